@@ -1,0 +1,1 @@
+"""From the mart to JSONL: export, clean, dedup, split, formats, manifest, card."""

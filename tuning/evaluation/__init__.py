@@ -1,0 +1,1 @@
+"""Base against tuned: generation, metrics, release gate, report."""

@@ -1,0 +1,1 @@
+"""Drift between datasets and the history of runs."""

@@ -1,0 +1,1 @@
+"""Model versions, champion and challenger."""

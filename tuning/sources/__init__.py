@@ -1,0 +1,1 @@
+"""What fills the raw tables locally."""

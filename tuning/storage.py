@@ -1,0 +1,117 @@
+"""Files that appear whole or not at all, in a folder or in ``gs://`` (locally a folder too)."""
+
+import contextlib
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+import filelock
+import orjson
+
+from tuning.errors import TuningError
+from tuning.settings import Settings
+
+CHUNK = 1 << 20  # bytes read at a time
+
+
+@contextlib.contextmanager
+def atomic_file(path: Path) -> Iterator[BinaryIO]:
+    """A binary file that replaces `path` only when the block ends without an error: temporary name, fsync, rename."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.chmod(0o644)
+        temporary.rename(path)
+        _sync_folder(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def atomic_folder(path: Path) -> Iterator[Path]:
+    """A folder that replaces `path` only when the block ends without an error. Files in it are synced first.
+
+    A reader sees the old folder or the new one, save for the instant between two renames when there was an old one.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp"))
+    temporary.chmod(0o755)
+    try:
+        yield temporary
+        for file in sorted(temporary.rglob("*")):
+            if file.is_file():
+                with file.open("rb") as handle:
+                    os.fsync(handle.fileno())
+        if path.exists():
+            old = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp"))
+            path.rename(old / "old")
+            temporary.rename(path)
+            shutil.rmtree(old)
+        else:
+            temporary.rename(path)
+        _sync_folder(path.parent)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    with atomic_file(path) as file:
+        file.write(content)
+
+
+def write_json(path: Path, value: object) -> None:
+    """Indented JSON with sorted keys: the same value gives the same bytes."""
+    write_bytes(
+        path, orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE)
+    )
+
+
+def sha256_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextlib.contextmanager
+def locked(path: Path, what: str, timeout: float = 600) -> Iterator[None]:
+    """Hold the lock file `path`, which the system frees when its holder dies; TuningError after `timeout` seconds."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = filelock.FileLock(path)
+    try:
+        lock.acquire(timeout=timeout)
+    except filelock.Timeout:
+        raise TuningError(f"{what} is in use by another process ({path})", "Wait for it to end, or stop it") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def split_uri(uri: str) -> tuple[str, str]:
+    """Bucket and object name of ``gs://bucket/name``."""
+    bucket, slash, name = uri.removeprefix("gs://").partition("/")
+    if not uri.startswith("gs://") or not bucket or not slash or ".." in name.split("/"):
+        raise TuningError(f"{uri!r} is not an address of the form gs://BUCKET/NAME")
+    return bucket, name
+
+
+def local_path(settings: Settings, uri: str) -> Path:
+    """The file that stands for ``gs://bucket/name`` under ``TUNING_HOME``."""
+    bucket, name = split_uri(uri)
+    return settings.gcs_dir / bucket / name
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,1 @@
+"""What tunes a model on a dataset, behind one protocol."""

@@ -1,0 +1,83 @@
+"""What a tuner is: one protocol for local training and for managed tuning in the cloud."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+
+from tuning.dataset.dataset import Dataset
+from tuning.dataset.records import Example, Format, Message
+from tuning.settings import Settings
+
+
+class TuneOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """How to tune. Zero and empty mean "the tuner's own default for this base model"."""
+
+    base_model: str = "smollm2"
+    steps: int = 0  # optimizer steps; wins over epochs
+    epochs: float = 0
+    learning_rate: float = 0
+    lora_rank: int = 0
+    max_length: int = 0  # tokens of prompt and answer; longer examples are left out of training and counted
+    batch_size: int = 0  # examples per optimizer step
+    seed: int = 42
+
+
+class Problem(msgspec.Struct, frozen=True):
+    """Why a dataset does not suit a tuner. A problem that is not `fatal` was mended or is advice."""
+
+    what: str
+    mend: str
+    fatal: bool = True
+
+
+class Model(msgspec.Struct, frozen=True, kw_only=True):
+    """A model that a tuner's predictor can load: a folder, or a resource name in the cloud."""
+
+    tuner: str
+    base_model: str
+    uri: str  # local folder, gs:// folder or Vertex AI resource name
+    facts: dict[str, object] = {}  # tokens/s, rows used, rows left out, losses: what the report shows
+
+
+class Estimate(msgspec.Struct, frozen=True, kw_only=True):
+    """Before anything is sent. `dollars` is 0 for local work."""
+
+    examples: int
+    tokens: int
+    seconds: float
+    dollars: float
+    notes: list[str] = []
+
+
+class Answer(msgspec.Struct, frozen=True):
+    text: str
+    finish_reason: str  # STOP, MAX_TOKENS, SAFETY, RECITATION ...
+    notes: tuple[str, ...] = ()  # such as citations with their licence
+
+
+class Predictor(Protocol):
+    def generate(self, prompts: Sequence[Sequence[Message]], max_new_tokens: int) -> list[Answer]:
+        """Greedy answers, in the order of the prompts; batched inside."""
+
+    def losses(self, examples: Sequence[Example], max_length: int) -> list[tuple[float, int]] | None:
+        """Per example: mean cross entropy in nats over the answer's tokens, and their number; (nan, 0) where the prompt
+        leaves no answer token within `max_length`. None where the model gives no token probabilities."""
+
+
+class Tuner(Protocol):
+    name: str
+    formats: tuple[Format, ...]
+    primary_metric: str  # of the release gate
+
+    def check(self, dataset: Dataset) -> list[Problem]: ...
+
+    def estimate(self, settings: Settings, dataset: Dataset, options: TuneOptions) -> Estimate: ...
+
+    def tune(self, settings: Settings, dataset: Dataset, options: TuneOptions, output: Path) -> Model: ...
+
+    def base(self, settings: Settings, dataset: Dataset, options: TuneOptions) -> Model:
+        """The untuned model, as `predictor` takes it."""
+
+    def predictor(self, settings: Settings, model: Model) -> Predictor: ...
