@@ -132,7 +132,14 @@ def describe(options: Mapping[str, object] | None = None) -> list[tuple[str, str
     for name in Settings.__struct_fields__:
         value = str(getattr(settings, name))
         shown = "********" if value and _is_secret(name) else value
-        rows.append((name, shown, origin(name, options or {}), next(meta.description or "" for meta in _metas(name))))
+        rows.append(
+            (
+                name,
+                shown,
+                origin(name, options or {}),
+                next(meta.description for meta in _metas(name) if meta.description),
+            )
+        )
     return rows
 
 

@@ -1,0 +1,59 @@
+"""The command line as a person types it: one line for every mistake, never a traceback."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tuning.settings import PROJECT_ROOT
+
+
+def invoke(*arguments: str, **environ: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [str(Path(sys.executable).with_name("invoke")), *arguments],
+        cwd=PROJECT_ROOT,
+        env={**os.environ, **environ},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+def test_the_list_of_tasks_explains_each() -> None:
+    result = invoke("--list")
+    assert result.returncode == 0
+    rows = [line.split(maxsplit=1) for line in result.stdout.splitlines()[2:] if line.strip()]
+    undocumented = [row[0] for row in rows if len(row) < 2]
+    assert undocumented == []
+    assert len(rows) > 1
+
+
+def test_config_prints_the_effective_settings_and_masks_secrets() -> None:
+    planted = "planted-" + "token"
+    result = invoke("config", TUNING_BUCKET="mine", TUNING_ACCESS_TOKEN=planted)
+    assert result.returncode == 0
+    assert "mine" in result.stdout
+    assert planted not in result.stdout + result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environ", "said"),
+    [
+        (["config", "--target", "aws"], {}, "--target: 'aws'"),
+        (["config"], {"TUNING_TARGT": "gcp"}, "TUNING_TARGT"),
+        (["split", "--limit", "x"], {}, "--limit takes a whole number, not 'x'"),
+        (["split", "--eval-fraction", "much"], {}, "--eval-fraction takes a number, not 'much'"),
+        (["config", "--no-such-option"], {}, "--no-such-option"),
+        (["no-such-task"], {}, "no-such-task"),
+    ],
+)
+def test_a_mistake_is_one_line_and_a_status_other_than_0(
+    arguments: list[str], environ: dict[str, str], said: str
+) -> None:
+    result = invoke(*arguments, **environ)
+    assert result.returncode != 0
+    assert said in result.stderr + result.stdout
+    assert "Traceback" not in result.stderr + result.stdout
+    assert len((result.stderr + result.stdout).strip().splitlines()) == 1
