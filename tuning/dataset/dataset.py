@@ -66,12 +66,15 @@ class Attribution(msgspec.Struct, frozen=True, kw_only=True):
 class Dataset:
     folder: Path
     manifest: Manifest
+    sampled_eval: Path | None = None  # stands for eval.jsonl where a tuner's limit is lower
 
     @property
     def id(self) -> str:
         return self.manifest.id
 
     def file(self, split: Split) -> Path:
+        if split == "eval" and self.sampled_eval:
+            return self.sampled_eval
         return self.folder / f"{split}.jsonl"
 
     def attributions(self, split: Split) -> Iterator[Attribution]:

@@ -73,6 +73,10 @@ class Tuner(Protocol):
 
     def check(self, dataset: Dataset) -> list[Problem]: ...
 
+    def evaluation_limit(self, train_rows: int) -> int:
+        """Most rows that the target takes as evaluation set beside `train_rows`; 0: no limit. The pipeline derives
+        ``eval.sampled.jsonl`` where eval.jsonl has more, and `tune` finds it as ``dataset.file("eval")``."""
+
     def estimate(self, settings: Settings, dataset: Dataset, options: TuneOptions) -> Estimate: ...
 
     def tune(self, settings: Settings, dataset: Dataset, options: TuneOptions, output: Path) -> Model: ...
