@@ -1,0 +1,41 @@
+{# Columns that questions and answers make alike; `origin` is the one row of stg_stack_exchange__origin. #}
+
+
+{% macro post_license(revised_at) %}
+    {#- By date of the last revision: https://stackoverflow.com/help/licensing -#}
+    case
+        when origin.kind != 'stack_exchange' then origin.license
+        when {{ revised_at }} < timestamp('2011-04-08') then 'CC BY-SA 2.5'
+        when {{ revised_at }} < timestamp('2018-05-02') then 'CC BY-SA 3.0'
+        when {{ revised_at }} >= timestamp('2018-05-02') then 'CC BY-SA 4.0'
+    end
+{% endmacro %}
+
+
+{% macro post_license_url(revised_at) %}
+    case
+        when origin.kind != 'stack_exchange' then origin.license_url
+        when {{ revised_at }} < timestamp('2011-04-08') then 'https://creativecommons.org/licenses/by-sa/2.5/'
+        when {{ revised_at }} < timestamp('2018-05-02') then 'https://creativecommons.org/licenses/by-sa/3.0/'
+        when {{ revised_at }} >= timestamp('2018-05-02') then 'https://creativecommons.org/licenses/by-sa/4.0/'
+    end
+{% endmacro %}
+
+
+{% macro author_name(display_name) %}
+    case when origin.kind = 'python_docs' then 'Python documentation' else {{ display_name }} end
+{% endmacro %}
+
+
+{% macro author_url(user_id) %}
+    {#- A deleted user has no page. -#}
+    case
+        when origin.kind = 'python_docs' then origin.base_url
+        else concat(origin.base_url, '/users/', cast({{ user_id }} as string))
+    end
+{% endmacro %}
+
+
+{% macro post_url(folder, id) %}
+    concat(origin.base_url, '/{{ folder }}/', cast({{ id }} as string))
+{% endmacro %}

@@ -1,0 +1,44 @@
+{#
+`dbt run` loads no seeds, yet the deny list must always win. So the seed writes down the checksum of the file that it
+loaded, and a run that does not load the seed itself compares: an older list stops it.
+#}
+
+
+{% macro require_current_deny_list() %}
+    {%- if execute and flags.WHICH in ('run', 'build') -%}
+        {%- set seed = graph.nodes['seed.' ~ project_name ~ '.denied_posts'] -%}
+        {%- if seed.unique_id not in selected_resources and loaded_deny_list(seed) != seed.checksum.checksum -%}
+            {%- if seed.checksum.checksum != checksum_of_empty_deny_list() -%}
+                {{ exceptions.raise_compiler_error(
+                    "the deny list in " ~ seed.original_file_path ~ " is not the one loaded into " ~ seed.schema
+                    ~ "; `dbt seed` loads it, `dbt build` does all"
+                ) }}
+            {%- endif -%}
+            {%- do adapter.create_schema(api.Relation.create(database=seed.database, schema=seed.schema)) -%}
+            {%- set relation = api.Relation.create(database=seed.database, schema=seed.schema, identifier=seed.alias) -%}
+            {%- do run_query(
+                'create or replace table ' ~ relation ~ ' as '
+                ~ 'select cast(null as int64) as post_id, cast(null as string) as reason limit 0'
+            ) -%}
+            {%- do run_query(record_deny_list(seed)) -%}
+        {%- endif -%}
+    {%- endif -%}
+{% endmacro %}
+
+
+{% macro record_deny_list(seed) %}
+    create or replace table `{{ seed.database }}`.`{{ seed.schema }}`.`{{ seed.alias }}_loaded` as
+    select {{ text_literal(seed.checksum.checksum) }} as checksum
+{% endmacro %}
+
+
+{% macro loaded_deny_list(seed) %}
+    {%- set record = adapter.get_relation(database=seed.database, schema=seed.schema, identifier=seed.alias ~ '_loaded') -%}
+    {{ return(none if record is none else run_query('select checksum from ' ~ record).rows[0][0]) }}
+{% endmacro %}
+
+
+{% macro checksum_of_empty_deny_list() %}
+    {#- sha256 of the line `post_id,reason` alone, as dbt takes it: without the line end. -#}
+    {{ return('b4b7e5ccb41972bc9d774c2ad061cc4046048b033c85d269c93948a08641e621') }}
+{% endmacro %}

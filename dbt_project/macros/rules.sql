@@ -1,0 +1,26 @@
+{# The rules that select rows, each written once: models, funnel and tests use the same one. #}
+
+
+{% macro has_tag(tags) %}
+    exists (select 1 from unnest({{ tags }}) as tag where regexp_contains(tag, {{ text_literal(variable('tag_pattern')) }}))
+{% endmacro %}
+
+
+{% macro is_new_enough(created_at) %}
+    {#- Midnight UTC, as BigQuery reads the date that the first notebook compared with. -#}
+    coalesce({{ created_at }} >= timestamp({{ text_literal(variable('since')) }}), false)
+{% endmacro %}
+
+
+{% macro is_score_enough(score) %}
+    {%- if variable('minimum_answer_score') is none -%}
+        true
+    {%- else -%}
+        coalesce({{ score }} >= {{ variable('minimum_answer_score') }}, false)
+    {%- endif -%}
+{% endmacro %}
+
+
+{% macro is_parent_enough(is_answer_to_this_question) %}
+    {{ is_answer_to_this_question if variable('match_parent') else 'true' }}
+{% endmacro %}

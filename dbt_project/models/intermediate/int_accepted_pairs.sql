@@ -1,0 +1,47 @@
+with questions as (
+    select
+        question_id,
+        accepted_answer_id
+    from {{ ref('int_questions_tagged') }}
+    where accepted_answer_id is not null
+),
+
+answers as (
+    select
+        answer_id,
+        question_id,
+        score,
+        created_at
+    from {{ ref('int_answers_to_tagged_questions') }}
+),
+
+denied_posts as (
+    select * from {{ ref('denied_posts') }}
+),
+
+judged as (
+    select
+        questions.question_id,
+        questions.accepted_answer_id as answer_id,
+        answers.answer_id is not null as is_answer_in_source,
+        {{ is_new_enough('answers.created_at') }} as is_answer_new_enough,
+        {{ is_score_enough('answers.score') }} as is_answer_score_enough,
+        coalesce(answers.question_id = questions.question_id, false) as is_answer_to_this_question
+    from questions
+    left join answers
+        on questions.accepted_answer_id = answers.answer_id
+    where not exists (select 1 from denied_posts where denied_posts.post_id = questions.accepted_answer_id)
+),
+
+final as (
+    select
+        concat(cast(question_id as string), '-', cast(answer_id as string)) as example_id,
+        *,
+        is_answer_in_source
+        and is_answer_new_enough
+        and is_answer_score_enough
+        and {{ is_parent_enough('is_answer_to_this_question') }} as is_kept
+    from judged
+)
+
+select * from final

@@ -1,0 +1,43 @@
+{# A table: the only query of a build that reads bodies of answers from the source. #}
+{{ config(materialized='table', cluster_by=['answer_id']) }}
+
+with answers as (
+    select * from {{ ref('stg_stack_exchange__answers') }}
+),
+
+questions as (
+    select
+        question_id,
+        accepted_answer_id,
+        url
+    from {{ ref('int_questions_tagged') }}
+),
+
+users as (
+    select * from {{ ref('stg_stack_exchange__users') }}
+),
+
+denied_posts as (
+    select * from {{ ref('denied_posts') }}
+),
+
+final as (
+    select
+        answers.* except (author_name, url),
+        coalesce(users.display_name, answers.author_name) as author_name,
+        coalesce(answers.url, questions.url) as url
+    from answers
+    left join questions
+        on answers.question_id = questions.question_id
+    left join users
+        on answers.author_id = users.user_id
+    where
+        -- The second arm finds an accepted answer that was written to another question.
+        (
+            questions.question_id is not null
+            or answers.answer_id in (select accepted_answer_id from questions where accepted_answer_id is not null)
+        )
+        and not exists (select 1 from denied_posts where denied_posts.post_id = answers.answer_id)
+)
+
+select * from final

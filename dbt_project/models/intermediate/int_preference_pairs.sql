@@ -1,0 +1,65 @@
+with answers as (
+    select
+        question_id,
+        answer_id,
+        score,
+        {{ is_score_enough('score') }} as is_score_enough
+    from {{ ref('int_answers_to_tagged_questions') }}
+    where {{ is_new_enough('created_at') }}
+),
+
+questions as (
+    select
+        question_id,
+        accepted_answer_id
+    from {{ ref('int_questions_tagged') }}
+),
+
+ranked as (
+    select
+        answers.*,
+        count(*) over (partition by answers.question_id) as answer_count,
+        row_number() over (
+            partition by answers.question_id
+            order by coalesce(answers.answer_id = questions.accepted_answer_id, false) desc, answers.score desc, answers.answer_id
+        ) as rank_from_best,
+        row_number() over (
+            partition by answers.question_id
+            order by answers.score, answers.answer_id desc
+        ) as rank_from_worst
+    from answers
+    inner join questions
+        on answers.question_id = questions.question_id
+),
+
+best as (
+    select * from ranked
+    where rank_from_best = 1 and answer_count > 1
+),
+
+worst as (
+    select * from ranked
+    where rank_from_worst = 1
+),
+
+judged as (
+    select
+        best.question_id,
+        best.answer_id as chosen_answer_id,
+        worst.answer_id as rejected_answer_id,
+        best.score - worst.score as vote_gap,
+        best.is_score_enough as is_chosen_score_enough,
+        best.score - worst.score >= {{ variable('preference_vote_gap') }} as is_vote_gap_enough
+    from best
+    inner join worst
+        on best.question_id = worst.question_id
+),
+
+final as (
+    select
+        *,
+        is_chosen_score_enough and is_vote_gap_enough as is_kept
+    from judged
+)
+
+select * from final

@@ -1,0 +1,28 @@
+{# A table: the only query of a build that reads titles and bodies of questions from the source. #}
+{{ config(materialized='table', cluster_by=['question_id']) }}
+
+with questions as (
+    select * from {{ ref('stg_stack_exchange__questions') }}
+),
+
+users as (
+    select * from {{ ref('stg_stack_exchange__users') }}
+),
+
+denied_posts as (
+    select * from {{ ref('denied_posts') }}
+),
+
+final as (
+    select
+        questions.* except (author_name),
+        coalesce(users.display_name, questions.author_name) as author_name
+    from questions
+    left join users
+        on questions.author_id = users.user_id
+    where
+        {{ has_tag('questions.tags') }}
+        and not exists (select 1 from denied_posts where denied_posts.post_id = questions.question_id)
+)
+
+select * from final

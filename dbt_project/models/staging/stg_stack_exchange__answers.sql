@@ -1,0 +1,35 @@
+with posts as (
+    select * from {{ source('stack_exchange', 'posts_answers') }}
+),
+
+origin as (
+    select * from {{ ref('stg_stack_exchange__origin') }}
+),
+
+dated as (
+    select
+        *,
+        coalesce(last_edit_date, creation_date) as last_revised_at
+    from posts
+),
+
+final as (
+    select
+        dated.id as answer_id,
+        dated.parent_id as question_id,
+        dated.body,
+        dated.score,
+        dated.creation_date as created_at,
+        dated.last_revised_at,
+        {{ post_license('dated.last_revised_at') }} as license,
+        {{ post_license_url('dated.last_revised_at') }} as license_url,
+        dated.owner_user_id as author_id,
+        {{ author_name('dated.owner_display_name') }} as author_name,
+        {{ author_url('dated.owner_user_id') }} as author_url,
+        -- In Python's documentation an answer stands on the page of its question.
+        case when origin.kind != 'python_docs' then {{ post_url('a', 'dated.id') }} end as url
+    from dated
+    cross join origin
+)
+
+select * from final

@@ -1,0 +1,41 @@
+with posts as (
+    select * from {{ source('stack_exchange', 'posts_questions') }}
+),
+
+origin as (
+    select * from {{ ref('stg_stack_exchange__origin') }}
+),
+
+dated as (
+    select
+        *,
+        coalesce(last_edit_date, creation_date) as last_revised_at
+    from posts
+),
+
+final as (
+    select
+        dated.id as question_id,
+        dated.accepted_answer_id,
+        dated.title,
+        dated.body,
+        split(trim(dated.tags, '|'), '|') as tags,
+        dated.score,
+        dated.creation_date as created_at,
+        dated.last_revised_at,
+        {{ post_license('dated.last_revised_at') }} as license,
+        {{ post_license_url('dated.last_revised_at') }} as license_url,
+        dated.owner_user_id as author_id,
+        {{ author_name('dated.owner_display_name') }} as author_name,
+        {{ author_url('dated.owner_user_id') }} as author_url,
+        case
+            -- A page of Python's documentation, whose name is the last tag.
+            when origin.kind = 'python_docs'
+                then concat(origin.base_url, '/library/', regexp_extract(dated.tags, r'[^|]+$'), '.html')
+            else {{ post_url('questions', 'dated.id') }}
+        end as url
+    from dated
+    cross join origin
+)
+
+select * from final
