@@ -1,0 +1,289 @@
+"""HTML to Markdown for the bodies that html-to-markdown does not carry: every construct spelled so that it comes back.
+
+Slower than html-to-markdown and used for a few bodies in a hundred. What Markdown has no form for (`<kbd>`, `<sup>`,
+emphasis of part of a word, definition lists, tables with merged cells) is written as the HTML that CommonMark allows.
+"""
+
+import copy
+import re
+import string
+import unicodedata
+from itertools import pairwise
+
+from lxml import etree
+
+from tuning.dataset.clean_code import fence_language
+from tuning.dataset.clean_tree import BLOCKS, HEADINGS, IGNORED, Node, children, code_text, has_block, joined, tag_of
+
+MAXIMUM_DEPTH = 80
+SPACES = re.compile(r"[ \t\r\n\f]+")
+EMPHASIS = {"em": "*", "i": "*", "strong": "**", "b": "**"}
+KEPT_INLINE = {
+    "sub",
+    "sup",
+    "kbd",
+    "s",
+    "del",
+    "strike",
+    "ins",
+    "small",
+    "u",
+    "mark",
+    "abbr",
+    "cite",
+    "q",
+    "var",
+    "samp",
+}
+_BOUNDARY = " \n" + string.punctuation
+SPECIAL = re.compile(
+    r"\\(?=[!-/:-@\[-`{-~]|$)"  # a backslash that would escape what follows
+    r"|`"
+    r"|\*(?! )|(?<! )\*|^\*|\*$"  # a star between two spaces is no delimiter
+    r"|(?<![^\W_])_|_(?![^\W_])"  # within a word an underscore is no delimiter
+    r"|<(?=[A-Za-z/!?])"
+    r"|&(?=#?\w{1,31};)"
+    r"|\](?=[(\[:]|$)"
+)
+LINE_START = re.compile(r"(\d{1,9})(?=[.)](?:[ \t]|$))|(?=#{1,6}(?:[ \t]|$)|[-+](?:[ \t]|$)|>|=+[ \t]*$|-+[ \t]*$|~~~)")
+
+
+class TooDeep(Exception):  # noqa: N818 - a reason to drop a body, not a failure
+    """Elements nested deeper than any post nests them."""
+
+
+def write_markdown(root: Node, base_url: str) -> str:
+    """The Markdown of the children of `root`. Raises TooDeep."""
+    return "\n\n".join(_Writer(base_url).blocks(children(root), 0))
+
+
+class _Writer:
+    def __init__(self, base_url: str) -> None:
+        self.base_url = base_url
+
+    def blocks(self, nodes: list[str | Node], depth: int) -> list[str]:
+        """The blocks of a container, each one string of one or more lines."""
+        if depth > MAXIMUM_DEPTH:
+            raise TooDeep
+        found: list[str] = []
+        run: list[str | Node] = []  # text and inline elements that stand between two blocks: a paragraph
+        previous_list, marker = "", 0
+
+        def end_paragraph() -> None:
+            nonlocal previous_list
+            if text := self.paragraph(run, depth):
+                found.append(text)
+                previous_list = ""
+            run.clear()
+
+        for node in nodes:
+            if isinstance(node, str) or not has_block(node):
+                run.append(node)
+                continue
+            end_paragraph()
+            tag = tag_of(node)
+            if tag in ("ul", "ol"):
+                # Two lists side by side would become one: the second takes another marker.
+                marker = 1 - marker if previous_list == tag else 0
+                written = [self.items(node, marker, depth)]
+            elif tag in BLOCKS:
+                written = self.block(node, tag, depth)
+            else:  # an inline element around blocks
+                written = self.blocks(children(node), depth + 1)
+            if written:
+                found += written
+                previous_list = tag if tag in ("ul", "ol") else ""
+        end_paragraph()
+        return [block for block in found if block]
+
+    def block(self, node: Node, tag: str, depth: int) -> list[str]:
+        match tag:
+            case "pre":
+                return [fenced(code_text(node), fence_language(node))]
+            case "hr":
+                return ["---"]
+            case "blockquote":
+                inside = "\n\n".join(self.blocks(children(node), depth + 1))
+                return [_indented(inside, "> ", "> ")] if inside else []
+            case _ if tag in HEADINGS:
+                text = re.sub(r"(#+)$", r"\\\1", self.line(children(node), depth))  # a closing run would be dropped
+                return [f"{'#' * int(tag[1])} {text}"] if text else []
+            case "table":
+                return [self.table(node, depth)]
+            case "dl":
+                return [self.raw(node)]
+            case _:
+                return self.blocks(children(node), depth + 1)
+
+    def items(self, node: Node, marker: int, depth: int) -> str:
+        entries = [child for child in node if tag_of(child) == "li"]
+        loose = any(tag_of(child) == "p" for entry in entries for child in entry)
+        number = int(node.get("start") or 1) if (node.get("start") or "1").isdigit() else 1
+        lines = []
+        for position, entry in enumerate(entries):
+            first = "-*"[marker] if tag_of(node) == "ul" else f"{number + position}{'.)'[marker]}"
+            blocks = self.blocks(children(entry), depth + 1)
+            text = blocks[0] if blocks else ""
+            for before, block in pairwise(blocks):
+                # Only a bullet list or one that starts at 1 may follow a line of text without a blank line.
+                close = not loose and re.match(r"[-*] |1[.)] ", block) and not re.search(r"^[`~>|<#]", before, re.M)
+                text += ("\n" if close else "\n\n") + block
+            lines.append(_indented(text, first + " ", " " * (len(first) + 1)))
+        return ("\n\n" if loose else "\n").join(lines)
+
+    def table(self, node: Node, depth: int) -> str:
+        rows = [row for row in node.iter("tr") if row.getparent() is not None]
+        cells = [[cell for cell in row if tag_of(cell) in ("th", "td")] for row in rows]
+        widths = {len(row) for row in cells}
+        flat = [cell for row in cells for cell in row]
+        plain = not any(has_block(inner) for cell in flat for inner in cell) and len(list(node.iter("table"))) == 1
+        if len(widths) != 1 or 0 in widths or not plain or any(c.get("colspan") or c.get("rowspan") for c in flat):
+            return self.raw(node)
+        texts = [[self.line(children(cell), depth).replace("|", "\\|") for cell in row] for row in cells]
+        rule = [_alignment(cell) for cell in cells[0]]
+        return "\n".join("| " + " | ".join(row) + " |" for row in [texts[0], rule, *texts[1:]])
+
+    def raw(self, node: Node) -> str:
+        """The element as HTML. A blank line would end an HTML block, so there is none."""
+        node = copy.deepcopy(node)
+        node.tail = None
+        for element in node.iter("a", "img"):
+            for name in ("href", "src"):
+                if element.get(name):
+                    element.set(name, joined(self.base_url, element.get(name)))
+        return re.sub(r"\s*\n\s*", "\n", etree.tostring(node, encoding="unicode", method="html"))
+
+    def paragraph(self, nodes: list[str | Node], depth: int) -> str:
+        text = SPACES.sub(" ", self.inline(nodes, depth).replace("  \n", "\0")).replace("\0", "  \n")
+        lines = [_shield(line.strip(" ")) for line in text.split("\n")]
+        return "  \n".join(line for line in lines if line)
+
+    def line(self, nodes: list[str | Node], depth: int) -> str:
+        """Inline content that has to stay on one line: a heading, a cell."""
+        return SPACES.sub(" ", self.inline(nodes, depth).replace("  \n", "<br>")).strip(" ")
+
+    def inline(self, nodes: list[str | Node], depth: int) -> str:
+        if depth > MAXIMUM_DEPTH:
+            raise TooDeep
+        text = ""
+        for position, node in enumerate(nodes):
+            if isinstance(node, str):
+                text += SPECIAL.sub(r"\\\g<0>", SPACES.sub(" ", node))
+                continue
+            rest = nodes[position + 1 :]
+            tag = tag_of(node)
+            if tag in IGNORED:
+                continue
+            if tag == "br":
+                text += "<br>" if rest[:1] and not isinstance(rest[0], str) and tag_of(rest[0]) == "br" else "  \n"
+            elif tag == "img":
+                text = _before_bracket(text) + self.image(node)
+            elif tag == "code":
+                text += code_span(code_text(node))
+            elif tag == "a" and node.get("href"):
+                text = _before_bracket(text) + self.link(node, depth)
+            elif tag in EMPHASIS:
+                text += self.emphasis(node, text[-1:], rest, depth)
+            elif tag in KEPT_INLINE:
+                text += f"<{tag}>{self.inline(children(node), depth + 1)}</{tag}>"
+            else:
+                text += self.inline(children(node), depth + 1)
+        return text
+
+    def emphasis(self, node: Node, before: str, rest: list[str | Node], depth: int) -> str:
+        inner = self.inline(children(node), depth + 1)
+        text = inner.strip(" ")
+        if not text:
+            return inner
+        lead, trail = inner[: len(inner) - len(inner.lstrip(" "))], inner[len(inner.rstrip(" ")) :]
+        mark = EMPHASIS[tag_of(node)]
+        parent = node.getparent()
+        if mark == "*" and parent is not None and tag_of(parent) in ("strong", "b"):
+            mark = "_"
+        before = " " if lead else before or " "
+        after = " " if trail or not rest else rest[0][0] if isinstance(rest[0], str) else "`"
+        opens = (not _is_symbol(text[0]) or before in _BOUNDARY) and before not in "*_"
+        closes = (not _is_symbol(text[-1]) or after in _BOUNDARY) and after not in "*_"
+        whole = mark != "_" or not (before.isalnum() or after.isalnum())
+        if opens and closes and whole and text[0] not in "*_" and text[-1] not in "*_":
+            return f"{lead}{mark}{text}{mark}{trail}"
+        tag = "strong" if mark == "**" else "em"
+        return f"{lead}<{tag}>{text}</{tag}>{trail}"
+
+    def link(self, node: Node, depth: int) -> str:
+        url = joined(self.base_url, node.get("href"))
+        words = "".join(node.itertext())
+        title = node.get("title")
+        if words == url and not title and re.fullmatch(r"https?://[!-;=?-~]+", url) and len(node) == 0:
+            return f"<{url}>"
+        text = self.inline(children(node), depth + 1)
+        if not any(tag_of(child) in ("img", "code") for child in node.iter()):
+            text = re.sub(r"(?<!\\)[\[\]]", r"\\\g<0>", text)
+        return f"[{text}]({_destination(url)}{_title(title)})"
+
+    def image(self, node: Node) -> str:
+        url = joined(self.base_url, node.get("src"))
+        text = SPECIAL.sub(r"\\\g<0>", SPACES.sub(" ", node.get("alt") or "").strip())
+        text = re.sub(r"(?<!\\)[\[\]]", r"\\\g<0>", text)
+        return f"![{text}]({_destination(url)}{_title(node.get('title'))})"
+
+
+def fenced(code: str, language: str) -> str:
+    """A fenced block whose fence is longer than any run of backticks inside."""
+    longest = max((len(run) for run in re.findall(r"`{3,}", code)), default=2)
+    fence = "`" * (longest + 1)
+    return f"{fence}{language}\n{code}\n{fence}" if code else f"{fence}{language}\n{fence}"
+
+
+def code_span(code: str) -> str:
+    """Inline code, delimited by more backticks than any run inside; CommonMark takes one space off each end."""
+    if not code:
+        return ""
+    code = re.sub(r"[\r\n]", " ", code)
+    runs = {len(run) for run in re.findall("`+", code)}
+    ticks = "`" * next(n for n in range(1, len(runs) + 2) if n not in runs)
+    padded = code[0] == "`" or code[-1] == "`" or (code[0] == code[-1] == " " and code.strip(" "))
+    return f"{ticks} {code} {ticks}" if padded else f"{ticks}{code}{ticks}"
+
+
+def _destination(url: str) -> str:
+    url = re.sub(r"[\x00-\x20<>]", lambda match: f"%{ord(match.group()):02X}", url)
+    url = re.sub(r"&(?=#?\w{1,31};)", "&amp;", url).replace("\\", "%5C")
+    opened, lowest = 0, 0
+    for character in url:
+        opened += {"(": 1, ")": -1}.get(character, 0)
+        lowest = min(lowest, opened)
+    return url if opened == 0 and lowest == 0 else f"<{url}>"
+
+
+def _title(title: str | None) -> str:
+    if not title:
+        return ""
+    return ' "' + re.sub(r'(["\\]|&(?=#?\w{1,31};))', r"\\\1", SPACES.sub(" ", title)) + '"'
+
+
+def _is_symbol(character: str) -> bool:
+    """Punctuation or a symbol: beside a word, emphasis cannot begin or end there."""
+    return unicodedata.category(character)[0] in "PSZ"
+
+
+def _before_bracket(text: str) -> str:
+    """`!` before a link would make it an image."""
+    return text[:-1] + "\\!" if text.endswith("!") else text
+
+
+def _shield(line: str) -> str:
+    """Escapes what would make a list, a heading, a quotation or a rule of a line of prose."""
+    match = LINE_START.match(line)
+    return line[: match.end()] + "\\" + line[match.end() :] if match else line
+
+
+def _indented(text: str, first: str, other: str) -> str:
+    lines = text.split("\n")
+    prefixed = [(first if position == 0 else other) + line for position, line in enumerate(lines)]
+    return "\n".join(line if text else line.rstrip(" ") for line, text in zip(prefixed, lines, strict=True))
+
+
+def _alignment(cell: Node) -> str:
+    style = (cell.get("style") or "").replace(" ", "")
+    return {"text-align:right": "---:", "text-align:center": ":---:"}.get(style.rstrip(";"), "---")
