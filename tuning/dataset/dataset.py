@@ -38,12 +38,12 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
 class Attribution(msgspec.Struct, frozen=True, kw_only=True):
     """One line of attribution.jsonl: the lines of train.jsonl in order, then those of eval.jsonl."""
 
-    example_id: str
     split: Split
     line: int  # counted from 0 within its split's file
+    group: int  # examples that share it are never on two sides: the smallest question id of the group
+    example_id: str
     question_id: int
     answer_id: int
-    group: int  # examples that share it are never on two sides: the smallest question id of the group
     tags: list[str]
     question_score: int
     answer_score: int
@@ -59,7 +59,16 @@ class Attribution(msgspec.Struct, frozen=True, kw_only=True):
     question_license_url: str
     answer_license: str
     answer_license_url: str
-    changes: list[str]  # such as "converted to Markdown", "redacted"
+    # The worse answer of a preference format; empty in the others.
+    rejected_answer_id: int = 0
+    rejected_score: int = 0
+    rejected_created_at: str = ""
+    rejected_url: str = ""
+    rejected_author: str = ""
+    rejected_author_url: str = ""
+    rejected_license: str = ""
+    rejected_license_url: str = ""
+    changes: list[str] = []  # such as "converted to Markdown", "redacted"
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,104 @@
+"""The mart out of the warehouse: an extract job writes Parquet, which becomes a snapshot."""
+
+import datetime
+import decimal
+import hashlib
+import re
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from tuning.dataset.mart import check_columns
+from tuning.dataset.options import DatasetOptions
+from tuning.dataset.snapshot import FACTS, Kind, Snapshot, open_snapshot, seal_snapshot
+from tuning.errors import TuningError
+from tuning.objects import get_all
+from tuning.settings import Settings
+from tuning.storage import atomic_folder, locked
+
+if TYPE_CHECKING:
+    from google.cloud import bigquery
+
+    from tuning.warehouse.dbt import Variables
+
+
+def export(settings: Settings, variables: "Variables", options: DatasetOptions | None = None) -> Snapshot:
+    """The snapshot of the mart that a dataset with these options is made of; one of the same build is only found.
+
+    Columns are checked before anything is exported. Raises TuningError where the mart is not built or empty.
+    """
+    from tuning.warehouse.client import connect, refusals
+    from tuning.warehouse.dbt import contract
+
+    options = options or DatasetOptions()
+    agreed = contract(settings, variables)
+    table = agreed.preferences if options.is_preference else agreed.mart
+    client = connect(settings)
+    with refusals(f"reading {table}"):
+        present = [field.name for field in client.get_table(table).schema]
+        build = _build_row(client, agreed.build)
+    check_columns(options, present, table)
+    folder = _folder(settings, table, build)
+    with locked(folder.with_name(f".{folder.name}.lock"), f"the snapshot {folder.name}"):
+        if not (folder / FACTS).exists():
+            with atomic_folder(folder) as unfinished:
+                _extract(settings, client, table, unfinished)
+                seal_snapshot(unfinished, kind_of(options), build)
+    return open_snapshot(folder)
+
+
+def find_snapshot(settings: Settings, options: DatasetOptions, variables: "Variables | None" = None) -> Snapshot:
+    """The newest exported snapshot for these options, of a build with these variables (None: any)."""
+    found = []
+    for path in settings.home.glob(f"snapshots/[!.]*/{FACTS}"):
+        snapshot = open_snapshot(path.parent)
+        is_of_build = variables is None or orjson.loads(snapshot.build["variables"]) == variables.all()
+        if snapshot.kind == kind_of(options) and is_of_build:
+            found.append((path.stat().st_mtime_ns, path.parent.name, snapshot))
+    if not found:
+        raise TuningError("no snapshot for these options was exported", "`invoke dataset` builds, exports and splits")
+    return max(found, key=lambda one: one[:2])[2]
+
+
+def kind_of(options: DatasetOptions) -> Kind:
+    return "preferences" if options.is_preference else "instructions"
+
+
+def _build_row(client: "bigquery.Client", table: str) -> dict[str, Any]:
+    rows = list(client.list_rows(table, max_results=2))
+    if len(rows) != 1:
+        raise TuningError(f"{table} has {len(rows)} rows where it should have one", "`invoke build` makes it anew")
+    return {name: _plain(value) for name, value in rows[0].items()}
+
+
+def _plain(value: object) -> object:
+    match value:
+        case datetime.datetime():
+            return value.astimezone(datetime.UTC).isoformat()
+        case datetime.date():
+            return value.isoformat()
+        case decimal.Decimal():
+            return str(value)
+        case _:
+            return value
+
+
+def _folder(settings: Settings, table: str, build: dict[str, Any]) -> Path:
+    """Another build of the same table has another folder: its row says when it ran."""
+    digest = hashlib.sha256(orjson.dumps([table, build], option=orjson.OPT_SORT_KEYS)).hexdigest()[:12]
+    return settings.home / "snapshots" / f"{re.sub(r'[^A-Za-z0-9_]+', '.', table)}-{digest}"
+
+
+def _extract(settings: Settings, client: "bigquery.Client", table: str, folder: Path) -> None:
+    from tuning.warehouse.load import extract_parquet
+
+    prefix = f"gs://{settings.bucket}/snapshots/{folder.name.strip('.')}"
+    files = extract_parquet(settings, client, table, prefix)
+    local = [file for file in files if isinstance(file, Path)]
+    for number, path in enumerate(sorted(local)):
+        shutil.move(path, folder / f"part-{number:05d}.parquet")
+    get_all(settings, [file for file in files if not isinstance(file, Path)], folder)
+    if not files:
+        raise TuningError(f"{table} has no rows to export", "Build with another --tag-pattern or --since")

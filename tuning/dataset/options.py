@@ -1,0 +1,114 @@
+"""What a dataset is made with: every choice resolved, checked against the others, and hashed into the dataset's ID."""
+
+import datetime
+import hashlib
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import msgspec
+import orjson
+
+from tuning.dataset.formats import Body
+from tuning.dataset.records import FORMATS, PREFERENCE_FORMATS, Format
+from tuning.errors import TuningError
+
+SplitMethod = Literal["hash", "time", "random"]
+# Part of every dataset's ID. Raise it whenever a change of our code changes a byte of any dataset.
+FORMAT_VERSION = 1
+
+
+class DatasetOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """The resolved choices. `resolve_options` makes them from what the command line was given."""
+
+    preset: Literal["", "seed"] = ""
+    format: Format = "messages"
+    body: Body = "markdown"
+    split: SplitMethod = "hash"
+    split_date: str = ""  # ISO date; answers of that day and later are the evaluation side of split "time"
+    eval_fraction: float = 0.1
+    seed: int = 42
+    limit: int = 0  # questions, 0: all
+    decontaminate: Path | None = None  # text or JSONL file; examples that share 13 words in a row with it are dropped
+    tokenizer: str = ""  # name or folder of the tokenizer that counts tokens; empty: a stated number of characters each
+
+    @property
+    def is_seed(self) -> bool:
+        return self.preset == "seed"
+
+    @property
+    def is_preference(self) -> bool:
+        return self.format in PREFERENCE_FORMATS
+
+    def recorded(self) -> dict[str, object]:
+        """The options as the manifest has them: files by name and content, never by path."""
+        values: dict[str, object] = {name: getattr(self, name) for name in self.__struct_fields__}
+        if self.decontaminate:
+            content = hashlib.sha256(_read(self.decontaminate)).hexdigest()
+            values["decontaminate"] = {"name": self.decontaminate.name, "sha256": content}
+        return values
+
+
+SEED = DatasetOptions(preset="seed", format="notebook", body="html", split="random", eval_fraction=0.2, seed=42)
+# What the seed preset leaves open.
+_OPEN_IN_SEED = frozenset({"format", "limit", "decontaminate", "tokenizer"})
+
+
+def resolve_options(preset: str | None = None, **given: Any) -> DatasetOptions:
+    """The options from those that were given (None: not given), or one TuningError for a bad value or combination."""
+    chosen = {name: value for name, value in given.items() if value is not None}
+    if preset not in (None, "", "seed"):
+        raise TuningError(f"there is no preset {preset!r}", "The one preset is: seed")
+    for name, allowed in (("format", FORMATS), ("body", get_args(Body)), ("split", get_args(SplitMethod))):
+        if name in chosen and chosen[name] not in allowed:
+            raise TuningError(f"--{name} is {chosen[name]!r}", f"Choose one of: {', '.join(allowed)}")
+    if preset == "seed":
+        for name in sorted(set(chosen) - _OPEN_IN_SEED):
+            raise TuningError(f"--preset seed decides {_option(name)} itself", "Leave one of the two out")
+        if chosen.get("format", "notebook") not in ("notebook", "text-bison"):
+            raise TuningError(
+                f"--preset seed writes one text, which --format {chosen['format']} does not",
+                "Use --format notebook or text-bison with it",
+            )
+    base = SEED if preset == "seed" else DatasetOptions()
+    options = msgspec.structs.replace(base, **chosen)
+    _check(options, chosen)
+    return options
+
+
+def _check(options: DatasetOptions, chosen: dict[str, Any]) -> None:
+    if options.split == "time" and not options.split_date:
+        raise TuningError("--split time needs a date", "Give --split-date YYYY-MM-DD")
+    if options.split_date:
+        if options.split != "time":
+            raise TuningError(f"--split-date has no meaning with --split {options.split}", "Use --split time with it")
+        try:
+            datetime.date.fromisoformat(options.split_date)
+        except ValueError:
+            raise TuningError(f"--split-date {options.split_date!r} is no date", "Write it as YYYY-MM-DD") from None
+    if options.split == "time" and ("eval_fraction" in chosen or "seed" in chosen):
+        raise TuningError("--split time divides at its date alone", "Leave --eval-fraction and --seed out")
+    if not 0 < options.eval_fraction < 1:
+        raise TuningError(f"--eval-fraction is {options.eval_fraction}", "It lies between 0 and 1")
+    if options.limit < 0:
+        raise TuningError(f"--limit is {options.limit}", "It is a number of questions, or 0 for all")
+    if not 0 <= options.seed < 2**32:
+        raise TuningError(f"--seed is {options.seed}", "It is a whole number from 0 to 4294967295")
+    if options.decontaminate and not options.decontaminate.is_file():
+        raise TuningError(f"--decontaminate: there is no file {options.decontaminate}")
+
+
+def dataset_id(digest: str, options: DatasetOptions, template: str, versions: dict[str, str]) -> str:
+    """Sixteen hex digits that the same input, options, libraries and format version always give."""
+    parts = [FORMAT_VERSION, digest, options.recorded(), template, versions]
+    return hashlib.sha256(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
+
+
+def _option(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise TuningError(f"--decontaminate: {path} cannot be read ({error.strerror})") from None

@@ -1,0 +1,94 @@
+"""Pass one's results on disk: encoded lines in part files, and beside each its keys, which say that it is whole.
+
+The part files are the only place that holds texts between the passes. A part whose keys exist is not made again after a
+kill; where the snapshot's files are others than before, all parts are.
+"""
+
+import os
+import shutil
+import zlib
+from collections import OrderedDict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import orjson
+import pyarrow as pa
+
+from tuning.dataset.snapshot import Snapshot
+
+_OPEN_FILES = 100
+
+
+class Parts:
+    """The folder of one dataset's part files."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._open: OrderedDict[int, BinaryIO] = OrderedDict()
+
+    def begin(self, snapshot: Snapshot) -> None:
+        """Keep what an earlier run finished from the very same files, and nothing else."""
+        files = [[path.name, path.stat().st_size, path.stat().st_mtime_ns] for path in snapshot.files]
+        mark = orjson.dumps(files)
+        path = self.folder / "source.json"
+        if not path.exists() or path.read_bytes() != mark:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            self.folder.mkdir(parents=True)
+            path.write_bytes(mark)
+
+    def keys(self, part: int) -> pa.RecordBatch | None:
+        """The keys of a finished part whose data is what was written; None where it is to be made."""
+        try:
+            with pa.ipc.open_file(self._path(part, "keys")) as reader:
+                keys = reader.get_batch(0)
+            content = self._path(part, "data").read_bytes()
+        except (OSError, pa.ArrowInvalid):
+            return None
+        return keys if int(keys.schema.metadata[b"crc32"]) == zlib.crc32(content) else None
+
+    def write(self, part: int, blobs: Sequence[bytes], keys: dict[str, pa.Array], notes: object) -> pa.RecordBatch:
+        """Write one part, data first. `notes` is any JSON value about the part as a whole."""
+        content = b"".join(blobs)
+        metadata = {"crc32": str(zlib.crc32(content)), "notes": orjson.dumps(notes)}
+        batch = pa.RecordBatch.from_pydict(keys).replace_schema_metadata(metadata)
+        _replace(self._path(part, "data"), content)
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_file(sink, batch.schema) as writer:
+            writer.write_batch(batch)
+        _replace(self._path(part, "keys"), sink.getvalue())
+        return batch
+
+    def read(self, part: int, offset: int, size: int) -> bytes:
+        if part not in self._open:
+            if len(self._open) >= _OPEN_FILES:
+                self._open.popitem(last=False)[1].close()
+            self._open[part] = self._path(part, "data").open("rb", buffering=0)
+        return os.pread(self._open[part].fileno(), size, offset)
+
+    def close(self) -> None:
+        while self._open:
+            self._open.popitem()[1].close()
+
+    def remove(self) -> None:
+        self.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _path(self, part: int, kind: str) -> Path:
+        return self.folder / f"{part:06d}.{kind}"
+
+
+def notes_of(keys: pa.RecordBatch) -> object:
+    return orjson.loads(keys.schema.metadata[b"notes"])
+
+
+def column(values: Sequence[int] | np.ndarray, kind: pa.DataType) -> pa.Array:
+    return pa.array(values, type=kind)
+
+
+def _replace(path: Path, content: bytes | pa.Buffer) -> None:
+    """Whole or not at all while the machine runs; a crash of the machine is found by the checksum."""
+    temporary = path.with_suffix(f".{os.getpid()}.tmp")
+    temporary.write_bytes(content)
+    temporary.rename(path)

@@ -1,0 +1,182 @@
+"""Pass one, in a worker: a batch of mart rows becomes encoded lines in a part file, and keys that stay in memory."""
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+import orjson
+import pyarrow as pa
+
+from tuning.dataset.formats import as_prompt, encode
+from tuning.dataset.mart import LINKS, attributed, attributions, text_columns
+from tuning.dataset.near import band_hashes
+from tuning.dataset.options import DatasetOptions
+from tuning.dataset.parts import Parts
+from tuning.dataset.records import Example, Message
+
+EXAMPLES_OF_DROPPED = 3
+_EXCERPT = 2_000  # characters of a dropped text that the card shows
+
+
+class Recipe(msgspec.Struct, frozen=True, kw_only=True):
+    """All that a worker needs to know. Plain values: it travels to another process."""
+
+    options: DatasetOptions
+    template: str
+    base_url: str  # of the site, for relative links
+    folder: Path  # of the part files
+
+
+class Pair(msgspec.Struct):
+    """One row on its way to a line. `reason` is set where it is dropped."""
+
+    row: int
+    title: str
+    body: str
+    answer: str
+    rejected: str | None = None
+    changes: list[str] = []
+    reason: str = ""
+
+
+_recipe: Recipe
+
+
+def begin(recipe: Recipe) -> None:
+    """Once in each worker."""
+    global _recipe
+    _recipe = recipe
+
+
+def prepare(job: tuple[int, pa.RecordBatch]) -> pa.RecordBatch:
+    """The keys of the part with that number, made from the batch or found finished."""
+    number, batch = job
+    parts = Parts(_recipe.folder)
+    if (keys := parts.keys(number)) is not None:
+        return keys
+    return _prepare_seed(parts, number, batch) if _recipe.options.is_seed else _prepare(parts, number, batch)
+
+
+def _prepare_seed(parts: Parts, number: int, batch: pa.RecordBatch) -> pa.RecordBatch:
+    """The seed's texts as they are."""
+    options = _recipe.options
+    prompts, answers = (batch.column(name).to_pylist() for name in text_columns(options))
+    lines = [
+        encode(options.format, Example((Message("user", prompt),), answer)) + b"\n"
+        for prompt, answer in zip(prompts, answers, strict=True)
+    ]
+    tails = [_tail(fields, []) for fields in attributions(options, batch)]
+    keys = {**_ids(batch), **_sizes(lines, tails)}
+    return parts.write(number, _woven(lines, tails), keys, {})
+
+
+def _prepare(parts: Parts, number: int, batch: pa.RecordBatch) -> pa.RecordBatch:
+    options = _recipe.options
+    columns = [batch.column(name).to_pylist() for name in text_columns(options)]
+    pairs = [Pair(row, *texts) for row, texts in enumerate(zip(*columns, strict=True))]
+    for pair in pairs:
+        _clean(pair)
+    kept = [pair for pair in pairs if not pair.reason]
+    fields = list(attributions(options, batch))
+    lines = [_line(pair) for pair in kept]
+    tails = [_tail(fields[pair.row], pair.changes) for pair in kept]
+    questions = [f"{pair.title}\n\n{pair.body}" for pair in kept]
+    answers = [pair.answer for pair in kept]
+    rows = pa.array([pair.row for pair in kept], pa.int32())
+    keys = {
+        **_ids(batch.take(rows)),
+        **_sizes(lines, tails),
+        "question_key": _text_keys(questions),
+        "answer_key": _text_keys(answers),
+        "question_bands": _fixed_lists(band_hashes(questions)),
+        "answer_bands": _fixed_lists(band_hashes(answers)),
+    }
+    return parts.write(number, _woven(lines, tails), keys, {"dropped": _dropped(pairs, fields)})
+
+
+def _clean(pair: Pair) -> None:
+    """Convert, redact and judge one pair in place."""
+    from tuning.dataset.clean import Dropped, to_markdown
+
+    if _recipe.options.body == "markdown":
+        texts = []
+        for html in (pair.body, pair.answer, pair.rejected):
+            text = None if html is None else to_markdown(html, _recipe.base_url)
+            if isinstance(text, Dropped):
+                pair.reason = text.reason
+                return
+            texts.append(text)
+        pair.body, pair.answer, pair.rejected = texts  # type: ignore[assignment]
+        pair.changes = ["converted to Markdown"]
+
+
+def _line(pair: Pair) -> bytes:
+    options = _recipe.options
+    prompt = as_prompt(options.format, _recipe.template, pair.title, pair.body, options.body)
+    return encode(options.format, Example(prompt, pair.answer, pair.rejected)) + b"\n"
+
+
+def _tail(fields: dict[str, Any], changes: list[str]) -> bytes:
+    """The attribution's JSON after its first fields, which pass two knows."""
+    return orjson.dumps({**fields, "changes": changes})[1:]
+
+
+def _woven(lines: Sequence[bytes], tails: Sequence[bytes]) -> list[bytes]:
+    return [blob for pair in zip(lines, tails, strict=True) for blob in pair]
+
+
+def _ids(batch: pa.RecordBatch) -> dict[str, pa.Array]:
+    column = attributed(_recipe.options)
+    return {
+        "question_id": batch.column("question_id").cast(pa.int64()),
+        "answer_id": batch.column(column["answer_id"]).cast(pa.int64()),
+        "score": batch.column(column["answer_score"]).cast(pa.int64()),
+        "answered_at": batch.column(column["answer_created_at"]).cast(pa.timestamp("us")).cast(pa.int64()),
+        "links": batch.column(LINKS).cast(pa.list_(pa.int64())),
+    }
+
+
+def _sizes(lines: Sequence[bytes], tails: Sequence[bytes]) -> dict[str, pa.Array]:
+    return {
+        "line_size": pa.array(map(len, lines), pa.int32()),
+        "tail_size": pa.array(map(len, tails), pa.int32()),
+    }
+
+
+def _text_keys(texts: Sequence[str]) -> pa.Array:
+    """Equal for texts that differ in case and white space only."""
+    digests = (hashlib.blake2b(" ".join(text.lower().split()).encode(), digest_size=8).digest() for text in texts)
+    return pa.array(np.frombuffer(b"".join(digests), dtype="<u8"))
+
+
+def _fixed_lists(matrix: npt.NDArray[np.uint64]) -> pa.Array:
+    return pa.FixedSizeListArray.from_arrays(pa.array(matrix.reshape(-1)), matrix.shape[1])
+
+
+def _dropped(pairs: Sequence[Pair], fields: Sequence[dict[str, Any]]) -> dict[str, dict[str, object]]:
+    """By reason: how many rows, and those of the smallest ids for the card."""
+    by_reason: dict[str, list[Pair]] = {}
+    for pair in pairs:
+        if pair.reason:
+            by_reason.setdefault(pair.reason, []).append(pair)
+    result: dict[str, dict[str, object]] = {}
+    for reason, dropped in by_reason.items():
+        first = sorted(dropped, key=lambda pair: fields[pair.row]["example_id"])[:EXAMPLES_OF_DROPPED]
+        result[reason] = {
+            "rows": len(dropped),
+            "examples": [
+                {
+                    "id": fields[pair.row]["example_id"],
+                    "url": fields[pair.row]["question_url"],
+                    "title": pair.title,
+                    "question": pair.body[:_EXCERPT],
+                    "answer": pair.answer[:_EXCERPT],
+                }
+                for pair in first
+            ],
+        }
+    return result
