@@ -45,6 +45,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         str, Meta(description="Cloud Storage server; empty: Google's own, or the local folder")
     ] = ""
     vertex_endpoint: Annotated[str, Meta(description="Vertex AI server; empty: Google's own")] = ""
+    google_endpoint: Annotated[
+        str, Meta(description="server that stands for Google's other APIs and its template registry; empty: Google's own")
+    ] = ""
     bigquery_port: Annotated[
         Positive, Meta(description="port of the local BigQuery (REST); gRPC takes the next free one")
     ] = 9050

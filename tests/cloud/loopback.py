@@ -1,0 +1,141 @@
+"""A server on loopback that stands for Google: routes, a record of what was asked, and faults on demand."""
+
+import json
+import re
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Literal
+from urllib.parse import parse_qs, urlsplit
+
+TOKEN = "planted-loopback-token"  # noqa: S105 - a fake, planted to be looked for
+STATUS = {400: "INVALID_ARGUMENT", 401: "UNAUTHENTICATED", 403: "PERMISSION_DENIED", 404: "NOT_FOUND",
+          409: "ALREADY_EXISTS", 429: "RESOURCE_EXHAUSTED", 503: "UNAVAILABLE"}  # fmt: skip
+
+
+class RefusedError(Exception):
+    """What Google would answer with an error."""
+
+    def __init__(self, code: int, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+@dataclass(frozen=True)
+class Request:
+    method: str
+    path: str
+    query: dict[str, str]
+    body: Any
+    groups: tuple[str, ...] = ()
+
+
+@dataclass
+class Fault:
+    """What goes wrong with the next `times` requests of that method and path.
+
+    ``drop``: the request is carried out, then the connection breaks before the answer; ``break``: it breaks before.
+    """
+
+    method: str
+    path: str
+    how: int | Literal["drop", "break"]
+    times: int = 1
+
+
+Route = Callable[[Request], Any]
+
+
+@dataclass
+class Loopback:
+    """`with Loopback(routes) as server`: `server.url` is its address, `server.seen` every request with its status."""
+
+    routes: list[tuple[str, str, Route]]
+    token: str = TOKEN
+    seen: list[tuple[Request, int]] = field(default_factory=list)
+    faults: list[Fault] = field(default_factory=list)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __enter__(self) -> "Loopback":
+        loopback = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def handle_any(self) -> None:
+                loopback.answer(self)
+
+            do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = handle_any  # noqa: N815 - http.server's names
+
+            def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's name
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        self.thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.server.shutdown()
+        self.server.server_close()
+        self.thread.join()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server.server_port}"
+
+    def asked(self, method: str, path: str) -> list[Request]:
+        """The requests of that kind that were answered well."""
+        return [request for request, status in self.seen
+                if request.method == method and status == 200 and re.search(path, request.path)]  # fmt: skip
+
+    def answer(self, handler: BaseHTTPRequestHandler) -> None:
+        parts = urlsplit(handler.path)
+        content = handler.rfile.read(int(handler.headers.get("Content-Length") or 0))
+        query = {name: values[0] for name, values in parse_qs(parts.query).items() if name != "$alt"}
+        body = json.loads(content) if content else None
+        request = Request(handler.command, parts.path, query, body)
+        how = self._fault(request)
+        if how == "break":
+            handler.close_connection = True
+            return
+        status, answer = self._carry_out(request, handler.headers.get("Authorization"), how)
+        self.seen.append((request, status))
+        if how == "drop":
+            handler.close_connection = True
+            return
+        payload = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
+        handler.send_response(status)
+        handler.send_header("Content-Type", "application/json; charset=UTF-8")
+        handler.send_header("Content-Length", str(len(payload)))
+        handler.end_headers()
+        handler.wfile.write(payload)
+
+    def _fault(self, request: Request) -> int | str | None:
+        with self.lock:
+            for fault in self.faults:
+                if fault.times and fault.method == request.method and re.search(fault.path, request.path):
+                    fault.times -= 1
+                    return fault.how
+        return None
+
+    def _carry_out(self, request: Request, authorization: str | None, how: int | str | None) -> tuple[int, Any]:
+        if authorization != f"Bearer {self.token}":
+            return _error(401, "Request had invalid authentication credentials.")
+        if isinstance(how, int):
+            return _error(how, "planted fault")
+        for method, pattern, route in self.routes:
+            match = re.fullmatch(pattern, request.path)
+            if match and method == request.method:
+                try:
+                    with self.lock:
+                        return 200, route(replace(request, groups=match.groups()))
+                except RefusedError as refused:
+                    return _error(refused.code, str(refused))
+        return _error(404, f"{request.method} {request.path} is no method of this server")
+
+
+def _error(code: int, message: str) -> tuple[int, Any]:
+    return code, {"error": {"code": code, "message": message, "status": STATUS.get(code, "UNKNOWN")}}

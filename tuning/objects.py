@@ -1,0 +1,186 @@
+"""Objects of ``gs://``: whole or absent, checked by crc32c on both ends, resumed where a transfer was cut.
+
+On target local, without TUNING_STORAGE_ENDPOINT, an object is the file that `tuning.storage.local_path` names.
+"""
+
+import base64
+import shutil
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from tuning.access import backoff, credentials, google_errors
+from tuning.errors import TuningError
+from tuning.progress import progress
+from tuning.settings import Settings
+from tuning.storage import CHUNK, atomic_file, local_path, split_uri
+from tuning.upload import upload
+
+if TYPE_CHECKING:
+    from google.cloud.storage import Blob, Client
+
+PARALLEL = 8  # transfers at a time; more gain nothing on a common line
+
+
+@dataclass(frozen=True)
+class Stored:
+    """An object as it now stands; `sent` is False where it already held these bytes."""
+
+    uri: str
+    size: int
+    crc32c: str
+    sent: bool
+
+
+def is_folder(settings: Settings) -> bool:
+    """Whether ``gs://`` means a folder under TUNING_HOME."""
+    return settings.target == "local" and not settings.storage_endpoint
+
+
+def client(settings: Settings) -> "Client":
+    """A Cloud Storage client. An endpoint given is used as it is; STORAGE_EMULATOR_HOST is not needed."""
+    from google.cloud.storage import Client
+
+    options = {"api_endpoint": settings.storage_endpoint} if settings.storage_endpoint else None
+    return Client(
+        project=settings.project, credentials=credentials(settings.storage_endpoint, settings), client_options=options
+    )
+
+
+def put(settings: Settings, path: Path, uri: str) -> Stored:
+    """Make `uri` hold the bytes of `path`; sends nothing where it already does.
+
+    Raises TuningError when somebody else writes the object meanwhile, or when what arrived differs.
+    """
+    checksum, size = crc32c(path), path.stat().st_size
+    if is_folder(settings):
+        target = local_path(settings, uri)
+        if target.is_file() and crc32c(target) == checksum:
+            return Stored(uri, size, checksum, sent=False)
+        with path.open("rb") as source, atomic_file(target) as file:
+            shutil.copyfileobj(source, file, CHUNK)
+        return Stored(uri, size, checksum, sent=True)
+    with google_errors(f"uploading {path.name} to {uri}"):
+        blob = _blob(settings, uri)
+        found = blob.exists(retry=backoff())
+        if found:
+            blob.reload(retry=backoff())
+            if blob.crc32c == checksum:
+                return Stored(uri, size, checksum, sent=False)
+        upload(settings, path, blob, checksum, generation=int(blob.generation) if found else 0)
+        blob.reload(retry=backoff())
+    if blob.crc32c != checksum:
+        raise TuningError(f"{uri} arrived with another checksum than {path} has", "Run the same command again")
+    return Stored(uri, size, checksum, sent=True)
+
+
+def put_folder(settings: Settings, folder: Path, prefix: str, last: str) -> list[Stored]:
+    """Every file of `folder` under ``prefix/``, in parallel; the file named `last` only after all others are there,
+    so that whoever sees it sees a whole folder."""
+    names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    sizes = sum((folder / name).stat().st_size for name in names)
+    with progress(f"to {prefix}", sizes, "bytes") as advance:
+
+        def send(name: str) -> Stored:
+            stored = put(settings, folder / name, f"{prefix}/{name}")
+            advance(stored.size)
+            return stored
+
+        with ThreadPoolExecutor(PARALLEL) as pool:
+            done = list(pool.map(send, [name for name in names if name != last]))
+        return done + [send(name) for name in names if name == last]
+
+
+def get(settings: Settings, uri: str, path: Path) -> Stored:
+    """Make `path` hold the object's bytes, going on from what an earlier call had fetched of the same generation."""
+    if is_folder(settings):
+        source = _existing(settings, uri)
+        with source.open("rb") as opened, atomic_file(path) as file:
+            shutil.copyfileobj(opened, file, CHUNK)
+        return Stored(uri, path.stat().st_size, crc32c(path), sent=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with google_errors(f"downloading {uri}"):
+        blob = _found(settings, uri)
+        if path.is_file() and crc32c(path) == blob.crc32c:
+            return Stored(uri, int(blob.size), blob.crc32c, sent=False)
+        partial = path.with_name(f".{path.name}.{blob.generation}.part")
+        _fetch_rest(blob, partial)
+    if crc32c(partial) != blob.crc32c:
+        partial.unlink()
+        raise TuningError(f"{uri} arrived with another checksum than it has there", "Run the same command again")
+    partial.rename(path)
+    return Stored(uri, int(blob.size), blob.crc32c, sent=True)
+
+
+def get_all(settings: Settings, uris: Iterable[str], folder: Path) -> list[Path]:
+    """Fetch objects in parallel into `folder`, each under its last name."""
+    wanted = [(uri, folder / uri.rsplit("/", 1)[1]) for uri in uris]
+    with ThreadPoolExecutor(PARALLEL) as pool:
+        list(pool.map(lambda pair: get(settings, *pair), wanted))
+    return [path for _, path in wanted]
+
+
+def open_object(settings: Settings, uri: str) -> BinaryIO:
+    """A seekable reader of one generation of the object: what is read stays one file even if it is replaced."""
+    if is_folder(settings):
+        return _existing(settings, uri).open("rb")
+    with google_errors(f"reading {uri}"):
+        blob = _found(settings, uri)
+        reader: BinaryIO = blob.open("rb", chunk_size=8 * CHUNK, if_generation_match=blob.generation)
+        return reader
+
+
+def list_objects(settings: Settings, prefix: str) -> Iterator[str]:
+    """The addresses that begin with `prefix`, sorted."""
+    bucket, name = split_uri(prefix)
+    if is_folder(settings):
+        root = settings.gcs_dir / bucket
+        names = sorted(path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file())
+        yield from (f"gs://{bucket}/{found}" for found in names if found.startswith(name))
+        return
+    with google_errors(f"listing {prefix}"):
+        for blob in client(settings).list_blobs(bucket, prefix=name, retry=backoff()):
+            yield f"gs://{bucket}/{blob.name}"
+
+
+def crc32c(path: Path) -> str:
+    """The checksum as Cloud Storage writes it: base64 of the big-endian CRC32C."""
+    import google_crc32c
+
+    checksum: Any = google_crc32c.Checksum()  # type: ignore[no-untyped-call]
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK):
+            checksum.update(chunk)
+    return base64.b64encode(checksum.digest()).decode()
+
+
+def _fetch_rest(blob: "Blob", partial: Path) -> None:
+    have = partial.stat().st_size if partial.exists() else 0
+    with partial.open("ab") as file:
+        if have < int(blob.size):
+            # raw_download: the stored bytes, so that sizes and checksum are those of the object.
+            blob.download_to_file(
+                file, start=have, if_generation_match=blob.generation, raw_download=True, checksum=None, retry=backoff()
+            )
+
+
+def _blob(settings: Settings, uri: str) -> "Blob":
+    bucket, name = split_uri(uri)
+    return client(settings).bucket(bucket).blob(name)
+
+
+def _found(settings: Settings, uri: str) -> "Blob":
+    blob = _blob(settings, uri)
+    if not blob.exists(retry=backoff()):
+        raise TuningError(f"there is no {uri}")
+    blob.reload(retry=backoff())
+    return blob
+
+
+def _existing(settings: Settings, uri: str) -> Path:
+    path = local_path(settings, uri)
+    if not path.is_file():
+        raise TuningError(f"there is no {uri}", f"Locally that is {path}")
+    return path

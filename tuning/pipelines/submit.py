@@ -1,0 +1,144 @@
+"""From a template and parameters to a job on Vertex AI: what can be wrong is found before anything is sent."""
+
+import subprocess
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from tuning.access import credentials, require_project
+from tuning.dataset.dataset import Dataset, find_dataset
+from tuning.errors import TuningError
+from tuning.objects import put
+from tuning.pipelines import template_seed, vertex
+from tuning.pipelines.template import Template, fit_parameters, read_template
+from tuning.settings import PROJECT_ROOT, Settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class SubmitOptions:
+    """How to send. Empty: the default of the template. `again` starts a job that has already succeeded once more."""
+
+    dataset: str | None = None
+    display_name: str = ""
+    pipeline_root: str = ""
+    caching: bool = True
+    failure_policy: vertex.FailurePolicy = "slow"
+    again: bool = False
+
+
+def submit_template(
+    settings: Settings, uri: str, given: Mapping[str, str], options: SubmitOptions, show: Callable[[str], None]
+) -> vertex.Job:
+    """Send any KFP template. The notebook's own is filled from settings and the dataset where `given` is silent, and
+    its two files are uploaded first."""
+    check_access(settings)
+    template = read_template(settings, uri)
+    request = (
+        _seed_request(settings, template, given, options, show)
+        if uri == template_seed.URI
+        else _request(settings, template, given, options)
+    )
+    return send(settings, request, options.again, show)
+
+
+def check_access(settings: Settings) -> None:
+    """TuningError where no job could be sent at all: runner, project, region, credentials. Costs no request."""
+    if settings.target != "gcp" and not settings.vertex_endpoint:
+        raise TuningError("a template runs on Vertex AI, and the target is local", "Add --target gcp")
+    require_project(settings)
+    from google.cloud.aiplatform.constants.base import SUPPORTED_REGIONS
+
+    if settings.region not in SUPPORTED_REGIONS:
+        raise TuningError(f"{settings.region!r} is no region of Vertex AI", "Set TUNING_REGION, such as us-central1")
+    credentials(settings.vertex_endpoint, settings)
+
+
+def send(settings: Settings, request: vertex.JobRequest, again: bool, show: Callable[[str], None]) -> vertex.Job:
+    job, created = vertex.submit(settings, request, again)
+    show(f"submitted {job.id} ({job.display_name})" if created else f"found {job.id}, {job.state}: nothing was sent")
+    show(job.link)
+    return job
+
+
+def parse_parameters(texts: list[str]) -> dict[str, str]:
+    """``NAME=VALUE`` texts as a mapping."""
+    values = {}
+    for text in texts:
+        name, sign, value = text.partition("=")
+        if not sign or not name:
+            raise TuningError(f"--param takes NAME=VALUE, not {text!r}")
+        values[name] = value
+    return values
+
+
+def commit_label() -> dict[str, str]:
+    """The git commit of this code as a label; nothing outside a git checkout."""
+    found = subprocess.run(
+        ["git", "rev-parse", "HEAD"],  # noqa: S607 - git is wherever the developer has it
+        cwd=PROJECT_ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return {"git_commit": found.stdout.strip()} if found.returncode == 0 else {}
+
+
+def _request(
+    settings: Settings, template: Template, given: Mapping[str, str], options: SubmitOptions
+) -> vertex.JobRequest:
+    parameters = fit_parameters(template, given)
+    return vertex.JobRequest(
+        template=template,
+        parameters=parameters,
+        display_name=options.display_name or template.name,
+        pipeline_root=_gs(options.pipeline_root or f"gs://{settings.bucket}/pipelines/{vertex.label(template.name)}"),
+        identity=parameters,
+        labels={"template": vertex.label(template.name), **commit_label()},
+        caching=options.caching,
+        failure_policy=options.failure_policy,
+    )
+
+
+def _seed_request(
+    settings: Settings,
+    template: Template,
+    given: Mapping[str, str],
+    options: SubmitOptions,
+    show: Callable[[str], None],
+) -> vertex.JobRequest:
+    dataset = find_dataset(settings, options.dataset)
+    template_seed.check(dataset)
+    date = template_seed.date(datetime.now().astimezone())
+    parameters = fit_parameters(template, {**template_seed.parameters(settings, dataset, date), **given})
+    undated: dict[str, Any] = {**template_seed.parameters(settings, dataset, ""), **given}
+    root = options.pipeline_root or template_seed.PIPELINE_ROOT
+    show(template_seed.warning(settings, dataset))
+    show(f"the notebook's ./ is {template_seed.folder(settings, dataset)} in the cloud")
+    request = vertex.JobRequest(
+        template=template,
+        parameters=parameters,
+        display_name=options.display_name or template_seed.DISPLAY_NAME.format(date=date),
+        pipeline_root=_gs(template_seed.in_folder(settings, dataset, root) if root.startswith("./") else root),
+        identity={**undated, "files": {name: facts.sha256 for name, facts in dataset.manifest.files.items()}},
+        labels={"template": vertex.label(template.name), "dataset_id": vertex.label(dataset.id), **commit_label()},
+        caching=options.caching,
+        failure_policy=options.failure_policy,
+    )
+    _upload(settings, dataset, show)
+    return request
+
+
+def _upload(settings: Settings, dataset: Dataset, show: Callable[[str], None]) -> None:
+    for split, name in template_seed.FILES.items():
+        stored = put(settings, dataset.file(split), template_seed.in_folder(settings, dataset, name))
+        show(f"{'uploaded' if stored.sent else 'already there'}: {stored.uri} ({stored.size:,} bytes)")
+
+
+def _gs(root: str) -> str:
+    """Vertex AI writes what a pipeline makes to a bucket and refuses any other root."""
+    if not root.startswith("gs://"):
+        raise TuningError(
+            f"the pipeline root {root!r} is not in Cloud Storage", "Give --pipeline-root gs://BUCKET/NAME"
+        )
+    return root

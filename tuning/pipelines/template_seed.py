@@ -1,0 +1,91 @@
+"""The course notebook's tuning job: its template and eight parameters, with its own names and numbers.
+
+The PaLM models that this template tuned are gone; its interface stays, so that who knows the notebook can see the same
+job here, and what replaces it.
+"""
+
+import math
+from datetime import datetime
+from typing import Any
+
+from tuning.dataset.dataset import Dataset, Split
+from tuning.errors import TuningError
+from tuning.settings import Settings
+
+URI = "https://us-kfp.pkg.dev/ml-pipeline/large-language-model-pipelines/tune-large-model/v2.0.0"
+DISPLAY_NAME = "deep_learning_ai_pipeline-{date}"
+MODEL_NAME = "deep-learning-ai-model-{date}"
+DATE_FORMAT = "%H:%d:%m:%Y"  # stays in names only: labels and job ids refuse colons
+LARGE_MODEL = "text-bison@001"
+TRAINING_STEPS = 200
+EVALUATION_INTERVAL = 20
+PIPELINE_ROOT = "./"
+FILES: dict[Split, str] = {
+    "train": "./tune_data_stack_overflow_python_qa.jsonl",
+    "eval": "./tune_eval_data_stack_overflow_python_qa.jsonl",
+}
+
+FORMATS = frozenset({"notebook", "text-bison"})
+# https://cloud.google.com/vertex-ai/generative-ai/docs/models/tune-text-models-supervised (as it was for text-bison)
+EVALUATION_ROWS = (10, 250)
+TRAIN_BYTES = 10**9
+BATCH = {"us-central1": 8, "europe-west4": 24}  # examples per step of the template's accelerators
+
+
+def folder(settings: Settings, dataset: Dataset) -> str:
+    """What the notebook's ``./`` is in the cloud, where a job sees no folder of this machine. Ends with a slash."""
+    return f"gs://{settings.bucket}/notebook/{dataset.id}/"
+
+
+def in_folder(settings: Settings, dataset: Dataset, path: str) -> str:
+    """The address of the notebook's ``./NAME``."""
+    return folder(settings, dataset) + path.removeprefix("./")
+
+
+def parameters(settings: Settings, dataset: Dataset, date: str) -> dict[str, Any]:
+    """The notebook's eight, in its order; `date` may be a placeholder."""
+    return {
+        "model_display_name": MODEL_NAME.format(date=date),
+        "location": settings.region,
+        "large_model_reference": LARGE_MODEL,
+        "project": settings.project,
+        "train_steps": TRAINING_STEPS,
+        "dataset_uri": in_folder(settings, dataset, FILES["train"]),
+        "evaluation_interval": EVALUATION_INTERVAL,
+        "evaluation_data_uri": in_folder(settings, dataset, FILES["eval"]),
+    }
+
+
+def date(now: datetime) -> str:
+    return now.strftime(DATE_FORMAT)
+
+
+def check(dataset: Dataset) -> None:
+    """TuningError for what the template's service would refuse after the upload; a larger evaluation set is sampled."""
+    if dataset.manifest.format not in FORMATS:
+        raise TuningError(
+            f"the template reads the notebook's format, and dataset {dataset.id} is in {dataset.manifest.format}",
+            "`invoke dataset --preset seed` makes one that it reads",
+        )
+    train, evaluation = dataset.manifest.files["train.jsonl"], dataset.manifest.files["eval.jsonl"]
+    if train.bytes > TRAIN_BYTES:
+        raise TuningError(
+            f"the template takes at most {TRAIN_BYTES:,} bytes, and train.jsonl has {train.bytes:,}",
+            "`invoke dataset --preset seed --limit 10000` is the notebook's own size",
+        )
+    if evaluation.rows < EVALUATION_ROWS[0]:
+        raise TuningError(
+            f"the template takes at least {EVALUATION_ROWS[0]} evaluation rows, and eval.jsonl has {evaluation.rows}",
+            "A larger --limit makes more",
+        )
+
+
+def warning(settings: Settings, dataset: Dataset) -> str:
+    """What to do instead, with the notebook's steps as the epochs that today's tuning counts."""
+    rows = dataset.manifest.files["train.jsonl"].rows
+    epochs = math.ceil(TRAINING_STEPS * BATCH.get(settings.region, 8) / rows)
+    return (
+        f"warning: {LARGE_MODEL} and all PaLM models are gone since 2025-04-09: Google's own service refuses this job. "
+        f"Today: `invoke dataset --format gemini`, then `invoke submit --target gcp --tuner gemini --epochs {epochs}` "
+        f"({TRAINING_STEPS} steps on {rows:,} rows)."
+    )
