@@ -1,0 +1,168 @@
+"""A ``.7z`` as streams of bytes, one member after another, without unpacking it to disk."""
+
+import lzma
+import queue
+import threading
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath, PureWindowsPath
+
+import py7zr
+from py7zr.exceptions import ArchiveError, PasswordRequired
+from py7zr.io import Py7zIO, WriterFactory
+
+from tuning.errors import TuningError
+
+_AHEAD = 4  # pieces of up to some MB that the thread may have ready
+_BROKEN = (
+    ArchiveError,
+    PasswordRequired,
+    lzma.LZMAError,
+    EOFError,
+    OSError,
+    ValueError,
+    TypeError,
+    IndexError,
+    KeyError,
+)
+_MEND = "Get the file again, or give the unpacked folder"
+
+
+def archive_sizes(path: Path) -> dict[str, int]:
+    """The members and their sizes in bytes. Refuses folders, paths and links, as no official archive has any."""
+    with _opened(path) as archive:
+        for member in archive.files:
+            name = str(member.filename)
+            if member.is_symlink or member.is_junction or member.is_socket:
+                raise TuningError(f"{path.name} holds a link, {name!r}: it is refused", _MEND)
+            if name in ("", ".", "..") or name != PurePosixPath(name).name or name != PureWindowsPath(name).name:
+                raise TuningError(
+                    f"{path.name} holds a path, {name!r}, where dumps have only files: it is refused", _MEND
+                )
+        return {str(member.filename): int(member.uncompressed) for member in archive.files}
+
+
+def read_archive(path: Path, names: frozenset[str]) -> Iterator[tuple[str, Iterator[bytes]]]:
+    """Each member in `names`, in the archive's order, with its bytes; each must be read before the next is asked for.
+
+    The library pushes bytes into a writer; a thread runs it and a short queue hands them over, so that decompression
+    (which frees the interpreter's lock) goes on beside the parsing and memory stays bounded. The library verifies the
+    checksums.
+    """
+    pipe = _Pipe()
+    thread = threading.Thread(target=_decompress, args=(path, names, pipe), daemon=True)
+    thread.start()
+    try:
+        while (name := pipe.next_member()) is not None:
+            yield name, pipe.chunks(path)
+        pipe.raise_failure(path)
+    finally:
+        pipe.stop()
+        thread.join()
+
+
+def _decompress(path: Path, names: frozenset[str], pipe: "_Pipe") -> None:
+    try:
+        # An open file, not a path: with a path py7zr reads several members at once, each in a thread.
+        with path.open("rb") as file, py7zr.SevenZipFile(file) as archive:
+            archive.extract(targets=sorted(names), factory=_Writers(pipe))
+    except _StoppedError:
+        pass  # the reader wants no more
+    except BaseException as error:  # handed to the reader, which raises it
+        pipe.failure = error
+    finally:
+        pipe.put(None)
+
+
+class _StoppedError(Exception):
+    """The reader has gone."""
+
+
+class _Pipe:
+    """What the decompressing thread hands to the reader: a member's name, then its pieces; None at the end."""
+
+    def __init__(self) -> None:
+        self.failure: BaseException | None = None
+        self._queue: queue.Queue[str | bytes | None] = queue.Queue(_AHEAD)
+        self._stopped = threading.Event()
+        self._next: str | None = None
+
+    def put(self, item: str | bytes | None) -> None:
+        while not self._stopped.is_set():
+            try:
+                self._queue.put(item, timeout=0.2)
+            except queue.Full:
+                continue
+            return
+        if item is not None:
+            raise _StoppedError
+
+    def next_member(self) -> str | None:
+        """The name of the next member; what is left of the one before is skipped."""
+        item = self._next or self._queue.get()
+        self._next = None
+        while isinstance(item, bytes):
+            item = self._queue.get()
+        return item
+
+    def chunks(self, path: Path) -> Iterator[bytes]:
+        while isinstance(item := self._queue.get(), bytes):
+            yield item
+        if item is None:
+            self._queue.put(None)  # for next_member
+            self.raise_failure(path)
+        self._next = item
+
+    def raise_failure(self, path: Path) -> None:
+        """A broken archive in one line; a bug as itself."""
+        if isinstance(self.failure, _BROKEN):
+            raise _broken(path, self.failure) from None
+        if self.failure is not None:
+            raise self.failure
+
+    def stop(self) -> None:
+        self._stopped.set()
+
+
+class _Writers(WriterFactory):
+    def __init__(self, pipe: _Pipe) -> None:
+        self._pipe = pipe
+
+    def create(self, filename: str) -> Py7zIO:
+        self._pipe.put(filename)
+        return _Writer(self._pipe)
+
+
+class _Writer(Py7zIO):
+    """What py7zr takes for a file: it writes from beginning to end."""
+
+    def __init__(self, pipe: _Pipe) -> None:
+        self._pipe = pipe
+        self._size = 0
+
+    def write(self, s: bytes | bytearray) -> int:
+        self._pipe.put(bytes(s))
+        self._size += len(s)
+        return len(s)
+
+    def read(self, size: int | None = None) -> bytes:  # noqa: ARG002  # py7zr's signature
+        return b""
+
+    def seek(self, offset: int, whence: int = 0) -> int:  # noqa: ARG002  # py7zr's signature
+        return 0
+
+    def flush(self) -> None:
+        """Nothing is held back."""
+
+    def size(self) -> int:
+        return self._size
+
+
+def _opened(path: Path) -> py7zr.SevenZipFile:
+    try:
+        return py7zr.SevenZipFile(path)
+    except _BROKEN as error:
+        raise _broken(path, error) from None
+
+
+def _broken(path: Path, error: BaseException) -> TuningError:
+    return TuningError(f"{path.name} is not a 7z archive that can be read ({type(error).__name__}: {error})", _MEND)

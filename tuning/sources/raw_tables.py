@@ -1,0 +1,66 @@
+"""The Parquet files of all tables of a dump, and what there is to say about them together."""
+
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+
+import pyarrow.compute as pc
+from pyroaring import BitMap64
+
+from tuning.sources.origin import Origin
+from tuning.sources.parse import Counts, Parsed
+from tuning.sources.report import IngestReport
+from tuning.sources.tables import SeenIds, TableFile, combined_digest, ids_of
+
+DUMP_TABLES = ("posts_questions", "posts_answers", "users", "post_links")
+DUPLICATE = "duplicate Id"
+
+
+class RawTables:
+    """Writes ``TABLE.parquet`` for each of DUMP_TABLES into `folder`; a table without rows is an empty file."""
+
+    def __init__(self, folder: Path) -> None:
+        self.counts: Counts = Counter()
+        self._files = {table: TableFile(folder, table) for table in DUMP_TABLES}
+        posts = SeenIds()  # questions and answers share their ids
+        self._seen = {"posts_questions": posts, "posts_answers": posts, "users": SeenIds(), "post_links": SeenIds()}
+        self._accepted = BitMap64()
+        self._answers = BitMap64()
+        self._licensed = self._other_license = 0
+
+    def rows(self, table: str) -> int:
+        return self._files[table].rows
+
+    def add_all(self, parsed: Iterable[Parsed]) -> None:
+        for part in parsed:
+            self._add(part)
+
+    def close(self) -> str:
+        """Finish every file; the digest of their content."""
+        return combined_digest([f"{table} {file.close()}" for table, file in self._files.items()])
+
+    def report(self, origin: Origin, notes: tuple[str, ...]) -> IngestReport:
+        return IngestReport(
+            origin=origin,
+            rows={table: self.rows(table) for table in DUMP_TABLES},
+            counts=self.counts,
+            dangling_accepted=len(self._accepted - self._answers),
+            licensed=self._licensed,
+            other_license=self._other_license,
+            notes=notes,
+        )
+
+    def _add(self, parsed: Parsed) -> None:
+        self.counts += parsed.counts
+        self._licensed += parsed.licensed
+        self._other_license += parsed.other_license
+        for table, batch in parsed.batches.items():
+            kept = self._seen[table].first_only(batch)
+            if kept.num_rows < batch.num_rows:
+                self.counts[table, DUPLICATE] += batch.num_rows - kept.num_rows
+            if table == "posts_questions":
+                accepted = kept.column("accepted_answer_id")
+                self._accepted |= BitMap64(ids_of(accepted.filter(pc.greater(accepted, 0))))
+            elif table == "posts_answers":
+                self._answers |= BitMap64(ids_of(kept.column("id")))
+            self._files[table].add(kept)
