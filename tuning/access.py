@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 LOGIN = "Run `gcloud auth application-default login` (on a machine without a browser add --no-launch-browser)"
 # Google's advice for 429 and 5xx: exponential, with jitter (https://cloud.google.com/storage/docs/retry-strategy).
-FIRST_DELAY, LONGEST_DELAY, GIVE_UP_AFTER = 1.0, 32.0, 300.0  # seconds
+FIRST_DELAY, LONGEST_DELAY, GIVE_UP_AFTER = 1.0, 32.0, 120.0  # seconds
 TRY_AGAIN = frozenset({408, 429, 500, 502, 503, 504})
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
@@ -148,6 +148,8 @@ def _mend(code: int) -> str:
             return "`invoke cloud.check` names the missing role or API"
         case 404:
             return "`invoke cloud.check` names what does not exist"
+        case 412:
+            return "Somebody else writes the same object: run the same command again"
         case 429:
             return "The quota is used up: wait, or ask for more under IAM & Admin > Quotas"
         case _:

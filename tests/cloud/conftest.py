@@ -1,7 +1,9 @@
 """Google on loopback: Vertex AI, the smaller APIs and Cloud Storage, and the settings that point at them."""
 
 import logging
+import tempfile
 from collections.abc import Iterator
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,7 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     """Retries and polls follow each other at once, and no test meets the developer's own Google account."""
     monkeypatch.setattr(tuning.access, "FIRST_DELAY", 0.001)
     monkeypatch.setattr(tuning.access, "LONGEST_DELAY", 0.002)
+    monkeypatch.setattr(tuning.access, "GIVE_UP_AFTER", 5.0)
     monkeypatch.setattr("tuning.pipelines.vertex.FIRST_POLL", 0.001)
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", "/nonexistent/credentials.json")
 
@@ -43,8 +46,8 @@ def vertex_api(vertex: Vertex) -> Iterator[Loopback]:
 
 
 @pytest.fixture
-def google() -> Google:
-    return Google({template_seed.URI: seed_template()})
+def google(seed_template: bytes) -> Google:
+    return Google({template_seed.URI: seed_template})
 
 
 @pytest.fixture
@@ -65,7 +68,7 @@ def storage_server() -> Iterator[Any]:
         name = (request.data or {}).get("name")
         found = storage.objects.get(request.params["bucket_name"], {}).get(name)
         if wanted and int(wanted[0]) != int(found["generation"] if found else 0):
-            response.status = 412
+            response.status = HTTPStatus.PRECONDITION_FAILED
             response.json({"error": {"code": 412, "message": "conditionNotMet"}})
             return None
         return begin(request, response, storage)
@@ -105,13 +108,12 @@ def cloud(settings: Settings, vertex_api: Loopback, google_api: Loopback, storag
     )
 
 
+@pytest.fixture(scope="session")
 def seed_template() -> bytes:
     """A template with the interface of Google's tune-large-model v2.0.0, compiled here by KFP."""
-    import tempfile
-
     from kfp import compiler, dsl
 
-    @dsl.component(install_kfp_package=False)
+    @dsl.component(base_image="python:3.11", install_kfp_package=False)
     def tune(dataset_uri: str, model: str) -> str:
         return f"{model} tuned on {dataset_uri}"
 

@@ -149,7 +149,7 @@ def test_somebody_elses_object_that_appears_meanwhile_is_not_overwritten(
         return begin(*arguments)
 
     monkeypatch.setattr(tuning.upload, "_begin", other_first)
-    with pytest.raises(TuningError, match="uploading"):
+    with pytest.raises(TuningError, match="conditionNotMet"):
         put(cloud, source, URI)
     with open_object(cloud, URI) as file:
         assert file.read() == b"theirs"
