@@ -1,0 +1,95 @@
+"""The tuned model beside the base and the champion: every metric with intervals, and paired improvements."""
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+
+from tuning.evaluation.bootstrap import bootstrap_means, interval
+from tuning.evaluation.options import SMALLER_IS_BETTER, GateOptions
+from tuning.evaluation.records import Comparison, Evaluation, Figure, Interval, Pair, Scored, Side
+from tuning.evaluation.text_metrics import DESCRIPTIONS
+
+SHOWN = 5  # answers side by side in the report
+TUNED = "tuned"
+
+
+def compare(
+    evaluations: Mapping[str, Evaluation], primary_metric: str, options: GateOptions, inputs: dict[str, str]
+) -> Comparison:
+    """Compare ``evaluations["tuned"]`` with the others, by role; one without a model is left out."""
+    present = {role: evaluation for role, evaluation in evaluations.items() if evaluation.model is not None}
+    rows = {role: {scored.example_id: scored for scored in found.scored} for role, found in present.items()}
+    metrics = [name for name in DESCRIPTIONS if any(name in row.scores for row in rows[TUNED].values())]
+    return Comparison(
+        primary_metric=primary_metric,
+        figures=[_figure(metric, rows, options) for metric in metrics],
+        perplexity={role: math.exp(loss) for role, found in rows.items() if (loss := _mean_loss(found)) is not None},
+        token_loss={role: loss for role, found in rows.items() if (loss := _token_loss(found)) is not None},
+        pairs={role: _pairs(primary_metric, rows[TUNED], found) for role, found in rows.items() if role != TUNED},
+        sides=_sides(rows),
+        inputs=inputs,
+    )
+
+
+def _figure(metric: str, rows: Mapping[str, Mapping[str, Scored]], options: GateOptions) -> Figure:
+    """All intervals of one metric, from the same resamples."""
+    ids = list(rows[TUNED])
+    groups = [rows[TUNED][example_id].group for example_id in ids]
+    models = {role: np.array([_score(found, example_id, metric) for example_id in ids]) for role, found in rows.items()}
+    columns = {("model", role): values for role, values in models.items()}
+    columns |= {("difference", role): models[TUNED] - values for role, values in models.items() if role != TUNED}
+    draws = bootstrap_means(np.column_stack(list(columns.values())), groups, options.resamples, options.seed)
+    found: dict[str, dict[str, Interval]] = {"model": {}, "difference": {}}
+    for index, ((kind, role), values) in enumerate(columns.items()):
+        known = int(np.sum(~np.isnan(values)))
+        if known:
+            found[kind][role] = Interval(float(np.nanmean(values)), *interval(draws[:, index], options.level), known)
+    return Figure(metric=metric, models=found["model"], differences=found["difference"])
+
+
+def _score(found: Mapping[str, Scored], example_id: str, metric: str) -> float:
+    row = found.get(example_id)
+    return math.nan if row is None else row.scores.get(metric, math.nan)
+
+
+def _pairs(metric: str, tuned: Mapping[str, Scored], other: Mapping[str, Scored]) -> list[Pair]:
+    sign = -1.0 if metric in SMALLER_IS_BETTER else 1.0
+    return [
+        Pair(
+            example_id=row.example_id,
+            question_id=row.question_id,
+            group=row.group,
+            slices=row.slices,
+            improvement=sign * (row.scores[metric] - other[row.example_id].scores[metric]),
+        )
+        for row in tuned.values()
+        if metric in row.scores and metric in (other[row.example_id].scores if row.example_id in other else {})
+    ]
+
+
+def _sides(rows: Mapping[str, Mapping[str, Scored]]) -> list[Side]:
+    answered = [row for row in rows[TUNED].values() if row.finish_reason][:SHOWN]
+    sides = []
+    for row in answered:
+        by_role = {role: found[row.example_id] for role, found in rows.items() if row.example_id in found}
+        sides.append(
+            Side(
+                example_id=row.example_id,
+                question=row.question,
+                reference=row.reference,
+                answers={role: other.answer for role, other in by_role.items()},
+                finish_reasons={role: other.finish_reason for role, other in by_role.items()},
+            )
+        )
+    return sides
+
+
+def _mean_loss(rows: Mapping[str, Scored]) -> float | None:
+    losses = [row.scores["loss"] for row in rows.values() if "loss" in row.scores]
+    return sum(losses) / len(losses) if losses else None
+
+
+def _token_loss(rows: Mapping[str, Scored]) -> float | None:
+    tokens = sum(row.tokens for row in rows.values())
+    return sum(row.scores["loss"] * row.tokens for row in rows.values() if row.tokens) / tokens if tokens else None

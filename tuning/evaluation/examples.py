@@ -1,0 +1,48 @@
+"""The evaluation examples of a dataset, with what is known of each for slices."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from tuning.dataset.dataset import Attribution, Dataset
+from tuning.dataset.formats import parse_line
+from tuning.dataset.records import Example
+from tuning.errors import TuningError
+from tuning.evaluation.sample import stable_sample
+
+# Characters of the reference answer, and votes: fixed bounds, so that a slice means the same in every dataset.
+_LENGTHS = ((500, "answer under 500 characters"), (1500, "answer of 500-1,500 characters"))
+_SCORES = ((1, "score 0 or less"), (10, "score 1-9"))
+
+
+@dataclass(frozen=True)
+class EvaluationExample:
+    attribution: Attribution
+    example: Example
+
+    @property
+    def slices(self) -> list[str]:
+        row = self.attribution
+        length = next((name for bound, name in _LENGTHS if len(self.example.answer) < bound), "answer over 1,500")
+        score = next((name for bound, name in _SCORES if row.answer_score < bound), "score 10 or more")
+        return [*(f"tag: {tag}" for tag in row.tags), length, f"year: {row.answer_created_at[:4]}", score]
+
+
+def read_examples(dataset: Dataset, limit: int) -> list[EvaluationExample]:
+    """The stable sample of `limit` examples (0: all) of the evaluation split, in the order of their lines."""
+    wanted = {row.line: row for row in stable_sample(dataset.attributions("eval"), limit)}
+    if not wanted:
+        raise TuningError(f"the evaluation set of dataset {dataset.id} is empty", "Raise --eval-fraction or --limit")
+    found = [EvaluationExample(wanted[number], example) for number, example in _lines(dataset) if number in wanted]
+    if len(found) != len(wanted):
+        raise TuningError(
+            f"{dataset.folder} has attributions of evaluation lines that eval.jsonl lacks",
+            "Remove the folder and run `invoke dataset` again",
+        )
+    return found
+
+
+def _lines(dataset: Dataset) -> Iterator[tuple[int, Example]]:
+    # Not dataset.file("eval"): the lines of a sampled file are numbered otherwise.
+    with (dataset.folder / "eval.jsonl").open("rb") as file:
+        for number, line in enumerate(file):
+            yield number, parse_line(dataset.manifest.format, line)

@@ -1,0 +1,168 @@
+"""The release gate: is the tuned model better than the base, and than the champion, beyond chance?
+
+It passes when the two-sided interval of the primary metric's mean improvement, from a paired bootstrap that resamples
+groups, lies above zero against the base and against the champion where there is one. It blocks where a slice is surely
+worse, and says "undecided" where the evaluation cannot tell.
+"""
+
+from collections.abc import Sequence
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from tuning.evaluation.bootstrap import Floats, bootstrap_means, interval
+from tuning.evaluation.options import UNITS, GateOptions
+from tuning.evaluation.records import Comparison, Interval, Pair, SliceVerdict, Verdict
+
+
+def judge(
+    comparison: Comparison,
+    options: GateOptions,
+    *,
+    champion: str | None = None,
+    shared_with_champion: int = 0,
+    smoke_test: bool = False,
+    inputs: dict[str, str] | None = None,
+) -> Verdict:
+    """The verdict on `comparison`. `shared_with_champion` counts the evaluation examples whose question or group is in
+    the champion's training data: against a model that has seen the answers there is nothing to decide."""
+    metric = comparison.primary_metric
+    failures: list[str] = []
+    doubts: list[str] = []
+    improvements: dict[str, Interval] = {}
+    slices: list[SliceVerdict] = []
+    for opponent, pairs in comparison.pairs.items():
+        if not pairs:
+            doubts.append(f"no example has a {metric} of both the tuned model and the {opponent}")
+            continue
+        found = improvements[opponent] = improvement(pairs, options)
+        groups = len({pair.group for pair in pairs})
+        if groups < options.minimum_groups:
+            doubts.append(
+                f"only {groups} independent evaluation examples against the {opponent}, "
+                f"{options.minimum_groups} are needed to decide"
+            )
+        elif opponent == "champion" and shared_with_champion:
+            doubts.append(
+                f"{shared_with_champion} evaluation examples are of questions that the champion was trained on"
+            )
+        else:
+            if found.low <= -(margin := _margin(opponent, options)):
+                bound = f"minus the margin of {margin:g}" if margin else "zero"
+                failures.append(f"{describe(metric, opponent, found, options)}: not above {bound}")
+            slices += judge_slices(pairs, opponent, metric, options)
+    failures += [
+        f"{row.name} is worse than the {row.opponent}: {row.mean:+.3g} ({row.low:+.3g} to {row.high:+.3g}, adjusted "
+        f"for {sum(other.judged for other in slices if other.opponent == row.opponent)} slices) "
+        f"on {row.examples} examples"
+        for row in slices
+        if row.blocks
+    ]
+    good = [describe(metric, opponent, found, options) for opponent, found in improvements.items()]
+    return Verdict(
+        status="fail" if failures else "undecided" if doubts else "pass",
+        reasons=failures + doubts or good,
+        primary_metric=metric,
+        improvements=improvements,
+        slices=slices,
+        champion=champion,
+        smoke_test=smoke_test,
+        options=msgspec.to_builtins(options),
+        inputs=inputs or {},
+    )
+
+
+def improvement(pairs: Sequence[Pair], options: GateOptions) -> Interval:
+    """The mean improvement with its interval at the gate's level."""
+    values = np.array([[pair.improvement] for pair in pairs])
+    draws = bootstrap_means(values, [pair.group for pair in pairs], options.resamples, options.seed)
+    return Interval(float(values.mean()), *interval(draws[:, 0], options.level), len(pairs))
+
+
+def judge_slices(pairs: Sequence[Pair], opponent: str, metric: str, options: GateOptions) -> list[SliceVerdict]:
+    """Every slice, the largest first. Those of at least `slice_minimum` examples are judged together: Holm's method
+    keeps the chance of blocking a model that is worse nowhere at ``1 - level``."""
+    sizes: dict[str, int] = {}
+    for pair in pairs:
+        for name in pair.slices:
+            sizes[name] = sizes.get(name, 0) + 1
+    names = sorted((name for name in sizes if sizes[name] > 1), key=lambda name: (-sizes[name], name))
+    if not names:
+        return []
+    column = {name: index for index, name in enumerate(names)}
+    table = np.full((len(pairs), len(names)), np.nan)
+    for row, pair in enumerate(pairs):
+        for name in pair.slices:
+            if name in column:
+                table[row, column[name]] = pair.improvement
+    draws = bootstrap_means(table, [pair.group for pair in pairs], options.resamples, options.seed)
+    judged = [name for name in names if sizes[name] >= options.slice_minimum]
+    levels, blocked = _holm({name: draws[:, column[name]] for name in judged}, -options.slice_margin(metric), options)
+    rows = []
+    for name in names:
+        index = column[name]
+        low, high = interval(draws[:, index], levels.get(name, options.level))
+        rows.append(
+            SliceVerdict(
+                name=name,
+                opponent=opponent,
+                examples=sizes[name],
+                mean=float(np.nanmean(table[:, index])),
+                low=low,
+                high=high,
+                judged=name in levels,
+                blocks=name in blocked,
+            )
+        )
+    return rows
+
+
+def describe(metric: str, opponent: str, found: Interval, options: GateOptions) -> str:
+    unit = UNITS.get(metric, metric)
+    return (
+        f"{metric} improves on the {opponent} by {found.mean:+.3g} {unit} "
+        f"({options.level:.0%} interval {found.low:+.3g} to {found.high:+.3g}, {found.examples} examples)"
+    )
+
+
+def in_words(verdict: Verdict) -> str:
+    """One paragraph for a person."""
+    head = {
+        "pass": "The tuned model passes the release gate",
+        "fail": "The tuned model does not pass the release gate",
+        "undecided": "The release gate cannot decide",
+    }[verdict.status]
+    smoke = (
+        " This was a smoke test of the pipeline with a base made for tests: it says nothing about quality."
+        if verdict.smoke_test
+        else ""
+    )
+    return f"{head}: {'; '.join(verdict.reasons)}.{smoke}"
+
+
+def _margin(opponent: str, options: GateOptions) -> float:
+    return options.margin if options.mode == "non-inferiority" and opponent == "champion" else 0.0
+
+
+def _holm(draws: dict[str, Floats], bound: float, options: GateOptions) -> tuple[dict[str, float], set[str]]:
+    """The level of each slice's interval, and the slices whose interval at that level lies wholly below `bound`.
+
+    Step-down: the slice most surely below is asked at alpha/m, the next at alpha/(m-1), until one is not below; the
+    rest keep that one's level.
+    """
+    alpha = 1 - options.level
+    order = sorted(draws, key=lambda name: (_share_above(draws[name], bound), float(np.nanmean(draws[name]))))
+    levels: dict[str, float] = {}
+    blocked: set[str] = set()
+    remaining = len(order)
+    for name in order:
+        levels[name] = 1 - alpha / remaining
+        if len(blocked) == len(order) - remaining and interval(draws[name], levels[name])[1] < bound:
+            blocked.add(name)
+            remaining -= 1
+    return levels, blocked
+
+
+def _share_above(draws: NDArray[np.float64], bound: float) -> float:
+    return float(np.mean(draws >= bound))

@@ -1,0 +1,81 @@
+"""What one generated answer is worth beside its reference, as numbers from 0 to 100 (shares: 0 or 100)."""
+
+import functools
+import re
+from typing import Any
+
+from tuning.evaluation.code_blocks import code_blocks, parses, python_blocks
+
+# Short of asking a model, a refusal is known by its first words.
+_REFUSAL = re.compile(
+    r"\s*((i'?m|i am) (sorry|not able|unable)|sorry,|i apologi[sz]e|i can(no|')t |as an ai\b)",
+    re.IGNORECASE,
+)
+_LOOP_WORDS = 4  # words of one sequence
+_LOOP_MINIMUM = 24  # words below which nothing is called a loop
+
+DESCRIPTIONS = {
+    "loss": "mean cross entropy per answer token in nats, averaged over examples (lower is better)",
+    "chrf": "chrF of the answer against the reference, 0-100",
+    "rouge_l": "ROUGE-L F-measure against the reference, 0-100",
+    "code": "share of answers with a block of code, %",
+    "parses": "share of an answer's fenced Python blocks that parse, %",
+    "refusal": "share of answers that refuse, %",
+    "empty": "share of empty answers, %",
+    "loop": "share of answers that repeat themselves, %",
+    "truncated": "share of answers cut at the token limit, %",
+    "length_ratio": "length of the answer over that of the reference",
+}
+
+
+def score_answer(answer: str, reference: str, finish_reason: str) -> dict[str, float]:
+    """The metrics of DESCRIPTIONS save the loss; ``parses`` only where there is a fenced Python block."""
+    scores = {
+        "chrf": _chrf(answer, reference),
+        "rouge_l": _rouge_l(answer, reference),
+        "code": 100.0 * bool(code_blocks(answer)),
+        "refusal": 100.0 * bool(_REFUSAL.match(answer)),
+        "empty": 100.0 * (not answer.strip()),
+        "loop": 100.0 * loops(answer),
+        "truncated": 100.0 * (finish_reason == "MAX_TOKENS"),
+    }
+    if reference:
+        scores["length_ratio"] = len(answer) / len(reference)
+    # The last block of a truncated answer breaks off; that is the limit's doing, not the model's.
+    blocks = python_blocks(answer)
+    if finish_reason == "MAX_TOKENS" and blocks and _unclosed(answer):
+        blocks = blocks[:-1]
+    if blocks:
+        scores["parses"] = 100.0 * sum(parses(block.text) for block in blocks) / len(blocks)
+    return scores
+
+
+def loops(answer: str) -> bool:
+    """Whether fewer than half of the four-word sequences in an answer of some length are distinct."""
+    words = answer.split()
+    if len(words) < _LOOP_MINIMUM:
+        lines = [line for line in answer.splitlines() if line.strip()]
+        return len(lines) >= _LOOP_WORDS and len(set(lines)) == 1
+    sequences = [tuple(words[start : start + _LOOP_WORDS]) for start in range(len(words) - _LOOP_WORDS + 1)]
+    return len(set(sequences)) * 2 < len(sequences)
+
+
+def _unclosed(answer: str) -> bool:
+    return answer.count("```") % 2 == 1
+
+
+def _chrf(answer: str, reference: str) -> float:
+    from sacrebleu import sentence_chrf
+
+    return float(sentence_chrf(answer, [reference]).score)
+
+
+def _rouge_l(answer: str, reference: str) -> float:
+    return 100.0 * float(_scorer().score(reference, answer)["rougeL"].fmeasure)
+
+
+@functools.cache
+def _scorer() -> Any:
+    from rouge_score.rouge_scorer import RougeScorer
+
+    return RougeScorer(["rougeL"])

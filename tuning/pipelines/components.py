@@ -1,0 +1,146 @@
+"""KFP components: thin calls into the package, all in one container image.
+
+Importing this module imports kfp (half a second): do so inside functions. `code` is an argument that no step reads; it
+makes a step run again where the package's code changed, of which KFP's cache knows nothing.
+"""
+# mypy: disable-error-code="untyped-decorator"
+# ruff: noqa: ARG001
+
+from kfp import dsl
+from kfp.dsl import HTML, Artifact, Dataset, Input, Markdown, Metrics, Model, Output
+
+IMAGE = "python-qa-tuning:0.1.0"
+
+
+@dsl.component(base_image=IMAGE, install_kfp_package=False)
+def validate(dataset: Input[Dataset], tuner: str, code: str, checked: Output[Dataset]) -> None:
+    """Check the dataset against the tuner's limits."""
+    from tuning.pipelines import step_process, tuning_steps
+
+    step_process.run(tuning_steps.validate, dataset, tuner, outputs=[checked])
+
+
+@dsl.component(base_image=IMAGE, install_kfp_package=False)
+def tune(
+    dataset: Input[Dataset],
+    checked: Input[Dataset],
+    request: Input[Artifact],
+    code: str,
+    model: Output[Model],
+    metrics: Output[Metrics],
+) -> None:
+    """Tune the base model."""
+    from tuning.pipelines import step_process, tuning_steps
+
+    step_process.run(tuning_steps.tune, dataset, checked, request, code, outputs=[model, metrics])
+
+
+@dsl.component(base_image=IMAGE, install_kfp_package=False)
+def evaluate_base(
+    dataset: Input[Dataset],
+    checked: Input[Dataset],
+    request: Input[Artifact],
+    code: str,
+    evaluation: Output[Artifact],
+    metrics: Output[Metrics],
+) -> None:
+    """Evaluate the model that was there before tuning."""
+    from tuning.pipelines import evaluation_steps, step_process
+
+    step_process.run(evaluation_steps.evaluate_base, dataset, checked, request, outputs=[evaluation, metrics])
+
+
+@dsl.component(base_image=IMAGE, install_kfp_package=False)
+def evaluate_tuned(
+    dataset: Input[Dataset],
+    checked: Input[Dataset],
+    request: Input[Artifact],
+    model: Input[Model],
+    code: str,
+    evaluation: Output[Artifact],
+    metrics: Output[Metrics],
+) -> None:
+    """Evaluate the tuned model on the same examples."""
+    from tuning.pipelines import evaluation_steps, step_process
+
+    step_process.run(evaluation_steps.evaluate_tuned, dataset, checked, request, model, outputs=[evaluation, metrics])
+
+
+@dsl.component(base_image=IMAGE, install_kfp_package=False)
+def evaluate_champion(
+    dataset: Input[Dataset],
+    checked: Input[Dataset],
+    request: Input[Artifact],
+    champion: Input[Artifact],
+    code: str,
+    evaluation: Output[Artifact],
+    metrics: Output[Metrics],
+) -> None:
+    """Evaluate the released model, if any, on the same examples."""
+    from tuning.pipelines import evaluation_steps, step_process
+
+    step_process.run(
+        evaluation_steps.evaluate_champion, dataset, checked, request, champion, outputs=[evaluation, metrics]
+    )
+
+
+@dsl.component(base_image=IMAGE, install_kfp_package=False)
+def compare(
+    base: Input[Artifact],
+    tuned: Input[Artifact],
+    champion: Input[Artifact],
+    request: Input[Artifact],
+    code: str,
+    comparison: Output[Artifact],
+    metrics: Output[Metrics],
+) -> None:
+    """Put the evaluations beside each other."""
+    from tuning.pipelines import judging_steps, step_process
+
+    step_process.run(judging_steps.compare, base, tuned, champion, request, outputs=[comparison, metrics])
+
+
+@dsl.component(base_image=IMAGE, install_kfp_package=False)
+def gate(
+    comparison: Input[Artifact],
+    request: Input[Artifact],
+    champion: Input[Artifact],
+    code: str,
+    verdict: Output[Artifact],
+    metrics: Output[Metrics],
+) -> None:
+    """Decide whether the tuned model may be released."""
+    from tuning.pipelines import judging_steps, step_process
+
+    step_process.run(judging_steps.gate, comparison, request, champion, outputs=[verdict, metrics])
+
+
+@dsl.component(base_image=IMAGE, install_kfp_package=False)
+def report(
+    dataset: Input[Dataset],
+    checked: Input[Dataset],
+    model: Input[Model],
+    base: Input[Artifact],
+    tuned: Input[Artifact],
+    comparison: Input[Artifact],
+    verdict: Input[Artifact],
+    request: Input[Artifact],
+    code: str,
+    page: Output[HTML],
+    summary: Output[Markdown],
+) -> None:
+    """Write the report as a page and as Markdown."""
+    from tuning.pipelines import judging_steps, step_process
+
+    step_process.run(
+        judging_steps.report,
+        dataset,
+        checked,
+        model,
+        base,
+        tuned,
+        comparison,
+        verdict,
+        request,
+        outputs=[page, summary],
+    )

@@ -1,0 +1,26 @@
+"""What an artifact holds, so that a cached one that lost a file is noticed."""
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+from tuning.storage import sha256_of
+
+
+def listing_sha256(path: Path) -> str:
+    """A hash of the names and sizes of the files in a folder (or of one file): cheap, whatever they weigh."""
+    return _total(path, lambda file: str(file.stat().st_size))
+
+
+def contents_sha256(path: Path) -> str:
+    """A hash of the names and bytes of the files in a folder, or of one file."""
+    return _total(path, sha256_of)
+
+
+def _total(path: Path, of: Callable[[Path], str]) -> str:
+    files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
+    total = hashlib.sha256()
+    for file in files:
+        name = file.relative_to(path) if file != path else Path()
+        total.update(f"{name.as_posix()} {of(file)}\n".encode())
+    return total.hexdigest()

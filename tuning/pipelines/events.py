@@ -1,0 +1,72 @@
+"""What kfp.local's output says of the steps: begun, done, taken from the cache, failed, and why."""
+
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import msgspec
+
+from tuning.errors import TuningError
+from tuning.pipelines.step_process import ERROR_MARK
+from tuning.pipelines.tuning import STEPS
+
+_COLOUR = re.compile(r"\x1b\[\d+m")
+_BEGUN = re.compile(r"INFO - Executing task '([\w-]+)'")
+_ENDED = re.compile(r"(?:INFO|ERROR) - Task '([\w-]+)' finished with status (SUCCESS|FAILURE)")
+_CACHED = re.compile(r"INFO - Task ([\w-]+) cache hit ")
+# What reaches the person of a step's own lines: how a training stands.
+_SHOWN = re.compile(r"step \d+/\d+: |resuming from |\d+ of \d+ training examples |(note|error): ")
+
+
+class Step(msgspec.Struct, frozen=True, kw_only=True):
+    name: str
+    seconds: float  # 0 where it was taken from the cache
+    cached: bool
+
+
+@dataclass
+class Events:
+    """Feed it the runner's lines as they come."""
+
+    show: Callable[[str], None]
+    clock: Callable[[], float] = time.monotonic
+    steps: list[Step] = field(default_factory=list)
+    failed: str = ""
+    _running: str = ""
+    _since: float = 0.0
+    _lines: list[str] = field(default_factory=list)  # of the running step, the last few
+
+    def feed(self, line: str) -> None:
+        line = _COLOUR.sub("", line.rstrip("\n"))
+        if found := _CACHED.search(line):
+            self._add(Step(name=found[1], seconds=0.0, cached=True))
+        elif found := _BEGUN.search(line):
+            self._running, self._since, self._lines = found[1], self.clock(), []
+        elif found := _ENDED.search(line):
+            if found[2] == "FAILURE":
+                self.failed = found[1]
+            else:
+                self._add(Step(name=found[1], seconds=round(self.clock() - self._since, 1), cached=False))
+            self._running = ""
+        elif self._running:
+            self._lines = [*self._lines[-50:], line.strip()]
+            if _SHOWN.match(line.strip()):
+                self.show(f"      {line.strip()}")
+
+    def error(self, log: str) -> TuningError:
+        """Why the run failed, as the step itself put it."""
+        for line in reversed(self._lines):
+            if line.startswith(ERROR_MARK):
+                return TuningError(line.removeprefix(ERROR_MARK))
+        step = self.failed or self._running
+        said = [line for line in self._lines if line and not line.startswith("[KFP Executor")]
+        last = said[-1] if said else "it ended without a word, as when the system's memory runs out"
+        return TuningError(f"the step {step} failed: {last}" if step else f"the run failed: {last}", f"See {log}")
+
+    def _add(self, step: Step) -> None:
+        if step.name.startswith("importer"):
+            return
+        self.steps.append(step)
+        took = "unchanged, taken from the cache" if step.cached else f"{step.seconds:.1f} s"
+        self.show(f"  {STEPS.get(step.name, step.name):22} {took}")

@@ -1,0 +1,165 @@
+"""Model versions in ``var/models/``: one folder each, and a journal that says who is champion and how that came.
+
+``journal.jsonl`` is rewritten whole at each event, so that it is never torn; versions are never changed save for a
+newer verdict. One process writes at a time.
+"""
+
+import contextlib
+import os
+import shutil
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from tuning.errors import TuningError
+from tuning.registry.records import Action, Event, Version
+from tuning.settings import Settings
+from tuning.storage import atomic_folder, locked, write_bytes, write_json
+
+RECORD = "version.json"
+MODEL = "model"
+_JOURNAL = "journal.jsonl"
+
+
+def versions(settings: Settings) -> list[Version]:
+    """Every version, the oldest first."""
+    found = [_read(path) for path in settings.models_dir.glob(f"v*/{RECORD}")]
+    return sorted(found, key=lambda version: int(version.name[1:]))
+
+
+def find_version(settings: Settings, name: str) -> Version:
+    """The version of that name, or the one called ``champion``."""
+    if name == "champion":
+        if found := champion(settings):
+            return found
+        raise TuningError("there is no champion yet", "`invoke tune` makes one, `invoke promote VERSION` names one")
+    known = {version.name: version for version in versions(settings)}
+    if name not in known:
+        listed = ", ".join(known) or "none"
+        raise TuningError(f"there is no model {name!r}", f"Registered: {listed}; `invoke models` lists them")
+    return known[name]
+
+
+def champion(settings: Settings) -> Version | None:
+    """The released version, if any."""
+    events = history(settings)
+    name = events[-1].champion if events else None
+    return find_version(settings, name) if name else None
+
+
+def history(settings: Settings) -> list[Event]:
+    """Everything that happened, the oldest first."""
+    path = settings.models_dir / _JOURNAL
+    if not path.exists():
+        return []
+    try:
+        return [msgspec.json.decode(line, type=Event) for line in path.read_bytes().splitlines()]
+    except msgspec.DecodeError as error:
+        raise TuningError(f"{path} is damaged ({error})", "Restore it from a backup, or remove its last line") from None
+
+
+def model_folder(settings: Settings, version: Version) -> Path:
+    return settings.models_dir / version.name / MODEL
+
+
+def register(settings: Settings, version: Version, files: Path) -> Version:
+    """Register a model whose folder is `files`, as the next name; `version.name` is ignored.
+
+    A model of the same training key is not registered again: where its verdict is new, that is recorded.
+    """
+    with _writing(settings):
+        for known in versions(settings):
+            if known.training_key == version.training_key:
+                return _judge_again(settings, known, version)
+        number = max((int(known.name[1:]) for known in versions(settings)), default=0) + 1
+        version = msgspec.structs.replace(version, name=f"v{number}")
+        with atomic_folder(settings.models_dir / version.name) as folder:
+            shutil.copytree(files, folder / MODEL, copy_function=_link)
+            write_json(folder / RECORD, msgspec.to_builtins(version))
+        _note(settings, "registered", version.name, _champion_name(settings))
+    return version
+
+
+def promote(settings: Settings, name: str, *, force: bool = False, reason: str = "") -> Version:
+    """Make a version the champion. Refused without a passing verdict, unless by force and with a reason."""
+    with _writing(settings):
+        version = find_version(settings, name)
+        if force and not reason.strip():
+            raise TuningError("--force needs --reason, which is recorded")
+        if version.name == _champion_name(settings):
+            return version
+        if not version.verdict.passed and not force:
+            raise TuningError(
+                f"{version.name} has no passing verdict ({version.verdict.status}: {version.verdict.reasons[0]})",
+                'Tune a better one, or promote it with --force --reason "…"',
+            )
+        action: Action = "promoted" if version.verdict.passed else "promoted by force"
+        _note(settings, action, version.name, version.name, reason)
+    return version
+
+
+def rollback(settings: Settings, reason: str = "") -> tuple[Version, Version | None]:
+    """Take the last promotion back: who was champion, and who is now (None: nobody)."""
+    with _writing(settings):
+        events = history(settings)
+        line = _line_of_champions(events)
+        if not line:
+            raise TuningError("there is no champion to roll back", "`invoke models` lists the versions")
+        previous = line[-2] if len(line) > 1 else None
+        _note(settings, "rolled back", line[-1], previous, reason)
+    return find_version(settings, line[-1]), find_version(settings, previous) if previous else None
+
+
+def _line_of_champions(events: list[Event]) -> list[str]:
+    """The promotions that still stand, in order."""
+    line: list[str] = []
+    for event in events:
+        if event.action in ("promoted", "promoted by force"):
+            line.append(event.version)
+        elif event.action == "rolled back":
+            line.pop()
+    return line
+
+
+def _judge_again(settings: Settings, known: Version, version: Version) -> Version:
+    if known.verdict == version.verdict:
+        return known
+    known = msgspec.structs.replace(known, verdict=version.verdict, metrics=version.metrics, run_id=version.run_id)
+    write_json(settings.models_dir / known.name / RECORD, msgspec.to_builtins(known))
+    _note(settings, "judged again", known.name, _champion_name(settings), known.verdict.status)
+    return known
+
+
+def _champion_name(settings: Settings) -> str | None:
+    events = history(settings)
+    return events[-1].champion if events else None
+
+
+def _note(settings: Settings, action: Action, version: str, champion_now: str | None, reason: str = "") -> None:
+    at = datetime.now(UTC).isoformat(timespec="seconds")
+    event = Event(at=at, action=action, version=version, champion=champion_now, reason=reason)
+    lines = [msgspec.json.encode(event) for event in [*history(settings), event]]
+    write_bytes(settings.models_dir / _JOURNAL, b"\n".join(lines) + b"\n")
+
+
+def _read(path: Path) -> Version:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Version)
+    except msgspec.DecodeError as error:
+        raise TuningError(f"{path} is damaged ({error})", "Remove its folder") from None
+
+
+@contextlib.contextmanager
+def _writing(settings: Settings) -> Iterator[None]:
+    with locked(settings.models_dir / ".lock", "the model registry", timeout=60):
+        yield
+
+
+def _link(source: str, target: str) -> None:
+    """A second name for the same bytes, since models are large and never changed; a copy across file systems."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
