@@ -197,7 +197,7 @@ def pipeline_job(request: JobRequest, name: str) -> "PipelineJob":
 def _create(request: JobRequest, name: str) -> bool:
     """Create the job once, whatever happens on the way: a try that the server took before the connection broke makes
     the next one meet its own job. Returns False where another submitter was first."""
-    from google.api_core.exceptions import AlreadyExists
+    from google.api_core.exceptions import Conflict  # what HTTP 409 is to the REST transport
     from google.cloud.aiplatform.utils import gcs_utils
 
     job = pipeline_job(request, name)
@@ -208,7 +208,7 @@ def _create(request: JobRequest, name: str) -> bool:
         tries += 1
         try:
             job.submit(create_request_timeout=120)
-        except AlreadyExists:
+        except Conflict:
             return tries > 1
         return True
 
