@@ -24,7 +24,7 @@ class CharacterTuner:
     def check(self, dataset: Dataset) -> list[Problem]:
         return []
 
-    def evaluation_limit(self, train_rows: int) -> int:
+    def evaluation_limit(self, dataset_format: Format, train_rows: int) -> int:
         return 0
 
     def estimate(self, settings: Settings, dataset: Dataset, options: TuneOptions) -> Estimate:

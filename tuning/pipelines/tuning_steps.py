@@ -8,12 +8,12 @@ import msgspec
 from tuning.dataset.dataset import Dataset, Split, open_dataset
 from tuning.errors import TuningError
 from tuning.evaluation.sample import stable_sample
+from tuning.evaluation.tuner_name import find_tuner
 from tuning.pipelines.checked import CHECKED, SAMPLED, Checked, checked_dataset
 from tuning.pipelines.contents import contents_sha256
-from tuning.pipelines.model_folder import TRAINED_ON, WEIGHTS, write_model, write_training_ids
 from tuning.pipelines.requests import TuningRequest, read_request
 from tuning.pipelines.step_process import Artifact, log_metrics
-from tuning.pipelines.tuner_name import find_tuner
+from tuning.registry.model_folder import TRAINED_ON, WEIGHTS, write_model, write_training_ids
 from tuning.settings import load_settings
 from tuning.storage import atomic_folder, sha256_of, write_json
 from tuning.tuners.protocol import Problem
@@ -39,7 +39,7 @@ def validate(dataset: Artifact, tuner: str, checked: Artifact) -> None:
             f"at least {MINIMUM_EVALUATION} are needed",
             "Raise --eval-fraction or --limit",
         )
-    limit = target.evaluation_limit(rows["train"])
+    limit = target.evaluation_limit(opened.manifest.format, rows["train"])
     with atomic_folder(Path(checked.path)) as folder:
         sampled = _sample(opened, limit, folder / SAMPLED) if 0 < limit < rows["eval"] else 0
         judged = Dataset(opened.folder, opened.manifest, folder / SAMPLED if sampled else None)

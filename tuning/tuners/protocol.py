@@ -73,7 +73,7 @@ class Tuner(Protocol):
 
     def check(self, dataset: Dataset) -> list[Problem]: ...
 
-    def evaluation_limit(self, train_rows: int) -> int:
+    def evaluation_limit(self, dataset_format: Format, train_rows: int) -> int:
         """Most rows that the target takes as evaluation set beside `train_rows`; 0: no limit. The pipeline derives
         ``eval.sampled.jsonl`` where eval.jsonl has more, and `tune` finds it as ``dataset.file("eval")``."""
 
