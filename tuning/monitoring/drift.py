@@ -1,7 +1,7 @@
 """How far one dataset has moved from another: is a model tuned on the old one still tuned for the new one?
 
-Numbers are compared by the population stability index over the reference's deciles, tags by the Jensen-Shannon distance in
-base 2. The bounds for "moved" (0.1) and "far" (0.25) of the index are credit scoring's convention (Siddiqi, Credit Risk
+Numbers are compared by the population stability index over the reference's deciles, tags by the Jensen-Shannon distance
+in base 2. The index's bounds for "moved" (0.1) and "far" (0.25) are credit scoring's convention (Siddiqi, Credit Risk
 Scorecards, 2006); the distance's are set to rank alike.
 """
 
