@@ -22,3 +22,277 @@ def config(c: Context, settings: Settings) -> None:
 
 
 namespace.add_task(config)
+
+_CHOICES = {
+    "preset": "seed: the seed notebook's choices in place of all these options but --limit",
+    "format": "notebook, text-bison, gemini, messages, prompt-completion, gemini-preference or trl-preference",
+    "body": "markdown or html",
+    "split": "hash, time (needs --split-date) or random",
+    "split_date": "answers of this day (YYYY-MM-DD) and later are the evaluation side",
+    "eval_fraction": "share of the evaluation side",
+    "seed": "salt of the split and of --limit",
+    "limit": "this many questions at most; a smaller sample is part of a larger one",
+    "decontaminate": "file of a benchmark; examples that share 13 words in a row with it are dropped",
+    "tag_pattern": "RE2 pattern searched in each single tag",
+    "since": "answers created on or after this date",
+    "workers": "processes; all cores unless given",
+}
+_OF_BUILD = ("tag_pattern", "since")
+
+
+def _choices(*names: str) -> dict[str, str]:
+    return {name: _CHOICES[name] for name in names}
+
+
+@command(help=_choices("preset", "format", *_OF_BUILD))
+def export(
+    c: Context,
+    settings: Settings,
+    preset: str | None = None,
+    format: str | None = None,  # noqa: A002 - the option's name
+    tag_pattern: str | None = None,
+    since: str | None = None,
+) -> None:
+    """Extract the built mart (of preferences with a preference format) as a Parquet snapshot.
+
+    Example: invoke export --tag-pattern '^pandas$'
+    """
+    from tuning.dataset.export import export as export_mart
+    from tuning.dataset.options import resolve_options, resolve_variables
+
+    options = resolve_options(preset, settings.tuner, format=format)
+    snapshot = export_mart(settings, resolve_variables(preset, tag_pattern=tag_pattern, since=since), options)
+    print(f"snapshot {snapshot.folder}: {snapshot.rows:,} rows of {snapshot.kind}")
+
+
+@command(help=_choices(*(name for name in _CHOICES if name not in _OF_BUILD)))
+def split(
+    c: Context,
+    settings: Settings,
+    preset: str | None = None,
+    format: str | None = None,  # noqa: A002 - the option's name
+    body: str | None = None,
+    split: str | None = None,
+    split_date: str | None = None,
+    eval_fraction: float | None = None,
+    seed: int | None = None,
+    limit: int | None = None,
+    decontaminate: str | None = None,
+    workers: int | None = None,
+) -> None:
+    """Make a dataset of the newest snapshot: cleaned, de-duplicated, split without leaks, attributed.
+
+    Example: invoke split --format gemini --split time --split-date 2022-01-01
+    """
+    from tuning.dataset.create import create_dataset, describe_dataset
+    from tuning.dataset.export import find_snapshot
+    from tuning.dataset.options import resolve_options, resolve_variables
+
+    options = resolve_options(
+        preset,
+        settings.tuner,
+        format=format,
+        body=body,
+        split=split,
+        split_date=split_date,
+        eval_fraction=eval_fraction,
+        seed=seed,
+        limit=limit,
+        decontaminate=decontaminate,
+    )
+    snapshot = find_snapshot(settings, options, resolve_variables(preset) if preset else None)
+    print(describe_dataset(create_dataset(settings, snapshot, options, workers)))
+
+
+@command(help=_choices(*_CHOICES))
+def dataset(
+    c: Context,
+    settings: Settings,
+    preset: str | None = None,
+    format: str | None = None,  # noqa: A002 - the option's name
+    body: str | None = None,
+    split: str | None = None,
+    split_date: str | None = None,
+    eval_fraction: float | None = None,
+    seed: int | None = None,
+    limit: int | None = None,
+    decontaminate: str | None = None,
+    tag_pattern: str | None = None,
+    since: str | None = None,
+    workers: int | None = None,
+) -> None:
+    """Build the mart where it is not built, export it and make a dataset of it: build, export and split in one.
+
+    Example: invoke dataset --preset seed --limit 10000
+    """
+    from tuning.warehouse.dbt import ensure_built
+
+    from tuning.dataset.create import create_dataset, describe_dataset
+    from tuning.dataset.export import export as export_mart
+    from tuning.dataset.options import resolve_options, resolve_variables
+
+    options = resolve_options(
+        preset,
+        settings.tuner,
+        format=format,
+        body=body,
+        split=split,
+        split_date=split_date,
+        eval_fraction=eval_fraction,
+        seed=seed,
+        limit=limit,
+        decontaminate=decontaminate,
+    )
+    variables = resolve_variables(preset, tag_pattern=tag_pattern, since=since)
+    ensure_built(settings, variables)
+    snapshot = export_mart(settings, variables, options)
+    print(f"snapshot {snapshot.folder}: {snapshot.rows:,} rows of {snapshot.kind}")
+    print(describe_dataset(create_dataset(settings, snapshot, options, workers)))
+
+
+namespace.add_task(export)
+namespace.add_task(split)
+namespace.add_task(dataset)
+
+
+@command(help={"recipient": "whom to greet"})
+def hello(c: Context, settings: Settings, recipient: str = "World") -> None:
+    """Run the seed's two-component pipeline on the chosen runner, to see that it works.
+
+    Example: invoke hello --recipient World
+    """
+    if settings.target == "gcp":
+        from tuning.pipelines.hello import compile_hello
+        from tuning.pipelines.submit import SubmitOptions, submit_template
+
+        template = compile_hello(settings.home / "hello.yaml", settings.image)
+        submit_template(settings, str(template), {"recipient": recipient}, SubmitOptions(), print)
+        return
+    from tuning.pipelines.local import run_hello
+
+    print(run_hello(settings, recipient))
+
+
+@command(name="compile", help={"output": "file to write (default: pipeline.yaml under TUNING_HOME)"})
+def compile_(c: Context, settings: Settings, output: str = "") -> None:
+    """Write the pipeline tune_python_qa as YAML, which kfp.local and Vertex AI Pipelines run unchanged."""
+    from pathlib import Path
+
+    from tuning.pipelines.tuning import compile_pipeline
+
+    print(f"compiled {compile_pipeline(settings, Path(output) if output else settings.home / 'pipeline.yaml')}")
+
+
+@command(
+    help={
+        "model": "version, or champion",
+        "dataset": "dataset ID (default: the newest)",
+        "examples": "examples scored for their loss",
+        "answers": "of those, how many get a generated answer",
+    }
+)
+def evaluate(
+    c: Context,
+    settings: Settings,
+    model: str = "champion",
+    dataset: str = "",
+    examples: int = 48,
+    answers: int = 8,
+) -> None:
+    """Evaluate a registered model beside its base on any dataset; the registry stays as it is.
+
+    Example: invoke evaluate --model v2 --examples 200
+    """
+    from tuning.registry.evaluate_version import evaluate_version, in_lines
+
+    print("\n".join(in_lines(evaluate_version(settings, model, dataset, examples, answers))))
+
+
+@command(
+    positional=["question"],
+    optional=["question"],
+    help={
+        "question": "the question; its first line is the title, the rest the body",
+        "model": "version, champion or base",
+        "file": 'JSONL file of questions, each {"title": …, "body": …}',
+        "output": "JSONL file of their answers (with --file)",
+        "max-tokens": "most tokens of an answer",
+    },
+)
+def predict(
+    c: Context,
+    settings: Settings,
+    question: str = "",
+    model: str = "champion",
+    file: str = "",
+    output: str = "",
+    max_tokens: int = 512,
+) -> None:
+    """Ask a model, worded as its training rows are; answers are screened for secrets and never edited.
+
+    Example: invoke predict "How do I read a file line by line?" --model v1
+    """
+    from tuning.registry.predict import print_answer, write_answers
+
+    if file:
+        print(write_answers(settings, model, file, output, max_tokens))
+    else:
+        print_answer(settings, model, question, max_tokens)
+
+
+@command(help={"history": "what was registered, promoted and rolled back, and when"})
+def models(c: Context, settings: Settings, history: bool = False) -> None:
+    """List the registered model versions; the champion is marked."""
+    from tuning.registry.listing import history_lines, model_lines
+
+    print("\n".join(history_lines(settings) if history else model_lines(settings)))
+
+
+@command(
+    positional=["version"],
+    help={
+        "version": "such as v2",
+        "force": "promote although the release gate did not pass it",
+        "reason": "why; recorded, and needed with --force",
+    },
+)
+def promote(c: Context, settings: Settings, version: str, force: bool = False, reason: str = "") -> None:
+    """Make a version the champion; refused without a passing verdict.
+
+    Example: invoke promote v2 --force --reason "the evaluation set was too small to decide"
+    """
+    from tuning.registry import registry
+
+    print(f"{registry.promote(settings, version, force=force, reason=reason).name} is champion")
+
+
+@command(help={"reason": "why; recorded"})
+def rollback(c: Context, settings: Settings, reason: str = "") -> None:
+    """Take the last promotion back."""
+    from tuning.registry import registry
+
+    was, now = registry.rollback(settings, reason)
+    print(f"{was.name} is no longer champion; {now.name if now else 'nobody'} is")
+
+
+@command(help={"open": "show it in the browser"})
+def report(c: Context, settings: Settings, open: bool = False) -> None:  # noqa: A002 - the option's name
+    """Print the path of the newest run's report."""
+    from tuning.pipelines.run_record import newest_report
+
+    path = newest_report(settings)
+    print(path)
+    if open:
+        import webbrowser
+
+        webbrowser.open(path.as_uri())
+
+
+namespace.add_task(hello)
+namespace.add_task(compile_)
+namespace.add_task(evaluate)
+namespace.add_task(predict)
+namespace.add_task(models)
+namespace.add_task(promote)
+namespace.add_task(rollback)
+namespace.add_task(report)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from tuning.access import google_errors
 from tuning.dataset.mart import check_columns
 from tuning.dataset.options import DatasetOptions
 from tuning.dataset.snapshot import FACTS, Kind, Snapshot, open_snapshot, seal_snapshot
@@ -29,14 +30,14 @@ def export(settings: Settings, variables: "Variables", options: DatasetOptions |
 
     Columns are checked before anything is exported. Raises TuningError where the mart is not built or empty.
     """
-    from tuning.warehouse.client import connect, refusals
+    from tuning.warehouse.client import connect
     from tuning.warehouse.dbt import contract
 
     options = options or DatasetOptions()
     agreed = contract(settings, variables)
     table = agreed.preferences if options.is_preference else agreed.mart
     client = connect(settings)
-    with refusals(f"reading {table}"):
+    with google_errors(f"reading {table}"):
         present = [field.name for field in client.get_table(table).schema]
         build = _build_row(client, agreed.build)
     check_columns(options, present, table)

@@ -37,6 +37,12 @@ def as_prompt(
     return (Message("system", instruction(template)), Message("user", f"{title}\n\n{body}"))
 
 
+def question_of(format_: Format, template: str, example: Example) -> str:
+    """Title and body as written to the prompt, without the template."""
+    user = example.prompt[-1].content
+    return user.removeprefix(f"{template} ") if format_ in ("notebook", "text-bison") else user
+
+
 def encode(format_: Format, example: Example) -> bytes:
     """One line without its newline. Keys stand in the order of the format's documentation."""
     prompt, answer = example.prompt, example.answer

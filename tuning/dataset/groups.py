@@ -2,6 +2,9 @@
 
 from collections.abc import Iterable
 
+import numpy as np
+import numpy.typing as npt
+
 
 class Groups:
     """Union-find over question ids. A group's id is the smallest question id in it."""
@@ -26,3 +29,6 @@ class Groups:
         while question != root:
             self._parent[question], question = root, self._parent.get(question, question)
         return root
+
+    def of_all(self, questions: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        return np.fromiter(map(self.of, questions.tolist()), np.int64, len(questions))

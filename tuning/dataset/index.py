@@ -1,7 +1,7 @@
 """What pass one leaves in memory: each prepared row's ids, hashes and where its line lies, in the order of the ids."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,6 @@ class Index:
 
     columns: dict[str, Column]
     links: dict[int, list[int]]  # by row, only where there are any: question ids of its duplicates
-    notes: list[object] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self["question_id"])
@@ -39,8 +38,8 @@ class Index:
         return both[:size], both[size:]
 
 
-def build_index(keys: Sequence[pa.RecordBatch], notes: list[object]) -> Index:
-    """Join the keys of all parts, by part number. Empties `keys` as it goes, so that nothing is held twice for long."""
+def build_index(keys: Sequence[pa.RecordBatch]) -> Index:
+    """Join the keys of all parts, by part number."""
     sizes = [batch.num_rows for batch in keys]
     columns = {
         name: np.concatenate([_numpy(batch.column(name)) for batch in keys])
@@ -53,7 +52,7 @@ def build_index(keys: Sequence[pa.RecordBatch], notes: list[object]) -> Index:
     linked = [links for batch in keys for links in _links(batch)]
     for name in columns:
         columns[name] = columns[name][order]
-    index = Index(columns, {row: linked[old] for row, old in enumerate(order.tolist()) if linked[old]}, notes)
+    index = Index(columns, {row: linked[old] for row, old in enumerate(order.tolist()) if linked[old]})
     _check_unique(index)
     return index
 

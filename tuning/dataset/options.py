@@ -3,7 +3,7 @@
 import datetime
 import hashlib
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import msgspec
 import orjson
@@ -11,6 +11,9 @@ import orjson
 from tuning.dataset.formats import Body
 from tuning.dataset.records import FORMATS, PREFERENCE_FORMATS, Format
 from tuning.errors import TuningError
+
+if TYPE_CHECKING:
+    from tuning.warehouse.dbt import Variables
 
 SplitMethod = Literal["hash", "time", "random"]
 # Part of every dataset's ID. Raise it whenever a change of our code changes a byte of any dataset.
@@ -53,9 +56,14 @@ SEED = DatasetOptions(preset="seed", format="notebook", body="html", split="rand
 _OPEN_IN_SEED = frozenset({"format", "limit", "decontaminate", "tokenizer"})
 
 
-def resolve_options(preset: str | None = None, **given: Any) -> DatasetOptions:
-    """The options from those that were given (None: not given), or one TuningError for a bad value or combination."""
+def resolve_options(preset: str | None = None, tuner: str = "hf", **given: Any) -> DatasetOptions:
+    """The options from those that were given (None: not given), or one TuningError for a bad value or combination.
+
+    The tuner only decides the format where none is given.
+    """
     chosen = {name: value for name, value in given.items() if value is not None}
+    if "decontaminate" in chosen:
+        chosen["decontaminate"] = Path(chosen["decontaminate"])
     if preset not in (None, "", "seed"):
         raise TuningError(f"there is no preset {preset!r}", "The one preset is: seed")
     for name, allowed in (("format", FORMATS), ("body", get_args(Body)), ("split", get_args(SplitMethod))):
@@ -69,10 +77,22 @@ def resolve_options(preset: str | None = None, **given: Any) -> DatasetOptions:
                 f"--preset seed writes one text, which --format {chosen['format']} does not",
                 "Use --format notebook or text-bison with it",
             )
-    base = SEED if preset == "seed" else DatasetOptions()
+    base = SEED if preset == "seed" else DatasetOptions(format="gemini" if tuner == "gemini" else "messages")
     options = msgspec.structs.replace(base, **chosen)
     _check(options, chosen)
     return options
+
+
+def resolve_variables(preset: str | None = None, **given: str | None) -> "Variables":
+    """The variables of the build that a dataset is made of: the preset's, or the defaults save those given."""
+    from tuning.warehouse.dbt import Variables
+
+    chosen: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    if preset == "seed":
+        for name in sorted(chosen):
+            raise TuningError(f"--preset seed decides {_option(name)} itself", "Leave one of the two out")
+        return Variables.seed()
+    return Variables(**chosen)
 
 
 def _check(options: DatasetOptions, chosen: dict[str, Any]) -> None:
@@ -85,8 +105,8 @@ def _check(options: DatasetOptions, chosen: dict[str, Any]) -> None:
             datetime.date.fromisoformat(options.split_date)
         except ValueError:
             raise TuningError(f"--split-date {options.split_date!r} is no date", "Write it as YYYY-MM-DD") from None
-    if options.split == "time" and ("eval_fraction" in chosen or "seed" in chosen):
-        raise TuningError("--split time divides at its date alone", "Leave --eval-fraction and --seed out")
+    if options.split == "time" and "eval_fraction" in chosen:
+        raise TuningError("--split time divides at its date alone", "Leave --eval-fraction out")
     if not 0 < options.eval_fraction < 1:
         raise TuningError(f"--eval-fraction is {options.eval_fraction}", "It lies between 0 and 1")
     if options.limit < 0:

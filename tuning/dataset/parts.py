@@ -12,13 +12,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-import numpy as np
+import msgspec
 import orjson
 import pyarrow as pa
 
+from tuning.dataset.funnel import Dropped
 from tuning.dataset.snapshot import Snapshot
 
 _OPEN_FILES = 100
+
+
+class Notes(msgspec.Struct, frozen=True):
+    """What pass one says about a part as a whole."""
+
+    dropped: list[Dropped] = []
 
 
 class Parts:
@@ -48,10 +55,10 @@ class Parts:
             return None
         return keys if int(keys.schema.metadata[b"crc32"]) == zlib.crc32(content) else None
 
-    def write(self, part: int, blobs: Sequence[bytes], keys: dict[str, pa.Array], notes: object) -> pa.RecordBatch:
-        """Write one part, data first. `notes` is any JSON value about the part as a whole."""
+    def write(self, part: int, blobs: Sequence[bytes], keys: dict[str, pa.Array], notes: Notes) -> pa.RecordBatch:
+        """Write one part, data first."""
         content = b"".join(blobs)
-        metadata = {"crc32": str(zlib.crc32(content)), "notes": orjson.dumps(notes)}
+        metadata = {"crc32": str(zlib.crc32(content)), "notes": msgspec.json.encode(notes)}
         batch = pa.RecordBatch.from_pydict(keys).replace_schema_metadata(metadata)
         _replace(self._path(part, "data"), content)
         sink = pa.BufferOutputStream()
@@ -79,12 +86,8 @@ class Parts:
         return self.folder / f"{part:06d}.{kind}"
 
 
-def notes_of(keys: pa.RecordBatch) -> object:
-    return orjson.loads(keys.schema.metadata[b"notes"])
-
-
-def column(values: Sequence[int] | np.ndarray, kind: pa.DataType) -> pa.Array:
-    return pa.array(values, type=kind)
+def notes_of(keys: pa.RecordBatch) -> Notes:
+    return msgspec.json.decode(keys.schema.metadata[b"notes"], type=Notes)
 
 
 def _replace(path: Path, content: bytes | pa.Buffer) -> None:

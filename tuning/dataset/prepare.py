@@ -11,15 +11,14 @@ import numpy.typing as npt
 import orjson
 import pyarrow as pa
 
+from tuning.dataset.benchmark import overlap
 from tuning.dataset.formats import as_prompt, encode
+from tuning.dataset.funnel import Dropped, DroppedExample, excerpt
 from tuning.dataset.mart import LINKS, attributed, attributions, text_columns
 from tuning.dataset.near import band_hashes
 from tuning.dataset.options import DatasetOptions
-from tuning.dataset.parts import Parts
+from tuning.dataset.parts import Notes, Parts
 from tuning.dataset.records import Example, Message
-
-EXAMPLES_OF_DROPPED = 3
-_EXCERPT = 2_000  # characters of a dropped text that the card shows
 
 
 class Recipe(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,7 +39,11 @@ class Pair(msgspec.Struct):
     answer: str
     rejected: str | None = None
     changes: list[str] = []
+    step: str = ""
     reason: str = ""
+
+    def drop(self, step: str, reason: str) -> None:
+        self.step, self.reason = step, str(reason)
 
 
 _recipe: Recipe
@@ -71,7 +74,7 @@ def _prepare_seed(parts: Parts, number: int, batch: pa.RecordBatch) -> pa.Record
     ]
     tails = [_tail(fields, []) for fields in attributions(options, batch)]
     keys = {**_ids(batch), **_sizes(lines, tails)}
-    return parts.write(number, _woven(lines, tails), keys, {})
+    return parts.write(number, _woven(lines, tails), keys, Notes())
 
 
 def _prepare(parts: Parts, number: int, batch: pa.RecordBatch) -> pa.RecordBatch:
@@ -80,6 +83,8 @@ def _prepare(parts: Parts, number: int, batch: pa.RecordBatch) -> pa.RecordBatch
     pairs = [Pair(row, *texts) for row, texts in enumerate(zip(*columns, strict=True))]
     for pair in pairs:
         _clean(pair)
+    if options.decontaminate:
+        _decontaminate([pair for pair in pairs if not pair.reason], options.decontaminate)
     kept = [pair for pair in pairs if not pair.reason]
     fields = list(attributions(options, batch))
     lines = [_line(pair) for pair in kept]
@@ -95,19 +100,19 @@ def _prepare(parts: Parts, number: int, batch: pa.RecordBatch) -> pa.RecordBatch
         "question_bands": _fixed_lists(band_hashes(questions)),
         "answer_bands": _fixed_lists(band_hashes(answers)),
     }
-    return parts.write(number, _woven(lines, tails), keys, {"dropped": _dropped(pairs, fields)})
+    return parts.write(number, _woven(lines, tails), keys, Notes(dropped=_dropped(pairs, fields)))
 
 
 def _clean(pair: Pair) -> None:
     """Convert, redact and judge one pair in place."""
-    from tuning.dataset.clean import Dropped, to_markdown
+    from tuning.dataset import clean
 
     if _recipe.options.body == "markdown":
         texts = []
         for html in (pair.body, pair.answer, pair.rejected):
-            text = None if html is None else to_markdown(html, _recipe.base_url)
-            if isinstance(text, Dropped):
-                pair.reason = text.reason
+            text = None if html is None else clean.to_markdown(html, _recipe.base_url)
+            if isinstance(text, clean.Dropped):
+                pair.drop("clean", text.reason)
                 return
             texts.append(text)
         pair.body, pair.answer, pair.rejected = texts  # type: ignore[assignment]
@@ -157,26 +162,26 @@ def _fixed_lists(matrix: npt.NDArray[np.uint64]) -> pa.Array:
     return pa.FixedSizeListArray.from_arrays(pa.array(matrix.reshape(-1)), matrix.shape[1])
 
 
-def _dropped(pairs: Sequence[Pair], fields: Sequence[dict[str, Any]]) -> dict[str, dict[str, object]]:
-    """By reason: how many rows, and those of the smallest ids for the card."""
-    by_reason: dict[str, list[Pair]] = {}
+def _dropped(pairs: Sequence[Pair], fields: Sequence[dict[str, Any]]) -> list[Dropped]:
+    by_reason: dict[tuple[str, str], Dropped] = {}
     for pair in pairs:
         if pair.reason:
-            by_reason.setdefault(pair.reason, []).append(pair)
-    result: dict[str, dict[str, object]] = {}
-    for reason, dropped in by_reason.items():
-        first = sorted(dropped, key=lambda pair: fields[pair.row]["example_id"])[:EXAMPLES_OF_DROPPED]
-        result[reason] = {
-            "rows": len(dropped),
-            "examples": [
-                {
-                    "id": fields[pair.row]["example_id"],
-                    "url": fields[pair.row]["question_url"],
-                    "title": pair.title,
-                    "question": pair.body[:_EXCERPT],
-                    "answer": pair.answer[:_EXCERPT],
-                }
-                for pair in first
-            ],
-        }
-    return result
+            about = fields[pair.row]
+            example = DroppedExample(
+                question_id=about["question_id"],
+                answer_id=about["answer_id"],
+                url=about["question_url"],
+                title=pair.title,
+                question=excerpt(pair.body),
+                answer=excerpt(pair.answer),
+            )
+            by_reason.setdefault((pair.step, pair.reason), Dropped(pair.step, pair.reason)).add(1, [example])
+    return list(by_reason.values())
+
+
+def _decontaminate(pairs: Sequence[Pair], path: Path) -> None:
+    questions = overlap([f"{pair.title}\n\n{pair.body}" for pair in pairs], path)
+    answers = overlap([pair.answer for pair in pairs], path)
+    for pair, in_question, in_answer in zip(pairs, questions, answers, strict=True):
+        if in_question or in_answer:
+            pair.drop("filter", "shares 13 words in a row with the benchmark")

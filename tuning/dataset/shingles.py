@@ -23,8 +23,12 @@ Hashes = npt.NDArray[np.uint64]
 
 def shingles(text: str, size: int = SIZE) -> set[str]:
     """The set itself, as the definition has it."""
-    words = _WORD.findall(text.lower())
-    return {" ".join(words[at : at + size]) for at in range(max(1, len(words) - size + 1))} if words else set()
+    found = words(text)
+    return {" ".join(found[at : at + size]) for at in range(max(1, len(found) - size + 1))} if found else set()
+
+
+def words(text: str) -> list[str]:
+    return _WORD.findall(text.lower())
 
 
 def jaccard(first: str, second: str) -> float:
@@ -58,11 +62,11 @@ def hash_shingles(texts: Sequence[str], size: int = SIZE) -> tuple[Hashes, npt.N
 
     borders = np.cumsum([len(text) + 1 for text in lowered])
     words_up_to = np.searchsorted(np.flatnonzero(begins), borders)
-    words = np.diff(words_up_to, prepend=0)
-    counts = np.where(words == 0, 0, np.maximum(words - size + 1, 1))
+    in_text = np.diff(words_up_to, prepend=0)
+    counts = np.where(in_text == 0, 0, np.maximum(in_text - size + 1, 1))
     offsets = np.zeros(len(texts) + 1, dtype=np.int64)
     np.cumsum(counts, out=offsets[1:])
-    first = np.arange(offsets[-1]) + np.repeat(words_up_to - words - offsets[:-1], counts)
+    first = np.arange(offsets[-1]) + np.repeat(words_up_to - in_text - offsets[:-1], counts)
     last = np.minimum(first + size, np.repeat(words_up_to, counts)) - 1
     begin, end = word_begins[first], word_ends[last]
     return _mix((sums[end] - sums[begin]) * inverses[begin]), offsets

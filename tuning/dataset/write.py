@@ -3,12 +3,10 @@
 import hashlib
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
-
-from tuning.dataset.dataset import FileFacts, Split
+from tuning.dataset.dataset import FileFacts
 from tuning.dataset.index import Index
 from tuning.dataset.parts import Parts
+from tuning.dataset.selection import Selection
 
 ATTRIBUTION = "attribution.jsonl"
 _BUFFER = 1 << 20  # bytes
@@ -47,15 +45,13 @@ class LineFile:
         self._size = 0
 
 
-def write_splits(
-    folder: Path, parts: Parts, index: Index, groups: npt.NDArray[np.int64], sides: dict[Split, npt.NDArray[np.int64]]
-) -> dict[str, FileFacts]:
-    """Write ``train.jsonl``, ``eval.jsonl`` and ``attribution.jsonl``; `sides` has the rows of each in their order."""
+def write_splits(folder: Path, parts: Parts, index: Index, selection: Selection) -> dict[str, FileFacts]:
+    """Write ``train.jsonl``, ``eval.jsonl`` and ``attribution.jsonl``."""
     facts = {}
     attribution = LineFile(folder / ATTRIBUTION)
-    for split, rows in sides.items():
+    for split, rows in selection.sides.items():
         lines = LineFile(folder / f"{split}.jsonl")
-        for number, (row, group) in enumerate(zip(rows.tolist(), groups[rows].tolist(), strict=True)):
+        for number, (row, group) in enumerate(zip(rows.tolist(), selection.groups[rows].tolist(), strict=True)):
             line, tail = index.blob(parts, row)
             lines.write(line)
             attribution.write(b'{"split":"%b","line":%d,"group":%d,%b\n' % (split.encode(), number, group, tail))
