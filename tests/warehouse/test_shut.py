@@ -1,0 +1,94 @@
+"""SQL and jobs of the local BigQuery reach no file of this machine but those of gs://, and no web page reaches it."""
+
+from pathlib import Path
+
+import pytest
+import requests
+from google.api_core.exceptions import GoogleAPICallError
+from google.cloud import bigquery
+
+from tuning.settings import Settings
+from tuning.warehouse import emulator
+from tuning.warehouse.client import query
+
+REFUSED = "file system operations are disabled by configuration|Could not open GDAL dataset"
+
+
+@pytest.fixture
+def secret(tmp_path: Path) -> Path:
+    path = tmp_path / "secret.csv"
+    path.write_text("word\nhunter2\n")
+    return path
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "select * from read_text('{secret}')",
+        "select * from read_blob('{secret}')",
+        "select * from read_csv('{secret}')",
+        "select * from read_csv_auto('{secret}')",
+        "select * from read_json('{secret}')",
+        "select * from read_parquet('{secret}')",
+        "select * from sniff_csv('{secret}')",
+        "select * from st_read('{secret}')",
+        "select * from st_read_meta('{secret}')",
+        "select * from read_text('{gcs}/../../secret.csv')",
+        "copy (select 1) to '{secret}.out'",
+    ],
+)
+def test_no_function_of_duckdb_opens_a_file_of_the_host(
+    warehouse: Settings, client: bigquery.Client, secret: Path, sql: str
+) -> None:
+    with pytest.raises(GoogleAPICallError, match=REFUSED) as refused:
+        query(client, sql.format(secret=secret, gcs=warehouse.gcs_dir))
+    assert "hunter2" not in str(refused.value)
+    assert [path.name for path in secret.parent.iterdir()] == ["secret.csv"]
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "select * from '{secret}'",
+        "select * from `{secret}`",
+        "select * from glob('{secret}')",
+        "attach '{secret}.db'",
+        "attach '{secret}.db' as other",
+        "install httpfs",
+        "load httpfs",
+        "load data into notes.x from files (format = 'csv', uris = ['{secret}'])",
+        "create external table notes.x options (format = 'csv', uris = ['{secret}'])",
+        "export data options (uri = 'file://{secret}.out', format = 'csv') as select 1 as one",
+        "export data options (uri = '{secret}.out', format = 'csv') as select 1 as one",
+        "set enable_external_access = true",
+        "reset enable_external_access",
+        "pragma enable_external_access",
+        "begin set enable_external_access = true; end",
+    ],
+)
+def test_no_statement_reaches_the_host_or_opens_the_door_again(client: bigquery.Client, secret: Path, sql: str) -> None:
+    with pytest.raises(GoogleAPICallError) as refused:
+        query(client, sql.format(secret=secret))
+    assert "hunter2" not in str(refused.value)
+    assert [path.name for path in secret.parent.iterdir()] == ["secret.csv"]
+    with pytest.raises(GoogleAPICallError, match=REFUSED):
+        query(client, f"select * from read_text('{secret}')")  # noqa: S608
+
+
+@pytest.mark.parametrize(
+    "uri", ["file://{secret}", "{secret}", "gs://../../secret.csv", "gs://bucket/../../secret.csv"]
+)
+@pytest.mark.parametrize("source_format", ["CSV", "PARQUET", "AVRO", "ORC"])
+def test_jobs_take_no_address_but_gs(client: bigquery.Client, secret: Path, uri: str, source_format: str) -> None:
+    client.create_dataset("notes", exists_ok=True)
+    address = uri.format(secret=secret)
+    load = bigquery.LoadJobConfig(source_format=source_format, schema=[bigquery.SchemaField("word", "STRING")])
+    with pytest.raises(GoogleAPICallError, match="(not an address of the form gs)|(escapes the configured)"):
+        client.load_table_from_uri(address, "notes.stolen", job_config=load).result()
+
+
+def test_a_web_page_may_not_use_it(warehouse: Settings) -> None:
+    address = f"{emulator.ensure(warehouse).endpoint}/bigquery/v2/projects"
+    assert requests.get(address, timeout=30).status_code == 200
+    assert requests.get(address, headers={"Origin": "https://example.com"}, timeout=30).status_code == 403
+    assert requests.get(address, headers={"Host": "rebound.example.com"}, timeout=30).status_code == 403

@@ -1,0 +1,91 @@
+"""The client of BigQuery: Google's, the local one, or one at an endpoint."""
+
+import re
+import socket
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from tuning.access import credentials
+from tuning.errors import TuningError
+from tuning.settings import Settings, variable
+from tuning.warehouse import emulator, identity
+
+if TYPE_CHECKING:
+    from google.cloud import bigquery
+
+LABELS = {"application": "python-qa-tuning"}  # on every job, so that its cost can be found in the billing export
+LOCAL_PATIENCE = 10  # seconds of retries against a server on this machine
+GOOGLE_PATIENCE = 120
+
+
+def endpoint(settings: Settings) -> str:
+    """The address of BigQuery, '' for Google's own; locally the home's server, started where it does not run."""
+    if settings.bigquery_endpoint:
+        return settings.bigquery_endpoint.rstrip("/")
+    return emulator.ensure(settings).endpoint if settings.target == "local" else ""
+
+
+def connect(settings: Settings) -> "bigquery.Client":
+    """A client whose queries carry the job labels, the job timeout and the most bytes they may bill.
+
+    Raises TuningError when there is no server at the endpoint, when it is another home's, and without credentials.
+    """
+    from google.cloud import bigquery
+
+    from tuning.warehouse.bounded import BoundedClient
+
+    address = endpoint(settings)
+    if address:
+        _probe(settings, address)
+    elif settings.project == Settings().project:
+        raise TuningError("no Google Cloud project is set", f"Set {variable('project')}")
+    return BoundedClient(
+        patience=LOCAL_PATIENCE if address else GOOGLE_PATIENCE,
+        seconds=settings.job_timeout,
+        project=settings.project,
+        location=settings.location,
+        credentials=credentials(address, settings),
+        client_options={"api_endpoint": address} if address else None,
+        default_query_job_config=bigquery.QueryJobConfig(
+            labels=LABELS,
+            maximum_bytes_billed=settings.maximum_bytes_billed,
+            job_timeout_ms=settings.job_timeout * 1000,
+        ),
+    )
+
+
+def query(client: "bigquery.Client", sql: str, parameters: Sequence[Any] = ()) -> list["bigquery.Row"]:
+    """Run one statement with `parameters` (bigquery.ScalarQueryParameter, …) and return its rows.
+
+    Not ``client.query_and_wait``: against the local server that hides the error of a script.
+    """
+    from google.cloud import bigquery
+
+    job = client.query(sql, job_config=bigquery.QueryJobConfig(query_parameters=parameters))
+    return list(job.result())
+
+
+def quoted(table: str) -> str:
+    """`table` for use inside SQL; TuningError where it is more than a name."""
+    if not re.fullmatch(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_]+\.[A-Za-z0-9_-]+", table):
+        raise TuningError(f"{table!r} is not a table's name of the form project.dataset.table")
+    return f"`{table}`"
+
+
+def _probe(settings: Settings, address: str) -> None:
+    parts = urlsplit(address)
+    try:
+        socket.create_connection((parts.hostname or "", parts.port or 443), timeout=5).close()
+    except (OSError, ValueError) as error:
+        raise TuningError(
+            f"no BigQuery server answers at {address} ({error})",
+            f"Start it (`invoke warehouse.up`), or unset {variable('bigquery_endpoint')}",
+        ) from None
+    if settings.target == "local" and settings.bigquery_endpoint:
+        other = identity.home_at(address, seconds=settings.job_timeout)
+        if other is not None and other != settings.home:
+            raise TuningError(
+                f"the BigQuery server at {address} is that of {other}, not of {settings.home}",
+                f"Unset {variable('bigquery_endpoint')}, or set {variable('home')}={other}",
+            )

@@ -1,0 +1,132 @@
+"""The process that is the local BigQuery: bqemulator with its doors to this machine shut.
+
+Started by `tuning.warehouse.emulator` as ``python -m tuning.warehouse.server HOME PROJECT PORT``, never imported by it.
+bqemulator runs DuckDB, whose SQL reads and writes any file of the host and loads extensions from the network. Here
+DuckDB may touch its own database and the folder that stands for Cloud Storage, nothing else, and no statement can undo
+that. The version of bqemulator is pinned exactly, because `shut` replaces names inside it.
+"""
+
+import asyncio
+import importlib.resources
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import bqemulator.server
+import psutil
+from bqemulator.config import LogFormat, LogLevel, PersistenceMode
+from bqemulator.config import Settings as EmulatorSettings
+from bqemulator.domain.errors import InvalidQueryError
+from bqemulator.jobs import executor
+from bqemulator.storage.engine import DuckDBEngine
+
+from tuning.settings import Settings
+from tuning.storage import write_json
+from tuning.warehouse.emulator import STATE
+from tuning.warehouse.identity import HOME_PATH
+
+LOOPBACK = "127.0.0.1"
+
+
+def main(home: str, project: str, port: str) -> None:
+    """Serve until SIGTERM or SIGINT. `port` 0 takes a free one; the gRPC port always is a free one."""
+    settings = Settings(home=Path(home), project=project, bigquery_port=max(int(port), 1))
+    shut(settings.gcs_dir, settings.home)
+    options = EmulatorSettings(
+        rest_host=LOOPBACK,
+        rest_port=int(port),
+        grpc_host=LOOPBACK,
+        grpc_port=0,
+        persistence_mode=PersistenceMode.PERSISTENT,
+        data_dir=settings.warehouse_dir,
+        default_project_id=project,
+        gcs_local_root=settings.gcs_dir,
+        upload_staging_dir=settings.gcs_dir / ".uploads",
+        time_travel_retention_days=0,  # else each change keeps a copy of its table
+        enable_format_extensions=False,  # would be downloaded
+        metrics_enabled=False,
+        log_level=LogLevel.WARNING,
+        log_format=LogFormat.CONSOLE,
+    )
+    asyncio.run(serve(settings, options))
+
+
+async def serve(settings: Settings, options: EmulatorSettings) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    server = bqemulator.server.EmulatorServer(options)
+    await server.start()
+    state = settings.warehouse_dir / STATE
+    process = psutil.Process()
+    try:
+        write_json(
+            state,
+            {
+                "home": str(settings.home),
+                "pid": process.pid,
+                "started": process.create_time(),
+                "rest_port": server.rest_port,
+                "grpc_port": server.grpc_port,
+            },
+        )
+        await stop.wait()
+    finally:
+        await server.stop()
+        state.unlink(missing_ok=True)
+
+
+def shut(gcs: Path, home: Path) -> None:
+    """Make bqemulator open no file but its database and those under `gcs`, and answer nobody but local programs."""
+    gcs.mkdir(parents=True, exist_ok=True)
+
+    class ShutEngine(DuckDBEngine):
+        async def start(self) -> None:
+            await super().start()
+            folder = str(gcs.resolve()).replace("'", "''")
+            self.execute(f"SET allowed_directories = ['{folder}']")
+            self.execute(
+                "SET python_enable_replacements = false"
+            )  # else a name in SQL can be a variable of this process
+            self.execute("SET enable_external_access = false")
+            self.execute("SET lock_configuration = true")
+
+        def _load_spatial(self) -> None:
+            """From the installed package: nothing is downloaded, and nobody's ~/.duckdb is read or written."""
+            package = importlib.resources.files("duckdb_extension_spatial") / "extensions"
+            (extension,) = Path(str(package)).glob("*/spatial.duckdb_extension")
+            self.execute(f"LOAD '{str(extension).replace(chr(39), chr(39) * 2)}'")
+
+    def resolve(uri: str, context: Any) -> str:
+        """Jobs name files by gs:// only; bqemulator's own resolver takes file:// and bare paths of the host too."""
+        path = resolve_any(uri, context)
+        if gcs.resolve() not in Path(path).resolve().parents:
+            raise InvalidQueryError(f"{uri!r} is not an address of the form gs://BUCKET/NAME")
+        return path
+
+    def create_app(context: Any) -> Any:
+        app = create_open_app(context)
+
+        @app.middleware("http")  # type: ignore[untyped-decorator]
+        async def local_programs_only(request: Any, call: Callable[[Any], Awaitable[Any]]) -> Any:
+            from starlette.responses import JSONResponse, PlainTextResponse
+
+            # A web page cannot leave Origin out of what it posts, nor name this host by loopback after DNS rebinding.
+            if "origin" in request.headers or request.url.hostname not in (LOOPBACK, "localhost"):
+                return PlainTextResponse("web pages may not use the local BigQuery", status_code=403)
+            if request.url.path == HOME_PATH:
+                return JSONResponse({"home": str(home), "pid": os.getpid()})
+            return await call(request)
+
+        return app
+
+    resolve_any, create_open_app = executor._resolve_uri, bqemulator.server.__dict__["create_app"]
+    executor.__dict__["_resolve_uri"] = resolve
+    bqemulator.server.__dict__.update(create_app=create_app, DuckDBEngine=ShutEngine)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
