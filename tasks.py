@@ -4,6 +4,7 @@ from invoke.collection import Collection
 from invoke.context import Context
 
 from tuning.command import command
+from tuning.positional import QuestionOrFile
 from tuning.settings import Settings, describe, load_settings
 
 namespace = Collection()
@@ -209,8 +210,8 @@ def evaluate(
 
 
 @command(
+    klass=QuestionOrFile,
     positional=["question"],
-    optional=["question"],
     help={
         "question": "the question; its first line is the title, the rest the body",
         "model": "version, champion or base",
@@ -222,7 +223,7 @@ def evaluate(
 def predict(
     c: Context,
     settings: Settings,
-    question: str = "",
+    question: str,
     model: str = "champion",
     file: str = "",
     output: str = "",

@@ -5,7 +5,7 @@ import inspect
 import sys
 import traceback
 from collections.abc import Callable
-from typing import Any, get_type_hints
+from typing import Any, get_type_hints, overload
 
 from invoke.exceptions import Exit
 from invoke.tasks import Task, task
@@ -19,6 +19,10 @@ _SHARED = {
 }
 
 
+@overload
+def command(body: Callable[..., None]) -> "Task[Any]": ...
+@overload
+def command(body: None = None, **options: Any) -> "Callable[[Callable[..., None]], Task[Any]]": ...
 def command(body: Callable[..., None] | None = None, **options: Any) -> Any:
     """Make a task of ``body(c, settings, ...)``: its options are the other parameters, ``--target`` and ``--debug``.
 

@@ -21,13 +21,24 @@ def compare(
     present = {role: evaluation for role, evaluation in evaluations.items() if evaluation.model is not None}
     rows = {role: {scored.example_id: scored for scored in found.scored} for role, found in present.items()}
     metrics = [name for name in DESCRIPTIONS if any(name in row.scores for row in rows[TUNED].values())]
+    incomparable = {
+        role: f"a loss per token does not compare a tuned {present[TUNED].base} with the {role}, a tuned {found.base}: "
+        "their tokens differ"
+        for role, found in present.items()
+        if primary_metric == "loss" and found.base != present[TUNED].base
+    }
     return Comparison(
         primary_metric=primary_metric,
         figures=[_figure(metric, rows, options) for metric in metrics],
         perplexity={role: math.exp(loss) for role, found in rows.items() if (loss := _mean_loss(found)) is not None},
         token_loss={role: loss for role, found in rows.items() if (loss := _token_loss(found)) is not None},
-        pairs={role: _pairs(primary_metric, rows[TUNED], found) for role, found in rows.items() if role != TUNED},
+        pairs={
+            role: _pairs(primary_metric, rows[TUNED], found)
+            for role, found in rows.items()
+            if role != TUNED and role not in incomparable
+        },
         sides=_sides(rows),
+        incomparable=incomparable,
         inputs=inputs,
     )
 

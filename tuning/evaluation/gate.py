@@ -29,7 +29,7 @@ def judge(
     the champion's training data: against a model that has seen the answers there is nothing to decide."""
     metric = comparison.primary_metric
     failures: list[str] = []
-    doubts: list[str] = []
+    doubts = list(comparison.incomparable.values())
     improvements: dict[str, Interval] = {}
     slices: list[SliceVerdict] = []
     for opponent, pairs in comparison.pairs.items():

@@ -10,6 +10,7 @@ Level = Annotated[float, Meta(gt=0, lt=1)]
 
 # What `improvement` of each primary metric means: the unit, and whether smaller is better.
 UNITS = {"loss": "nats per answer token", "chrf": "points of chrF (0-100)"}
+SMOKE_TEST_BASE = "tiny"  # a base model that shows that the pipeline works, and nothing else
 SMALLER_IS_BETTER = frozenset({"loss"})
 
 

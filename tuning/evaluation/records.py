@@ -31,6 +31,10 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
     dataset_sha256: str
     scored: list[Scored]
 
+    @property
+    def base(self) -> str:
+        return self.model.base_model if self.model else ""
+
 
 class Interval(msgspec.Struct, frozen=True):
     mean: float
@@ -74,6 +78,7 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     token_loss: dict[str, float]  # by role: the mean over all answer tokens, as training frameworks report it
     pairs: dict[str, list[Pair]]  # by opponent: base, and champion where there is one
     sides: list[Side]
+    incomparable: dict[str, str] = {}  # by opponent: why the primary metric does not compare
     inputs: dict[str, str]  # sha256 of what was compared
 
 

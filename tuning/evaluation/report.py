@@ -74,7 +74,7 @@ def _view(inputs: ReportInputs) -> dict[str, Any]:
         "slices": shown[:_SLICES_SHOWN],
         "slices_left_out": max(0, len(shown) - _SLICES_SHOWN),
         "sides": comparison.sides,
-        "show": _show,
+        "show": show,
         "level": f"{verdict.options.get('level', 0.95):.0%}",
     }
 
@@ -85,7 +85,7 @@ def _base_notes(inputs: ReportInputs) -> list[str]:
     return [SMOLLM2_NOTE] if inputs.model.base_model == "smollm2" else []
 
 
-def _show(value: Interval | None, figure: Figure, sign: bool = False) -> str:
+def show(value: Interval | None, figure: Figure, sign: bool = False) -> str:
     """A mean with its interval, three digits after the point for losses and ratios, one for percentages."""
     if value is None:
         return "-"

@@ -7,11 +7,11 @@ import msgspec
 from tuning.dataset.dataset import Dataset
 from tuning.evaluation.evaluate import evaluate
 from tuning.evaluation.records import Evaluation
+from tuning.evaluation.tuner_name import find_tuner
 from tuning.pipelines.checked import checked_dataset
-from tuning.pipelines.model_folder import mounted, open_model
 from tuning.pipelines.requests import ChampionRequest, EvaluationRequest, read_request
 from tuning.pipelines.step_process import Artifact, log_metrics
-from tuning.pipelines.tuner_name import find_tuner
+from tuning.registry.model_folder import mounted, open_model
 from tuning.settings import load_settings
 from tuning.storage import write_json
 from tuning.tuners.protocol import Model, TuneOptions

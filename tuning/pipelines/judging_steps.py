@@ -10,11 +10,11 @@ from tuning.evaluation import gate as release_gate
 from tuning.evaluation.compare import compare as compare_evaluations
 from tuning.evaluation.records import Comparison, Evaluation, Verdict
 from tuning.evaluation.report import ReportInputs, as_html, as_markdown
+from tuning.evaluation.tuner_name import find_tuner
 from tuning.pipelines.checked import CHECKED, Checked
-from tuning.pipelines.model_folder import WEIGHTS, count_seen, mounted, open_model
 from tuning.pipelines.requests import ChampionRequest, GateRequest, TuningRequest, read_request
 from tuning.pipelines.step_process import Artifact, log_metrics
-from tuning.pipelines.tuner_name import find_tuner
+from tuning.registry.model_folder import WEIGHTS, count_seen, mounted, open_model
 from tuning.storage import sha256_of, write_bytes, write_json
 from tuning.tuners.curves import JSON as CURVES
 from tuning.tuners.curves import Curves

@@ -12,13 +12,11 @@ import msgspec
 
 from tuning.dataset.dataset import MANIFEST, Dataset
 from tuning.errors import TuningError
-from tuning.evaluation.options import EvaluationOptions, GateOptions
+from tuning.evaluation.options import SMOKE_TEST_BASE, EvaluationOptions, GateOptions
 from tuning.pipelines.code_hash import code_sha256
 from tuning.settings import Settings
 from tuning.storage import sha256_of
 from tuning.tuners.protocol import TuneOptions
-
-SMOKE_TEST_BASE = "tiny"
 
 # The settings that a step reads. Secrets stay in the environment; another budget or image must not run a step again.
 _STEP_SETTINGS = ("target", "project", "location", "region", "bucket", "storage_endpoint", "vertex_endpoint")

@@ -4,6 +4,8 @@ from typing import Literal
 
 import msgspec
 
+from tuning.dataset.formats import Body
+from tuning.dataset.records import Format
 from tuning.evaluation.records import Verdict
 
 Action = Literal["registered", "judged again", "promoted", "promoted by force", "rolled back"]
@@ -20,6 +22,9 @@ class Version(msgspec.Struct, frozen=True, kw_only=True):
     options: dict[str, object]
     dataset_id: str
     dataset_sha256: str
+    template: str  # these three word a question as the training rows are worded
+    format: Format
+    body: Body
     contents_sha256: str
     metrics: dict[str, float]
     verdict: Verdict

@@ -1,0 +1,100 @@
+"""A registered model against its base on any dataset, outside the pipeline: for a look, not for a release."""
+
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+
+from tuning.dataset.dataset import Dataset, find_dataset
+from tuning.errors import TuningError
+from tuning.evaluation.compare import compare
+from tuning.evaluation.evaluate import evaluate
+from tuning.evaluation.gate import judge
+from tuning.evaluation.options import SMOKE_TEST_BASE, EvaluationOptions, GateOptions
+from tuning.evaluation.records import Comparison, Evaluation, Verdict
+from tuning.evaluation.report import show
+from tuning.evaluation.tuner_name import find_tuner
+from tuning.registry import registry
+from tuning.registry.model_folder import count_seen, open_model
+from tuning.registry.records import Version
+from tuning.settings import Settings
+from tuning.storage import sha256_of
+from tuning.tuners.protocol import Model, TuneOptions, Tuner
+
+
+@dataclass(frozen=True)
+class Judged:
+    version: Version
+    dataset: Dataset
+    comparison: Comparison
+    verdict: Verdict
+    trained_on: int  # evaluation examples whose question or group the model was trained on
+
+
+def evaluate_version(settings: Settings, name: str, dataset_id: str, examples: int, answers: int) -> Judged:
+    """Evaluate the version `name` and its base on a dataset (empty: the newest). Nothing is written."""
+    if examples < 1 or answers < 0:
+        raise TuningError("--examples takes a number from 1, --answers one from 0")
+    version = registry.find_version(settings, name)
+    dataset = find_dataset(settings, dataset_id or None)
+    options, gate = EvaluationOptions(examples=examples, answers=answers), GateOptions()
+    folder = registry.model_folder(settings, version)
+    model = open_model(folder)
+    tuner = find_tuner(model.tuner)
+    tune = msgspec.convert(version.options, TuneOptions)
+    base = tuner.base(settings, dataset, TuneOptions(base_model=version.base_model, seed=tune.seed))
+    content = sha256_of(dataset.folder / "manifest.json")
+    evaluations = {
+        role: _evaluate(settings, tuner, role, found, dataset, options, content)
+        for role, found in (("base", base), ("tuned", model))
+    }
+    comparison = compare(evaluations, tuner.primary_metric, gate, {"manifest": content})
+    scored = evaluations["tuned"].scored
+    questions = np.array([row.question_id for row in scored], dtype=np.int64)
+    seen = count_seen(folder, questions, np.array([row.group for row in scored], dtype=np.int64))
+    verdict = judge(comparison, gate, smoke_test=version.base_model == SMOKE_TEST_BASE)
+    return Judged(version, dataset, comparison, verdict, seen)
+
+
+def in_lines(judged: Judged) -> list[str]:
+    """The figures and what they say, for a terminal."""
+    lines = [
+        f"{judged.version.name} (tuned {judged.version.base_model}) on dataset {judged.dataset.id}",
+        f"{'metric':14} {'base':>26} {'tuned':>26} {'tuned minus base':>26}",
+    ]
+    for figure in judged.comparison.figures:
+        cells = (figure.models.get("base"), figure.models.get("tuned"), figure.differences.get("base"))
+        lines.append(f"{figure.metric:14} " + " ".join(f"{show(cell, figure):>26}" for cell in cells))
+    lines.append(describe_all(judged.verdict))
+    if judged.trained_on:
+        lines.append(
+            f"warning: the model was trained on {judged.trained_on} of these {len(judged.comparison.pairs['base'])} "
+            "questions, so it looks better than it is"
+        )
+    return lines
+
+
+def describe_all(verdict: Verdict) -> str:
+    smoke = " This base is for smoke tests: nothing here speaks of quality." if verdict.smoke_test else ""
+    return f"{'; '.join(verdict.reasons)}.{smoke}"
+
+
+def _evaluate(
+    settings: Settings,
+    tuner: Tuner,
+    role: str,
+    model: Model,
+    dataset: Dataset,
+    options: EvaluationOptions,
+    content: str,
+) -> Evaluation:
+    predictor = tuner.predictor(settings, model)
+    return evaluate(
+        predictor,
+        dataset,
+        options,
+        role=role,
+        model=model,
+        primary_metric=tuner.primary_metric,
+        dataset_sha256=content,
+    )

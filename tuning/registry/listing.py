@@ -1,0 +1,31 @@
+"""The registry in lines for a terminal."""
+
+from tuning.registry import registry
+from tuning.settings import Settings
+
+
+def model_lines(settings: Settings) -> list[str]:
+    """One line per version, the champion marked with a star."""
+    champion = registry.champion(settings)
+    found = registry.versions(settings)
+    if not found:
+        return [f"no models in {settings.models_dir}; `invoke tune` makes one"]
+    lines = [f"  {'model':6} {'made (UTC)':17} {'base':24} {'dataset':18} {'verdict':10} metrics"]
+    for version in found:
+        mark = "*" if champion and champion.name == version.name else " "
+        metrics = ", ".join(f"{name} {value:.4g}" for name, value in sorted(version.metrics.items()))
+        lines.append(
+            f"{mark} {version.name:6} {version.created_at[:16]:17} {version.base_model[-24:]:24} "
+            f"{version.dataset_id[:18]:18} {version.verdict.status:10} {metrics}"
+        )
+    lines.append(f"* champion; files in {settings.models_dir}")
+    return lines
+
+
+def history_lines(settings: Settings) -> list[str]:
+    """One line per event, the oldest first."""
+    return [
+        f"{event.at[:19]} {event.action:18} {event.version:6} champion: {event.champion or '-'}"
+        + (f" ({event.reason})" if event.reason else "")
+        for event in registry.history(settings)
+    ] or ["nothing happened yet"]

@@ -1,0 +1,175 @@
+"""Ask a model questions, worded exactly as its training rows are, and screen the answers for secrets."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+import msgspec
+
+from tuning.dataset.dataset import find_dataset
+from tuning.dataset.formats import Body, as_prompt
+from tuning.dataset.records import Format, Message
+from tuning.dataset.redact import find_secrets
+from tuning.errors import TuningError
+from tuning.evaluation.tuner_name import find_tuner
+from tuning.registry import registry
+from tuning.registry.model_folder import open_model
+from tuning.settings import Settings
+from tuning.storage import atomic_file
+from tuning.tuners.protocol import Answer, Predictor, TuneOptions
+
+MAX_NEW_TOKENS = 512
+_BATCH = 32  # questions of a file in memory at once
+
+
+def print_answer(settings: Settings, name: str, text: str, max_new_tokens: int) -> None:
+    """Ask one question and print the answer as it is made, then how it ended and what is suspect in it."""
+    _check_length(max_new_tokens)
+    asked = load(settings, name)
+    for piece in ask(asked, text, max_new_tokens):
+        if isinstance(piece, str):
+            print(piece, end="", flush=True)
+            continue
+        print(f"\n[{asked.name}: {piece.finish_reason}]")
+        for note in piece.notes:
+            print(f"[note: {note}]")
+        for secret in piece.secrets:
+            print(f"[warning: the answer seems to hold a secret: {secret}]")
+
+
+def write_answers(settings: Settings, name: str, questions: str, output: str, max_new_tokens: int) -> str:
+    """Answer a file of questions; a sentence that says what was written."""
+    _check_length(max_new_tokens)
+    if not output:
+        raise TuningError("--file needs --output, the file of the answers")
+    asked = load(settings, name)
+    count = answer_file(asked, Path(questions), Path(output), max_new_tokens)
+    return f"{asked.name} answered {count} questions in {output}"
+
+
+class Question(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One line of a file of questions: ``{"title": …, "body": …}``, the body optional and in the dataset's markup."""
+
+    title: str
+    body: str = ""
+
+
+class Prediction(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of a file of answers. `secrets` names what the answer seems to hold; its text is never edited."""
+
+    title: str
+    body: str
+    answer: str
+    finish_reason: str
+    secrets: list[str]
+    notes: list[str]
+    model: str
+
+
+@runtime_checkable
+class Streaming(Protocol):
+    """A predictor that can give an answer piece by piece, the whole Answer last."""
+
+    def stream(self, prompt: Sequence[Message], max_new_tokens: int) -> Iterator[str | Answer]: ...
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A model ready to answer, and how its training rows word a question."""
+
+    name: str
+    predictor: Predictor
+    template: str
+    format: Format
+    body: Body
+
+    def prompt(self, question: Question) -> tuple[Message, ...]:
+        *system, user = as_prompt(self.format, self.template, question.title, question.body, self.body)
+        return (*system, Message("user", user.content.rstrip()))
+
+
+def load(settings: Settings, name: str = "champion", dataset_id: str | None = None) -> Asked:
+    """The model of that name: ``champion``, a version, or ``base``, which is worded as `dataset_id` (or the newest)."""
+    if name == "base":
+        dataset = find_dataset(settings, dataset_id)
+        manifest = dataset.manifest
+        tuner = find_tuner(settings.tuner)
+        model = tuner.base(settings, dataset, TuneOptions(base_model=settings.base_model))
+        body: Body = "html" if manifest.options.get("body") == "html" else "markdown"
+        return Asked(settings.base_model, tuner.predictor(settings, model), manifest.template, manifest.format, body)
+    version = registry.find_version(settings, name)
+    model = open_model(registry.model_folder(settings, version))
+    predictor = find_tuner(model.tuner).predictor(settings, model)
+    return Asked(version.name, predictor, version.template, version.format, version.body)
+
+
+def ask(asked: Asked, text: str, max_new_tokens: int = MAX_NEW_TOKENS) -> Iterator[str | Prediction]:
+    """Pieces of the answer as they are made, then the whole. The first line of `text` is the title, the rest the
+    body."""
+    title, _, body = text.strip().partition("\n")
+    question = Question(title.strip(), body.strip())
+    if not question.title:
+        raise TuningError("there is no question", 'Ask one: invoke predict "How do I …"')
+    prompt = asked.prompt(question)
+    if isinstance(asked.predictor, Streaming):
+        answer = None
+        for piece in asked.predictor.stream(prompt, max_new_tokens):
+            if isinstance(piece, Answer):
+                answer = piece
+            else:
+                yield piece
+    else:
+        answer = asked.predictor.generate([prompt], max_new_tokens)[0]
+        yield answer.text
+    if answer is None:
+        raise RuntimeError("a streaming predictor ended without its Answer")
+    yield _screened(asked, question, answer)
+
+
+def answer_file(asked: Asked, questions: Path, output: Path, max_new_tokens: int = MAX_NEW_TOKENS) -> int:
+    """Answer each line of `questions` into `output`, which appears whole or not at all; the number of answers."""
+    count = 0
+    with atomic_file(output) as file:
+        lines = _questions(questions)
+        while batch := list(islice(lines, _BATCH)):
+            answers = asked.predictor.generate([asked.prompt(question) for question in batch], max_new_tokens)
+            for question, answer in zip(batch, answers, strict=True):
+                file.write(msgspec.json.encode(_screened(asked, question, answer)) + b"\n")
+            count += len(batch)
+    return count
+
+
+def _check_length(max_new_tokens: int) -> None:
+    if max_new_tokens < 1:
+        raise TuningError(f"--max-tokens takes a number from 1, not {max_new_tokens}")
+
+
+def _questions(path: Path) -> Iterator[Question]:
+    if not path.is_file():
+        raise TuningError(f"there is no file {path}")
+    decoder = msgspec.json.Decoder(Question)
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            if not line.strip():
+                continue
+            try:
+                yield decoder.decode(line)
+            except msgspec.DecodeError as error:
+                raise TuningError(
+                    f"line {number} of {path} is not a question ({error})",
+                    'Write each as {"title": "How do I …", "body": ""}',
+                ) from None
+
+
+def _screened(asked: Asked, question: Question, answer: Answer) -> Prediction:
+    return Prediction(
+        title=question.title,
+        body=question.body,
+        answer=answer.text,
+        finish_reason=answer.finish_reason,
+        secrets=sorted({str(found) for found in find_secrets(answer.text)}),
+        notes=list(answer.notes),
+        model=asked.name,
+    )
