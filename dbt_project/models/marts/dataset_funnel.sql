@@ -93,9 +93,9 @@ final as (
         step,
         rule,
         is_applied,
-        rows_in,
-        rows_in - rows_passing as rows_failing,
-        if(is_applied, rows_passing, rows_in) as rows_out
+        cast(rows_in as int64) as rows_in,
+        cast(rows_in - rows_passing as int64) as rows_failing,
+        cast(if(is_applied, rows_passing, rows_in) as int64) as rows_out
     from steps
 )
 

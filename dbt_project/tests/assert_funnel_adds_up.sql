@@ -1,0 +1,26 @@
+-- Each rule starts from what the rule before it left, none adds rows, and the last one leaves what the mart holds.
+with mart_rows as (
+    select 'python_qa_instructions' as mart, count(*) as row_count
+    from {{ ref('python_qa_instructions') }}
+    union all
+    select 'python_qa_preferences' as mart, count(*) as row_count
+    from {{ ref('python_qa_preferences') }}
+),
+
+steps as (
+    select
+        *,
+        lag(rows_out) over (partition by mart order by step) as previous_rows_out,
+        lead(step) over (partition by mart order by step) is null as is_last
+    from {{ ref('dataset_funnel') }}
+)
+
+select steps.*
+from steps
+inner join mart_rows
+    on steps.mart = mart_rows.mart
+where
+    steps.rows_in != coalesce(steps.previous_rows_out, steps.rows_in)
+    or steps.rows_failing < 0
+    or steps.rows_out != steps.rows_in - if(steps.is_applied, steps.rows_failing, 0)
+    or (steps.is_last and steps.rows_out != mart_rows.row_count)

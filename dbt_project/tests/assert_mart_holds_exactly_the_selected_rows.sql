@@ -1,0 +1,35 @@
+{#
+The same rules once more, written straight over the source as the first notebook wrote them: one query that shares no
+model with the mart. A row that only one of the two has fails. It reads keys only, no text.
+#}
+
+with selected as (
+    select
+        questions.id as question_id,
+        answers.id as answer_id
+    from {{ source('stack_exchange', 'posts_questions') }} as questions
+    inner join {{ source('stack_exchange', 'posts_answers') }} as answers
+        on questions.accepted_answer_id = answers.id
+    where
+        {{ has_tag("split(questions.tags, '|')") }}
+        and answers.creation_date >= {{ text_literal(variable('since')) }}
+        {%- if variable('match_parent') %}
+        and answers.parent_id = questions.id
+        {%- endif %}
+        {%- if variable('minimum_answer_score') is not none %}
+        and answers.score >= {{ variable('minimum_answer_score') }}
+        {%- endif %}
+        and not exists (
+            select 1 from {{ ref('denied_posts') }} as denied_posts
+            where denied_posts.post_id in (questions.id, answers.id)
+        )
+)
+
+select
+    question_id,
+    answer_id,
+    selected.question_id is null as is_only_in_mart
+from selected
+full outer join {{ ref('python_qa_instructions') }} as mart
+    using (question_id, answer_id)
+where selected.question_id is null or mart.question_id is null

@@ -1,0 +1,17 @@
+-- A person may have a post deleted: what is on the deny list is in no mart, whatever the variables say.
+with mart_posts as (
+    select question_id as post_id from {{ ref('python_qa_instructions') }}
+    union all
+    select answer_id as post_id from {{ ref('python_qa_instructions') }}
+    union all
+    select question_id as post_id from {{ ref('python_qa_preferences') }}
+    union all
+    select chosen_answer_id as post_id from {{ ref('python_qa_preferences') }}
+    union all
+    select rejected_answer_id as post_id from {{ ref('python_qa_preferences') }}
+)
+
+select mart_posts.post_id
+from mart_posts
+inner join {{ ref('denied_posts') }} as denied_posts
+    on mart_posts.post_id = denied_posts.post_id
