@@ -83,7 +83,7 @@ def test_jobs_take_no_address_but_gs(client: bigquery.Client, secret: Path, uri:
     client.create_dataset("notes", exists_ok=True)
     address = uri.format(secret=secret)
     load = bigquery.LoadJobConfig(source_format=source_format, schema=[bigquery.SchemaField("word", "STRING")])
-    with pytest.raises(GoogleAPICallError, match="(not an address of the form gs)|(escapes the configured)"):
+    with pytest.raises(GoogleAPICallError, match=r"not an address of the form gs|escapes the configured"):
         client.load_table_from_uri(address, "notes.stolen", job_config=load).result()
 
 

@@ -1,0 +1,111 @@
+"""Build the marts with dbt, only where what they follow from has changed."""
+
+import contextlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from tuning.settings import Settings
+from tuning.storage import write_json
+from tuning.warehouse.client import connect
+from tuning.warehouse.contract import Contract, contract
+from tuning.warehouse.dbt_process import dbt_files, run_dbt
+from tuning.warehouse.fingerprint import parse_inputs, source
+from tuning.warehouse.variables import Variables
+
+__all__ = ["BuildResult", "Contract", "NodeResult", "Variables", "build", "contract", "ensure_built", "run_dbt"]
+
+
+@dataclass(frozen=True)
+class NodeResult:
+    """One model or seed. `rows` is None where BigQuery counts none (a view); `bytes` are those processed."""
+
+    name: str
+    status: str
+    seconds: float
+    rows: int | None
+    bytes: int
+
+
+@dataclass(frozen=True)
+class BuildResult:
+    nodes: tuple[NodeResult, ...]
+    tests: int
+    warnings: tuple[str, ...]  # of tests with severity warn
+    seconds: float
+    bytes: int  # processed by all of it, tests too
+
+
+def build(settings: Settings, variables: Variables, select: str | None = None) -> BuildResult:
+    """``dbt build`` of all, or of what `select` names in dbt's own syntax.
+
+    Raises TuningError for an empty source, and for the first model or test that fails.
+    """
+    client = connect(settings)
+    made_of = {**parse_inputs(settings, variables), "source": source(settings, client)}
+    stamp = _stamp(settings, variables)
+    stamp.unlink(missing_ok=True)
+    results = run_dbt(settings, ["build", *(("--select", select) if select else ())], variables)
+    if results is None:
+        raise RuntimeError("dbt build wrote no run_results.json")
+    if select is None:
+        write_json(stamp, {**made_of, "invocation_id": results["metadata"]["invocation_id"]})
+    return _result(results)
+
+
+def ensure_built(settings: Settings, variables: Variables) -> BuildResult | None:
+    """`build` where it is needed; None, in well under a second, where the marts there are were built and tested from the
+    same project, variables, settings and source."""
+    client = connect(settings)
+    made_of = {**parse_inputs(settings, variables), "source": source(settings, client)}
+    return None if _is_built(settings, variables, made_of) else build(settings, variables)
+
+
+def _is_built(settings: Settings, variables: Variables, made_of: dict[str, Any]) -> bool:
+    """The stamp says what was built; the row of python_qa_build, that nothing has built over it since."""
+    from google.cloud.exceptions import NotFound
+
+    stamp = _stamp(settings, variables)
+    if not stamp.exists():
+        return False
+    built = orjson.loads(stamp.read_bytes())
+    if {name: value for name, value in built.items() if name != "invocation_id"} != made_of:
+        return False
+    agreed, client = contract(settings, variables), connect(settings)
+    with contextlib.suppress(NotFound):
+        for table in (agreed.mart, agreed.preferences):
+            client.get_table(table)
+        rows = list(client.list_rows(agreed.build, max_results=2))
+        return [row["invocation_id"] for row in rows] == [built["invocation_id"]]
+    return False
+
+
+def _stamp(settings: Settings, variables: Variables) -> Path:
+    return dbt_files(settings, variables).folder / "built.json"
+
+
+def _result(results: dict[str, Any]) -> BuildResult:
+    kinds = [(one["unique_id"].split(".")[0], one["unique_id"].split(".")[2], one) for one in results["results"]]
+    return BuildResult(
+        nodes=tuple(
+            NodeResult(
+                name=name,
+                status=one["status"],
+                seconds=one["execution_time"],
+                rows=one["adapter_response"].get("rows_affected"),
+                bytes=_bytes(one),
+            )
+            for kind, name, one in kinds
+            if kind in ("model", "seed")
+        ),
+        tests=sum(kind in ("test", "unit_test") for kind, _, _ in kinds),
+        warnings=tuple(f"{name}: {one['message']}" for _, name, one in kinds if one["status"] == "warn"),
+        seconds=results["elapsed_time"],
+        bytes=sum(_bytes(one) for _, _, one in kinds),
+    )
+
+
+def _bytes(result: dict[str, Any]) -> int:
+    return int(result["adapter_response"].get("bytes_processed") or 0)

@@ -1,0 +1,119 @@
+"""Run dbt as a person would, in a process of its own, with this home's settings and files."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from tuning.errors import TuningError
+from tuning.progress import progress
+from tuning.settings import Settings, variable
+from tuning.storage import locked
+from tuning.warehouse.client import endpoint
+from tuning.warehouse.variables import DBT_PROJECT, Variables
+
+# The settings that profiles.yml and the macros read; each name also is its environment variable's.
+_READ_BY_DBT = (
+    *("home", "project", "dataset", "location", "raw_database", "raw_schema"),
+    *("maximum_bytes_billed", "job_timeout", "access_token"),
+)
+_LONGEST = 500  # characters of a message: a unit test's is a whole table
+_OF_ONE_NODE = ("LogModelResult", "LogTestResult", "LogSeedResult")
+
+
+@dataclass(frozen=True)
+class DbtFiles:
+    """Where dbt writes for one target and one set of variables."""
+
+    folder: Path
+
+    @property
+    def target(self) -> Path:
+        return self.folder / "target"
+
+    @property
+    def manifest(self) -> Path:
+        return self.target / "manifest.json"
+
+    @property
+    def run_results(self) -> Path:
+        return self.target / "run_results.json"
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "logs" / "dbt.log"
+
+
+def dbt_files(settings: Settings, variables: Variables) -> DbtFiles:
+    return DbtFiles(settings.home / "dbt" / f"{settings.target}-{variables.key()}")
+
+
+def run_dbt(settings: Settings, arguments: list[str], variables: Variables | None = None) -> dict[str, Any] | None:
+    """Run ``dbt ARGUMENTS`` on the project and return its run_results.json, None where the command writes none.
+
+    Raises TuningError with dbt's own first error and the path of its log.
+    """
+    variables = variables or Variables()
+    files = dbt_files(settings, variables)
+    with locked(files.folder / "dbt.lock", f"dbt with these variables ({files.folder})", settings.job_timeout):
+        files.run_results.unlink(missing_ok=True)
+        status, errors = _run(command(settings, arguments, variables), environment(settings), " ".join(arguments[:1]))
+        results = orjson.loads(files.run_results.read_bytes()) if files.run_results.exists() else None
+    if status != 0:
+        what = _first_failure(results) or next(iter(errors), "it said nothing")
+        raise TuningError(f"dbt {arguments[0]} failed: {what}", f"The log is {files.log}")
+    return results
+
+
+def command(settings: Settings, arguments: list[str], variables: Variables) -> list[str]:
+    """The command line; `dbt` is the one installed beside this Python, for it may not be on PATH."""
+    files = dbt_files(settings, variables)
+    overrides = variables.overrides()
+    return [
+        str(Path(sys.executable).parent / "dbt"),
+        *arguments,
+        *("--project-dir", str(DBT_PROJECT), "--profiles-dir", str(DBT_PROJECT), "--target", settings.target),
+        *("--target-path", str(files.target), "--log-path", str(files.log.parent), "--log-format", "json"),
+        "--no-use-colors",
+        *(("--vars", json.dumps(overrides, sort_keys=True)) if overrides else ()),
+    ]
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """The process's own environment with the effective settings in it."""
+    ours = {variable(name): str(getattr(settings, name)) for name in _READ_BY_DBT}
+    return os.environ | ours | {variable("bigquery_endpoint"): endpoint(settings)}
+
+
+def _run(arguments: list[str], variables: dict[str, str], label: str) -> tuple[int, list[str]]:
+    """The exit status and the messages of level error, in their order."""
+    errors = []
+    process = subprocess.Popen(
+        arguments, env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+    )
+    with process, progress(f"dbt {label}", None, "nodes") as advance:
+        assert process.stdout is not None  # noqa: S101 - it is a pipe
+        for line in process.stdout:
+            try:
+                event = orjson.loads(line)["info"]
+            except (orjson.JSONDecodeError, KeyError):  # what some library printed
+                errors.append(line.strip())
+                continue
+            if event["name"] in _OF_ONE_NODE:
+                advance(1)
+            if event["level"] == "error" and event["msg"].strip():
+                errors.append(event["msg"])
+    return process.returncode, errors
+
+
+def _first_failure(results: dict[str, Any] | None) -> str:
+    for result in (results or {}).get("results", []):
+        if result["status"] in ("error", "fail", "runtime error"):
+            name, message = result["unique_id"].split(".")[2], result["message"] or ""
+            return f"{name}: {message if len(message) <= _LONGEST else message[:_LONGEST] + '...'}"
+    return ""

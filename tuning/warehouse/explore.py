@@ -1,0 +1,90 @@
+"""The first look at the source: its tables, and a few rows of one, by the API alone, so that no query is billed."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from tuning.access import google_errors
+from tuning.errors import TuningError
+from tuning.settings import Settings
+from tuning.warehouse.client import connect
+
+_CELL = 300  # characters of a value that are shown; a body is thousands
+
+
+@dataclass(frozen=True)
+class TableFacts:
+    """`bytes` is 0 on the local server, which does not count them; both are None for a view."""
+
+    name: str
+    rows: int | None
+    bytes: int | None
+
+
+def list_tables(settings: Settings) -> list[TableFacts]:
+    """The tables of the source dataset, by name. Raises TuningError where there is no such dataset."""
+    from google.cloud.exceptions import NotFound
+
+    client, source = connect(settings), f"{settings.raw_database}.{settings.raw_schema}"
+    try:
+        with google_errors(f"listing {source}"):
+            names = sorted(table.table_id for table in client.list_tables(source))
+            tables = [client.get_table(f"{source}.{name}") for name in names]
+    except TuningError as error:
+        if isinstance(error.__cause__, NotFound):
+            raise TuningError(f"there is no dataset {source}", _fill(settings)) from None
+        raise
+    return [TableFacts(table.table_id, table.num_rows, table.num_bytes) for table in tables]
+
+
+def peek(settings: Settings, table: str, rows: int = 3) -> Iterator[dict[str, Any]]:
+    """The first rows of a table, ``NAME`` of the source or ``[PROJECT.]DATASET.NAME``.
+
+    Raises TuningError where there is no such table, or it is a view, which only a query could read.
+    """
+    from google.cloud.exceptions import NotFound
+
+    if rows < 1:
+        raise TuningError(f"--rows {rows} shows nothing", "Give a number of at least 1")
+    client, name = connect(settings), full_name(settings, table)
+    try:
+        with google_errors(f"reading {name}"):
+            found = client.get_table(name)
+    except TuningError as error:
+        if isinstance(error.__cause__, NotFound):
+            raise TuningError(f"there is no table {name}", "`invoke explore.tables` lists the source's") from None
+        raise
+    if found.table_type == "VIEW":
+        raise TuningError(f"{name} is a view, which has no rows of its own", "Peek at a table, such as a mart")
+    with google_errors(f"reading {name}"):
+        for row in client.list_rows(found, max_results=rows):
+            yield dict(row.items())
+
+
+def full_name(settings: Settings, table: str) -> str:
+    """``project.dataset.table``; TuningError for anything that is no table's name."""
+    parts = table.split(".")
+    if not 1 <= len(parts) <= 3 or not all(re.fullmatch(r"[\w-]+", part) for part in parts):
+        raise TuningError(f"{table!r} is not a table's name", "`invoke explore.tables` lists the source's")
+    match parts:
+        case [name]:
+            return f"{settings.raw_database}.{settings.raw_schema}.{name}"
+        case [dataset, name]:
+            return f"{settings.project}.{dataset}.{name}"
+        case _:
+            return table
+
+
+def in_lines(row: dict[str, Any]) -> Iterator[str]:
+    """One line per column, long values cut."""
+    width = max(len(name) for name in row)
+    for name, value in row.items():
+        text = "NULL" if value is None else " ".join(str(value).split())
+        yield f"{name:{width}}  {text if len(text) <= _CELL else text[:_CELL] + ' ...'}"
+
+
+def _fill(settings: Settings) -> str:
+    return (
+        "`invoke ingest DUMP` or `invoke sample` fills it" if settings.target == "local" else "Check TUNING_RAW_SCHEMA"
+    )
