@@ -7,7 +7,7 @@ from typing import Any
 
 from tuning.access import google_errors
 from tuning.errors import TuningError
-from tuning.settings import Settings
+from tuning.settings import Settings, variable
 from tuning.warehouse.client import connect
 
 _CELL = 300  # characters of a value that are shown; a body is thousands
@@ -65,7 +65,7 @@ def peek(settings: Settings, table: str, rows: int = 3) -> Iterator[dict[str, An
 def full_name(settings: Settings, table: str) -> str:
     """``project.dataset.table``; TuningError for anything that is no table's name."""
     parts = table.split(".")
-    if not 1 <= len(parts) <= 3 or not all(re.fullmatch(r"[\w-]+", part) for part in parts):
+    if not 1 <= len(parts) <= 3 or not all(re.fullmatch(r"[A-Za-z0-9_-]+", part) for part in parts):
         raise TuningError(f"{table!r} is not a table's name", "`invoke explore.tables` lists the source's")
     match parts:
         case [name]:
@@ -77,14 +77,17 @@ def full_name(settings: Settings, table: str) -> str:
 
 
 def in_lines(row: dict[str, Any]) -> Iterator[str]:
-    """One line per column, long values cut."""
+    """One line per column; long values are cut, and what a terminal would take for a command is shown as a blank."""
     width = max(len(name) for name in row)
     for name, value in row.items():
-        text = "NULL" if value is None else " ".join(str(value).split())
+        text = (
+            "NULL"
+            if value is None
+            else " ".join("".join(sign if sign.isprintable() else " " for sign in str(value)).split())
+        )
         yield f"{name:{width}}  {text if len(text) <= _CELL else text[:_CELL] + ' ...'}"
 
 
 def _fill(settings: Settings) -> str:
-    return (
-        "`invoke ingest DUMP` or `invoke sample` fills it" if settings.target == "local" else "Check TUNING_RAW_SCHEMA"
-    )
+    local = settings.target == "local"
+    return "`invoke ingest DUMP` or `invoke sample` fills it" if local else f"Check {variable('raw_schema')}"
