@@ -1,9 +1,12 @@
 """The command line: `invoke --list` shows every task, `invoke --help TASK` its options."""
 
+from typing import Annotated
+
 from invoke.collection import Collection
 from invoke.context import Context
+from msgspec import Meta
 
-from tuning.command import command
+from tuning.command import Options, command
 from tuning.positional import QuestionOrFile
 from tuning.settings import Settings, describe, load_settings
 
@@ -24,35 +27,49 @@ def config(c: Context, settings: Settings) -> None:
 
 namespace.add_task(config)
 
-_CHOICES = {
-    "preset": "seed: the seed notebook's choices in place of all these options but --limit",
-    "format": "notebook, text-bison, gemini, messages, prompt-completion, gemini-preference or trl-preference",
-    "body": "markdown or html",
-    "split": "hash, time (needs --split-date) or random",
-    "split_date": "answers of this day (YYYY-MM-DD) and later are the evaluation side",
-    "eval_fraction": "share of the evaluation side",
-    "seed": "salt of the split and of --limit",
-    "limit": "this many questions at most; a smaller sample is part of a larger one",
-    "decontaminate": "file of a benchmark; examples that share 13 words in a row with it are dropped",
-    "tag_pattern": "RE2 pattern searched in each single tag",
-    "since": "answers created on or after this date",
-    "workers": "processes; all cores unless given",
-}
-_OF_BUILD = ("tag_pattern", "since")
+
+class BuildOptions(Options, frozen=True, kw_only=True):
+    """What varies the mart."""
+
+    tag_pattern: Annotated[str | None, Meta(description="RE2 pattern searched in each single tag")] = None
+    since: Annotated[str | None, Meta(description="answers created on or after this date (YYYY-MM-DD)")] = None
 
 
-def _choices(*names: str) -> dict[str, str]:
-    return {name: _CHOICES[name] for name in names}
+class SplitOptions(Options, frozen=True, kw_only=True):
+    """What varies the dataset made of a mart."""
+
+    format: Annotated[
+        str | None,
+        Meta(
+            description="notebook, text-bison, gemini, messages, prompt-completion, gemini-preference, trl-preference"
+        ),
+    ] = None
+    body: Annotated[str | None, Meta(description="markdown or html")] = None
+    split: Annotated[str | None, Meta(description="hash, time (needs --split-date) or random")] = None
+    split_date: Annotated[
+        str | None, Meta(description="answers of this day (YYYY-MM-DD) and later are the evaluation side")
+    ] = None
+    eval_fraction: Annotated[float | None, Meta(description="share of the evaluation side")] = None
+    seed: Annotated[int | None, Meta(description="salt of the split and of --limit")] = None
+    limit: Annotated[
+        int | None, Meta(description="this many questions at most; a smaller sample is part of a larger one")
+    ] = None
+    decontaminate: Annotated[
+        str | None, Meta(description="file of a benchmark; examples that share 13 words in a row with it are dropped")
+    ] = None
 
 
-@command(help=_choices("preset", "format", *_OF_BUILD))
+_PRESET = {"preset": "seed: the seed notebook's choices in place of all these options but --limit"}
+_WORKERS = {"workers": "processes; all cores unless given"}
+
+
+@command(help=_PRESET | {"format": "a preference format exports the preferences"})
 def export(
     c: Context,
     settings: Settings,
+    build: BuildOptions,
     preset: str | None = None,
     format: str | None = None,  # noqa: A002 - the option's name
-    tag_pattern: str | None = None,
-    since: str | None = None,
 ) -> None:
     """Extract the built mart (of preferences with a preference format) as a Parquet snapshot.
 
@@ -62,24 +79,13 @@ def export(
     from tuning.dataset.options import resolve_options, resolve_variables
 
     options = resolve_options(preset, settings.tuner, format=format)
-    snapshot = export_mart(settings, resolve_variables(preset, tag_pattern=tag_pattern, since=since), options)
+    snapshot = export_mart(settings, resolve_variables(preset, **build.given()), options)
     print(f"snapshot {snapshot.folder}: {snapshot.rows:,} rows of {snapshot.kind}")
 
 
-@command(help=_choices(*(name for name in _CHOICES if name not in _OF_BUILD)))
+@command(help=_PRESET | _WORKERS)
 def split(
-    c: Context,
-    settings: Settings,
-    preset: str | None = None,
-    format: str | None = None,  # noqa: A002 - the option's name
-    body: str | None = None,
-    split: str | None = None,
-    split_date: str | None = None,
-    eval_fraction: float | None = None,
-    seed: int | None = None,
-    limit: int | None = None,
-    decontaminate: str | None = None,
-    workers: int | None = None,
+    c: Context, settings: Settings, made: SplitOptions, preset: str | None = None, workers: int | None = None
 ) -> None:
     """Make a dataset of the newest snapshot: cleaned, de-duplicated, split without leaks, attributed.
 
@@ -89,66 +95,31 @@ def split(
     from tuning.dataset.export import find_snapshot
     from tuning.dataset.options import resolve_options, resolve_variables
 
-    options = resolve_options(
-        preset,
-        settings.tuner,
-        format=format,
-        body=body,
-        split=split,
-        split_date=split_date,
-        eval_fraction=eval_fraction,
-        seed=seed,
-        limit=limit,
-        decontaminate=decontaminate,
-    )
+    options = resolve_options(preset, settings.tuner, **made.given())
     snapshot = find_snapshot(settings, options, resolve_variables(preset) if preset else None)
     print(describe_dataset(create_dataset(settings, snapshot, options, workers)))
 
 
-@command(help=_choices(*_CHOICES))
+@command(help=_PRESET | _WORKERS)
 def dataset(
     c: Context,
     settings: Settings,
+    build: BuildOptions,
+    made: SplitOptions,
     preset: str | None = None,
-    format: str | None = None,  # noqa: A002 - the option's name
-    body: str | None = None,
-    split: str | None = None,
-    split_date: str | None = None,
-    eval_fraction: float | None = None,
-    seed: int | None = None,
-    limit: int | None = None,
-    decontaminate: str | None = None,
-    tag_pattern: str | None = None,
-    since: str | None = None,
     workers: int | None = None,
 ) -> None:
     """Build the mart where it is not built, export it and make a dataset of it: build, export and split in one.
 
     Example: invoke dataset --preset seed --limit 10000
     """
-    from tuning.warehouse.dbt import ensure_built
-
-    from tuning.dataset.create import create_dataset, describe_dataset
-    from tuning.dataset.export import export as export_mart
+    from tuning.dataset.create import describe_dataset
     from tuning.dataset.options import resolve_options, resolve_variables
+    from tuning.pipelines.whole import Steps, make_dataset
 
-    options = resolve_options(
-        preset,
-        settings.tuner,
-        format=format,
-        body=body,
-        split=split,
-        split_date=split_date,
-        eval_fraction=eval_fraction,
-        seed=seed,
-        limit=limit,
-        decontaminate=decontaminate,
-    )
-    variables = resolve_variables(preset, tag_pattern=tag_pattern, since=since)
-    ensure_built(settings, variables)
-    snapshot = export_mart(settings, variables, options)
-    print(f"snapshot {snapshot.folder}: {snapshot.rows:,} rows of {snapshot.kind}")
-    print(describe_dataset(create_dataset(settings, snapshot, options, workers)))
+    options = resolve_options(preset, settings.tuner, **made.given())
+    variables = resolve_variables(preset, **build.given())
+    print(describe_dataset(make_dataset(settings, variables, options, Steps(print), workers=workers)))
 
 
 namespace.add_task(export)

@@ -7,6 +7,7 @@ import traceback
 from collections.abc import Callable
 from typing import Any, get_type_hints, overload
 
+import msgspec
 from invoke.exceptions import Exit
 from invoke.tasks import Task, task
 
@@ -17,6 +18,17 @@ _SHARED = {
     "target": "where it runs: local (default) or gcp",
     "debug": "show the traceback of an error",
 }
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True):
+    """A group of options that several tasks share: a parameter of this kind stands for one option a field.
+
+    Each field is ``Annotated[KIND | None, Meta(description=HELP)] = None``; None means "not given".
+    """
+
+    def given(self) -> dict[str, Any]:
+        """The options that were given."""
+        return {name: value for name in self.__struct_fields__ if (value := getattr(self, name)) is not None}
 
 
 @overload
@@ -35,14 +47,18 @@ def command(body: Callable[..., None] | None = None, **options: Any) -> Any:
     hints = get_type_hints(function)
     signature = inspect.signature(function)
     context, _, *parameters = signature.parameters.values()
+    groups = {name: hint for name, hint in hints.items() if isinstance(hint, type) and issubclass(hint, Options)}
 
     @functools.wraps(function)
-    def run(c: object, *args: object, target: str | None = None, debug: bool = False, **given: object) -> None:
+    def run(c: object, *args: object, target: str | None = None, debug: bool = False, **given: Any) -> None:
         try:
-            bound = signature.bind_partial(c, None, *args, **given).arguments
-            values = {name: _convert(name, value, hints.get(name)) for name, value in bound.items()}
-            values[list(signature.parameters)[1]] = load_settings({"target": target})
-            function(**values)
+            values = {parameter.name: value for parameter, value in zip(positional, args, strict=False)} | given
+            values = {name: _convert(name, value, kinds.get(name)) for name, value in values.items()}
+            for name, group in groups.items():
+                values[name] = group(
+                    **{field: values.pop(field) for field in group.__struct_fields__ if field in values}
+                )
+            function(c, load_settings({"target": target}), **values)
         except TuningError as error:
             if debug:
                 traceback.print_exc()
@@ -52,13 +68,21 @@ def command(body: Callable[..., None] | None = None, **options: Any) -> Any:
         finally:
             sys.stdout.flush()
 
+    kinds = {**hints}
+    positional = [parameter for parameter in parameters if parameter.name not in groups]
+    shown = [parameter.replace(default=_as_text(parameter, hints)) for parameter in positional]
+    helped = {}
+    for group in groups.values():
+        for name, hint in get_type_hints(group, include_extras=True).items():
+            kind, meta = hint.__origin__, hint.__metadata__[0]
+            kinds[name], helped[name] = kind, meta.description
+            shown.append(inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None))
     extra = [
         inspect.Parameter("target", inspect.Parameter.KEYWORD_ONLY, default=None),
         inspect.Parameter("debug", inspect.Parameter.KEYWORD_ONLY, default=False),
     ]
-    shown = [parameter.replace(default=_as_text(parameter, hints)) for parameter in parameters]
-    run.__signature__ = signature.replace(parameters=[context, *shown, *extra])  # type: ignore[attr-defined]
-    options["help"] = {**_SHARED, **options.get("help", {})}
+    run.__signature__ = signature.replace(parameters=[context, *sorted(shown + extra, key=lambda one: one.kind)])  # type: ignore[attr-defined]
+    options["help"] = {**_SHARED, **helped, **options.get("help", {})}
     made: Task[Any] = task(auto_shortflags=False, **options)(run)
     return made
 
