@@ -56,8 +56,9 @@ def build(settings: Settings, variables: Variables, select: str | None = None) -
 
 
 def ensure_built(settings: Settings, variables: Variables) -> BuildResult | None:
-    """`build` where it is needed; None where the marts there are were built and tested from the same project, variables,
-    settings and source, which takes well under a second to see."""
+    """`build` where it is needed; None where the marts there are were built and tested from the same project,
+    variables, settings and source, which takes well under a second to see.
+    """
     client = connect(settings)
     made_of = {**parse_inputs(settings, variables), "source": source(settings, client)}
     return None if _is_built(settings, variables, made_of) else build(settings, variables)

@@ -80,11 +80,8 @@ def in_lines(row: dict[str, Any]) -> Iterator[str]:
     """One line per column; long values are cut, and what a terminal would take for a command is shown as a blank."""
     width = max(len(name) for name in row)
     for name, value in row.items():
-        text = (
-            "NULL"
-            if value is None
-            else " ".join("".join(sign if sign.isprintable() else " " for sign in str(value)).split())
-        )
+        shown = "NULL" if value is None else str(value)
+        text = " ".join("".join(sign if sign.isprintable() else " " for sign in shown).split())
         yield f"{name:{width}}  {text if len(text) <= _CELL else text[:_CELL] + ' ...'}"
 
 
