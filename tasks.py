@@ -268,3 +268,57 @@ namespace.add_task(models)
 namespace.add_task(promote)
 namespace.add_task(rollback)
 namespace.add_task(report)
+
+
+class TuningOptions(Options, frozen=True, kw_only=True):
+    """What varies the tuning; what is not given is the tuner's default for the base model."""
+
+    tuner: Annotated[str | None, Meta(description="hf (trains here) or gemini (managed, on Google Cloud)")] = None
+    base_model: Annotated[
+        str | None, Meta(description="smollm2, tiny (a smoke test), a Hugging Face name or folder, or a Gemini model")
+    ] = None
+    steps: Annotated[int | None, Meta(description="optimizer steps")] = None
+    epochs: Annotated[float | None, Meta(description="passes over the training split, where no steps are given")] = None
+    learning_rate: Annotated[float | None, Meta(description="peak learning rate")] = None
+    lora_rank: Annotated[int | None, Meta(description="rank of the LoRA adapter")] = None
+    max_length: Annotated[int | None, Meta(description="tokens of an example; longer ones do not train")] = None
+    batch_size: Annotated[int | None, Meta(description="examples of an optimizer step")] = None
+    budget: Annotated[float | None, Meta(description="most US dollars this may cost; 0: no bound")] = None
+
+
+@command(help=_PRESET | {"dataset": "tune on this finished dataset in place of the newest mart"})
+def tune(
+    c: Context,
+    settings: Settings,
+    build: BuildOptions,
+    made: SplitOptions,
+    tuning: TuningOptions,
+    preset: str | None = None,
+    dataset: str = "",
+) -> None:
+    """All of it: warehouse, sample where it is empty, dbt build, dataset, tuning, evaluation, release gate, report.
+
+    Example: invoke tune --limit 2000 --base-model smollm2
+    """
+    from tuning.pipelines.whole import tune_all
+
+    run = tune_all(settings, build.given(), made.given(), tuning.given(), preset, dataset, print)
+    print(run.in_words)
+    print(f"report: {run.report}")
+
+
+namespace.add_task(tune)
+
+
+@command(help={"reference": "dataset ID (default: the champion's, or the one before)", "dataset": "dataset ID"})
+def monitor(c: Context, settings: Settings, dataset: str = "", reference: str = "", runs: int = 10) -> None:
+    """Show how far the newest dataset has moved from the one that the champion was tuned on, and the last runs.
+
+    Example: invoke monitor --runs 20
+    """
+    from tuning.monitoring.watch import in_lines
+
+    print("\n".join(in_lines(settings, dataset, reference, runs)))
+
+
+namespace.add_task(monitor)

@@ -2,7 +2,7 @@
 
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,6 +23,7 @@ from tuning.pipelines.local_cache import drop_broken_entries
 from tuning.pipelines.local_runner import pipeline_root, run_template
 from tuning.pipelines.requests import ChampionRequest, pipeline_arguments, training_key
 from tuning.pipelines.run_record import REPORT, RunRecord, start_run, write_record
+from tuning.pipelines.run_times import with_steps
 from tuning.pipelines.tuning import NAME, compile_pipeline
 from tuning.registry import registry
 from tuning.registry.records import Version
@@ -58,9 +59,12 @@ def run_local(
     tuner: str = "hf",
     evaluation: EvaluationOptions | None = None,
     gate: GateOptions | None = None,
+    before: Sequence[Step] = (),
     show: Callable[[str], None] = print,
 ) -> PipelineRun:
     """Run the pipeline on `dataset`, register the model, and promote it if the gate passed.
+
+    `before` are steps that came before the pipeline's own; the record and the report list them too.
 
     A step whose inputs, options and code are unchanged is taken from the cache. Raises TuningError with the failing
     step's own message; nothing is registered then.
@@ -75,7 +79,8 @@ def run_local(
                 show(f"  {lost} is damaged or gone: its step runs again")
             template = compile_pipeline(settings, folder / "pipeline.yaml")
             ran = run_template(settings, template, arguments, folder, show)
-            run = _release(settings, folder, record, ran.outputs, ran.steps, dataset, tuner, tune)
+            steps = [*before, *ran.steps]
+            run = _release(settings, folder, record, ran.outputs, steps, dataset, tuner, tune)
         except BaseException as error:
             failed = msgspec.structs.replace(record, status="failed", seconds=_since(started), error=str(error)[:1000])
             write_record(folder, failed)
@@ -153,7 +158,7 @@ def _release(
     tune: TuneOptions,
 ) -> PipelineRun:
     """Copy the reports, register the model, promote it if it passed."""
-    shutil.copyfile(outputs["page"].path, folder / REPORT)
+    write_bytes(folder / REPORT, with_steps(Path(outputs["page"].path).read_bytes(), steps))
     shutil.copyfile(outputs["summary"].path, folder / "report.md")
     verdict = msgspec.json.decode(Path(outputs["verdict"].path).read_bytes(), type=Verdict)
     comparison = msgspec.json.decode(Path(outputs["comparison"].path).read_bytes(), type=Comparison)

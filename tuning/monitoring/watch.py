@@ -1,0 +1,56 @@
+"""What `invoke monitor` shows: drift of the newest dataset from the champion's, and the last runs."""
+
+from collections.abc import Iterator
+
+from tuning.dataset.dataset import MANIFEST, Dataset, find_dataset, open_dataset
+from tuning.errors import TuningError
+from tuning.monitoring.drift import Drift, compare
+from tuning.monitoring.history import runs
+from tuning.registry import registry
+from tuning.settings import Settings
+
+
+def in_lines(settings: Settings, dataset_id: str, reference_id: str, newest_runs: int) -> list[str]:
+    """The page as lines of text. Raises TuningError where a named dataset is not there."""
+    current = find_dataset(settings, dataset_id or None)
+    reference = find_dataset(settings, reference_id) if reference_id else _reference(settings, current)
+    lines = ["nothing to compare with yet: this is the only dataset"] if reference is None else []
+    if reference is not None:
+        lines = list(_drift(compare(reference, current)))
+    return [*lines, "", *_history(settings, newest_runs)]
+
+
+def _reference(settings: Settings, current: Dataset) -> Dataset | None:
+    """The dataset of the champion; without one, or where that is the current one, the newest of the others."""
+    champion = registry.champion(settings)
+    if champion and champion.dataset_id != current.id and (settings.datasets_dir / champion.dataset_id).is_dir():
+        return find_dataset(settings, champion.dataset_id)
+    others = [path.parent for path in settings.datasets_dir.glob(f"[!.]*/{MANIFEST}") if path.parent.name != current.id]
+    if not others:
+        return None
+    return open_dataset(max(others, key=lambda folder: (folder.stat().st_mtime_ns, folder.name)))
+
+
+def _drift(drift: Drift) -> Iterator[str]:
+    before, after = drift.rows
+    yield f"dataset {drift.current} ({after:,} examples) against {drift.reference} ({before:,} examples)"
+    yield f"{drift.added:,} examples are new, {drift.removed:,} are gone"
+    yield f"{'measure':24} {'before':>10} {'now':>10} {'drift':>8}  verdict"
+    for measure in drift.measures:
+        numbers = f"{measure.reference:10.2f} {measure.current:10.2f} {measure.drift:8.3f}"
+        yield f"{measure.name:24} {numbers}  {measure.verdict}"
+    if any(measure.verdict == "far" for measure in drift.measures):
+        yield "the data have moved far from what the model was tuned on: `invoke tune` tunes a challenger on them"
+
+
+def _history(settings: Settings, newest: int) -> Iterator[str]:
+    if newest < 0:
+        raise TuningError(f"--runs is {newest}", "It is a number of runs")
+    last = runs(settings, newest)
+    yield f"{len(last)} last runs" if last else "no runs yet: `invoke tune` makes one"
+    for run in last:
+        released = f"{run.version}{' promoted' if run.promoted else ''}" if run.version else run.error
+        yield (
+            f"{run.id}  {run.pipeline:16} {run.status:10} {run.seconds:8.1f} s  "
+            f"{run.dataset_id or '-':16}  {run.verdict or '-':10} {released}"
+        )
