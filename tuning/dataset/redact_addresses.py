@@ -1,0 +1,90 @@
+"""Mail and IP addresses of people and machines, not those that only stand in documentation."""
+
+import ipaddress
+import re
+from collections.abc import Iterator
+
+Span = tuple[int, int]
+
+# Mail -----------------------------------------------------------------------------------------------------------------
+
+_DOMAIN = re.compile(r"@((?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?\.)+([A-Za-z]{2,24}))(?![\w@-]|\.\w|\()")
+_LOCAL = re.compile(r"[A-Za-z0-9_+-](?:[\w.+%-]*[\w+-])?$", re.ASCII)
+# Matrix products (`A@B.T`) and attributes (`a@b.shape`) look like addresses: only these ends of names are mail.
+_GENERIC = (
+    "com org net edu gov mil int info biz name pro mobi aero coop museum jobs travel tel cat asia post xxx app dev "
+    "online site store tech cloud xyz email page blog shop live news work world life today agency company systems "
+    "solutions digital studio design media network software academy services group team space website club one top "
+    "vip icu global ai"
+)
+_COUNTRIES = (
+    "ac ad ae af ag al am ao ar as at au aw az ba bb bd be bf bg bh bi bj bm bn bo br bs bt bw by bz ca cc cd cf cg ch "
+    "ci ck cl cm cn co cr cu cv cw cx cy cz de dj dk dm do dz ec ee eg er es et eu fi fj fk fm fo fr ga gb gd ge gf gg "
+    "gh gi gl gm gn gp gq gr gt gu gw gy hk hm hn hr ht hu id ie il im in io iq ir is it je jm jo jp ke kg kh ki km kn "
+    "kp kr kw ky kz la lb lc li lk lr ls lt lu lv ly ma mc md me mg mh mk ml mm mn mo mp mq mr ms mt mu mv mw mx my mz "
+    "na nc ne nf ng ni nl no np nr nu nz om pa pe pf pg ph pk pl pm pn pr ps pt pw py qa re ro rs ru rw sa sb sc sd se "
+    "sg sh si sk sl sm sn so sr ss st su sv sx sy sz tc td tf tg th tj tk tl tm tn to tr tt tv tw tz ua ug uk us uy uz "
+    "va vc ve vg vi vn vu wf ws ye yt za zm zw"
+)
+_ENDS = frozenset((_GENERIC + " " + _COUNTRIES).split())
+# RFC 2606 and RFC 6761, and names that nobody writes as his own.
+_RESERVED = re.compile(
+    r"(?:^|\.)(?:example\.\w+|test\.(?:com|org|net)|(?:your|my|some)?-?(?:domain|company|server|host|site|email|mail)\.(?:com|org|net)|"
+    r"(?:foo|bar|baz|foobar|abc|xyz|acme|somewhere|localhost|invalid)\.(?:com|org|net)|test|example|invalid|localhost|local)$"
+)
+_NOT_MAIL = frozenset({"git", "hg", "svn", "bzr"})  # the user of a repository's address
+
+
+def emails(text: str) -> Iterator[Span]:
+    if "@" not in text:
+        return
+    for match in _DOMAIN.finditer(text):
+        local = _LOCAL.search(text[max(0, match.start() - 64) : match.start()])
+        domain, end_of_name = match[1].lower(), match[2]
+        if local is None or local[0].lower() in _NOT_MAIL or _RESERVED.search(domain):
+            continue
+        if end_of_name.lower() not in _ENDS or not (end_of_name.islower() or match[1].isupper()):
+            continue
+        start = match.start() - len(local[0])
+        if "://" not in text[max(0, start - 40) : start].rpartition(" ")[2]:  # else a user or password of a URL
+            yield start, match.end()
+
+
+# IP -------------------------------------------------------------------------------------------------------------------
+
+_IPV4 = re.compile(r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?![\w-]|\.\d|\.in-addr)")
+_DOTTED = re.compile(r"\.\d{1,3}\.\d{1,3}\.\d")  # quick to find: dots are rare
+_IPV6 = re.compile(r"[23][0-9A-Fa-f]{3}:[0-9A-Fa-f:]+(?!\w)")
+_GOES_ON = re.compile(r"[\w:.]\Z")
+_VERSION_BEFORE = re.compile(
+    r"(?i)(?:version|ver|release|build|revision|rev|firmware|driver|chrome|firefox|opera|safari|edge|jdk|jre|sdk|oid|section|"
+    r"chapter|[a-z]/|[=~<>!]=\s*|\bv|-)[\s:=.\"']{0,3}(?:is\s|of\s|to\s|number\s)?$"
+)
+_WELL_KNOWN = frozenset({"8.8.8.8", "8.8.4.4", "1.1.1.1", "1.0.0.1", "9.9.9.9", "208.67.222.222", "208.67.220.220"})
+
+
+def ip_addresses(text: str) -> Iterator[Span]:
+    """Addresses of the public internet. A dotted number that reads as a version stays."""
+    for match in _IPV4.finditer(text) if _DOTTED.search(text) else ():
+        octets = match[0].split(".")
+        small = all(int(octet) <= 30 for octet in octets)
+        if small or match[0] in _WELL_KNOWN or any(len(octet) > 1 and octet[0] == "0" for octet in octets):
+            continue
+        if _is_public(match[0]) and not _VERSION_BEFORE.search(text[max(0, match.start() - 24) : match.start()]):
+            yield match.span()
+    for match in _IPV6.finditer(text):
+        address = match[0] if match[0].endswith("::") else match[0].rstrip(":")
+        if (
+            address.count(":") >= 2
+            and not _GOES_ON.search(text, max(0, match.start() - 1), match.start())
+            and _is_public(address)
+        ):
+            yield match.start(), match.start() + len(address)
+
+
+def _is_public(text: str) -> bool:
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return address.is_global and not address.is_multicast

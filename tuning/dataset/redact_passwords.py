@@ -1,0 +1,145 @@
+"""Passwords and keys that only their surroundings show: `password = "…"`, `Bearer …`, `//user:…@host`."""
+
+import math
+import re
+from collections import Counter
+from collections.abc import Iterator
+from itertools import pairwise
+
+Span = tuple[int, int]
+
+# The words in names of secrets. `key` alone names a dictionary's key: only after one of the words below is it a secret.
+_WORDS_OF_SECRETS = ("password", "passwd", "passphrase", "pass", "pwd", "secret", "token", "key", "sessionid")
+_KINDS_OF_KEYS = re.compile(
+    r"(?i)(?:api|access|secret|auth|account|private|encrypt(?:ion)?|signing|consumer|licen[cs]e|subscription|"
+    r"app(?:lication)?|storage|master|admin|service|shared|deploy|client|server|function|host|"
+    r"hmac|jwt|aes|webhook|write|read|ingest)[_ -]?\Z"
+)
+_PASS = re.compile(r"(?:[A-Z]+_|[a-z]+_|(?<!\w)|--)\Z")  # DB_PASS, db_pass, pass
+# How a value follows its name: the rest of the name (but a hash of a secret is none), then `=`, `:`, `=>`, `", "`,
+# `">`, ` is `, or the blank after a command's option; then a quoted value, or a bare one.
+_ASSIGNED = re.compile(
+    r"(?i:[_-]?(?:access|secret|api|auth|salt|key|token|value|string|text|prod|dev|live|staging|base64|s|\d+))*"
+    r"(?:"
+    r"\\?[\"'`]?\]?\)?(?:\s*(?::=|=>|==?|:)\s*|\s{1,3}(?:is|was)(?::\s*|\s+)|\s+value\s*=\s*)"
+    r"(?:[A-Za-z\[\]]{3,14}\s*=\s*)?(?:[brufBRUF]{1,2}(?=[\"']))?"
+    r"|\\?[\"']\s*,\s*(?=\\?[\"'])|(?P<tag>>)|(?P<blank>\s+)"
+    r")"
+    r"(?:(?P<open>\\?[\"'`])(?P<quoted>[^\s\"'`]{6,300}?)(?P=open)|(?P<bare>[^\s\"'`,;<>(){}\[\]&|]{8,300}))"
+)
+_HEADER = re.compile(
+    r"(?i)(?:\b(?:bearer|basic)|authorization[\"']?\s*[:=,]\s*[\"']?(?:token|apikey|key|bot)?)\s+[\"']?"
+    r"([A-Za-z0-9+/=._~-]{12,})"
+)
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://([^\s:/@\"'`<>]*):([^\s/\"'`<>]+?)@(?=[\w\[.-])")
+_PLACEHOLDER = re.compile(
+    r"x{4}|X{4}|\*{3}|\.{3}|…|(?i:your|example|sample|dummy|placeholder|change_?me|replace|redacted|foobar|not_?real|fake|"
+    r"pass_?w(?:or)?d|passphrase|123456|abcdef|qwert|asdf|0{7}|my_?(?:api|secret|token|key|pass)|"
+    r"(?:api|secret|access|auth)_?(?:key|token)|_here\b)"
+)
+# A variable, a format, a path, a URL, a call: filled in when the program runs.
+_TEMPLATE = re.compile(r"\$[{(A-Z]|[{}<>]|%\w?\(|%[sdr]\b|\\[ux]|^[/.~]|://|^[\w.-]+\(")
+_NAME = re.compile(r"[A-Za-z]+\d{0,4}(?:[._/:-][A-Za-z]*\d{0,4})*")
+_PART_OF_WORD = re.compile("[a-z]{3,}")
+_PART_OF_CONSTANT = re.compile("[A-Z]{3,}(?=[_-]|$)")
+_PLAIN_WORDS = (
+    "password|pass|passwd|pwd|passw0rd|pw|secret|user|username|root|admin|guest|postgres|mysql|test|example|changeme|"
+    "token|apikey|key|x+|pass123|host|port|p|toor|default|none|null|mypassword|my_password|secretpassword"
+)
+_URL_WORD = re.compile(_PLAIN_WORDS, re.IGNORECASE)
+
+
+def passwords(text: str) -> Iterator[tuple[str, int, int]]:
+    """Kinds and places of secret values that their names, headers or URLs give away."""
+    if "://" in text and "@" in text:
+        for match in _URL.finditer(text):
+            value = match[2]
+            if (
+                value.lower() not in _URL_WORDS
+                and value.lower() != match[1].lower()
+                and not is_placeholder(value)
+                and not _TEMPLATE.search(value)
+            ):
+                yield "PASSWORD", *match.span(2)
+    lower = text.lower()
+    if len(lower) != len(text):  # a letter that grows in lower case: places would differ
+        lower = text
+    if "bearer " in lower or "basic " in lower or "authorization" in lower:
+        for match in _HEADER.finditer(text):
+            if is_random(match[1]) and not match[1].startswith("AWS4"):  # the name of a way to sign
+                yield "SECRET", *match.span(1)
+    for word in _WORDS_OF_SECRETS:
+        place = lower.find(word)
+        while place >= 0:
+            if _names_secret(text, word, place) and (span := _value_after(text, word, place)):
+                yield "PASSWORD" if word.startswith("p") else "SECRET", *span
+            place = lower.find(word, place + len(word))
+
+
+def _names_secret(text: str, word: str, place: int) -> bool:
+    before = text[max(0, place - 14) : place]
+    if word == "key":
+        return _KINDS_OF_KEYS.search(before) is not None
+    return word != "pass" or _PASS.search(before) is not None
+
+
+def _value_after(text: str, word: str, place: int) -> Span | None:
+    """Where the value stands that is given to the name with this word at this place."""
+    match = _ASSIGNED.match(text, place + len(word))
+    if match is None:
+        return None
+    start, end = match.span("quoted" if match["quoted"] else "bare")
+    if match["bare"]:
+        end = start + len(match["bare"].rstrip(".:!?"))  # the end of a sentence
+        if text[end : end + 1] in tuple("([{"):  # a call or an index: code, no value
+            return None
+    if match["blank"] is not None and "--" not in text[max(0, place - 24) : place].rpartition(" ")[2]:
+        return None  # only an option of a command has its value after a blank
+    if match["tag"] and text[end : end + 2] != "</":
+        return None
+    value = text[start:end]
+    if is_placeholder(value) or _TEMPLATE.search(value):
+        return None
+    strong = word.startswith("p") and _is_strong(value) and (match["quoted"] or _has_symbol(value))
+    return (start, end) if strong or is_random(value) else None
+
+
+def is_placeholder(value: str) -> bool:
+    """Whether a value stands for a secret without being one: words, repetition, a run of the keyboard."""
+    return _PLACEHOLDER.search(value) is not None or len(set(value)) < min(8, 0.6 * len(value))
+
+
+def is_random(value: str) -> bool:
+    """Whether a value looks drawn at random: twelve characters at least, letters and digits mixed, no words."""
+    if len(value) < 12 or is_placeholder(value) or _reads_as_words(value):
+        return False
+    kinds = [_kind(character) for character in value]
+    changes = sum(a != b for a, b in pairwise(kinds))
+    if "d" not in kinds:  # letters alone have to be long and to change case often
+        return len(value) >= 20 and changes >= len(value) / 4 and _entropy(value) > 3.5
+    return changes >= max(4, len(value) / 8) and _entropy(value) > 2.8 and kinds.count("d") < len(value)
+
+
+def _is_strong(value: str) -> bool:
+    """Whether a value reads as a real password: three of lower, upper, digit and symbol."""
+    return len(value) >= 8 and len({_kind(character) for character in value}) >= 3 and not _reads_as_words(value)
+
+
+def _reads_as_words(value: str) -> bool:
+    """Whether a value is a name (`tokenV2`, `access-token-2019`, `MY_TOKEN`): half of it in parts of words."""
+    part = _PART_OF_WORD if any(map(str.islower, value)) else _PART_OF_CONSTANT
+    return _NAME.fullmatch(value) is not None and sum(map(len, part.findall(value))) >= len(value) / 2
+
+
+def _has_symbol(value: str) -> bool:
+    return any(not character.isalnum() and character not in "._-/" for character in value)
+
+
+def _kind(character: str) -> str:
+    return "d" if character.isdigit() else "u" if character.isupper() else "l" if character.islower() else "s"
+
+
+def _entropy(value: str) -> float:
+    """Bits for each character."""
+    counts = Counter(value).values()
+    return -sum(count / len(value) * math.log2(count / len(value)) for count in counts)
