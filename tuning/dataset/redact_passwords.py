@@ -55,7 +55,7 @@ def passwords(text: str) -> Iterator[tuple[str, int, int]]:
         for match in _URL.finditer(text):
             value = match[2]
             if (
-                value.lower() not in _URL_WORDS
+                not _URL_WORD.fullmatch(value)
                 and value.lower() != match[1].lower()
                 and not is_placeholder(value)
                 and not _TEMPLATE.search(value)
