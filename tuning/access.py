@@ -87,15 +87,18 @@ def backoff() -> "Retry":
 
 def is_passing(error: BaseException) -> bool:
     """Whether trying again can help."""
+    import httpx
     import requests
     from google.api_core.exceptions import GoogleAPICallError
     from google.auth.exceptions import TransportError
+    from google.genai.errors import APIError
 
-    if isinstance(error, GoogleAPICallError):
+    if isinstance(error, (GoogleAPICallError, APIError)):
         return error.code in TRY_AGAIN
     if isinstance(error, requests.HTTPError):
         return error.response is not None and error.response.status_code in TRY_AGAIN
-    return isinstance(error, (requests.ConnectionError, requests.Timeout, TransportError, ConnectionError))
+    broken = (requests.ConnectionError, requests.Timeout, httpx.TransportError, TransportError, ConnectionError)
+    return isinstance(error, broken)
 
 
 @contextlib.contextmanager
@@ -111,6 +114,7 @@ def google_errors(doing: str) -> Iterator[None]:
 
 
 def _explain(doing: str, error: Exception) -> TuningError | None:
+    import httpx
     import requests
     from google.api_core.exceptions import GoogleAPICallError, RetryError
     from google.auth.exceptions import GoogleAuthError
@@ -130,6 +134,8 @@ def _explain(doing: str, error: Exception) -> TuningError | None:
         case requests.ConnectionError() | requests.Timeout():
             where = urlsplit(error.request.url or "").netloc if error.request is not None else "the server"
             return TuningError(f"{doing}: no answer from {where}", "Check the network and TUNING_*_ENDPOINT")
+        case httpx.TransportError():
+            return TuningError(f"{doing}: no answer ({_brief(str(error))})", "Check the network and TUNING_*_ENDPOINT")
         case _:
             return None
 

@@ -57,6 +57,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     base_model: Annotated[str, Meta(description="smollm2, tiny, a Hugging Face name or folder, or a Gemini model")] = (
         "smollm2"
     )
+    gemini_model: Annotated[str, Meta(description="what tuner gemini tunes where --base-model names nothing of Google's")] = (
+        "gemini-3.5-flash-lite"
+    )
+    training_price: Annotated[
+        float, Meta(ge=0, description="US dollars per million trained tokens; 0: that of the dated table of prices")
+    ] = 0.0
+    requests_per_minute: Annotated[Positive, Meta(description="most questions a minute to a model on Vertex AI")] = 120
     budget: Annotated[float, Meta(ge=0, description="most money one run may cost in US dollars; 0: no bound")] = 0.0
 
     service_account: Annotated[str, Meta(description="service account of pipeline runs")] = ""

@@ -31,6 +31,7 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tuning.access, "LONGEST_DELAY", 0.002)
     monkeypatch.setattr(tuning.access, "GIVE_UP_AFTER", 5.0)
     monkeypatch.setattr("tuning.pipelines.vertex.FIRST_POLL", 0.001)
+    monkeypatch.setattr("tuning.tuners.gemini.POLL", 0.001)
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", "/nonexistent/credentials.json")
 
 
@@ -105,6 +106,7 @@ def cloud(settings: Settings, vertex_api: Loopback, google_api: Loopback, storag
         google_endpoint=google_api.url,
         storage_endpoint=storage_api,
         access_token=TOKEN,
+        requests_per_minute=10**6,
     )
 
 

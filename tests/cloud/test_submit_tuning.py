@@ -1,0 +1,105 @@
+"""The project's own pipeline as a job on Vertex AI, and what stops it before anything is sent."""
+
+import logging
+
+import msgspec
+import pytest
+from conftest import make_dataset
+from loopback import Loopback
+
+from tuning.errors import TuningError
+from tuning.objects import list_objects, open_object
+from tuning.pipelines.requests import dataset_sha256
+from tuning.pipelines.submit import SubmitOptions
+from tuning.pipelines.submit_tuning import submit_tuning
+from tuning.settings import Settings
+from tuning.tuners.protocol import TuneOptions
+
+
+def test_the_compiled_pipeline_arrives_with_what_it_reads(cloud: Settings, vertex_api: Loopback) -> None:
+    dataset = make_dataset(cloud, "gemini")
+    said: list[str] = []
+    job = submit_tuning(cloud, "gemini", TuneOptions(epochs=2), SubmitOptions(), said.append)
+    (request,) = vertex_api.asked("POST", "/pipelineJobs$")
+    values = request.body["runtimeConfig"]["parameterValues"]
+    assert values["tuner"] == "gemini"
+    assert values["dataset_uri"] == f"gs://bucket/datasets/{dataset.id}"
+    assert values["dataset_sha256"] == dataset_sha256(dataset)
+    assert request.body["pipelineSpec"]["pipelineInfo"]["name"] == "tune-python-qa"
+    assert request.body["labels"]["dataset_id"] == dataset.id
+    assert len(request.body["labels"]["git_commit"]) == 40
+    assert request.query["pipelineJobId"] == job.id
+    with open_object(cloud, values["tuning_uri"]) as file:
+        asked = msgspec.json.decode(file.read())
+    assert asked["options"]["epochs"] == 2
+    assert "access_token" not in asked["settings"]
+    uploaded = set(list_objects(cloud, f"gs://bucket/datasets/{dataset.id}/"))
+    assert {uri.rsplit("/", 1)[1] for uri in uploaded} == {path.name for path in dataset.folder.iterdir()}
+    assert said[1].startswith("about 0.0")
+    assert "files uploaded, 0 already there" in said[2]
+
+
+def test_a_second_submit_uploads_nothing_and_sends_nothing(cloud: Settings, vertex_api: Loopback) -> None:
+    make_dataset(cloud, "gemini")
+    said: list[str] = []
+    first = submit_tuning(cloud, "gemini", TuneOptions(), SubmitOptions(), said.append)
+    second = submit_tuning(cloud, "gemini", TuneOptions(), SubmitOptions(), said.append)
+    assert first.id == second.id
+    assert ": 0 files uploaded" in said[-3]
+    assert len(vertex_api.asked("POST", "/pipelineJobs$")) == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "change", "options", "said"),
+    [
+        ("gemini", {"budget": 0.01}, {}, r"over the budget of 0\.01"),
+        ("gemini", {"region": "europe-west1"}, {}, "models are not tuned in europe-west1"),
+        ("gemini", {}, {"base_model": "text-bison@001"}, "text-bison@001 can no longer be tuned"),
+        ("notebook", {}, {}, "the tuner gemini does not take the format notebook"),
+    ],
+)
+def test_what_is_wrong_is_said_before_any_request_that_costs_money(
+    cloud: Settings,
+    vertex_api: Loopback,
+    kind: str,
+    change: dict[str, object],
+    options: dict[str, object],
+    said: str,
+) -> None:
+    make_dataset(cloud, kind)
+    settings = msgspec.structs.replace(cloud, **change)
+    with pytest.raises(TuningError, match=said):
+        submit_tuning(settings, "gemini", TuneOptions(**options), SubmitOptions(), print)  # type: ignore[arg-type]
+    assert {request.path.rsplit(":", 1)[-1] for request, _ in vertex_api.seen} <= {"countTokens"}
+    assert list(list_objects(cloud, "gs://bucket/")) == []
+
+
+def test_an_evaluation_set_above_the_limit_is_said_and_sampled(cloud: Settings) -> None:
+    make_dataset(cloud, "gemini", train=40, evaluation=1_001)
+    said: list[str] = []
+    submit_tuning(cloud, "gemini", TuneOptions(), SubmitOptions(), said.append)
+    assert said[0] == "eval.jsonl has 1,001 rows, the target takes 1,000: validation samples that many of them"
+
+
+def test_googles_own_service_needs_an_image(cloud: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tuning.pipelines.submit.credentials", lambda endpoint, settings: None)
+    with pytest.raises(TuningError, match="no container image"):
+        submit_tuning(
+            msgspec.structs.replace(cloud, vertex_endpoint=""), "gemini", TuneOptions(), SubmitOptions(), print
+        )
+
+
+def test_no_credential_reaches_a_request_file_or_the_log(
+    cloud: Settings, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    make_dataset(cloud, "gemini")
+    submit_tuning(cloud, "gemini", TuneOptions(), SubmitOptions(), print)
+    stored = b""
+    for uri in list_objects(cloud, "gs://bucket/"):
+        with open_object(cloud, uri) as file:
+            stored += file.read()
+    output = capfd.readouterr()
+    said = (caplog.text + output.out + output.err).encode() + stored
+    assert b"tuner" in stored  # the request files were read
+    assert cloud.access_token.encode() not in said

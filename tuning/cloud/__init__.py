@@ -1,0 +1,1 @@
+"""What a Google Cloud project needs before a run, and what a run costs."""

@@ -1,0 +1,114 @@
+"""The pipeline of this project as a job on Vertex AI: checked, priced, its dataset uploaded once, then sent."""
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from tuning.access import google_errors
+from tuning.cloud.estimate import Cost, check_budget, estimate_run, estimate_tuning
+from tuning.dataset.dataset import MANIFEST, Dataset, find_dataset
+from tuning.errors import TuningError
+from tuning.evaluation.options import EvaluationOptions, GateOptions
+from tuning.evaluation.tuner_name import find_tuner
+from tuning.objects import put, put_folder
+from tuning.pipelines.requests import ChampionRequest, pipeline_arguments
+from tuning.pipelines.submit import SubmitOptions, check_access, commit_label, send
+from tuning.pipelines.template import Template, fit_parameters, read_template
+from tuning.pipelines.tuning import compile_pipeline
+from tuning.pipelines.vertex import Job, JobRequest, label
+from tuning.settings import Settings
+from tuning.tuners.protocol import TuneOptions, Tuner
+
+
+def submit_tuning(
+    settings: Settings, name: str, tune: TuneOptions, options: SubmitOptions, show: Callable[[str], None]
+) -> Job:
+    """Send the pipeline for the dataset of `options` (the newest without one) and return at once."""
+    request = tuning_request(settings, name, tune, options, show)
+    return send(settings, request, options.again, show)
+
+
+def tuning_request(
+    settings: Settings, name: str, tune: TuneOptions, options: SubmitOptions, show: Callable[[str], None]
+) -> JobRequest:
+    """The job, everything it reads in place. Raises TuningError, before anything is uploaded, for a dataset that the
+    tuner refuses, an estimate over the budget, and an image that Vertex AI could not pull."""
+    check_access(settings)
+    if not settings.image and not settings.vertex_endpoint:
+        raise TuningError(
+            "there is no container image for the pipeline's steps",
+            "Build and push the Dockerfile's, then set TUNING_IMAGE (`invoke cloud.init` prints both commands)",
+        )
+    tuner, dataset = find_tuner(name), find_dataset(settings, options.dataset)
+    _check_dataset(tuner, dataset, show)
+    costs = [estimate_tuning(settings, dataset, tuner, tune), estimate_run(settings)]
+    total = check_budget(settings, costs)
+    show(f"about {total:,.2f} dollars ({_in_words(costs)})")
+    template = _template(settings)
+    home = f"gs://{settings.bucket}/datasets/{dataset.id}"
+    with google_errors("uploading what the job reads"):
+        stored = put_folder(settings, dataset.folder, home, last=MANIFEST)
+        arguments = pipeline_arguments(
+            settings,
+            dataset,
+            home,
+            name,
+            tune,
+            EvaluationOptions(),
+            GateOptions(),
+            ChampionRequest(),
+            lambda file, content: _place(settings, file, content),
+        )
+    sent = sum(one.sent for one in stored)
+    show(f"dataset {dataset.id} in {home}: {sent} files uploaded, {len(stored) - sent} already there")
+    parameters = fit_parameters(template, arguments)
+    return JobRequest(
+        template=template,
+        parameters=parameters,
+        display_name=options.display_name or f"{template.name}-{dataset.id}",
+        pipeline_root=options.pipeline_root or f"gs://{settings.bucket}/pipelines/{template.name}",
+        identity=parameters,
+        labels={
+            "template": label(template.name),
+            "dataset_id": label(dataset.id),
+            "tuner": label(name),
+            **commit_label(),
+        },
+        caching=options.caching,
+        failure_policy=options.failure_policy,
+    )
+
+
+def _check_dataset(tuner: Tuner, dataset: Dataset, show: Callable[[str], None]) -> None:
+    """What the pipeline's validation would refuse, found here; what it will mend is said."""
+    if dataset.manifest.format not in tuner.formats:
+        raise TuningError(
+            f"the tuner {tuner.name} does not take the format {dataset.manifest.format} of dataset {dataset.id}",
+            f"`invoke dataset --format {tuner.formats[0]}` makes one that it takes",
+        )
+    train, evaluation = (dataset.manifest.files[f"{split}.jsonl"].rows for split in ("train", "eval"))
+    limit = tuner.evaluation_limit(dataset.manifest.format, train)
+    too_many = 0 < limit < evaluation
+    if too_many:
+        show(f"eval.jsonl has {evaluation:,} rows, the target takes {limit:,}: validation samples that many of them")
+    for problem in tuner.check(dataset):
+        if problem.fatal and not (too_many and "evaluation rows" in problem.what):
+            raise TuningError(problem.what, problem.mend)
+        if not problem.fatal:
+            show(f"note: {problem.what}. {problem.mend}")
+
+
+def _template(settings: Settings) -> Template:
+    with tempfile.TemporaryDirectory() as folder:
+        return read_template(settings, str(compile_pipeline(settings, Path(folder) / "pipeline.yaml")))
+
+
+def _place(settings: Settings, name: str, content: bytes) -> str:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / name
+        path.write_bytes(content)
+        return put(settings, path, f"gs://{settings.bucket}/requests/{name}").uri
+
+
+def _in_words(costs: list[Cost]) -> str:
+    return ", ".join(f"{cost.what}: {cost.amount}, {cost.dollars:,.2f}" for cost in costs)
