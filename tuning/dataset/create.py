@@ -7,10 +7,14 @@ from pathlib import Path
 
 import msgspec
 
+from tuning.dataset.card import write_card
+from tuning.dataset.card_facts import gather
 from tuning.dataset.dataset import MANIFEST, Dataset, Manifest, open_dataset
 from tuning.dataset.export import kind_of
 from tuning.dataset.funnel import Funnel
+from tuning.dataset.leaks import Written, find_leaks, refuse_leaks
 from tuning.dataset.mart import check_columns
+from tuning.dataset.notice import NOTICE, notice
 from tuning.dataset.options import DatasetOptions, dataset_id
 from tuning.dataset.parallel import available_cores
 from tuning.dataset.parts import Parts
@@ -22,7 +26,7 @@ from tuning.dataset.versions import versions
 from tuning.dataset.write import write_splits
 from tuning.errors import TuningError
 from tuning.settings import Settings
-from tuning.storage import atomic_folder, locked, write_json
+from tuning.storage import atomic_folder, locked, write_bytes, write_json
 
 
 def create_dataset(
@@ -60,6 +64,12 @@ def _make(folder: Path, parts: Parts, snapshot: Snapshot, options: DatasetOption
     texts = Texts(parts, index, options, snapshot.template)
     selection = select(index, texts, options, funnel)
     files = write_splits(folder, parts, index, selection)
+    written = Written(
+        folder=folder, options=options, template=snapshot.template, train_rows=len(selection.sides["train"])
+    )
+    leaks = find_leaks(written, parts.scratch("leaks"), workers)
+    if not options.is_seed:
+        refuse_leaks(leaks)
     manifest = Manifest(
         id=identity,
         format=options.format,
@@ -70,7 +80,13 @@ def _make(folder: Path, parts: Parts, snapshot: Snapshot, options: DatasetOption
         funnel=funnel.rows(),
         files=files,
         tokens={},
+        leaks=msgspec.to_builtins(leaks),
     )
+    write_bytes(folder / NOTICE, notice(snapshot.build, options).encode())
+    lengths = {
+        split: (index["question_length"][rows], index["answer_length"][rows]) for split, rows in selection.sides.items()
+    }
+    write_card(folder, manifest, gather(folder, lengths), funnel.kinds(), texts.shown(selection.sides["train"]))
     write_json(folder / MANIFEST, msgspec.to_builtins(manifest))
 
 

@@ -13,6 +13,7 @@ from tuning.settings import Settings
 
 Split = Literal["train", "eval"]
 MANIFEST = "manifest.json"
+ATTRIBUTION = "attribution.jsonl"
 
 
 class FileFacts(msgspec.Struct, frozen=True):
@@ -33,6 +34,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     funnel: list[dict[str, object]]  # {"step", "reason", "rows"} in order
     files: dict[str, FileFacts]  # by file name
     tokens: dict[str, object]
+    leaks: dict[str, object]  # what the leak check found; anything but zeros only under the seed preset
 
 
 class Attribution(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,7 +91,7 @@ class Dataset:
     def attributions(self, split: Split) -> Iterator[Attribution]:
         """The metadata of each line of one split, in the order of its file."""
         decoder = msgspec.json.Decoder(Attribution)
-        with (self.folder / "attribution.jsonl").open("rb") as file:
+        with (self.folder / ATTRIBUTION).open("rb") as file:
             for line in file:
                 if (row := decoder.decode(line)).split == split:
                     yield row

@@ -22,7 +22,7 @@ from tuning.storage import atomic_folder, locked
 if TYPE_CHECKING:
     from google.cloud import bigquery
 
-    from tuning.warehouse.dbt import Variables
+    from tuning.warehouse.variables import Variables
 
 
 def export(settings: Settings, variables: "Variables", options: DatasetOptions | None = None) -> Snapshot:
@@ -46,7 +46,12 @@ def export(settings: Settings, variables: "Variables", options: DatasetOptions |
         if not (folder / FACTS).exists():
             with atomic_folder(folder) as unfinished:
                 _extract(settings, client, table, unfinished)
-                seal_snapshot(unfinished, kind_of(options), build)
+                snapshot = seal_snapshot(unfinished, kind_of(options), build)
+                if snapshot.rows != build[snapshot.kind]:
+                    raise TuningError(
+                        f"{table} gave {snapshot.rows} rows, and its build made {build[snapshot.kind]}",
+                        "`invoke build` makes it anew",
+                    )
     return open_snapshot(folder)
 
 

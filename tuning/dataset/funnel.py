@@ -52,12 +52,15 @@ class Funnel:
         known = self.dropped.get((step, reason))
         return known is None or len(known.examples) < EXAMPLES
 
+    def kinds(self) -> list[Dropped]:
+        """What was dropped, in the order of the steps; reasons of one step by name."""
+        return sorted(self.dropped.values(), key=lambda one: (STEPS.index(one.step), one.reason))
+
     def rows(self) -> list[dict[str, object]]:
-        """As the manifest has it, in the order of the steps; reasons of one step by name."""
-        dropped = sorted(self.dropped.values(), key=lambda one: (STEPS.index(one.step), one.reason))
+        """As the manifest has it."""
         return [
             {"step": "read", "reason": "rows of the mart", "rows": self.read},
-            *({"step": one.step, "reason": one.reason, "rows": one.rows} for one in dropped),
+            *({"step": one.step, "reason": one.reason, "rows": one.rows} for one in self.kinds()),
             *({"step": "written", "reason": split, "rows": rows} for split, rows in self.written.items()),
         ]
 

@@ -13,7 +13,7 @@ from tuning.dataset.records import FORMATS, PREFERENCE_FORMATS, Format
 from tuning.errors import TuningError
 
 if TYPE_CHECKING:
-    from tuning.warehouse.dbt import Variables
+    from tuning.warehouse.variables import Variables
 
 SplitMethod = Literal["hash", "time", "random"]
 # Part of every dataset's ID. Raise it whenever a change of our code changes a byte of any dataset.
@@ -85,7 +85,7 @@ def resolve_options(preset: str | None = None, tuner: str = "hf", **given: Any) 
 
 def resolve_variables(preset: str | None = None, **given: str | None) -> "Variables":
     """The variables of the build that a dataset is made of: the preset's, or the defaults save those given."""
-    from tuning.warehouse.dbt import Variables
+    from tuning.warehouse.variables import Variables
 
     chosen: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     if preset == "seed":

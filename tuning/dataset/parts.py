@@ -78,6 +78,12 @@ class Parts:
         while self._open:
             self._open.popitem()[1].close()
 
+    def scratch(self, name: str) -> Path:
+        """A folder that is not there yet, for files of this run only."""
+        folder = self.folder / name
+        shutil.rmtree(folder, ignore_errors=True)
+        return folder
+
     def remove(self) -> None:
         self.close()
         shutil.rmtree(self.folder, ignore_errors=True)

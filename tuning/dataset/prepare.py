@@ -1,7 +1,7 @@
 """Pass one, in a worker: a batch of mart rows becomes encoded lines in a part file, and keys that stay in memory."""
 
-import hashlib
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy.typing as npt
 import orjson
 import pyarrow as pa
 
+from tuning.dataset import clean
 from tuning.dataset.benchmark import overlap
 from tuning.dataset.formats import as_prompt, encode
 from tuning.dataset.funnel import Dropped, DroppedExample, excerpt
@@ -19,6 +20,8 @@ from tuning.dataset.near import band_hashes
 from tuning.dataset.options import DatasetOptions
 from tuning.dataset.parts import Notes, Parts
 from tuning.dataset.records import Example, Message
+from tuning.dataset.redact import redact
+from tuning.dataset.shingles import text_keys
 
 
 class Recipe(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,7 +41,7 @@ class Pair(msgspec.Struct):
     body: str
     answer: str
     rejected: str | None = None
-    changes: list[str] = []
+    changes: list[str] = []  # as the attribution has them
     step: str = ""
     reason: str = ""
 
@@ -73,7 +76,12 @@ def _prepare_seed(parts: Parts, number: int, batch: pa.RecordBatch) -> pa.Record
         for prompt, answer in zip(prompts, answers, strict=True)
     ]
     tails = [_tail(fields, []) for fields in attributions(options, batch)]
-    keys = {**_ids(batch), **_sizes(lines, tails)}
+    asked = len(_recipe.template) + 1  # characters before the question
+    keys = {
+        **_ids(batch),
+        **_sizes(lines, tails),
+        **_lengths([len(prompt) - asked for prompt in prompts], map(len, answers)),
+    }
     return parts.write(number, _woven(lines, tails), keys, Notes())
 
 
@@ -95,8 +103,9 @@ def _prepare(parts: Parts, number: int, batch: pa.RecordBatch) -> pa.RecordBatch
     keys = {
         **_ids(batch.take(rows)),
         **_sizes(lines, tails),
-        "question_key": _text_keys(questions),
-        "answer_key": _text_keys(answers),
+        **_lengths(map(len, questions), map(len, answers)),
+        "question_key": pa.array(text_keys(questions)),
+        "answer_key": pa.array(text_keys(answers)),
         "question_bands": _fixed_lists(band_hashes(questions)),
         "answer_bands": _fixed_lists(band_hashes(answers)),
     }
@@ -105,18 +114,22 @@ def _prepare(parts: Parts, number: int, batch: pa.RecordBatch) -> pa.RecordBatch
 
 def _clean(pair: Pair) -> None:
     """Convert, redact and judge one pair in place."""
-    from tuning.dataset import clean
-
     if _recipe.options.body == "markdown":
-        texts = []
-        for html in (pair.body, pair.answer, pair.rejected):
-            text = None if html is None else clean.to_markdown(html, _recipe.base_url)
-            if isinstance(text, clean.Dropped):
-                pair.drop("clean", text.reason)
-                return
-            texts.append(text)
-        pair.body, pair.answer, pair.rejected = texts  # type: ignore[assignment]
+        for name in ("body", "answer", "rejected"):
+            html = getattr(pair, name)
+            markdown = html if html is None else clean.to_markdown(html, _recipe.base_url)
+            if isinstance(markdown, clean.Dropped):
+                return pair.drop("clean", markdown.reason)
+            setattr(pair, name, markdown)
         pair.changes = ["converted to Markdown"]
+    kinds: Counter[str] = Counter()
+    for name in ("title", "body", "answer", "rejected"):
+        if (text := getattr(pair, name)) is not None:
+            redacted, found = redact(text)
+            setattr(pair, name, redacted)
+            kinds.update(found)
+    pair.changes += [f"redacted {count} {kind}" for kind, count in sorted(kinds.items())]
+    return None
 
 
 def _line(pair: Pair) -> bytes:
@@ -152,10 +165,9 @@ def _sizes(lines: Sequence[bytes], tails: Sequence[bytes]) -> dict[str, pa.Array
     }
 
 
-def _text_keys(texts: Sequence[str]) -> pa.Array:
-    """Equal for texts that differ in case and white space only."""
-    digests = (hashlib.blake2b(" ".join(text.lower().split()).encode(), digest_size=8).digest() for text in texts)
-    return pa.array(np.frombuffer(b"".join(digests), dtype="<u8"))
+def _lengths(questions: Iterable[int], answers: Iterable[int]) -> dict[str, pa.Array]:
+    """In characters."""
+    return {"question_length": pa.array(questions, pa.int32()), "answer_length": pa.array(answers, pa.int32())}
 
 
 def _fixed_lists(matrix: npt.NDArray[np.uint64]) -> pa.Array:

@@ -6,6 +6,7 @@ has none.
 """
 
 import functools
+import hashlib
 import re
 from collections.abc import Sequence
 
@@ -70,6 +71,12 @@ def hash_shingles(texts: Sequence[str], size: int = SIZE) -> tuple[Hashes, npt.N
     last = np.minimum(first + size, np.repeat(words_up_to, counts)) - 1
     begin, end = word_begins[first], word_ends[last]
     return _mix((sums[end] - sums[begin]) * inverses[begin]), offsets
+
+
+def text_keys(texts: Sequence[str]) -> Hashes:
+    """One number per text, equal for texts that differ in case and white space only."""
+    digests = (hashlib.blake2b(" ".join(text.lower().split()).encode(), digest_size=8).digest() for text in texts)
+    return np.frombuffer(b"".join(digests), dtype=np.uint64)
 
 
 def distinct(hashes: Hashes) -> Hashes:

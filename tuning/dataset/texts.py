@@ -1,16 +1,28 @@
 """The texts of prepared rows, read back from the part files when something has to look at them again."""
 
 import functools
+from dataclasses import dataclass
 
 import msgspec
 
 from tuning.dataset.formats import parse_line, question_of
 from tuning.dataset.funnel import DroppedExample, excerpt
-from tuning.dataset.index import Index
+from tuning.dataset.index import Column, Index
 from tuning.dataset.options import DatasetOptions
 from tuning.dataset.parts import Parts
+from tuning.dataset.records import Example
+from tuning.dataset.splits import salted
 
 _REMEMBERED = 2_000  # rows
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One example that the card renders."""
+
+    example_id: str
+    url: str
+    example: Example
 
 
 class Texts:
@@ -40,6 +52,17 @@ class Texts:
             answer=excerpt(answer),
             detail=detail,
         )
+
+    def shown(self, rows: Column, count: int = 10) -> list[Shown]:
+        """`count` of the rows, chosen by a salted hash of their question ids, as the card shows them."""
+        ids = self._index["question_id"][rows].tolist()
+        order = sorted(range(len(ids)), key=lambda at: (salted("card", self._options.seed, ids[at]), at))
+        return [self._shown(int(rows[at])) for at in order[:count]]
+
+    def _shown(self, row: int) -> Shown:
+        line, tail = self._index.blob(self._parts, row)
+        about = msgspec.json.decode(b"{" + tail)
+        return Shown(about["example_id"], about["question_url"], parse_line(self._options.format, line))
 
     def _read(self, row: int) -> tuple[str, str]:
         line, _ = self._index.blob(self._parts, row)

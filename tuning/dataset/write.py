@@ -3,12 +3,11 @@
 import hashlib
 from pathlib import Path
 
-from tuning.dataset.dataset import FileFacts
+from tuning.dataset.dataset import ATTRIBUTION, FileFacts
 from tuning.dataset.index import Index
 from tuning.dataset.parts import Parts
 from tuning.dataset.selection import Selection
 
-ATTRIBUTION = "attribution.jsonl"
 _BUFFER = 1 << 20  # bytes
 
 
