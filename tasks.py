@@ -59,6 +59,86 @@ class SplitOptions(Options, frozen=True, kw_only=True):
     ] = None
 
 
+@command
+def up(c: Context, settings: Settings) -> None:
+    """Start the local BigQuery in the background, so that plain `dbt run` works; an empty one gets the sample."""
+    from tuning.sources.load_sample import load_sample_if_empty
+    from tuning.warehouse.emulator import ensure
+    from tuning.warehouse.in_lines import server_line
+
+    print(server_line(ensure(settings)))
+    if report := load_sample_if_empty(settings):
+        print("\n".join(report.lines()))
+
+
+@command
+def down(c: Context, settings: Settings) -> None:
+    """Stop the local BigQuery; its data stays."""
+    from tuning.warehouse.emulator import stop
+
+    print(f"the local BigQuery of {settings.home} {'is stopped' if stop(settings) else 'was not running'}")
+
+
+@command
+def status(c: Context, settings: Settings) -> None:
+    """Say whether the local BigQuery runs, where it answers, and where its data and log are."""
+    from tuning.warehouse.in_lines import status_lines
+
+    print("\n".join(status_lines(settings)))
+
+
+@command
+def tables(c: Context, settings: Settings) -> None:
+    """List the tables of the source with their rows and bytes."""
+    from tuning.warehouse.explore import list_tables, table_lines
+
+    print("\n".join(table_lines(list_tables(settings))))
+
+
+@command(positional=["table"], help={"table": "NAME of the source, or [PROJECT.]DATASET.NAME", "rows": "how many"})
+def peek(c: Context, settings: Settings, table: str, rows: int = 3) -> None:
+    """Show a few rows of a table, without a query.
+
+    Example: invoke explore.peek posts_questions --rows 3
+    """
+    from tuning.warehouse.explore import peek as first_rows
+    from tuning.warehouse.explore import row_lines
+
+    for row in first_rows(settings, table, rows):
+        print("\n".join(row_lines(row)) + "\n")
+
+
+@command(help={"select": "what to build, in dbt's own syntax; default: all"})
+def build(c: Context, settings: Settings, build: BuildOptions, select: str | None = None) -> None:
+    """Build and test the marts with dbt; print the rows and bytes of each model and their total.
+
+    Example: invoke build --tag-pattern '^pandas$' --since 2021-01-01
+    """
+    from tuning.warehouse.dbt import Variables
+    from tuning.warehouse.dbt import build as build_marts
+    from tuning.warehouse.in_lines import build_lines
+
+    print("\n".join(build_lines(build_marts(settings, Variables(**build.given()), select))))
+
+
+@command(help={"serve": "serve it to this machine until Ctrl-C"})
+def docs(c: Context, settings: Settings, serve: bool = False) -> None:
+    """Write dbt's documentation with its lineage as one static page."""
+    from tuning.warehouse.docs import make_docs
+    from tuning.warehouse.docs import serve as serve_page
+
+    page = make_docs(settings)
+    print(page)
+    if serve:
+        serve_page(page, lambda address: print(f"serving {address} until Ctrl-C", flush=True))
+
+
+namespace.add_collection(Collection("warehouse", up, down, status))
+namespace.add_collection(Collection("explore", tables, peek))
+namespace.add_task(build)
+namespace.add_task(docs)
+
+
 _PRESET = {"preset": "seed: the seed notebook's choices in place of all these options but --limit"}
 _WORKERS = {"workers": "processes; all cores unless given"}
 

@@ -8,7 +8,6 @@ import orjson
 
 from tuning.errors import TuningError
 from tuning.settings import Settings
-from tuning.storage import write_json
 from tuning.warehouse.dbt_process import dbt_files, run_dbt
 from tuning.warehouse.fingerprint import parse_inputs
 from tuning.warehouse.variables import Variables
@@ -56,11 +55,9 @@ def contract(settings: Settings, variables: Variables) -> Contract:
 def _manifest(settings: Settings, variables: Variables) -> Path:
     """The manifest of these settings and variables, parsed again only where the project has changed."""
     files = dbt_files(settings, variables)
-    stamp = files.folder / "parsed.json"
-    inputs = parse_inputs(settings, variables)
-    if not files.manifest.exists() or not stamp.exists() or orjson.loads(stamp.read_bytes()) != inputs:
+    parsed = orjson.loads(files.parsed.read_bytes()) if files.parsed.exists() else None
+    if parsed != parse_inputs(settings, variables) or not files.manifest.exists():
         run_dbt(settings, ["parse"], variables)
-        write_json(stamp, inputs)
     return files.manifest
 
 

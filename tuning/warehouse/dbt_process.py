@@ -13,8 +13,9 @@ import orjson
 from tuning.errors import TuningError
 from tuning.progress import progress
 from tuning.settings import Settings, variable
-from tuning.storage import locked
+from tuning.storage import locked, write_json
 from tuning.warehouse.client import endpoint
+from tuning.warehouse.fingerprint import parse_inputs
 from tuning.warehouse.variables import DBT_PROJECT, Variables
 
 # The settings that profiles.yml and the macros read; each name also is its environment variable's.
@@ -41,6 +42,11 @@ class DbtFiles:
         return self.target / "manifest.json"
 
     @property
+    def parsed(self) -> Path:
+        """What the manifest was made from."""
+        return self.folder / "parsed.json"
+
+    @property
     def run_results(self) -> Path:
         return self.target / "run_results.json"
 
@@ -60,10 +66,14 @@ def run_dbt(settings: Settings, arguments: list[str], variables: Variables | Non
     """
     variables = variables or Variables()
     files = dbt_files(settings, variables)
+    inputs = parse_inputs(settings, variables)
     with locked(files.folder / "dbt.lock", f"dbt with these variables ({files.folder})", settings.job_timeout):
         files.run_results.unlink(missing_ok=True)
+        files.parsed.unlink(missing_ok=True)
         status, errors = _run(command(settings, arguments, variables), environment(settings), " ".join(arguments[:1]))
         results = orjson.loads(files.run_results.read_bytes()) if files.run_results.exists() else None
+        if status == 0:
+            write_json(files.parsed, inputs)
     if status != 0:
         what = _first_failure(results) or next(iter(errors), "it said nothing")
         raise TuningError(f"dbt {arguments[0]} failed: {what}", f"The log is {files.log}")

@@ -48,6 +48,8 @@ def ensure(settings: Settings) -> Server:
     variable that points plain `dbt` at it. Raises TuningError when the port is taken by anything else and when the
     server does not start, with the last lines of its log.
     """
+    if settings.target != "local":
+        raise TuningError("the local BigQuery is of target local only", "Leave --target out")
     server = running(settings)
     if server is None or not identity.is_recorded(settings, server.endpoint):
         with _start_lock(settings):

@@ -76,13 +76,18 @@ def full_name(settings: Settings, table: str) -> str:
             return table
 
 
-def in_lines(row: dict[str, Any]) -> Iterator[str]:
+def row_lines(row: dict[str, Any]) -> Iterator[str]:
     """One line per column; long values are cut, and what a terminal would take for a command is shown as a blank."""
     width = max(len(name) for name in row)
     for name, value in row.items():
         shown = "NULL" if value is None else str(value)
         text = " ".join("".join(sign if sign.isprintable() else " " for sign in shown).split())
         yield f"{name:{width}}  {text if len(text) <= _CELL else text[:_CELL] + ' ...'}"
+
+
+def table_lines(tables: list[TableFacts]) -> Iterator[str]:
+    for table in tables:
+        yield f"{table.name:32} {table.rows or 0:>14,} rows {table.bytes or 0:>18,} bytes"
 
 
 def _fill(settings: Settings) -> str:

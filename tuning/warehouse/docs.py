@@ -1,0 +1,47 @@
+"""dbt's documentation of the project as one page: every model, its columns and types, the lineage to the exposure."""
+
+import shutil
+from collections.abc import Callable
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+from tuning.errors import TuningError
+from tuning.settings import Settings
+from tuning.storage import atomic_file
+from tuning.warehouse.client import connect
+from tuning.warehouse.contract import contract
+from tuning.warehouse.dbt_process import dbt_files, run_dbt
+from tuning.warehouse.variables import Variables
+
+
+def make_docs(settings: Settings) -> Path:
+    """Write the page of the default variables' build and return its path.
+
+    Raises TuningError where nothing is built yet: column types come from the tables.
+    """
+    from google.cloud.exceptions import NotFound
+
+    variables = Variables()
+    try:
+        connect(settings).get_table(contract(settings, variables).build)
+    except NotFound:
+        raise TuningError(
+            "there are no marts yet whose column types could be shown", "Run `invoke build` first"
+        ) from None
+    run_dbt(settings, ["docs", "generate", "--static"], variables)
+    page = settings.home / "docs" / "index.html"
+    with (dbt_files(settings, variables).target / "static_index.html").open("rb") as source, atomic_file(page) as file:
+        shutil.copyfileobj(source, file)
+    return page
+
+
+def serve(page: Path, ready: Callable[[str], None], port: int = 0) -> None:
+    """Serve the page's folder to this machine alone, on a free port unless given one, until Ctrl-C.
+
+    `ready` is called with the address once it answers.
+    """
+    handler = partial(SimpleHTTPRequestHandler, directory=str(page.parent))
+    with ThreadingHTTPServer(("127.0.0.1", port), handler) as server:
+        ready(f"http://127.0.0.1:{server.server_port}/")
+        server.serve_forever()

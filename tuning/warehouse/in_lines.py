@@ -1,0 +1,35 @@
+"""What the warehouse's tasks print: a build's rows and bytes per model, a server's state."""
+
+from collections.abc import Iterator
+
+from tuning.settings import Settings
+from tuning.warehouse import emulator
+from tuning.warehouse.dbt import BuildResult
+
+
+def build_lines(result: BuildResult) -> Iterator[str]:
+    """A line per model with its rows and the bytes it processed, and the total, tests included."""
+    yield f"{'model':36} {'rows':>12} {'bytes':>16} {'seconds':>8}"
+    for node in result.nodes:
+        rows = "-" if node.rows is None else f"{node.rows:,}"
+        yield f"{node.name:36} {rows:>12} {node.bytes:>16,} {node.seconds:>8.1f}"
+    total = sum(node.rows or 0 for node in result.nodes)
+    yield f"{'total':36} {total:>12,} {result.bytes:>16,} {result.seconds:>8.1f}"
+    yield f"{len(result.nodes)} models and seeds built, {result.tests} tests, {len(result.warnings)} warnings"
+    yield from (f"warning: {warning}" for warning in result.warnings)
+
+
+def status_lines(settings: Settings) -> Iterator[str]:
+    server = emulator.running(settings)
+    if server is None:
+        yield f"the local BigQuery of {settings.home} is not running; `invoke warehouse.up` starts it"
+        return
+    yield server_line(server)
+    yield f"log {emulator.log_file(settings)}"
+    size = sum(path.stat().st_size for path in settings.warehouse_dir.glob("*.duckdb*"))
+    yield f"data {settings.warehouse_dir}, {size / 1e6:,.1f} MB"
+
+
+def server_line(server: emulator.Server) -> str:
+    where = f"{server.endpoint} (gRPC {server.grpc_port}, pid {server.pid})"
+    return f"the local BigQuery of {server.home} answers at {where}"
