@@ -2,6 +2,7 @@
 
 import re
 from enum import StrEnum
+from itertools import islice
 
 import msgspec
 
@@ -79,13 +80,9 @@ _WORD = re.compile(r"[^\W\d_]+")
 
 
 def _has_substance(text: str) -> bool:
-    """Whether enough letters and digits stand outside the tags, or an image shows what no letter says."""
-    count = 0
-    for _ in _LETTER_OR_DIGIT.finditer(text if "<" not in text else _TAG.sub(" ", text)):
-        count += 1
-        if count >= LEAST_CHARACTERS:
-            return True
-    return False
+    """Whether enough letters and digits stand outside the tags."""
+    found = _LETTER_OR_DIGIT.finditer(_TAG.sub(" ", text) if "<" in text else text)
+    return len(list(islice(found, LEAST_CHARACTERS))) == LEAST_CHARACTERS
 
 
 def _is_only_link(answer: str) -> bool:

@@ -1,9 +1,10 @@
 """How many tokens a text takes: estimated in a microsecond for most, counted exactly where it matters.
 
-The estimate is a line through bytes and words, fitted on a sample with the base model's own tokenizer where that is a
-local folder. Without one it is a rule of thumb, and says so by having no error.
+The estimate is a weighted sum of bytes, words, digits and punctuation, fitted on a sample with the base model's own
+tokenizer where that is a local folder. Without one it is a rule of thumb, and says so by having no error.
 """
 
+import string
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -27,19 +28,18 @@ class TokenEstimator(msgspec.Struct, frozen=True, kw_only=True):
     """Plain values, so that it travels to a worker, which loads the tokenizer when it first counts.
 
     `error` is the difference of estimate and count, as a share of the count, that 95 of 100 texts of the sample's
-    second half stay under (the line was fitted on the first half); None where nothing was counted. `margin` is the
+    second half stay under (the weights were fitted on the first); None where nothing was counted. `margin` is the
     largest difference: an estimate nearer to a limit than that is replaced by the count.
     """
 
     tokenizer: Path | None = None  # a folder that holds tokenizer.json
-    per_byte: float = 1 / BYTES_PER_TOKEN
-    per_word: float = 0.0
+    weights: tuple[float, float, float, float] = (1 / BYTES_PER_TOKEN, 0.0, 0.0, 0.0)  # per byte, word, digit, sign
     sample: int = 0
     error: float | None = None
     margin: float = 0.0
 
     def estimate(self, text: str) -> int:
-        return round(self.per_byte * len(text.encode()) + (self.per_word * len(text.split()) if self.per_word else 0.0))
+        return round(sum(weight * size for weight, size in zip(self.weights, _sizes(text), strict=True)))
 
     def count(self, text: str) -> int:
         """The exact number; the estimate where there is no tokenizer."""
@@ -58,8 +58,7 @@ class TokenEstimator(msgspec.Struct, frozen=True, kw_only=True):
         """For the manifest: no path, numbers of four digits."""
         return {
             "tokenizer": self.tokenizer.name if self.tokenizer else "",
-            "tokens_per_byte": round(self.per_byte, 4),
-            "tokens_per_word": round(self.per_word, 4),
+            "tokens_per_byte_word_digit_sign": [round(weight, 4) for weight in self.weights],
             "sample": self.sample,
             "error_95": None if self.error is None else round(self.error, 4),
             "counted_within": round(self.margin, 4),
@@ -80,18 +79,30 @@ def calibrate(texts: Sequence[str], tokenizer: Path | None) -> TokenEstimator:
     if len(texts) < 20:
         return exact
     counts = np.array([exact.count(text) for text in texts], dtype=np.float64)
-    features = np.array([(len(text.encode()), len(text.split())) for text in texts], dtype=np.float64)
-    # Divided by the counts, the line keeps the relative error small, for short texts as for long ones.
-    (per_byte, per_word), *_ = np.linalg.lstsq(features[::2] / counts[::2, None], np.ones(len(counts[::2])), rcond=None)
-    differences = np.abs(features[1::2] @ (per_byte, per_word) / counts[1::2] - 1)
+    sizes = np.array([_sizes(text) for text in texts], dtype=np.float64)
+    # Divided by the counts, so that the relative error is small for short texts as for long ones.
+    weights, *_ = np.linalg.lstsq(sizes[::2] / counts[::2, None], np.ones(len(counts[::2])), rcond=None)
+    differences = np.abs(sizes[1::2] @ weights / counts[1::2] - 1)
+    per_byte, per_word, per_digit, per_sign = (round(float(weight), 6) for weight in weights)
     return TokenEstimator(
         tokenizer=tokenizer,
-        per_byte=round(float(per_byte), 6),
-        per_word=round(float(per_word), 6),
+        weights=(per_byte, per_word, per_digit, per_sign),
         sample=len(texts),
         error=round(float(np.quantile(differences, 0.95)), 6),
         margin=round(float(differences.max()), 6),
     )
+
+
+_DIGITS = string.digits.encode()
+_SIGNS = string.punctuation.encode()
+
+
+def _sizes(text: str) -> tuple[int, int, int, int]:
+    """Bytes, words, digits and punctuation: what tokenizers cut along."""
+    raw = text.encode()
+    size = len(raw)
+    digits, signs = (size - len(raw.translate(None, characters)) for characters in (_DIGITS, _SIGNS))
+    return size, len(text.split()), digits, signs
 
 
 @lru_cache(maxsize=2)
