@@ -3,7 +3,7 @@
 Started by `tuning.warehouse.emulator` as ``python -m tuning.warehouse.server HOME PROJECT PORT``, never imported by it.
 bqemulator runs DuckDB, whose SQL reads and writes any file of the host and loads extensions from the network. Here
 DuckDB may touch its own database and the folder that stands for Cloud Storage, nothing else, and no statement can undo
-that. The version of bqemulator is pinned exactly, because `shut` replaces names inside it.
+that. The version of bqemulator is pinned exactly, because this replaces names inside it.
 """
 
 import asyncio
@@ -21,10 +21,13 @@ from bqemulator.config import LogFormat, LogLevel, PersistenceMode
 from bqemulator.config import Settings as EmulatorSettings
 from bqemulator.domain.errors import InvalidQueryError
 from bqemulator.jobs import executor
+from bqemulator.sql import translator
+from bqemulator.sql.rewriter.decimal_literals import rewrite_decimal_literals
 from bqemulator.storage.engine import DuckDBEngine
 
 from tuning.settings import Settings
 from tuning.storage import write_json
+from tuning.warehouse.decimals import outside_text
 from tuning.warehouse.emulator import STATE
 from tuning.warehouse.identity import HOME_PATH
 
@@ -35,6 +38,7 @@ def main(home: str, project: str, port: str) -> None:
     """Serve until SIGTERM or SIGINT. `port` 0 takes a free one; the gRPC port always is a free one."""
     settings = Settings(home=Path(home), project=project, bigquery_port=max(int(port), 1))
     shut(settings.gcs_dir, settings.home)
+    translator.__dict__["rewrite_decimal_literals"] = outside_text(rewrite_decimal_literals)
     options = EmulatorSettings(
         rest_host=LOOPBACK,
         rest_port=int(port),
