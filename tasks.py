@@ -1,13 +1,13 @@
 """The command line: `invoke --list` shows every task, `invoke --help TASK` its options."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from invoke.collection import Collection
 from invoke.context import Context
 from msgspec import Meta
 
 from tuning.command import Options, command
-from tuning.positional import QuestionOrFile
+from tuning.positional import JobOrNewest, QuestionOrFile
 from tuning.settings import Settings, describe, load_settings
 
 namespace = Collection()
@@ -402,3 +402,118 @@ def monitor(c: Context, settings: Settings, dataset: str = "", reference: str = 
 
 
 namespace.add_task(monitor)
+
+
+class JobOptions(Options, frozen=True, kw_only=True):
+    """How a job is sent to Vertex AI."""
+
+    dataset: Annotated[str | None, Meta(description="dataset ID (default: the newest)")] = None
+    display_name: Annotated[str | None, Meta(description="the job's name in the console")] = None
+    pipeline_root: Annotated[str | None, Meta(description="where its files go: gs://BUCKET/NAME")] = None
+    failure_policy: Annotated[
+        Literal["slow", "fast"] | None, Meta(description="slow: other steps go on when one fails; fast: none starts")
+    ] = None
+
+
+_TEMPLATE = {
+    "template": "any KFP template: https://REGION-kfp.pkg.dev/..., gs:// or a file (default: this project's pipeline)",
+    "param": "NAME=VALUE of the template, once each",
+    "caching": "reuse steps whose inputs are unchanged",
+}
+
+
+@command(
+    iterable=["param"],
+    help=_TEMPLATE | {"wait": "follow it to its end", "again": "start a job that has succeeded once more"},
+)
+def submit(
+    c: Context,
+    settings: Settings,
+    job: JobOptions,
+    tuning: TuningOptions,
+    template: str = "",
+    param: list[str] | None = None,
+    caching: bool = True,
+    wait: bool = False,
+    again: bool = False,
+) -> None:
+    """Send the pipeline, or any KFP template, to the runner. The same job is never sent twice.
+
+    Example: invoke submit --target gcp --tuner gemini --epochs 3 --budget 50
+    """
+    from tuning.pipelines.submit import SubmitOptions
+    from tuning.pipelines.submit_any import submit_any
+
+    options = SubmitOptions(**job.given(), caching=caching, again=again)
+    submit_any(settings, template, param or [], tuning.given(), options, wait, print)
+
+
+@command(name="status", klass=JobOrNewest, help={"job": "its id, also without --job (default: the newest)"})
+def job_status(c: Context, settings: Settings, job: str = "") -> None:
+    """Say how a job stands, its tasks and their errors.
+
+    Example: invoke status --target gcp
+    """
+    from tuning.pipelines.job_lines import status_lines as job_status_lines
+
+    print("\n".join(job_status_lines(settings, job)))
+
+
+@command(positional=["job"], help={"job": "its id"})
+def cancel(c: Context, settings: Settings, job: str) -> None:
+    """Ask Vertex AI to stop a job."""
+    from tuning.pipelines.vertex import cancel as cancel_job
+
+    print(f"{job} {cancel_job(settings, job).state}")
+
+
+@command(iterable=["param"], help=_TEMPLATE | {"cron": "when, such as '0 3 * * 1'", "delete": "number of a schedule"})
+def schedule(
+    c: Context,
+    settings: Settings,
+    job: JobOptions,
+    tuning: TuningOptions,
+    cron: str = "",
+    delete: str = "",
+    template: str = "",
+    param: list[str] | None = None,
+    caching: bool = True,
+) -> None:
+    """List the schedules; with --cron make one of what `submit` would send, with --delete delete one.
+
+    Example: invoke schedule --target gcp --tuner gemini --cron '0 3 * * 1'
+    """
+    from tuning.pipelines.job_lines import schedule_lines
+    from tuning.pipelines.schedule import delete_schedule, list_schedules
+    from tuning.pipelines.submit import SubmitOptions
+    from tuning.pipelines.submit_any import schedule_any
+
+    if delete:
+        print(f"deleted {delete_schedule(settings, delete).name}")
+    elif cron:
+        options = SubmitOptions(**job.given(), caching=caching)
+        made, created = schedule_any(settings, cron, template, param or [], tuning.given(), options, print)
+        print(f"{'created' if created else 'found'} {schedule_lines([made])[0]}")
+    else:
+        print("\n".join(schedule_lines(list_schedules(settings))))
+
+
+@command(help={"dataset": "dataset ID (default: the newest, if any)"})
+def estimate(
+    c: Context, settings: Settings, build: BuildOptions, tuning: TuningOptions, dataset: str | None = None
+) -> None:
+    """Bytes, tokens, money and time of a build and a tuning, before anything is sent; fails over the budget.
+
+    Example: invoke estimate --target gcp --tuner gemini --epochs 3 --budget 50
+    """
+    from tuning.cloud.estimate_command import estimate_lines
+
+    for line in estimate_lines(settings, build.given(), tuning.given(), dataset):
+        print(line)
+
+
+namespace.add_task(submit)
+namespace.add_task(job_status)
+namespace.add_task(cancel)
+namespace.add_task(schedule)
+namespace.add_task(estimate)

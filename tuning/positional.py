@@ -1,5 +1,6 @@
-"""A positional argument that an option may stand for: invoke itself requires every positional one."""
+"""Positional arguments that may be left out, or that an option may stand for: invoke itself requires every one."""
 
+import sys
 from typing import Any, cast
 
 from invoke.parser.argument import Argument
@@ -28,3 +29,23 @@ class QuestionOrFile(Task[Any]):
                 argument.__class__ = _Stand
                 cast(_Stand, argument).positional_one = question
         return arguments
+
+
+class JobOrNewest(Task[Any]):
+    """A task whose option ``--job`` may be given as a bare word too."""
+
+    def get_arguments(self, ignore_unknown_help: bool | None = None) -> list[Argument]:
+        arguments: list[Argument] = super().get_arguments(ignore_unknown_help)
+        for argument in arguments:
+            if argument.name == "job" and _has_bare_word(sys.argv, self.name):
+                argument.positional, argument.default = True, None
+        return arguments
+
+
+def _has_bare_word(words: list[str], task: str) -> bool:
+    """Whether a word that is neither an option nor the value of one follows the task's name."""
+    if task not in words:
+        return False
+    after = words[words.index(task) + 1 :]
+    pairs = zip(["", *after], after, strict=False)
+    return any(not word.startswith("-") and before not in ("--target", "--job") for before, word in pairs)

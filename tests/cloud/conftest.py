@@ -165,6 +165,7 @@ def make_dataset(settings: Settings, format: str = "notebook", train: int = 40, 
         funnel=[],
         files=files,
         tokens={},
+        leaks={},
     )
     write_json(folder / "manifest.json", msgspec.to_builtins(manifest))
     return open_dataset(folder)

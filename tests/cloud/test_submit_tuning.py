@@ -1,6 +1,7 @@
 """The project's own pipeline as a job on Vertex AI, and what stops it before anything is sent."""
 
 import logging
+from collections.abc import Callable
 
 import msgspec
 import pytest
@@ -10,10 +11,17 @@ from loopback import Loopback
 from tuning.errors import TuningError
 from tuning.objects import list_objects, open_object
 from tuning.pipelines.requests import dataset_sha256
-from tuning.pipelines.submit import SubmitOptions
-from tuning.pipelines.submit_tuning import submit_tuning
+from tuning.pipelines.submit import SubmitOptions, send
+from tuning.pipelines.submit_tuning import tuning_request
+from tuning.pipelines.vertex import Job
 from tuning.settings import Settings
 from tuning.tuners.protocol import TuneOptions
+
+
+def submit_tuning(
+    settings: Settings, tuner: str, tune: TuneOptions, options: SubmitOptions, show: Callable[[str], None]
+) -> Job:
+    return send(settings, tuning_request(settings, tuner, tune, options, show), options.again, show)
 
 
 def test_the_compiled_pipeline_arrives_with_what_it_reads(cloud: Settings, vertex_api: Loopback) -> None:

@@ -33,6 +33,23 @@ class Cost:
     notes: tuple[str, ...] = ()
 
 
+def estimate_all(
+    settings: Settings, variables: "Variables", dataset: Dataset | None, tuner: Tuner, options: TuneOptions
+) -> list[Cost]:
+    """Build, tuning (where there is a dataset to count) and run."""
+    tuning = [estimate_tuning(settings, dataset, tuner, options)] if dataset else []
+    return [estimate_build(settings, variables), *tuning, estimate_run(settings)]
+
+
+def cost_lines(costs: list[Cost]) -> list[str]:
+    lines = []
+    for cost in costs:
+        time = "" if math.isnan(cost.seconds) else f", about {cost.seconds / 60:,.0f} min"
+        lines.append(f"{cost.what}: {cost.amount}, {cost.dollars:,.2f} dollars{time}")
+        lines += [f"  {note}" for note in cost.notes]
+    return [*lines, f"together about {sum(cost.dollars for cost in costs):,.2f} dollars"]
+
+
 def estimate_build(settings: Settings, variables: "Variables") -> Cost:
     """The bytes that a full build reads, by a dry run of each staging view: what BigQuery itself says, at no cost.
 

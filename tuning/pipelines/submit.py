@@ -4,7 +4,7 @@ import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, get_args
 
 from tuning.access import credentials, require_project
 from tuning.dataset.dataset import Dataset, find_dataset
@@ -26,20 +26,28 @@ class SubmitOptions:
     failure_policy: vertex.FailurePolicy = "slow"
     again: bool = False
 
+    def __post_init__(self) -> None:
+        if self.failure_policy not in get_args(vertex.FailurePolicy):
+            raise TuningError(f"--failure-policy is slow or fast, not {self.failure_policy!r}")
+
 
 def submit_template(
     settings: Settings, uri: str, given: Mapping[str, str], options: SubmitOptions, show: Callable[[str], None]
 ) -> vertex.Job:
-    """Send any KFP template. The notebook's own is filled from settings and the dataset where `given` is silent, and
-    its two files are uploaded first."""
+    """Send any KFP template and return at once."""
+    return send(settings, template_request(settings, uri, given, options, show), options.again, show)
+
+
+def template_request(
+    settings: Settings, uri: str, given: Mapping[str, str], options: SubmitOptions, show: Callable[[str], None]
+) -> vertex.JobRequest:
+    """The job of any KFP template. The notebook's own is filled from settings and the dataset where `given` is silent,
+    and its two files are uploaded first."""
     check_access(settings)
     template = read_template(settings, uri)
-    request = (
-        _seed_request(settings, template, given, options, show)
-        if uri == template_seed.URI
-        else _request(settings, template, given, options)
-    )
-    return send(settings, request, options.again, show)
+    if uri == template_seed.URI:
+        return _seed_request(settings, template, given, options, show)
+    return _request(settings, template, given, options)
 
 
 def check_access(settings: Settings) -> None:
@@ -47,6 +55,7 @@ def check_access(settings: Settings) -> None:
     if settings.target != "gcp" and not settings.vertex_endpoint:
         raise TuningError("a template runs on Vertex AI, and the target is local", "Add --target gcp")
     require_project(settings)
+    vertex.quiet()
     from google.cloud.aiplatform.constants.base import SUPPORTED_REGIONS
 
     if settings.region not in SUPPORTED_REGIONS:

@@ -12,27 +12,22 @@ from tuning.evaluation.options import EvaluationOptions, GateOptions
 from tuning.evaluation.tuner_name import find_tuner
 from tuning.objects import put, put_folder
 from tuning.pipelines.requests import ChampionRequest, pipeline_arguments
-from tuning.pipelines.submit import SubmitOptions, check_access, commit_label, send
+from tuning.pipelines.submit import SubmitOptions, check_access, commit_label
 from tuning.pipelines.template import Template, fit_parameters, read_template
 from tuning.pipelines.tuning import compile_pipeline
-from tuning.pipelines.vertex import Job, JobRequest, label
+from tuning.pipelines.vertex import JobRequest, label
 from tuning.settings import Settings
 from tuning.tuners.protocol import TuneOptions, Tuner
-
-
-def submit_tuning(
-    settings: Settings, name: str, tune: TuneOptions, options: SubmitOptions, show: Callable[[str], None]
-) -> Job:
-    """Send the pipeline for the dataset of `options` (the newest without one) and return at once."""
-    request = tuning_request(settings, name, tune, options, show)
-    return send(settings, request, options.again, show)
 
 
 def tuning_request(
     settings: Settings, name: str, tune: TuneOptions, options: SubmitOptions, show: Callable[[str], None]
 ) -> JobRequest:
-    """The job, everything it reads in place. Raises TuningError, before anything is uploaded, for a dataset that the
-    tuner refuses, an estimate over the budget, and an image that Vertex AI could not pull."""
+    """The pipeline for the dataset of `options` (the newest without one), everything it reads in place.
+
+    Raises TuningError, before anything is uploaded, for a dataset that the tuner refuses, an estimate over the budget,
+    and an image that Vertex AI could not pull.
+    """
     check_access(settings)
     if not settings.image and not settings.vertex_endpoint:
         raise TuningError(

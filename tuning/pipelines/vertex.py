@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import logging
 import re
 import tempfile
 import time
@@ -75,7 +76,7 @@ def submit(settings: Settings, request: JobRequest, again: bool = False) -> tupl
     A job of the same identity that runs or has succeeded is returned instead of a second one; after one that failed or
     was cancelled, or with `again`, the next attempt gets the next number.
     """
-    with google_errors("submitting the pipeline job"), _connected(settings):
+    with google_errors("submitting the pipeline job"), connected(settings):
         stem = job_id(settings, request)
         attempt, found = 1, _find(settings, f"{stem}-1")
         while found and (newer := _find(settings, f"{stem}-{attempt + 1}")):
@@ -104,7 +105,7 @@ def job_id(settings: Settings, request: JobRequest) -> str:
 
 def get_job(settings: Settings, name: str | None = None) -> Job:
     """The job of that id; without one, the newest."""
-    with google_errors("reading the pipeline job"), _connected(settings):
+    with google_errors("reading the pipeline job"), connected(settings):
         if name:
             job = _find(settings, name)
             if job is None:
@@ -120,7 +121,7 @@ def get_job(settings: Settings, name: str | None = None) -> Job:
 
 def cancel(settings: Settings, name: str) -> Job:
     """Ask the service to stop the job; it does what it can."""
-    with google_errors(f"cancelling the pipeline job {name}"), _connected(settings):
+    with google_errors(f"cancelling the pipeline job {name}"), connected(settings):
         job = _find(settings, name)
         if job is None:
             raise TuningError(f"there is no pipeline job {name} in {settings.project}, {settings.region}")
@@ -154,8 +155,10 @@ def wait(settings: Settings, name: str, show: Callable[[str], None]) -> Job:
 
 
 @contextlib.contextmanager
-def _connected(settings: Settings) -> Iterator[None]:
+def connected(settings: Settings) -> Iterator[None]:
+    """Google's library pointed at the project, region and server of the settings; it keeps them for the process."""
     require_project(settings)
+    quiet()
     from google.cloud import aiplatform
 
     aiplatform.init(
@@ -169,6 +172,15 @@ def _connected(settings: Settings) -> Iterator[None]:
         service_account=settings.service_account or None,
     )
     yield
+
+
+def quiet() -> None:
+    """Google's library prints each call to standard output unless its log has a handler before it is imported."""
+    logger = logging.getLogger("google.cloud.aiplatform")
+    if not logger.handlers:
+        handler = logging.StreamHandler()
+        handler.setLevel(logging.WARNING)
+        logger.addHandler(handler)
 
 
 def pipeline_job(request: JobRequest, name: str) -> "PipelineJob":

@@ -1,0 +1,161 @@
+"""The command line against Google on loopback, as a person types it."""
+
+import importlib.util
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from conftest import make_dataset
+from invoke.program import Program
+from loopback import TOKEN, Loopback
+from vertex_server import Vertex
+
+from tuning.pipelines.template_seed import URI
+from tuning.settings import PROJECT_ROOT, Settings
+
+
+@dataclass(frozen=True)
+class Result:
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+Invoke = Callable[..., Result]
+
+
+@pytest.fixture(scope="session")
+def tasks() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("tasks_under_test", PROJECT_ROOT / "tasks.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def invoke(
+    cloud: Settings, tasks: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Invoke:
+    """Invoke's own program in this process, with the environment of a person who points at the loopback servers."""
+    names = ("home", "project", "bucket", "vertex_endpoint", "google_endpoint", "storage_endpoint", "access_token")
+    for name in names:
+        monkeypatch.setenv(f"TUNING_{name.upper()}", str(getattr(cloud, name)))
+
+    def run(*arguments: str, **environ: str) -> Result:
+        capsys.readouterr()
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in environ.items():
+                patch.setenv(name, value)
+            patch.setattr(sys, "argv", ["invoke", *arguments])
+            code: object = 0
+            try:
+                Program(namespace=tasks.namespace).run(["invoke", *arguments])
+            except SystemExit as ended:
+                code = ended.code
+        output = capsys.readouterr()
+        return Result(int(str(code)), output.out, output.err)
+
+    return run
+
+
+def test_the_notebooks_job_from_submit_to_its_end(
+    invoke: Invoke, cloud: Settings, vertex: Vertex, vertex_api: Loopback
+) -> None:
+    dataset = make_dataset(cloud)
+    sent = invoke("submit", "--template", URI, "--wait")
+    assert sent.returncode == 0, sent.stderr
+    (name,) = (resource.rpartition("/")[2] for resource in vertex.jobs)
+    lines = sent.stdout.splitlines()
+    assert lines[0].startswith("warning: text-bison@001 and all PaLM models are gone")
+    assert lines[1] == f"the notebook's ./ is gs://bucket/notebook/{dataset.id}/ in the cloud"
+    assert f"submitted {name} (deep_learning_ai_pipeline-" in sent.stdout
+    assert lines[-1] == f"{name} SUCCEEDED"
+    for shown in (invoke("status", "--target", "gcp"), invoke("status", name, "--target", "gcp")):
+        assert shown.stdout.startswith(f"{name} SUCCEEDED (deep_learning_ai_pipeline-")
+    assert invoke("submit", "--template", URI).stdout.splitlines()[-2] == f"found {name}, SUCCEEDED: nothing was sent"
+    assert len(vertex_api.asked("POST", "/pipelineJobs$")) == 1
+    assert TOKEN not in sent.stdout + sent.stderr
+
+
+def test_a_schedule_is_made_listed_and_deleted(invoke: Invoke, cloud: Settings) -> None:
+    make_dataset(cloud)
+    made = invoke("schedule", "--template", URI, "--cron", "0 3 * * 1", "--target", "gcp")
+    assert made.returncode == 0, made.stderr
+    listed = invoke("schedule", "--target", "gcp").stdout
+    number = listed.split()[0]
+    assert made.stdout.splitlines()[-1] == f"created {listed.strip()}"
+    assert "ACTIVE '0 3 * * 1'" in listed
+    assert invoke("schedule", "--delete", number, "--target", "gcp").stdout.startswith("deleted tune-large-model-")
+    assert invoke("schedule", "--target", "gcp").stdout == "there is no schedule\n"
+
+
+def test_a_running_job_is_cancelled(invoke: Invoke, cloud: Settings, vertex: Vertex) -> None:
+    vertex.outcomes = ["PIPELINE_STATE_RUNNING"] * 9
+    make_dataset(cloud)
+    invoke("submit", "--template", URI, "--target", "gcp")
+    (name,) = (resource.rpartition("/")[2] for resource in vertex.jobs)
+    assert invoke("cancel", name, "--target", "gcp").stdout == f"{name} CANCELLED\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environ", "said"),
+    [
+        (["--template", URI], {"TUNING_VERTEX_ENDPOINT": ""}, "a template runs on Vertex AI, and the target is local"),
+        (["--template", URI, "--budget", "5"], {}, "what a template of others costs is not known"),
+        (["--template", URI, "--param", "train_steps=many"], {}, "train_steps takes a whole number, not 'many'"),
+        (["--template", URI, "--failure-policy", "medium"], {}, "--failure-policy is slow or fast, not 'medium'"),
+        (["--template", URI], {"TUNING_REGION": "mars-east1"}, "'mars-east1' is no region of Vertex AI"),
+        (["--template", URI, "--dataset", "none"], {}, "holds no dataset"),
+        (["--target", "gcp", "--param", "a=1"], {}, "--param goes with --template"),
+        (["--target", "gcp", "--tuner", "gemini"], {}, "does not take the format notebook"),
+        (
+            ["--target", "gcp", "--template", URI],
+            {"TUNING_VERTEX_ENDPOINT": "", "GOOGLE_APPLICATION_CREDENTIALS": ""},
+            "no Google credentials",
+        ),
+        (
+            ["--target", "gcp", "--template", URI],
+            {"TUNING_VERTEX_ENDPOINT": "", "TUNING_PROJECT": ""},
+            "target gcp needs your own project",
+        ),
+    ],
+)
+def test_a_mistake_is_one_line_before_anything_is_sent(
+    invoke: Invoke,
+    cloud: Settings,
+    vertex_api: Loopback,
+    tmp_path: Path,
+    arguments: list[str],
+    environ: dict[str, str],
+    said: str,
+) -> None:
+    make_dataset(cloud)
+    result = invoke("submit", *arguments, **{"HOME": str(tmp_path), "CLOUDSDK_CONFIG": str(tmp_path), **environ})
+    assert result.returncode == 1
+    assert said in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+    assert [request for request, _ in vertex_api.seen if request.method == "POST"] == []
+
+
+def test_the_installed_command_sends_the_notebooks_job(cloud: Settings, vertex: Vertex) -> None:
+    make_dataset(cloud)
+    names = ("home", "project", "bucket", "vertex_endpoint", "google_endpoint", "storage_endpoint", "access_token")
+    sent = subprocess.run(
+        [str(Path(sys.executable).with_name("invoke")), "submit", "--template", URI],
+        cwd=PROJECT_ROOT,
+        env={**os.environ, **{f"TUNING_{name.upper()}": str(getattr(cloud, name)) for name in names}},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert (sent.returncode, sent.stderr) == (0, "")
+    (name,) = (resource.rpartition("/")[2] for resource in vertex.jobs)
+    assert [line.split(" (")[0] for line in sent.stdout.splitlines()[4:5]] == [f"submitted {name}"]
+    assert len(sent.stdout.splitlines()) == 6  # nothing of Google's library in between

@@ -1,0 +1,25 @@
+"""What `invoke estimate` prints."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from tuning.cloud.estimate import check_budget, cost_lines, estimate_all
+from tuning.dataset.dataset import MANIFEST, find_dataset
+from tuning.dataset.options import resolve_variables
+from tuning.evaluation.tuner_name import find_tuner
+from tuning.pipelines.submit_any import tuning_settings
+from tuning.settings import Settings
+
+
+def estimate_lines(
+    settings: Settings, build: Mapping[str, Any], tuning: Mapping[str, Any], dataset_id: str | None
+) -> Iterator[str]:
+    """The lines, then one TuningError where it is over the budget."""
+    settings, options = tuning_settings(settings, tuning)
+    known = dataset_id or any(settings.datasets_dir.glob(f"[!.]*/{MANIFEST}"))
+    dataset = find_dataset(settings, dataset_id) if known else None
+    costs = estimate_all(settings, resolve_variables(None, **build), dataset, find_tuner(settings.tuner), options)
+    yield from cost_lines(costs)
+    if dataset is None:
+        yield "there is no dataset yet: `invoke dataset` makes one, then the tuning can be estimated"
+    check_budget(settings, costs)
