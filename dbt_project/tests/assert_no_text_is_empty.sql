@@ -1,4 +1,4 @@
--- Warns only: the marts are the source's rows to the letter, and cleaning (which counts what it drops) is Python's.
+-- Warns only: the marts hold the source to the letter, and cleaning (which counts what it drops) is left to Python.
 {{ config(severity='warn') }}
 
 select

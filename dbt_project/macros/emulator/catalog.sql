@@ -32,7 +32,8 @@ from INFORMATION_SCHEMA.TABLES and COLUMNS; without one, the adapter's own macro
         columns.column_name,
         columns.ordinal_position as column_index,
         columns.data_type as column_type,
-        '' as column_comment
+        '' as column_comment,
+        cast(null as string) as table_owner
     from {{ information_schema.replace(information_schema_view='COLUMNS') }} as columns
     inner join {{ information_schema.replace(information_schema_view='TABLES') }} as tables
         on columns.table_name = tables.table_name
