@@ -98,7 +98,9 @@ def judge_slices(pairs: Sequence[Pair], opponent: str, metric: str, options: Gat
                 table[row, column[name]] = pair.improvement
     draws = bootstrap_means(table, [pair.group for pair in pairs], options.resamples, options.seed)
     judged = [name for name in names if sizes[name] >= options.slice_minimum]
-    levels, blocked = _holm({name: draws[:, column[name]] for name in judged}, -options.slice_margin(metric), options)
+    levels, blocked = surely_below(
+        {name: draws[:, column[name]] for name in judged}, -options.slice_margin(metric), options.level
+    )
     rows = []
     for name in names:
         index = column[name]
@@ -145,13 +147,13 @@ def _margin(opponent: str, options: GateOptions) -> float:
     return options.margin if options.mode == "non-inferiority" and opponent == "champion" else 0.0
 
 
-def _holm(draws: dict[str, Floats], bound: float, options: GateOptions) -> tuple[dict[str, float], set[str]]:
+def surely_below(draws: dict[str, Floats], bound: float, level: float) -> tuple[dict[str, float], set[str]]:
     """The level of each slice's interval, and the slices whose interval at that level lies wholly below `bound`.
 
-    Step-down: the slice most surely below is asked at alpha/m, the next at alpha/(m-1), until one is not below; the
+    Holm's step-down: the slice most surely below is asked at alpha/m, the next at alpha/(m-1), until one is not below; the
     rest keep that one's level.
     """
-    alpha = 1 - options.level
+    alpha = 1 - level
     order = sorted(draws, key=lambda name: (_share_above(draws[name], bound), float(np.nanmean(draws[name]))))
     levels: dict[str, float] = {}
     blocked: set[str] = set()

@@ -169,7 +169,7 @@ def _screened(asked: Asked, question: Question, answer: Answer) -> Prediction:
         body=question.body,
         answer=answer.text,
         finish_reason=answer.finish_reason,
-        secrets=sorted({str(found) for found in find_secrets(answer.text)}),
+        secrets=sorted({secret.kind for secret in find_secrets(answer.text)}),
         notes=list(answer.notes),
         model=asked.name,
     )

@@ -1,0 +1,111 @@
+"""The report: what stands in it, that nothing in it runs, and that it needs nothing from outside."""
+
+import re
+
+import msgspec
+import pytest
+from scored import evaluation
+
+from tuning.dataset.dataset import FileFacts, Manifest
+from tuning.evaluation.compare import compare
+from tuning.evaluation.gate import judge
+from tuning.evaluation.options import GateOptions
+from tuning.evaluation.report import ReportInputs, as_html, as_markdown
+from tuning.tuners.curves import Curves, Point
+from tuning.tuners.protocol import Model
+
+EVIL = '<script>alert("x")</script><img src=http://x.example/y onerror=alert(1)>'
+OPTIONS = GateOptions(resamples=500)
+
+
+def inputs(base_model: str = "smollm2", answer: str = "use a list") -> ReportInputs:
+    losses = [2.0 + number / 100 for number in range(40)]
+    base = evaluation("base", losses, base_model, [answer] * 5)
+    tuned = evaluation("tuned", [loss - 0.25 for loss in losses], base_model, [answer] * 5)
+    comparison = compare({"base": base, "tuned": tuned}, "loss", OPTIONS, {"dataset": "0"})
+    return ReportInputs(
+        manifest=Manifest(
+            id="d1",
+            format="messages",
+            template="Answer.",
+            options={"seed": 42},
+            build={"site": EVIL},
+            versions={},
+            funnel=[{"step": "mart", "reason": "too short", "rows": 17}],
+            files={"train.jsonl": FileFacts(1234, 1, "0")},
+            tokens={},
+            leaks={},
+        ),
+        notes=[],
+        model=Model(
+            tuner="hf", base_model=base_model, uri="x", facts={"rows_left_out": 987, "tokens_per_second": 301.25}
+        ),
+        options={"base_model": base_model, "steps": 0},
+        tuner="hf",
+        curves=Curves(train=[Point(0, 2.5), Point(10, 2.0)], development=[Point(10, 2.1)]),
+        seconds={"validate": 0.5, "tune": 141.23},
+        comparison=comparison,
+        verdict=judge(comparison, OPTIONS, smoke_test=base_model == "tiny"),
+    )
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "Pass.",
+        "d1",
+        "1,234 rows",
+        "too short",
+        "rows left out",
+        "987",
+        "141.2 s",
+        "-0.250 (-0.250 to -0.250)",
+        "Learning curve",
+        "<polyline",
+        "<td>tag: python</td>",
+        "Question 4",
+        "4 bits",
+    ],
+)
+def test_the_page_says(words: str):
+    assert words in as_html(inputs())
+
+
+def test_everything_from_the_data_is_escaped():
+    page = as_html(inputs(answer=EVIL))
+    assert "<script" not in page
+    assert "<img" not in page
+    assert "&lt;script&gt;alert(&#34;x&#34;)&lt;/script&gt;" in page
+
+
+def test_the_page_needs_nothing_from_outside():
+    page = as_html(inputs())
+    assert re.findall(r"<[^>]*\s(?:src|href)=[^>]*>", page) == []
+    assert "default-src 'none'" in page
+
+
+def test_a_smoke_test_says_so_first_and_claims_nothing():
+    page, summary = as_html(inputs("tiny")), as_markdown(inputs("tiny"))
+    for text in (page, summary):
+        assert "Smoke test" in text
+        assert "4 bits" not in text
+
+
+def test_the_summary_is_a_table_of_the_same_figures():
+    summary = as_markdown(inputs())
+    assert summary.startswith("# smollm2 tuned on d1: pass")
+    assert "| loss | 2.195 (" in summary
+    assert "| -0.250 (-0.250 to -0.250) |" in summary
+    assert [line.count("|") for line in summary.splitlines() if line.startswith("|")] == [5] * (2 + 2)
+
+
+def test_an_undecided_run_still_has_a_report():
+    few = inputs()
+    comparison = msgspec.structs.replace(few.comparison, pairs={"base": few.comparison.pairs["base"][:5]}, sides=[])
+    page = as_html(
+        ReportInputs(
+            **{**few.__dict__, "comparison": comparison, "verdict": judge(comparison, OPTIONS), "curves": None}
+        )
+    )
+    assert "Undecided." in page
+    assert "No answers were generated." in page

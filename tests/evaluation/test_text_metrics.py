@@ -1,0 +1,104 @@
+"""What an answer scores, by hand."""
+
+import pytest
+
+from tuning.evaluation.code_blocks import code_blocks, parses, python_blocks
+from tuning.evaluation.text_metrics import loops, score_answer
+
+GOOD = "Open it:\n\n```python\nwith open(name) as file:\n    print(file.read())\n```\n"
+
+
+def test_an_answer_equal_to_its_reference_scores_full():
+    scores = score_answer(GOOD, GOOD, "STOP")
+    assert scores == pytest.approx(
+        {
+            "chrf": 100,
+            "rouge_l": 100,
+            "code": 100,
+            "parses": 100,
+            "refusal": 0,
+            "empty": 0,
+            "loop": 0,
+            "truncated": 0,
+            "length_ratio": 1,
+        }
+    )
+
+
+def test_chrf_and_rouge_of_a_half_right_answer_are_those_of_their_libraries():
+    scores = score_answer("use the list", "use the dict", "STOP")
+    assert scores["rouge_l"] == pytest.approx(200 / 3)
+    assert scores["chrf"] == pytest.approx(46.96, abs=0.01)
+
+
+def test_an_empty_answer_is_empty_and_has_no_share_of_parsing_blocks():
+    scores = score_answer(" \n", "reference", "STOP")
+    assert (scores["empty"], scores["chrf"], scores["rouge_l"], scores["code"]) == (100, 0, 0, 0)
+    assert "parses" not in scores
+
+
+@pytest.mark.parametrize(
+    ("answer", "refuses"),
+    [
+        ("I'm sorry, but I can't help with that.", 100),
+        ("I cannot answer this.", 100),
+        ("As an AI language model, I have no opinion.", 100),
+        ("I am unable to see your code.", 100),
+        ("You cannot do that with a list: use a dict.", 0),
+        ("Sorting is what you want.", 0),
+    ],
+)
+def test_a_refusal_is_known_by_its_first_words(answer: str, refuses: int):
+    assert score_answer(answer, "x", "STOP")["refusal"] == refuses
+
+
+@pytest.mark.parametrize(
+    ("answer", "found"),
+    [
+        ("the list is a list of the list is a list of " * 8, True),
+        ("x = 1\n" * 6, True),
+        (GOOD, False),
+        ("one two three four five six seven eight nine ten eleven twelve " * 2 + "and then something else", False),
+        ("", False),
+    ],
+)
+def test_a_loop_is_an_answer_that_mostly_repeats_itself(answer: str, found: bool):
+    assert loops(answer) is found
+
+
+def test_a_block_cut_by_the_token_limit_does_not_count_as_one_that_does_not_parse():
+    cut = f"{GOOD}\nand\n\n```python\nfor item in"
+    assert score_answer(cut, GOOD, "MAX_TOKENS")["parses"] == 100
+    assert score_answer(cut, GOOD, "STOP")["parses"] == 50
+    assert "parses" not in score_answer("```python\nfor item in", GOOD, "MAX_TOKENS")
+
+
+def test_blocks_of_other_languages_are_not_judged_as_python():
+    answer = "```sql\nselect 1\n```\n\n```\nprint(1)\n```\n\n    indented = 1\n"
+    assert [(block.language, block.fenced) for block in code_blocks(answer)] == [
+        ("sql", True),
+        ("", True),
+        ("", False),
+    ]
+    assert [block.text for block in python_blocks(answer)] == ["print(1)\n"]
+
+
+def test_the_code_of_an_html_answer_is_found_and_unescaped():
+    blocks = python_blocks("<p>So:</p><pre><code>if a &lt; b:\n    pass\n</code></pre>")
+    assert [block.text for block in blocks] == ["if a < b:\n    pass\n"]
+
+
+@pytest.mark.parametrize(
+    ("code", "fits"),
+    [
+        ("x = 1", True),
+        ("print 'old'", False),
+        (">>> 1 + 1\n2\n>>> for a in b:\n...     a\n", True),
+        (">>> print 'old'\nold\n", False),
+        ("(" * 5000 + ")" * 5000, False),
+        ("a\0b", False),
+        (">>> 1\n  >>> badly indented\n", False),
+    ],
+)
+def test_code_parses_by_pythons_own_grammar(code: str, fits: bool):
+    assert parses(code) is fits

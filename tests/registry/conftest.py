@@ -1,0 +1,63 @@
+"""Versions made by hand."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+
+from tuning.evaluation.records import Verdict
+from tuning.registry.records import Version
+from tuning.tuners.protocol import Model
+
+
+@pytest.fixture
+def model_files(tmp_path: Path) -> Path:
+    """A model folder as the pipeline's tuning step writes it, trained on questions 1 to 5."""
+    folder = tmp_path / "tuned"
+    (folder / "weights").mkdir(parents=True)
+    (folder / "weights" / "model.bin").write_bytes(b"weights")
+    model = Model(tuner="hf", base_model="small", uri="weights")
+    (folder / "model.json").write_bytes(msgspec.json.encode(model))
+    np.savez(folder / "trained_on.npz", questions=np.arange(1, 6), groups=np.arange(1, 6))
+    return folder
+
+
+def _verdict(status: str) -> Verdict:
+    return Verdict(
+        status=status,
+        reasons=["loss improves" if status == "pass" else "loss does not improve"],
+        primary_metric="loss",
+        improvements={},
+        slices=[],
+        champion=None,
+        smoke_test=False,
+        options={},
+        inputs={},
+    )
+
+
+@pytest.fixture
+def version() -> Callable[..., Version]:
+    def make(key: str = "k1", status: str = "pass", **fields: object) -> Version:
+        values = {
+            "name": "",
+            "created_at": "2026-01-01T00:00:00+00:00",
+            "training_key": key,
+            "tuner": "hf",
+            "base_model": "small",
+            "options": {},
+            "dataset_id": "d1",
+            "dataset_sha256": "0",
+            "template": "Answer the question.",
+            "format": "messages",
+            "body": "markdown",
+            "contents_sha256": "0",
+            "metrics": {"loss": 1.5},
+            "verdict": _verdict(status),
+            "run_id": "r1",
+        }
+        return Version(**(values | fields))
+
+    return make

@@ -1,0 +1,132 @@
+"""Versions, champion and journal."""
+
+import errno
+import os
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tuning.errors import TuningError
+from tuning.registry import registry
+from tuning.registry.listing import history_lines, model_lines
+from tuning.registry.model_folder import open_model
+
+
+def actions(settings) -> list[tuple[str, str, str | None]]:
+    return [(event.action, event.version, event.champion) for event in registry.history(settings)]
+
+
+def test_versions_are_numbered_and_hold_the_model(settings, version, model_files):
+    assert registry.register(settings, version("k1"), model_files).name == "v1"
+    assert registry.register(settings, version("k2"), model_files).name == "v2"
+    assert [found.name for found in registry.versions(settings)] == ["v1", "v2"]
+    folder = settings.models_dir / "v1" / "model"
+    assert open_model(folder).uri == str(folder / "weights")
+    assert (folder / "weights" / "model.bin").read_bytes() == b"weights"
+
+
+def test_a_registered_model_outlives_the_pipelines_files(settings, version, model_files):
+    registry.register(settings, version(), model_files)
+    shutil.rmtree(model_files)
+    assert (settings.models_dir / "v1" / "model" / "weights" / "model.bin").read_bytes() == b"weights"
+
+
+def test_the_same_training_is_registered_once_and_a_new_verdict_is_recorded(settings, version, model_files):
+    registry.register(settings, version("k1", "pass"), model_files)
+    assert registry.register(settings, version("k1", "pass"), model_files).name == "v1"
+    assert actions(settings) == [("registered", "v1", None)]
+    assert registry.register(settings, version("k1", "fail"), model_files).verdict.status == "fail"
+    assert actions(settings)[1:] == [("judged again", "v1", None)]
+    assert registry.find_version(settings, "v1").verdict.status == "fail"
+
+
+def test_promotions_stand_until_they_are_rolled_back(settings, version, model_files):
+    for key in ("k1", "k2"):
+        registry.register(settings, version(key), model_files)
+    assert registry.champion(settings) is None
+    registry.promote(settings, "v1")
+    registry.promote(settings, "v2")
+    assert registry.champion(settings).name == "v2"
+    was, now = registry.rollback(settings, "answers got worse")
+    assert (was.name, now.name, registry.champion(settings).name) == ("v2", "v1", "v1")
+    assert registry.rollback(settings)[1] is None
+    assert registry.champion(settings) is None
+    with pytest.raises(TuningError, match="there is no champion to roll back"):
+        registry.rollback(settings)
+    assert registry.history(settings)[4].reason == "answers got worse"
+
+
+def test_rolling_back_after_a_second_promotion_gives_the_one_before_it(settings, version, model_files):
+    for key in ("k1", "k2", "k3"):
+        registry.register(settings, version(key), model_files)
+    for name in ("v1", "v2"):
+        registry.promote(settings, name)
+    registry.rollback(settings)
+    registry.promote(settings, "v3")
+    assert registry.rollback(settings)[1].name == "v1"
+
+
+def test_promoting_the_champion_again_changes_nothing(settings, version, model_files):
+    registry.register(settings, version(), model_files)
+    registry.promote(settings, "v1")
+    registry.promote(settings, "v1")
+    assert len(registry.history(settings)) == 2
+
+
+def test_a_model_without_a_passing_verdict_needs_force_and_a_reason(settings, version, model_files):
+    registry.register(settings, version(status="undecided"), model_files)
+    with pytest.raises(TuningError, match="v1 has no passing verdict"):
+        registry.promote(settings, "v1")
+    with pytest.raises(TuningError, match="--force needs --reason"):
+        registry.promote(settings, "v1", force=True, reason=" ")
+    assert registry.champion(settings) is None
+    registry.promote(settings, "v1", force=True, reason="the set was small")
+    last = registry.history(settings)[-1]
+    assert (last.action, last.champion, last.reason) == ("promoted by force", "v1", "the set was small")
+
+
+def test_an_unknown_version_is_one_line_that_lists_the_known(settings, version, model_files):
+    with pytest.raises(TuningError, match="Registered: none"):
+        registry.find_version(settings, "v9")
+    registry.register(settings, version(), model_files)
+    with pytest.raises(TuningError, match="Registered: v1"):
+        registry.promote(settings, "v9")
+
+
+def test_a_disk_that_fills_up_leaves_no_broken_model(settings, version, model_files, monkeypatch):
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "link", full)
+    monkeypatch.setattr(shutil, "copy2", full)
+    with pytest.raises(shutil.Error):
+        registry.register(settings, version(), model_files)
+    assert registry.versions(settings) == []
+    assert [path.name for path in settings.models_dir.iterdir()] == [".lock"]
+
+
+def test_registering_at_the_same_time_gives_each_its_own_name(settings, version, model_files):
+    with ThreadPoolExecutor(4) as pool:
+        names = list(pool.map(lambda n: registry.register(settings, version(f"k{n}"), model_files).name, range(8)))
+    assert sorted(names) == [f"v{n}" for n in range(1, 9)]
+    assert len(registry.history(settings)) == 8
+
+
+def test_a_damaged_journal_is_one_line(settings, version, model_files):
+    registry.register(settings, version(), model_files)
+    (settings.models_dir / "journal.jsonl").write_bytes(b'{"at"')
+    with pytest.raises(TuningError, match=r"journal\.jsonl is damaged"):
+        registry.champion(settings)
+
+
+def test_the_list_marks_the_champion(settings, version, model_files):
+    assert "no models in" in model_lines(settings)[0]
+    for key in ("k1", "k2"):
+        registry.register(settings, version(key), model_files)
+    registry.promote(settings, "v2")
+    lines = model_lines(settings)
+    assert lines[1].startswith("  v1 ")
+    assert lines[2].startswith("* v2 ")
+    assert "loss 1.5" in lines[2]
+    assert [line.split()[1] for line in history_lines(settings)] == ["registered", "registered", "promoted"]
