@@ -23,18 +23,18 @@ class TableFacts:
 
 
 def list_tables(settings: Settings) -> list[TableFacts]:
-    """The tables of the source dataset, by name. Raises TuningError where there is no such dataset."""
+    """The tables of the source dataset, by name. Raises TuningError where there is none."""
     from google.cloud.exceptions import NotFound
 
     client, source = connect(settings), f"{settings.raw_database}.{settings.raw_schema}"
-    try:
-        with google_errors(f"listing {source}"):
+    with google_errors(f"listing {source}"):
+        try:
             names = sorted(table.table_id for table in client.list_tables(source))
-            tables = [client.get_table(f"{source}.{name}") for name in names]
-    except TuningError as error:
-        if isinstance(error.__cause__, NotFound):
-            raise TuningError(f"there is no dataset {source}", _fill(settings)) from None
-        raise
+        except NotFound:
+            names = []  # as the local server answers for a dataset that is not there
+        tables = [client.get_table(f"{source}.{name}") for name in names]
+    if not tables:
+        raise TuningError(f"there are no tables in {source}", _fill(settings))
     return [TableFacts(table.table_id, table.num_rows, table.num_bytes) for table in tables]
 
 
@@ -48,13 +48,11 @@ def peek(settings: Settings, table: str, rows: int = 3) -> Iterator[dict[str, An
     if rows < 1:
         raise TuningError(f"--rows {rows} shows nothing", "Give a number of at least 1")
     client, name = connect(settings), full_name(settings, table)
-    try:
-        with google_errors(f"reading {name}"):
+    with google_errors(f"reading {name}"):
+        try:
             found = client.get_table(name)
-    except TuningError as error:
-        if isinstance(error.__cause__, NotFound):
+        except NotFound:
             raise TuningError(f"there is no table {name}", "`invoke explore.tables` lists the source's") from None
-        raise
     if found.table_type == "VIEW":
         raise TuningError(f"{name} is a view, which has no rows of its own", "Peek at a table, such as a mart")
     with google_errors(f"reading {name}"):
