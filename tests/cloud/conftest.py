@@ -18,7 +18,7 @@ from vertex_server import Vertex
 from vertex_server import serve as serve_vertex
 
 import tuning.access
-from tuning.dataset.dataset import Dataset, FileFacts, Manifest, open_dataset
+from tuning.dataset.dataset import Attribution, Dataset, FileFacts, Manifest, Split, open_dataset
 from tuning.pipelines import template_seed
 from tuning.settings import Settings
 from tuning.storage import sha256_of, write_json
@@ -155,6 +155,13 @@ def make_dataset(settings: Settings, format: str = "notebook", train: int = 40, 
         ]
         (folder / name).write_bytes(b"".join(msgspec.json.encode(one) + b"\n" for one in lines))
         files[name] = FileFacts(rows, (folder / name).stat().st_size, sha256_of(folder / name))
+    (folder / "attribution.jsonl").write_bytes(
+        b"".join(
+            msgspec.json.encode(attribution(split, number)) + b"\n"
+            for split, rows in (("train", train), ("eval", evaluation))
+            for number in range(rows)
+        )
+    )
     manifest = Manifest(
         id=folder.name,
         format=format,
@@ -169,6 +176,28 @@ def make_dataset(settings: Settings, format: str = "notebook", train: int = 40, 
     )
     write_json(folder / "manifest.json", msgspec.to_builtins(manifest))
     return open_dataset(folder)
+
+
+def attribution(split: Split, number: int) -> Attribution:
+    question = 2 * number + (split == "eval")
+    texts = {
+        name: f"https://example.org/{name}/{question}"
+        for name in Attribution.__struct_fields__
+        if name.endswith(("_url", "_author", "_license", "_at"))
+    }
+    return Attribution(
+        example_id=f"{question}-1",
+        split=split,
+        line=number,
+        question_id=question,
+        answer_id=1,
+        group=question,
+        tags=["python"],
+        question_score=1,
+        answer_score=1,
+        changes=[],
+        **texts,
+    )
 
 
 def line(format: str, question: str, answer: str) -> dict[str, object]:  # noqa: A002

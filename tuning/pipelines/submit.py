@@ -2,7 +2,7 @@
 
 import subprocess
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, get_args
 
@@ -12,6 +12,7 @@ from tuning.errors import TuningError
 from tuning.objects import put
 from tuning.pipelines import template_seed, vertex
 from tuning.pipelines.template import Template, fit_parameters, read_template
+from tuning.pipelines.tuning_steps import sample_evaluation
 from tuning.settings import PROJECT_ROOT, Settings
 
 
@@ -116,7 +117,7 @@ def _seed_request(
     options: SubmitOptions,
     show: Callable[[str], None],
 ) -> vertex.JobRequest:
-    dataset = find_dataset(settings, options.dataset)
+    dataset = _sampled(settings, find_dataset(settings, options.dataset), show)
     template_seed.check(dataset)
     date = template_seed.date(datetime.now().astimezone())
     parameters = fit_parameters(template, {**template_seed.parameters(settings, dataset, date), **given})
@@ -136,6 +137,18 @@ def _seed_request(
     )
     _upload(settings, dataset, show)
     return request
+
+
+def _sampled(settings: Settings, dataset: Dataset, show: Callable[[str], None]) -> Dataset:
+    """The dataset with a smaller evaluation set where the template takes fewer rows than it has."""
+    rows, most = dataset.manifest.files["eval.jsonl"].rows, template_seed.EVALUATION_ROWS[1]
+    if rows <= most:
+        return dataset
+    path = settings.home / "uploads" / dataset.id / "eval.sampled.jsonl"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sample_evaluation(dataset, most, path)
+    show(f"eval.jsonl has {rows:,} rows, the template takes {most}: a stable sample of {most} is sent")
+    return replace(dataset, sampled_eval=path)
 
 
 def _upload(settings: Settings, dataset: Dataset, show: Callable[[str], None]) -> None:

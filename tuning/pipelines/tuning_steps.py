@@ -41,7 +41,7 @@ def validate(dataset: Artifact, tuner: str, checked: Artifact) -> None:
         )
     limit = target.evaluation_limit(opened.manifest.format, rows["train"])
     with atomic_folder(Path(checked.path)) as folder:
-        sampled = _sample(opened, limit, folder / SAMPLED) if 0 < limit < rows["eval"] else 0
+        sampled = sample_evaluation(opened, limit, folder / SAMPLED) if 0 < limit < rows["eval"] else 0
         judged = Dataset(opened.folder, opened.manifest, folder / SAMPLED if sampled else None)
         problems += target.check(judged)
         for problem in problems:
@@ -100,7 +100,7 @@ def _integrity(dataset: Dataset) -> list[Problem]:
     return problems
 
 
-def _sample(dataset: Dataset, limit: int, target: Path) -> int:
+def sample_evaluation(dataset: Dataset, limit: int, target: Path) -> int:
     """Write the lines of the stable sample of `limit` evaluation examples, in order."""
     wanted = {row.line for row in stable_sample(dataset.attributions("eval"), limit)}
     with dataset.file("eval").open("rb") as source, target.open("wb") as sampled:
