@@ -1,0 +1,74 @@
+"""Learning curves: as JSON, and as a picture that any browser shows."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from tuning.storage import write_bytes, write_json
+
+JSON, PICTURE = "curves.json", "curves.svg"
+_WIDTH, _HEIGHT, _MARGIN = 640, 320, 48
+
+
+class Point(msgspec.Struct, frozen=True):
+    step: int
+    loss: float
+
+
+class Curves(msgspec.Struct, frozen=True, kw_only=True):
+    """Losses by optimizer step. `train` is of each step's own batch, `development` of rows that were held out."""
+
+    train: list[Point]
+    development: list[Point]
+
+
+def read_history(history: Sequence[dict[str, float]]) -> Curves:
+    """The curves in a trainer's log."""
+    return Curves(
+        train=[Point(int(row["step"]), row["loss"]) for row in history if "loss" in row],
+        development=[Point(int(row["step"]), row["eval_loss"]) for row in history if "eval_loss" in row],
+    )
+
+
+def write_curves(folder: Path, curves: Curves) -> None:
+    write_json(folder / JSON, msgspec.to_builtins(curves))
+    write_bytes(folder / PICTURE, draw(curves).encode())
+
+
+def draw(curves: Curves) -> str:
+    """An SVG of both curves; the axes name their ends."""
+    points = [*curves.train, *curves.development]
+    last = max((point.step for point in points), default=1) or 1
+    low = min((point.loss for point in points), default=0.0)
+    high = max((point.loss for point in points), default=1.0)
+    spread = (high - low) or 1.0
+
+    def place(point: Point) -> str:
+        x = _MARGIN + point.step / last * (_WIDTH - 2 * _MARGIN)
+        y = _HEIGHT - _MARGIN - (point.loss - low) / spread * (_HEIGHT - 2 * _MARGIN)
+        return f"{x:.1f},{y:.1f}"
+
+    def line(points: Sequence[Point], color: str, name: str, row: int) -> str:
+        dots = "".join(
+            '<circle cx="{}" cy="{}" r="3" fill="{}"/>'.format(*place(point).split(","), color) for point in points
+        )
+        path = " ".join(place(point) for point in points)
+        label = f'<text x="{_WIDTH - _MARGIN}" y="{16 + 16 * row}" text-anchor="end" fill="{color}">{name}</text>'
+        return f'<polyline points="{path}" fill="none" stroke="{color}" stroke-width="1.5"/>{dots}{label}'
+
+    bottom = _HEIGHT - _MARGIN
+    return "\n".join(
+        [
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" font-family="sans-serif" '
+            'font-size="12" role="img" aria-label="Loss by training step">',
+            f'<path d="M{_MARGIN},{_MARGIN} V{bottom} H{_WIDTH - _MARGIN}" fill="none" stroke="#767676"/>',
+            f'<text x="{_MARGIN - 6}" y="{_MARGIN + 4}" text-anchor="end" fill="#595959">{high:.2f}</text>',
+            f'<text x="{_MARGIN - 6}" y="{bottom + 4}" text-anchor="end" fill="#595959">{low:.2f}</text>',
+            f'<text x="{_MARGIN}" y="{_HEIGHT - 24}" fill="#595959">step 0</text>',
+            f'<text x="{_WIDTH - _MARGIN}" y="{_HEIGHT - 24}" text-anchor="end" fill="#595959">step {last}</text>',
+            line(curves.train, "#0b62a4", "training loss, each step's batch", 0),
+            line(curves.development, "#b3451e", "development loss, held-out training rows", 1),
+            "</svg>\n",
+        ]
+    )

@@ -1,0 +1,34 @@
+"""Keep the Hugging Face libraries quiet and off the network: all that they load here is a local folder."""
+
+import os
+
+_VARIABLES = {
+    "HF_HUB_DISABLE_TELEMETRY": "1",  # TRL reports every training otherwise
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "TRANSFORMERS_VERBOSITY": "error",
+    "TOKENIZERS_PARALLELISM": "true",
+    "TQDM_DISABLE": "1",  # progress is ours
+}
+
+
+def go_offline() -> None:
+    """Call before transformers, TRL, PEFT or datasets are used."""
+    os.environ.update(_VARIABLES)
+    from huggingface_hub import constants
+
+    # Set here and not only in the environment, which the library reads when it is first imported.
+    constants.HF_HUB_OFFLINE = True
+    constants.HF_HUB_DISABLE_TELEMETRY = True
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+
+
+def go_online() -> None:
+    """Let the hub be asked, unless the user's own HF_HUB_OFFLINE forbids it."""
+    os.environ.update(_VARIABLES)
+    from huggingface_hub import constants
+
+    constants.HF_HUB_OFFLINE = os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}
+    constants.HF_HUB_DISABLE_TELEMETRY = True

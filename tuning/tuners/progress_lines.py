@@ -1,0 +1,49 @@
+"""A line now and then while a training runs: step, loss, tokens per second, time left."""
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from transformers import TrainerCallback
+
+_LINES = 12  # of a whole run
+
+
+class ProgressLines(TrainerCallback):  # type: ignore[misc]
+    """`lengths` are the tokens of each row in the order of training. `tokens` counts those of this process."""
+
+    def __init__(self, steps: int, lengths: Sequence[int], batch_size: int) -> None:
+        self._steps, self._lengths, self._batch_size = steps, lengths, batch_size
+        self._every = max(1, steps // _LINES)
+        self._seconds = 0.0
+        self._began = 0.0
+        self._done = 0
+        self._loss = float("nan")
+        self.tokens = 0
+
+    @property
+    def tokens_per_second(self) -> float:
+        """Of the training steps alone, without evaluations and checkpoints."""
+        return self.tokens / self._seconds if self._seconds else 0.0
+
+    def on_step_begin(self, *_: Any, **__: Any) -> None:
+        self._began = time.monotonic()
+
+    def on_step_end(self, _args: Any, state: Any, *_: Any, **__: Any) -> None:
+        self._seconds += time.monotonic() - self._began
+        self._done += 1
+        first = (state.global_step - 1) * self._batch_size
+        self.tokens += sum(self._lengths[first : first + self._batch_size])
+
+    def on_log(self, _args: Any, state: Any, *_: Any, logs: dict[str, float], **__: Any) -> None:
+        if "eval_loss" in logs:
+            print(f"step {state.global_step}/{self._steps}: development loss {logs['eval_loss']:.3f}", flush=True)
+        self._loss = logs.get("loss", self._loss)
+        if "loss" in logs and (state.global_step % self._every == 0 or state.global_step == self._steps):
+            left = (self._steps - state.global_step) * self._seconds / max(1, self._done)
+            logs["tokens_per_second"] = round(self.tokens_per_second, 1)
+            print(
+                f"step {state.global_step}/{self._steps}: loss {self._loss:.3f}, "
+                f"{self.tokens_per_second:.0f} tokens/s, {left:.0f} s left",
+                flush=True,
+            )

@@ -1,0 +1,54 @@
+"""How each base model is tuned where the options say nothing, and what the options make of it."""
+
+import msgspec
+
+from tuning.errors import TuningError
+from tuning.tuners.protocol import TuneOptions
+
+
+class Recipe(msgspec.Struct, frozen=True, kw_only=True):
+    """Every number of a training. Fixed numbers, never measured ones: the same input gives the same run."""
+
+    steps: int = 0  # optimizer steps; 0: as many as `epochs` take
+    epochs: float = 1.0
+    batch_size: int = 8  # examples per optimizer step
+    max_length: int = 1024  # tokens of prompt and answer; longer examples are left out, never cut
+    learning_rate: float = 2e-4  # at its highest, after `warmup` of the steps; then it falls linearly to 0
+    warmup: float = 0.1
+    lora_rank: int = 16  # 0: all weights are trained
+    lora_share: float = 1.0  # of the layers, from the top, that get an adapter
+    evaluations: int = 10  # of the loss on held-out training rows, spread evenly
+    patience: int = 3  # evaluations without a better loss that end the training
+    development_rows: int = 200  # training rows held out for those
+    seed: int = 42
+
+    @property
+    def full(self) -> bool:
+        return self.lora_rank == 0
+
+
+RECIPES = {
+    "smollm2": Recipe(steps=24, max_length=256, learning_rate=6e-4, warmup=0.2, evaluations=2, development_rows=16),
+    "tiny": Recipe(steps=40, max_length=256, learning_rate=3e-3, lora_rank=0, evaluations=2, development_rows=16),
+}
+
+
+def make_recipe(options: TuneOptions) -> Recipe:
+    """The recipe of `options.base_model`, changed by what the options name; TuningError for impossible numbers."""
+    recipe = RECIPES.get(options.base_model, Recipe())
+    given = {
+        name: getattr(options, name)
+        for name in ("steps", "epochs", "batch_size", "max_length", "learning_rate", "lora_rank")
+        if getattr(options, name)
+    }
+    for name, value in given.items():
+        if value < 0:
+            raise TuningError(f"--{name.replace('_', '-')} must be above 0, not {value}")
+    if "epochs" in given and "steps" not in given:
+        given["steps"] = 0
+    return msgspec.structs.replace(recipe, seed=options.seed, **given)
+
+
+def steps_of(recipe: Recipe, rows: int) -> int:
+    """Optimizer steps for `rows` training rows."""
+    return recipe.steps or max(1, round(rows * recipe.epochs / recipe.batch_size))
