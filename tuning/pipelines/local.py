@@ -1,54 +1,25 @@
 """Tune on this machine: the compiled pipeline by kfp.local, then the registry."""
 
-import shutil
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from pathlib import Path
 
 import msgspec
 
 from tuning.dataset.dataset import Dataset
-from tuning.errors import TuningError
-from tuning.evaluation.gate import in_words
 from tuning.evaluation.options import EvaluationOptions, GateOptions
-from tuning.evaluation.records import Comparison, Verdict
-from tuning.pipelines.contents import contents_sha256
 from tuning.pipelines.events import Step
 from tuning.pipelines.hello import NAME as HELLO
 from tuning.pipelines.hello import compile_hello
-from tuning.pipelines.kfp_process import Output
 from tuning.pipelines.local_cache import drop_broken_entries
 from tuning.pipelines.local_runner import pipeline_root, run_template
-from tuning.pipelines.requests import ChampionRequest, pipeline_arguments, training_key
-from tuning.pipelines.run_record import REPORT, RunRecord, start_run, write_record
-from tuning.pipelines.run_times import with_steps
+from tuning.pipelines.release import PipelineRun, arguments_against_champion, release
+from tuning.pipelines.run_record import start_run, write_record
 from tuning.pipelines.tuning import NAME, compile_pipeline
 from tuning.registry import registry
 from tuning.registry.records import Version
 from tuning.settings import Settings
 from tuning.storage import locked, write_bytes
 from tuning.tuners.protocol import TuneOptions
-
-
-@dataclass(frozen=True, kw_only=True)
-class PipelineRun:
-    """How a run ended. `report` is the page; `champion` who is champion now."""
-
-    id: str
-    folder: Path
-    report: Path
-    steps: list[Step]
-    verdict: Verdict
-    version: Version
-    registered: bool
-    promoted: bool
-    champion: str | None
-
-    @property
-    def in_words(self) -> str:
-        return in_words(self.verdict)
 
 
 def run_local(
@@ -80,7 +51,7 @@ def run_local(
             template = compile_pipeline(settings, folder / "pipeline.yaml")
             ran = run_template(settings, template, arguments, folder, show)
             steps = [*before, *ran.steps]
-            run = _release(settings, folder, record, ran.outputs, steps, dataset, tuner, tune)
+            run = release(settings, folder, record, ran.outputs, steps, dataset, tuner, tune)
         except BaseException as error:
             failed = msgspec.structs.replace(record, status="failed", seconds=_since(started), error=str(error)[:1000])
             write_record(folder, failed)
@@ -116,95 +87,16 @@ def _arguments(
     evaluation: EvaluationOptions | None,
     gate: GateOptions | None,
 ) -> dict[str, str]:
-    """The pipeline's arguments, among them the version that the new model must beat."""
-
     def place(name: str, content: bytes) -> str:
         path = pipeline_root(settings) / "requests" / name
         write_bytes(path, content)
         return str(path)
 
-    def arguments(opponent: Version | None) -> dict[str, str]:
-        folder = str(registry.model_folder(settings, opponent)) if opponent else None
-        return pipeline_arguments(
-            settings,
-            dataset,
-            str(dataset.folder),
-            tuner,
-            tune,
-            evaluation or EvaluationOptions(),
-            gate or GateOptions(),
-            ChampionRequest(version=opponent.name if opponent else None, folder=folder),
-            place,
-        )
+    def folder_of(version: Version) -> str:
+        return str(registry.model_folder(settings, version))
 
-    champion = registry.champion(settings)
-    found = arguments(champion)
-    if champion and champion.training_key == training_key(found):
-        # This run would make the champion itself: it is judged against the one that it took over from.
-        before = champion.verdict.champion
-        champion = registry.find_version(settings, before) if before else None
-        found = arguments(champion)
-    return found
-
-
-def _release(
-    settings: Settings,
-    folder: Path,
-    record: RunRecord,
-    outputs: dict[str, Output],
-    steps: list[Step],
-    dataset: Dataset,
-    tuner: str,
-    tune: TuneOptions,
-) -> PipelineRun:
-    """Copy the reports, register the model, promote it if it passed."""
-    write_bytes(folder / REPORT, with_steps(Path(outputs["page"].path).read_bytes(), steps))
-    shutil.copyfile(outputs["summary"].path, folder / "report.md")
-    verdict = msgspec.json.decode(Path(outputs["verdict"].path).read_bytes(), type=Verdict)
-    comparison = msgspec.json.decode(Path(outputs["comparison"].path).read_bytes(), type=Comparison)
-    model = outputs["model"]
-    known = {version.name for version in registry.versions(settings)}
-    metadata = model.metadata
-    if contents_sha256(Path(model.path)) != metadata["contents_sha256"]:
-        raise TuningError(
-            f"the model in {model.path} was changed after it was tuned", "Remove that folder and run again"
-        )
-    version = registry.register(
-        settings,
-        Version(
-            name="",
-            created_at=datetime.now(UTC).isoformat(timespec="seconds"),
-            training_key=training_key(record.arguments),
-            tuner=tuner,
-            base_model=tune.base_model,
-            options=msgspec.to_builtins(tune),
-            dataset_id=dataset.id,
-            dataset_sha256=record.arguments["dataset_sha256"],
-            template=dataset.manifest.template,
-            format=dataset.manifest.format,
-            body="html" if dataset.manifest.options.get("body") == "html" else "markdown",
-            contents_sha256=str(metadata["contents_sha256"]),
-            metrics={figure.metric: figure.models["tuned"].mean for figure in comparison.figures},
-            verdict=verdict,
-            run_id=record.id,
-        ),
-        Path(model.path),
-    )
-    before = registry.champion(settings)
-    promoted = verdict.passed and (before is None or before.name != version.name)
-    if promoted:
-        registry.promote(settings, version.name)
-    now = registry.champion(settings)
-    return PipelineRun(
-        id=record.id,
-        folder=folder,
-        report=folder / REPORT,
-        steps=steps,
-        verdict=verdict,
-        version=version,
-        registered=version.name not in known,
-        promoted=promoted,
-        champion=now.name if now else None,
+    return arguments_against_champion(
+        settings, dataset, str(dataset.folder), tuner, tune, evaluation, gate, place, folder_of
     )
 
 

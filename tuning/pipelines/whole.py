@@ -15,7 +15,8 @@ from tuning.dataset.export import export
 from tuning.dataset.options import DatasetOptions, resolve_options, resolve_variables
 from tuning.errors import TuningError
 from tuning.pipelines.events import Step
-from tuning.pipelines.local import PipelineRun, run_local
+from tuning.pipelines.local import run_local
+from tuning.pipelines.release import PipelineRun
 from tuning.settings import Settings
 from tuning.sources.load_sample import load_sample_if_empty
 from tuning.tuners.protocol import TuneOptions
