@@ -118,7 +118,11 @@ def build(c: Context, settings: Settings, build: BuildOptions, select: str | Non
     from tuning.warehouse.dbt import build as build_marts
     from tuning.warehouse.in_lines import build_lines
 
-    print("\n".join(build_lines(build_marts(settings, Variables(**build.given()), select))))
+    print(
+        "\n".join(
+            build_lines(build_marts(settings, Variables(**build.given()), select), local=settings.target == "local")
+        )
+    )
 
 
 @command(help={"serve": "serve it to this machine until Ctrl-C"})

@@ -9,8 +9,10 @@ import pytest
 from google.cloud import bigquery
 
 from tuning.settings import Settings
+from tuning.sources.load_sample import load_sample
 from tuning.warehouse import emulator
 from tuning.warehouse.client import connect
+from tuning.warehouse.dbt import BuildResult, Variables, build
 
 
 def free_port() -> int:
@@ -25,6 +27,15 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     settings = Settings(home=tmp_path_factory.mktemp("warehouse") / "home", bigquery_port=free_port())
     emulator.ensure(settings)
     yield settings
+    emulator.stop(settings)
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Settings, BuildResult]]:
+    """A home whose warehouse has 40 questions of the sample and the marts built from them."""
+    settings = Settings(home=tmp_path_factory.mktemp("built") / "home", bigquery_port=free_port())
+    load_sample(settings, 40)
+    yield settings, build(settings, Variables())
     emulator.stop(settings)
 
 

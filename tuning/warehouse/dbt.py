@@ -13,6 +13,7 @@ from tuning.warehouse.client import connect
 from tuning.warehouse.contract import Contract, contract
 from tuning.warehouse.dbt_process import dbt_files, run_dbt
 from tuning.warehouse.fingerprint import parse_inputs, source
+from tuning.warehouse.narrowed import may_want_more
 from tuning.warehouse.variables import Variables
 
 __all__ = ["BuildResult", "Contract", "NodeResult", "Variables", "build", "contract", "ensure_built", "run_dbt"]
@@ -33,7 +34,7 @@ class NodeResult:
 class BuildResult:
     nodes: tuple[NodeResult, ...]
     tests: int
-    warnings: tuple[str, ...]  # of tests with severity warn
+    warnings: tuple[str, ...]  # of tests with severity warn, and where the source may hold too little
     seconds: float
     bytes: int  # processed by all of it, tests too
 
@@ -52,7 +53,7 @@ def build(settings: Settings, variables: Variables, select: str | None = None) -
         raise RuntimeError("dbt build wrote no run_results.json")
     if select is None:
         write_json(stamp, {**made_of, "invocation_id": results["metadata"]["invocation_id"]})
-    return _result(results)
+    return _result(results, _narrowed(variables, made_of["source"]))
 
 
 def ensure_built(settings: Settings, variables: Variables) -> BuildResult | None:
@@ -87,7 +88,17 @@ def _stamp(settings: Settings, variables: Variables) -> Path:
     return dbt_files(settings, variables).folder / "built.json"
 
 
-def _result(results: dict[str, Any]) -> BuildResult:
+def _narrowed(variables: Variables, origin: dict[str, Any]) -> tuple[str, ...]:
+    loaded = str(origin.get("tag_filter") or "")
+    if not may_want_more(variables.tag_pattern, loaded):
+        return ()
+    return (
+        f"only questions with a tag containing {loaded!r} were loaded, and the tag pattern {variables.tag_pattern} "
+        "may want others: `invoke ingest` without --tag loads all",
+    )
+
+
+def _result(results: dict[str, Any], warnings: tuple[str, ...]) -> BuildResult:
     kinds = [(one["unique_id"].split(".")[0], one["unique_id"].split(".")[2], one) for one in results["results"]]
     return BuildResult(
         nodes=tuple(
@@ -102,7 +113,7 @@ def _result(results: dict[str, Any]) -> BuildResult:
             if kind in ("model", "seed")
         ),
         tests=sum(kind in ("test", "unit_test") for kind, _, _ in kinds),
-        warnings=tuple(f"{name}: {one['message']}" for _, name, one in kinds if one["status"] == "warn"),
+        warnings=warnings + tuple(f"{name}: {one['message']}" for _, name, one in kinds if one["status"] == "warn"),
         seconds=results["elapsed_time"],
         bytes=sum(_bytes(one) for _, _, one in kinds),
     )

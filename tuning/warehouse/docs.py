@@ -36,12 +36,13 @@ def make_docs(settings: Settings) -> Path:
     return page
 
 
-def serve(page: Path, ready: Callable[[str], None], port: int = 0) -> None:
-    """Serve the page's folder to this machine alone, on a free port unless given one, until Ctrl-C.
+def page_server(page: Path, port: int = 0) -> ThreadingHTTPServer:
+    """A server of the page's folder for this machine alone, on a free port unless given one."""
+    return ThreadingHTTPServer(("127.0.0.1", port), partial(SimpleHTTPRequestHandler, directory=str(page.parent)))
 
-    `ready` is called with the address once it answers.
-    """
-    handler = partial(SimpleHTTPRequestHandler, directory=str(page.parent))
-    with ThreadingHTTPServer(("127.0.0.1", port), handler) as server:
+
+def serve(page: Path, ready: Callable[[str], None]) -> None:
+    """Serve the page until Ctrl-C; `ready` is called with its address."""
+    with page_server(page) as server:
         ready(f"http://127.0.0.1:{server.server_port}/")
         server.serve_forever()

@@ -7,7 +7,7 @@ from tuning.warehouse import emulator
 from tuning.warehouse.dbt import BuildResult
 
 
-def build_lines(result: BuildResult) -> Iterator[str]:
+def build_lines(result: BuildResult, *, local: bool) -> Iterator[str]:
     """A line per model with its rows and the bytes it processed, and the total, tests included."""
     yield f"{'model':36} {'rows':>12} {'bytes':>16} {'seconds':>8}"
     for node in result.nodes:
@@ -16,6 +16,8 @@ def build_lines(result: BuildResult) -> Iterator[str]:
     total = sum(node.rows or 0 for node in result.nodes)
     yield f"{'total':36} {total:>12,} {result.bytes:>16,} {result.seconds:>8.1f}"
     yield f"{len(result.nodes)} models and seeds built, {result.tests} tests, {len(result.warnings)} warnings"
+    if not result.bytes and local:
+        yield "the local BigQuery counts no bytes: `invoke estimate` says what BigQuery would read"
     yield from (f"warning: {warning}" for warning in result.warnings)
 
 

@@ -1,0 +1,205 @@
+"""dbt run as a person would, and only where something has changed."""
+
+import json
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import orjson
+import pytest
+
+from tuning.errors import TuningError
+from tuning.settings import Settings
+from tuning.sources.load_sample import load_sample
+from tuning.storage import write_json
+from tuning.warehouse import dbt, fingerprint
+from tuning.warehouse.client import connect, query
+from tuning.warehouse.contract import contract
+from tuning.warehouse.dbt import BuildResult, Variables, build, ensure_built
+from tuning.warehouse.dbt_process import command, dbt_files, environment, run_dbt
+from tuning.warehouse.in_lines import build_lines
+
+QUESTIONS = 40  # of the standard library sample: every one has tag python and an accepted answer
+
+
+class Asked(Exception):  # noqa: N818 - not an error: a build was asked for
+    pass
+
+
+@pytest.fixture
+def no_build(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Say by an exception that a build was asked for, instead of spending the time."""
+
+    def ask(*_: object, **__: object) -> BuildResult:
+        raise Asked
+
+    monkeypatch.setattr(dbt, "build", ask)
+
+
+def test_the_command_line_names_folder_profile_target_and_changed_variables(settings: Settings) -> None:
+    variables = Variables(tag_pattern='it\'s "x" \\d', since="2021-01-01")
+    folder = settings.home / "dbt" / f"local-{variables.key()}"
+    project = str(fingerprint.DBT_PROJECT)
+    assert command(settings, ["build", "--select", "staging"], variables) == [
+        str(Path(sys.executable).parent / "dbt"),
+        *("build", "--select", "staging"),
+        *("--project-dir", project, "--profiles-dir", project, "--target", "local"),
+        *("--target-path", f"{folder}/target", "--log-path", f"{folder}/logs", "--log-format", "json"),
+        "--no-use-colors",
+        *("--vars", '{"since": "2021-01-01", "tag_pattern": "it\'s \\"x\\" \\\\d"}'),
+    ]
+    assert "--vars" not in command(settings, ["run"], Variables())
+
+
+def test_dbt_gets_the_effective_settings(warehouse: Settings) -> None:
+    settings = msgspec.structs.replace(warehouse, dataset="mine", maximum_bytes_billed=7)
+    variables = environment(settings)
+    assert variables["TUNING_HOME"] == str(warehouse.home)
+    assert variables["TUNING_BIGQUERY_ENDPOINT"] == f"http://127.0.0.1:{warehouse.bigquery_port}"
+    assert variables["TUNING_DATASET"] == "mine"
+    assert variables["TUNING_MAXIMUM_BYTES_BILLED"] == "7"
+
+
+@pytest.mark.slow
+def test_a_build_reports_the_rows_of_every_model_and_their_total(built: tuple[Settings, BuildResult]) -> None:
+    _, result = built
+    rows = {node.name: node.rows for node in result.nodes}
+    assert rows["python_qa_instructions"] == QUESTIONS
+    assert rows["python_qa_build"] == 1
+    assert rows["stg_stack_exchange__questions"] is None  # a view
+    assert {node.status for node in result.nodes} == {"success"}
+    assert result.tests > 20
+    lines = list(build_lines(result, local=True))
+    total = sum(count or 0 for count in rows.values())
+    assert lines[0].split() == ["model", "rows", "bytes", "seconds"]
+    assert any(line.split()[:3] == ["python_qa_instructions", str(QUESTIONS), "0"] for line in lines)
+    assert any(line.split()[:3] == ["total", str(total), "0"] for line in lines)
+
+
+@pytest.mark.slow
+def test_what_is_built_is_not_built_again(built: tuple[Settings, BuildResult], no_build: None) -> None:
+    settings, _ = built
+    assert ensure_built(settings, Variables()) is None
+
+
+@pytest.mark.slow
+def test_other_variables_ask_for_a_build_and_a_dataset_of_their_own(
+    built: tuple[Settings, BuildResult], no_build: None
+) -> None:
+    settings, _ = built
+    with pytest.raises(Asked):
+        ensure_built(settings, Variables.seed())
+    default, seed = contract(settings, Variables()), contract(settings, Variables.seed())
+    assert default.mart == "local-project.python_qa.python_qa_instructions"
+    assert seed.mart.split(".")[1].removeprefix("python_qa_") != ""
+    assert seed.mart.startswith("local-project.python_qa_")
+
+
+@pytest.mark.slow
+def test_another_source_asks_for_a_build(built: tuple[Settings, BuildResult], no_build: None) -> None:
+    settings, _ = built
+    client = connect(settings)
+    origin = "`bigquery-public-data.stackoverflow.origin`"
+    query(client, f"update {origin} set digest = concat('x', digest) where true")  # noqa: S608
+    with pytest.raises(Asked):
+        ensure_built(settings, Variables())
+    query(client, f"update {origin} set digest = substr(digest, 2) where true")  # noqa: S608
+    assert ensure_built(settings, Variables()) is None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("changed", ["seeds/denied_posts.csv", "models/marts/python_qa_instructions.sql"])
+def test_a_changed_file_of_the_project_asks_for_a_build(
+    built: tuple[Settings, BuildResult], no_build: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, changed: str
+) -> None:
+    settings, _ = built
+    project = tmp_path / "dbt_project"
+    shutil.copytree(fingerprint.DBT_PROJECT, project, ignore=shutil.ignore_patterns("target", "logs"))
+    monkeypatch.setattr(fingerprint, "DBT_PROJECT", project)
+    assert ensure_built(settings, Variables()) is None
+    (project / "README.md").write_text("words change nothing")
+    assert ensure_built(settings, Variables()) is None
+    with (project / changed).open("a") as file:
+        file.write("\n")
+    with pytest.raises(Asked):
+        ensure_built(settings, Variables())
+
+
+@pytest.mark.slow
+def test_marts_that_another_run_has_built_over_or_dropped_ask_for_a_build(
+    built: tuple[Settings, BuildResult], no_build: None
+) -> None:
+    settings, _ = built
+    client, table = connect(settings), "`local-project.python_qa.python_qa_build`"
+    query(client, f"update {table} set invocation_id = concat('x', invocation_id) where true")  # noqa: S608
+    with pytest.raises(Asked):
+        ensure_built(settings, Variables())
+    query(client, f"update {table} set invocation_id = substr(invocation_id, 2) where true")  # noqa: S608
+    assert ensure_built(settings, Variables()) is None
+    other = "local-project.python_qa.python_qa_preferences"
+    client.copy_table(other, f"{other}_kept").result()
+    client.delete_table(other)
+    with pytest.raises(Asked):
+        ensure_built(settings, Variables())
+    client.copy_table(f"{other}_kept", other).result()
+    client.delete_table(f"{other}_kept")
+    assert ensure_built(settings, Variables()) is None
+
+
+@pytest.mark.slow
+def test_a_column_that_the_exposure_names_and_the_model_lacks_is_an_error_by_name(
+    built: tuple[Settings, BuildResult],
+) -> None:
+    settings, _ = built
+    files = dbt_files(settings, Variables())
+    agreed = contract(settings, Variables())
+    assert agreed.key == "example_id"
+    assert {"example_id", "question_body", "answer_body", "tags"} <= set(agreed.columns)
+    assert agreed.template == Variables().all()["instruction_template"]
+    original = files.manifest.read_bytes()
+    manifest = orjson.loads(original)
+    del manifest["nodes"]["model.python_qa.python_qa_instructions"]["columns"]["answer_body"]
+    write_json(files.manifest, manifest)
+    try:
+        with pytest.raises(TuningError, match="names the column answer_body, which python_qa_instructions does not"):
+            contract(settings, Variables())
+    finally:
+        files.manifest.write_bytes(original)
+
+
+@pytest.mark.slow
+def test_a_dbt_that_fails_is_one_line_with_its_first_error_and_its_log(built: tuple[Settings, BuildResult]) -> None:
+    settings, _ = built
+    with pytest.raises(TuningError) as refused:
+        run_dbt(settings, ["build", "--select", "python_qa_build"], Variables(preference_vote_gap=0))
+    message = str(refused.value)
+    assert "dbt build failed" in message
+    assert "preference_vote_gap" in message
+    assert "\n" not in message
+    log = Path(message.rpartition("The log is ")[2].removesuffix("."))
+    assert log.is_file()
+
+
+def test_an_empty_source_is_one_line_and_no_dbt_is_started(new_home: Callable[..., Settings]) -> None:
+    settings = new_home()
+    for attempt in (build, ensure_built):
+        with pytest.raises(TuningError) as refused:
+            attempt(settings, Variables())
+        assert str(refused.value) == (
+            "there are no posts in bigquery-public-data.stackoverflow. `invoke ingest DUMP` or `invoke sample` fills it"
+        )
+    assert not (settings.home / "dbt").exists()
+
+
+def test_a_source_without_an_origin_is_known_by_rows_and_times(new_home: Callable[..., Settings]) -> None:
+    settings = new_home()
+    load_sample(settings, 3)
+    client = connect(settings)
+    loaded = fingerprint.source(settings, client)
+    assert loaded["kind"] == "python_docs"
+    client.delete_table("bigquery-public-data.stackoverflow.origin")
+    counted = fingerprint.source(settings, client)
+    assert {name: rows for name, (rows, _) in counted.items()}["posts_questions"] == 3
+    assert json.dumps(counted) == json.dumps(fingerprint.source(settings, client))

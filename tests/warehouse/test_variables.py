@@ -1,0 +1,62 @@
+"""The variables of a build agree with dbt's, and know when a narrowed source may lack what they want."""
+
+import pytest
+import yaml
+
+from tuning.errors import TuningError
+from tuning.settings import PROJECT_ROOT
+from tuning.warehouse.narrowed import may_want_more
+from tuning.warehouse.variables import Variables
+
+
+def test_the_defaults_are_those_of_the_dbt_project() -> None:
+    project = yaml.safe_load((PROJECT_ROOT / "dbt_project" / "dbt_project.yml").read_text())
+    assert Variables().all() == project["vars"]["defaults"]
+    assert Variables().overrides() == {}
+    assert Variables().key() == "default"
+
+
+def test_only_what_differs_is_overridden() -> None:
+    template = Variables().all()["instruction_template"]
+    variables = Variables(since="2021-01-01", tag_pattern=r"^python(-\d.*)?$", instruction_template=template)
+    assert variables.overrides() == {"since": "2021-01-01"}
+    assert variables.key() == Variables(since="2021-01-01").key() != Variables(since="2021-01-02").key()
+
+
+def test_the_seed_preset_takes_python_anywhere_and_joins_by_id_alone() -> None:
+    assert Variables.seed().overrides() == {"tag_pattern": "python", "match_parent": False}
+    assert Variables.seed().since == "2020-01-01"
+
+
+@pytest.mark.parametrize("since", ["2020-13-01", "2020-02-30", "yesterday", "20200101", "2020-1-1", ""])
+def test_a_date_that_is_none_is_one_line(since: str) -> None:
+    with pytest.raises(TuningError, match=r"--since .* is no date\. Write it as YYYY-MM-DD"):
+        Variables(since=since)
+
+
+def test_an_empty_tag_pattern_is_refused() -> None:
+    with pytest.raises(TuningError, match="--tag-pattern is empty"):
+        Variables(tag_pattern="")
+
+
+@pytest.mark.parametrize(
+    ("tag_pattern", "tag_filter", "more"),
+    [
+        (r"^python(-\d.*)?$", "", False),
+        (r"^python(-\d.*)?$", "python", False),
+        (r"^Python$", "python", False),
+        ("python", "pyth", False),
+        (r"^python(-\d.*)?$", "python-3", True),
+        ("^pandas$", "python", True),
+        ("python|pandas", "python", True),
+        ("(python)?x", "python", True),
+        ("(python(x))?y", "python", True),
+        ("[python]", "python", True),
+        ("pythons?", "python", False),
+        ("pythons?", "pythons", True),
+        ("pythons*", "pythons", True),
+        ("pythons{0,1}", "pythons", True),
+    ],
+)
+def test_a_narrowed_source_may_lack_what_a_pattern_wants(tag_pattern: str, tag_filter: str, more: bool) -> None:
+    assert may_want_more(tag_pattern, tag_filter) is more
