@@ -17,6 +17,7 @@ from tuning.dataset.similarity_join import Entries, Partitions, candidates, comm
 from tuning.errors import TuningError
 
 _BLOCK = 2 << 20  # bytes of lines read at a time
+_WORTH_WORKERS = 4  # blocks: fewer are read before workers have started
 KINDS = ("question", "answer")
 _SPLITS: tuple[Split, ...] = ("train", "eval")
 _ENTRIES_PER_BYTE = 0.4  # bytes of prefix entries per byte of lines, about: only decides the number of partitions
@@ -58,7 +59,7 @@ def find_leaks(written: Written, scratch: Path, workers: int) -> Leaks:
     sizes, contaminated = [], []
     blocks = list(_blocks(written.folder))
     common = _common(written, blocks)
-    for block in map_in_order(_read_block, blocks, workers if len(blocks) > 1 else 1, _begin, (written, common)):
+    for block in map_in_order(_read_block, blocks, workers if len(blocks) > _WORTH_WORKERS else 1, _begin, (written, common)):
         for kind in KINDS:
             sides[kind].add(block.entries[kind], block.keys[kind])
         sizes.append(block.sizes)

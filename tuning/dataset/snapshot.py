@@ -1,5 +1,6 @@
 """The mart as Parquet files in a folder, with the build that made it and a digest that no order changes."""
 
+import contextlib
 import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -78,17 +79,23 @@ def read_batches(
 ) -> Iterator[pa.RecordBatch]:
     """Batches of at most `rows` rows in the order of the files. Memory does not grow with a file or a row group."""
     for path in files:
-        try:
-            with pq.ParquetFile(path, buffer_size=1 << 20, pre_buffer=False) as file:
-                yield from file.iter_batches(batch_size=rows, columns=columns, use_threads=False)
-        except (pa.ArrowInvalid, OSError) as error:
-            raise TuningError(
-                f"{path} is not a whole Parquet file ({error})", "`invoke export` makes it again"
-            ) from None
+        with _whole(path), pq.ParquetFile(path, buffer_size=1 << 20, pre_buffer=False) as file:
+            yield from file.iter_batches(batch_size=rows, columns=columns, use_threads=False)
+
+
+@contextlib.contextmanager
+def _whole(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (pa.ArrowInvalid, OSError) as error:
+        raise TuningError(f"{path} is no whole Parquet file ({error})", "`invoke export` makes it anew") from None
 
 
 def column_names(files: Sequence[Path]) -> list[str]:
-    names = [sorted(pq.read_schema(path).names) for path in files]
+    names = []
+    for path in files:
+        with _whole(path):
+            names.append(sorted(pq.read_schema(path).names))
     if any(other != names[0] for other in names):
         raise TuningError(f"the files of {files[0].parent} differ in their columns", "`invoke export` makes them again")
     return names[0] if names else []
