@@ -7,7 +7,7 @@ from tuning.dataset.dataset import Dataset
 from tuning.errors import TuningError
 from tuning.settings import Settings
 from tuning.tuners import smollm2
-from tuning.tuners.offline import go_offline, go_online
+from tuning.tuners.libraries import go_online, set_up_libraries
 from tuning.tuners.tiny import make_tiny
 
 _CHOICE = "Take smollm2, tiny, a local folder or a name on the Hugging Face hub"
@@ -46,7 +46,7 @@ def license_of(name: str, folder: Path) -> str:
 
 
 def load_tokenizer(folder: Path) -> Any:
-    go_offline()
+    set_up_libraries()
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(str(folder))
@@ -59,7 +59,7 @@ def load_tokenizer(folder: Path) -> Any:
 
 def load_model(folder: Path, dtype: Any) -> Any:
     """The model in evaluation mode on the CPU; `dtype` is torch's, or "auto" for that of the files."""
-    go_offline()
+    set_up_libraries()
     from transformers import AutoModelForCausalLM
 
     try:

@@ -11,6 +11,7 @@ from tuning.storage import locked
 from tuning.tuners.base_models import find_base_model
 from tuning.tuners.estimate import estimate
 from tuning.tuners.failures import in_one_line
+from tuning.tuners.libraries import set_up_libraries
 from tuning.tuners.protocol import Estimate, Model, Predictor, Problem, TuneOptions
 from tuning.tuners.recipe import make_recipe
 
@@ -66,6 +67,7 @@ class HfTuner:
     def predictor(self, settings: Settings, model: Model) -> Predictor:
         """The model in memory, ready to answer. `model.uri` is a local folder."""
         del settings
+        set_up_libraries()  # before torch is imported
         from tuning.tuners.hf_predictor import HfPredictor
 
         with in_one_line():

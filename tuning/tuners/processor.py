@@ -2,6 +2,11 @@
 
 from typing import Any, NamedTuple
 
+from tuning.tuners.libraries import set_up_libraries
+
+# Parameters up to which fp32 costs nothing that anyone would notice.
+SMALL = 20_000_000
+
 
 class Processor(NamedTuple):
     device: str  # "cuda" or "cpu"
@@ -10,6 +15,7 @@ class Processor(NamedTuple):
 
 
 def find_processor() -> Processor:
+    set_up_libraries()
     import torch
 
     if torch.cuda.is_available():
@@ -25,6 +31,3 @@ def inference_dtype(processor: Processor, parameters: int) -> Any:
     import torch
 
     return torch.bfloat16 if processor.half and parameters > SMALL else torch.float32
-
-
-SMALL = 20_000_000  # parameters

