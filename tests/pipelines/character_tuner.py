@@ -17,7 +17,7 @@ _ALPHABET = 128
 
 
 class CharacterTuner:
-    name = "tests.pipelines.character_tuner:CharacterTuner"
+    name = "character_tuner:CharacterTuner"
     formats: tuple[Format, ...] = ("messages",)
     primary_metric = "loss"
 

@@ -37,6 +37,7 @@ def write_dataset(
             for name, count in rows.items()
         },
         tokens={},
+        leaks={},
     )
     write_json(folder / "manifest.json", msgspec.to_builtins(manifest))
     return open_dataset(folder)

@@ -150,8 +150,8 @@ def _margin(opponent: str, options: GateOptions) -> float:
 def surely_below(draws: dict[str, Floats], bound: float, level: float) -> tuple[dict[str, float], set[str]]:
     """The level of each slice's interval, and the slices whose interval at that level lies wholly below `bound`.
 
-    Holm's step-down: the slice most surely below is asked at alpha/m, the next at alpha/(m-1), until one is not below; the
-    rest keep that one's level.
+    Holm's step-down: the slice most surely below is asked at alpha/m, the next at alpha/(m-1), until one is not below;
+    the rest keep that one's level.
     """
     alpha = 1 - level
     order = sorted(draws, key=lambda name: (_share_above(draws[name], bound), float(np.nanmean(draws[name]))))

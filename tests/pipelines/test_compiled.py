@@ -1,0 +1,92 @@
+"""The compiled YAML: the file that is reviewed is the file that runs."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tuning.pipelines.hello import compile_hello
+from tuning.pipelines.tuning import STEPS, compile_pipeline
+from tuning.settings import Settings
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory) -> Path:
+    return compile_pipeline(Settings(), tmp_path_factory.mktemp("compiled") / "pipeline.yaml")
+
+
+@pytest.fixture(scope="module")
+def spec(compiled: Path) -> dict:
+    return yaml.safe_load(compiled.read_text())
+
+
+def test_the_pipeline_is_the_one_that_was_reviewed(compiled):
+    assert compiled.read_text() == (GOLDEN / "tune_python_qa.yaml").read_text(), (
+        "the compiled pipeline changed: look at the difference, then "
+        "`invoke compile --output tests/pipelines/golden/tune_python_qa.yaml`"
+    )
+
+
+def test_hello_is_the_one_that_was_reviewed(tmp_path):
+    assert compile_hello(tmp_path / "hello.yaml").read_text() == (GOLDEN / "hello.yaml").read_text()
+
+
+def test_hellos_components_are_the_seeds(tmp_path):
+    text = compile_hello(tmp_path / "hello.yaml").read_text()
+    executors = yaml.safe_load(text)["deploymentSpec"]["executors"]
+    assert 'hello_text = f"Hello, {name}!"' in executors["exec-say-hello"]["container"]["command"][-1]
+    assert 'how_are_you = f"{hello_text}. How are you?"' in executors["exec-how-are-you"]["container"]["command"][-1]
+
+
+def test_every_step_runs_in_one_image_and_installs_nothing(spec):
+    containers = [e["container"] for e in spec["deploymentSpec"]["executors"].values() if "container" in e]
+    assert len(containers) == len(STEPS)
+    assert {container["image"] for container in containers} == {"python-qa-tuning:0.1.0"}
+    assert not any("pip install" in part for container in containers for part in container["command"])
+
+
+def test_the_setting_image_is_what_the_steps_run_in(tmp_path):
+    image = "us-docker.pkg.dev/project/repository/python-qa-tuning@sha256:0"
+    path = compile_pipeline(Settings(image=image), tmp_path / "pipeline.yaml")
+    executors = yaml.safe_load(path.read_text())["deploymentSpec"]["executors"].values()
+    assert {executor["container"]["image"] for executor in executors if "container" in executor} == {image}
+
+
+def test_artifacts_are_of_kfps_own_types(spec):
+    types = {
+        name: {
+            key: value["artifactType"]["schemaTitle"]
+            for key, value in component["outputDefinitions"]["artifacts"].items()
+        }
+        for name, component in spec["components"].items()
+        if "importer" not in name
+    }
+    assert types["comp-validate"] == {"checked": "system.Dataset"}
+    assert types["comp-tune"] == {"model": "system.Model", "metrics": "system.Metrics"}
+    assert types["comp-report"] == {"page": "system.HTML", "summary": "system.Markdown"}
+
+
+def test_each_imported_file_carries_the_hash_of_its_content(spec):
+    importers = [e["importer"] for e in spec["deploymentSpec"]["executors"].values() if "importer" in e]
+    assert len(importers) == 5
+    for importer in importers:
+        assert importer["metadata"] == {"sha256": "{{$.inputs.parameters['metadata']}}"}
+        assert not importer.get("reimport")
+
+
+def test_evaluation_waits_for_tuning_and_the_judges_for_all_of_it(spec):
+    tasks = spec["root"]["dag"]["tasks"]
+    for name in ("evaluate-base", "evaluate-tuned", "evaluate-champion"):
+        assert "tune" in tasks[name]["dependentTasks"]
+    assert {"evaluate-base", "evaluate-tuned", "evaluate-champion"} <= set(tasks["compare"]["dependentTasks"])
+    assert "compare" in tasks["gate"]["dependentTasks"]
+    assert all(tasks[name]["cachingOptions"] == {"enableCache": True} for name in STEPS)
+
+
+def test_the_bases_evaluation_depends_on_nothing_that_tuning_chooses(spec):
+    inputs = spec["root"]["dag"]["tasks"]["evaluate-base"]["inputs"]
+    read = {value["taskOutputArtifact"]["producerTask"] for value in inputs["artifacts"].values()}
+    assert "tune" not in read
+    assert set(inputs["parameters"]) == {"code"}
