@@ -1,5 +1,6 @@
 """Artifacts as KFP hands them to a step, without KFP."""
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -14,4 +15,4 @@ class FakeArtifact:
 
 def request(path: Path, record: msgspec.Struct) -> FakeArtifact:
     path.write_bytes(msgspec.json.encode(record))
-    return FakeArtifact(path, sha256="0")
+    return FakeArtifact(path, sha256=hashlib.sha256(path.read_bytes()).hexdigest())

@@ -38,11 +38,11 @@ class Run:
         tuning_steps.validate(self.dataset, TUNER, self.checked)
         return msgspec.json.decode((Path(self.checked.path) / "checked.json").read_bytes(), type=Checked)
 
-    def tune(self) -> FakeArtifact:
-        asked = TuningRequest(settings=step_settings(self.settings), tuner=TUNER, options=OPTIONS)
+    def tune(self, options: TuneOptions = TuneOptions(base_model="characters")) -> FakeArtifact:  # noqa: B008
+        asked = TuningRequest(settings=step_settings(self.settings), tuner=TUNER, options=options)
         model = self.output("model")
         tuning_steps.tune(
-            self.dataset, self.checked, request(self.folder / "t.json", asked), "key", model, self.output("metrics")
+            self.dataset, self.checked, request(self.folder / "t.json", asked), "code", model, self.output("metrics")
         )
         return model
 
@@ -79,9 +79,6 @@ class Run:
         return msgspec.json.decode(Path(verdict.path).read_bytes(), type=Verdict)
 
 
-OPTIONS = TuneOptions(base_model="characters")
-
-
 @pytest.fixture
 def run(tmp_path, settings, dataset) -> Run:
     return Run(tmp_path / "run", settings, dataset)
@@ -114,7 +111,7 @@ def test_what_a_tuner_finds_fatal_stops_the_run_and_advice_is_kept(run, monkeypa
     monkeypatch.setattr(CharacterTuner, "check", lambda self, dataset: [advice, Problem("too long", "Cut", True)])
     with pytest.raises(TuningError, match=r"^too long\. Cut$"):
         Run(run.folder / "b", run.settings, checked_dataset(run.dataset, run.checked)).validate()
-    assert not (run.folder / "b" / "checked").exists()
+    assert not (run.folder / "b" / "checked" / "checked.json").exists()
 
 
 def test_lines_without_attribution_are_refused(run, dataset):
@@ -129,7 +126,7 @@ def test_a_tuned_model_is_whole_and_the_work_is_gone(run):
     model = Path(run.tune().path)
     assert open_model(model).uri == str(model / "weights")
     assert (model / "weights" / "counts.json").exists()
-    assert not (run.settings.home / "work" / "key").exists()
+    assert list((run.settings.home / "work").iterdir()) == []
 
 
 def test_a_tuning_that_fails_leaves_no_model_and_keeps_its_work(run, monkeypatch):
@@ -142,7 +139,23 @@ def test_a_tuning_that_fails_leaves_no_model_and_keeps_its_work(run, monkeypatch
     with pytest.raises(TuningError):
         run.tune()
     assert not (run.folder / "model").exists()
-    assert (run.settings.home / "work" / "key" / "checkpoint").read_text() == "half"
+    checkpoints = list((run.settings.home / "work").glob("*/checkpoint"))
+    assert [path.read_text() for path in checkpoints] == ["half"]
+
+
+def test_an_unfinished_tuning_of_other_options_is_not_gone_on_with(run, monkeypatch):
+    seen = []
+
+    def break_off(self, settings, dataset, options, output):
+        seen.append(output)
+        raise TuningError("stopped")
+
+    run.validate()
+    monkeypatch.setattr(CharacterTuner, "tune", break_off)
+    for steps in (0, 0, 5):
+        with pytest.raises(TuningError):
+            run.tune(TuneOptions(base_model="characters", steps=steps))
+    assert seen[0] == seen[1] != seen[2]
 
 
 def test_without_a_champion_the_champions_evaluation_is_empty_and_the_gate_asks_the_base_only(run):

@@ -105,9 +105,13 @@ def step_settings(settings: Settings) -> dict[str, str]:
 
 
 def training_key(arguments: dict[str, str]) -> str:
-    """Runs with the same key tune the same model: the same data, options and code."""
-    parts = (arguments[name] for name in ("dataset_sha256", "tuning_sha256", "tuner_code"))
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+    """Runs with the same key tune the same model."""
+    return key_of(arguments["dataset_sha256"], arguments["tuning_sha256"], arguments["tuner_code"])
+
+
+def key_of(dataset: str, request: str, code: str) -> str:
+    """One key for the hashes of data, options and code."""
+    return hashlib.sha256(f"{dataset}\n{request}\n{code}".encode()).hexdigest()
 
 
 def dataset_sha256(dataset: Dataset) -> str:

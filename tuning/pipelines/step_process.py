@@ -37,6 +37,14 @@ def run(step: Callable[..., None], *inputs: object, outputs: Sequence[Artifact])
         artifact.metadata["listing_sha256"] = listing_sha256(Path(artifact.path))
 
 
+def output_folder(artifact: Artifact) -> Path:
+    """An output that is a folder, made. Written in place: a step's outputs count only once it has succeeded, and a
+    bucket mounted as a folder cannot rename one."""
+    folder = Path(artifact.path)
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
 def log_metrics(metrics: Artifact, numbers: dict[str, float]) -> None:
     """Numbers for the runner's own pages; also as a file, without which kfp.local never caches the step."""
     metrics.metadata |= numbers

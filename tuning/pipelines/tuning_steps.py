@@ -11,11 +11,11 @@ from tuning.evaluation.sample import stable_sample
 from tuning.evaluation.tuner_name import find_tuner
 from tuning.pipelines.checked import CHECKED, SAMPLED, Checked, checked_dataset
 from tuning.pipelines.contents import contents_sha256
-from tuning.pipelines.requests import TuningRequest, read_request
-from tuning.pipelines.step_process import Artifact, log_metrics
+from tuning.pipelines.requests import TuningRequest, key_of, read_request
+from tuning.pipelines.step_process import Artifact, log_metrics, output_folder
 from tuning.registry.model_folder import TRAINED_ON, WEIGHTS, write_model, write_training_ids
 from tuning.settings import load_settings
-from tuning.storage import atomic_folder, sha256_of, write_json
+from tuning.storage import sha256_of, write_json
 from tuning.tuners.protocol import Problem
 
 _SPLITS: tuple[Split, Split] = ("train", "eval")
@@ -40,36 +40,39 @@ def validate(dataset: Artifact, tuner: str, checked: Artifact) -> None:
             "Raise --eval-fraction or --limit",
         )
     limit = target.evaluation_limit(opened.manifest.format, rows["train"])
-    with atomic_folder(Path(checked.path)) as folder:
-        sampled = sample_evaluation(opened, limit, folder / SAMPLED) if 0 < limit < rows["eval"] else 0
-        judged = Dataset(opened.folder, opened.manifest, folder / SAMPLED if sampled else None)
-        problems += target.check(judged)
-        for problem in problems:
-            print(f"{'error' if problem.fatal else 'note'}: {problem.what} {problem.mend}")
-        if fatal := [problem for problem in problems if problem.fatal]:
-            more = f" (and {len(fatal) - 1} more)" if len(fatal) > 1 else ""
-            raise TuningError(f"{fatal[0].what.rstrip('.')}{more}", fatal[0].mend)
-        write_json(
-            folder / CHECKED,
-            msgspec.to_builtins(
-                Checked(problems=problems, train_rows=rows["train"], eval_rows=rows["eval"], sampled_rows=sampled)
-            ),
-        )
+    folder = output_folder(checked)
+    sampled = sample_evaluation(opened, limit, folder / SAMPLED) if 0 < limit < rows["eval"] else 0
+    judged = Dataset(opened.folder, opened.manifest, folder / SAMPLED if sampled else None)
+    problems += target.check(judged)
+    for problem in problems:
+        print(f"{'error' if problem.fatal else 'note'}: {problem.what} {problem.mend}")
+    if fatal := [problem for problem in problems if problem.fatal]:
+        more = f" (and {len(fatal) - 1} more)" if len(fatal) > 1 else ""
+        raise TuningError(f"{fatal[0].what.rstrip('.')}{more}", fatal[0].mend)
+    write_json(
+        folder / CHECKED,
+        msgspec.to_builtins(
+            Checked(problems=problems, train_rows=rows["train"], eval_rows=rows["eval"], sampled_rows=sampled)
+        ),
+    )
     checked.metadata["dataset_sha256"] = dataset.metadata["sha256"]
 
 
-def tune(dataset: Artifact, checked: Artifact, request: Artifact, key: str, model: Artifact, metrics: Artifact) -> None:
-    """Tune. Until it is finished the work lies in a folder named by `key`, where the next run goes on."""
+def tune(
+    dataset: Artifact, checked: Artifact, request: Artifact, code: str, model: Artifact, metrics: Artifact
+) -> None:
+    """Tune. Until it is finished the work lies in a folder of the same data, options and code, where the next run goes
+    on."""
     asked = read_request(request.path, TuningRequest)
     settings = load_settings(asked.settings)
     opened = checked_dataset(dataset, checked)
-    work = settings.home / "work" / key
+    work = settings.home / "work" / key_of(dataset.metadata["sha256"], request.metadata["sha256"], code)
     work.mkdir(parents=True, exist_ok=True)
     tuned = find_tuner(asked.tuner).tune(settings, opened, asked.options, work)
-    with atomic_folder(Path(model.path)) as folder:
-        write_training_ids(folder / TRAINED_ON, opened.attributions("train"))
-        write_model(folder, tuned, work)
-        shutil.move(work, folder / WEIGHTS)
+    folder = output_folder(model)
+    write_training_ids(folder / TRAINED_ON, opened.attributions("train"))
+    write_model(folder, tuned, work)
+    shutil.move(work, folder / WEIGHTS)
     model.metadata |= {
         "dataset_sha256": dataset.metadata["sha256"],
         "base_model": asked.options.base_model,
