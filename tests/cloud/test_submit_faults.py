@@ -11,7 +11,8 @@ from vertex_server import Vertex
 from tuning.errors import TuningError
 from tuning.pipelines import template_seed
 from tuning.pipelines.submit import SubmitOptions, submit_template
-from tuning.pipelines.vertex import Job, cancel, get_job, wait
+from tuning.pipelines.vertex import cancel, get_job, wait
+from tuning.pipelines.vertex_job import Job
 from tuning.settings import Settings
 
 

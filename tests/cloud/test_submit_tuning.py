@@ -13,7 +13,7 @@ from tuning.objects import list_objects, open_object
 from tuning.pipelines.requests import dataset_sha256
 from tuning.pipelines.submit import SubmitOptions, send
 from tuning.pipelines.submit_tuning import tuning_request
-from tuning.pipelines.vertex import Job
+from tuning.pipelines.vertex_job import Job
 from tuning.settings import Settings
 from tuning.tuners.protocol import TuneOptions
 

@@ -4,7 +4,8 @@ from tuning.errors import TuningError
 from tuning.pipelines.run_record import RECORD, RunRecord
 from tuning.pipelines.schedule import Schedule
 from tuning.pipelines.submit_any import on_vertex
-from tuning.pipelines.vertex import Job, get_job
+from tuning.pipelines.vertex import get_job
+from tuning.pipelines.vertex_job import Job
 from tuning.settings import Settings
 
 

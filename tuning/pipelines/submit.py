@@ -13,6 +13,7 @@ from tuning.objects import put
 from tuning.pipelines import template_seed, vertex
 from tuning.pipelines.template import Template, fit_parameters, read_template
 from tuning.pipelines.tuning_steps import sample_evaluation
+from tuning.pipelines.vertex_job import Job
 from tuning.settings import PROJECT_ROOT, Settings
 
 
@@ -34,7 +35,7 @@ class SubmitOptions:
 
 def submit_template(
     settings: Settings, uri: str, given: Mapping[str, str], options: SubmitOptions, show: Callable[[str], None]
-) -> vertex.Job:
+) -> Job:
     """Send any KFP template and return at once."""
     return send(settings, template_request(settings, uri, given, options, show), options.again, show)
 
@@ -64,7 +65,7 @@ def check_access(settings: Settings) -> None:
     credentials(settings.vertex_endpoint, settings)
 
 
-def send(settings: Settings, request: vertex.JobRequest, again: bool, show: Callable[[str], None]) -> vertex.Job:
+def send(settings: Settings, request: vertex.JobRequest, again: bool, show: Callable[[str], None]) -> Job:
     job, created = vertex.submit(settings, request, again)
     show(f"submitted {job.id} ({job.display_name})" if created else f"found {job.id}, {job.state}: nothing was sent")
     show(job.link)

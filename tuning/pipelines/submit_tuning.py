@@ -8,14 +8,16 @@ from tuning.access import google_errors
 from tuning.cloud.estimate import Cost, check_budget, estimate_run, estimate_tuning
 from tuning.dataset.dataset import MANIFEST, Dataset, find_dataset
 from tuning.errors import TuningError
-from tuning.evaluation.options import EvaluationOptions, GateOptions
 from tuning.evaluation.tuner_name import find_tuner
 from tuning.objects import put, put_folder
-from tuning.pipelines.requests import ChampionRequest, pipeline_arguments
+from tuning.pipelines.release import arguments_against_champion
 from tuning.pipelines.submit import SubmitOptions, check_access, commit_label
 from tuning.pipelines.template import Template, fit_parameters, read_template
 from tuning.pipelines.tuning import compile_pipeline
 from tuning.pipelines.vertex import JobRequest, label
+from tuning.registry import registry
+from tuning.registry.model_folder import MODEL
+from tuning.registry.records import Version
 from tuning.settings import Settings
 from tuning.tuners.protocol import TuneOptions, Tuner
 
@@ -43,16 +45,16 @@ def tuning_request(
     home = f"gs://{settings.bucket}/datasets/{dataset.id}"
     with google_errors("uploading what the job reads"):
         stored = put_folder(settings, dataset.folder, home, last=MANIFEST)
-        arguments = pipeline_arguments(
+        arguments = arguments_against_champion(
             settings,
             dataset,
             home,
             name,
             tune,
-            EvaluationOptions(),
-            GateOptions(),
-            ChampionRequest(),
+            None,
+            None,
             lambda file, content: _place(settings, file, content),
+            lambda version: _model_folder(settings, version),
         )
     sent = sum(one.sent for one in stored)
     show(f"dataset {dataset.id} in {home}: {sent} files uploaded, {len(stored) - sent} already there")
@@ -103,6 +105,13 @@ def _place(settings: Settings, name: str, content: bytes) -> str:
         path = Path(folder) / name
         path.write_bytes(content)
         return put(settings, path, f"gs://{settings.bucket}/requests/{name}").uri
+
+
+def _model_folder(settings: Settings, version: Version) -> str:
+    """The champion's model where the steps find it."""
+    uri = f"gs://{settings.bucket}/models/{version.name}-{version.contents_sha256[:12]}"
+    put_folder(settings, registry.model_folder(settings, version), uri, last=MODEL)
+    return uri
 
 
 def _in_words(costs: list[Cost]) -> str:

@@ -17,6 +17,7 @@ import orjson
 from tuning.access import backoff, credentials, google_errors, require_project
 from tuning.errors import TuningError
 from tuning.pipelines.template import Template
+from tuning.pipelines.vertex_job import Job, describe
 from tuning.settings import Settings
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 FailurePolicy = Literal["slow", "fast"]
 FIRST_POLL, LONGEST_POLL = 5.0, 60.0  # seconds between two looks at a running job
-_ENDED = frozenset({"SUCCEEDED", "FAILED", "CANCELLED"})
 _MAY_RUN_AGAIN = frozenset({"FAILED", "CANCELLED"})
 
 
@@ -44,30 +44,6 @@ class JobRequest:
     labels: Mapping[str, str] = field(default_factory=dict)
     caching: bool = True
     failure_policy: FailurePolicy = "slow"
-
-
-@dataclass(frozen=True)
-class TaskState:
-    name: str
-    state: str
-    error: str
-
-
-@dataclass(frozen=True)
-class Job:
-    """A pipeline job as the service last described it. States are Vertex AI's, without their prefix."""
-
-    id: str
-    display_name: str
-    state: str
-    link: str
-    tasks: tuple[TaskState, ...]
-    error: str
-    labels: Mapping[str, str]
-
-    @property
-    def ended(self) -> bool:
-        return self.state in _ENDED
 
 
 def submit(settings: Settings, request: JobRequest, again: bool = False) -> tuple[Job, bool]:
@@ -116,7 +92,7 @@ def get_job(settings: Settings, name: str | None = None) -> Job:
         jobs = backoff()(PipelineJob.list)(order_by="create_time desc")
         if not jobs:
             raise TuningError(f"there is no pipeline job in {settings.project}, {settings.region}", "`invoke submit`")
-        return _describe(settings, jobs[0])
+        return describe(settings, jobs[0])
 
 
 def cancel(settings: Settings, name: str) -> Job:
@@ -242,31 +218,13 @@ def _find(settings: Settings, name: str) -> Job | None:
 
 
 def _get(settings: Settings, name: str) -> Job:
-    return _describe(settings, _resource(settings, name))
+    return describe(settings, _resource(settings, name))
 
 
 def _resource(settings: Settings, name: str) -> "PipelineJob":
     from google.cloud.aiplatform import PipelineJob
 
     return backoff()(PipelineJob.get)(f"projects/{settings.project}/locations/{settings.region}/pipelineJobs/{name}")
-
-
-def _describe(settings: Settings, job: "PipelineJob") -> Job:
-    resource = job.gca_resource
-    name = resource.name.rpartition("/")[2]
-    tasks = sorted(resource.job_detail.task_details, key=lambda task: task.task_id)
-    return Job(
-        id=name,
-        display_name=resource.display_name,
-        state=resource.state.name.removeprefix("PIPELINE_STATE_"),
-        link=(
-            f"https://console.cloud.google.com/vertex-ai/locations/{settings.region}/pipelines/runs/{name}"
-            f"?project={settings.project}"
-        ),
-        tasks=tuple(TaskState(task.task_name, task.state.name, task.error.message) for task in tasks),
-        error=resource.error.message,
-        labels=dict(resource.labels),
-    )
 
 
 def label(text: str) -> str:

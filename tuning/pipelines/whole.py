@@ -17,6 +17,8 @@ from tuning.errors import TuningError
 from tuning.pipelines.events import Step
 from tuning.pipelines.local import run_local
 from tuning.pipelines.release import PipelineRun
+from tuning.pipelines.run_vertex import run_vertex
+from tuning.pipelines.submit_any import on_vertex
 from tuning.settings import Settings
 from tuning.sources.load_sample import load_sample_if_empty
 from tuning.tuners.protocol import TuneOptions
@@ -70,7 +72,8 @@ def tune_all(
     else:
         wanted = resolve_options(preset, settings.tuner, **made)
         dataset = make_dataset(settings, resolve_variables(preset, **build), wanted, steps, fill=True)
-    return run_local(settings, dataset, options, tuner=settings.tuner, before=steps.done, show=show)
+    run = run_vertex if on_vertex(settings) else run_local
+    return run(settings, dataset, options, tuner=settings.tuner, before=steps.done, show=show)
 
 
 def make_dataset(

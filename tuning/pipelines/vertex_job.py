@@ -1,0 +1,85 @@
+"""A pipeline job of Vertex AI as the service last described it: its state, its tasks, what they left."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tuning.settings import Settings
+
+if TYPE_CHECKING:
+    from google.cloud.aiplatform import PipelineJob
+    from google.cloud.aiplatform_v1.types import PipelineTaskDetail
+
+_ENDED = frozenset({"SUCCEEDED", "FAILED", "CANCELLED"})
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """What a task left in Cloud Storage: a file or a folder."""
+
+    uri: str
+    metadata: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Task:
+    """`state` is SKIPPED where the service took the outputs from its cache. `seconds` is 0 while it runs."""
+
+    name: str
+    state: str
+    error: str
+    seconds: float
+    outputs: Mapping[str, Artifact]
+
+
+@dataclass(frozen=True)
+class Job:
+    """States are Vertex AI's, without their prefix."""
+
+    id: str
+    display_name: str
+    state: str
+    link: str
+    tasks: tuple[Task, ...]
+    error: str
+    labels: Mapping[str, str]
+
+    @property
+    def ended(self) -> bool:
+        return self.state in _ENDED
+
+    def output(self, task: str, name: str) -> Artifact | None:
+        """The output of that name of the task."""
+        return next((one.outputs[name] for one in self.tasks if one.name == task and name in one.outputs), None)
+
+
+def describe(settings: Settings, job: "PipelineJob") -> Job:
+    resource = job.gca_resource
+    name = resource.name.rpartition("/")[2]
+    return Job(
+        id=name,
+        display_name=resource.display_name,
+        state=resource.state.name.removeprefix("PIPELINE_STATE_"),
+        link=(
+            f"https://console.cloud.google.com/vertex-ai/locations/{settings.region}/pipelines/runs/{name}"
+            f"?project={settings.project}"
+        ),
+        tasks=tuple(_task(task) for task in sorted(resource.job_detail.task_details, key=lambda task: task.task_id)),
+        error=resource.error.message,
+        labels=dict(resource.labels),
+    )
+
+
+def _task(task: "PipelineTaskDetail") -> Task:
+    ended = task.end_time and task.start_time
+    return Task(
+        name=task.task_name,
+        state=task.state.name,
+        error=task.error.message,
+        seconds=round((task.end_time - task.start_time).total_seconds(), 1) if ended else 0.0,
+        outputs={
+            name: Artifact(found.artifacts[0].uri, type(found.artifacts[0]).to_dict(found.artifacts[0])["metadata"])
+            for name, found in task.outputs.items()
+            if found.artifacts
+        },
+    )
