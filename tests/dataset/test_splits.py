@@ -30,7 +30,7 @@ def test_another_seed_is_another_split() -> None:
 
 
 def test_a_limit_takes_no_side_first() -> None:
-    taken = np.isin(IDS, first_by_salt(IDS.tolist(), 42, 1_000))
+    taken = np.isin(IDS, first_by_salt("limit", IDS.tolist(), 42, 1_000))
     side = evaluation_side(resolve_options(), IDS, IDS, IDS)
     assert 60 < (side & taken).sum() < 140
 

@@ -22,6 +22,7 @@ from tuning.dataset.pass_one import run_pass_one
 from tuning.dataset.selection import select
 from tuning.dataset.snapshot import Snapshot, column_names
 from tuning.dataset.texts import Texts
+from tuning.dataset.token_facts import token_facts
 from tuning.dataset.versions import versions
 from tuning.dataset.write import write_splits
 from tuning.errors import TuningError
@@ -60,7 +61,7 @@ def create_dataset(
 
 def _make(folder: Path, parts: Parts, snapshot: Snapshot, options: DatasetOptions, workers: int, identity: str) -> None:
     funnel = Funnel(snapshot.rows)
-    index = run_pass_one(parts, snapshot, options, workers, funnel)
+    index, rules = run_pass_one(parts, snapshot, options, workers, funnel)
     texts = Texts(parts, index, options, snapshot.template)
     selection = select(index, texts, options, funnel)
     files = write_splits(folder, parts, index, selection)
@@ -79,7 +80,7 @@ def _make(folder: Path, parts: Parts, snapshot: Snapshot, options: DatasetOption
         versions=versions(),
         funnel=funnel.rows(),
         files=files,
-        tokens={},
+        tokens=token_facts(index, selection, rules.tokens),
         leaks=msgspec.to_builtins(leaks),
     )
     write_bytes(folder / NOTICE, notice(snapshot.build, options).encode())

@@ -59,7 +59,9 @@ def find_leaks(written: Written, scratch: Path, workers: int) -> Leaks:
     sizes, contaminated = [], []
     blocks = list(_blocks(written.folder))
     common = _common(written, blocks)
-    for block in map_in_order(_read_block, blocks, workers if len(blocks) > _WORTH_WORKERS else 1, _begin, (written, common)):
+    for block in map_in_order(
+        _read_block, blocks, workers if len(blocks) > _WORTH_WORKERS else 1, _begin, (written, common)
+    ):
         for kind in KINDS:
             sides[kind].add(block.entries[kind], block.keys[kind])
         sizes.append(block.sizes)

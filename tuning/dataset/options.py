@@ -32,7 +32,8 @@ class DatasetOptions(msgspec.Struct, frozen=True, kw_only=True):
     seed: int = 42
     limit: int = 0  # questions, 0: all
     decontaminate: Path | None = None  # text or JSONL file; examples that share 13 words in a row with it are dropped
-    tokenizer: str = ""  # name or folder of the tokenizer that counts tokens; empty: a stated number of characters each
+    tokenizer: Path | None = None  # folder of the base model, whose tokenizer counts tokens; None: bytes are counted
+    max_length: int = 0  # tokens at which the trainer cuts examples off; 0: it does not
 
     @property
     def is_seed(self) -> bool:
@@ -45,15 +46,16 @@ class DatasetOptions(msgspec.Struct, frozen=True, kw_only=True):
     def recorded(self) -> dict[str, object]:
         """The options as the manifest has them: files by name and content, never by path."""
         values: dict[str, object] = {name: getattr(self, name) for name in self.__struct_fields__}
-        if self.decontaminate:
-            content = hashlib.sha256(_read(self.decontaminate)).hexdigest()
-            values["decontaminate"] = {"name": self.decontaminate.name, "sha256": content}
+        for name, path in (("decontaminate", self.decontaminate), ("tokenizer", self.tokenizer)):
+            if path:
+                content = _read(name, path / "tokenizer.json" if name == "tokenizer" else path)
+                values[name] = {"name": path.name, "sha256": hashlib.sha256(content).hexdigest()}
         return values
 
 
 SEED = DatasetOptions(preset="seed", format="notebook", body="html", split="random", eval_fraction=0.2, seed=42)
 # What the seed preset leaves open.
-_OPEN_IN_SEED = frozenset({"format", "limit", "decontaminate", "tokenizer"})
+_OPEN_IN_SEED = frozenset({"format", "limit", "decontaminate"})
 
 
 def resolve_options(preset: str | None = None, tuner: str = "hf", **given: Any) -> DatasetOptions:
@@ -62,8 +64,9 @@ def resolve_options(preset: str | None = None, tuner: str = "hf", **given: Any) 
     The tuner only decides the format where none is given.
     """
     chosen = {name: value for name, value in given.items() if value is not None}
-    if "decontaminate" in chosen:
-        chosen["decontaminate"] = Path(chosen["decontaminate"])
+    for name in ("decontaminate", "tokenizer"):
+        if name in chosen:
+            chosen[name] = Path(chosen[name])
     if preset not in (None, "", "seed"):
         raise TuningError(f"there is no preset {preset!r}", "The one preset is: seed")
     for name, allowed in (("format", FORMATS), ("body", get_args(Body)), ("split", get_args(SplitMethod))):
@@ -111,6 +114,8 @@ def _check(options: DatasetOptions, chosen: dict[str, Any]) -> None:
         raise TuningError(f"--eval-fraction is {options.eval_fraction}", "It lies between 0 and 1")
     if options.limit < 0:
         raise TuningError(f"--limit is {options.limit}", "It is a number of questions, or 0 for all")
+    if options.max_length < 0:
+        raise TuningError(f"--max-length is {options.max_length}", "It is a number of tokens, or 0 for no bound")
     if not 0 <= options.seed < 2**32:
         raise TuningError(f"--seed is {options.seed}", "It is a whole number from 0 to 4294967295")
     if options.decontaminate and not options.decontaminate.is_file():
@@ -127,8 +132,8 @@ def _option(name: str) -> str:
     return "--" + name.replace("_", "-")
 
 
-def _read(path: Path) -> bytes:
+def _read(name: str, path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise TuningError(f"--decontaminate: {path} cannot be read ({error.strerror})") from None
+        raise TuningError(f"{_option(name)}: {path} cannot be read ({error.strerror})") from None

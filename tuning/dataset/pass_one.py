@@ -2,56 +2,79 @@
 
 from collections.abc import Iterator
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 
 from tuning.dataset.funnel import Funnel
 from tuning.dataset.index import Column, Index, build_index
-from tuning.dataset.mart import columns
+from tuning.dataset.mart import columns, text_columns
 from tuning.dataset.options import DatasetOptions
+from tuning.dataset.pairs import Pair, Rules, judge
 from tuning.dataset.parallel import map_in_order
 from tuning.dataset.parts import Parts, notes_of
-from tuning.dataset.prepare import Recipe, begin, prepare
+from tuning.dataset.prepare import begin, prepare
 from tuning.dataset.snapshot import Snapshot, read_batches
 from tuning.dataset.splits import first_by_salt
+from tuning.dataset.tokens import calibrate
 from tuning.errors import TuningError
 from tuning.progress import progress
 
 _ROWS_PER_PART = 1024
+_SAMPLE = 300  # questions whose texts calibrate the count of tokens
 
 
-def run_pass_one(parts: Parts, snapshot: Snapshot, options: DatasetOptions, workers: int, funnel: Funnel) -> Index:
+def run_pass_one(
+    parts: Parts, snapshot: Snapshot, options: DatasetOptions, workers: int, funnel: Funnel
+) -> tuple[Index, Rules]:
     """Make the part files that are not there yet, and join their keys. Counts in `funnel` what is dropped."""
     chosen = _limited(snapshot, options)
     rows = snapshot.rows if chosen is None else len(chosen)
-    recipe = Recipe(
-        options=options,
-        template=snapshot.template,
-        base_url=str(snapshot.build["base_url"]),
-        folder=parts.folder,
-    )
+    rules = _calibrated(snapshot, options, chosen)
     jobs = enumerate(_batches(snapshot, options, chosen, funnel))
     keys = []
     with progress("preparing", rows, "rows") as advance:
-        for batch in map_in_order(prepare, jobs, workers if rows > _ROWS_PER_PART else 1, begin, (recipe,)):
+        for batch in map_in_order(prepare, jobs, workers if rows > _ROWS_PER_PART else 1, begin, (rules, parts.folder)):
             for dropped in notes_of(batch).dropped:
                 funnel.drop(dropped.step, dropped.reason, dropped.rows, dropped.examples)
             keys.append(batch)
             advance(_ROWS_PER_PART)
     if not keys:
         raise TuningError("the snapshot has no rows", "Build with another --tag-pattern or --since")
-    return build_index(keys)
+    return build_index(keys), rules
+
+
+def _calibrated(snapshot: Snapshot, options: DatasetOptions, chosen: Column | None) -> Rules:
+    """The rules with an estimator of tokens, fitted on texts that are chosen by a salted hash of the question id."""
+    rules = Rules(options=options, template=snapshot.template, base_url=str(snapshot.build["base_url"]))
+    if not options.tokenizer:
+        return rules
+    ids = _question_ids(snapshot) if chosen is None else chosen
+    sample = np.sort(np.array(first_by_salt("tokens", ids.tolist(), options.seed, _SAMPLE), dtype=np.int64))
+    pairs = [
+        Pair(row["question_id"], *(row[name] for name in text_columns(options)))
+        for batch in _batches(snapshot, options, sample, Funnel(0))
+        for row in batch.to_pylist()
+    ]
+    pairs.sort(key=lambda pair: pair.row)  # here the question's id: any order of the snapshot gives one sample
+    judge(pairs, rules)
+    texts = [text for pair in pairs if not pair.reason for text in (pair.question, pair.answer)]
+    return msgspec.structs.replace(rules, tokens=calibrate(texts, options.tokenizer))
 
 
 def _limited(snapshot: Snapshot, options: DatasetOptions) -> Column | None:
     """The question ids that --limit keeps, sorted; None: all."""
     if not options.limit:
         return None
-    ids = [batch.column(0).to_numpy() for batch in read_batches(snapshot.files, ["question_id"])]
-    distinct = np.unique(np.concatenate(ids)) if ids else np.zeros(0, np.int64)
+    ids = _question_ids(snapshot)
     if options.is_seed:
-        return distinct[: options.limit]
-    return np.sort(np.array(first_by_salt(distinct.tolist(), options.seed, options.limit), dtype=np.int64))
+        return ids[: options.limit]
+    return np.sort(np.array(first_by_salt("limit", ids.tolist(), options.seed, options.limit), dtype=np.int64))
+
+
+def _question_ids(snapshot: Snapshot) -> Column:
+    ids = [batch.column(0).to_numpy() for batch in read_batches(snapshot.files, ["question_id"])]
+    return np.unique(np.concatenate(ids)) if ids else np.zeros(0, np.int64)
 
 
 def _batches(

@@ -40,9 +40,9 @@ def seed_order(options: DatasetOptions, rows: int) -> tuple[Rows, Rows]:
     return train, evaluation
 
 
-def first_by_salt(question_ids: Iterable[int], seed: int, limit: int) -> list[int]:
+def first_by_salt(purpose: str, question_ids: Iterable[int], seed: int, limit: int) -> list[int]:
     """The `limit` ids that come first by a salted hash: a smaller limit takes some of those of a larger one."""
-    return sorted(question_ids, key=lambda one: (salted("limit", seed, one), one))[:limit]
+    return sorted(question_ids, key=lambda one: (salted(purpose, seed, one), one))[:limit]
 
 
 def salted(purpose: str, seed: int, question_id: int) -> int:
