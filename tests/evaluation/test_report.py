@@ -16,6 +16,7 @@ from tuning.tuners.protocol import Model
 
 EVIL = '<script>alert("x")</script><img src=http://x.example/y onerror=alert(1)>'
 OPTIONS = GateOptions(resamples=500)
+FACTS = {"rows_used": 192, "rows_total": 2249, "rows_left_out": 987, "max_length": 256, "tokens_per_second": 301.25}
 
 
 def inputs(base_model: str = "smollm2", answer: str = "use a list") -> ReportInputs:
@@ -37,9 +38,7 @@ def inputs(base_model: str = "smollm2", answer: str = "use a list") -> ReportInp
             leaks={},
         ),
         notes=[],
-        model=Model(
-            tuner="hf", base_model=base_model, uri="x", facts={"rows_left_out": 987, "tokens_per_second": 301.25}
-        ),
+        model=Model(tuner="hf", base_model=base_model, uri="x", facts=FACTS),
         options={"base_model": base_model, "steps": 0},
         tuner="hf",
         curves=Curves(train=[Point(0, 2.5), Point(10, 2.0)], development=[Point(10, 2.1)]),
@@ -56,8 +55,7 @@ def inputs(base_model: str = "smollm2", answer: str = "use a list") -> ReportInp
         "d1",
         "1,234 rows",
         "too short",
-        "rows left out",
-        "987",
+        "192 of 2,249 training examples were read; 987 were left out, being longer than 256 tokens",
         "141.2 s",
         "-0.250 (-0.250 to -0.250)",
         "Learning curve",

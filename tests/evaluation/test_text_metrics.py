@@ -56,7 +56,11 @@ def test_a_refusal_is_known_by_its_first_words(answer: str, refuses: int):
     ("answer", "found"),
     [
         ("the list is a list of the list is a list of " * 8, True),
-        ("x = 1\n" * 6, True),
+        ("x = 1\n" * 40, True),
+        ("Source" * 60, True),
+        ("It starts well, with a sentence that makes sense. " + "and so on " * 90, True),
+        ("x = 1\n" * 6, False),
+        ("".join(f"value_{n} = parse(line[{n}], default={n * 7})\n" for n in range(40)), False),
         (GOOD, False),
         ("one two three four five six seven eight nine ten eleven twelve " * 2 + "and then something else", False),
         ("", False),

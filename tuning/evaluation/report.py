@@ -57,6 +57,7 @@ def _view(inputs: ReportInputs) -> dict[str, Any]:
         "dataset_options": {name: _short(value) for name, value in sorted(inputs.manifest.options.items())},
         "notes": [*inputs.notes, *_base_notes(inputs)],
         "model": inputs.model,
+        "rows": _rows(inputs.model.facts),
         "facts": {name: _short(value) for name, value in inputs.model.facts.items() if not isinstance(value, list)},
         "options": {name: value or "the tuner's default" for name, value in inputs.options.items()},
         "tuner": inputs.tuner,
@@ -83,6 +84,12 @@ def _base_notes(inputs: ReportInputs) -> list[str]:
     if inputs.verdict.smoke_test:
         return [SMOKE_NOTE]
     return [SMOLLM2_NOTE] if inputs.model.base_model == "smollm2" else []
+
+
+def _rows(facts: dict[str, object]) -> dict[str, object]:
+    """What became of the training examples, where the tuner tells."""
+    names = {"used": "rows_used", "total": "rows_total", "left_out": "rows_left_out", "max_length": "max_length"}
+    return {short: facts[name] for short, name in names.items()} if set(names.values()) <= set(facts) else {}
 
 
 def show(value: Interval | None, figure: Figure, sign: bool = False) -> str:

@@ -2,6 +2,7 @@
 
 import functools
 import re
+import zlib
 from typing import Any
 
 from tuning.evaluation.code_blocks import code_blocks, parses, python_blocks
@@ -11,8 +12,8 @@ _REFUSAL = re.compile(
     r"\s*((i'?m|i am) (sorry|not able|unable)|sorry,|i apologi[sz]e|i can(no|')t |as an ai\b)",
     re.IGNORECASE,
 )
-_LOOP_WORDS = 4  # words of one sequence
-_LOOP_MINIMUM = 24  # words below which nothing is called a loop
+_LOOP_MINIMUM = 100  # bytes below which nothing is called a loop
+_LOOP_SHARE = 0.2
 
 DESCRIPTIONS = {
     "loss": "mean cross entropy per answer token in nats, averaged over examples (lower is better)",
@@ -51,13 +52,10 @@ def score_answer(answer: str, reference: str, finish_reason: str) -> dict[str, f
 
 
 def loops(answer: str) -> bool:
-    """Whether fewer than half of the four-word sequences in an answer of some length are distinct."""
-    words = answer.split()
-    if len(words) < _LOOP_MINIMUM:
-        lines = [line for line in answer.splitlines() if line.strip()]
-        return len(lines) >= _LOOP_WORDS and len(set(lines)) == 1
-    sequences = [tuple(words[start : start + _LOOP_WORDS]) for start in range(len(words) - _LOOP_WORDS + 1)]
-    return len(set(sequences)) * 2 < len(sequences)
+    """Whether an answer of some length mostly repeats itself, words or letters: zlib takes a fifth of it or less, where
+    it takes about half of prose and a third of code."""
+    content = answer.encode()
+    return len(content) >= _LOOP_MINIMUM and len(zlib.compress(content)) <= _LOOP_SHARE * len(content)
 
 
 def _unclosed(answer: str) -> bool:

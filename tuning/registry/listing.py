@@ -10,13 +10,17 @@ def model_lines(settings: Settings) -> list[str]:
     found = registry.versions(settings)
     if not found:
         return [f"no models in {settings.models_dir}; `invoke tune` makes one"]
-    lines = [f"  {'model':6} {'made (UTC)':17} {'base':24} {'dataset':18} {'verdict':10} metrics"]
+    lines = [
+        f"  {'model':6} {'made (UTC)':17} {'base':24} {'dataset':18} {'verdict':10} primary metric, and improvement"
+    ]
     for version in found:
         mark = "*" if champion and champion.name == version.name else " "
-        metrics = ", ".join(f"{name} {value:.4g}" for name, value in sorted(version.metrics.items()))
+        primary = version.verdict.primary_metric
+        figures = [f"{primary} {version.metrics[primary]:.4g}"] if primary in version.metrics else []
+        figures += [f"{found.mean:+.3g} on the {role}" for role, found in version.verdict.improvements.items()]
         lines.append(
             f"{mark} {version.name:6} {version.created_at[:16]:17} {version.base_model[-24:]:24} "
-            f"{version.dataset_id[:18]:18} {version.verdict.status:10} {metrics}"
+            f"{version.dataset_id[:18]:18} {version.verdict.status:10} {', '.join(figures)}"
         )
     lines.append(f"* champion; files in {settings.models_dir}")
     return lines
