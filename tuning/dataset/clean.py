@@ -12,9 +12,8 @@ from typing import Any
 
 import msgspec
 from html_to_markdown import _html_to_markdown as native
-from lxml import etree
 
-from tuning.dataset.clean_check import looks_same, render, says_same
+from tuning.dataset.clean_check import looks_same, plainer, render, says_same
 from tuning.dataset.clean_code import name_languages
 from tuning.dataset.clean_tree import absolute, parse
 from tuning.dataset.clean_write import TooDeep, write_markdown
@@ -37,64 +36,83 @@ def to_markdown(html: str, base_url: str) -> str | Dropped:
         return Dropped(Reason.CONTROL_CHARACTERS)
     base_url = base_url.rstrip("/") + "/"
     html = _prepared(html, base_url)
-    # html-to-markdown loses a non-breaking space and its like here and there.
-    if html.isascii() or not _WIDE_SPACE.search(html):
-        markdown = (native.convert(html, _native_options()).content or "").strip("\n")
-        if looks_same(html, render(markdown)):
+    markdown = _by_library(html)
+    if markdown is None:
+        markdown = _by_hand(html, base_url)
+    return Dropped(Reason.UNFAITHFUL) if markdown is None else markdown
+
+
+def _by_library(html: str) -> str | None:
+    """html-to-markdown's Markdown where it is right."""
+    if not html.isascii() and _WIDE_SPACE.search(html):  # loses a non-breaking space and its like here and there
+        return None
+    plain = ""
+    for options in _options() if _AS_HTML.search(html) else _options()[:1]:
+        markdown: str = (native.convert(html, options).content or "").strip("\n")
+        if "%" in markdown and _DECODED_LINK.search(markdown):
+            return None
+        rendered = render(markdown)
+        if looks_same(html, rendered):
             return markdown
+        plain = plain or plainer(html)
+        if plain != html and looks_same(plain, rendered):
+            return markdown
+    return None
+
+
+def _by_hand(html: str, base_url: str) -> str | None:
+    """Our own writer's Markdown where it is right."""
     try:
         source = parse(html)
         markdown = write_markdown(source, base_url)
         rendered = render(markdown)
-        faithful = looks_same(html, rendered) or says_same(source, parse(rendered), base_url)
-    except (TooDeep, etree.ParserError):
-        return Dropped(Reason.UNFAITHFUL)
-    return markdown if faithful else Dropped(Reason.UNFAITHFUL)
+        return markdown if looks_same(html, rendered) or says_same(source, parse(rendered), base_url) else None
+    except TooDeep:
+        return None
+
+
+_AS_HTML = re.compile(r"<(?:su[bp]|kbd|s|strike|del|ins|small|u)>")  # Markdown has no form for them
+_WIDE_SPACE = re.compile("[\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]")
+# Some renderers show `<https://…/a%20b>` as `https://…/a b`.
+_DECODED_LINK = re.compile(r"<\w+:[^>\s]*%")
 
 
 @cache
-def _native_options() -> Any:
-    """Made once: `html_to_markdown.convert` translates its options anew for every call, which takes as long as the
+def _options() -> tuple[Any, Any]:
+    """The library's quick way, and its sure way that keeps elements which Markdown has no form for as HTML.
+
+    It would not choose the quick way itself: twice as fast, it gets one body in a hundred wrong, which the check finds.
+    Made once: `html_to_markdown.convert` translates its options anew for every call, which takes as long as the
     conversion. Without escapes: they put `snake\\_case` into every other text, and the check finds where one is needed.
     """
-    return native.ConversionOptions(extract_metadata=False)
+    quick = native.ConversionOptions(extract_metadata=False, tier_strategy=native.TierStrategy.TIER1)
+    kept = ["sub", "sup", "kbd", "s", "strike", "del", "ins", "small", "u"]
+    return quick, native.ConversionOptions(extract_metadata=False, preserve_tags=kept)
 
 
-_TAG = re.compile(r'<(a|img)\b((?:[^>"]|"[^"]*")*)>')
-_ATTRIBUTE = re.compile(r'([a-z]+)\s*=\s*"([^"]*)"')
+_TAG = re.compile(r'<(a|img)\b(?! href="https?://[^"]*">)((?:[^>"]|"[^"]*")*)>')  # but the plainest link
+_ATTRIBUTE = re.compile(r'\s+([a-z-]+)="([^"]*)"')
 _ENTITY = re.compile(r"&(?!amp;|lt;|gt;|quot;)(?:#\d+|#[xX][\da-fA-F]+|[A-Za-z][A-Za-z\d]*);")
-_COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
-_SPAN = re.compile(r"</?span\b[^>]*>")
-_WRAPPER = re.compile(r"</?div\b[^>]*>\s*(?=</?(?:div|p|pre|table|[uo]l|h\d|blockquote)\b|$)")
-_WIDE_SPACE = re.compile("[\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]")
 
 
 def _prepared(html: str, base_url: str) -> str:
-    """The same body, more plainly: whole links and no attributes that Markdown lacks, entities as characters, languages
-    as one class, no comments, no wrappers. Each pattern starts at a tag or an entity, which text and code cannot hold.
+    """The same body, more plainly: whole links without attributes that Markdown lacks, entities as characters, each
+    language as one class. Each pattern starts at a tag or an entity, which text and code cannot hold.
     """
     if "\r" in html:
         html = html.replace("\r\n", "\n").replace("\r", "\n")
-    if "<pre " in html or "<code " in html or "<!--" in html:
+    if "<pre " in html or "<!--" in html:
         html = name_languages(html)
-    if "<!--" in html:
-        html = _COMMENT.sub("", html)
     if "<a " in html or "<img" in html:
         html = _TAG.sub(lambda match: _plain_tag(match[1], match[2], base_url), html)
-    if "<span" in html:
-        html = _SPAN.sub("", html)
-    if "<div" in html:
-        html = _WRAPPER.sub("", html)
-    if "/>" in html:
-        html = (
-            html.replace("<br/>", "<br>").replace("<hr/>", "<hr>").replace("<br />", "<br>").replace("<hr />", "<hr>")
-        )
     if "&" in html:
         html = _ENTITY.sub(lambda match: escape(unescape(match[0]), quote=False), html)
     return html
 
 
 def _plain_tag(tag: str, attributes: str, base_url: str) -> str:
+    if _ATTRIBUTE.sub("", attributes).strip(" /"):  # written in some other way: the library and the writer cope
+        return f"<{tag}{attributes}>"
     found = dict(_ATTRIBUTE.findall(attributes))
     source = "href" if tag == "a" else "src"
     url = found.get(source, "")

@@ -23,18 +23,37 @@ def render(markdown: str) -> str:
 
 _CODE = re.compile(rb"<code[^>]*>([^<]*)</code>")
 _LISTS_AND_SUCH = re.compile(rb"</?(?:[uo]l|li|blockquote|h[1-6r]|t(?:able|[rhd]|head|body)|d[ltd])\b[^>]*>")
+_ITEM_OF_PARAGRAPHS = re.compile(rb"<li>\s*<p>")
+# What html-to-markdown and lxml pass over: comments, `<span>`, and a `<div>` that only wraps blocks.
+_PASSED_OVER = re.compile(
+    r"<!--.*?-->|</?span\b[^>]*>|</?div\b[^>]*>\s*(?=</?(?:div|p|pre|table|[uo]l|h\d|blockquote)\b|$)", re.DOTALL
+)
 
 
 def looks_same(html: str, rendered: str) -> bool:
     """Whether two HTML texts are the same but for white space that means nothing and a few ways of writing a tag."""
     # The blank lines between blocks are all that tells most bodies from their rendering. No code holds `>`.
-    if html.strip().replace(">\n\n<", ">\n<") == rendered.strip():
+    html, rendered = html.strip().replace(">\n\n<", ">\n<"), rendered.strip().replace(" />", ">")
+    if html == rendered:
         return True
-    if "&quot;" in html:
-        html, rendered = html.replace("&quot;", '"'), rendered.replace("&quot;", '"')
-    words, pieces = _words(html.encode())
-    rendered_words, rendered_pieces = _words(rendered.encode())
-    return words == rendered_words and _codes(pieces) == _codes(rendered_pieces)
+    if "&quot;" in html or "&#39;" in rendered:
+        html = html.replace("&quot;", '"')
+        rendered = rendered.replace("&quot;", '"').replace("&#39;", "'")
+    # As bytes, because their `split` knows ASCII white space only: a non-breaking space is text.
+    pieces, rendered_pieces = _CODE.split(html.encode()), _CODE.split(rendered.encode())
+    if len(pieces) != len(rendered_pieces):
+        return False
+    if pieces[1::2] != rendered_pieces[1::2] and _codes(pieces) != _codes(rendered_pieces):
+        return False
+    differing = [pair for pair in zip(pieces[::2], rendered_pieces[::2], strict=True) if pair[0] != pair[1]]
+    # The mark between pieces keeps what touches the code.
+    prose, rendered_prose = (b"\0".join(pieces) for pieces in zip(*differing, strict=True)) if differing else (b"", b"")
+    return _words(prose) == _words(rendered_prose)
+
+
+def plainer(html: str) -> str:
+    """Without what a Markdown text does not show. Each pattern starts at a tag, which text and code cannot hold."""
+    return _PASSED_OVER.sub("", html)
 
 
 def _codes(pieces: list[bytes]) -> list[bytes]:
@@ -45,21 +64,17 @@ def _codes(pieces: list[bytes]) -> list[bytes]:
     ]
 
 
-def _words(html: bytes) -> tuple[list[bytes], list[bytes]]:
-    """The words and tags outside code, and the text cut at each piece of code: prose, code, prose …
-
-    As bytes, because their `split` knows ASCII white space only: a non-breaking space is text.
-    """
-    pieces = _CODE.split(html)
-    prose = b"\0".join(pieces[::2]).replace(b" />", b">").replace(b"<br>", b" <br> ")
-    if _LISTS_AND_SUCH.search(prose):  # whether a list is tight or loose is no difference
-        prose = _LISTS_AND_SUCH.sub(rb" \g<0> ", prose).replace(b"</p>", b" ").replace(b"<p>", b" <p> ")
-        prose = prose.replace(b"<pre>", b" <pre>").replace(b"</pre>", b"</pre> ")
-    else:
-        prose = prose.replace(b" </p>", b"</p>").replace(b"\n</p>", b"</p>")
-    if b"<strong><em>" in prose:  # comes back the other way round
+def _words(prose: bytes) -> list[bytes]:
+    """The words and tags of what stands between pieces of code."""
+    prose = prose.replace(b" />", b">").replace(b"/>", b">").replace(b"<br>", b" <br> ")
+    if _LISTS_AND_SUCH.search(prose):
+        prose = _ITEM_OF_PARAGRAPHS.sub(b"<li>", prose)  # whether a list is tight or loose is no difference
+        prose = _LISTS_AND_SUCH.sub(rb" \g<0> ", prose)
+    prose = prose.replace(b"</p>", b" ").replace(b"<p>", b" <p> ")
+    prose = prose.replace(b"<pre>", b" <pre>").replace(b"</pre>", b"</pre> ")
+    if b"strong><" in prose or b"</strong>" in prose:  # `***both***` comes back with the two the other way round
         prose = prose.replace(b"<strong><em>", b"<em><strong>").replace(b"</em></strong>", b"</strong></em>")
-    return prose.split(), pieces
+    return prose.split()
 
 
 # The exact comparison -------------------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """Parsed HTML as the writer and the check read it."""
 
+import re
 from urllib.parse import quote, urljoin
 
 from lxml import etree
@@ -13,6 +14,7 @@ BLOCKS = (
     | {"p", "ul", "ol", "li", "blockquote", "pre", "hr", "div", "section", "dl", "dt", "dd"}
 )
 IGNORED = frozenset({"", "script", "style", "template", "title", "noscript", "iframe", "object", "embed", "colgroup"})
+_PLAIN_URL = re.compile(r"[\w%/:?#@!$&()*+,;=~'.-]*", re.ASCII)
 _SAFE_IN_URL = "%/:?#@!$&()*+,;=~'"
 
 
@@ -46,14 +48,18 @@ def has_block(node: Node) -> bool:
 
 def code_text(node: Node) -> str:
     """The text of `<pre>` or `<code>`; `<br>` is a line's end."""
+    if not len(node):
+        return node.text or ""
     for line_break in node.iter("br"):
         line_break.text = "\n"
-    return "".join(node.itertext()).replace("\r\n", "\n")
+    return "".join(node.itertext())
 
 
 def joined(base_url: str, url: str | None) -> str:
     """The URL made absolute; one that is no URL at all stays as it is."""
     url = (url or "").strip()
+    if url.startswith(("https://", "http://")):
+        return url
     try:
         return urljoin(base_url, url)
     except ValueError:
@@ -62,4 +68,5 @@ def joined(base_url: str, url: str | None) -> str:
 
 def absolute(base_url: str, url: str | None) -> str:
     """The whole URL, with what a URL may not hold percent-encoded, as renderers write it."""
-    return quote(joined(base_url, url), safe=_SAFE_IN_URL)
+    url = joined(base_url, url)
+    return url if _PLAIN_URL.fullmatch(url) else quote(url, safe=_SAFE_IN_URL)

@@ -36,15 +36,17 @@ KEPT_INLINE = {
     "samp",
 }
 _BOUNDARY = " \n" + string.punctuation
-SPECIAL = re.compile(
-    r"\\(?=[!-/:-@\[-`{-~]|$)"  # a backslash that would escape what follows
-    r"|`"
-    r"|\*(?! )|(?<! )\*|^\*|\*$"  # a star between two spaces is no delimiter
-    r"|(?<![^\W_])_|_(?![^\W_])"  # within a word an underscore is no delimiter
-    r"|<(?=[A-Za-z/!?])"
-    r"|&(?=#?\w{1,31};)"
-    r"|\](?=[(\[:]|$)"
+SPECIAL = re.compile(r"[\\`*_<&\]]")
+# Which of those stand for themselves where they are.
+HARMLESS = re.compile(
+    r"\\(?![!-/:-@\[-`{-~]|$)"  # a backslash before a letter, a digit or a blank
+    r"|(?<= )\*(?= )"  # a star between two blanks
+    r"|(?<=[^\W_])_(?=[^\W_])"  # an underscore within a word
+    r"|<(?![A-Za-z/!?])"
+    r"|&(?!#?\w{1,31};)"
+    r"|\](?![(\[:]|$)"
 )
+_AUTOLINK = re.compile(r"https?://[!-$&-;=?-~]+")  # with a `%` some renderers show another text
 LINE_START = re.compile(r"(\d{1,9})(?=[.)](?:[ \t]|$))|(?=#{1,6}(?:[ \t]|$)|[-+](?:[ \t]|$)|>|=+[ \t]*$|-+[ \t]*$|~~~)")
 
 
@@ -155,12 +157,12 @@ class _Writer:
 
     def paragraph(self, nodes: list[str | Node], depth: int) -> str:
         text = SPACES.sub(" ", self.inline(nodes, depth).replace("  \n", "\0")).replace("\0", "  \n")
-        lines = [_shield(line.strip(" ")) for line in text.split("\n")]
+        lines = [_shield(_kept_spaces(line.strip(" "))) for line in text.split("\n")]
         return "  \n".join(line for line in lines if line)
 
     def line(self, nodes: list[str | Node], depth: int) -> str:
         """Inline content that has to stay on one line: a heading, a cell."""
-        return SPACES.sub(" ", self.inline(nodes, depth).replace("  \n", "<br>")).strip(" ")
+        return _kept_spaces(SPACES.sub(" ", self.inline(nodes, depth).replace("  \n", "<br>")).strip(" "))
 
     def inline(self, nodes: list[str | Node], depth: int) -> str:
         if depth > MAXIMUM_DEPTH:
@@ -168,7 +170,7 @@ class _Writer:
         text = ""
         for position, node in enumerate(nodes):
             if isinstance(node, str):
-                text += SPECIAL.sub(r"\\\g<0>", SPACES.sub(" ", node))
+                text += _escaped(node)
                 continue
             rest = nodes[position + 1 :]
             tag = tag_of(node)
@@ -214,7 +216,7 @@ class _Writer:
         url = joined(self.base_url, node.get("href"))
         words = "".join(node.itertext())
         title = node.get("title")
-        if words == url and not title and re.fullmatch(r"https?://[!-;=?-~]+", url) and len(node) == 0:
+        if words == url and not title and _AUTOLINK.fullmatch(url) and len(node) == 0:
             return f"<{url}>"
         text = self.inline(children(node), depth + 1)
         if not any(tag_of(child) in ("img", "code") for child in node.iter()):
@@ -223,9 +225,24 @@ class _Writer:
 
     def image(self, node: Node) -> str:
         url = joined(self.base_url, node.get("src"))
-        text = SPECIAL.sub(r"\\\g<0>", SPACES.sub(" ", node.get("alt") or "").strip())
+        text = _escaped((node.get("alt") or "").strip())
         text = re.sub(r"(?<!\\)[\[\]]", r"\\\g<0>", text)
         return f"![{text}]({_destination(url)}{_title(node.get('title'))})"
+
+
+def _kept_spaces(line: str) -> str:
+    """Renderers strip a non-breaking space and its like from the edges of a line, but not an entity."""
+    text = line.strip()
+    if len(text) == len(line):
+        return line
+    before, after = (line, "") if not text else (line[: line.index(text)], line[line.index(text) + len(text) :])
+    return "".join(f"&#{ord(space)};" for space in before) + text + "".join(f"&#{ord(space)};" for space in after)
+
+
+def _escaped(text: str) -> str:
+    """Prose with a backslash before what would be read as Markdown, and before nothing else."""
+    text = SPACES.sub(" ", text)
+    return SPECIAL.sub(lambda match: match[0] if HARMLESS.match(text, match.start()) else "\\" + match[0], text)
 
 
 def fenced(code: str, language: str) -> str:
@@ -246,14 +263,14 @@ def code_span(code: str) -> str:
     return f"{ticks} {code} {ticks}" if padded else f"{ticks}{code}{ticks}"
 
 
+# Parentheses that no one level of pairs explains: CommonMark would end the destination at the wrong one.
+_UNBALANCED = re.compile(r"^(?!(?:[^()]|\([^()]*\))*$)")
+
+
 def _destination(url: str) -> str:
     url = re.sub(r"[\x00-\x20<>]", lambda match: f"%{ord(match.group()):02X}", url)
     url = re.sub(r"&(?=#?\w{1,31};)", "&amp;", url).replace("\\", "%5C")
-    opened, lowest = 0, 0
-    for character in url:
-        opened += {"(": 1, ")": -1}.get(character, 0)
-        lowest = min(lowest, opened)
-    return url if opened == 0 and lowest == 0 else f"<{url}>"
+    return f"<{url}>" if _UNBALANCED.search(url) else url
 
 
 def _title(title: str | None) -> str:

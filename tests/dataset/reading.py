@@ -1,0 +1,115 @@
+"""What a reader gets from HTML: code, links, lists and prose. Read with the standard library's parser and compared with
+what markdown-it-py renders, so that nothing is shared with the check that conversion makes at run time."""
+
+import re
+from dataclasses import dataclass, field
+from html.parser import HTMLParser
+from urllib.parse import quote, urljoin
+
+from markdown_it import MarkdownIt
+
+_MARKDOWN = MarkdownIt("commonmark").enable("table")
+_BLOCKS = frozenset(
+    ["p", "div", "ul", "ol", "li", "blockquote", "pre", "hr", "h1", "h2", "h3", "h4", "h5", "h6", "table", "thead", "tbody", "tr", "td", "th", "dl", "dt", "dd", "section", "br"]
+)
+_STRUCTURE = frozenset(["ul", "ol", "li", "blockquote", "hr", "h1", "h2", "h3", "h4", "h5", "h6", "table", "tr", "td", "th", "dl", "dt", "dd"])
+_MARKED = {"strong": "strong", "b": "strong", "em": "em", "i": "em", "sub": "sub", "sup": "sup", "kbd": "kbd"} | {
+    name: name for name in ("s", "strike", "del", "ins", "small", "u")
+}
+_VOID = frozenset(["br", "hr", "img", "input"])
+_SPACES = re.compile(r"[ \t\r\n\f]+")
+
+
+@dataclass
+class Content:
+    """Lists in the order of the text."""
+
+    blocks: list[str] = field(default_factory=list)  # code blocks, byte for byte but for blank lines at the edges
+    inline: list[str] = field(default_factory=list)  # inline code, line ends as blanks
+    links: list[tuple[str, str, str]] = field(default_factory=list)  # URL, title, text
+    images: list[tuple[str, str]] = field(default_factory=list)  # URL, alternative text
+    structure: list[str] = field(default_factory=list)  # tags of lists, quotations, headings, tables
+    marked: list[tuple[str, str]] = field(default_factory=list)  # emphasis and the like, with its text
+    prose: list[str] = field(default_factory=list)  # words outside code blocks
+
+
+def read_html(html: str, base_url: str) -> Content:
+    reader = _Reader(base_url)
+    reader.feed(html)
+    reader.close()
+    return reader.finished()
+
+
+def read_markdown(markdown: str, base_url: str) -> Content:
+    return read_html(_MARKDOWN.render(markdown), base_url)
+
+
+class _Reader(HTMLParser):
+    def __init__(self, base_url: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.base_url = base_url + "/"
+        self.content = Content()
+        self.text: list[str] = []  # outside code blocks
+        self.open: list[tuple[str, int, tuple[str, ...]]] = []  # tag, where its text began, what else it says
+        self.block: list[str] | None = None
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        said = {name: value or "" for name, value in attrs}
+        if tag in _BLOCKS:
+            self.text.append("\n")
+        if tag in _STRUCTURE:
+            start = f" {int(said.get('start') or 1)}" if tag == "ol" else ""
+            self.content.structure.append(f"{'td' if tag == 'th' else tag}{start}")
+        if tag == "pre":
+            self.block = []
+        elif tag == "br" and self.block is not None:
+            self.block.append("\n")
+        elif tag == "img":
+            self.content.images.append((self.url(said.get("src", "")), _one_line(said.get("alt", ""))))
+        if tag not in _VOID:
+            about = (self.url(said["href"]), said.get("title", "")) if tag == "a" and said.get("href") else ()
+            self.open.append((tag, len(self.text), about))
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in _VOID or tag not in (name for name, _, _ in self.open):
+            return
+        while self.open:
+            name, start, about = self.open.pop()
+            self.close_one(name, start, about)
+            if name == tag:
+                return
+
+    def close_one(self, tag: str, start: int, about: tuple[str, ...]) -> None:
+        text = "".join(self.text[start:])
+        if tag in _BLOCKS:
+            self.text.append("\n")
+        if tag in _STRUCTURE:
+            self.content.structure.append("/" + ("td" if tag == "th" else tag))
+        if tag == "pre" and self.block is not None:
+            self.content.blocks.append(re.sub(r"\A(?:[ \t]*\n)+|(?:\n[ \t]*)+\Z", "", "".join(self.block)))
+            self.block = None
+        elif tag == "code" and self.block is None:
+            if text:
+                self.content.inline.append(re.sub(r"\r?\n", " ", text))
+        elif tag == "a" and about:
+            self.content.links.append((about[0], about[1], _one_line(text)))
+        elif tag in _MARKED and self.block is None and _one_line(text):
+            self.content.marked.append((_MARKED[tag], _one_line(text)))
+
+    def handle_data(self, data: str) -> None:
+        (self.text if self.block is None else self.block).append(data)
+
+    def url(self, url: str) -> str:
+        return quote(urljoin(self.base_url, url.strip()), safe="%/:?#@!$&()*+,;=~'")
+
+    def finished(self) -> Content:
+        while self.open:
+            self.close_one(*self.open.pop())
+        self.content.prose = _SPACES.sub(" ", "".join(self.text)).split(" ")
+        self.content.prose = [word for word in self.content.prose if word]
+        self.content.marked.sort()  # `***both***` closes in the other order
+        return self.content
+
+
+def _one_line(text: str) -> str:
+    return _SPACES.sub(" ", text).strip(" ")
