@@ -2,11 +2,11 @@
 
 import shutil
 import threading
-import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import requests
 from playwright.sync_api import Page, sync_playwright
 
 from tuning.errors import TuningError
@@ -54,7 +54,7 @@ def browser_page() -> Iterator[Page]:
 def test_the_lineage_runs_from_the_sources_over_the_marts_to_the_exposure(address: str, browser_page: Page) -> None:
     asked: set[str] = set()
     browser_page.on("request", lambda request: asked.add(request.url.split("/")[2]))
-    browser_page.goto(f"{address}#!/overview?g_v=1&g_i=%2Bexposure:python_qa.tune_python_qa")
+    browser_page.goto(f"{address}#!/overview?g_v=1&g_i=%2Bexposure:tune_python_qa")
     browser_page.wait_for_function("window.graph && window.graph.nodes && window.graph.nodes(':visible').length > 0")
     nodes = browser_page.evaluate("window.graph.nodes(':visible').map(node => node.id())")
     kinds = {node.split(".")[0] for node in nodes}
@@ -93,8 +93,7 @@ def test_a_models_page_shows_its_columns_with_types_and_descriptions(address: st
 def test_the_page_is_served_to_this_machine_alone(address: str, page_file: Path) -> None:
     with page_server(page_file) as server:
         assert server.server_address[0] == "127.0.0.1"
-    with urllib.request.urlopen(address, timeout=30) as answer:
-        assert answer.read() == page_file.read_bytes()
+    assert requests.get(address, timeout=30).content == page_file.read_bytes()
 
 
 def test_without_marts_there_is_no_page_but_one_line(new_home: Callable[..., Settings]) -> None:

@@ -38,7 +38,7 @@ def make_docs(settings: Settings) -> Path:
 
 def page_server(page: Path, port: int = 0) -> ThreadingHTTPServer:
     """A server of the page's folder for this machine alone, on a free port unless given one."""
-    return ThreadingHTTPServer(("127.0.0.1", port), partial(SimpleHTTPRequestHandler, directory=str(page.parent)))
+    return ThreadingHTTPServer(("127.0.0.1", port), partial(_Quiet, directory=str(page.parent)))
 
 
 def serve(page: Path, ready: Callable[[str], None]) -> None:
@@ -46,3 +46,8 @@ def serve(page: Path, ready: Callable[[str], None]) -> None:
     with page_server(page) as server:
         ready(f"http://127.0.0.1:{server.server_port}/")
         server.serve_forever()
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        """dbt's page asks for icons by addresses that are no files; nobody needs to read that."""
