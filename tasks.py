@@ -243,8 +243,8 @@ def compile_(c: Context, settings: Settings, output: str = "") -> None:
     help={
         "model": "version, or champion",
         "dataset": "dataset ID (default: the newest)",
-        "examples": "examples scored for their loss",
-        "answers": "of those, how many get a generated answer",
+        "examples": "examples scored for their loss (default: the setting evaluation_examples)",
+        "answers": "of those, how many get a generated answer (default: the setting evaluation_answers)",
     }
 )
 def evaluate(
@@ -252,8 +252,8 @@ def evaluate(
     settings: Settings,
     model: str = "champion",
     dataset: str = "",
-    examples: int = 48,
-    answers: int = 8,
+    examples: int | None = None,
+    answers: int | None = None,
 ) -> None:
     """Evaluate a registered model beside its base on any dataset; the registry stays as it is.
 

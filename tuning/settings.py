@@ -46,7 +46,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = ""
     vertex_endpoint: Annotated[str, Meta(description="Vertex AI server; empty: Google's own")] = ""
     google_endpoint: Annotated[
-        str, Meta(description="server that stands for Google's other APIs and its template registry; empty: Google's own")
+        str,
+        Meta(description="server that stands for Google's other APIs and its template registry; empty: Google's own"),
     ] = ""
     bigquery_port: Annotated[
         Positive, Meta(description="port of the local BigQuery (REST); gRPC takes the next free one")
@@ -57,14 +58,30 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     base_model: Annotated[str, Meta(description="smollm2, tiny, a Hugging Face name or folder, or a Gemini model")] = (
         "smollm2"
     )
-    gemini_model: Annotated[str, Meta(description="what tuner gemini tunes where --base-model names nothing of Google's")] = (
-        "gemini-3.5-flash-lite"
-    )
+    gemini_model: Annotated[
+        str, Meta(description="what tuner gemini tunes where --base-model names nothing of Google's")
+    ] = "gemini-3.5-flash-lite"
     training_price: Annotated[
         float, Meta(ge=0, description="US dollars per million trained tokens; 0: that of the dated table of prices")
     ] = 0.0
     requests_per_minute: Annotated[Positive, Meta(description="most questions a minute to a model on Vertex AI")] = 120
     budget: Annotated[float, Meta(ge=0, description="most money one run may cost in US dollars; 0: no bound")] = 0.0
+
+    evaluation_examples: Annotated[
+        Positive,
+        Meta(
+            description="examples whose loss is evaluated; more narrow the intervals and take longer, a slice needs 100"
+        ),
+    ] = 48
+    evaluation_answers: Annotated[
+        int, Meta(ge=0, description="of those, how many get a generated answer; about 2 s each and model on two cores")
+    ] = 8
+    gate_mode: Annotated[
+        Literal["superiority", "non-inferiority"], Meta(description="what a new model must be against the champion")
+    ] = "superiority"
+    gate_margin: Annotated[
+        float, Meta(ge=0, description="how much worse than the champion non-inferiority allows, in the primary metric")
+    ] = 0.0
 
     service_account: Annotated[str, Meta(description="service account of pipeline runs")] = ""
     kms_key: Annotated[str, Meta(description="Cloud KMS key that encrypts pipeline runs and models")] = ""

@@ -67,6 +67,12 @@ def test_another_failure_names_the_step_its_last_word_and_the_log(lines, message
     assert str(found.error("log")).startswith(message)
 
 
+def test_a_failure_before_any_step_names_its_last_word():
+    found, _ = events()
+    feed(found, "Traceback (most recent call last):", "ImportError: no kfp")
+    assert str(found.error("log")) == "the run failed: ImportError: no kfp. See log"
+
+
 def test_an_error_of_an_earlier_step_is_not_blamed():
     found, _ = events()
     feed(found, BEGUN, f"{ERROR_MARK}old", DONE, BEGUN.replace("tune", "gate"), "boom", FAILED.replace("tune", "gate"))

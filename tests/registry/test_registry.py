@@ -100,7 +100,7 @@ def test_a_disk_that_fills_up_leaves_no_broken_model(settings, version, model_fi
 
     monkeypatch.setattr(os, "link", full)
     monkeypatch.setattr(shutil, "copy2", full)
-    with pytest.raises(shutil.Error):
+    with pytest.raises(TuningError, match="the disk took no more"):
         registry.register(settings, version(), model_files)
     assert registry.versions(settings) == []
     assert [path.name for path in settings.models_dir.iterdir()] == [".lock"]

@@ -5,6 +5,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from tuning.settings import Settings
+
 Positive = Annotated[int, Meta(gt=0)]
 Level = Annotated[float, Meta(gt=0, lt=1)]
 
@@ -45,3 +47,13 @@ class GateOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     def slice_margin(self, metric: str) -> float:
         return self.slice_margin_loss if metric == "loss" else self.slice_margin_chrf
+
+
+def evaluation_options(settings: Settings) -> EvaluationOptions:
+    """What the settings ask to evaluate."""
+    return EvaluationOptions(examples=settings.evaluation_examples, answers=settings.evaluation_answers)
+
+
+def gate_options(settings: Settings) -> GateOptions:
+    """What the settings ask of a new model."""
+    return GateOptions(mode=settings.gate_mode, margin=settings.gate_margin)

@@ -35,7 +35,7 @@ class Events:
     failed: str = ""
     _running: str = ""
     _since: float = 0.0
-    _lines: list[str] = field(default_factory=list)  # of the running step, the last few
+    _lines: list[str] = field(default_factory=list)  # since the last step began, the last few
 
     def feed(self, line: str) -> None:
         line = _COLOUR.sub("", line.rstrip("\n"))
@@ -49,9 +49,9 @@ class Events:
             else:
                 self._add(Step(name=found[1], seconds=round(self.clock() - self._since, 1), cached=False))
             self._running = ""
-        elif self._running:
+        else:
             self._lines = [*self._lines[-50:], line.strip()]
-            if _SHOWN.match(line.strip()):
+            if self._running and _SHOWN.match(line.strip()):
                 self.show(f"      {line.strip()}")
 
     def error(self, log: str) -> TuningError:

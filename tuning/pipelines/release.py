@@ -11,7 +11,7 @@ import msgspec
 from tuning.dataset.dataset import Dataset
 from tuning.errors import TuningError
 from tuning.evaluation.gate import in_words
-from tuning.evaluation.options import EvaluationOptions, GateOptions
+from tuning.evaluation.options import EvaluationOptions, GateOptions, evaluation_options, gate_options
 from tuning.evaluation.records import Comparison, Verdict
 from tuning.pipelines.contents import contents_sha256
 from tuning.pipelines.events import Step
@@ -68,8 +68,8 @@ def arguments_against_champion(
             dataset_uri,
             tuner,
             tune,
-            evaluation or EvaluationOptions(),
-            gate or GateOptions(),
+            evaluation or evaluation_options(settings),
+            gate or gate_options(settings),
             ChampionRequest(
                 version=opponent.name if opponent else None, folder=folder_of(opponent) if opponent else None
             ),

@@ -10,7 +10,7 @@ from tuning.errors import TuningError
 from tuning.evaluation.compare import compare
 from tuning.evaluation.evaluate import evaluate
 from tuning.evaluation.gate import judge
-from tuning.evaluation.options import SMOKE_TEST_BASE, EvaluationOptions, GateOptions
+from tuning.evaluation.options import SMOKE_TEST_BASE, EvaluationOptions, evaluation_options, gate_options
 from tuning.evaluation.records import Comparison, Evaluation, Verdict
 from tuning.evaluation.report import show
 from tuning.evaluation.tuner_name import find_tuner
@@ -31,13 +31,21 @@ class Judged:
     trained_on: int  # evaluation examples whose question or group the model was trained on
 
 
-def evaluate_version(settings: Settings, name: str, dataset_id: str, examples: int, answers: int) -> Judged:
+def evaluate_version(
+    settings: Settings, name: str, dataset_id: str, examples: int | None, answers: int | None
+) -> Judged:
     """Evaluate the version `name` and its base on a dataset (empty: the newest). Nothing is written."""
-    if examples < 1 or answers < 0:
+    options = evaluation_options(settings)
+    options = msgspec.structs.replace(
+        options,
+        examples=options.examples if examples is None else examples,
+        answers=options.answers if answers is None else answers,
+    )
+    if options.examples < 1 or options.answers < 0:
         raise TuningError("--examples takes a number from 1, --answers one from 0")
     version = registry.find_version(settings, name)
     dataset = find_dataset(settings, dataset_id or None)
-    options, gate = EvaluationOptions(examples=examples, answers=answers), GateOptions()
+    gate = gate_options(settings)
     folder = registry.model_folder(settings, version)
     model = open_model(folder)
     tuner = find_tuner(model.tuner)

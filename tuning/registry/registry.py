@@ -17,6 +17,7 @@ from tuning.errors import TuningError
 from tuning.registry.records import Action, Event, Version
 from tuning.settings import Settings
 from tuning.storage import atomic_folder, locked, write_bytes, write_json
+from tuning.tuners.failures import in_one_line
 
 RECORD = "version.json"
 MODEL = "model"
@@ -75,7 +76,7 @@ def register(settings: Settings, version: Version, files: Path) -> Version:
                 return _judge_again(settings, known, version)
         number = max((int(known.name[1:]) for known in versions(settings)), default=0) + 1
         version = msgspec.structs.replace(version, name=f"v{number}")
-        with atomic_folder(settings.models_dir / version.name) as folder:
+        with in_one_line(), atomic_folder(settings.models_dir / version.name) as folder:
             shutil.copytree(files, folder / MODEL, copy_function=_link)
             write_json(folder / RECORD, msgspec.to_builtins(version))
         _note(settings, "registered", version.name, _champion_name(settings))
