@@ -2,7 +2,11 @@
 
 
 {% macro has_tag(tags) %}
-    exists (select 1 from unnest({{ tags }}) as tag where regexp_contains(tag, {{ text_literal(variable('tag_pattern')) }}))
+    exists (
+        select 1
+        from unnest({{ tags }}) as tag
+        where regexp_contains(tag, {{ text_literal(variable('tag_pattern')) }})
+    )
 {% endmacro %}
 
 
@@ -23,4 +27,13 @@
 
 {% macro is_parent_enough(is_answer_to_this_question) %}
     {{ is_answer_to_this_question if variable('match_parent') else 'true' }}
+{% endmacro %}
+
+
+{% macro is_denied(post_id) %}
+    exists (
+        select 1
+        from denied_posts
+        where denied_posts.post_id = {{ post_id }}
+    )
 {% endmacro %}

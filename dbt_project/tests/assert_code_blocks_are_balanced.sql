@@ -1,10 +1,16 @@
--- Every code block that opens closes; a text cut short would not. Warns only, for the reason in assert_no_text_is_empty.
+-- Every code block that opens also closes; a text cut short would not. Warns only, as assert_no_text_is_empty does.
 {{ config(severity='warn') }}
 
 with texts as (
-    select example_id, question_body as body from {{ ref('python_qa_instructions') }}
+    select
+        example_id,
+        question_body as body
+    from {{ ref('python_qa_instructions') }}
     union all
-    select example_id, answer_body as body from {{ ref('python_qa_instructions') }}
+    select
+        example_id,
+        answer_body as body
+    from {{ ref('python_qa_instructions') }}
 )
 
 select example_id

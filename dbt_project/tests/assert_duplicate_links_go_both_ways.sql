@@ -1,5 +1,5 @@
--- Python joins linked questions into groups, and no group may be split between training and evaluation: a link that only
--- one of its two ends knows, or that a question has to itself, would break that.
+-- Python joins linked questions into groups, and no group may be split between training and evaluation: a link that
+-- only one of its two ends knows, or that a question has to itself, would break that.
 with links as (
     select
         instructions.question_id,

@@ -1,15 +1,27 @@
 -- The licence asks for a link to each post, and names the licence itself. An author may be gone; the link stays.
 with posts as (
-    select question_url as url, question_license as license, question_license_url as license_url
+    select
+        question_url as url,
+        question_license as license,
+        question_license_url as license_url
     from {{ ref('python_qa_instructions') }}
     union all
-    select answer_url as url, answer_license as license, answer_license_url as license_url
+    select
+        answer_url as url,
+        answer_license as license,
+        answer_license_url as license_url
     from {{ ref('python_qa_instructions') }}
     union all
-    select chosen_url as url, chosen_license as license, chosen_license_url as license_url
+    select
+        chosen_url as url,
+        chosen_license as license,
+        chosen_license_url as license_url
     from {{ ref('python_qa_preferences') }}
     union all
-    select rejected_url as url, rejected_license as license, rejected_license_url as license_url
+    select
+        rejected_url as url,
+        rejected_license as license,
+        rejected_license_url as license_url
     from {{ ref('python_qa_preferences') }}
 )
 

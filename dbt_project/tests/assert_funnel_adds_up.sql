@@ -1,9 +1,13 @@
 -- Each rule starts from what the rule before it left, none adds rows, and the last one leaves what the mart holds.
 with mart_rows as (
-    select 'python_qa_instructions' as mart, count(*) as row_count
+    select
+        'python_qa_instructions' as mart,
+        count(*) as row_count
     from {{ ref('python_qa_instructions') }}
     union all
-    select 'python_qa_preferences' as mart, count(*) as row_count
+    select
+        'python_qa_preferences' as mart,
+        count(*) as row_count
     from {{ ref('python_qa_preferences') }}
 ),
 

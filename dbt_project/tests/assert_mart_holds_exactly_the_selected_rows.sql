@@ -26,10 +26,12 @@ with selected as (
 )
 
 select
-    question_id,
-    answer_id,
-    selected.question_id is null as is_only_in_mart
+    selected.question_id as question_id_in_source,
+    selected.answer_id as answer_id_in_source,
+    mart.example_id as example_id_in_mart
 from selected
 full outer join {{ ref('python_qa_instructions') }} as mart
-    using (question_id, answer_id)
+    on
+        selected.question_id = mart.question_id
+        and selected.answer_id = mart.answer_id
 where selected.question_id is null or mart.question_id is null

@@ -30,7 +30,7 @@ judged as (
     from questions
     left join answers
         on questions.accepted_answer_id = answers.answer_id
-    where not exists (select 1 from denied_posts where denied_posts.post_id = questions.accepted_answer_id)
+    where not {{ is_denied('questions.accepted_answer_id') }}
 ),
 
 final as (

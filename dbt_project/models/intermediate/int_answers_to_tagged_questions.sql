@@ -13,6 +13,12 @@ questions as (
     from {{ ref('int_questions_tagged') }}
 ),
 
+accepted as (
+    select distinct accepted_answer_id as answer_id
+    from questions
+    where accepted_answer_id is not null
+),
+
 users as (
     select * from {{ ref('stg_stack_exchange__users') }}
 ),
@@ -29,15 +35,14 @@ final as (
     from answers
     left join questions
         on answers.question_id = questions.question_id
+    left join accepted
+        on answers.answer_id = accepted.answer_id
     left join users
         on answers.author_id = users.user_id
     where
         -- The second arm finds an accepted answer that was written to another question.
-        (
-            questions.question_id is not null
-            or answers.answer_id in (select accepted_answer_id from questions where accepted_answer_id is not null)
-        )
-        and not exists (select 1 from denied_posts where denied_posts.post_id = answers.answer_id)
+        (questions.question_id is not null or accepted.answer_id is not null)
+        and not {{ is_denied('answers.answer_id') }}
 )
 
 select * from final

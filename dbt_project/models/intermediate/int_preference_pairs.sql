@@ -21,11 +21,14 @@ ranked as (
         count(*) over (partition by answers.question_id) as answer_count,
         row_number() over (
             partition by answers.question_id
-            order by coalesce(answers.answer_id = questions.accepted_answer_id, false) desc, answers.score desc, answers.answer_id
+            order by
+                coalesce(answers.answer_id = questions.accepted_answer_id, false) desc,
+                answers.score desc,
+                answers.answer_id asc
         ) as rank_from_best,
         row_number() over (
             partition by answers.question_id
-            order by answers.score, answers.answer_id desc
+            order by answers.score asc, answers.answer_id desc
         ) as rank_from_worst
     from answers
     inner join questions

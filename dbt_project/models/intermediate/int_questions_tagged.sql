@@ -22,7 +22,7 @@ final as (
         on questions.author_id = users.user_id
     where
         {{ has_tag('questions.tags') }}
-        and not exists (select 1 from denied_posts where denied_posts.post_id = questions.question_id)
+        and not {{ is_denied('questions.question_id') }}
 )
 
 select * from final

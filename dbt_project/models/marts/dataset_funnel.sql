@@ -18,14 +18,13 @@ preference_pairs as (
     select * from {{ ref('int_preference_pairs') }}
 ),
 
-
 judged_questions as (
     select
         question_id,
-        accepted_answer_id,
         is_tagged,
-        exists (select 1 from denied_posts where denied_posts.post_id = questions.question_id) as is_denied,
-        exists (select 1 from denied_posts where denied_posts.post_id = questions.accepted_answer_id) as is_answer_denied
+        accepted_answer_id is not null as is_answered,
+        {{ is_denied('questions.question_id') }} as is_denied,
+        {{ is_denied('questions.accepted_answer_id') }} as is_answer_denied
     from questions
 ),
 
@@ -34,8 +33,8 @@ question_counts as (
         count(*) as all_questions,
         countif(is_tagged) as tagged,
         countif(is_tagged and not is_denied) as allowed,
-        countif(is_tagged and not is_denied and accepted_answer_id is not null) as accepted,
-        countif(is_tagged and not is_denied and accepted_answer_id is not null and not is_answer_denied) as answer_allowed
+        countif(is_tagged and not is_denied and is_answered) as accepted,
+        countif(is_tagged and not is_denied and is_answered and not is_answer_denied) as answer_allowed
     from judged_questions
 ),
 
@@ -58,33 +57,35 @@ preference_counts as (
     from preference_pairs
 ),
 
-steps as (
+counts as (
     select
-        step.mart,
-        step.step,
-        step.rule,
-        step.is_applied,
-        step.rows_in,
-        step.rows_passing
+        question_counts.*,
+        pair_counts.*,
+        preference_counts.*
     from question_counts
     cross join pair_counts
     cross join preference_counts
-    cross join
-        unnest([
-            struct('python_qa_instructions' as mart, 1 as step, 'question_has_tag' as rule, true as is_applied, all_questions as rows_in, tagged as rows_passing),
-            ('python_qa_instructions', 2, 'question_not_denied', true, tagged, allowed),
-            ('python_qa_instructions', 3, 'question_has_accepted_answer', true, allowed, accepted),
-            ('python_qa_instructions', 4, 'answer_not_denied', true, accepted, answer_allowed),
-            ('python_qa_instructions', 5, 'answer_in_source', true, answer_allowed, in_source),
-            ('python_qa_instructions', 6, 'answer_new_enough', true, in_source, new_enough),
-            ('python_qa_instructions', 7, 'answer_score_enough', true, new_enough, score_enough),
-            ('python_qa_instructions', 8, 'answer_to_this_question', {{ variable('match_parent') }}, score_enough, to_this_question),
-            ('python_qa_preferences', 1, 'question_has_tag', true, all_questions, tagged),
-            ('python_qa_preferences', 2, 'question_not_denied', true, tagged, allowed),
-            ('python_qa_preferences', 3, 'question_has_two_answers', true, allowed, with_two_answers),
-            ('python_qa_preferences', 4, 'chosen_score_enough', true, with_two_answers, chosen_score_enough),
-            ('python_qa_preferences', 5, 'vote_gap_enough', true, chosen_score_enough, gap_enough)
-        ]) as step
+),
+
+steps as (
+    {{ funnel_steps('python_qa_instructions', [
+        ('question_has_tag', true, 'all_questions', 'tagged'),
+        ('question_not_denied', true, 'tagged', 'allowed'),
+        ('question_has_accepted_answer', true, 'allowed', 'accepted'),
+        ('answer_not_denied', true, 'accepted', 'answer_allowed'),
+        ('answer_in_source', true, 'answer_allowed', 'in_source'),
+        ('answer_new_enough', true, 'in_source', 'new_enough'),
+        ('answer_score_enough', true, 'new_enough', 'score_enough'),
+        ('answer_to_this_question', variable('match_parent'), 'score_enough', 'to_this_question'),
+    ]) }}
+    union all
+    {{ funnel_steps('python_qa_preferences', [
+        ('question_has_tag', true, 'all_questions', 'tagged'),
+        ('question_not_denied', true, 'tagged', 'allowed'),
+        ('question_has_two_answers', true, 'allowed', 'with_two_answers'),
+        ('chosen_score_enough', true, 'with_two_answers', 'chosen_score_enough'),
+        ('vote_gap_enough', true, 'chosen_score_enough', 'gap_enough'),
+    ]) }}
 ),
 
 final as (
@@ -93,9 +94,9 @@ final as (
         step,
         rule,
         is_applied,
-        cast(rows_in as int64) as rows_in,
-        cast(rows_in - rows_passing as int64) as rows_failing,
-        cast(if(is_applied, rows_passing, rows_in) as int64) as rows_out
+        rows_in,
+        rows_in - rows_passing as rows_failing,
+        if(is_applied, rows_passing, rows_in) as rows_out
     from steps
 )
 

@@ -1,39 +1,40 @@
+with
 {% if is_public_dataset() %}
-
-    {# Google's copy was frozen on 2022-09-25 and says nowhere where it is from. #}
-    with final as (
-        select
-            'stackoverflow.com' as site,
-            'stack_exchange' as kind,
-            'Stack Overflow' as name,
-            'https://stackoverflow.com' as base_url,
-            'CC BY-SA' as license,
-            'https://creativecommons.org/licenses/by-sa/4.0/' as license_url,
-            'bigquery-public-data.stackoverflow' as source,
-            '' as tag_filter,
-            'bigquery-public-data.stackoverflow of 2022-09-25' as digest,
-            cast(null as int64) as questions,
-            cast(null as int64) as answers
-    )
-
+origin as (
+    -- Google froze its copy on this day; it says nowhere where it is from.
+    select
+        'stackoverflow.com' as site,
+        'stack_exchange' as kind,
+        'Stack Overflow' as name,
+        'https://stackoverflow.com' as base_url,
+        'CC BY-SA' as license,
+        'https://creativecommons.org/licenses/by-sa/4.0/' as license_url,
+        'bigquery-public-data.stackoverflow' as source,
+        '' as tag_filter,
+        'bigquery-public-data.stackoverflow of 2022-09-25' as digest,
+        cast(null as int64) as questions,
+        cast(null as int64) as answers
+),
 {% else %}
-
-    with final as (
-        select
-            site,
-            kind,
-            name,
-            base_url,
-            license,
-            license_url,
-            source,
-            tag_filter,
-            digest,
-            questions,
-            answers
-        from {{ source('stack_exchange', 'origin') }}
-    )
-
+origin as (
+    select * from {{ source('stack_exchange', 'origin') }}
+),
 {% endif %}
+
+final as (
+    select
+        site,
+        kind,
+        name,
+        base_url,
+        license,
+        license_url,
+        source,
+        tag_filter,
+        digest,
+        questions,
+        answers
+    from origin
+)
 
 select * from final
