@@ -9,10 +9,10 @@ from urllib.parse import quote, urljoin
 from markdown_it import MarkdownIt
 
 _MARKDOWN = MarkdownIt("commonmark").enable("table")
-_BLOCKS = frozenset(
-    ["p", "div", "ul", "ol", "li", "blockquote", "pre", "hr", "h1", "h2", "h3", "h4", "h5", "h6", "table", "thead", "tbody", "tr", "td", "th", "dl", "dt", "dd", "section", "br"]
-)
-_STRUCTURE = frozenset(["ul", "ol", "li", "blockquote", "hr", "h1", "h2", "h3", "h4", "h5", "h6", "table", "tr", "td", "th", "dl", "dt", "dd"])
+_STRUCTURE = frozenset({"ul", "ol", "li", "blockquote", "hr", "table", "tr", "td", "th", "dl", "dt", "dd"}) | {
+    f"h{level}" for level in range(1, 7)
+}
+_BLOCKS = _STRUCTURE | {"p", "div", "pre", "thead", "tbody", "section", "br"}
 _MARKED = {"strong": "strong", "b": "strong", "em": "em", "i": "em", "sub": "sub", "sup": "sup", "kbd": "kbd"} | {
     name: name for name in ("s", "strike", "del", "ins", "small", "u")
 }
@@ -35,7 +35,7 @@ class Content:
 
 def read_html(html: str, base_url: str) -> Content:
     reader = _Reader(base_url)
-    reader.feed(html)
+    reader.feed(html.replace("\r\n", "\n"))
     reader.close()
     return reader.finished()
 
@@ -90,7 +90,7 @@ class _Reader(HTMLParser):
             self.block = None
         elif tag == "code" and self.block is None:
             if text:
-                self.content.inline.append(re.sub(r"\r?\n", " ", text))
+                self.content.inline.append(text.replace("\n", " "))
         elif tag == "a" and about:
             self.content.links.append((about[0], about[1], _one_line(text)))
         elif tag in _MARKED and self.block is None and _one_line(text):

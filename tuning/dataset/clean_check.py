@@ -48,7 +48,7 @@ def looks_same(html: str, rendered: str) -> bool:
     differing = [pair for pair in zip(pieces[::2], rendered_pieces[::2], strict=True) if pair[0] != pair[1]]
     # The mark between pieces keeps what touches the code.
     prose, rendered_prose = (b"\0".join(pieces) for pieces in zip(*differing, strict=True)) if differing else (b"", b"")
-    return _words(prose) == _words(rendered_prose)
+    return b"<code" not in prose and _words(prose) == _words(rendered_prose)  # code with markup inside is not for words
 
 
 def plainer(html: str) -> str:
@@ -122,6 +122,8 @@ def outline(root: Node, base_url: str) -> list[str]:
             if tag == "pre":
                 end_line()
                 found.append("<pre>" + _EDGES.sub("", code_text(node)))
+                # A fence holds neither links nor images. Emphasis of parts of code is let go.
+                found.extend(f"<{tag_of(inner)} in pre>" for inner in node.iter("a", "img"))
             elif tag in BLOCKS:
                 end_line()
                 shown = tag not in _TRANSPARENT
@@ -139,7 +141,12 @@ def outline(root: Node, base_url: str) -> list[str]:
                 line.append(f"{_OPEN}img {alt} {url} {title}{_END}\0{_CLOSE}img{_END}")
             elif tag == "code":
                 code = re.sub(r"[\r\n]", " ", code_text(node)).replace(" ", _CODE_SPACE)
-                line.append(f"{_OPEN}code{_END}{code}{_CLOSE}code{_END}")
+                if len(node):
+                    line.append(f"{_OPEN}code {code}{_END}")
+                    visit(children(node))
+                else:
+                    line.append(f"{_OPEN}code{_END}{code}")
+                line.append(f"{_CLOSE}code{_END}")
             elif tag in _TRANSPARENT or (tag == "a" and not node.get("href")):
                 visit(children(node))
             else:

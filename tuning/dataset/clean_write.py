@@ -47,7 +47,10 @@ HARMLESS = re.compile(
     r"|\](?![(\[:]|$)"
 )
 _AUTOLINK = re.compile(r"https?://[!-$&-;=?-~]+")  # with a `%` some renderers show another text
-LINE_START = re.compile(r"(\d{1,9})(?=[.)](?:[ \t]|$))|(?=#{1,6}(?:[ \t]|$)|[-+](?:[ \t]|$)|>|=+[ \t]*$|-+[ \t]*$|~~~)")
+LINE_START = re.compile(
+    r"(\d{1,9})(?=[.)](?:[ \t]|$))"  # a list's number: its full stop is escaped
+    r"|(?=#{1,6}(?:[ \t]|$)|[-+](?:[ \t]|$)|>|=+[ \t]*$|-+[ \t]*$|~~~|[|:-][|: -]*$)"
+)
 
 
 class TooDeep(Exception):  # noqa: N818 - a reason to drop a body, not a failure
@@ -156,13 +159,12 @@ class _Writer:
         return re.sub(r"\s*\n\s*", "\n", etree.tostring(node, encoding="unicode", method="html"))
 
     def paragraph(self, nodes: list[str | Node], depth: int) -> str:
-        text = SPACES.sub(" ", self.inline(nodes, depth).replace("  \n", "\0")).replace("\0", "  \n")
-        lines = [_shield(_kept_spaces(line.strip(" "))) for line in text.split("\n")]
+        lines = [_shield(_kept_spaces(line.strip(" "))) for line in self.inline(nodes, depth).split("\n")]
         return "  \n".join(line for line in lines if line)
 
     def line(self, nodes: list[str | Node], depth: int) -> str:
         """Inline content that has to stay on one line: a heading, a cell."""
-        return _kept_spaces(SPACES.sub(" ", self.inline(nodes, depth).replace("  \n", "<br>")).strip(" "))
+        return _kept_spaces(self.inline(nodes, depth).replace("  \n", "<br>").strip(" "))
 
     def inline(self, nodes: list[str | Node], depth: int) -> str:
         if depth > MAXIMUM_DEPTH:
@@ -170,7 +172,8 @@ class _Writer:
         text = ""
         for position, node in enumerate(nodes):
             if isinstance(node, str):
-                text += _escaped(node)
+                words = _escaped(node)
+                text += words.lstrip(" ") if text.endswith((" ", "\n")) else words
                 continue
             rest = nodes[position + 1 :]
             tag = tag_of(node)
@@ -180,6 +183,8 @@ class _Writer:
                 text += "<br>" if rest[:1] and not isinstance(rest[0], str) and tag_of(rest[0]) == "br" else "  \n"
             elif tag == "img":
                 text = _before_bracket(text) + self.image(node)
+            elif tag == "code" and len(node):  # a link or emphasis within code: only HTML holds that
+                text += f"<code>{self.inline(children(node), depth + 1)}</code>"
             elif tag == "code":
                 text += code_span(code_text(node))
             elif tag == "a" and node.get("href"):
@@ -199,15 +204,14 @@ class _Writer:
             return inner
         lead, trail = inner[: len(inner) - len(inner.lstrip(" "))], inner[len(inner.rstrip(" ")) :]
         mark = EMPHASIS[tag_of(node)]
-        parent = node.getparent()
-        if mark == "*" and parent is not None and tag_of(parent) in ("strong", "b"):
+        if mark == "*" and (_within_strong(node) or "*" in (text[0], text[-1])):
             mark = "_"
         before = " " if lead else before or " "
         after = " " if trail or not rest else rest[0][0] if isinstance(rest[0], str) else "`"
         opens = (not _is_symbol(text[0]) or before in _BOUNDARY) and before not in "*_"
         closes = (not _is_symbol(text[-1]) or after in _BOUNDARY) and after not in "*_"
         whole = mark != "_" or not (before.isalnum() or after.isalnum())
-        if opens and closes and whole and text[0] not in "*_" and text[-1] not in "*_":
+        if opens and closes and whole and mark[0] not in (text[0], text[-1]):
             return f"{lead}{mark}{text}{mark}{trail}"
         tag = "strong" if mark == "**" else "em"
         return f"{lead}<{tag}>{text}</{tag}>{trail}"
@@ -247,6 +251,7 @@ def _escaped(text: str) -> str:
 
 def fenced(code: str, language: str) -> str:
     """A fenced block whose fence is longer than any run of backticks inside."""
+    code = code.strip("\n")
     longest = max((len(run) for run in re.findall(r"`{3,}", code)), default=2)
     fence = "`" * (longest + 1)
     return f"{fence}{language}\n{code}\n{fence}" if code else f"{fence}{language}\n{fence}"
@@ -277,6 +282,11 @@ def _title(title: str | None) -> str:
     if not title:
         return ""
     return ' "' + re.sub(r'(["\\]|&(?=#?\w{1,31};))', r"\\\1", SPACES.sub(" ", title)) + '"'
+
+
+def _within_strong(node: Node) -> bool:
+    parent = node.getparent()
+    return parent is not None and tag_of(parent) in ("strong", "b")
 
 
 def _is_symbol(character: str) -> bool:
