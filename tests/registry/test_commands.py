@@ -1,0 +1,66 @@
+"""The registry's tasks as a person types them."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tuning.registry import registry
+from tuning.settings import PROJECT_ROOT
+
+
+def invoke(*arguments: str) -> tuple[int, str]:
+    """Status and what was printed; TUNING_HOME is the test's own."""
+    result = subprocess.run(
+        [str(Path(sys.executable).with_name("invoke")), *arguments],
+        cwd=PROJECT_ROOT,
+        env=dict(os.environ),
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    return result.returncode, (result.stdout + result.stderr).strip()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["predict", "How do I sort?"], "error: there is no champion yet."),
+        (["predict", "--file", "questions.jsonl"], "error: --file needs --output"),
+        (["predict", "--max-tokens", "0", "x"], "error: --max-tokens takes a number from 1, not 0"),
+        (["predict"], "'predict' did not receive required positional arguments: 'question'"),
+        (["evaluate"], "error: there is no champion yet."),
+        (["evaluate", "--examples", "few"], "error: --examples takes a whole number, not 'few'"),
+        (["promote", "v7"], "error: there is no model 'v7'."),
+        (["rollback"], "error: there is no champion to roll back."),
+        (["report"], "error: there is no report in"),
+    ],
+)
+def test_without_models_each_task_says_in_one_line_what_is_missing(arguments: list[str], said: str):
+    status, printed = invoke(*arguments)
+    assert status != 0
+    assert printed.startswith(said)
+    assert len(printed.splitlines()) == 1
+
+
+def test_promoting_listing_and_rolling_back(settings, version, model_files):
+    registry.register(settings, version("k1", "fail"), model_files)
+    assert invoke("promote", "v1")[1].startswith("error: v1 has no passing verdict (fail: loss does not improve).")
+    assert invoke("promote", "v1", "--force")[1] == "error: --force needs --reason, which is recorded."
+    assert invoke("promote", "v1", "--force", "--reason", "a trial") == (0, "v1 is champion")
+    assert "* v1 " in invoke("models")[1]
+    assert "promoted by force  v1     champion: v1 (a trial)" in invoke("models", "--history")[1]
+    assert invoke("rollback", "--reason", "over") == (0, "v1 is no longer champion; nobody is")
+
+
+def test_compile_writes_where_it_is_told(tmp_path):
+    status, printed = invoke("compile", "--output", str(tmp_path / "p.yaml"))
+    assert (status, printed) == (0, f"compiled {tmp_path / 'p.yaml'}")
+    assert "tune-python-qa" in (tmp_path / "p.yaml").read_text()
+
+
+def test_hello_prints_the_seeds_greeting_last():
+    assert invoke("hello")[1].splitlines()[-1] == "Hello, World!. How are you?"
+    assert invoke("hello", "--recipient", "World!")[1].splitlines()[-1] == "Hello, World!!. How are you?"
