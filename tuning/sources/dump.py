@@ -7,13 +7,13 @@ from pathlib import Path
 
 from tuning.errors import TuningError
 from tuning.sources.archive import archive_sizes, read_archive
+from tuning.sources.rows import BLOCK
 from tuning.sources.sites import Site, site_of_file
 
 # What we read of a dump, by the file's name without its ending: the table it becomes and the XML's outer element.
 PARTS = {"posts": "posts", "users": "users", "postlinks": "post_links"}
 # "Posts.xml", or "stackoverflow.com-Posts.7z" as the largest site is handed out.
 _PART_FILE = re.compile(r"(?:.+-)?(posts|users|postlinks)\.(xml|7z)", re.IGNORECASE)
-_READ = 1 << 20  # bytes
 
 
 @dataclass(frozen=True)
@@ -94,5 +94,5 @@ def _kind(name: str) -> str:
 
 def _read_file(path: Path) -> Iterator[bytes]:
     with path.open("rb") as file:
-        while chunk := file.read(_READ):
+        while chunk := file.read(BLOCK):
             yield chunk

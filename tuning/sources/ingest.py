@@ -53,14 +53,14 @@ def write_tables(dump: Dump, site: Site, tag: str, folder: Path, workers: int | 
     tables = RawTables(folder)
     with (
         progress(f"reading {dump.path.name}", dump.size, "bytes") as advance,
-        Parsers(workers or worker_count(dump.size)) as parsers,
+        Parsers(workers or worker_count()) as parsers,
     ):
         for part in dump.parts():
             pieces = blocks(part.read(advance), part.name, part.kind)
             if part.kind == "posts" and tag:
                 tag_filter = TagFilter(tag, folder)
                 tables.add_all(parsers.parse(parse_posts, tag_filter.keep(pieces)))
-                tables.counts += tag_filter.counts
+                tables.counts += tag_filter.counts()
             else:
                 tables.add_all(parsers.parse(_parser(part), pieces))
     digest = tables.close()

@@ -36,6 +36,19 @@ def staging(settings: Settings) -> Iterator[Path]:
             shutil.rmtree(folder, ignore_errors=True)
 
 
+def is_loaded(settings: Settings) -> bool:
+    """Whether the raw tables are there, whatever filled them."""
+    from google.cloud.exceptions import NotFound
+
+    from tuning.warehouse.client import connect
+
+    try:
+        connect(settings).get_table(table_id(settings, "posts_questions"), timeout=30)
+    except NotFound:
+        return False
+    return True
+
+
 def load_raw(settings: Settings, folder: Path, origin: Origin) -> None:
     """Replace every raw table by ``folder/TABLE.parquet``, and the origin beside them."""
     from tuning.warehouse.client import connect

@@ -1,9 +1,10 @@
-"""A block of ``<row …/>`` elements as record batches of the raw tables, with a counted reason for every row dropped."""
+"""Blocks of ``<row … />`` elements as record batches of the raw tables, with a counted reason for every row dropped."""
 
 import datetime
 import functools
+import itertools
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import pyarrow as pa
@@ -40,6 +41,7 @@ _REQUIRED = {
 _LICENSE_3 = datetime.datetime(2011, 4, 8, tzinfo=datetime.UTC)
 _LICENSE_4 = datetime.datetime(2018, 5, 2, tzinfo=datetime.UTC)
 
+
 Row = dict[str, str]
 
 
@@ -53,14 +55,14 @@ class Parsed:
     other_license: int = 0
 
 
-Parser = Callable[[bytes], Parsed]
+Parser = Callable[[Sequence[bytes]], Parsed]
 
 
-def parse_posts(block: bytes) -> Parsed:
-    """Questions and answers in `block`; other kinds of posts are only counted."""
+def parse_posts(blocks: Sequence[bytes]) -> Parsed:
+    """Questions and answers in the blocks; other kinds of posts are only counted."""
     parsed = Parsed()
     rows: dict[str, list[Row]] = {table: [] for table in _POST_TABLES.values()}
-    for row in parse_rows(block, "posts", parsed.counts):
+    for row in itertools.chain.from_iterable(parse_rows(block, "posts", parsed.counts) for block in blocks):
         kind = row.get("PostTypeId", "")
         table = _POST_TABLES.get(kind)
         parsed.counts[table or post_type_name(kind), READ] += 1
@@ -83,25 +85,44 @@ def post_type_name(kind: str) -> str:
 
 def parse_rows(block: bytes, table: str, counts: Counts) -> list[Row]:
     """The attributes of each row. A row that is not XML spoils only itself."""
-    # No document type gets this far; these settings would make one harmless all the same.
-    parser = etree.XMLParser(resolve_entities=False, no_network=True, collect_ids=False, encoding="utf-8")
+    found = _Rows()
+    # No document type gets this far, and these settings load nothing from outside. Told to resolve no entity at all, a
+    # parser with a target leaves &amp; as &#38;.
+    # The ignored type: the stubs ask a target for every method, lxml only for those that are to be called.
+    parser = etree.XMLParser(target=found, resolve_entities="internal", no_network=True, encoding="utf-8")  # type: ignore[call-overload]
     try:
-        root = etree.fromstring(b"<rows>" + block + b"</rows>", parser)
+        etree.fromstring(b"<rows>" + block + b"</rows>", parser)
     except etree.XMLSyntaxError:
         pieces = [b"<row" + piece for piece in block.split(b"<row")[1:]]
         if len(pieces) > 1:
             return [row for piece in pieces for row in parse_rows(piece, table, counts)]
         counts[table, "not well-formed XML"] += 1
         return []
-    rows = [dict(element.attrib) for element in root if element.tag == "row"]
-    if len(rows) < len(root):
-        counts[table, "not a row"] += len(root) - len(rows)
-    return rows
+    if found.others:
+        counts[table, "not a row"] += found.others
+    return found.rows
 
 
-def _parse_table(table: str, block: bytes) -> Parsed:
+class _Rows:
+    """What lxml tells of its reading; without a tree in between that takes half the time."""
+
+    def __init__(self) -> None:
+        self.rows: list[Row] = []
+        self.others = -1  # the element around the rows
+
+    def start(self, tag: str, attrib: Row) -> None:
+        if tag == "row":
+            self.rows.append(attrib)
+        else:
+            self.others += 1
+
+    def close(self) -> None:
+        """lxml wants a result."""
+
+
+def _parse_table(table: str, blocks: Sequence[bytes]) -> Parsed:
     parsed = Parsed()
-    rows = parse_rows(block, table, parsed.counts)
+    rows = [row for block in blocks for row in parse_rows(block, table, parsed.counts)]
     parsed.counts[table, READ] += len(rows)
     if rows:
         _to_batch(table, rows, parsed)
