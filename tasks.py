@@ -59,6 +59,44 @@ class SplitOptions(Options, frozen=True, kw_only=True):
     ] = None
 
 
+@command(
+    positional=["path"],
+    help={
+        "path": "a dump: Posts.xml, a folder with one, or an official .7z",
+        "site": "such as stackoverflow or cardano (default: what the file's name says, else stackoverflow)",
+        "tag": "only questions with a tag containing this text, and their answers; users and links are loaded whole",
+        "workers": "threads that parse; all cores unless given",
+    },
+)
+def ingest(
+    c: Context, settings: Settings, path: str, site: str = "", tag: str = "", workers: int | None = None
+) -> None:
+    """Load a Stack Exchange dump in place of what the source tables hold.
+
+    Example: invoke ingest ~/Downloads/cardano.stackexchange.com.7z --site cardano
+    """
+    from pathlib import Path
+
+    from tuning.sources.ingest import ingest as ingest_dump
+
+    print("\n".join(ingest_dump(settings, Path(path).expanduser(), site, tag, workers).lines()))
+
+
+@command(help={"rows": "questions at most"})
+def sample(c: Context, settings: Settings, rows: int = 2500) -> None:
+    """Load questions and answers made from this Python's standard library documentation.
+
+    They replace what the source tables hold. Example: invoke sample --rows 500
+    """
+    from tuning.sources.load_sample import load_sample
+
+    print("\n".join(load_sample(settings, rows).lines()))
+
+
+namespace.add_task(ingest)
+namespace.add_task(sample)
+
+
 @command
 def up(c: Context, settings: Settings) -> None:
     """Start the local BigQuery in the background, so that plain `dbt run` works; an empty one gets the sample."""
