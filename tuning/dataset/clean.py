@@ -62,13 +62,16 @@ def _by_library(html: str) -> str | None:
 
 def _by_hand(html: str, base_url: str) -> str | None:
     """Our own writer's Markdown where it is right."""
+    source = parse(html)
     try:
-        source = parse(html)
-        markdown = write_markdown(source, base_url)
-        rendered = render(markdown)
-        return markdown if looks_same(html, rendered) or says_same(source, parse(rendered), base_url) else None
+        for tags in (False, True):
+            markdown = write_markdown(source, base_url, tags=tags)
+            rendered = render(markdown)
+            if looks_same(html, rendered) or says_same(source, parse(rendered), base_url):
+                return markdown
     except TooDeep:
-        return None
+        pass
+    return None
 
 
 _AS_HTML = re.compile(r"<(?:su[bp]|kbd|s|strike|del|ins|small|u)>")  # Markdown has no form for them

@@ -57,14 +57,19 @@ class TooDeep(Exception):  # noqa: N818 - a reason to drop a body, not a failure
     """Elements nested deeper than any post nests them."""
 
 
-def write_markdown(root: Node, base_url: str) -> str:
-    """The Markdown of the children of `root`. Raises TooDeep."""
-    return "\n\n".join(_Writer(base_url).blocks(children(root), 0))
+def write_markdown(root: Node, base_url: str, *, tags: bool = False) -> str:
+    """The Markdown of the children of `root`. Raises TooDeep.
+
+    `tags` writes every emphasis as `<em>` or `<strong>`, for texts where stars and underscores beside others mislead.
+    """
+    return "\n\n".join(_Writer(base_url, tags).blocks(children(root), 0))
 
 
 class _Writer:
-    def __init__(self, base_url: str) -> None:
+    def __init__(self, base_url: str, tags: bool) -> None:
         self.base_url = base_url
+        self.tags = tags
+        self.in_link = False
 
     def blocks(self, nodes: list[str | Node], depth: int) -> list[str]:
         """The blocks of a container, each one string of one or more lines."""
@@ -172,7 +177,7 @@ class _Writer:
         text = ""
         for position, node in enumerate(nodes):
             if isinstance(node, str):
-                words = _escaped(node)
+                words = _escaped(node, brackets=self.in_link)
                 text += words.lstrip(" ") if text.endswith((" ", "\n")) else words
                 continue
             rest = nodes[position + 1 :]
@@ -180,7 +185,8 @@ class _Writer:
             if tag in IGNORED:
                 continue
             if tag == "br":
-                text += "<br>" if rest[:1] and not isinstance(rest[0], str) and tag_of(rest[0]) == "br" else "  \n"
+                # Two ends of line in a row would end the paragraph.
+                text += "<br>" if _next_tag(rest) == "br" else "  \n"
             elif tag == "img":
                 text = _before_bracket(text) + self.image(node)
             elif tag == "code" and len(node):  # a link or emphasis within code: only HTML holds that
@@ -211,7 +217,7 @@ class _Writer:
         opens = (not _is_symbol(text[0]) or before in _BOUNDARY) and before not in "*_"
         closes = (not _is_symbol(text[-1]) or after in _BOUNDARY) and after not in "*_"
         whole = mark != "_" or not (before.isalnum() or after.isalnum())
-        if opens and closes and whole and mark[0] not in (text[0], text[-1]):
+        if opens and closes and whole and not self.tags and mark[0] not in (text[0], text[-1]):
             return f"{lead}{mark}{text}{mark}{trail}"
         tag = "strong" if mark == "**" else "em"
         return f"{lead}<{tag}>{text}</{tag}>{trail}"
@@ -222,15 +228,14 @@ class _Writer:
         title = node.get("title")
         if words == url and not title and _AUTOLINK.fullmatch(url) and len(node) == 0:
             return f"<{url}>"
+        outer, self.in_link = self.in_link, True
         text = self.inline(children(node), depth + 1)
-        if not any(tag_of(child) in ("img", "code") for child in node.iter()):
-            text = re.sub(r"(?<!\\)[\[\]]", r"\\\g<0>", text)
+        self.in_link = outer
         return f"[{text}]({_destination(url)}{_title(title)})"
 
     def image(self, node: Node) -> str:
         url = joined(self.base_url, node.get("src"))
-        text = _escaped((node.get("alt") or "").strip())
-        text = re.sub(r"(?<!\\)[\[\]]", r"\\\g<0>", text)
+        text = _escaped((node.get("alt") or "").strip(), brackets=True)
         return f"![{text}]({_destination(url)}{_title(node.get('title'))})"
 
 
@@ -243,10 +248,12 @@ def _kept_spaces(line: str) -> str:
     return "".join(f"&#{ord(space)};" for space in before) + text + "".join(f"&#{ord(space)};" for space in after)
 
 
-def _escaped(text: str) -> str:
-    """Prose with a backslash before what would be read as Markdown, and before nothing else."""
+def _escaped(text: str, *, brackets: bool) -> str:
+    """Prose with a backslash before what would be read as Markdown, and before little else; before all brackets in the
+    text of a link or an image."""
     text = SPACES.sub(" ", text)
-    return SPECIAL.sub(lambda match: match[0] if HARMLESS.match(text, match.start()) else "\\" + match[0], text)
+    text = SPECIAL.sub(lambda match: match[0] if HARMLESS.match(text, match.start()) else "\\" + match[0], text)
+    return re.sub(r"(?<!\\)[\[\]]", r"\\\g<0>", text) if brackets and ("[" in text or "]" in text) else text
 
 
 def fenced(code: str, language: str) -> str:
@@ -282,6 +289,12 @@ def _title(title: str | None) -> str:
     if not title:
         return ""
     return ' "' + re.sub(r'(["\\]|&(?=#?\w{1,31};))', r"\\\1", SPACES.sub(" ", title)) + '"'
+
+
+def _next_tag(nodes: list[str | Node]) -> str:
+    """The tag of what follows, white space aside; '' for text."""
+    following = next((node for node in nodes if not isinstance(node, str) or node.strip(" \t\n")), "")
+    return "" if isinstance(following, str) else tag_of(following)
 
 
 def _within_strong(node: Node) -> bool:
