@@ -15,8 +15,9 @@ from html_to_markdown import _html_to_markdown as native
 
 from tuning.dataset.clean_check import looks_same, plainer, render, says_same
 from tuning.dataset.clean_code import name_languages
+from tuning.dataset.clean_inline import TooDeep
 from tuning.dataset.clean_tree import absolute, parse
-from tuning.dataset.clean_write import TooDeep, write_markdown
+from tuning.dataset.clean_write import write_markdown
 from tuning.dataset.filters import Reason, has_control_characters
 
 
