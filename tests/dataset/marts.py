@@ -118,16 +118,20 @@ def preference_row(question_id: int, **values: Any) -> dict[str, Any]:
 
 
 def write_snapshot(
-    folder: Path, rows: Sequence[dict[str, Any]], files: int = 1, kind: Kind = "instructions", **build: object
+    folder: Path,
+    rows: Sequence[dict[str, Any]],
+    files: int = 1,
+    kind: Kind = "instructions",
+    build: dict[str, object] | None = None,
 ) -> Snapshot:
-    """The rows, in their order, spread over that many Parquet files."""
+    """The rows, in their order, spread over that many Parquet files. `build` replaces values of BUILD."""
     folder.mkdir(parents=True, exist_ok=True)
     schema = INSTRUCTIONS if kind == "instructions" else PREFERENCES
     size = -(-len(rows) // files) or 1
     for number in range(files):
         table = pa.Table.from_pylist(list(rows[number * size : (number + 1) * size]), schema=schema)
         pq.write_table(table, folder / f"part-{number:03d}.parquet", row_group_size=700)
-    return seal_snapshot(folder, kind, {**BUILD, **build})
+    return seal_snapshot(folder, kind, {**BUILD, **(build or {})})
 
 
 def rows_of_dump(posts_xml: Path, tag: str = "python", since: str = "2020-01-01") -> Iterator[dict[str, Any]]:
