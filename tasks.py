@@ -559,3 +559,31 @@ namespace.add_task(job_status)
 namespace.add_task(cancel)
 namespace.add_task(schedule)
 namespace.add_task(estimate)
+
+
+@command(name="check")
+def cloud_check(c: Context, settings: Settings) -> None:
+    """Say what is right and wrong with the project, and the command that mends each; fails where something is wrong.
+
+    Example: invoke cloud.check --target gcp
+    """
+    from tuning.cloud.check import check, finding_lines, refuse_wrong
+
+    findings = list(check(settings))
+    print("\n".join(finding_lines(findings)))
+    refuse_wrong(findings)
+
+
+@command(name="init")
+def cloud_init(c: Context, settings: Settings) -> None:
+    """Make bucket, dataset and image repository where they are missing; print the roles to grant, grant none.
+
+    Example: invoke cloud.init --target gcp
+    """
+    from tuning.cloud.init import init
+
+    for line in init(settings):
+        print(line)
+
+
+namespace.add_collection(Collection("cloud", cloud_check, cloud_init))

@@ -62,6 +62,13 @@ def require_project(settings: Settings) -> None:
             )
 
 
+def require_google(settings: Settings) -> None:
+    """`require_project`, and a TuningError on target local, where there is no project to look at."""
+    if settings.target != "gcp":
+        raise TuningError("the target is local, which needs no project", "Add --target gcp")
+    require_project(settings)
+
+
 def session(endpoint: str, settings: Settings) -> "AuthorizedSession":
     """An HTTP session with `credentials`, for what Google's own clients do not cover."""
     from google.auth.transport.requests import AuthorizedSession

@@ -64,6 +64,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     training_price: Annotated[
         float, Meta(ge=0, description="US dollars per million trained tokens; 0: that of the dated table of prices")
     ] = 0.0
+    poll_seconds: Annotated[float, Meta(gt=0, description="seconds between two looks at a running job")] = 30.0
     requests_per_minute: Annotated[Positive, Meta(description="most questions a minute to a model on Vertex AI")] = 120
     budget: Annotated[float, Meta(ge=0, description="most money one run may cost in US dollars; 0: no bound")] = 0.0
 

@@ -3,17 +3,16 @@
 import logging
 import tempfile
 from collections.abc import Iterator
-from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
-from gcp_storage_emulator.handlers import objects as emulator_objects
 from gcp_storage_emulator.server import create_server
 from google_server import Google
 from google_server import serve as serve_google
 from loopback import TOKEN, Loopback
+from storage_bridge import generation_preconditions
 from vertex_server import Vertex
 from vertex_server import serve as serve_vertex
 
@@ -30,8 +29,6 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tuning.access, "FIRST_DELAY", 0.001)
     monkeypatch.setattr(tuning.access, "LONGEST_DELAY", 0.002)
     monkeypatch.setattr(tuning.access, "GIVE_UP_AFTER", 5.0)
-    monkeypatch.setattr("tuning.pipelines.vertex.FIRST_POLL", 0.001)
-    monkeypatch.setattr("tuning.tuners.gemini.POLL", 0.001)
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", "/nonexistent/credentials.json")
 
 
@@ -59,28 +56,14 @@ def google_api(google: Google) -> Iterator[Loopback]:
 
 @pytest.fixture(scope="session")
 def storage_server() -> Iterator[Any]:
-    """gcp-storage-emulator, taught the generation preconditions that it ignores."""
     logging.getLogger("gcp_storage_emulator").setLevel(logging.CRITICAL)
     server = create_server("127.0.0.1", 0, in_memory=True)
-    begin = emulator_objects._create_resumable_upload
-
-    def begin_if_generation_matches(request: Any, response: Any, storage: Any) -> Any:
-        wanted = request.query.get("ifGenerationMatch")
-        name = (request.data or {}).get("name")
-        found = storage.objects.get(request.params["bucket_name"], {}).get(name)
-        if wanted and int(wanted[0]) != int(found["generation"] if found else 0):
-            response.status = HTTPStatus.PRECONDITION_FAILED
-            response.json({"error": {"code": 412, "message": "conditionNotMet"}})
-            return None
-        return begin(request, response, storage)
-
-    emulator_objects._create_resumable_upload = begin_if_generation_matches
-    server.start()
-    while server._api._httpd is None:  # set by its thread just before it serves
-        pass
-    yield server
-    emulator_objects._create_resumable_upload = begin
-    server.stop()
+    with generation_preconditions():
+        server.start()
+        while server._api._httpd is None:  # set by its thread just before it serves
+            pass
+        yield server
+        server.stop()
 
 
 @pytest.fixture
@@ -107,6 +90,7 @@ def cloud(settings: Settings, vertex_api: Loopback, google_api: Loopback, storag
         storage_endpoint=storage_api,
         access_token=TOKEN,
         requests_per_minute=10**6,
+        poll_seconds=0.01,
     )
 
 

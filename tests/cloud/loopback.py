@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Literal
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 TOKEN = "planted-loopback-token"  # noqa: S105 - a fake, planted to be looked for
 STATUS = {400: "INVALID_ARGUMENT", 401: "UNAUTHENTICATED", 403: "PERMISSION_DENIED", 404: "NOT_FOUND",
@@ -96,7 +96,7 @@ class Loopback:
         content = handler.rfile.read(int(handler.headers.get("Content-Length") or 0))
         query = {name: values[0] for name, values in parse_qs(parts.query).items() if name != "$alt"}
         body = json.loads(content) if content else None
-        request = Request(handler.command, parts.path, query, body)
+        request = Request(handler.command, unquote(parts.path), query, body)
         how = self._fault(request)
         if how == "break":
             handler.close_connection = True

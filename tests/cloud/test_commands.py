@@ -45,7 +45,7 @@ def invoke(
 ) -> Invoke:
     """Invoke's own program in this process, with the environment of a person who points at the loopback servers."""
     names = ("home", "project", "bucket", "vertex_endpoint", "google_endpoint", "storage_endpoint", "access_token")
-    for name in names:
+    for name in (*names, "poll_seconds"):
         monkeypatch.setenv(f"TUNING_{name.upper()}", str(getattr(cloud, name)))
 
     def run(*arguments: str, **environ: str) -> Result:

@@ -32,7 +32,7 @@ class Vertex:
     tuning_jobs: dict[str, dict[str, Any]] = field(default_factory=dict)
     models: dict[str, dict[str, Any]] = field(default_factory=dict)
     outcomes: list[str] = field(default_factory=lambda: ["PIPELINE_STATE_RUNNING", "PIPELINE_STATE_SUCCEEDED"])
-    run: Callable[[dict[str, Any]], str] | None = None  # runs an accepted job for real and returns its last state
+    run: Callable[[dict[str, Any]], None] | None = None  # runs an accepted job for real
     answers: Callable[[str], dict[str, Any]] = lambda prompt: {"text": f"Answer to: {prompt}"}
     numbers: Any = field(default_factory=lambda: itertools.count(1001))
 
@@ -67,7 +67,9 @@ class Vertex:
             raise RefusedError(409, f"{resource} already exists")
         self.jobs[resource] = {**request.body, "name": resource, "state": "PIPELINE_STATE_PENDING",
                                "jobDetail": {"taskDetails": []}}  # fmt: skip
-        self.jobs[resource]["_left"] = list(self.outcomes)
+        self.jobs[resource]["_left"] = [] if self.run else list(self.outcomes)
+        if self.run:
+            self.run(self.jobs[resource])
         return _public(self.jobs[resource])
 
     def get_job(self, request: Request) -> dict[str, Any]:

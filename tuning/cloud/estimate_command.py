@@ -7,7 +7,7 @@ from tuning.cloud.estimate import check_budget, cost_lines, estimate_all
 from tuning.dataset.dataset import MANIFEST, find_dataset
 from tuning.dataset.options import resolve_variables
 from tuning.evaluation.tuner_name import find_tuner
-from tuning.pipelines.submit_any import tuning_settings
+from tuning.pipelines.tuning_settings import tuning_settings
 from tuning.settings import Settings
 
 

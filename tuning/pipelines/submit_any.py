@@ -3,16 +3,14 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import msgspec
-
 from tuning.dataset.dataset import find_dataset
 from tuning.errors import TuningError
 from tuning.pipelines import vertex
 from tuning.pipelines.schedule import Schedule, create_schedule
 from tuning.pipelines.submit import SubmitOptions, parse_parameters, send, template_request
 from tuning.pipelines.submit_tuning import tuning_request
+from tuning.pipelines.tuning_settings import tuning_settings
 from tuning.settings import Settings
-from tuning.tuners.protocol import TuneOptions
 
 Show = Callable[[str], None]
 
@@ -52,14 +50,6 @@ def schedule_any(
 def on_vertex(settings: Settings) -> bool:
     """Whether the runner is Vertex AI, Google's own or a server that stands for it."""
     return settings.target == "gcp" or bool(settings.vertex_endpoint)
-
-
-def tuning_settings(settings: Settings, tuning: Mapping[str, Any]) -> tuple[Settings, TuneOptions]:
-    """The settings and options that the command line's tuning options mean."""
-    chosen = {name: tuning[name] for name in ("tuner", "base_model", "budget") if name in tuning}
-    settings = msgspec.structs.replace(settings, **chosen)
-    rest = {name: value for name, value in tuning.items() if name not in chosen}
-    return settings, TuneOptions(base_model=settings.base_model, **rest)
 
 
 def _request(

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from google.cloud.aiplatform import PipelineJob
 
 FailurePolicy = Literal["slow", "fast"]
-FIRST_POLL, LONGEST_POLL = 5.0, 60.0  # seconds between two looks at a running job
 _MAY_RUN_AGAIN = frozenset({"FAILED", "CANCELLED"})
 
 
@@ -110,7 +109,6 @@ def cancel(settings: Settings, name: str) -> Job:
 def wait(settings: Settings, name: str, show: Callable[[str], None]) -> Job:
     """Follow the job to its end, saying each change of a task's state. Raises TuningError where it did not succeed."""
     seen: dict[str, str] = {}
-    delay = FIRST_POLL
     while True:
         job = get_job(settings, name)
         for task in job.tasks:
@@ -119,8 +117,7 @@ def wait(settings: Settings, name: str, show: Callable[[str], None]) -> Job:
             seen[task.name] = task.state
         if job.ended:
             break
-        time.sleep(delay)
-        delay = min(delay * 1.5, LONGEST_POLL)
+        time.sleep(settings.poll_seconds)
     if job.state != "SUCCEEDED":
         failed = ", ".join(task.name for task in job.tasks if task.state == "FAILED")
         why = f" in {failed}" if failed else ""

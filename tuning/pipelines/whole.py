@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from tuning.dataset.create import create_dataset
 from tuning.dataset.dataset import Dataset, find_dataset
 from tuning.dataset.export import export
@@ -19,9 +17,9 @@ from tuning.pipelines.local import run_local
 from tuning.pipelines.release import PipelineRun
 from tuning.pipelines.run_vertex import run_vertex
 from tuning.pipelines.submit_any import on_vertex
+from tuning.pipelines.tuning_settings import tuning_settings
 from tuning.settings import Settings
 from tuning.sources.load_sample import load_sample_if_empty
-from tuning.tuners.protocol import TuneOptions
 from tuning.warehouse.dbt import Variables, ensure_built
 
 Show = Callable[[str], None]
@@ -59,11 +57,7 @@ def tune_all(
 
     With `dataset_id` that dataset is tuned on and nothing is built.
     """
-    chosen = {name: tuning.pop(name) for name in ("tuner", "base_model", "budget") if name in tuning}
-    settings = msgspec.structs.replace(settings, **chosen)
-    options = TuneOptions(
-        base_model=settings.base_model, **tuning, **({"seed": made["seed"]} if "seed" in made else {})
-    )
+    settings, options = tuning_settings(settings, tuning | ({"seed": made["seed"]} if "seed" in made else {}))
     steps = Steps(show)
     if dataset_id:
         if build or set(made) - {"seed"} or preset:

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from google.genai import Client
     from google.genai.types import CreateTuningJobConfig, TuningJob
 
-POLL = 60.0  # seconds between two looks at a tuning job; the shortest take a quarter of an hour
 JOB = "tuning_job.json"
 KEY_LABEL = "tuning_key"  # by which a step that was started again finds the job of its first start
 _ALIVE_OR_DONE = frozenset({"JOB_STATE_QUEUED", "JOB_STATE_PENDING", "JOB_STATE_RUNNING", "JOB_STATE_SUCCEEDED"})
@@ -59,7 +58,7 @@ class GeminiTuner:
             train = _address(settings, dataset, dataset.file("train"))
             evaluation = _address(settings, dataset, dataset.file("eval"))
             job = _find(client, key) or _start(settings, client, plan, dataset, key, train, evaluation)
-            job = _wait(client, job)
+            job = _wait(client, job, settings.poll_seconds)
         write_json(output / JOB, job.model_dump(mode="json", exclude_none=True))
         return _model(plan, job)
 
@@ -167,10 +166,10 @@ def tuning_config(
     return types.CreateTuningJobConfig(**values)
 
 
-def _wait(client: "Client", job: "TuningJob") -> "TuningJob":
+def _wait(client: "Client", job: "TuningJob", seconds: float) -> "TuningJob":
     name = str(job.name)
     while not job.has_ended:
-        time.sleep(POLL)
+        time.sleep(seconds)
         job = backoff()(client.tunings.get)(name=name)
     if not job.has_succeeded:
         state = job.state.value.removeprefix("JOB_STATE_") if job.state else "unknown"

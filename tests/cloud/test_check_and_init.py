@@ -1,0 +1,204 @@
+"""What `cloud.check` says of a project and what `cloud.init` makes of one, with Google's clients on loopback."""
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import pytest
+from google.api_core.exceptions import NotFound
+from google_server import Google
+from loopback import Fault, Loopback
+
+from tuning.cloud import check as checking
+from tuning.cloud import init as making
+from tuning.cloud.check import Finding, check, finding_lines, refuse_wrong
+from tuning.cloud.init import init
+from tuning.cloud.required import STAGING_PREFIXES, contains, grants
+from tuning.errors import TuningError
+from tuning.objects import client
+from tuning.settings import Settings
+
+
+class BigQuery:
+    """As much of BigQuery's client as is asked: whether a dataset is there, where, and to make it."""
+
+    def __init__(self) -> None:
+        self.datasets: dict[str, str] = {}
+
+    def get_dataset(self, name: str) -> Any:
+        if name not in self.datasets:
+            raise NotFound(name)
+        return type("Dataset", (), {"location": self.datasets[name]})
+
+    def create_dataset(self, dataset: Any, exists_ok: bool) -> None:
+        self.datasets[f"{dataset.project}.{dataset.dataset_id}"] = dataset.location
+
+
+@pytest.fixture
+def bigquery(monkeypatch: pytest.MonkeyPatch) -> BigQuery:
+    """The emulator knows no locations, which are what is asked here."""
+    found = BigQuery()
+    for module in (checking, making):
+        monkeypatch.setattr(module, "connect", lambda settings: found)
+    return found
+
+
+@pytest.fixture
+def project(cloud: Settings, bigquery: BigQuery, storage_server: Any) -> Settings:
+    """A project in which all is right."""
+    bigquery.datasets["mine.python_qa"] = "US"
+    bucket = client(cloud).get_bucket("bucket")
+    bucket.iam_configuration.uniform_bucket_level_access_enabled = True
+    bucket.iam_configuration.public_access_prevention = "enforced"
+    bucket.patch()
+    storage_server._storage.buckets["bucket"]["projectNumber"] = "1234"
+    return msgspec.structs.replace(cloud, service_account="runner@mine.iam.gserviceaccount.com")
+
+
+def wrong(settings: Settings) -> list[Finding]:
+    return [finding for finding in check(settings) if finding.state != "right"]
+
+
+def test_a_project_in_which_all_is_right_has_nothing_wrong(project: Settings) -> None:
+    findings = list(check(project))
+    assert [finding for finding in findings if finding.state != "right"] == []
+    assert len(findings) == 14
+    assert finding_lines(findings)[-1] == "nothing is wrong that can be seen"
+    refuse_wrong(findings)
+
+
+@pytest.mark.parametrize(
+    ("change", "what", "mend"),
+    [
+        (
+            lambda google: google.apis.discard("aiplatform.googleapis.com"),
+            "aiplatform.googleapis.com is not enabled",
+            "gcloud services enable aiplatform.googleapis.com --project=mine",
+        ),
+        (
+            lambda google: setattr(google, "billing", False),
+            "billing is off",
+            "gcloud billing projects link mine --billing-account=ACCOUNT",
+        ),
+        (
+            lambda google: google.permissions.discard("bigquery.jobs.create"),
+            "missing in the project: bigquery.jobs.create",
+            "gcloud projects add-iam-policy-binding mine --member=user:YOU@EXAMPLE.COM --role=roles/bigquery.jobUser",
+        ),
+        (
+            lambda google: google.permissions.discard("iam.serviceAccounts.actAs"),
+            "missing on runner@mine.iam.gserviceaccount.com: iam.serviceAccounts.actAs",
+            "gcloud iam service-accounts add-iam-policy-binding runner@mine.iam.gserviceaccount.com "
+            "--member=user:YOU@EXAMPLE.COM --role=roles/iam.serviceAccountUser",
+        ),
+        (
+            lambda google: google.repositories.clear(),
+            "there is no repository us-central1-docker.pkg.dev/mine/python-qa",
+            "invoke cloud.init --target gcp",
+        ),
+        (
+            lambda google: setattr(google, "number", "99"),
+            "gs://bucket belongs to another project",
+            "choose another TUNING_BUCKET",
+        ),
+    ],
+)
+def test_what_is_wrong_is_named_with_the_command_that_mends_it(
+    project: Settings, google: Google, change: Callable[[Google], object], what: str, mend: str
+) -> None:
+    change(google)
+    assert wrong(project) == [Finding("wrong", what, mend)]
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        ({"region": "europe-west1"}, "Gemini is not tuned in europe-west1"),
+        ({"bucket": "none"}, "there is no bucket gs://none"),
+        ({"dataset": "none"}, "there is no BigQuery dataset mine.none"),
+        ({"location": "EU"}, "gs://bucket is in US, which takes no exports from BigQuery in EU"),
+        ({"location": "EU"}, "the public dataset is in US, and queries run in EU"),
+        ({"service_account": ""}, "runs use the project's default service account, which may do more than they need"),
+    ],
+)
+def test_wrong_settings_are_named(project: Settings, change: dict[str, str], what: str) -> None:
+    assert what in [finding.what for finding in wrong(msgspec.structs.replace(project, **change))]
+
+
+def test_what_may_not_be_seen_is_said_and_the_rest_is_checked(project: Settings, google_api: Loopback) -> None:
+    google_api.faults = [Fault("GET", "billingInfo", 403), Fault("GET", "batchGet", 403)]
+    findings = wrong(project)
+    assert [finding.state for finding in findings] == ["unseen", "unseen"]
+    assert findings[0].what == "billing: the answer was refused (HTTP 403)"
+
+
+def test_a_busy_api_is_asked_again(project: Settings, google_api: Loopback) -> None:
+    google_api.faults = [Fault("GET", "billingInfo", 503, 2), Fault("POST", "testIamPermissions", 429, 1)]
+    assert wrong(project) == []
+
+
+def test_something_wrong_ends_a_script() -> None:
+    with pytest.raises(TuningError, match="1 things are wrong, the first: billing is off"):
+        refuse_wrong([Finding("right", "a"), Finding("wrong", "billing is off", "turn it on"), Finding("unseen", "c")])
+
+
+def test_an_empty_project_is_set_up_once(
+    cloud: Settings, bigquery: BigQuery, google: Google, google_api: Loopback
+) -> None:
+    google.repositories.clear()
+    settings = msgspec.structs.replace(cloud, bucket="new-bucket")
+
+    first = list(init(settings))
+
+    bucket = client(settings).get_bucket("new-bucket")
+    assert bucket.iam_configuration.uniform_bucket_level_access_enabled
+    assert bucket.iam_configuration.public_access_prevention == "enforced"
+    (rule,) = bucket.lifecycle_rules
+    assert rule["condition"] == {"age": 30, "matchesPrefix": list(STAGING_PREFIXES)}
+    assert bigquery.datasets == {"mine.python_qa": "US"}
+    assert google.repositories == {"us-central1/python-qa"}
+    assert first[0].startswith("created bucket gs://new-bucket in us-central1")
+
+    second = list(init(settings))
+
+    assert second[:3] == [
+        "bucket gs://new-bucket: is right",
+        "BigQuery dataset mine.python_qa: is right",
+        "repository us-central1-docker.pkg.dev/mine/python-qa: is right",
+    ]
+    assert second[3:] == first[3:]
+    assert len(google_api.asked("POST", "/repositories$")) == 1
+
+
+def test_an_open_bucket_is_closed_and_its_other_rules_stay(cloud: Settings, bigquery: BigQuery) -> None:
+    bucket = client(cloud).get_bucket("bucket")
+    bucket.add_lifecycle_delete_rule(age=400)
+    bucket.patch()
+    assert next(init(cloud)) == "bucket gs://bucket: set uniform access, public access prevention, lifecycle"
+    bucket = client(cloud).get_bucket("bucket")
+    assert bucket.iam_configuration.uniform_bucket_level_access_enabled
+    assert [rule["condition"]["age"] for rule in bucket.lifecycle_rules] == [400, 30]
+
+
+def test_nothing_is_granted(cloud: Settings, bigquery: BigQuery, google_api: Loopback, storage_server: Any) -> None:
+    lines = list(init(cloud))
+    assert all(f"  {command}" in lines for command in grants(cloud))
+    assert storage_server._storage.bucket_iam_policies == {}
+    assert [request.path for request, _ in google_api.seen if "setIamPolicy" in request.path] == []
+    assert not [command for command in grants(cloud) if "roles/owner" in command or "roles/editor" in command]
+
+
+@pytest.mark.parametrize(
+    ("outer", "inner", "fits"),
+    [
+        ("US", "US", True),
+        ("US", "us-central1", True),
+        ("US", "EU", False),
+        ("US", "europe-west4", False),
+        ("EU", "europe-west4", True),
+        ("europe-west4", "europe-west4", True),
+        ("europe-west4", "EU", False),
+    ],
+)
+def test_where_exports_may_go(outer: str, inner: str, fits: bool) -> None:
+    assert contains(outer, inner) is fits

@@ -1,0 +1,221 @@
+"""Whether the project is ready: what is right, what is wrong, and the command that mends it. Reads only."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import requests
+
+from tuning.access import credentials, google_errors, require_google
+from tuning.cloud.apis import call
+from tuning.cloud.required import (
+    ACT_AS,
+    APIS,
+    BUCKET_PERMISSIONS,
+    PROJECT_PERMISSIONS,
+    REPOSITORY,
+    contains,
+    repository_path,
+)
+from tuning.errors import TuningError
+from tuning.objects import client as storage_client
+from tuning.settings import Settings
+from tuning.tuners.gemini_models import SERVED_FROM
+from tuning.warehouse.client import connect
+
+_MANAGER = "https://cloudresourcemanager.googleapis.com/v3/projects"
+INIT = "invoke cloud.init --target gcp"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """`mend` is a command, or empty where nothing is wrong. "unseen": the answer was refused, so nothing is known."""
+
+    state: Literal["right", "wrong", "unseen"]
+    what: str
+    mend: str = ""
+
+
+def check(settings: Settings) -> Iterator[Finding]:
+    """Every finding as it is made. Without credentials or project there is one error instead: nothing can be asked."""
+    require_google(settings)
+    credentials(settings.google_endpoint, settings)
+    number = ""
+    for part in (_project, _billing, _apis, _permissions):
+        for finding, value in _seen(part, settings):
+            number = value or number
+            yield finding
+    yield from _bucket(settings, number)
+    yield from _dataset(settings)
+    yield _region(settings)
+    for part in (_account, _repository):
+        yield from (finding for finding, _ in _seen(part, settings))
+
+
+def finding_lines(findings: list[Finding]) -> list[str]:
+    lines = []
+    for finding in findings:
+        lines.append(f"{finding.state:6} {finding.what}")
+        lines += [f"       {finding.mend}"] if finding.mend else []
+    wrong = sum(finding.state == "wrong" for finding in findings)
+    return [*lines, f"{wrong} of {len(findings)} are wrong" if wrong else "nothing is wrong that can be seen"]
+
+
+_Part = Callable[[Settings], Iterator[tuple[Finding, str]]]
+
+
+def _seen(part: _Part, settings: Settings) -> Iterator[tuple[Finding, str]]:
+    """A refusal to answer is a finding of its own, not the end of the check."""
+    try:
+        yield from part(settings)
+    except requests.HTTPError as error:
+        name = part.__name__.strip("_")
+        what = f"{name}: the answer was refused (HTTP {error.response.status_code})"
+        mend = LOOK if error.response.status_code != 401 else "gcloud auth application-default login"
+        yield Finding("unseen", what, mend), ""
+    except (requests.ConnectionError, requests.Timeout):
+        with google_errors("checking the project"):
+            raise
+
+
+LOOK = "ask the project's owner for roles/browser and roles/serviceusage.serviceUsageConsumer"
+
+
+def _project(settings: Settings) -> Iterator[tuple[Finding, str]]:
+    found = call(settings, "GET", f"{_MANAGER}/{settings.project}")
+    active = found.get("state") == "ACTIVE"
+    what = f"project {settings.project} is {str(found.get('state', 'unknown')).lower()}"
+    mend = "" if active else f"gcloud projects undelete {settings.project}"
+    yield Finding("right" if active else "wrong", what, mend), str(found["name"]).rpartition("/")[2]
+
+
+def _billing(settings: Settings) -> Iterator[tuple[Finding, str]]:
+    url = f"https://cloudbilling.googleapis.com/v1/projects/{settings.project}/billingInfo"
+    if call(settings, "GET", url).get("billingEnabled"):
+        yield Finding("right", "billing is on"), ""
+    else:
+        mend = f"gcloud billing projects link {settings.project} --billing-account=ACCOUNT"
+        yield Finding("wrong", "billing is off", mend), ""
+
+
+def _apis(settings: Settings) -> Iterator[tuple[Finding, str]]:
+    parent = f"projects/{settings.project}"
+    names = [f"{parent}/services/{api}" for api in APIS]
+    url = f"https://serviceusage.googleapis.com/v1/{parent}/services:batchGet"
+    services = call(settings, "GET", url, query={"names": names}).get("services", [])
+    enabled = {str(one["name"]).rpartition("/")[2] for one in services if one.get("state") == "ENABLED"}
+    for api in APIS:
+        if api in enabled:
+            yield Finding("right", f"{api} is enabled"), ""
+        else:
+            mend = f"gcloud services enable {api} --project={settings.project}"
+            yield Finding("wrong", f"{api} is not enabled", mend), ""
+
+
+def _permissions(settings: Settings) -> Iterator[tuple[Finding, str]]:
+    url = f"{_MANAGER}/{settings.project}:testIamPermissions"
+    held = call(settings, "POST", url, body={"permissions": [*PROJECT_PERMISSIONS]}).get("permissions", [])
+    bind = f"gcloud projects add-iam-policy-binding {settings.project} --member=user:YOU@EXAMPLE.COM"
+    for finding in _compare(PROJECT_PERMISSIONS, held, "in the project", bind):
+        yield finding, ""
+
+
+def _compare(wanted: dict[str, str], held: list[str], where: str, bind: str) -> Iterator[Finding]:
+    missing = [permission for permission in wanted if permission not in held]
+    if not missing:
+        yield Finding("right", f"all {len(wanted)} permissions {where} are held")
+    for role in sorted({wanted[permission] for permission in missing}):
+        names = ", ".join(permission for permission in missing if wanted[permission] == role)
+        yield Finding("wrong", f"missing {where}: {names}", f"{bind} --role={role}")
+
+
+def _bucket(settings: Settings, number: str) -> Iterator[Finding]:
+    from google.api_core.exceptions import Forbidden
+
+    name = f"gs://{settings.bucket}"
+    with google_errors(f"looking at {name}"):
+        try:
+            bucket = storage_client(settings).lookup_bucket(settings.bucket)
+        except Forbidden:
+            yield Finding("wrong", f"{name} is somebody else's or may not be seen", "choose another TUNING_BUCKET")
+            return
+        if bucket is None:
+            yield Finding("wrong", f"there is no bucket {name}", INIT)
+            return
+        if number and str(bucket.project_number) != number:
+            yield Finding("wrong", f"{name} belongs to another project", "choose another TUNING_BUCKET")
+        yield from _bucket_settings(settings, bucket)
+        held = bucket.test_iam_permissions([*BUCKET_PERMISSIONS])
+        bind = f"gcloud storage buckets add-iam-policy-binding {name} --member=user:YOU@EXAMPLE.COM"
+        yield from _compare(BUCKET_PERMISSIONS, held, f"on {name}", bind)
+
+
+def _bucket_settings(settings: Settings, bucket: Any) -> Iterator[Finding]:
+    where = f"gs://{settings.bucket} is in {bucket.location}"
+    if contains(settings.location, bucket.location):
+        yield Finding("right", f"{where}, which takes exports from BigQuery in {settings.location}")
+    else:
+        what = f"{where}, which takes no exports from BigQuery in {settings.location}"
+        yield Finding("wrong", what, f"choose another TUNING_BUCKET, then {INIT}")
+    configuration = bucket.iam_configuration
+    closed = configuration.uniform_bucket_level_access_enabled and configuration.public_access_prevention == "enforced"
+    what = "has uniform access and public access prevention" if closed else "is open to object ACLs or to the public"
+    yield Finding("right" if closed else "wrong", f"gs://{settings.bucket} {what}", "" if closed else INIT)
+
+
+def _dataset(settings: Settings) -> Iterator[Finding]:
+    from google.api_core.exceptions import NotFound
+
+    if settings.raw_database == "bigquery-public-data" and settings.location != "US":
+        what = f"the public dataset is in US, and queries run in {settings.location}"
+        yield Finding("wrong", what, "unset TUNING_LOCATION")
+    name = f"{settings.project}.{settings.dataset}"
+    with google_errors(f"looking at {name}"):
+        try:
+            found = connect(settings).get_dataset(name)
+        except NotFound:
+            yield Finding("wrong", f"there is no BigQuery dataset {name}", INIT)
+            return
+    same = str(found.location).upper() == settings.location.upper()
+    what = f"BigQuery dataset {name} is in {found.location}"
+    yield Finding("right" if same else "wrong", what, "" if same else f"bq rm -r {settings.project}:{settings.dataset}")
+
+
+def _region(settings: Settings) -> Finding:
+    if settings.region in SERVED_FROM:
+        return Finding("right", f"Gemini is tuned in {settings.region} and answers from {SERVED_FROM[settings.region]}")
+    first = next(iter(SERVED_FROM))
+    return Finding("wrong", f"Gemini is not tuned in {settings.region}", f"export TUNING_REGION={first}")
+
+
+def _account(settings: Settings) -> Iterator[tuple[Finding, str]]:
+    if not settings.service_account:
+        what = "runs use the project's default service account, which may do more than they need"
+        yield Finding("wrong", what, f"{INIT} prints a smaller one; set TUNING_SERVICE_ACCOUNT"), ""
+        return
+    url = f"https://iam.googleapis.com/v1/projects/-/serviceAccounts/{settings.service_account}:testIamPermissions"
+    held = call(settings, "POST", url, body={"permissions": [ACT_AS]}).get("permissions", [])
+    bind = (
+        f"gcloud iam service-accounts add-iam-policy-binding {settings.service_account} --member=user:YOU@EXAMPLE.COM"
+    )
+    for finding in _compare({ACT_AS: "roles/iam.serviceAccountUser"}, held, f"on {settings.service_account}", bind):
+        yield finding, ""
+
+
+def _repository(settings: Settings) -> Iterator[tuple[Finding, str]]:
+    parent = f"projects/{settings.project}/locations/{settings.region}"
+    url = f"https://artifactregistry.googleapis.com/v1/{parent}/repositories/{REPOSITORY}"
+    try:
+        call(settings, "GET", url)
+    except requests.HTTPError as error:
+        if error.response.status_code != 404:
+            raise
+        yield Finding("wrong", f"there is no repository {repository_path(settings)}", INIT), ""
+    else:
+        yield Finding("right", f"repository {repository_path(settings)} is there"), ""
+
+
+def refuse_wrong(findings: list[Finding]) -> None:
+    """TuningError where something is wrong, so that a script stops."""
+    if wrong := [finding for finding in findings if finding.state == "wrong"]:
+        raise TuningError(f"{len(wrong)} things are wrong, the first: {wrong[0].what}", wrong[0].mend)

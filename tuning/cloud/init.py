@@ -1,0 +1,111 @@
+"""Bucket, dataset and image repository of a project, made once; who may use them is printed, never granted."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import requests
+
+from tuning.access import backoff, google_errors, require_google
+from tuning.cloud.apis import call
+from tuning.cloud.required import REPOSITORY, STAGING_DAYS, STAGING_PREFIXES, contains, grants, repository_path
+from tuning.errors import TuningError
+from tuning.objects import client as storage_client
+from tuning.settings import Settings
+from tuning.warehouse.client import connect
+
+
+def init(settings: Settings) -> Iterator[str]:
+    """Make what is missing and set what differs; say each, and what was right. Run again, it changes nothing."""
+    require_google(settings)
+    yield from _bucket(settings)
+    yield from _dataset(settings)
+    yield from _repository(settings)
+    yield "for the owner of the project to run (nothing was granted):"
+    yield from (f"  {command}" for command in grants(settings))
+    yield "the image of the pipeline's steps:"
+    image = f"{repository_path(settings)}/tuning:0.1.0"
+    yield f"  docker build -t {image} . && docker push {image} && export TUNING_IMAGE={image}"
+
+
+def _bucket(settings: Settings) -> Iterator[str]:
+    name = f"gs://{settings.bucket}"
+    with google_errors(f"making {name}"):
+        client = storage_client(settings)
+        bucket = client.lookup_bucket(settings.bucket, retry=backoff())
+        created = bucket is None
+        if bucket is None:
+            bucket = client.bucket(settings.bucket)
+            _close(bucket)
+            bucket.lifecycle_rules = [_staging_rule()]
+            bucket.create(location=settings.region)
+            bucket.reload()
+        if not contains(settings.location, bucket.location) and not created:
+            raise TuningError(
+                f"{name} is in {bucket.location}, where BigQuery in {settings.location} cannot export to",
+                "Set TUNING_BUCKET to a new name",
+            )
+        changed = _changes(bucket)
+        if changed:
+            _close(bucket)
+            if "lifecycle" in changed:
+                bucket.lifecycle_rules = [*bucket.lifecycle_rules, _staging_rule()]
+            bucket.patch()
+    if created:
+        rules = f"uniform access, no public access, staging for {STAGING_DAYS} days"
+        yield f"created bucket {name} in {settings.region}: {rules}"
+    else:
+        yield f"bucket {name}: {'set ' + ', '.join(changed) if changed else 'is right'}"
+
+
+def _close(bucket: Any) -> None:
+    bucket.iam_configuration.uniform_bucket_level_access_enabled = True
+    bucket.iam_configuration.public_access_prevention = "enforced"
+
+
+def _changes(bucket: Any) -> list[str]:
+    configuration = bucket.iam_configuration
+    differs = {
+        "uniform access": not configuration.uniform_bucket_level_access_enabled,
+        "public access prevention": configuration.public_access_prevention != "enforced",
+        "lifecycle": _staging_rule() not in [dict(rule) for rule in bucket.lifecycle_rules],
+    }
+    return [name for name, is_different in differs.items() if is_different]
+
+
+def _staging_rule() -> dict[str, Any]:
+    """What any run makes again goes after a while; datasets and models stay."""
+    condition = {"age": STAGING_DAYS, "matchesPrefix": list(STAGING_PREFIXES)}
+    return {"action": {"type": "Delete"}, "condition": condition}
+
+
+def _dataset(settings: Settings) -> Iterator[str]:
+    from google.api_core.exceptions import NotFound
+    from google.cloud import bigquery
+
+    name = f"{settings.project}.{settings.dataset}"
+    with google_errors(f"making the BigQuery dataset {name}"):
+        client = connect(settings)
+        try:
+            client.get_dataset(name)
+        except NotFound:
+            dataset = bigquery.Dataset(name)
+            dataset.location = settings.location
+            client.create_dataset(dataset, exists_ok=True)
+            yield f"created BigQuery dataset {name} in {settings.location}"
+        else:
+            yield f"BigQuery dataset {name}: is right"
+
+
+def _repository(settings: Settings) -> Iterator[str]:
+    parent = f"https://artifactregistry.googleapis.com/v1/projects/{settings.project}/locations/{settings.region}"
+    with google_errors(f"making the repository {repository_path(settings)}"):
+        try:
+            call(settings, "GET", f"{parent}/repositories/{REPOSITORY}")
+        except requests.HTTPError as error:
+            if error.response.status_code != 404:
+                raise
+            body = {"format": "DOCKER", "description": "images of the pipeline's steps"}
+            call(settings, "POST", f"{parent}/repositories", body=body, query={"repositoryId": REPOSITORY})
+            yield f"created repository {repository_path(settings)}"
+        else:
+            yield f"repository {repository_path(settings)}: is right"

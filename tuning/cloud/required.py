@@ -1,0 +1,82 @@
+"""What a project must have: APIs, permissions and the smallest roles that hold them, buckets' settings."""
+
+from tuning.settings import Settings
+
+APIS = (
+    "aiplatform.googleapis.com",
+    "artifactregistry.googleapis.com",
+    "bigquery.googleapis.com",
+    "storage.googleapis.com",
+)
+# Permission of the person who submits, and the smallest predefined role that has it.
+PROJECT_PERMISSIONS = {
+    "bigquery.jobs.create": "roles/bigquery.jobUser",
+    "bigquery.datasets.create": "roles/bigquery.user",
+    "aiplatform.pipelineJobs.create": "roles/aiplatform.user",
+    "aiplatform.pipelineJobs.cancel": "roles/aiplatform.user",
+    "aiplatform.schedules.create": "roles/aiplatform.user",
+    "aiplatform.tuningJobs.create": "roles/aiplatform.user",
+    "aiplatform.endpoints.predict": "roles/aiplatform.user",
+}
+BUCKET_PERMISSIONS = {
+    "storage.objects.create": "roles/storage.objectUser",
+    "storage.objects.get": "roles/storage.objectUser",
+    "storage.objects.list": "roles/storage.objectUser",
+    "storage.objects.delete": "roles/storage.objectUser",
+}
+ACT_AS = "iam.serviceAccounts.actAs"
+# Rows that any run makes again; datasets and models stay.
+STAGING_PREFIXES = ("load/", "pipelines/", "requests/", "snapshots/")
+STAGING_DAYS = 30
+REPOSITORY = "python-qa"
+
+
+def contains(outer: str, inner: str) -> bool:
+    """Whether a Cloud Storage location `inner` may take exports of a BigQuery location `outer`.
+
+    A multi-region takes its own regions: https://cloud.google.com/bigquery/docs/exporting-data#data-locations
+    """
+    outer, inner = outer.upper(), inner.upper()
+    prefix = {"US": "US-", "EU": "EUROPE-"}.get(outer)
+    return inner == outer or (prefix is not None and inner.startswith(prefix))
+
+
+def repository_path(settings: Settings) -> str:
+    """Where the image of the pipeline's steps is pushed."""
+    return f"{settings.region}-docker.pkg.dev/{settings.project}/{REPOSITORY}"
+
+
+def runner_account(settings: Settings) -> str:
+    """The service account of the pipeline's runs: the one that is set, else the one that `cloud.init` proposes."""
+    return settings.service_account or f"python-qa-runner@{settings.project}.iam.gserviceaccount.com"
+
+
+def grants(settings: Settings) -> list[str]:
+    """Commands that give the least that a run and a person need. They are printed, never run: who may do what is the
+    decision of the project's owner."""
+    account = runner_account(settings)
+    runner, person = f"serviceAccount:{account}", "user:YOU@EXAMPLE.COM"
+    project, bucket = settings.project, f"gs://{settings.bucket}"
+
+    def on_project(member: str, role: str) -> str:
+        return f"gcloud projects add-iam-policy-binding {project} --member={member} --role={role} --condition=None"
+
+    def on_bucket(member: str) -> str:
+        return (
+            f"gcloud storage buckets add-iam-policy-binding {bucket} --member={member} --role=roles/storage.objectUser"
+        )
+
+    create = (
+        [] if settings.service_account else [f"gcloud iam service-accounts create python-qa-runner --project={project}"]
+    )
+    return [
+        *create,
+        on_project(runner, "roles/aiplatform.user"),
+        on_bucket(runner),
+        f"gcloud artifacts repositories add-iam-policy-binding {REPOSITORY} --project={project} "
+        f"--location={settings.region} --member={runner} --role=roles/artifactregistry.reader",
+        *(on_project(person, role) for role in sorted(set(PROJECT_PERMISSIONS.values()))),
+        on_bucket(person),
+        f"gcloud iam service-accounts add-iam-policy-binding {account} --project={project} --member={person} "
+        "--role=roles/iam.serviceAccountUser",
+    ]
