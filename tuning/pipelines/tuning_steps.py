@@ -19,7 +19,7 @@ from tuning.storage import sha256_of, write_json
 from tuning.tuners.protocol import Problem
 
 _SPLITS: tuple[Split, Split] = ("train", "eval")
-MINIMUM_EVALUATION = 10  # rows; below, no figure means anything (and managed tuning refuses too)
+MINIMUM_EVALUATION = 5  # rows; with fewer not even an undecided verdict means anything
 
 
 def validate(dataset: Artifact, tuner: str, checked: Artifact) -> None:
