@@ -49,6 +49,7 @@ def test_losses_of_models_with_other_tokens_are_not_compared():
     found = compare(evaluations, "loss", OPTIONS, {})
     assert set(found.pairs) == {"base"}
     assert "their tokens differ" in found.incomparable["champion"]
+    assert set(found.figures[0].differences) == {"base"}
     assert set(compare(evaluations, "chrf", OPTIONS, {}).pairs) == {"base", "champion"}
 
 

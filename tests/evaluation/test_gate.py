@@ -138,7 +138,7 @@ def test_a_champion_that_was_trained_on_the_evaluation_questions_is_undecided():
         comparison(base=pairs([1.0] * 40), champion=pairs([-1.0] * 40)), OPTIONS, champion="v1", shared_with_champion=3
     )
     assert verdict.status == "undecided"
-    assert verdict.reasons == ["3 evaluation examples are of questions that the champion was trained on"]
+    assert verdict.reasons[0] == "3 evaluation examples are of questions that the champion was trained on"
 
 
 def test_an_incomparable_champion_is_undecided():

@@ -8,10 +8,14 @@ from small_dataset import write_dataset
 
 from tuning.errors import TuningError
 from tuning.evaluation.options import EvaluationOptions, GateOptions
+from tuning.evaluation.records import Verdict
 from tuning.pipelines import local
+from tuning.pipelines.release import arguments_against_champion
+from tuning.pipelines.requests import ChampionRequest
 from tuning.pipelines.run_record import RunRecord, newest_report
 from tuning.registry import registry
 from tuning.registry.model_folder import open_model
+from tuning.registry.records import Version
 from tuning.settings import Settings
 from tuning.tuners.protocol import TuneOptions
 
@@ -102,6 +106,68 @@ def test_each_change_runs_again_what_depends_on_it_and_nothing_else(settings, da
     changed = run(settings, dataset)
     assert ran(changed) == set(STEPS)
     assert "eval.jsonl was changed after the dataset was made" in changed.report.read_text()
+
+
+def release_as_champion(settings: Settings, base_model: str) -> None:
+    """Register a model of `base_model` and promote it."""
+    files = settings.home / "tuned" / base_model
+    files.mkdir(parents=True)
+    verdict = Verdict(
+        status="pass",
+        reasons=["better"],
+        primary_metric="loss",
+        improvements={},
+        slices=[],
+        champion=None,
+        smoke_test=False,
+        options={},
+        inputs={},
+    )
+    made = Version(
+        name="",
+        created_at="2026-01-01T00:00:00+00:00",
+        training_key=base_model,
+        tuner="hf",
+        base_model=base_model,
+        options={},
+        dataset_id="d0",
+        dataset_sha256="0",
+        template="",
+        format="messages",
+        body="markdown",
+        contents_sha256="0",
+        metrics={},
+        verdict=verdict,
+        run_id="r0",
+    )
+    registry.promote(settings, registry.register(settings, made, files).name)
+
+
+def test_a_smoke_test_is_no_champion_that_a_real_model_must_beat(settings, dataset):
+    def opponent(base_model: str) -> ChampionRequest:
+        placed: dict[str, bytes] = {}
+        arguments_against_champion(
+            settings,
+            dataset,
+            str(dataset.folder),
+            TUNER,
+            TuneOptions(base_model=base_model),
+            None,
+            None,
+            lambda name, content: placed.setdefault(name, content) and name,
+            lambda found: f"/models/{found.name}",
+        )
+        return next(
+            msgspec.json.decode(content, type=ChampionRequest)
+            for name, content in placed.items()
+            if name.startswith("champion")
+        )
+
+    release_as_champion(settings, "tiny")
+    assert opponent("smollm2") == ChampionRequest()
+    assert opponent("tiny") == ChampionRequest(version="v1", folder="/models/v1")
+    release_as_champion(settings, "smollm2")
+    assert opponent("tiny") == ChampionRequest(version="v2", folder="/models/v2")
 
 
 @pytest.mark.slow

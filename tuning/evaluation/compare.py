@@ -29,7 +29,7 @@ def compare(
     }
     return Comparison(
         primary_metric=primary_metric,
-        figures=[_figure(metric, rows, options) for metric in metrics],
+        figures=[_figure(metric, rows, options, incomparable if metric == "loss" else {}) for metric in metrics],
         perplexity={role: math.exp(loss) for role, found in rows.items() if (loss := _mean_loss(found)) is not None},
         token_loss={role: loss for role, found in rows.items() if (loss := _token_loss(found)) is not None},
         pairs={
@@ -43,13 +43,16 @@ def compare(
     )
 
 
-def _figure(metric: str, rows: Mapping[str, Mapping[str, Scored]], options: GateOptions) -> Figure:
-    """All intervals of one metric, from the same resamples."""
+def _figure(
+    metric: str, rows: Mapping[str, Mapping[str, Scored]], options: GateOptions, incomparable: Mapping[str, str]
+) -> Figure:
+    """All intervals of one metric, from the same resamples; no difference to an incomparable model."""
     ids = list(rows[TUNED])
     groups = [rows[TUNED][example_id].group for example_id in ids]
     models = {role: np.array([_score(found, example_id, metric) for example_id in ids]) for role, found in rows.items()}
     columns = {("model", role): values for role, values in models.items()}
-    columns |= {("difference", role): models[TUNED] - values for role, values in models.items() if role != TUNED}
+    others = {role: values for role, values in models.items() if role != TUNED and role not in incomparable}
+    columns |= {("difference", role): models[TUNED] - values for role, values in others.items()}
     draws = bootstrap_means(np.column_stack(list(columns.values())), groups, options.resamples, options.seed)
     found: dict[str, dict[str, Interval]] = {"model": {}, "difference": {}}
     for index, ((kind, role), values) in enumerate(columns.items()):

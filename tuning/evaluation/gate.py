@@ -62,7 +62,7 @@ def judge(
     good = [describe(metric, opponent, found, options) for opponent, found in improvements.items()]
     return Verdict(
         status="fail" if failures else "undecided" if doubts else "pass",
-        reasons=failures + doubts or good,
+        reasons=failures + doubts if failures else doubts + good,
         primary_metric=metric,
         improvements=improvements,
         slices=slices,

@@ -11,7 +11,7 @@ import msgspec
 from tuning.dataset.dataset import Dataset
 from tuning.errors import TuningError
 from tuning.evaluation.gate import in_words
-from tuning.evaluation.options import EvaluationOptions, GateOptions, evaluation_options, gate_options
+from tuning.evaluation.options import SMOKE_TEST_BASE, EvaluationOptions, GateOptions, evaluation_options, gate_options
 from tuning.evaluation.records import Comparison, Verdict
 from tuning.pipelines.contents import contents_sha256
 from tuning.pipelines.events import Step
@@ -77,6 +77,8 @@ def arguments_against_champion(
         )
 
     champion = registry.champion(settings)
+    if champion and champion.base_model == SMOKE_TEST_BASE != tune.base_model:
+        champion = None  # a smoke test says nothing about quality, so it is nobody to beat
     found = arguments(champion)
     if champion and champion.training_key == training_key(found):
         # This run would make the champion itself: it is judged against the one that it took over from.
