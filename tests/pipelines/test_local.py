@@ -190,7 +190,7 @@ def test_a_step_that_fails_says_why_in_its_own_words_and_nothing_is_registered(s
 @pytest.mark.parametrize(
     ("kind", "message"),
     [
-        ({"evaluation": 3}, "the evaluation set of dataset d2 has 3 rows, at least 10 are needed"),
+        ({"evaluation": 3}, "the evaluation set of dataset d2 has 3 rows, at least 5 are needed"),
         ({"format_": "gemini"}, "does not take the format gemini of dataset d2"),
     ],
 )
