@@ -342,6 +342,15 @@ def models(c: Context, settings: Settings, history: bool = False) -> None:
     print("\n".join(history_lines(settings) if history else model_lines(settings)))
 
 
+def _mirror(settings: Settings) -> None:
+    """On Google Cloud the Model Registry says the same."""
+    if settings.target == "gcp":
+        from tuning.registry.mirror import mirror
+
+        for line in mirror(settings):
+            print(line)
+
+
 @command(
     positional=["version"],
     help={
@@ -358,6 +367,7 @@ def promote(c: Context, settings: Settings, version: str, force: bool = False, r
     from tuning.registry import registry
 
     print(f"{registry.promote(settings, version, force=force, reason=reason).name} is champion")
+    _mirror(settings)
 
 
 @command(help={"reason": "why; recorded"})
@@ -367,6 +377,7 @@ def rollback(c: Context, settings: Settings, reason: str = "") -> None:
 
     was, now = registry.rollback(settings, reason)
     print(f"{was.name} is no longer champion; {now.name if now else 'nobody'} is")
+    _mirror(settings)
 
 
 @command(help={"open": "show it in the browser"})

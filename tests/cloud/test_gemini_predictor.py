@@ -9,6 +9,8 @@ from vertex_server import Vertex
 
 from tuning.dataset.records import Message
 from tuning.errors import TuningError
+from tuning.evaluation.evaluate import evaluate
+from tuning.evaluation.options import EvaluationOptions
 from tuning.settings import Settings
 from tuning.tuners import gemini_predictor
 from tuning.tuners.gemini import GeminiTuner
@@ -71,6 +73,27 @@ def test_citations_are_shown_with_their_licence(predictor: Predictor, vertex: Ve
         "cites https://example.org/a (licence: MIT)",
         "cites https://example.org/b (licence: not given)",
     )
+
+
+def test_evaluation_counts_what_the_service_stopped_and_what_it_found_quoted(
+    cloud: Settings, predictor: Predictor, vertex: Vertex
+) -> None:
+    dataset = make_dataset(cloud, "gemini", evaluation=10)
+    answers = [{"text": "no", "finish": "SAFETY"}, {"text": "as said", "citations": [{"uri": "https://example.org"}]}]
+    vertex.answers = lambda prompt: answers[int(prompt.split()[5]) % 2]
+    model = Model(tuner="gemini", base_model="gemini-3.5-flash", uri=ENDPOINT)
+    found = evaluate(
+        predictor,
+        dataset,
+        EvaluationOptions(),
+        role="tuned",
+        model=model,
+        primary_metric="chrf",
+        dataset_sha256="",
+    )
+    assert [row.scores["stopped"] for row in found.scored] == [100.0, 0.0] * 5
+    assert [row.scores["cited"] for row in found.scored] == [0.0, 100.0] * 5
+    assert all("loss" not in row.scores for row in found.scored)
 
 
 @pytest.mark.parametrize("how", [429, 503, "drop"])

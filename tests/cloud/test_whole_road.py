@@ -52,8 +52,11 @@ def test_from_the_build_to_a_champion(road: Settings, vertex: Vertex, vertex_api
     assert run.version.name == "v1"
     assert registry.versions(road)[0].base_model == road.gemini_model
     assert run.report.read_bytes().startswith(b"<!doctype html>")
-    kinds = {request.path.rpartition("/")[2].rpartition(":")[2] for request, _ in vertex_api.seen}
-    assert {"countTokens", "pipelineJobs", "tuningJobs", "generateContent", "mergeVersionAliases"} <= kinds
+    asked = [(request.method, request.path.rpartition("/")[2].rpartition(":")[2]) for request, _ in vertex_api.seen]
+    posted = list(dict.fromkeys(kind for method, kind in asked if method == "POST"))
+    assert posted == ["countTokens", "pipelineJobs", "tuningJobs", "generateContent", "mergeVersionAliases"]
+    assert (asked.count(("POST", "pipelineJobs")), asked.count(("POST", "tuningJobs"))) == (1, 1)
+    assert {status for request, status in vertex_api.seen if request.method == "POST"} == {200}
     (tuning,) = vertex.tuning_jobs.values()
     assert tuning["supervisedTuningSpec"]["trainingDatasetUri"].startswith("gs://bucket/datasets/")
     (model,) = vertex.models.values()

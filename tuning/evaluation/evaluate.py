@@ -7,7 +7,7 @@ from tuning.dataset.dataset import Dataset
 from tuning.evaluation.examples import EvaluationExample, read_examples
 from tuning.evaluation.options import EvaluationOptions
 from tuning.evaluation.records import Evaluation, Scored
-from tuning.evaluation.text_metrics import score_answer
+from tuning.evaluation.text_metrics import score_answer, score_service
 from tuning.tuners.protocol import Answer, Model, Predictor
 
 
@@ -51,6 +51,8 @@ def _scored(
         reference = example.example.answer
         if answer:
             scores |= score_answer(answer.text, reference, answer.finish_reason)
+            if losses is None:  # a managed service, which gives filters and citations in place of probabilities
+                scores |= score_service(answer.finish_reason, answer.notes)
         rows.append(
             Scored(
                 example_id=example.attribution.example_id,

@@ -3,6 +3,7 @@
 import functools
 import re
 import zlib
+from collections.abc import Sequence
 from typing import Any
 
 from tuning.evaluation.code_blocks import code_blocks, parses, python_blocks
@@ -26,11 +27,16 @@ DESCRIPTIONS = {
     "loop": "share of answers that repeat themselves, %",
     "truncated": "share of answers cut at the token limit, %",
     "length_ratio": "length of the answer over that of the reference",
+    "stopped": "share of questions and answers that the service's filters stopped (managed models only), %",
+    "cited": "share of answers that quote a source which the service names (managed models only), %",
 }
+# What a service says where its filters, not the model, ended an answer.
+_STOPPED = frozenset({"BLOCKED", "SAFETY", "RECITATION", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII"})
 
 
 def score_answer(answer: str, reference: str, finish_reason: str) -> dict[str, float]:
-    """The metrics of DESCRIPTIONS save the loss; ``parses`` only where there is a fenced Python block."""
+    """The metrics of DESCRIPTIONS save the loss and those of `score_service`; ``parses`` only where there is a fenced
+    Python block."""
     scores = {
         "chrf": _chrf(answer, reference),
         "rouge_l": _rouge_l(answer, reference),
@@ -49,6 +55,14 @@ def score_answer(answer: str, reference: str, finish_reason: str) -> dict[str, f
     if blocks:
         scores["parses"] = 100.0 * sum(parses(block.text) for block in blocks) / len(blocks)
     return scores
+
+
+def score_service(finish_reason: str, notes: Sequence[str]) -> dict[str, float]:
+    """What a managed service did to an answer: its filters stopped it, or it found it quoted."""
+    return {
+        "stopped": 100.0 * (finish_reason in _STOPPED),
+        "cited": 100.0 * any(note.startswith("cites ") for note in notes),
+    }
 
 
 def loops(answer: str) -> bool:
