@@ -16,6 +16,7 @@ from tuning.tuners.protocol import Estimate, Model, Predictor, Problem, TuneOpti
 from tuning.tuners.recipe import make_recipe
 
 FINISHED = "finished.json"
+LOCK_SECONDS = 20.0  # a step whose runner was killed needs one to notice and end
 
 
 class HfTuner:
@@ -54,7 +55,10 @@ class HfTuner:
 
         recipe = make_recipe(options)
         output.mkdir(parents=True, exist_ok=True)
-        with locked(output.parent / f".{output.name}.lock", f"the tuning in {output}", timeout=20), in_one_line():
+        with (
+            locked(output.parent / f".{output.name}.lock", f"the tuning in {output}", timeout=LOCK_SECONDS),
+            in_one_line(),
+        ):
             if not (output / FINISHED).exists():
                 run(settings, dataset, options.base_model, recipe, output, FINISHED)
             return msgspec.json.decode((output / FINISHED).read_bytes(), type=Model)

@@ -38,7 +38,10 @@ def read_rows(tokenizer: Any, dataset: Dataset, recipe: Recipe, work: Path) -> R
 
     datasets.disable_progress_bars()
     arguments = {"tokenizer": tokenizer, "dataset": dataset, "max_length": recipe.max_length}
-    encoded = datasets.Dataset.from_generator(_encoded, gen_kwargs=arguments, cache_dir=str(work), keep_in_memory=False)
+    try:
+        encoded = datasets.Dataset.from_generator(_encoded, gen_kwargs=arguments, cache_dir=str(work))
+    except datasets.exceptions.DatasetGenerationError as error:
+        raise error.__cause__ or error from None  # what was wrong with a line, or with the disk
     fits = [index for index, length in enumerate(encoded["length"]) if length <= recipe.max_length]
     if not fits:
         raise TuningError(

@@ -79,5 +79,6 @@ def _facts(rows: Rows, recipe: Recipe, trained: Any, curves: Curves) -> dict[str
     }
     if curves.development:
         facts["development_loss_before"] = round(curves.development[0].loss, 4)
-        facts["development_loss"] = round(min(point.loss for point in curves.development), 4)
+        # The untuned model, at step 0, is never what is saved.
+        facts["development_loss"] = round(min(point.loss for point in curves.development[1:]), 4)
     return facts

