@@ -46,13 +46,14 @@ def create_dataset(
     identity = dataset_id(snapshot.digest, options, snapshot.template, versions())
     folder = settings.datasets_dir / identity
     with locked(settings.datasets_dir / f".{identity}.lock", f"the dataset {identity}"):
-        if (folder / MANIFEST).exists():
-            os.utime(folder)  # the newest dataset is the one asked for last
-            return open_dataset(folder)
         parts = Parts(settings.datasets_dir / f".{identity}.parts")
-        parts.begin(snapshot)
         for left_over in settings.datasets_dir.glob(f".{identity}.*.tmp"):  # of a killed run
             shutil.rmtree(left_over)
+        if (folder / MANIFEST).exists():
+            parts.remove()
+            os.utime(folder)  # the newest dataset is the one asked for last
+            return open_dataset(folder)
+        parts.begin(snapshot)
         with contextlib.closing(parts), atomic_folder(folder) as unfinished:
             _make(unfinished, parts, snapshot, options, workers or available_cores(), identity)
         parts.remove()
