@@ -1,6 +1,6 @@
 {% macro refuse_another_home() %}
     {#- A local BigQuery belongs to one home (TUNING_HOME): writing into another's would mix two people's data. -#}
-    {%- if execute and is_emulated() -%}
+    {%- if execute and is_emulated() and flags.WHICH in ('build', 'run', 'test', 'seed', 'retry') -%}
         {%- set mine = own_home() -%}
         {%- set marker = adapter.get_relation(database=target.project, schema='tuning_server', identifier='home') -%}
         {%- if marker is none and not env_var('TUNING_BIGQUERY_ENDPOINT', '') -%}
@@ -23,7 +23,15 @@
 
 {% macro own_home() %}
     {#- TUNING_HOME as an absolute path; by default the folder var beside this project. -#}
-    {%- set project_folder = flags.PROJECT_DIR | string -%}
-    {%- set home = env_var('TUNING_HOME', '') or project_folder.rsplit('/', 1)[0] ~ '/var' -%}
-    {{ return(home if home.startswith('/') else env_var('PWD', '') ~ '/' ~ home) }}
+    {%- set project_folder = absolute_path(invocation_args_dict.get('project_dir') | string) -%}
+    {{ return(absolute_path(env_var('TUNING_HOME', '') or project_folder.rsplit('/', 1)[0] ~ '/var')) }}
+{% endmacro %}
+
+
+{% macro absolute_path(path) %}
+    {%- set trimmed = path.rstrip('/') -%}
+    {%- if trimmed == '.' -%}
+        {{ return(env_var('PWD', '')) }}
+    {%- endif -%}
+    {{ return(trimmed if path.startswith('/') else env_var('PWD', '') ~ '/' ~ trimmed) }}
 {% endmacro %}
