@@ -17,6 +17,7 @@ from tuning.pipelines.local import run_local
 from tuning.pipelines.release import PipelineRun
 from tuning.pipelines.run_vertex import run_vertex
 from tuning.pipelines.submit_any import on_vertex
+from tuning.pipelines.submit_tuning import check_build_budget, check_start
 from tuning.pipelines.tuning_settings import tuning_settings
 from tuning.settings import Settings
 from tuning.sources.load_sample import load_sample_if_empty
@@ -59,13 +60,18 @@ def tune_all(
     """
     settings, options = tuning_settings(settings, tuning | ({"seed": made["seed"]} if "seed" in made else {}))
     steps = Steps(show)
+    if on_vertex(settings):
+        check_start(settings, settings.tuner)
     if dataset_id:
         if build or set(made) - {"seed"} or preset:
             raise TuningError("--dataset names a finished dataset", "Leave out the options that would make another")
         dataset = find_dataset(settings, dataset_id)
     else:
         wanted = resolve_options(preset, settings.tuner, **made)
-        dataset = make_dataset(settings, resolve_variables(preset, **build), wanted, steps, fill=True)
+        variables = resolve_variables(preset, **build)
+        if on_vertex(settings):
+            check_build_budget(settings, variables)
+        dataset = make_dataset(settings, variables, wanted, steps, fill=True)
     run = run_vertex if on_vertex(settings) else run_local
     return run(settings, dataset, options, tuner=settings.tuner, before=steps.done, show=show)
 
@@ -87,6 +93,8 @@ def make_dataset(
     with steps.step("build") as ended:
         built = ensure_built(settings, variables)
         ended("dbt built the mart" if built else "the mart is up to date", built is None)
+    for warning in built.warnings if built else ():
+        steps.show(f"warning: {warning}")
     with steps.step("export") as ended:
         known = _names(settings.home / "snapshots")
         snapshot = export(settings, variables, options)
