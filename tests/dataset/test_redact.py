@@ -40,9 +40,9 @@ import xml.sax.saxutils
 import zipfile
 from types import ModuleType
 
+import planted
 import pytest
 
-from tests.dataset import planted
 from tuning.dataset.redact import find_secrets, redact
 
 MODULES: list[ModuleType] = [

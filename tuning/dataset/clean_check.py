@@ -46,8 +46,9 @@ def looks_same(html: str, rendered: str) -> bool:
     if pieces[1::2] != rendered_pieces[1::2] and _codes(pieces) != _codes(rendered_pieces):
         return False
     differing = [pair for pair in zip(pieces[::2], rendered_pieces[::2], strict=True) if pair[0] != pair[1]]
-    # The mark between pieces keeps what touches the code.
-    prose, rendered_prose = (b"\0".join(pieces) for pieces in zip(*differing, strict=True)) if differing else (b"", b"")
+    # The marks between pieces and at the ends keep what touches the code.
+    prose = b"\0%b\0" % b"\0".join(pair[0] for pair in differing)
+    rendered_prose = b"\0%b\0" % b"\0".join(pair[1] for pair in differing)
     return b"<code" not in prose and _words(prose) == _words(rendered_prose)  # code with markup inside is not for words
 
 

@@ -8,10 +8,10 @@ import msgspec
 
 from tuning.dataset.tokens import TokenEstimator
 
-# Below this many letters and digits there is nothing to learn: "Yes, it does." has nine.
+# Below this many letters and digits there is nothing to learn, unless some of them are code: "Yes, it does." has nine.
 LEAST_CHARACTERS = 10
-# Outside its links, an answer that is only a link has at most this many words: "Have a look at".
-MOST_WORDS_AROUND_A_LINK = 4
+# Outside its links, an answer that is only a link has at most this many words: "Have a look at … and …".
+MOST_WORDS_AROUND_A_LINK = 5
 
 
 class Reason(StrEnum):
@@ -81,8 +81,9 @@ _WORD = re.compile(r"[^\W\d_]+")
 
 def _has_substance(text: str) -> bool:
     """Whether enough letters and digits stand outside the tags."""
+    least = 1 if "`" in text or "<code" in text else LEAST_CHARACTERS
     found = _LETTER_OR_DIGIT.finditer(_TAG.sub(" ", text) if "<" in text else text)
-    return len(list(islice(found, LEAST_CHARACTERS))) == LEAST_CHARACTERS
+    return len(list(islice(found, least))) == least
 
 
 def _is_only_link(answer: str) -> bool:

@@ -1,0 +1,76 @@
+"""A pair is kept, or left out for one named reason."""
+
+import pytest
+
+from tuning.dataset.filters import Reason, TokenLimits, check_answer, check_length, check_pair, has_control_characters
+from tuning.dataset.tokens import TokenEstimator
+
+QUESTION = "How do I reverse a list in Python?"
+ANSWER = "Use `items[::-1]`, which copies it."
+ONE_BYTE_EACH = TokenEstimator(weights=(1.0, 0.0, 0.0, 0.0))
+
+
+def test_a_sound_pair_is_kept() -> None:
+    assert check_pair(QUESTION, ANSWER) is None
+    assert check_pair(f"<p>{QUESTION}</p>", "<p>Use <code>items[::-1]</code>.</p>") is None
+
+
+@pytest.mark.parametrize("question", ["", " \n", "?", "Why?!", "<p></p><hr>", "---"])
+def test_a_question_without_words_is_empty(question: str) -> None:
+    assert check_pair(question, ANSWER) is Reason.EMPTY_QUESTION
+
+
+@pytest.mark.parametrize("answer", ["", "No.", "```\n\n```", "<p>Yes.</p>"])
+def test_an_answer_without_words_is_empty(answer: str) -> None:
+    assert check_answer(answer) is Reason.EMPTY_ANSWER
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "https://docs.python.org/3/library/re.html",
+        "<https://docs.python.org/3/>",
+        "See [this question](https://stackoverflow.com/q/1).",
+        "Have a look at [the docs](https://a.b/c) and [this](https://a.b/d)",
+        "![screenshot](https://i.stack.imgur.com/x.png)",
+        '<p>See <a href="https://a.b">this</a></p>',
+    ],
+)
+def test_an_answer_that_only_points_elsewhere_is_only_a_link(answer: str) -> None:
+    assert check_answer(answer) is Reason.LINK_ONLY
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "Use [`itertools.chain`](https://docs.python.org/3/library/itertools.html).",
+        "You have to close the file first, see [the docs](https://a.b/c).",
+        "Read https://a.b/c and then call the function with two arguments.",
+    ],
+)
+def test_an_answer_that_says_something_beside_its_link_is_kept(answer: str) -> None:
+    assert check_answer(answer) is None
+
+
+@pytest.mark.parametrize("character", ["\x00", "\x07", "\x0b", "\x1b", "\x7f", "\ud800", "\uffff"])
+def test_control_characters_are_found(character: str) -> None:
+    assert has_control_characters(f"a{character}b")
+    assert has_control_characters(f"é{character}b")
+    assert check_pair(QUESTION, ANSWER + character) is Reason.CONTROL_CHARACTERS
+
+
+def test_white_space_and_other_scripts_are_no_control_characters() -> None:
+    assert not has_control_characters("a\tb\r\nc")
+    assert not has_control_characters("日本\t語\n😀\xa0")
+
+
+def test_a_pair_over_the_limit_is_too_long_and_one_at_the_limit_is_not() -> None:
+    limits = TokenLimits(example=12, overhead=2)
+    assert check_length("12345", "67890", limits, ONE_BYTE_EACH) is None
+    assert check_length("12345", "67890x", limits, ONE_BYTE_EACH) is Reason.TOO_LONG
+
+
+def test_an_answer_that_begins_behind_the_training_length_never_trains() -> None:
+    limits = TokenLimits(example=1_000, training=10)
+    assert check_length("123456789", "answer", limits, ONE_BYTE_EACH) is None
+    assert check_length("1234567890", "answer", limits, ONE_BYTE_EACH) is Reason.NEVER_TRAINS
