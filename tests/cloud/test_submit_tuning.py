@@ -1,6 +1,7 @@
 """The project's own pipeline as a job on Vertex AI, and what stops it before anything is sent."""
 
 import logging
+import math
 from collections.abc import Callable
 
 import msgspec
@@ -8,12 +9,14 @@ import pytest
 from conftest import make_dataset
 from loopback import Loopback
 
+from tuning.cloud.estimate import Cost
 from tuning.errors import TuningError
 from tuning.objects import list_objects, open_object
 from tuning.pipelines.requests import dataset_sha256
 from tuning.pipelines.submit import SubmitOptions, send
 from tuning.pipelines.submit_tuning import tuning_request
 from tuning.pipelines.vertex_job import Job
+from tuning.pipelines.whole import tune_all
 from tuning.settings import Settings
 from tuning.tuners.protocol import TuneOptions
 
@@ -111,3 +114,29 @@ def test_no_credential_reaches_a_request_file_or_the_log(
     said = (caplog.text + output.out + output.err).encode() + stored
     assert b"tuner" in stored  # the request files were read
     assert cloud.access_token.encode() not in said
+
+
+@pytest.mark.parametrize(
+    ("change", "tuning", "said"),
+    [
+        ({"region": "europe-west1"}, {}, "models are not tuned in europe-west1"),
+        ({}, {"base_model": "gemini-2.5-flash"}, "gemini-2.5-flash can no longer be tuned"),
+        ({"vertex_endpoint": "", "project": "local-project"}, {}, "needs your own project"),
+        ({"vertex_endpoint": ""}, {}, "GOOGLE_APPLICATION_CREDENTIALS"),
+    ],
+)
+def test_tune_says_what_is_wrong_before_it_builds(
+    cloud: Settings, vertex_api: Loopback, change: dict[str, object], tuning: dict[str, object], said: str
+) -> None:
+    settings = msgspec.structs.replace(cloud, bigquery_endpoint="http://127.0.0.1:9", **change)
+    with pytest.raises(TuningError, match=said):
+        tune_all(settings, {}, {}, {"tuner": "gemini", **tuning}, None, "", print)
+    assert vertex_api.seen == []
+
+
+def test_tune_asks_what_the_build_costs_before_it_builds(cloud: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    build = Cost("dbt build", "66 GB", 0.38, math.nan)
+    monkeypatch.setattr("tuning.pipelines.submit_tuning.estimate_build", lambda settings, variables: build)
+    settings = msgspec.structs.replace(cloud, budget=0.4)
+    with pytest.raises(TuningError, match=r"over the budget of 0\.40 \(dbt build 0\.38, pipeline run 0\.03\)"):
+        tune_all(settings, {}, {}, {"tuner": "gemini"}, None, "", print)

@@ -12,8 +12,10 @@ from storage_bridge import shared_folder
 from vertex_runner import VertexRunner
 from vertex_server import Vertex
 
+from tuning.cloud.estimate_command import estimate_lines
 from tuning.pipelines.whole import tune_all
 from tuning.registry import registry
+from tuning.registry.predict import print_answer
 from tuning.settings import Settings
 from tuning.sources.load_sample import load_sample
 from tuning.warehouse import emulator
@@ -40,7 +42,9 @@ def road(
 
 
 @pytest.mark.slow
-def test_from_the_build_to_a_champion(road: Settings, vertex: Vertex, vertex_api: Loopback, tmp_path: Path) -> None:
+def test_from_the_build_to_a_champion(
+    road: Settings, vertex: Vertex, vertex_api: Loopback, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     runner = vertex.run = VertexRunner(road, tmp_path / "worker")
     vertex.answers = lambda prompt: {"text": f"Use it:\n\n```python\nprint({len(prompt)})\n```"}
     said: list[str] = []
@@ -62,6 +66,11 @@ def test_from_the_build_to_a_champion(road: Settings, vertex: Vertex, vertex_api
     (model,) = vertex.models.values()
     alias = "champion" if run.promoted else "challenger"
     assert alias in model["versionAliases"]
+    print_answer(road, run.version.name, "How do I read a file?", 64)
+    assert f"[{run.version.name}: STOP]" in capsys.readouterr().out
+    priced = list(estimate_lines(road, {}, {"tuner": "gemini"}, None))
+    assert priced[0].startswith("dbt build: 0.0 GB read at most")
+    assert "a server on loopback reports no bytes" in priced[1]
     written = [path for path in tmp_path.rglob("*") if path.is_file() and "bigquery" not in path.parts]
     assert len(written) > 50
     assert [path for path in written if TOKEN.encode() in path.read_bytes()] == []

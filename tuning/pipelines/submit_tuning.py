@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tuning.access import google_errors
-from tuning.cloud.estimate import Cost, check_budget, estimate_run, estimate_tuning
+from tuning.cloud.estimate import Cost, check_budget, estimate_build, estimate_run, estimate_tuning
 from tuning.dataset.dataset import MANIFEST, Dataset, find_dataset
 from tuning.errors import TuningError
 from tuning.evaluation.tuner_name import find_tuner
@@ -19,7 +19,10 @@ from tuning.registry import registry
 from tuning.registry.model_folder import MODEL
 from tuning.registry.records import Version
 from tuning.settings import Settings
+from tuning.tuners.gemini import GeminiTuner
+from tuning.tuners.gemini_models import check_region
 from tuning.tuners.protocol import TuneOptions, Tuner
+from tuning.warehouse.variables import Variables
 
 
 def tuning_request(
@@ -30,12 +33,7 @@ def tuning_request(
     Raises TuningError, before anything is uploaded, for a dataset that the tuner refuses, an estimate over the budget,
     and an image that Vertex AI could not pull.
     """
-    check_access(settings)
-    if not settings.image and not settings.vertex_endpoint:
-        raise TuningError(
-            "there is no container image for the pipeline's steps",
-            "Build and push the Dockerfile's, then set TUNING_IMAGE (`invoke cloud.init` prints both commands)",
-        )
+    check_start(settings, name)
     tuner, dataset = find_tuner(name), find_dataset(settings, options.dataset)
     _check_dataset(tuner, dataset, show)
     costs = [estimate_tuning(settings, dataset, tuner, tune), estimate_run(settings)]
@@ -74,6 +72,24 @@ def tuning_request(
         caching=options.caching,
         failure_policy=options.failure_policy,
     )
+
+
+def check_start(settings: Settings, name: str) -> None:
+    """TuningError where no tuning could be sent, whatever the dataset. Costs no request: it comes before the build."""
+    check_access(settings)
+    if name == GeminiTuner.name:
+        check_region(settings)
+    if not settings.image and not settings.vertex_endpoint:
+        raise TuningError(
+            "there is no container image for the pipeline's steps",
+            "Build and push the Dockerfile's, then set TUNING_IMAGE (`invoke cloud.init` prints both commands)",
+        )
+
+
+def check_build_budget(settings: Settings, variables: Variables) -> None:
+    """TuningError where the build alone, if it must be made, would be over the budget."""
+    if settings.budget:
+        check_budget(settings, [estimate_build(settings, variables), estimate_run(settings)])
 
 
 def _check_dataset(tuner: Tuner, dataset: Dataset, show: Callable[[str], None]) -> None:

@@ -102,10 +102,7 @@ def base_model(settings: Settings, options: TuneOptions) -> str:
 def make_plan(settings: Settings, options: TuneOptions, dataset_format: Format, train_rows: int) -> Plan:
     """The options as Vertex AI counts them. TuningError for what it would refuse; nothing has been sent yet."""
     name = base_model(settings, options)
-    if settings.region not in SERVED_FROM:
-        raise TuningError(
-            f"models are not tuned in {settings.region}", f"Set TUNING_REGION to {' or '.join(SERVED_FROM)}"
-        )
+    check_region(settings)
     wanted = OPEN_MODELS if is_open(name) else GEMINI
     if dataset_format not in wanted.formats:
         raise TuningError(
@@ -123,6 +120,14 @@ def make_plan(settings: Settings, options: TuneOptions, dataset_format: Format, 
         learning_rate=options.learning_rate,
         batch_size=options.batch_size,
     )
+
+
+def check_region(settings: Settings) -> None:
+    """TuningError for a region in which nothing is tuned."""
+    if settings.region not in SERVED_FROM:
+        raise TuningError(
+            f"models are not tuned in {settings.region}", f"Set TUNING_REGION to {' or '.join(SERVED_FROM)}"
+        )
 
 
 def _epochs(options: TuneOptions, train_rows: int, batch: int) -> int:
