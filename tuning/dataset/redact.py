@@ -44,7 +44,7 @@ def find_secrets(text: str) -> list[Secret]:
 
 
 # Every provider's secret holds a run of at least twenty such characters with a digit among them.
-_LONG_RUN = re.compile(r"[A-Za-z0-9_+-]{20,}")
+_LONG_RUN = re.compile(r"[A-Za-z0-9_+%-]{20,}")
 _DIGIT = re.compile("[0-9]")
 
 
@@ -72,5 +72,5 @@ def _of_providers(text: str) -> Iterator[Secret]:
                 yield Secret(rule.kind, start, end)
 
 
-# `\n`, `\t` and `/bot` may stand before a secret; any other letter, digit, `-` or `_` makes it a part of a word.
-_WORD_BEFORE = re.compile(r"(?<!\\)(?<!/bo)[A-Za-z0-9_-]\Z|\\[A-Za-mo-qsu-z0-9_-]\Z")
+# `\n`, `\t` and `bot` may stand before a secret; any other letter, digit, `-` or `_` makes it a part of a word.
+_WORD_BEFORE = re.compile(r"(?<!\\)(?<!bo)[A-Za-z0-9_-]\Z|\\[A-Za-mo-qsu-z0-9_-]\Z")

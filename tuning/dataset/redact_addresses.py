@@ -29,8 +29,8 @@ _COUNTRIES = (
 _ENDS = frozenset((_GENERIC + " " + _COUNTRIES).split())
 # RFC 2606 and RFC 6761, and names that nobody writes as his own.
 _RESERVED = re.compile(
-    r"(?:^|\.)(?:example\.\w+|test\.(?:com|org|net)|(?:your|my|some)?-?(?:domain|company|server|host|site|email|mail)\.(?:com|org|net)|"
-    r"(?:foo|bar|baz|foobar|abc|xyz|acme|somewhere|localhost|invalid)\.(?:com|org|net)|test|example|invalid|localhost|local)$"
+    r"(?:^|\.)(?:example\.\w+|(?:test|domain|foo|bar|baz|foobar|abc|xyz|acme|somewhere|localhost|invalid)\.(?:com|org|net)|"
+    r"(?:your|my|some)-?\w+\.\w+|test|example|invalid|localhost|local)$"
 )
 _NOT_MAIL = frozenset({"git", "hg", "svn", "bzr"})  # the user of a repository's address
 
@@ -52,13 +52,13 @@ def emails(text: str) -> Iterator[Span]:
 
 # IP -------------------------------------------------------------------------------------------------------------------
 
-_IPV4 = re.compile(r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?![\w-]|\.\d|\.in-addr)")
+_IPV4 = re.compile(r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?!\w|-[A-Za-z]|\.\d|\.in-addr)")
 _DOTTED = re.compile(r"\.\d{1,3}\.\d{1,3}\.\d")  # quick to find: dots are rare
 _IPV6 = re.compile(r"[23][0-9A-Fa-f]{3}:[0-9A-Fa-f:]+(?!\w)")
 _GOES_ON = re.compile(r"[\w:.]\Z")
 _VERSION_BEFORE = re.compile(
-    r"(?i)(?:version|ver|release|build|revision|rev|firmware|driver|chrome|firefox|opera|safari|edge|jdk|jre|sdk|oid|section|"
-    r"chapter|[a-z]/|[=~<>!]=\s*|\bv|-)[\s:=.\"']{0,3}(?:is\s|of\s|to\s|number\s)?$"
+    r"(?i)(?:(?:version|ver|release|build|revision|rev|firmware|driver|chrome|firefox|opera|safari|edge|jdk|jre|sdk|oid|"
+    r"section|chapter|\bv)[\s:=.\"']{0,3}(?:is\s|of\s|to\s|number\s)?|[=~<>!]=\s*|[a-z]/|[a-z]-)\Z"
 )
 _WELL_KNOWN = frozenset({"8.8.8.8", "8.8.4.4", "1.1.1.1", "1.0.0.1", "9.9.9.9", "208.67.222.222", "208.67.220.220"})
 

@@ -21,9 +21,9 @@ _PASS = re.compile(r"(?:[A-Z]+_|[a-z]+_|(?<!\w)|--)\Z")  # DB_PASS, db_pass, pas
 _ASSIGNED = re.compile(
     r"(?i:[_-]?(?:access|secret|api|auth|salt|key|token|value|string|text|prod|dev|live|staging|base64|s|\d+))*"
     r"(?:"
-    r"\\?[\"'`]?\]?\)?(?:\s*(?::=|=>|==?|:)\s*|\s{1,3}(?:is|was)(?::\s*|\s+)|\s+value\s*=\s*)"
-    r"(?:[A-Za-z\[\]]{3,14}\s*=\s*)?(?:[brufBRUF]{1,2}(?=[\"']))?"
-    r"|\\?[\"']\s*,\s*(?=\\?[\"'])|(?P<tag>>)|(?P<blank>\s+)"
+    r"\\?[\"'`]?\]?\)?(?:[ \t]*(?::=|=>|==?|:)[ \t]*|[ \t]{1,3}(?:is|was)(?::[ \t]*|[ \t]+)|[ \t]+value[ \t]*=[ \t]*)"
+    r"(?:[A-Za-z\[\]]{3,14}[ \t]*=[ \t]*)?(?:[brufBRUF]{1,2}(?=[\"']))?"
+    r"|\\?[\"']\s*,\s*(?=\\?[\"'])|(?P<tag>>)|(?P<blank>[ \t]+)"
     r")"
     r"(?:(?P<open>\\?[\"'`])(?P<quoted>[^\s\"'`]{6,300}?)(?P=open)|(?P<bare>[^\s\"'`,;<>(){}\[\]&|]{8,300}))"
 )
@@ -32,6 +32,7 @@ _HEADER = re.compile(
     r"([A-Za-z0-9+/=._~-]{12,})"
 )
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://([^\s:/@\"'`<>]*):([^\s/\"'`<>]+?)@(?=[\w\[.-])")
+_CURL_USER = re.compile(r"\bcurl\b[^\n`]{0,200}?\s(?:-u|--user)[\s=]+[\"']?[^\s:\"']+:([^\s\"']{4,})")
 _PLACEHOLDER = re.compile(
     r"x{4}|X{4}|\*{3}|\.{3}|…|(?i:your|example|sample|dummy|placeholder|change_?me|replace|redacted|foobar|not_?real|fake|"
     r"pass_?w(?:or)?d|passphrase|123456|abcdef|qwert|asdf|0{7}|my_?(?:api|secret|token|key|pass)|"
@@ -61,6 +62,12 @@ def passwords(text: str) -> Iterator[tuple[str, int, int]]:
                 and not _TEMPLATE.search(value)
             ):
                 yield "PASSWORD", *match.span(2)
+    if "curl" in text:
+        for match in _CURL_USER.finditer(text):
+            if len(match[1]) < 8 and match[1].isalpha():
+                continue
+            if not is_placeholder(match[1]) and not _URL_WORD.fullmatch(match[1]) and not _TEMPLATE.search(match[1]):
+                yield "PASSWORD", *match.span(1)
     lower = text.lower()
     if len(lower) != len(text):  # a letter that grows in lower case: places would differ
         lower = text
@@ -100,7 +107,8 @@ def _value_after(text: str, word: str, place: int) -> Span | None:
     value = text[start:end]
     if is_placeholder(value) or _TEMPLATE.search(value):
         return None
-    strong = word.startswith("p") and _is_strong(value) and (match["quoted"] or _has_symbol(value))
+    named_loudly = match["quoted"] is not None or text[place : place + len(word)].isupper()  # "…" or PASSWORD=…
+    strong = word.startswith("p") and _is_strong(value) and (named_loudly or _has_symbol(value))
     return (start, end) if strong or is_random(value) else None
 
 
@@ -121,8 +129,11 @@ def is_random(value: str) -> bool:
 
 
 def _is_strong(value: str) -> bool:
-    """Whether a value reads as a real password: three of lower, upper, digit and symbol."""
-    return len(value) >= 8 and len({_kind(character) for character in value}) >= 3 and not _reads_as_words(value)
+    """Whether a value reads as a real password: a digit and two of lower, upper and symbol, or letters but no word."""
+    kinds = {_kind(character) for character in value}
+    if "d" in kinds:
+        return len(value) >= 8 and len(kinds) >= 3
+    return len(value) >= 10 and {"l", "u"} <= kinds and not _reads_as_words(value)
 
 
 def _reads_as_words(value: str) -> bool:

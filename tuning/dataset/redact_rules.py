@@ -33,7 +33,7 @@ RULES = (
         "PRIVATE_KEY",
         "PRIVATE",
         # No backtick inside: a redaction never swallows the end of a code block. An end may be cut off.
-        f"-----BEGIN {_PEM_LABEL}[^`]{{40,20000}}?-----END {_PEM_LABEL}",
+        f"-----BEGIN {_PEM_LABEL}(?=[^`-]*?[A-Za-z0-9+/]{{16}})[^`]{{16,20000}}?-----END {_PEM_LABEL}",
         rf"-----BEGIN {_PEM_LABEL}(?:(?:\s|\\n|[\"'>+,])*[A-Za-z0-9+/=]{{40,}})+",
     ),
     _rule("PRIVATE_KEY", "Private-Lines", r"Private-Lines: \d+\s+(?P<secret>[A-Za-z0-9+/=\s]{40,}[A-Za-z0-9+/=])"),
