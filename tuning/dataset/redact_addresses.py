@@ -72,7 +72,7 @@ def ip_addresses(text: str) -> Iterator[Span]:
             continue
         if _is_public(match[0]) and not _VERSION_BEFORE.search(text[max(0, match.start() - 24) : match.start()]):
             yield match.span()
-    for match in _IPV6.finditer(text):
+    for match in _IPV6.finditer(text) if "::" in text or text.count(":") >= 7 else ():
         address = match[0] if match[0].endswith("::") else match[0].rstrip(":")
         if (
             address.count(":") >= 2

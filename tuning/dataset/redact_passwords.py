@@ -9,17 +9,18 @@ from itertools import pairwise
 Span = tuple[int, int]
 
 # The words in names of secrets. `key` alone names a dictionary's key: only after one of the words below is it a secret.
-_WORDS_OF_SECRETS = ("password", "passwd", "passphrase", "pass", "pwd", "secret", "token", "key", "sessionid")
+_WORDS_OF_SECRETS = ("pass", "pwd", "secret", "token", "key", "sessionid")
 _KINDS_OF_KEYS = re.compile(
     r"(?i)(?:api|access|secret|auth|account|private|encrypt(?:ion)?|signing|consumer|licen[cs]e|subscription|"
     r"app(?:lication)?|storage|master|admin|service|shared|deploy|client|server|function|host|"
     r"hmac|jwt|aes|webhook|write|read|ingest)[_ -]?\Z"
 )
+_OF_PASSWORD = re.compile(r"(?i:word|wd|phrase)")
 _PASS = re.compile(r"(?:[A-Z]+_|[a-z]+_|(?<!\w)|--)\Z")  # DB_PASS, db_pass, pass
 # How a value follows its name: the rest of the name (but a hash of a secret is none), then `=`, `:`, `=>`, `", "`,
 # `">`, ` is `, or the blank after a command's option; then a quoted value, or a bare one.
 _ASSIGNED = re.compile(
-    r"(?i:[_-]?(?:access|secret|api|auth|salt|key|token|value|string|text|prod|dev|live|staging|base64|s|\d+))*"
+    r"(?i:(?:word|wd|phrase)?)(?i:[_-]?(?:access|secret|api|auth|salt|key|token|value|string|text|prod|dev|live|staging|base64|s|\d+))*"
     r"(?:"
     r"\\?[\"'`]?\]?\)?(?:[ \t]*(?::=|=>|==?|:)[ \t]*|[ \t]{1,3}(?:is|was)(?::[ \t]*|[ \t]+)|[ \t]+value[ \t]*=[ \t]*)"
     r"(?:[A-Za-z\[\]]{3,14}[ \t]*=[ \t]*)?(?:[brufBRUF]{1,2}(?=[\"']))?"
@@ -87,7 +88,9 @@ def _names_secret(text: str, word: str, place: int) -> bool:
     before = text[max(0, place - 14) : place]
     if word == "key":
         return _KINDS_OF_KEYS.search(before) is not None
-    return word != "pass" or _PASS.search(before) is not None
+    if word == "pass":  # `password` is a secret within any name, `pass` only at a name's end: not `bypass`
+        return _OF_PASSWORD.match(text, place + 4) is not None or _PASS.search(before) is not None
+    return True
 
 
 def _value_after(text: str, word: str, place: int) -> Span | None:
