@@ -43,14 +43,15 @@ def find_secrets(text: str) -> list[Secret]:
     return sorted(found, key=lambda secret: secret.start)
 
 
-# Every provider's secret holds a run of at least twenty such characters with a digit among them.
+# Every provider's secret holds a run of at least twenty such characters, a digit among them, that are not just words.
 _LONG_RUN = re.compile(r"[A-Za-z0-9_+%-]{20,}")
 _DIGIT = re.compile("[0-9]")
+_WORDS_AND_NUMBERS = re.compile(r"(?:[A-Z]?[a-z]+|[A-Z]+|[0-9]{1,9})(?:[-_](?:[A-Z]?[a-z]+|[A-Z]+|[0-9]{1,9}))+[-_]*")
 
 
 def _candidates(text: str) -> Iterator[Secret]:
     """The most specific first."""
-    if any(_DIGIT.search(run) for run in _LONG_RUN.findall(text)):
+    if any(_DIGIT.search(run) and not _WORDS_AND_NUMBERS.fullmatch(run) for run in _LONG_RUN.findall(text)):
         yield from _of_providers(text)
     for kind, start, end in passwords(text):
         yield Secret(kind, start, end)
