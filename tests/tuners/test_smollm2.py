@@ -74,6 +74,7 @@ def test_the_package_becomes_a_model_that_is_tuned_for_two_steps_and_loaded(
     assert model.facts["steps"] == 2
     assert model.facts["rows_used"] == 4
     assert model.facts["license"] == "Apache-2.0"
+    assert model.facts["parameters_trained"] == 3_256_320  # rank 16 in 20 of 30 layers
     assert not (fetched.cache_dir / WHEEL).exists()  # the folder made of it stays
 
 

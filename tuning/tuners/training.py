@@ -124,15 +124,17 @@ def _arguments(
 
 def _adapter(model: Any, recipe: Recipe) -> Any:
     """LoRA on every linear layer but the output, in the upper `lora_share` of the blocks."""
+    shared = {"r": recipe.lora_rank, "lora_alpha": 2 * recipe.lora_rank, "task_type": "CAUSAL_LM"}
     blocks = model.config.get_text_config().num_hidden_layers
     first = blocks - max(1, round(blocks * recipe.lora_share))
-    return LoraConfig(
-        r=recipe.lora_rank,
-        lora_alpha=2 * recipe.lora_rank,
-        target_modules="all-linear",
-        layers_to_transform=list(range(first, blocks)) if first else None,
-        task_type="CAUSAL_LM",
-    )
+    if first == 0:
+        return LoraConfig(target_modules="all-linear", **shared)
+    linear = {
+        name.rpartition(".")[2]
+        for name, module in model.named_modules()
+        if isinstance(module, torch.nn.Linear) and module is not model.get_output_embeddings()
+    }
+    return LoraConfig(target_modules=sorted(linear), layers_to_transform=list(range(first, blocks)), **shared)
 
 
 def _early_stopping(recipe: Recipe, rows: Rows) -> list[Any]:
