@@ -598,3 +598,29 @@ def cloud_init(c: Context, settings: Settings) -> None:
 
 
 namespace.add_collection(Collection("cloud", cloud_check, cloud_init))
+
+
+@command(
+    help={
+        "only": "clean, ingest or dataset (default: all of data preparation)",
+        "repeat": "calls of each subject; medians are shown",
+        "train": "the tuner and its answers instead, on the newest dataset",
+        "gpu": "the tuner on this machine's GPU instead",
+    }
+)
+def bench(
+    c: Context, settings: Settings, only: str = "", repeat: int = 5, train: bool = False, gpu: bool = False
+) -> None:
+    """Measure speed and memory against named baselines in the same run; fail where a count is wrong.
+
+    Example: invoke bench --only ingest --repeat 3
+    """
+    from tests.bench.every import run
+    from tuning.errors import TuningError
+
+    wrong = run(settings, only, repeat, train, gpu)
+    if wrong:
+        raise TuningError("; ".join(wrong), "Something does other work than it should")
+
+
+namespace.add_task(bench)
