@@ -1,7 +1,15 @@
-"""The project compiled once per target, and one warehouse with invented rows that the whole folder shares."""
+"""The project compiled once per target, and one warehouse of invented rows that the whole folder shares."""
 
+import socket
+from collections.abc import Iterator
+
+import invented_source
 import pytest
 from compiled_project import Compiled, compile_project
+from running_dbt import Dbt, copy_of_the_project
+
+from tuning.settings import Settings
+from tuning.warehouse import emulator
 
 
 @pytest.fixture(scope="session")
@@ -18,3 +26,22 @@ def compiled_for_local(tmp_path_factory: pytest.TempPathFactory) -> Compiled:
 def compiled(request: pytest.FixtureRequest) -> Compiled:
     found: Compiled = request.getfixturevalue(f"compiled_for_{request.param}")
     return found
+
+
+@pytest.fixture(scope="session")
+def invented_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """A home whose raw tables hold the invented site."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    settings = Settings(home=tmp_path_factory.mktemp("invented") / "home", bigquery_port=port)
+    invented_source.load(settings, settings.home / "parquet")
+    yield settings
+    emulator.stop(settings)
+
+
+@pytest.fixture(scope="session")
+def invented(invented_home: Settings, tmp_path_factory: pytest.TempPathFactory) -> Dbt:
+    """dbt on a copy of the project whose deny list holds invented posts; nothing is built yet."""
+    folder = tmp_path_factory.mktemp("project")
+    return Dbt(invented_home, copy_of_the_project(folder / "dbt_project", invented_source.DENIED), folder / "built")

@@ -1,5 +1,6 @@
-"""Which columns of which tables a query makes BigQuery scan: views are put in place, and what no one asks for is dropped,
-as BigQuery itself does.
+"""Which columns of which tables a query makes BigQuery scan.
+
+Views are put in place, and columns that nothing asks for are dropped, as BigQuery itself does.
 """
 
 import sqlglot

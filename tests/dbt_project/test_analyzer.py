@@ -52,6 +52,6 @@ def test_the_analyzer_refuses_what_bigquery_would(tables: Tables, query: str, re
 def test_a_duckdb_only_function_in_any_one_model_is_refused(compiled_for_gcp: Compiled) -> None:
     tables = analyze(compiled_for_gcp).tables
     for model in compiled_for_gcp.models:
-        spoilt = f"select *, list_sort([1]) as spoilt from ({model['compiled_code']})"
+        spoilt = f"select *, list_sort([1]) as spoilt from ({model['compiled_code']})"  # noqa: S608
         with pytest.raises(NotBigQueryError, match="Function not found: list_sort"):
             tables.check(spoilt)

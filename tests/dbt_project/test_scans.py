@@ -55,5 +55,5 @@ def test_a_model_that_read_bodies_again_would_be_seen(compiled_for_gcp: Compiled
     broken = copy.deepcopy(compiled_for_gcp)
     funnel = broken.model("dataset_funnel")
     staging = broken.model("stg_stack_exchange__questions")["relation_name"]
-    funnel["compiled_code"] = f"with q as (select * from {staging}) select max(length(body)) as longest from q"
+    funnel["compiled_code"] = f"with q as (select * from {staging}) select max(length(body)) as longest from q"  # noqa: S608
     assert scans(broken, funnel)[RAW + "posts_questions"] == {"body"}

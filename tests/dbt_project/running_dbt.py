@@ -1,0 +1,61 @@
+"""Plain dbt, as a person runs it in the project's folder, against the server of one home."""
+
+import json
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+from compiled_project import DBT_PROJECT
+
+from tuning.settings import Settings
+from tuning.warehouse.client import connect
+from tuning.warehouse.dbt_process import environment
+
+
+@dataclass(frozen=True)
+class Dbt:
+    """Runs `dbt` on the project (or a copy of it) with the settings of a home whose server runs."""
+
+    settings: Settings
+    project: Path
+    folder: Path  # where dbt writes
+
+    def run(self, *arguments: str, variables: dict[str, Any] | None = None) -> subprocess.CompletedProcess[str]:
+        command = [
+            *(str(Path(sys.executable).with_name("dbt")), *arguments),
+            *("--target-path", str(self.folder / "target"), "--log-path", str(self.folder / "logs"), "--no-use-colors"),
+            *(("--vars", json.dumps(variables)) if variables else ()),
+        ]
+        return subprocess.run(
+            command, cwd=self.project, env=environment(self.settings), capture_output=True, text=True, check=False
+        )
+
+    def succeed(self, *arguments: str, variables: dict[str, Any] | None = None) -> None:
+        done = self.run(*arguments, variables=variables)
+        assert done.returncode == 0, done.stdout
+
+    def results(self) -> dict[str, str]:
+        """The status of each node of the last run, by its id."""
+        results = orjson.loads((self.folder / "target" / "run_results.json").read_bytes())["results"]
+        return {result["unique_id"]: result["status"] for result in results}
+
+    def table(self, name: str) -> str:
+        """The address of a model's table as the last run placed it."""
+        manifest = orjson.loads((self.folder / "target" / "manifest.json").read_bytes())
+        return str(manifest["nodes"][f"model.python_qa.{name}"]["relation_name"])
+
+    def rows(self, name: str, columns: str = "*") -> list[dict[str, Any]]:
+        client = connect(self.settings)
+        return [dict(row.items()) for row in client.query(f"select {columns} from {self.table(name)}").result()]  # noqa: S608
+
+
+def copy_of_the_project(folder: Path, denied: list[int]) -> Path:
+    """The project with a deny list of its own."""
+    shutil.copytree(DBT_PROJECT, folder, ignore=shutil.ignore_patterns("target", "logs", "dbt_packages"))
+    lines = ["post_id,reason", *(f"{post_id},its author asked" for post_id in denied)]
+    (folder / "seeds" / "denied_posts.csv").write_text("\n".join(lines) + "\n")
+    return folder

@@ -1,0 +1,190 @@
+"""What dbt builds from the invented site, row by row, under each rule."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import pytest
+from compiled_project import Compiled
+from google_analyzer import declared
+from invented_source import ANSWERS, DENIED, KEPT_BY_DEFAULT, KEPT_BY_EXACT_TAG, KEPT_BY_SEED, QUESTIONS
+from running_dbt import Dbt
+
+from tuning.warehouse.client import connect
+from tuning.warehouse.variables import Variables
+
+pytestmark = pytest.mark.slow
+
+TEMPLATE = (
+    "Please answer the following Stackoverflow question on Python. "
+    "Answer it like you are a developer answering Stackoverflow questions.\n\nStackoverflow question:\n"
+)
+
+
+@pytest.fixture(scope="module")
+def built(invented: Dbt) -> Dbt:
+    """`dbt build` from an empty dataset: seed, models, unit tests before their models, data tests after them."""
+    invented.succeed("build")
+    return invented
+
+
+def kept(dbt: Dbt) -> list[int]:
+    return sorted(row["question_id"] for row in dbt.rows("python_qa_instructions"))
+
+
+def test_every_test_of_a_build_passes(built: Dbt) -> None:
+    statuses = built.results()
+    assert set(statuses.values()) <= {"success", "pass", "no-op"}
+    assert len(statuses) > 60
+
+
+def test_the_default_rules_keep_these_questions(built: Dbt) -> None:
+    assert kept(built) == KEPT_BY_DEFAULT
+
+
+def test_the_marts_have_the_columns_and_types_of_their_contract(built: Dbt, compiled_for_gcp: Compiled) -> None:
+    client = connect(built.settings)
+    names = {"STRING": "string", "INTEGER": "int64", "BOOLEAN": "bool", "TIMESTAMP": "timestamp"}
+    for model in compiled_for_gcp.models:
+        if model["access"] != "public":
+            continue
+        schema = client.get_table(built.table(model["name"]).replace("`", "")).schema
+        found = {
+            field.name: f"array<{names[field.field_type]}>" if field.mode == "REPEATED" else names[field.field_type]
+            for field in schema
+        }
+        assert list(found.items()) == list(declared(model).items()), model["name"]
+
+
+def test_texts_arrive_byte_for_byte(built: Dbt) -> None:
+    row = next(row for row in built.rows("python_qa_instructions") if row["question_id"] == 14)
+    text = 'It\'s "quoted" \\d \\n<p>&amp;lt; é 😀</p>\r\n'
+    assert row["input_text"] == text
+    assert row["input_text_instruct"] == f"{TEMPLATE} {text}"
+    assert row["output_text"] == "<p>Answer 114</p>"
+
+
+def test_addresses_authors_licences_and_links_follow_the_posts(built: Dbt) -> None:
+    rows = {row["question_id"]: row for row in built.rows("python_qa_instructions")}
+    first, second, sixth = rows[1], rows[2], rows[6]
+    assert first["question_url"] == "https://invented.example.com/questions/1"
+    assert first["answer_url"] == "https://invented.example.com/a/101"
+    assert (first["question_author_name"], first["question_author_url"]) == (
+        "Ada",
+        "https://invented.example.com/users/7",
+    )
+    assert (second["question_author_name"], second["question_author_url"]) == ("gone", None)
+    assert {row["question_license"] for row in rows.values()} == {"CC BY-SA 4.0"}
+    assert (first["linked_question_ids"], second["linked_question_ids"], sixth["linked_question_ids"]) == (
+        [2, 999],
+        [1],
+        [],
+    )
+
+
+def test_the_preference_is_between_answers_of_one_question(built: Dbt) -> None:
+    rows = built.rows("python_qa_preferences")
+    assert [
+        (row["question_id"], row["chosen_answer_id"], row["rejected_answer_id"], row["vote_gap"]) for row in rows
+    ] == [(1, 101, 104, 5)]
+
+
+def test_the_funnel_says_where_every_question_went(built: Dbt) -> None:
+    rows = built.rows("dataset_funnel")
+    steps = [
+        (row["rule"], row["rows_in"], row["rows_failing"], row["rows_out"])
+        for row in sorted(rows, key=lambda row: int(row["step"]))
+        if row["mart"] == "python_qa_instructions"
+    ]
+    assert steps == [
+        ("question_has_tag", 14, 4, 10),
+        ("question_not_denied", 10, 1, 9),
+        ("question_has_accepted_answer", 9, 1, 8),
+        ("answer_not_denied", 8, 1, 7),
+        ("answer_in_source", 7, 1, 6),
+        ("answer_new_enough", 6, 1, 5),
+        ("answer_score_enough", 5, 0, 5),
+        ("answer_to_this_question", 5, 1, 4),
+    ]
+
+
+def test_the_build_says_what_it_was_made_with_and_from(built: Dbt) -> None:
+    import json
+
+    (row,) = built.rows("python_qa_build")
+    assert json.loads(row["variables"]) == Variables().all()
+    assert row["instruction_template"] == TEMPLATE
+    assert (row["site"], row["base_url"]) == ("invented.example.com", "https://invented.example.com")
+    assert (row["questions"], row["answers"]) == (len(QUESTIONS), len(ANSWERS))
+    assert (row["instructions"], row["preferences"]) == (4, 1)
+    assert row["newest_answer_at"].date().isoformat() == "2021-01-01"
+
+
+def other(built: Dbt, folder: Path) -> Dbt:
+    return dataclasses.replace(built, folder=folder)
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ({"tag_pattern": "python", "since": "2020-01-01", "match_parent": False}, KEPT_BY_SEED),
+        ({"tag_pattern": "^python$"}, KEPT_BY_EXACT_TAG),
+    ],
+    ids=["seed", "exact"],
+)
+def test_other_variables_keep_other_questions_in_a_dataset_of_their_own(
+    built: Dbt, tmp_path: Path, variables: dict[str, Any], expected: list[int]
+) -> None:
+    dbt = other(built, tmp_path)
+    dbt.succeed("seed", variables=variables)
+    dbt.succeed("run", variables=variables)  # `dbt run` alone builds all models
+    assert kept(dbt) == expected
+    assert dbt.table("python_qa_instructions") != built.table("python_qa_instructions")
+    assert kept(built) == KEPT_BY_DEFAULT
+    funnel = {row["rule"]: row for row in dbt.rows("dataset_funnel") if row["mart"] == "python_qa_instructions"}
+    is_applied = variables.get("match_parent", True)
+    assert funnel["answer_to_this_question"]["is_applied"] is is_applied
+    assert funnel["answer_to_this_question"]["rows_failing"] == 1
+    assert not set(DENIED) & {
+        post for row in dbt.rows("python_qa_instructions") for post in (row["question_id"], row["answer_id"])
+    }
+
+
+def test_a_run_that_does_not_load_a_changed_deny_list_is_refused(built: Dbt, tmp_path: Path) -> None:
+    seeds = built.project / "seeds" / "denied_posts.csv"
+    before = seeds.read_text()
+    seeds.write_text(before + "1,its author asked\n")
+    try:
+        done = other(built, tmp_path).run("run")
+    finally:
+        seeds.write_text(before)
+    assert done.returncode != 0
+    assert "denied_posts.csv is not the one loaded into python_qa; `dbt seed` loads it" in done.stdout
+
+
+def test_the_docs_catalog_has_every_model_with_its_column_types(built: Dbt, compiled_for_gcp: Compiled) -> None:
+    import orjson
+
+    built.succeed("docs", "generate")
+    catalog = orjson.loads((built.folder / "target" / "catalog.json").read_bytes())
+    for model in compiled_for_gcp.models:
+        columns = catalog["nodes"][model["unique_id"]]["columns"]
+        assert {name: column["type"].lower() for name, column in columns.items()} == declared(model)
+    assert len(catalog["sources"]) == 5
+
+
+def test_another_homes_server_is_refused(built: Dbt, tmp_path: Path) -> None:
+    import msgspec
+
+    stranger = msgspec.structs.replace(
+        built.settings, home=tmp_path / "stranger", bigquery_endpoint=_endpoint_of(built)
+    )
+    done = Dbt(stranger, built.project, tmp_path).run("run")
+    assert done.returncode != 0
+    assert f"belongs to the home {built.settings.home}, but this run's is {tmp_path / 'stranger'}" in done.stdout
+
+
+def _endpoint_of(dbt: Dbt) -> str:
+    from tuning.warehouse.client import endpoint
+
+    return endpoint(dbt.settings)
