@@ -12,7 +12,8 @@ from py7zr.io import Py7zIO, WriterFactory
 
 from tuning.errors import TuningError
 
-_AHEAD = 4  # pieces of up to some MB that the thread may have ready
+_PIECE = 1 << 20  # bytes; py7zr itself hands over up to 128 MB at a time
+_AHEAD = 8  # pieces that the thread may have ready
 _BROKEN = (
     ArchiveError,
     PasswordRequired,
@@ -140,7 +141,8 @@ class _Writer(Py7zIO):
         self._size = 0
 
     def write(self, s: bytes | bytearray) -> int:
-        self._pipe.put(bytes(s))
+        for start in range(0, len(s), _PIECE):
+            self._pipe.put(bytes(s[start : start + _PIECE]))
         self._size += len(s)
         return len(s)
 

@@ -29,10 +29,12 @@ def ingest(settings: Settings, path: Path, site: str = "", tag: str = "", worker
     Users and post links are loaded as they are, whatever the tag. Where the dump cannot be read to its end, this raises
     TuningError and leaves what was loaded before.
     """
+    if workers is not None and workers < 1:
+        raise TuningError(f"--workers {workers}: at least one has to work")
     dump = open_dump(path)
     its_site = settle_site(dump, site)
     with staging(settings) as folder:
-        report = write_tables(dump, its_site, checked_tag(tag) if tag else "", folder, workers)
+        report = write_tables(dump, its_site, tag, folder, workers)
         load_raw(settings, folder, report.origin)
     return report
 
@@ -50,6 +52,7 @@ def settle_site(dump: Dump, given: str) -> Site:
 
 def write_tables(dump: Dump, site: Site, tag: str, folder: Path, workers: int | None = None) -> IngestReport:
     """Write ``TABLE.parquet`` for every table of a dump into `folder`; tables that it lacks are empty."""
+    tag = checked_tag(tag) if tag else ""
     tables = RawTables(folder)
     with (
         progress(f"reading {dump.path.name}", dump.size, "bytes") as advance,

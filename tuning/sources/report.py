@@ -44,10 +44,11 @@ class IngestReport:
         lines = [f"{origin.source}: {origin.name} ({origin.base_url}), {origin.license}"]
         for table, name in _NAMES.items():
             lines += self._table_lines(table, name)
+        lines += [f"  {n:,} posts dropped: {reason}" for reason, n in self.dropped("posts").items()]
         lines += [
             f"  {n:,} {name} read, not loaded"
             for (name, what), n in sorted(self.counts.items())
-            if self._is_other(name, what)
+            if name not in _NAMES and what == READ
         ]
         if self.dangling_accepted:
             lines.append(f"  {self.dangling_accepted:,} accepted answers are not in the file")
@@ -64,6 +65,3 @@ class IngestReport:
         line = f"  {name}: {read:,} read, {self.rows[table]:,} kept"
         line += f", {left_out:,} of other tags" if left_out else ""
         return [line, *(f"    {n:,} dropped: {reason}" for reason, n in self.dropped(table).items())]
-
-    def _is_other(self, name: str, what: str) -> bool:
-        return name not in _NAMES and what == READ

@@ -82,10 +82,13 @@ def _check_prolog(prolog: bytes, name: str, root: str, end: bytes) -> None:
         raise TuningError(f"{name} is {encoding[1].decode('ascii', 'replace')}, not UTF-8", "Convert it to UTF-8")
     if b"<!" in prolog.replace(b"<!--", b""):
         raise TuningError(f"{name} has a document type declaration, which no dump has: it is refused", _MEND)
-    parser = etree.XMLParser(resolve_entities=False, no_network=True, encoding="utf-8")
+    parser = etree.XMLPullParser(("start",), resolve_entities=False, no_network=True, encoding="utf-8")
     try:
-        found = str(etree.fromstring(prolog.removeprefix(_BOM) + end, parser).tag)
+        parser.feed(prolog.removeprefix(_BOM))
+        for _, element in parser.read_events():
+            if element.getparent() is None and element.tag != root:
+                raise TuningError(f"{name} holds <{str(element.tag)[:40]}>, not <{root}>", _MEND)
+        parser.feed(end)
+        parser.close()
     except etree.XMLSyntaxError as error:
         raise TuningError(f"{name} is not the XML of a dump, or is cut off ({error.msg})", _MEND) from None
-    if found != root:
-        raise TuningError(f"{name} holds <{found[:40]}>, not <{root}>", _MEND)

@@ -27,7 +27,7 @@ _DEEDS = """
 """
 _VERBS = frozenset(_DEEDS.split())
 _LONGEST_TITLE = 150  # characters, as on Stack Overflow
-_SENTENCE_END = re.compile(r"(?<!e\.g)(?<!i\.e)(?<!etc)[.:;](?=\s|\Z)")
+_SENTENCE_END = re.compile(r"(?<!e\.g)(?<!i\.e)(?<!etc)[.:](?=\s|\Z)")
 
 _TASK_TITLES = (
     "How do I {task} in Python?",
