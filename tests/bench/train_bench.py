@@ -175,6 +175,6 @@ def _timed(work: Callable[[], Any]) -> tuple[float, Any]:
 
 
 if __name__ == "__main__":
-    measured = bench(load_settings(), *sys.argv[1:2])
+    measured = bench(load_settings(), sys.argv[1] if len(sys.argv) > 1 else None)
     print("\n".join(json.dumps(one.as_json()) for one in measured))
     sys.exit("\n".join(failures(measured)) or 0)
