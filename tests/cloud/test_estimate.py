@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import msgspec
 import pytest
-from conftest import make_dataset
+from cloud_dataset import make_dataset
 from loopback import Loopback
 
 from tuning.cloud.estimate import Cost, _bytes_read, check_budget, cost_lines, estimate_run, estimate_tuning

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from conftest import make_dataset
+from cloud_dataset import make_dataset
 from loopback import Fault, Loopback
 from vertex_server import Vertex
 

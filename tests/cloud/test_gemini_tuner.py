@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from conftest import line, make_dataset
+from cloud_dataset import line, make_dataset
 from loopback import Fault, Loopback
 from vertex_server import Vertex
 

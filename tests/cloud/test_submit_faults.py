@@ -4,7 +4,7 @@ import logging
 
 import msgspec
 import pytest
-from conftest import make_dataset
+from cloud_dataset import make_dataset
 from loopback import Fault, Loopback
 from vertex_server import Vertex
 

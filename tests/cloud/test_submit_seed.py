@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from conftest import make_dataset
+from cloud_dataset import make_dataset
 from loopback import Loopback
 
 from tuning.objects import open_object

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import msgspec
 import pytest
-from conftest import make_dataset
+from cloud_dataset import make_dataset
 from loopback import Loopback
 
 from tuning.cloud.estimate import Cost

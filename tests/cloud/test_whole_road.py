@@ -30,7 +30,7 @@ def road(
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
     google = Settings(home=tmp_path / "bigquery", bigquery_port=port)
-    load_sample(google, 400)
+    load_sample(google, 200)
     settings = msgspec.structs.replace(cloud, bigquery_endpoint=emulator.ensure(google).endpoint)
     names = ("project", "bucket", "vertex_endpoint", "google_endpoint", "storage_endpoint", "bigquery_endpoint")
     for name in (*names, "access_token", "requests_per_minute", "poll_seconds"):

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from conftest import make_dataset
+from cloud_dataset import make_dataset
 from invoke.program import Program
 from loopback import TOKEN, Loopback
 from vertex_server import Vertex
