@@ -1,0 +1,105 @@
+"""Dumps and the sample in a running local BigQuery: replaced whole, or left as they were."""
+
+import contextlib
+import random
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from dumps import answer, document, posts_file, question
+
+from tuning.errors import TuningError
+from tuning.settings import PROJECT_ROOT, Settings
+from tuning.sources.ingest import ingest
+from tuning.sources.load_sample import load_sample, load_sample_if_empty
+from tuning.sources.origin import read_origin, table_id
+from tuning.sources.schemas import TABLES, bigquery_schema
+from tuning.warehouse import emulator
+from tuning.warehouse.client import connect
+
+
+@pytest.fixture(scope="module")
+def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """A local BigQuery of this module's own."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    settings = Settings(home=tmp_path_factory.mktemp("sources") / "home", bigquery_port=port)
+    yield settings
+    emulator.stop(settings)
+
+
+def rows(settings: Settings, table: str) -> int:
+    return connect(settings).get_table(table_id(settings, table)).num_rows
+
+
+def test_an_empty_warehouse_gets_the_sample_and_a_full_one_keeps_what_it_has(warehouse: Settings) -> None:
+    assert read_origin(warehouse) is None
+    report = load_sample_if_empty(warehouse)
+    assert report is not None
+    origin = read_origin(warehouse)
+    assert origin == report.origin
+    assert (origin.site, origin.kind, origin.license) == ("docs.python.org", "python_docs", "PSF-2.0")
+    assert origin.base_url == f"https://docs.python.org/{sys.version_info.major}.{sys.version_info.minor}"
+    assert rows(warehouse, "posts_questions") == origin.questions == 2500
+    assert load_sample_if_empty(warehouse) is None
+    assert load_sample(warehouse, 2500).origin.digest == origin.digest
+
+
+def test_a_dump_replaces_all_tables_and_says_where_it_comes_from(warehouse: Settings, real_data: Path) -> None:
+    report = ingest(warehouse, real_data / "cardano.stackexchange.com.7z")
+    origin = read_origin(warehouse)
+    assert origin == report.origin
+    assert (origin.site, origin.name) == ("cardano.stackexchange.com", "Cardano Stack Exchange")
+    assert origin.source == "cardano.stackexchange.com.7z"
+    assert {table: rows(warehouse, table) for table in report.rows} == report.rows
+    client = connect(warehouse)
+    for table in TABLES:
+        found = [(field.name, field.field_type) for field in client.get_table(table_id(warehouse, table)).schema]
+        # The server gives integers their older name.
+        expected = [
+            (field.name, {"INT64": "INTEGER"}.get(field.field_type, field.field_type))
+            for field in bigquery_schema(table)
+        ]
+        assert [(name, {"INT64": "INTEGER"}.get(kind, kind)) for name, kind in found] == expected
+    assert ingest(warehouse, real_data / "cardano.stackexchange.com.7z").origin.digest == origin.digest
+
+
+def test_a_dump_that_cannot_be_read_to_its_end_leaves_what_was_there(warehouse: Settings, tmp_path: Path) -> None:
+    before = ingest(warehouse, posts_file(tmp_path, question(1), answer(2, 1)), "cardano").origin
+    (tmp_path / "cut.xml").write_bytes(document([question(3), question(4)])[:-30])
+    (tmp_path / "none.7z").write_bytes(b"no archive")
+    for name in ("cut.xml", "none.7z", "missing.xml"):
+        with pytest.raises(TuningError):
+            ingest(warehouse, tmp_path / name)
+    assert read_origin(warehouse) == before
+    assert rows(warehouse, "posts_questions") == 1
+    assert not (warehouse.home / "sources").exists()
+
+
+@pytest.mark.slow
+def test_an_ingest_killed_at_any_moment_is_finished_by_the_next(warehouse: Settings, real_data: Path) -> None:
+    dump = real_data / "stackoverflow-python-bodies.7z"
+    started = time.monotonic()
+    digest = ingest(warehouse, dump).origin.digest
+    seconds = time.monotonic() - started
+    code = f"""
+from pathlib import Path
+from tuning.settings import Settings
+from tuning.sources.ingest import ingest
+ingest(Settings(home=Path({str(warehouse.home)!r}), bigquery_port={warehouse.bigquery_port}), Path({str(dump)!r}))
+"""
+    chance = random.Random(11)  # noqa: S311
+    for _ in range(4):
+        process = subprocess.Popen([sys.executable, "-c", code], cwd=PROJECT_ROOT)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=chance.uniform(0.1, 0.9) * seconds)
+        process.kill()
+        process.wait()
+    assert ingest(warehouse, dump).origin.digest == digest
+    assert rows(warehouse, "posts_answers") == 26963
+    assert not (warehouse.home / "sources").exists()
