@@ -16,6 +16,7 @@ from tuning.dataset.dataset import Dataset
 from tuning.dataset.leaks import Leaks, Written, find_leaks, refuse_leaks
 from tuning.dataset.near import band_hashes, near_pairs
 from tuning.dataset.options import DatasetOptions, resolve_options
+from tuning.dataset.parallel import Workers
 from tuning.dataset.shingles import jaccard, shingles
 from tuning.errors import TuningError
 from tuning.settings import Settings
@@ -175,7 +176,7 @@ def test_the_leak_check_finds_exactly_what_comparing_every_pair_finds(tmp_path: 
         )
     evaluation += [("hi there", "not ok"), ("a b c d e f", "fine then")]
     written = write_sides(tmp_path / "dataset", train, evaluation)
-    leaks = find_leaks(written, tmp_path / "scratch", 1)
+    leaks = find_leaks(written, tmp_path / "scratch", Workers(1))
     expected = [near_across([one[at] for one in train], [one[at] for one in evaluation]) for at in (0, 1)]
     assert [leaks.near_questions, leaks.near_answers] == expected
     assert min(expected) > 20
@@ -189,7 +190,7 @@ def test_the_leak_check_finds_what_both_sides_share(tmp_path: Path, name: str, v
     lines = [orjson.loads(line) for line in path.read_bytes().splitlines()]
     lines[1][name] = value
     path.write_bytes(b"".join(orjson.dumps(line) + b"\n" for line in lines))
-    leaks = find_leaks(written, tmp_path / "scratch", 1)
+    leaks = find_leaks(written, tmp_path / "scratch", Workers(1))
     assert leaks.total == 1
     assert leaks.examples == [f"{name} {value} on both sides"]
 
@@ -199,7 +200,7 @@ def test_the_leak_check_reads_every_line_back(tmp_path: Path) -> None:
     with (written.folder / "eval.jsonl").open("ab") as file:
         file.write(b'{"messages": 1}\n')
     with pytest.raises(TuningError, match="not of the format messages"):
-        find_leaks(written, tmp_path / "scratch", 1)
+        find_leaks(written, tmp_path / "scratch", Workers(1))
 
 
 def test_a_leak_stops_the_run_and_names_one() -> None:

@@ -3,6 +3,7 @@
 import datetime
 
 import numpy as np
+import pytest
 from sklearn.model_selection import train_test_split
 
 from tuning.dataset.groups import Groups
@@ -52,9 +53,10 @@ def test_random_divides_no_group() -> None:
     assert 900 < side.sum() < 1_100
 
 
-def test_the_seeds_order_is_that_of_train_test_split() -> None:
-    train, evaluation = seed_order(SEED, 1_000)
-    expected = train_test_split(list(range(1_000)), test_size=0.2, random_state=42)
+@pytest.mark.parametrize("rows", [2, 3, 7, 11, 1_000, 5_150])
+def test_the_seeds_order_is_that_of_train_test_split(rows: int) -> None:
+    train, evaluation = seed_order(SEED, rows)
+    expected = train_test_split(list(range(rows)), test_size=0.2, random_state=42)
     assert [train.tolist(), evaluation.tolist()] == expected
 
 

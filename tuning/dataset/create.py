@@ -1,6 +1,5 @@
 """A dataset from a snapshot: pass one prepares every row, pass two writes the kept ones in order."""
 
-import contextlib
 import os
 import shutil
 from pathlib import Path
@@ -16,7 +15,7 @@ from tuning.dataset.leaks import Written, find_leaks, refuse_leaks
 from tuning.dataset.mart import check_columns
 from tuning.dataset.notice import NOTICE, notice
 from tuning.dataset.options import DatasetOptions, dataset_id
-from tuning.dataset.parallel import available_cores
+from tuning.dataset.parallel import Workers, available_cores
 from tuning.dataset.parts import Parts
 from tuning.dataset.pass_one import run_pass_one
 from tuning.dataset.selection import select
@@ -54,18 +53,20 @@ def create_dataset(
             os.utime(folder)  # the newest dataset is the one asked for last
             return open_dataset(folder)
         parts.begin(snapshot)
-        with contextlib.closing(parts), atomic_folder(folder) as unfinished:
-            _make(unfinished, parts, snapshot, options, workers or available_cores(), identity)
+        with Workers(workers or available_cores()) as pool, atomic_folder(folder) as unfinished:
+            _make(unfinished, parts, snapshot, options, pool, identity)
         parts.remove()
     return open_dataset(folder)
 
 
-def _make(folder: Path, parts: Parts, snapshot: Snapshot, options: DatasetOptions, workers: int, identity: str) -> None:
+def _make(
+    folder: Path, parts: Parts, snapshot: Snapshot, options: DatasetOptions, workers: Workers, identity: str
+) -> None:
     funnel = Funnel(snapshot.rows)
     index, rules = run_pass_one(parts, snapshot, options, workers, funnel)
     texts = Texts(parts, index, options, snapshot.template)
     selection = select(index, texts, options, funnel)
-    files = write_splits(folder, parts, index, selection)
+    files = write_splits(folder, parts, index, selection, workers)
     written = Written(
         folder=folder, options=options, template=snapshot.template, train_rows=len(selection.sides["train"])
     )

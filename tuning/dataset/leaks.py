@@ -11,7 +11,7 @@ from tuning.dataset.dataset import ATTRIBUTION, Split
 from tuning.dataset.formats import parse_line, question_of
 from tuning.dataset.index import Column
 from tuning.dataset.options import DatasetOptions
-from tuning.dataset.parallel import map_in_order
+from tuning.dataset.parallel import Workers
 from tuning.dataset.shingles import THRESHOLD, Hashes, jaccard, shingles, text_keys
 from tuning.dataset.similarity_join import Entries, Partitions, candidates, common_shingles, prefixes
 from tuning.errors import TuningError
@@ -21,7 +21,7 @@ _WORTH_WORKERS = 4  # blocks: fewer are read before workers have started
 KINDS = ("question", "answer")
 _SPLITS: tuple[Split, ...] = ("train", "eval")
 _ENTRIES_PER_BYTE = 0.4  # bytes of prefix entries per byte of lines, about: only decides the number of partitions
-_Job = tuple[Path, int, int, int]  # file, offset and size in bytes of a block of lines, number of its first line
+_Place = tuple[Path, int, int, int]  # file, offset and size in bytes of a block of lines, number of its first line
 
 
 class Leaks(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,7 +49,7 @@ class Written(msgspec.Struct, frozen=True, kw_only=True):
     train_rows: int  # texts are numbered through: the training lines, then the evaluation lines
 
 
-def find_leaks(written: Written, scratch: Path, workers: int) -> Leaks:
+def find_leaks(written: Written, scratch: Path, workers: Workers) -> Leaks:
     """Read every line back and compare the sides. `scratch` is a folder to be made, about as large as the dataset.
 
     Raises TuningError where a line is not of its format.
@@ -58,10 +58,10 @@ def find_leaks(written: Written, scratch: Path, workers: int) -> Leaks:
     sides = {kind: _Side(kind, written, scratch / kind) for kind in KINDS}
     sizes, contaminated = [], []
     blocks = list(_blocks(written.folder))
-    common = _common(written, blocks)
-    for block in map_in_order(
-        _read_block, blocks, workers if len(blocks) > _WORTH_WORKERS else 1, _begin, (written, common)
-    ):
+    common = scratch / "common.npy"
+    np.save(common, _common(written, blocks))
+    jobs = (_Job(written, common, block) for block in blocks)
+    for block in workers.map(_read_block, jobs, is_long=len(blocks) > _WORTH_WORKERS):
         for kind in KINDS:
             sides[kind].add(block.entries[kind], block.keys[kind])
         sizes.append(block.sizes)
@@ -98,6 +98,14 @@ class _Block(msgspec.Struct, frozen=True):
     keys: dict[str, Hashes]
     sizes: Column  # of the lines, in bytes
     contaminated: list[int]
+
+
+class _Job(msgspec.Struct, frozen=True):
+    """One block of lines to read; `common` is the file of the hashes of common shingles."""
+
+    written: Written
+    common: Path
+    place: _Place
 
 
 class _Side:
@@ -149,7 +157,7 @@ def _shared_ids(path: Path) -> dict[str, Column]:
     return {name: np.intersect1d(rows[~side, at], rows[side, at]) for at, name in enumerate(names, 1)}
 
 
-def _blocks(folder: Path) -> Iterator[_Job]:
+def _blocks(folder: Path) -> Iterator[_Place]:
     """Blocks of whole lines, the training side first."""
     number = 0
     for split in _SPLITS:
@@ -163,37 +171,33 @@ def _blocks(folder: Path) -> Iterator[_Job]:
                 number += content.count(b"\n")
 
 
-def _common(written: Written, blocks: Sequence[_Job]) -> Hashes:
+def _common(written: Written, blocks: Sequence[_Place]) -> Hashes:
     """What a twentieth of the lines, at least one block and at most eight, have in common."""
     chosen = blocks[:: max(20, len(blocks) // 8)]
     texts = [text for block in chosen for line in _lines(block) for text in _texts(written, line).values()]
     return common_shingles(texts)
 
 
-_written: Written
-_common_hashes: Hashes
-
-
-def _begin(written: Written, common: Hashes) -> None:
-    global _written, _common_hashes
-    _written, _common_hashes = written, common
-
-
 def _read_block(job: _Job) -> _Block:
-    first = job[3]
-    lines = _lines(job)
-    texts = [_texts(_written, line) for line in lines]
+    common = np.load(job.common)
+    first = job.place[3]
+    lines = _lines(job.place)
+    texts = [_texts(job.written, line) for line in lines]
     by_kind = {kind: [text[kind] for text in texts] for kind in KINDS}
     return _Block(
-        entries={kind: prefixes(by_kind[kind], first, _common_hashes) for kind in KINDS},
+        entries={kind: prefixes(by_kind[kind], first, common) for kind in KINDS},
         keys={kind: text_keys(by_kind[kind]) for kind in KINDS},
         sizes=np.fromiter(map(len, lines), np.int64, len(lines)),
-        contaminated=[first + at for at, text in enumerate(texts) if _is_contaminated(text.values())],
+        contaminated=[
+            first + at
+            for at, text in enumerate(texts)
+            if _is_contaminated(job.written.options.decontaminate, text.values())
+        ],
     )
 
 
-def _lines(job: _Job) -> list[bytes]:
-    path, offset, size, _ = job
+def _lines(place: _Place) -> list[bytes]:
+    path, offset, size, _ = place
     with path.open("rb") as file:
         file.seek(offset)
         return file.read(size).splitlines(keepends=True)
@@ -204,8 +208,7 @@ def _texts(written: Written, line: bytes) -> dict[str, str]:
     return {"question": question_of(written.options.format, written.template, example), "answer": example.answer}
 
 
-def _is_contaminated(texts: Iterable[str]) -> bool:
-    path = _written.options.decontaminate
+def _is_contaminated(path: Path | None, texts: Iterable[str]) -> bool:
     return path is not None and any(not shingles(text, SIZE).isdisjoint(benchmark_shingles(path)) for text in texts)
 
 

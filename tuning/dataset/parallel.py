@@ -7,7 +7,8 @@ import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
-from typing import Any, TypeVar
+from types import TracebackType
+from typing import Self, TypeVar
 
 In = TypeVar("In")
 Out = TypeVar("Out")
@@ -17,42 +18,52 @@ def available_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def map_in_order(
-    function: Callable[[In], Out],
-    inputs: Iterable[In],
-    workers: int,
-    prepare: Callable[..., None] | None = None,
-    arguments: tuple[Any, ...] = (),
-) -> Iterator[Out]:
-    """Yield ``function(input)`` in order. At most two inputs per worker are taken ahead of what was yielded.
+class Workers:
+    """`count` processes, started when they are first needed; one is this process itself.
 
-    ``prepare(*arguments)`` runs once in each worker before its first input. One worker is this process itself. Workers
-    are started afresh (spawn), so a script that calls this needs the usual ``if __name__ == "__main__"``.
+    They are started afresh (spawn), so a script that uses them needs the usual ``if __name__ == "__main__"``.
     """
-    if workers <= 1:
-        if prepare:
-            prepare(*arguments)
-        yield from map(function, inputs)
-        return
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_begin, initargs=(prepare, arguments))
-    waiting: collections.deque[Future[Out]] = collections.deque()
-    try:
-        for item in inputs:
-            waiting.append(pool.submit(function, item))
-            if len(waiting) > 2 * workers:
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._pool: ProcessPoolExecutor | None = None
+
+    def map(self, function: Callable[[In], Out], inputs: Iterable[In], is_long: bool = True) -> Iterator[Out]:
+        """Yield ``function(input)`` in order; at most two inputs per worker are taken ahead of what was yielded.
+
+        Work that is not long is done here: it would be over before workers have started.
+        """
+        if self._count == 1 or not (is_long or self._pool):
+            yield from map(function, inputs)
+            return
+        if self._pool is None:
+            context = multiprocessing.get_context("spawn")
+            self._pool = ProcessPoolExecutor(self._count, mp_context=context, initializer=_begin)
+        waiting: collections.deque[Future[Out]] = collections.deque()
+        try:
+            for item in inputs:
+                waiting.append(self._pool.submit(function, item))
+                if len(waiting) > 2 * self._count:
+                    yield waiting.popleft().result()
+            while waiting:
                 yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+        finally:
+            for future in waiting:
+                future.cancel()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._pool:
+            self._pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _begin(prepare: Callable[..., None] | None, arguments: tuple[Any, ...]) -> None:
+def _begin() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is interrupted too, and ends its workers
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    if prepare:
-        prepare(*arguments)
 
 
 def _end_with_parent() -> None:

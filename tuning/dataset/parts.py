@@ -4,22 +4,19 @@ The part files are the only place that holds texts between the passes. A part wh
 kill; where the snapshot's files are others than before, all parts are.
 """
 
+import itertools
 import os
 import shutil
-import zlib
-from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
-from typing import BinaryIO
 
+import google_crc32c
 import msgspec
 import orjson
 import pyarrow as pa
 
 from tuning.dataset.funnel import Dropped
 from tuning.dataset.snapshot import Snapshot
-
-_OPEN_FILES = 100
 
 
 class Notes(msgspec.Struct, frozen=True):
@@ -33,7 +30,6 @@ class Parts:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._open: OrderedDict[int, BinaryIO] = OrderedDict()
 
     def begin(self, snapshot: Snapshot) -> None:
         """Keep what an earlier run finished from the very same files, and nothing else."""
@@ -53,12 +49,12 @@ class Parts:
             content = self._path(part, "data").read_bytes()
         except (OSError, pa.ArrowInvalid):
             return None
-        return keys if int(keys.schema.metadata[b"crc32"]) == zlib.crc32(content) else None
+        return keys if int(keys.schema.metadata[b"crc32c"]) == google_crc32c.value(content) else None
 
     def write(self, part: int, blobs: Sequence[bytes], keys: dict[str, pa.Array], notes: Notes) -> pa.RecordBatch:
         """Write one part, data first."""
         content = b"".join(blobs)
-        metadata = {"crc32": str(zlib.crc32(content)), "notes": msgspec.json.encode(notes)}
+        metadata = {"crc32c": str(google_crc32c.value(content)), "notes": msgspec.json.encode(notes)}
         batch = pa.RecordBatch.from_pydict(keys).replace_schema_metadata(metadata)
         _replace(self._path(part, "data"), content)
         sink = pa.BufferOutputStream()
@@ -68,15 +64,19 @@ class Parts:
         return batch
 
     def read(self, part: int, offset: int, size: int) -> bytes:
-        if part not in self._open:
-            if len(self._open) >= _OPEN_FILES:
-                self._open.popitem(last=False)[1].close()
-            self._open[part] = self._path(part, "data").open("rb", buffering=0)
-        return os.pread(self._open[part].fileno(), size, offset)
+        with self._path(part, "data").open("rb", buffering=0) as file:
+            return os.pread(file.fileno(), size, offset)
 
-    def close(self) -> None:
-        while self._open:
-            self._open.popitem()[1].close()
+    def read_many(self, parts: Sequence[int], offsets: Sequence[int], sizes: Sequence[int]) -> list[bytes]:
+        """`read` for each, in the given order; every part is opened once."""
+        found = [b""] * len(parts)
+        order = sorted(range(len(parts)), key=lambda at: (parts[at], offsets[at]))
+        for part, members in itertools.groupby(order, key=parts.__getitem__):
+            with self._path(part, "data").open("rb", buffering=0) as file:
+                number = file.fileno()
+                for at in members:
+                    found[at] = os.pread(number, sizes[at], offsets[at])
+        return found
 
     def scratch(self, name: str) -> Path:
         """A folder that is not there yet, for files of this run only."""
@@ -85,7 +85,6 @@ class Parts:
         return folder
 
     def remove(self) -> None:
-        self.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _path(self, part: int, kind: str) -> Path:

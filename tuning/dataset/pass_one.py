@@ -11,9 +11,9 @@ from tuning.dataset.index import Column, Index, build_index
 from tuning.dataset.mart import columns, text_columns
 from tuning.dataset.options import DatasetOptions
 from tuning.dataset.pairs import Pair, Rules, judge
-from tuning.dataset.parallel import map_in_order
+from tuning.dataset.parallel import Workers
 from tuning.dataset.parts import Parts, notes_of
-from tuning.dataset.prepare import begin, prepare
+from tuning.dataset.prepare import Job, prepare
 from tuning.dataset.snapshot import Snapshot, read_batches
 from tuning.dataset.splits import first_by_salt
 from tuning.dataset.tokens import calibrate
@@ -25,16 +25,17 @@ _SAMPLE = 300  # questions whose texts calibrate the count of tokens
 
 
 def run_pass_one(
-    parts: Parts, snapshot: Snapshot, options: DatasetOptions, workers: int, funnel: Funnel
+    parts: Parts, snapshot: Snapshot, options: DatasetOptions, workers: Workers, funnel: Funnel
 ) -> tuple[Index, Rules]:
     """Make the part files that are not there yet, and join their keys. Counts in `funnel` what is dropped."""
     chosen = _limited(snapshot, options)
     rows = snapshot.rows if chosen is None else len(chosen)
     rules = _calibrated(snapshot, options, chosen)
-    jobs = enumerate(_batches(snapshot, options, chosen, funnel))
+    batches = _batches(snapshot, options, chosen, funnel)
+    jobs = (Job(rules, parts.folder, number, batch) for number, batch in enumerate(batches))
     keys = []
     with progress("preparing", rows, "rows") as advance:
-        for batch in map_in_order(prepare, jobs, workers if rows > _ROWS_PER_PART else 1, begin, (rules, parts.folder)):
+        for batch in workers.map(prepare, jobs, is_long=rows > _ROWS_PER_PART):
             for dropped in notes_of(batch).dropped:
                 funnel.drop(dropped.step, dropped.reason, dropped.rows, dropped.examples)
             keys.append(batch)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 import orjson
@@ -13,62 +14,61 @@ from tuning.dataset.formats import encode
 from tuning.dataset.funnel import Dropped, DroppedExample, excerpt
 from tuning.dataset.mart import LINKS, attributed, attributions, text_columns
 from tuning.dataset.near import band_hashes
+from tuning.dataset.options import DatasetOptions
 from tuning.dataset.pairs import Pair, Rules, judge, line_of
 from tuning.dataset.parts import Notes, Parts
 from tuning.dataset.records import Example, Message
 from tuning.dataset.shingles import text_keys
 
-_rules: Rules
-_parts: Parts
+
+class Job(msgspec.Struct, frozen=True):
+    """One part to make: the rules, the folder of the parts, the part's number and the mart's rows."""
+
+    rules: Rules
+    folder: Path
+    number: int
+    batch: pa.RecordBatch
 
 
-def begin(rules: Rules, folder: Path) -> None:
-    """Once in each worker; `folder` is that of the part files."""
-    global _rules, _parts
-    _rules, _parts = rules, Parts(folder)
+def prepare(job: Job) -> pa.RecordBatch:
+    """The keys of the part, made from the batch or found finished."""
+    keys = Parts(job.folder).keys(job.number)
+    return keys or (_prepare_seed(job) if job.rules.options.is_seed else _prepare(job))
 
 
-def prepare(job: tuple[int, pa.RecordBatch]) -> pa.RecordBatch:
-    """The keys of the part with that number, made from the batch or found finished."""
-    number, batch = job
-    if (keys := _parts.keys(number)) is not None:
-        return keys
-    return _prepare_seed(number, batch) if _rules.options.is_seed else _prepare(number, batch)
-
-
-def _prepare_seed(number: int, batch: pa.RecordBatch) -> pa.RecordBatch:
+def _prepare_seed(job: Job) -> pa.RecordBatch:
     """The seed's texts as they are."""
-    options = _rules.options
+    options, batch = job.rules.options, job.batch
     prompts, answers = (batch.column(name).to_pylist() for name in text_columns(options))
     lines = [
         encode(options.format, Example((Message("user", prompt),), answer)) + b"\n"
         for prompt, answer in zip(prompts, answers, strict=True)
     ]
     tails = [_tail(fields, []) for fields in attributions(options, batch)]
-    asked = len(_rules.template) + 1  # characters before the question
+    asked = len(job.rules.template) + 1  # characters before the question
     keys = {
-        **_ids(batch),
+        **_ids(options, batch),
         **_sizes(lines, tails),
         "question_length": pa.array([len(prompt) - asked for prompt in prompts], pa.int32()),
         "answer_length": pa.array(map(len, answers), pa.int32()),
     }
-    return _parts.write(number, _woven(lines, tails), keys, Notes())
+    return Parts(job.folder).write(job.number, _woven(lines, tails), keys, Notes())
 
 
-def _prepare(number: int, batch: pa.RecordBatch) -> pa.RecordBatch:
-    options = _rules.options
+def _prepare(job: Job) -> pa.RecordBatch:
+    options, batch = job.rules.options, job.batch
     columns = [batch.column(name).to_pylist() for name in text_columns(options)]
     pairs = [Pair(row, *texts) for row, texts in enumerate(zip(*columns, strict=True))]
-    judge(pairs, _rules)
+    judge(pairs, job.rules)
     kept = [pair for pair in pairs if not pair.reason]
     fields = list(attributions(options, batch))
-    lines = [line_of(pair, _rules) for pair in kept]
+    lines = [line_of(pair, job.rules) for pair in kept]
     tails = [_tail(fields[pair.row], pair.changes) for pair in kept]
     questions = [pair.question for pair in kept]
     answers = [pair.answer for pair in kept]
     rows = pa.array([pair.row for pair in kept], pa.int32())
     keys = {
-        **_ids(batch.take(rows)),
+        **_ids(options, batch.take(rows)),
         **_sizes(lines, tails),
         "question_length": pa.array(map(len, questions), pa.int32()),
         "answer_length": pa.array(map(len, answers), pa.int32()),
@@ -79,7 +79,7 @@ def _prepare(number: int, batch: pa.RecordBatch) -> pa.RecordBatch:
         "question_bands": _fixed_lists(band_hashes(questions)),
         "answer_bands": _fixed_lists(band_hashes(answers)),
     }
-    return _parts.write(number, _woven(lines, tails), keys, Notes(dropped=_dropped(pairs, fields)))
+    return Parts(job.folder).write(job.number, _woven(lines, tails), keys, Notes(dropped=_dropped(pairs, fields)))
 
 
 def _tail(fields: dict[str, Any], changes: list[str]) -> bytes:
@@ -91,8 +91,8 @@ def _woven(lines: Sequence[bytes], tails: Sequence[bytes]) -> list[bytes]:
     return [blob for pair in zip(lines, tails, strict=True) for blob in pair]
 
 
-def _ids(batch: pa.RecordBatch) -> dict[str, pa.Array]:
-    column = attributed(_rules.options)
+def _ids(options: DatasetOptions, batch: pa.RecordBatch) -> dict[str, pa.Array]:
+    column = attributed(options)
     return {
         "question_id": batch.column("question_id").cast(pa.int64()),
         "answer_id": batch.column(column["answer_id"]).cast(pa.int64()),

@@ -1,59 +1,106 @@
-"""Pass two: the kept lines in their order, and their attribution beside them."""
+"""Pass two: the kept lines in their order, and their attribution beside them, copied from the parts by all workers."""
 
 import hashlib
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
-from tuning.dataset.dataset import ATTRIBUTION, FileFacts
-from tuning.dataset.index import Index
+import msgspec
+
+from tuning.dataset.dataset import ATTRIBUTION, FileFacts, Split
+from tuning.dataset.index import Column, Index
+from tuning.dataset.parallel import Workers
 from tuning.dataset.parts import Parts
 from tuning.dataset.selection import Selection
 
-_BUFFER = 1 << 20  # bytes
+_ROWS = 2048  # of one job
+_WORTH_WORKERS = 4  # jobs: fewer are done before workers have started
 
 
-class LineFile:
-    """A file written line by line, its facts kept as it grows."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._file = path.open("wb", buffering=0)
-        self._hash = hashlib.sha256()
-        self._waiting: list[bytes] = []
-        self._size = 0
-        self.rows = self.bytes = 0
-
-    def write(self, line: bytes) -> None:
-        """`line` ends with its newline."""
-        self._waiting.append(line)
-        self._size += len(line)
-        self.rows += 1
-        if self._size >= _BUFFER:
-            self._flush()
-
-    def close(self) -> FileFacts:
-        self._flush()
-        self._file.close()
-        return FileFacts(self.rows, self.bytes, self._hash.hexdigest())
-
-    def _flush(self) -> None:
-        content = b"".join(self._waiting)
-        self._file.write(content)
-        self._hash.update(content)
-        self.bytes += len(content)
-        self._waiting.clear()
-        self._size = 0
-
-
-def write_splits(folder: Path, parts: Parts, index: Index, selection: Selection) -> dict[str, FileFacts]:
+def write_splits(
+    folder: Path, parts: Parts, index: Index, selection: Selection, workers: Workers
+) -> dict[str, FileFacts]:
     """Write ``train.jsonl``, ``eval.jsonl`` and ``attribution.jsonl``."""
     facts = {}
-    attribution = LineFile(folder / ATTRIBUTION)
-    for split, rows in selection.sides.items():
-        lines = LineFile(folder / f"{split}.jsonl")
-        for number, (row, group) in enumerate(zip(rows.tolist(), selection.groups[rows].tolist(), strict=True)):
-            line, tail = index.blob(parts, row)
-            lines.write(line)
-            attribution.write(b'{"split":"%b","line":%d,"group":%d,%b\n' % (split.encode(), number, group, tail))
-        facts[lines.path.name] = lines.close()
-    facts[ATTRIBUTION] = attribution.close()
+    with (folder / ATTRIBUTION).open("wb") as attribution_file:
+        attribution = _Facts()
+        for split, rows in selection.sides.items():
+            jobs = list(_jobs(folder / f"{split}.jsonl", split, parts, index, selection.groups, rows))
+            lines = _Facts()
+            with jobs[0].path.open("wb+") as file:
+                for job, attributed in zip(
+                    jobs, workers.map(copy_lines, jobs, len(jobs) > _WORTH_WORKERS), strict=True
+                ):
+                    lines.add(os.pread(file.fileno(), sum(job.line_sizes), job.offset), len(job.line_sizes))
+                    attribution.add(attributed, len(job.line_sizes))
+                    attribution_file.write(attributed)
+            facts[jobs[0].path.name] = lines.as_facts()
+        facts[ATTRIBUTION] = attribution.as_facts()
     return facts
+
+
+class Job(msgspec.Struct, frozen=True):
+    """Some lines in a row of one file, and where they come from; one value per line."""
+
+    folder: Path  # of the parts
+    path: Path
+    offset: int  # in the file
+    split: Split
+    first: int  # number of the first line
+    groups: list[int]
+    parts: list[int]
+    offsets: list[int]
+    sizes: list[int]  # of line and attribution together
+    line_sizes: list[int]
+
+
+def copy_lines(job: Job) -> bytes:
+    """Put the lines into their place in the file, and return their attribution."""
+    blobs = Parts(job.folder).read_many(job.parts, job.offsets, job.sizes)
+    lines = b"".join([blob[:size] for blob, size in zip(blobs, job.line_sizes, strict=True)])
+    with job.path.open("r+b", buffering=0) as file:
+        os.pwrite(file.fileno(), lines, job.offset)
+    split = job.split.encode()
+    rows = enumerate(zip(blobs, job.line_sizes, job.groups, strict=True), job.first)
+    return b"".join(
+        [
+            b'{"split":"%b","line":%d,"group":%d,%b\n' % (split, line, group, blob[size:])
+            for line, (blob, size, group) in rows
+        ]
+    )
+
+
+def _jobs(path: Path, split: Split, parts: Parts, index: Index, groups: Column, rows: Column) -> Iterator[Job]:
+    offset = 0
+    for first in range(0, len(rows), _ROWS):
+        some = rows[first : first + _ROWS]
+        job = Job(
+            folder=parts.folder,
+            path=path,
+            offset=offset,
+            split=split,
+            first=first,
+            groups=groups[some].tolist(),
+            parts=index["part"][some].tolist(),
+            offsets=index["offset"][some].tolist(),
+            sizes=(index["line_size"][some] + index["tail_size"][some]).tolist(),
+            line_sizes=index["line_size"][some].tolist(),
+        )
+        offset += sum(job.line_sizes)
+        yield job
+
+
+class _Facts:
+    """Of a file, as its content goes by."""
+
+    def __init__(self) -> None:
+        self._hash = hashlib.sha256()
+        self._rows = self._bytes = 0
+
+    def add(self, content: bytes, rows: int) -> None:
+        self._hash.update(content)
+        self._rows += rows
+        self._bytes += len(content)
+
+    def as_facts(self) -> FileFacts:
+        return FileFacts(self._rows, self._bytes, self._hash.hexdigest())
