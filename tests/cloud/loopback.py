@@ -35,12 +35,14 @@ class Request:
 class Fault:
     """What goes wrong with the next `times` requests of that method and path.
 
-    ``drop``: the request is carried out, then the connection breaks before the answer; ``break``: it breaks before.
+    A number is answered with that status. ``drop``: the request is carried out, then the connection breaks before the
+    answer; ``break``: it breaks before; ``slow``: it waits until the client has given up and asks again; ``die``: it is
+    answered, and the server is gone.
     """
 
     method: str
     path: str
-    how: int | Literal["drop", "break"]
+    how: int | Literal["drop", "break", "slow", "die"]
     times: int = 1
 
 
@@ -56,6 +58,7 @@ class Loopback:
     seen: list[tuple[Request, int]] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
+    asked_again: threading.Event = field(default_factory=threading.Event)
 
     def __enter__(self) -> "Loopback":
         loopback = self
@@ -98,20 +101,31 @@ class Loopback:
         body = json.loads(content) if content else None
         request = Request(handler.command, unquote(parts.path), query, body)
         how = self._fault(request)
+        self.asked_again.set()
         if how == "break":
             handler.close_connection = True
             return
+        if how == "slow":
+            self.asked_again.clear()
+            self.asked_again.wait(timeout=30)
         status, answer = self._carry_out(request, handler.headers.get("Authorization"), how)
         self.seen.append((request, status))
         if how == "drop":
             handler.close_connection = True
             return
         payload = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
+        if how == "slow":  # nobody listens any more
+            handler.close_connection = True
+            return
         handler.send_response(status)
         handler.send_header("Content-Type", "application/json; charset=UTF-8")
         handler.send_header("Content-Length", str(len(payload)))
         handler.end_headers()
         handler.wfile.write(payload)
+        if how == "die":
+            handler.close_connection = True
+            threading.Thread(target=self.server.shutdown).start()
+            self.server.socket.close()
 
     def _fault(self, request: Request) -> int | str | None:
         with self.lock:

@@ -5,8 +5,9 @@ import logging
 import msgspec
 import pytest
 from cloud_dataset import make_dataset
+from google.api_core.retry import Retry
 from loopback import Fault, Loopback
-from vertex_server import Vertex
+from vertex_server import Vertex, serve
 
 from tuning.errors import TuningError
 from tuning.pipelines import template_seed
@@ -33,6 +34,32 @@ def test_a_fault_on_the_way_leaves_one_job(
     assert [fault.times for fault in vertex_api.faults] == [0, 0]
     assert list(vertex.jobs) == [f"projects/mine/locations/us-central1/pipelineJobs/{job.id}"]
     assert said[-2].startswith(f"submitted {job.id}")
+
+
+def test_an_answer_that_comes_too_late_leaves_one_job(
+    cloud: Settings, vertex: Vertex, vertex_api: Loopback, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tuning.pipelines.vertex.CREATE_TIMEOUT", 0.3)
+    make_dataset(cloud)
+    vertex_api.faults = [Fault("POST", "/pipelineJobs$", "slow")]
+    job, _ = submit(cloud)
+    assert list(vertex.jobs) == [f"projects/mine/locations/us-central1/pipelineJobs/{job.id}"]
+    assert {request.query["pipelineJobId"] for request, _ in vertex_api.seen if request.method == "POST"} == {job.id}
+
+
+def test_a_server_that_dies_between_two_calls_is_one_clear_error_and_the_next_submit_finds_the_job(
+    cloud: Settings, vertex: Vertex, vertex_api: Loopback, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tuning.access.GIVE_UP_AFTER", 0.1)
+    monkeypatch.setattr("google.cloud.aiplatform.base._DEFAULT_RETRY", Retry(timeout=0.1, initial=0.01))
+    make_dataset(cloud)
+    vertex_api.faults = [Fault("POST", "/pipelineJobs$", "die")]
+    with pytest.raises(TuningError, match="submitting the pipeline job: gave up"):
+        submit(cloud)
+    with serve(vertex) as revived:
+        job, said = submit(msgspec.structs.replace(cloud, vertex_endpoint=revived.url))
+    assert said[-2].startswith(f"found {job.id}, ")
+    assert len(vertex.jobs) == 1
 
 
 def test_a_token_that_has_expired_is_one_clear_error(cloud: Settings, vertex: Vertex, vertex_api: Loopback) -> None:

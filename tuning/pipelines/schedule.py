@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tuning.access import backoff, google_errors
 from tuning.errors import TuningError
-from tuning.pipelines.vertex import JobRequest, connected, job_id, pipeline_job
+from tuning.pipelines.vertex import CREATE_TIMEOUT, JobRequest, connected, job_id, pipeline_job
 from tuning.settings import Settings
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def create_schedule(settings: Settings, request: JobRequest, cron: str) -> tuple
                 max_concurrent_run_count=1,
                 service_account=settings.service_account or None,
                 network=settings.network or None,
-                create_request_timeout=120,
+                create_request_timeout=CREATE_TIMEOUT,
             )
 
         return _describe(backoff()(attempt)()), True

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from google.cloud.aiplatform import PipelineJob
 
 FailurePolicy = Literal["slow", "fast"]
+CREATE_TIMEOUT = 120.0  # seconds until a request to create something counts as unanswered
 _MAY_RUN_AGAIN = frozenset({"FAILED", "CANCELLED"})
 
 
@@ -192,7 +193,7 @@ def _create(request: JobRequest, name: str) -> bool:
         nonlocal tries
         tries += 1
         try:
-            job.submit(create_request_timeout=120)
+            job.submit(create_request_timeout=CREATE_TIMEOUT)
         except Conflict:
             return tries > 1
         return True
