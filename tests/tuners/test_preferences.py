@@ -14,7 +14,7 @@ def test_preference_tuning_raises_the_margin_of_chosen_over_rejected_on_held_out
     local_model: Path, settings: Settings, tmp_path: Path
 ) -> None:
     dataset = write_dataset(tmp_path / "pairs", "trl-preference", train=60)
-    options = TuneOptions(base_model=str(local_model), steps=12, batch_size=4, learning_rate=0.02, max_length=256)
+    options = TuneOptions(base_model=str(local_model), steps=12, batch_size=4, learning_rate=0.002, max_length=256)
     tuner = HfTuner()
     tuned = tuner.tune(settings, dataset, options, tmp_path / "out")
     base = Model(tuner="hf", base_model=str(local_model), uri=str(local_model))

@@ -45,6 +45,17 @@ def license_of(name: str, folder: Path) -> str:
     return "unknown"
 
 
+def describe_base(name: str) -> str:
+    """The base model in words, for cards and reports."""
+    match name:
+        case "smollm2":
+            return smollm2.NOTE
+        case "tiny":
+            return "a small Llama with random weights, made from the train split: a smoke test, no word on quality"
+        case _:
+            return name
+
+
 def load_tokenizer(folder: Path) -> Any:
     set_up_libraries()
     from transformers import AutoTokenizer

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from tuning.storage import write_bytes
 
+CHECKPOINTS = "checkpoints"  # the folder that holds them, while a training runs
 _COMPLETE = "complete"
 
 

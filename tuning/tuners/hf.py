@@ -1,19 +1,22 @@
 """The tuner `hf`: TRL and PEFT on this machine, on any Hugging Face model."""
 
+import shutil
 from pathlib import Path
 
 import msgspec
 
 from tuning.dataset.dataset import Dataset
-from tuning.dataset.records import Format
+from tuning.dataset.records import PREFERENCE_FORMATS, Format
 from tuning.settings import Settings
 from tuning.storage import locked
 from tuning.tuners.base_models import find_base_model
+from tuning.tuners.checkpoints import CHECKPOINTS
 from tuning.tuners.estimate import estimate
 from tuning.tuners.failures import in_one_line
 from tuning.tuners.libraries import set_up_libraries
 from tuning.tuners.protocol import Estimate, Model, Predictor, Problem, TuneOptions
 from tuning.tuners.recipe import make_recipe
+from tuning.tuners.rows import ROWS
 
 FINISHED = "finished.json"
 LOCK_SECONDS = 20.0  # a step whose runner was killed needs one to notice and end
@@ -42,7 +45,7 @@ class HfTuner:
         return 0
 
     def estimate(self, settings: Settings, dataset: Dataset, options: TuneOptions) -> Estimate:
-        return estimate(settings, dataset, make_recipe(options), options.base_model)
+        return estimate(settings, dataset, make_recipe(options, _is_preference(dataset)), options.base_model)
 
     def tune(self, settings: Settings, dataset: Dataset, options: TuneOptions, output: Path) -> Model:
         """Tune into `output`: `merged/` (what the model's URI names), `adapter/` unless all weights were trained,
@@ -53,7 +56,7 @@ class HfTuner:
         """
         from tuning.tuners.run import run
 
-        recipe = make_recipe(options)
+        recipe = make_recipe(options, _is_preference(dataset))
         output.mkdir(parents=True, exist_ok=True)
         with (
             locked(output.parent / f".{output.name}.lock", f"the tuning in {output}", timeout=LOCK_SECONDS),
@@ -61,6 +64,8 @@ class HfTuner:
         ):
             if not (output / FINISHED).exists():
                 run(settings, dataset, options.base_model, recipe, output, FINISHED)
+            for name in (ROWS, CHECKPOINTS):
+                shutil.rmtree(output / name, ignore_errors=True)
             return msgspec.json.decode((output / FINISHED).read_bytes(), type=Model)
 
     def base(self, settings: Settings, dataset: Dataset, options: TuneOptions) -> Model:
@@ -76,3 +81,7 @@ class HfTuner:
 
         with in_one_line():
             return HfPredictor(Path(model.uri))
+
+
+def _is_preference(dataset: Dataset) -> bool:
+    return dataset.manifest.format in PREFERENCE_FORMATS

@@ -43,10 +43,15 @@ RECIPES = {
     "tiny": Recipe(steps=40, max_length=256, learning_rate=3e-3, lora_rank=0, evaluations=2, development_rows=16),
 }
 
+# Of the learning rate, where answers are compared and not imitated: DPO at the full rate makes answers degenerate.
+_PREFERENCE_RATE = 0.1
 
-def make_recipe(options: TuneOptions) -> Recipe:
+
+def make_recipe(options: TuneOptions, preference: bool) -> Recipe:
     """The recipe of `options.base_model`, changed by what the options name; TuningError for impossible numbers."""
     recipe = RECIPES.get(options.base_model, Recipe())
+    if preference:
+        recipe = msgspec.structs.replace(recipe, learning_rate=recipe.learning_rate * _PREFERENCE_RATE)
     given = {
         name: getattr(options, name)
         for name in ("steps", "epochs", "batch_size", "max_length", "learning_rate", "lora_rank")

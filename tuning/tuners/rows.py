@@ -13,6 +13,8 @@ from tuning.errors import TuningError
 from tuning.tuners.chat import Tokens, encode
 from tuning.tuners.recipe import Recipe
 
+ROWS = "rows"  # the folder that holds them, while a training runs
+
 
 @dataclass(frozen=True)
 class Rows:
@@ -47,7 +49,7 @@ def read_rows(tokenizer: Any, dataset: Dataset, recipe: Recipe, work: Path) -> R
         raise TuningError(
             f"none of the {len(encoded)} training examples has at most {recipe.max_length} tokens", "Raise --max-length"
         )
-    groups = encoded["group"]
+    groups = list(encoded["group"])
     held_out = _held_out([groups[index] for index in fits], recipe.development_rows, recipe.seed)
     return Rows(
         train=encoded.select([index for index in fits if groups[index] not in held_out]),

@@ -11,13 +11,13 @@ from tuning.dataset.dataset import Dataset
 from tuning.dataset.records import PREFERENCE_FORMATS
 from tuning.settings import Settings
 from tuning.storage import write_bytes, write_json
-from tuning.tuners.base_models import find_base_model, license_of, load_tokenizer
+from tuning.tuners.base_models import describe_base, find_base_model, license_of, load_tokenizer
 from tuning.tuners.curves import Curves, read_history, write_curves
 from tuning.tuners.model_card import model_card
 from tuning.tuners.processor import find_processor
 from tuning.tuners.protocol import Model
 from tuning.tuners.recipe import Recipe
-from tuning.tuners.rows import Rows, read_rows
+from tuning.tuners.rows import ROWS, Rows, read_rows
 from tuning.tuners.saving import MERGED, save_adapter, save_full
 
 
@@ -26,7 +26,7 @@ def run(settings: Settings, dataset: Dataset, base_model: str, recipe: Recipe, o
     started = time.monotonic()
     base = find_base_model(settings, base_model, dataset)
     tokenizer = load_tokenizer(base)
-    encoded = output / "rows"
+    encoded = output / ROWS
     shutil.rmtree(encoded, ignore_errors=True)  # a killed run's
     rows = read_rows(tokenizer, dataset, recipe, encoded)
     print(
@@ -42,6 +42,7 @@ def run(settings: Settings, dataset: Dataset, base_model: str, recipe: Recipe, o
     facts = _facts(rows, recipe, trained, curves) | {
         "processor": processor.name,
         "license": license_of(base_model, base),
+        "base": describe_base(base_model),
     }
     if recipe.full:
         save_full(trained.model, tokenizer, output)
@@ -54,8 +55,6 @@ def run(settings: Settings, dataset: Dataset, base_model: str, recipe: Recipe, o
     write_bytes(output / "README.md", card.encode())
     model = Model(tuner="hf", base_model=base_model, uri=str(output / MERGED), facts=facts)
     write_json(output / finished, msgspec.to_builtins(model))
-    shutil.rmtree(encoded)
-    shutil.rmtree(output / "checkpoints")
 
 
 def _facts(rows: Rows, recipe: Recipe, trained: Any, curves: Curves) -> dict[str, Any]:
@@ -81,4 +80,8 @@ def _facts(rows: Rows, recipe: Recipe, trained: Any, curves: Curves) -> dict[str
         facts["development_loss_before"] = round(curves.development[0].loss, 4)
         # The untuned model, at step 0, is never what is saved.
         facts["development_loss"] = round(min(point.loss for point in curves.development[1:]), 4)
+    compared = [row for row in trained.history if "eval_rewards/margins" in row]
+    if compared:  # of held-out pairs, in the logarithm's units and as a share; noisy where they are few
+        facts["development_margin"] = round(compared[-1]["eval_rewards/margins"], 4)
+        facts["development_accuracy"] = round(compared[-1]["eval_rewards/accuracies"], 4)
     return facts

@@ -15,7 +15,7 @@ from transformers.integrations import TensorBoardCallback
 from trl import DPOConfig, SFTConfig
 
 from tuning.tuners.batches import micro_batch, plan_batches
-from tuning.tuners.checkpoints import newest_checkpoint
+from tuning.tuners.checkpoints import CHECKPOINTS, newest_checkpoint
 from tuning.tuners.dpo_trainer import PreferenceTrainer
 from tuning.tuners.processor import Processor
 from tuning.tuners.progress_lines import ProgressLines
@@ -26,7 +26,6 @@ from tuning.tuners.sft_trainer import AnswerCollator, AnswerTrainer
 # Tokens in one forward and backward pass. More use a processor better and take more memory: 2,048 tokens of a model of
 # 135 M parameters take 4 GB without gradient checkpointing.
 _TOKENS = {"cpu": 2048, "cuda": 16_384}
-_PREFERENCE_RATE = 0.1  # DPO needs far smaller steps than supervised tuning, or answers degenerate
 
 
 @dataclass(frozen=True)
@@ -44,17 +43,18 @@ class Trained:
 
 def train(model: Any, tokenizer: Any, rows: Rows, recipe: Recipe, processor: Processor, output: Path) -> Trained:
     """Train `model` on `rows`; checkpoints and TensorBoard's events go under `output`."""
+    checkpoints = output / CHECKPOINTS
     steps = steps_of(recipe, len(rows.train))
-    plan = plan_batches(rows.train["length"], recipe.batch_size, steps, recipe.seed)
+    lengths = list(rows.train["length"])
+    plan = plan_batches(lengths, recipe.batch_size, steps, recipe.seed)
     preference = "rejected_ids" in rows.train.column_names
-    checkpoints = output / "checkpoints"
     checkpoints.mkdir(exist_ok=True)
     resume = newest_checkpoint(checkpoints)
     if resume:
         print(f"resuming from step {resume[1]} of {steps}", flush=True)
     arguments = _arguments(recipe, processor, steps, checkpoints, preference, bool(len(rows.development)))
     arguments.eval_on_start = arguments.eval_on_start and not resume  # it is in the log already
-    watch = ProgressLines(steps, [int(rows.train[row]["length"]) for row in plan], recipe.batch_size)
+    watch = ProgressLines(steps, [lengths[row] for row in plan], recipe.batch_size)
     trainer_class: Any = PreferenceTrainer if preference else AnswerTrainer
     collator = {} if preference else {"data_collator": AnswerCollator(tokenizer.pad_token_id)}
     trainer = trainer_class(
@@ -93,7 +93,7 @@ def _arguments(
         "per_device_train_batch_size": micro,
         "gradient_accumulation_steps": recipe.batch_size // micro,
         "train_sampling_strategy": "sequential",  # the plan is the order
-        "learning_rate": recipe.learning_rate * (_PREFERENCE_RATE if preference else 1),
+        "learning_rate": recipe.learning_rate,
         "lr_scheduler_type": "linear",
         "warmup_steps": round(recipe.warmup * steps),
         "max_grad_norm": 1.0,
