@@ -33,6 +33,7 @@ OURS, ALONE, WITH_ESCAPES, MARKDOWNIFY = (
     "html-to-markdown with escapes",
     "markdownify",
 )
+REDACTION = "redaction"
 _EVERY = 8  # bodies are timed, and read for the other converters; ours is read on all of them
 _ESCAPES = html_to_markdown.ConversionOptions(
     escape_asterisks=True, escape_underscores=True, escape_misc=True, whitespace_mode="strict"
@@ -53,7 +54,8 @@ def bench(data: Path, repeat: int = 5) -> list[Row]:
     bodies = [body for archive, base_url in ARCHIVES.items() for body in read_bodies(data / archive, base_url)]
     sample = bodies[::_EVERY]
     redacted = [(text, "") for html, base_url in sample if isinstance(text := to_markdown(html, base_url), str)]
-    seconds = {name: _seconds(converter, sample, repeat) for name, converter in CONVERTERS.items()}
+    work = {name: (converter, sample) for name, converter in CONVERTERS.items()}
+    seconds = _seconds({**work, REDACTION: (lambda text, _: redact(text), redacted)}, repeat)
     counts = {name: fidelity(converter, bodies if name == OURS else sample) for name, converter in CONVERTERS.items()}
     rows = [
         Row(
@@ -67,10 +69,9 @@ def bench(data: Path, repeat: int = 5) -> list[Row]:
         )
         for name, baseline in [(OURS, ALONE), (OURS, MARKDOWNIFY), (WITH_ESCAPES, ALONE), (ALONE, MARKDOWNIFY)]
     ]
-    redaction = _seconds(lambda text, _: redact(text), redacted, repeat)
     found = sum(len(redact(text)[1]) for text, _ in redacted)
-    rate, ratio = len(redacted) / redaction, seconds[ALONE] / redaction
-    return [*rows, Row("redaction", ALONE, "bodies", round(rate), round(ratio, 2), 0, {"found": found})]
+    rate, ratio = len(redacted) / seconds[REDACTION], seconds[ALONE] / seconds[REDACTION]
+    return [*rows, Row(REDACTION, ALONE, "bodies", round(rate), round(ratio, 2), 0, {"found": found})]
 
 
 def fidelity(converter: Converter, bodies: Sequence[Body]) -> dict[str, int]:
@@ -99,15 +100,16 @@ def read_bodies(archive: Path, base_url: str) -> list[Body]:
     return found
 
 
-def _seconds(converter: Converter, bodies: Sequence[Body], repeat: int) -> float:
-    """Of this process, so that others on the machine count less. The median."""
-    taken = []
+def _seconds(work: dict[str, tuple[Converter, Sequence[Body]]], repeat: int) -> dict[str, float]:
+    """Medians of this process's own time; all take turns. Both so that others on the machine count less."""
+    taken: dict[str, list[float]] = {name: [] for name in work}
     for _ in range(repeat):
-        start = time.process_time()
-        for html, base_url in bodies:
-            converter(html, base_url)
-        taken.append(time.process_time() - start)
-    return statistics.median(taken)
+        for name, (converter, bodies) in work.items():
+            start = time.process_time()
+            for html, base_url in bodies:
+                converter(html, base_url)
+            taken[name].append(time.process_time() - start)
+    return {name: statistics.median(times) for name, times in taken.items()}
 
 
 if __name__ == "__main__":

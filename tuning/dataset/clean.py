@@ -1,7 +1,7 @@
 """Stack Exchange HTML to Markdown that renders back to the same content, or a reason why not.
 
-Two converters, each judged by rendering what it wrote: html-to-markdown, fast and right for about nineteen bodies in
-twenty, without escapes that a model would learn (`snake\\_case`); where it fails, our own careful writer. What neither
+Two converters, each judged by rendering what it wrote: html-to-markdown, fast and right for about ninety-eight bodies in
+a hundred, without escapes that a model would learn (`snake\\_case`); where it fails, our own careful writer. What neither
 carries is dropped, not mangled.
 """
 

@@ -7,9 +7,10 @@ from importlib.metadata import version
 _LIBRARIES = (
     "html-to-markdown",  # the Markdown
     "lxml",  # the Markdown of what the former cannot carry
-    "markdown-it-py",  # which conversion passes its check; the card
+    "markdown-it-py",  # the card
     "numpy",  # scikit-learn's permutations are numpy's
     "orjson",  # the JSON
+    "pyromark",  # which conversion passes its check
     "rensa",  # which near duplicates are found
     "scikit-learn",  # split random
 )
