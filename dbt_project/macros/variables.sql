@@ -79,8 +79,13 @@
     {%- set defaults = {} -%}
     {%- do defaults.update(var('defaults')) -%}
     {%- do defaults.update(raw_table_defaults()) -%}
-    {%- for name in invocation_args_dict.get('vars') or {} if name not in defaults -%}
-        {{ exceptions.raise_compiler_error("unknown variable " ~ name ~ "; the project knows " ~ defaults | sort | join(', ')) }}
+    {%- for name, value in (invocation_args_dict.get('vars') or {}).items() -%}
+        {%- if name not in defaults -%}
+            {{ exceptions.raise_compiler_error("unknown variable " ~ name ~ "; the project knows " ~ defaults | sort | join(', ')) }}
+        {%- elif value is string and modules.re.search('[{][{%#]|[#}%][}]', value) -%}
+            {#- var() would run it as a template of its own. -#}
+            {{ exceptions.raise_compiler_error("variable " ~ name ~ ": it may not hold marks of Jinja, such as two braces in a row") }}
+        {%- endif -%}
     {%- endfor -%}
     {%- set effective = variables() -%}
     {%- do effective.update(raw_tables()) -%}

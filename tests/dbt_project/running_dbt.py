@@ -28,7 +28,7 @@ class Dbt:
         command = [
             *(str(Path(sys.executable).with_name("dbt")), *arguments),
             *("--target-path", str(self.folder / "target"), "--log-path", str(self.folder / "logs"), "--no-use-colors"),
-            *(("--vars", json.dumps(variables)) if variables else ()),
+            *(("--vars", json.dumps(variables, ensure_ascii=False)) if variables else ()),
         ]
         return subprocess.run(
             command, cwd=self.project, env=environment(self.settings), capture_output=True, text=True, check=False

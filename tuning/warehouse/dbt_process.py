@@ -90,7 +90,7 @@ def command(settings: Settings, arguments: list[str], variables: Variables) -> l
         *("--project-dir", str(DBT_PROJECT), "--profiles-dir", str(DBT_PROJECT), "--target", settings.target),
         *("--target-path", str(files.target), "--log-path", str(files.log.parent), "--log-format", "json"),
         "--no-use-colors",
-        *(("--vars", json.dumps(overrides, sort_keys=True)) if overrides else ()),
+        *(("--vars", json.dumps(overrides, sort_keys=True, ensure_ascii=False)) if overrides else ()),
     ]
 
 

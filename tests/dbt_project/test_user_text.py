@@ -1,0 +1,108 @@
+"""What a user writes into a variable stays a text: it works or is refused in one line, and never changes a query."""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from compiled_project import Compiled
+from google_analyzer import AnalyzerOptions, LanguageOptions
+from running_dbt import Dbt
+from zetasql.api import Parser, PreparedExpression
+
+NASTY = {
+    "tag_pattern": "^python$|'|\"|`|\\d'; drop table x; --|{x}|a{2}",
+    "instruction_template": (
+        "It's \"so\" '''here''' `x` \\n \\\\ \\x41 \\u0041 {x} { } % #\r\n\té 😀'; drop table x; --\n"
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def compiled_nasty(tmp_path_factory: pytest.TempPathFactory, invented: Dbt) -> tuple[Dbt, Compiled]:
+    folder = tmp_path_factory.mktemp("nasty")
+    dbt = dataclasses.replace(invented, folder=folder)
+    dbt.succeed("build", "--exclude-resource-type", "test", "unit_test", variables=NASTY)
+    return dbt, Compiled(orjson.loads((folder / "target" / "manifest.json").read_bytes()))
+
+
+def test_google_reads_each_literal_as_exactly_the_text_that_was_given(compiled_nasty: tuple[Dbt, Compiled]) -> None:
+    _, project = compiled_nasty
+    select = project.model("python_qa_build")["compiled_code"].split("final as (")[1]
+    literal = select.split(" as variables,")[1].split(" as instruction_template,")[0].strip()
+    assert _value(literal) == NASTY["instruction_template"]
+    pattern = project.model("int_questions_tagged")["compiled_code"].split("regexp_contains(tag, ")[1].split("')\n")[0]
+    assert _value(pattern + "'") == NASTY["tag_pattern"]
+
+
+def _value(literal: str) -> str:
+    options = AnalyzerOptions(language_options=LanguageOptions.maximum_features())
+    with PreparedExpression(literal, options) as expression:
+        return expression.execute().get_string()
+
+
+def test_the_marts_hold_that_text_and_nothing_else_happened(compiled_nasty: tuple[Dbt, Compiled]) -> None:
+    dbt, project = compiled_nasty
+    rows = dbt.rows("python_qa_instructions")
+    assert sorted(row["question_id"] for row in rows) == [1, 6]
+    for row in rows:
+        assert row["input_text_instruct"] == f"{NASTY['instruction_template']} {row['input_text']}"
+    exposure = project.manifest["exposures"]["exposure.python_qa.tune_python_qa"]
+    assert exposure["config"]["meta"]["instruction_template"] == NASTY["instruction_template"]
+    for model in project.models:
+        Parser.parse_statement_static(model["compiled_code"])  # one statement each; two would be a syntax error
+
+
+def test_a_value_that_does_not_fit_has_a_fault_and_one_that_does_has_none(tmp_path: Path, invented: Dbt) -> None:
+    values: list[tuple[str, Any, str]] = [
+        ("tag_pattern", "python", ""),
+        ("tag_pattern", "", "a RE2 pattern is needed"),
+        ("tag_pattern", 3, "a RE2 pattern is needed"),
+        ("since", "2020-02-29", ""),
+        ("since", "2019-02-29", "a date written YYYY-MM-DD is needed"),
+        ("since", "2020-13-01", "a date written YYYY-MM-DD is needed"),
+        ("since", "2020-01-00", "a date written YYYY-MM-DD is needed"),
+        ("since", "0000-01-01", "a date written YYYY-MM-DD is needed"),
+        ("since", "9999-12-31", ""),
+        ("since", "2020-01-01' or true --", "a date written YYYY-MM-DD is needed"),
+        ("minimum_answer_score", None, ""),
+        ("minimum_answer_score", -5, ""),
+        ("minimum_answer_score", "1 or true", "a whole number or null is needed"),
+        ("minimum_answer_score", 1.5, "a whole number or null is needed"),
+        ("minimum_answer_score", True, "a whole number or null is needed"),
+        ("match_parent", False, ""),
+        ("match_parent", "false", "true or false is needed"),
+        ("preference_vote_gap", 1, ""),
+        ("preference_vote_gap", 0, "a whole number of at least 1 is needed"),
+        ("instruction_template", "", ""),
+        ("instruction_template", None, "a text is needed"),
+    ]
+    calls = ", ".join(f"variable_fault({name!r}, {value!r})" for name, value, _ in values)
+    dbt = dataclasses.replace(invented, folder=tmp_path)
+    done = dbt.run("compile", "--quiet", "--no-populate-cache", "--inline", "{{ tojson([" + calls + "]) }}")
+    assert json.loads(done.stdout) == [fault for _, _, fault in values]
+
+
+@pytest.mark.parametrize(
+    ("variables", "message"),
+    [
+        ({"tag_pattern": "python("}, "missing ): python("),
+        ({"since": "2020-02-30"}, 'variable since: a date written YYYY-MM-DD is needed, not "2020-02-30"'),
+        (
+            {"instruction_template": "{{ env_var('HOME') }}"},
+            "variable instruction_template: it may not hold marks of Jinja",
+        ),
+        ({"raw_schema": "x`; drop table y; --"}, "variable raw_schema: a name is needed"),
+        ({"tagpattern": "python"}, "unknown variable tagpattern; the project knows instruction_template,"),
+    ],
+    ids=["pattern", "date", "template", "raw table", "unknown"],
+)
+def test_a_wrong_variable_stops_dbt_with_one_clear_error(
+    invented: Dbt, tmp_path: Path, variables: dict[str, Any], message: str
+) -> None:
+    done = dataclasses.replace(invented, folder=tmp_path).run("run", variables=variables)
+    assert done.returncode != 0
+    assert message in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
