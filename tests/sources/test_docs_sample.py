@@ -1,6 +1,7 @@
 """The sample: natural questions, escaped answers, the same on every run."""
 
 import html
+import logging
 import os
 import re
 import subprocess
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 
 from tuning.settings import PROJECT_ROOT
+from tuning.sources.sample import docs
 from tuning.sources.sample.docs import Entry, entries
 from tuning.sources.sample.markup import inline, to_html
 from tuning.sources.sample.rows import AUTHOR, FIRST_ID, sample_rows
@@ -49,10 +51,19 @@ def test_it_is_the_same_in_every_process_folder_and_home(tmp_path: Path) -> None
 def test_its_making_prints_nothing_and_opens_nothing(capfd: pytest.CaptureFixture[str]) -> None:
     assert entries()
     assert capfd.readouterr() == ("", "")
-    code = "import sys; from tuning.sources.sample.docs import entries; entries(); print(sorted(sys.modules))"
-    loaded = subprocess.run([sys.executable, "-c", code], cwd=PROJECT_ROOT, capture_output=True, text=True, check=True)
+    code = f"import runpy, sys; runpy.run_path({docs.__file__!r})['_collect'](); print(sorted(sys.modules))"
+    loaded = subprocess.run([sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True, check=True)
+    assert "'json'" in loaded.stdout
     for module in ("antigravity", "this", "turtle", "tkinter", "readline", "idlelib"):
         assert f"'{module}'" not in loaded.stdout
+
+
+def test_what_libraries_put_into_the_standard_library_is_not_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def shout(self: logging.Logger, text: str) -> None:
+        """Log the text in capital letters, as only some library does."""
+
+    monkeypatch.setattr(logging.Logger, "shout", shout, raising=False)
+    assert not [entry for entry in entries() if entry.name == "shout"]
 
 
 def test_there_are_enough_questions_and_every_third_has_a_worse_answer(threads: Threads) -> None:

@@ -12,7 +12,7 @@ from pyroaring import BitMap64
 
 from tuning.sources.schemas import arrow_schema
 
-ROW_GROUP = 16 << 20  # bytes of Arrow data: a row group holds no more than this and one batch
+ROW_GROUP = 8 << 20  # bytes of Arrow data: a row group holds no more than this and one batch
 
 
 class TableFile:

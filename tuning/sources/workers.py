@@ -8,13 +8,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from tuning.sources.parse import Parsed, Parser
 
 _BATCH = 8  # blocks parsed at a time: fewer cost Arrow more than XML
-_AHEAD = 2  # batches in work or waiting, for each worker
 
 
 class Parsers:
-    """Threads that parse while another reads and writes: lxml, Arrow and zstd all free the interpreter's lock.
+    """Threads that parse while another reads and writes: lxml, Arrow and zstd free the interpreter's lock for their part.
 
-    Not processes: for a dump of some 100 MB they take as long to start as they save, and outlive a killed parent.
+    Not processes: those would take as long to start as a dump of some 100 MB takes, and outlive a killed parent.
     """
 
     def __init__(self, workers: int) -> None:
@@ -32,7 +31,7 @@ class Parsers:
         waiting: deque[Future[Parsed]] = deque()
         for batch in _batches(blocks):
             waiting.append(self._pool.submit(function, batch))
-            if len(waiting) > _AHEAD * self._workers:
+            if len(waiting) > self._workers:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()

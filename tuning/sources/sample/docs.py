@@ -1,13 +1,19 @@
-"""What the standard library documents: public functions, classes and methods with their docstrings."""
+"""What the standard library documents: public functions, classes and methods with their docstrings.
+
+Run as a script, this file prints the entries as JSON; it imports the standard library only.
+"""
 
 import contextlib
 import importlib
 import inspect
 import io
+import json
 import re
+import subprocess
+import sys
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from types import ModuleType
 
 # Documented modules that import the same way everywhere: no output, no window, no change to the terminal (readline,
@@ -59,7 +65,17 @@ class Entry:
 
 
 def entries() -> list[Entry]:
-    """Every documented object once, in the order of module and name. The same interpreter gives the same list."""
+    """Every documented object once, in the order of module and name. The same interpreter gives the same list.
+
+    An interpreter of its own looks, without site-packages: in this one, libraries have put functions of theirs into
+    `logging` and others, which nobody documents on docs.python.org.
+    """
+    command = [sys.executable, "-I", "-S", "-X", "utf8", __file__]
+    printed = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=True).stdout
+    return [Entry(**entry) for entry in json.loads(printed)]
+
+
+def _collect() -> list[Entry]:
     found: list[Entry] = []
     seen: set[str] = set()
     for module in map(_import, _MODULES.split()):
@@ -144,3 +160,7 @@ def _split_signature(doc: str) -> tuple[str, str]:
 
 def _has_controls(text: str) -> bool:
     return any(not character.isprintable() and character not in "\n\t" for character in text)
+
+
+if __name__ == "__main__":
+    print(json.dumps([asdict(entry) for entry in _collect()]))
