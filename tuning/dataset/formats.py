@@ -12,6 +12,11 @@ from tuning.dataset.records import Example, Format, Line, Message
 from tuning.errors import TuningError
 
 Body = Literal["html", "markdown"]
+# The keys of the formats whose prompt is one text.
+ONE_TEXT: dict[Format, tuple[str, str]] = {
+    "notebook": ("input_text_instruct", "output_text"),
+    "text-bison": ("input_text", "output_text"),
+}
 _LABEL = re.compile(r"\n\s*\n[^\n]*:\s*$")
 
 
@@ -32,7 +37,7 @@ def as_prompt(
     format_: Format, template: str, title: str, body: str, body_format: Body = "markdown"
 ) -> tuple[Message, ...]:
     """The messages that ask a question, worded exactly as the training rows of that format are."""
-    if format_ in ("notebook", "text-bison"):
+    if format_ in ONE_TEXT:
         return (Message("user", as_text(template, title, body, body_format)),)
     return (Message("system", instruction(template)), Message("user", f"{title}\n\n{body}"))
 
@@ -40,7 +45,7 @@ def as_prompt(
 def question_of(format_: Format, template: str, example: Example) -> str:
     """Title and body as written to the prompt, without the template."""
     user = example.prompt[-1].content
-    return user.removeprefix(f"{template} ") if format_ in ("notebook", "text-bison") else user
+    return user.removeprefix(f"{template} ") if format_ in ONE_TEXT else user
 
 
 def encode(format_: Format, example: Example) -> bytes:
@@ -48,10 +53,8 @@ def encode(format_: Format, example: Example) -> bytes:
     prompt, answer = example.prompt, example.answer
     user = prompt[-1].content
     match format_:
-        case "notebook":
-            line: object = {"input_text_instruct": user, "output_text": answer}
-        case "text-bison":
-            line = {"input_text": user, "output_text": answer}
+        case "notebook" | "text-bison":
+            line: object = dict(zip(ONE_TEXT[format_], (user, answer), strict=True))
         case "gemini":
             line = {
                 "systemInstruction": {"parts": [{"text": prompt[0].content}]},

@@ -1,14 +1,14 @@
 """What pass one leaves in memory: each prepared row's ids, hashes and where its line lies, in the order of the ids."""
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
-from tuning.dataset.parts import Parts
+from tuning.dataset.parts import Keys, Parts
 from tuning.errors import TuningError
 
 Column = npt.NDArray[Any]
@@ -38,18 +38,14 @@ class Index:
         return both[:size], both[size:]
 
 
-def build_index(keys: Sequence[pa.RecordBatch]) -> Index:
+def build_index(keys: Sequence[Keys]) -> Index:
     """Join the keys of all parts, by part number."""
-    sizes = [batch.num_rows for batch in keys]
-    columns = {
-        name: np.concatenate([_numpy(batch.column(name)) for batch in keys])
-        for name in keys[0].schema.names
-        if name != "links"
-    }
-    columns["part"] = np.repeat(np.arange(len(keys), dtype=np.int32), sizes)
-    columns["offset"] = np.concatenate([_offsets(batch) for batch in keys])
+    names = keys[0].keys() - {"links", "link_counts", "notes", "crc32c"}
+    columns = {name: np.concatenate([part[name] for part in keys]) for name in sorted(names)}
+    columns["part"] = np.repeat(np.arange(len(keys), dtype=np.int32), [len(part["question_id"]) for part in keys])
+    columns["offset"] = np.concatenate([_offsets(part) for part in keys])
     order = np.lexsort((columns["answer_id"], columns["question_id"]))
-    linked = [links for batch in keys for links in _links(batch)]
+    linked = [links for part in keys for links in _links(part)]
     for name in columns:
         columns[name] = columns[name][order]
     index = Index(columns, {row: linked[old] for row, old in enumerate(order.tolist()) if linked[old]})
@@ -67,18 +63,12 @@ def _check_unique(index: Index) -> None:
         )
 
 
-def _numpy(column: pa.Array) -> Column:
-    if pa.types.is_fixed_size_list(column.type):
-        width = column.type.list_size
-        return column.flatten().to_numpy().reshape(-1, width)  # type: ignore[no-any-return]
-    return column.to_numpy()  # type: ignore[no-any-return]
-
-
-def _offsets(batch: pa.RecordBatch) -> Column:
-    sizes = batch.column("line_size").to_numpy().astype(np.int64) + batch.column("tail_size").to_numpy()
+def _offsets(part: Keys) -> Column:
+    sizes = part["line_size"].astype(np.int64) + part["tail_size"]
     offsets: Column = np.cumsum(sizes) - sizes
     return offsets
 
 
-def _links(batch: pa.RecordBatch) -> list[list[int] | None]:
-    return batch.column("links").to_pylist()  # type: ignore[no-any-return]
+def _links(part: Keys) -> Iterator[list[int]]:
+    values, ends = part["links"].tolist(), np.cumsum(part["link_counts"]).tolist()
+    return (values[begin:end] for begin, end in itertools.pairwise([0, *ends]))

@@ -4,19 +4,26 @@ The part files are the only place that holds texts between the passes. A part wh
 kill; where the snapshot's files are others than before, all parts are.
 """
 
+import io
 import itertools
 import os
 import shutil
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import google_crc32c
 import msgspec
+import numpy as np
+import numpy.typing as npt
 import orjson
-import pyarrow as pa
 
 from tuning.dataset.funnel import Dropped
 from tuning.dataset.snapshot import Snapshot
+
+# By name, one value or row of values for each row of the part, save `links` with `link_counts` of each row.
+Keys = dict[str, npt.NDArray[Any]]
 
 
 class Notes(msgspec.Struct, frozen=True):
@@ -41,27 +48,26 @@ class Parts:
             self.folder.mkdir(parents=True)
             path.write_bytes(mark)
 
-    def keys(self, part: int) -> pa.RecordBatch | None:
+    def keys(self, part: int) -> Keys | None:
         """The keys of a finished part whose data is what was written; None where it is to be made."""
         try:
-            with pa.ipc.open_file(self._path(part, "keys")) as reader:
-                keys = reader.get_batch(0)
+            with np.load(self._path(part, "keys"), allow_pickle=False) as file:
+                keys = dict(file)
             content = self._path(part, "data").read_bytes()
-        except (OSError, pa.ArrowInvalid):
+        except (OSError, ValueError, zipfile.BadZipFile):
             return None
-        return keys if int(keys.schema.metadata[b"crc32c"]) == google_crc32c.value(content) else None
+        return keys if keys["crc32c"][0] == google_crc32c.value(content) else None
 
-    def write(self, part: int, blobs: Sequence[bytes], keys: dict[str, pa.Array], notes: Notes) -> pa.RecordBatch:
-        """Write one part, data first."""
+    def write(self, part: int, blobs: Sequence[bytes], keys: Keys, notes: Notes) -> Keys:
+        """Write one part, data first, and return its keys, which `notes` are then among."""
         content = b"".join(blobs)
-        metadata = {"crc32c": str(google_crc32c.value(content)), "notes": msgspec.json.encode(notes)}
-        batch = pa.RecordBatch.from_pydict(keys).replace_schema_metadata(metadata)
+        keys["crc32c"] = np.array([google_crc32c.value(content)], dtype=np.uint32)
+        keys["notes"] = np.frombuffer(msgspec.json.encode(notes), dtype=np.uint8)
         _replace(self._path(part, "data"), content)
-        sink = pa.BufferOutputStream()
-        with pa.ipc.new_file(sink, batch.schema) as writer:
-            writer.write_batch(batch)
-        _replace(self._path(part, "keys"), sink.getvalue())
-        return batch
+        file = io.BytesIO()
+        np.savez(file, allow_pickle=False, **keys)
+        _replace(self._path(part, "keys"), file.getbuffer())
+        return keys
 
     def read(self, part: int, offset: int, size: int) -> bytes:
         with self._path(part, "data").open("rb", buffering=0) as file:
@@ -91,11 +97,11 @@ class Parts:
         return self.folder / f"{part:06d}.{kind}"
 
 
-def notes_of(keys: pa.RecordBatch) -> Notes:
-    return msgspec.json.decode(keys.schema.metadata[b"notes"], type=Notes)
+def notes_of(keys: Keys) -> Notes:
+    return msgspec.json.decode(keys["notes"].tobytes(), type=Notes)
 
 
-def _replace(path: Path, content: bytes | pa.Buffer) -> None:
+def _replace(path: Path, content: bytes | memoryview) -> None:
     """Whole or not at all while the machine runs; a crash of the machine is found by the checksum."""
     temporary = path.with_suffix(f".{os.getpid()}.tmp")
     temporary.write_bytes(content)

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from tuning.dataset.funnel import Funnel
 from tuning.dataset.index import Column, Index, build_index
-from tuning.dataset.mart import columns, text_columns
+from tuning.dataset.mart import columns, integers, text_columns
 from tuning.dataset.options import DatasetOptions
 from tuning.dataset.pairs import Pair, Rules, judge
 from tuning.dataset.parallel import Workers
@@ -74,7 +74,7 @@ def _limited(snapshot: Snapshot, options: DatasetOptions) -> Column | None:
 
 
 def _question_ids(snapshot: Snapshot) -> Column:
-    ids = [batch.column(0).to_numpy() for batch in read_batches(snapshot.files, ["question_id"])]
+    ids = [integers(batch.column(0)) for batch in read_batches(snapshot.files, ["question_id"])]
     return np.unique(np.concatenate(ids)) if ids else np.zeros(0, np.int64)
 
 
@@ -84,7 +84,7 @@ def _batches(
     for batch in read_batches(snapshot.files, columns(options), _ROWS_PER_PART):
         rows = batch.num_rows
         if chosen is not None:
-            batch = batch.filter(pa.array(np.isin(batch.column("question_id").to_numpy(), chosen)))
+            batch = batch.filter(pa.array(np.isin(integers(batch.column("question_id")), chosen)))
             funnel.drop("limit", "beyond --limit", rows - batch.num_rows)
         if batch.num_rows:
             yield batch

@@ -1,6 +1,6 @@
 """Pass one, in a worker: a batch of mart rows becomes encoded lines in a part file, and keys that stay in memory."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +10,13 @@ import numpy.typing as npt
 import orjson
 import pyarrow as pa
 
-from tuning.dataset.formats import encode
+from tuning.dataset.formats import ONE_TEXT
 from tuning.dataset.funnel import Dropped, DroppedExample, excerpt
-from tuning.dataset.mart import LINKS, attributed, attributions, text_columns
+from tuning.dataset.mart import LINKS, attributed, attributions, integers, lists, text_columns
 from tuning.dataset.near import band_hashes
 from tuning.dataset.options import DatasetOptions
 from tuning.dataset.pairs import Pair, Rules, judge, line_of
-from tuning.dataset.parts import Notes, Parts
-from tuning.dataset.records import Example, Message
+from tuning.dataset.parts import Keys, Notes, Parts
 from tuning.dataset.shingles import text_keys
 
 
@@ -30,32 +29,33 @@ class Job(msgspec.Struct, frozen=True):
     batch: pa.RecordBatch
 
 
-def prepare(job: Job) -> pa.RecordBatch:
+def prepare(job: Job) -> Keys:
     """The keys of the part, made from the batch or found finished."""
     keys = Parts(job.folder).keys(job.number)
     return keys or (_prepare_seed(job) if job.rules.options.is_seed else _prepare(job))
 
 
-def _prepare_seed(job: Job) -> pa.RecordBatch:
+def _prepare_seed(job: Job) -> Keys:
     """The seed's texts as they are."""
     options, batch = job.rules.options, job.batch
     prompts, answers = (batch.column(name).to_pylist() for name in text_columns(options))
+    asks, answers_ = ONE_TEXT[options.format]
     lines = [
-        encode(options.format, Example((Message("user", prompt),), answer)) + b"\n"
+        orjson.dumps({asks: prompt, answers_: answer}, option=orjson.OPT_APPEND_NEWLINE)
         for prompt, answer in zip(prompts, answers, strict=True)
     ]
-    tails = [_tail(fields, []) for fields in attributions(options, batch)]
+    tails = [_tail(fields) for fields in attributions(options, batch)]
     asked = len(job.rules.template) + 1  # characters before the question
     keys = {
-        **_ids(options, batch),
+        **_ids(options, batch, np.arange(batch.num_rows)),
         **_sizes(lines, tails),
-        "question_length": pa.array([len(prompt) - asked for prompt in prompts], pa.int32()),
-        "answer_length": pa.array(map(len, answers), pa.int32()),
+        "question_length": _ints(len(prompt) - asked for prompt in prompts),
+        "answer_length": _ints(map(len, answers)),
     }
     return Parts(job.folder).write(job.number, _woven(lines, tails), keys, Notes())
 
 
-def _prepare(job: Job) -> pa.RecordBatch:
+def _prepare(job: Job) -> Keys:
     options, batch = job.rules.options, job.batch
     columns = [batch.column(name).to_pylist() for name in text_columns(options)]
     pairs = [Pair(row, *texts) for row, texts in enumerate(zip(*columns, strict=True))]
@@ -63,54 +63,56 @@ def _prepare(job: Job) -> pa.RecordBatch:
     kept = [pair for pair in pairs if not pair.reason]
     fields = list(attributions(options, batch))
     lines = [line_of(pair, job.rules) for pair in kept]
-    tails = [_tail(fields[pair.row], pair.changes) for pair in kept]
+    tails = [_tail({**fields[pair.row], "changes": pair.changes}) for pair in kept]
     questions = [pair.question for pair in kept]
     answers = [pair.answer for pair in kept]
-    rows = pa.array([pair.row for pair in kept], pa.int32())
+    rows = _ints(pair.row for pair in kept)
     keys = {
-        **_ids(options, batch.take(rows)),
+        **_ids(options, batch, rows),
         **_sizes(lines, tails),
-        "question_length": pa.array(map(len, questions), pa.int32()),
-        "answer_length": pa.array(map(len, answers), pa.int32()),
-        "prompt_tokens": pa.array([pair.prompt_tokens for pair in kept], pa.int32()),
-        "answer_tokens": pa.array([pair.answer_tokens for pair in kept], pa.int32()),
-        "question_key": pa.array(text_keys(questions)),
-        "answer_key": pa.array(text_keys(answers)),
-        "question_bands": _fixed_lists(band_hashes(questions)),
-        "answer_bands": _fixed_lists(band_hashes(answers)),
+        "question_length": _ints(map(len, questions)),
+        "answer_length": _ints(map(len, answers)),
+        "prompt_tokens": _ints(pair.prompt_tokens for pair in kept),
+        "answer_tokens": _ints(pair.answer_tokens for pair in kept),
+        "question_key": text_keys(questions),
+        "answer_key": text_keys(answers),
+        "question_bands": band_hashes(questions),
+        "answer_bands": band_hashes(answers),
     }
     return Parts(job.folder).write(job.number, _woven(lines, tails), keys, Notes(dropped=_dropped(pairs, fields)))
 
 
-def _tail(fields: dict[str, Any], changes: list[str]) -> bytes:
+def _tail(fields: dict[str, Any]) -> bytes:
     """The attribution's JSON after its first fields, which pass two knows."""
-    return orjson.dumps({**fields, "changes": changes})[1:]
+    return orjson.dumps(fields)[1:]
 
 
 def _woven(lines: Sequence[bytes], tails: Sequence[bytes]) -> list[bytes]:
     return [blob for pair in zip(lines, tails, strict=True) for blob in pair]
 
 
-def _ids(options: DatasetOptions, batch: pa.RecordBatch) -> dict[str, pa.Array]:
+def _ids(options: DatasetOptions, batch: pa.RecordBatch, rows: npt.NDArray[np.int32]) -> Keys:
+    """Of the given rows of the batch."""
     column = attributed(options)
+    links = lists(batch.column(LINKS))
+    linked = [links[row] for row in rows.tolist()]
+    answered_at = batch.column(column["answer_created_at"]).cast(pa.timestamp("us")).cast(pa.int64())
     return {
-        "question_id": batch.column("question_id").cast(pa.int64()),
-        "answer_id": batch.column(column["answer_id"]).cast(pa.int64()),
-        "score": batch.column(column["answer_score"]).cast(pa.int64()),
-        "answered_at": batch.column(column["answer_created_at"]).cast(pa.timestamp("us")).cast(pa.int64()),
-        "links": batch.column(LINKS).cast(pa.list_(pa.int64())),
+        "question_id": integers(batch.column("question_id"))[rows],
+        "answer_id": integers(batch.column(column["answer_id"]))[rows],
+        "score": integers(batch.column(column["answer_score"]))[rows],
+        "answered_at": integers(answered_at)[rows],
+        "links": np.array([link for links_ in linked for link in links_], dtype=np.int64),
+        "link_counts": _ints(map(len, linked)),
     }
 
 
-def _sizes(lines: Sequence[bytes], tails: Sequence[bytes]) -> dict[str, pa.Array]:
-    return {
-        "line_size": pa.array(map(len, lines), pa.int32()),
-        "tail_size": pa.array(map(len, tails), pa.int32()),
-    }
+def _sizes(lines: Sequence[bytes], tails: Sequence[bytes]) -> Keys:
+    return {"line_size": _ints(map(len, lines)), "tail_size": _ints(map(len, tails))}
 
 
-def _fixed_lists(matrix: npt.NDArray[np.uint64]) -> pa.Array:
-    return pa.FixedSizeListArray.from_arrays(pa.array(matrix.reshape(-1)), matrix.shape[1])
+def _ints(values: Iterable[int]) -> npt.NDArray[np.int32]:
+    return np.fromiter(values, np.int32)
 
 
 def _dropped(pairs: Sequence[Pair], fields: Sequence[dict[str, Any]]) -> list[Dropped]:
