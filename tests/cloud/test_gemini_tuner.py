@@ -10,11 +10,11 @@ from cloud_dataset import line, make_dataset
 from loopback import Fault, Loopback
 from vertex_server import Vertex
 
+from tuning.dataset.limits import GEMINI, OPEN_MODELS
 from tuning.errors import TuningError
 from tuning.objects import open_object
 from tuning.settings import Settings
 from tuning.tuners.gemini import GeminiTuner
-from tuning.tuners.gemini_models import GEMINI, OPEN_MODELS
 from tuning.tuners.protocol import TuneOptions
 
 OPEN = "google/gemma3@gemma-3-4b-it"

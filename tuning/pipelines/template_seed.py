@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from tuning.dataset.dataset import Dataset, Split
+from tuning.dataset.limits import TEXT_BISON
 from tuning.errors import TuningError
 from tuning.settings import Settings
 
@@ -25,10 +26,9 @@ FILES: dict[Split, str] = {
     "eval": "./tune_eval_data_stack_overflow_python_qa.jsonl",
 }
 
-FORMATS = frozenset({"notebook", "text-bison"})
-# https://cloud.google.com/vertex-ai/generative-ai/docs/models/tune-text-models-supervised (as it was for text-bison)
-EVALUATION_ROWS = (10, 250)
-TRAIN_BYTES = 10**9
+FORMATS = frozenset(TEXT_BISON.formats)
+EVALUATION_ROWS = TEXT_BISON.evaluation_rows
+TRAIN_BYTES = TEXT_BISON.train_bytes
 BATCH = {"us-central1": 8, "europe-west4": 24}  # examples per step of the template's accelerators
 
 

@@ -5,9 +5,10 @@ from pathlib import Path
 
 from tuning.dataset.dataset import Dataset
 from tuning.dataset.formats import parse_line
+from tuning.dataset.limits import Limits
 from tuning.dataset.records import Example, Format
 from tuning.errors import TuningError
-from tuning.tuners.gemini_models import Limits, limits_of
+from tuning.tuners.gemini_models import limits_of
 from tuning.tuners.protocol import Problem
 
 # Characters per token of text with code, on the safe side: Gemini's tokenizer takes about four.

@@ -7,6 +7,7 @@ https://cloud.google.com/vertex-ai/generative-ai/docs/models/open-model-tuning. 
 import math
 from dataclasses import dataclass
 
+from tuning.dataset.limits import GEMINI, OPEN_MODELS, Limits
 from tuning.dataset.records import Format
 from tuning.errors import TuningError
 from tuning.settings import Settings
@@ -20,49 +21,6 @@ ADAPTER_SIZES = {1: "ONE", 2: "TWO", 4: "FOUR", 8: "EIGHT", 16: "SIXTEEN", 32: "
 DEFAULT_EPOCHS = 3
 _LOCAL_MODELS = frozenset({"smollm2", "tiny"})
 _RETIRED = ("text-bison", "chat-bison", "code-bison", "gemini-1.", "gemini-2.")
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What a target takes. `evaluation_share` is the most of train's rows once there are over `share_from` rows."""
-
-    name: str
-    formats: tuple[Format, ...]
-    train_rows: tuple[int, int]
-    advised_rows: int
-    train_bytes: int
-    evaluation_rows: int
-    evaluation_share: float
-    share_from: int
-    example_tokens: int
-
-    def evaluation(self, train_rows: int) -> int:
-        """Most evaluation rows beside that many train rows."""
-        return min(self.evaluation_rows, max(self.share_from, math.floor(self.evaluation_share * train_rows)))
-
-
-GEMINI = Limits(
-    name="Gemini tuning",
-    formats=("gemini", "gemini-preference"),
-    train_rows=(16, 10_000_000),
-    advised_rows=100,
-    train_bytes=10**9,
-    evaluation_rows=5_000,
-    evaluation_share=0.3,
-    share_from=1_000,
-    example_tokens=131_072,
-)
-OPEN_MODELS = Limits(
-    name="open model tuning",
-    formats=("messages",),
-    train_rows=(1, 10_000_000),
-    advised_rows=100,
-    train_bytes=10**9,
-    evaluation_rows=4_999,
-    evaluation_share=0.2499,  # under a quarter
-    share_from=0,
-    example_tokens=8_192,
-)
 
 
 @dataclass(frozen=True, kw_only=True)
