@@ -437,6 +437,10 @@ def tune(
 
     run = tune_all(settings, build.given(), made.given(), tuning.given(), preset, dataset, print)
     print(run.in_words)
+    registered = "registered" if run.registered else "known already"
+    print(
+        f"model {run.version.name}: {registered}, {'now champion' if run.promoted else f'champion is {run.champion}'}"
+    )
     print(f"report: {run.report}")
 
 
