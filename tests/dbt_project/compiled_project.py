@@ -54,19 +54,24 @@ class Compiled:
         return ordered
 
 
+def invented_credentials(folder: Path) -> dict[str, str]:
+    """The variable that points at credentials which are no one's: good enough where nothing connects."""
+    path = folder / "credentials.json"
+    path.write_bytes(orjson.dumps({"type": "authorized_user", **dict.fromkeys(_OF_A_USER, "invented")}))
+    return {"GOOGLE_APPLICATION_CREDENTIALS": str(path)}
+
+
 def compile_project(
     folder: Path, target: str = "gcp", project: Path = DBT_PROJECT, environment: dict[str, str] | None = None
 ) -> Compiled:
-    """Compile `project` into `folder`. Nothing connects: the credentials need only be there, and these are no one's."""
-    credentials = folder / "credentials.json"
-    credentials.write_bytes(orjson.dumps({"type": "authorized_user", **dict.fromkeys(_OF_A_USER, "invented")}))
+    """Compile `project` into `folder`. Nothing connects: dbt asks for credentials all the same."""
     command = [
         *(str(Path(sys.executable).with_name("dbt")), "--quiet", "compile", "--no-populate-cache", "--target", target),
         *("--project-dir", str(project), "--profiles-dir", str(project)),
         *("--target-path", str(folder / "target"), "--log-path", str(folder / "logs")),
     ]
     clean = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
-    clean |= {"GOOGLE_APPLICATION_CREDENTIALS": str(credentials), "DBT_USE_COLORS": "false"} | (environment or {})
+    clean |= invented_credentials(folder) | {"DBT_USE_COLORS": "false"} | (environment or {})
     done = subprocess.run(command, capture_output=True, text=True, env=clean, check=False)
     if done.returncode != 0:
         raise RuntimeError(f"dbt compile failed:\n{done.stdout}\n{done.stderr}")

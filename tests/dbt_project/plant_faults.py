@@ -1,0 +1,123 @@
+"""Plant faults in a copy of the dbt project, one by one, and print which test caught each.
+
+Run it as `python tests/dbt_project/plant_faults.py`; it starts a warehouse of its own, filled with the invented site.
+1. faults that change what is built: `dbt build` of the model, where its unit tests or data tests must fail;
+2. faults that the compiled project alone shows: Google's analyzer, the YAML's columns, the project's rules, the scans.
+"""
+
+import os
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from unittest.mock import patch
+
+import invented_source
+import orjson
+from compiled_project import Compiled, invented_credentials
+from faults import FAULTS, Fault
+from google_analyzer import analyze, declared
+from project_rules import RULES
+from running_dbt import copy_of_the_project
+from test_scans import raw_scans
+
+from tuning.settings import Settings
+from tuning.warehouse import emulator
+from tuning.warehouse.dbt_process import environment
+
+READERS = {"int_questions_tagged", "int_answers_to_tagged_questions"}
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """A copy of the project and a warehouse in which all of it is built."""
+
+    settings: Settings
+    project: Path
+    folder: Path
+
+    def caught_by(self, fault: Fault) -> list[str]:
+        """Names of the tests that fail while the fault is in."""
+        path = self.project / fault.file
+        before = path.read_text()
+        fault.plant(self.project)
+        try:
+            return self._failing(fault.select) if fault.select else list(self._broken())
+        finally:
+            path.write_text(before)
+
+    def build(self) -> list[str]:
+        """All of it, without unit tests; returns what failed."""
+        return self._dbt("build", "--exclude-resource-type", "unit_test", environ=environment(self.settings))
+
+    def _failing(self, model: str) -> list[str]:
+        return self._dbt("build", "--select", model, environ=environment(self.settings))
+
+    def _broken(self) -> Iterator[str]:
+        arguments = ("compile", "--no-populate-cache", "--target", "gcp")
+        self._dbt(*arguments, environ=invented_credentials(self.folder))
+        project = Compiled(orjson.loads((self.folder / "target" / "manifest.json").read_bytes()))
+        analysis = analyze(project)
+        if analysis.refused:
+            yield "google's analyzer"
+        if any(list(analysis.columns[node["name"]].items()) != list(declared(node).items()) for node in project.models):
+            yield "the YAML's columns and types"
+        yield from (rule.__name__ for rule in RULES if list(rule(project)))
+        scans = raw_scans(project)
+        if any("body" in columns for name in set(scans) - READERS for columns in scans[name].values()):
+            yield "the scans"
+
+    def _dbt(self, *arguments: str, environ: dict[str, str]) -> list[str]:
+        """Run dbt in this process, which saves its start; returns the ids of nodes that failed."""
+        from dbt.cli.main import dbtRunner
+
+        with patch.dict(os.environ, environ):
+            result = dbtRunner().invoke(
+                [
+                    *("--log-level", "none", "--log-path", str(self.folder / "logs")),
+                    *arguments,
+                    *("--project-dir", str(self.project), "--profiles-dir", str(self.project)),
+                    *("--target-path", str(self.folder / "target")),
+                ]
+            )
+        if result.exception is not None:
+            raise result.exception
+        nodes = result.result.results if result.result is not None else []  # type: ignore[union-attr]
+        return [one.node.name for one in nodes if one.status in ("fail", "error")]
+
+
+@contextmanager
+def workshop(folder: Path) -> Iterator[Workshop]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    settings = Settings(home=folder / "home", bigquery_port=port)
+    invented_source.load(settings, folder / "parquet")
+    project = copy_of_the_project(folder / "dbt_project", invented_source.DENIED)
+    try:
+        made = Workshop(settings, project, folder)
+        if failed := made.build():
+            raise RuntimeError(f"the project without a fault fails: {failed}")
+        yield made
+    finally:
+        emulator.stop(settings)
+
+
+def main() -> int:
+    uncaught = 0
+    with TemporaryDirectory() as folder, workshop(Path(folder)) as place:
+        print(f"{'fault':50} caught by")
+        for fault in FAULTS:
+            names = place.caught_by(fault)
+            uncaught += not names
+            print(f"{fault.name:50} {', '.join(names) or 'NOTHING'}", flush=True)
+    print(f"{len(FAULTS) - uncaught} of {len(FAULTS)} faults are caught")
+    return min(uncaught, 1)
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).resolve().parent))
+    sys.exit(main())

@@ -1,0 +1,26 @@
+"""Every seeded fault makes at least one test fail; `python tests/dbt_project/plant_faults.py` prints the table."""
+
+from collections.abc import Iterator
+
+import pytest
+from faults import FAULTS, Fault
+from plant_faults import Workshop, workshop
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workshop]:
+    with workshop(tmp_path_factory.mktemp("workshop")) as made:
+        yield made
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: str(fault.name))
+def test_the_fault_is_caught(place: Workshop, fault: Fault) -> None:
+    caught_by = place.caught_by(fault)
+    print(f"{fault.name}: {', '.join(caught_by)}")
+    assert caught_by
+
+
+def test_the_project_as_it_is_passes_what_catches_the_faults(place: Workshop) -> None:
+    assert place.caught_by(Fault("none", "README.md", "dbt", "dbt")) == []
