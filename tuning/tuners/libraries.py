@@ -1,6 +1,7 @@
 """Set up torch and the Hugging Face libraries before they are used: quiet, off the network, good neighbours."""
 
 import os
+import warnings
 
 _VARIABLES = {
     "HF_HUB_DISABLE_TELEMETRY": "1",  # TRL reports every training otherwise
@@ -17,6 +18,8 @@ _VARIABLES = {
 def set_up_libraries() -> None:
     """Call before torch, transformers, TRL, PEFT or datasets are imported; they load from local folders only."""
     os.environ.update(_VARIABLES)
+    # TRL asks transformers by a name that transformers wants to retire.
+    warnings.filterwarnings("ignore", message="`is_gradient_checkpointing` is deprecated", category=FutureWarning)
     from huggingface_hub import constants
 
     # Set here and not only in the environment, which the library reads when it is first imported.

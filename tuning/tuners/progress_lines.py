@@ -14,7 +14,7 @@ class ProgressLines(TrainerCallback):  # type: ignore[misc]
 
     def __init__(self, steps: int, lengths: Sequence[int], batch_size: int) -> None:
         self._steps, self._lengths, self._batch_size = steps, lengths, batch_size
-        self._every = max(1, steps // _LINES)
+        self._every = -(-steps // _LINES)
         self._seconds = 0.0
         self._began = 0.0
         self._done = 0
