@@ -11,7 +11,7 @@ _BATCH = 8  # blocks parsed at a time: fewer cost Arrow more than XML
 
 
 class Parsers:
-    """Threads that parse while another reads and writes: lxml, Arrow and zstd free the interpreter's lock for their part.
+    """Threads that parse while another reads and writes: lxml, Arrow and zstd free the interpreter's lock.
 
     Not processes: those would take as long to start as a dump of some 100 MB takes, and outlive a killed parent.
     """
