@@ -1,10 +1,12 @@
 """The leak check: what was written is read back and compared across the two sides, by other means than made it."""
 
+import functools
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
 from tuning.dataset.benchmark import SIZE, benchmark_shingles
 from tuning.dataset.dataset import ATTRIBUTION, Split
@@ -12,11 +14,12 @@ from tuning.dataset.formats import parse_line, question_of
 from tuning.dataset.index import Column
 from tuning.dataset.options import DatasetOptions
 from tuning.dataset.parallel import Workers
-from tuning.dataset.shingles import THRESHOLD, Hashes, jaccard, shingles, text_keys
+from tuning.dataset.shingles import THRESHOLD, Hashes, shingles, similarity, text_keys
 from tuning.dataset.similarity_join import Entries, Partitions, candidates, common_shingles, prefixes
 from tuning.errors import TuningError
 
 _BLOCK = 2 << 20  # bytes of lines read at a time
+_REMEMBERED = 500  # sets of shingles
 _WORTH_WORKERS = 4  # blocks: fewer are read before workers have started
 KINDS = ("question", "answer")
 _SPLITS: tuple[Split, ...] = ("train", "eval")
@@ -101,7 +104,7 @@ class _Block(msgspec.Struct, frozen=True):
 
 
 class _Job(msgspec.Struct, frozen=True):
-    """One block of lines to read; `common` is the file of the hashes of common shingles."""
+    """One block of lines to read; `common` is the file of the table of common shingles."""
 
     written: Written
     common: Path
@@ -128,10 +131,11 @@ class _Side:
         keys = np.concatenate(self._keys)
         found = set((border + np.flatnonzero(np.isin(keys[border:], keys[:border]))).tolist())
         equal = np.array(sorted(found), dtype=np.int64)
-        pairs = np.unique(np.concatenate([candidates(path, border, equal) for path in self._partitions.paths]))
-        for pair in pairs.tolist():
+        pairs = candidates(self._partitions.paths, border, equal)
+        set_of = functools.lru_cache(_REMEMBERED)(lambda number: shingles(self._text(lines, number)))
+        for pair in pairs.tolist():  # the candidates of one evaluation line stand in a row
             other, one = pair >> 32, pair & 0xFFFFFFFF
-            if other not in found and jaccard(self._text(lines, one), self._text(lines, other)) >= THRESHOLD:
+            if other not in found and similarity(set_of(one), set_of(other)) >= THRESHOLD:
                 found.add(other)
         return sorted(found)
 
@@ -171,7 +175,7 @@ def _blocks(folder: Path) -> Iterator[_Place]:
                 number += content.count(b"\n")
 
 
-def _common(written: Written, blocks: Sequence[_Place]) -> Hashes:
+def _common(written: Written, blocks: Sequence[_Place]) -> npt.NDArray[np.bool_]:
     """What a twentieth of the lines, at least one block and at most eight, have in common."""
     chosen = blocks[:: max(20, len(blocks) // 8)]
     texts = [text for block in chosen for line in _lines(block) for text in _texts(written, line).values()]

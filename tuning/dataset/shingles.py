@@ -16,8 +16,9 @@ import numpy.typing as npt
 SIZE = 5
 THRESHOLD = 0.8
 _WORD = re.compile(r"\w+")
+_WHITE_SPACE = b" \t\n\r\x0b\x0c"
 _BASE = 0x9E3779B97F4A7C15  # odd, so that it has an inverse modulo 2^64
-_UNITS = np.uint64
+_TEXTS = 128  # hashed at a time: their arrays stay in the processor's cache
 
 Hashes = npt.NDArray[np.uint64]
 
@@ -34,49 +35,63 @@ def words(text: str) -> list[str]:
 
 def jaccard(first: str, second: str) -> float:
     """Exact similarity of two texts; 0 where one has no words."""
-    one, other = shingles(first), shingles(second)
-    return len(one & other) / len(one | other) if one and other else 0.0
+    return similarity(shingles(first), shingles(second))
+
+
+def similarity(one: set[str], other: set[str]) -> float:
+    """Exact Jaccard similarity of two sets of shingles; 0 where one is empty."""
+    shared = len(one & other)
+    return shared / (len(one) + len(other) - shared) if shared else 0.0
 
 
 def hash_shingles(texts: Sequence[str], size: int = SIZE) -> tuple[Hashes, npt.NDArray[np.int64]]:
     """A 64-bit hash of every shingle of every text, repetitions included, and the offsets that divide them by text.
 
     The shingles of text i are ``hashes[offsets[i]:offsets[i + 1]]``. Equal shingles have equal hashes on any machine.
-    A shingle is a run of characters in which every gap between words is one separator, so that its hash is a difference
-    of two sums of characters weighted by powers of one base: no Python code runs per word.
+    """
+    if not texts:
+        return np.zeros(0, dtype=np.uint64), np.zeros(1, dtype=np.int64)
+    parts = [_hash_some(texts[at : at + _TEXTS], size) for at in range(0, len(texts), _TEXTS)]
+    counts = np.concatenate([[0], *(counts for _, counts in parts)])
+    return np.concatenate([hashes for hashes, _ in parts]), np.cumsum(counts, dtype=np.int64)
+
+
+def _hash_some(texts: Sequence[str], size: int) -> tuple[Hashes, npt.NDArray[np.int64]]:
+    """Hashes, and how many each text has.
+
+    All texts are one run of characters in which every gap between words is one separator (0), so that a shingle's hash
+    is a difference of two sums of characters weighted by powers of one base: no Python code runs per word.
     """
     lowered = [text.lower() for text in texts]
-    codes = np.frombuffer("\n".join([*lowered, ""]).encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
-    is_word = _word_table()[codes]
-    begins = is_word.copy()
-    begins[1:] &= ~is_word[:-1]
-    ends = ~is_word
-    ends[1:] &= is_word[:-1]
-    ends[:1] = False
-    kept = np.flatnonzero(is_word | ends)  # every word's characters and one separator after it
-    powers, inverses = _powers(len(kept) + 1)
-    weighted = np.where(is_word[kept], codes[kept].astype(_UNITS) + _UNITS(1), _UNITS(0)) * powers[: len(kept)]
-    sums = np.zeros(len(kept) + 1, dtype=_UNITS)
-    np.cumsum(weighted, out=sums[1:])
-    word_begins = np.flatnonzero(begins[kept])  # positions among the kept characters
-    word_ends = np.flatnonzero(ends[kept])
+    codes = np.frombuffer("\n".join(["", *lowered, ""]).encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
+    values = _word_values()[codes]
+    is_word = values != 0
+    edges = np.flatnonzero(is_word[1:] != is_word[:-1]) + 1
+    begins, ends = edges[::2], edges[1::2]  # of the words
+    lengths = ends - begins
+    starts = np.cumsum(lengths + 1) - (lengths + 1)  # in the run, where each word has its separator after it
+
+    is_word[ends] = True
+    run = values[is_word].astype(np.uint64)
+    powers, inverses = _powers(len(run) + 1)
+    sums = np.zeros(len(run) + 1, dtype=np.uint64)
+    np.cumsum(run * powers[:-1], out=sums[1:])
 
     borders = np.cumsum([len(text) + 1 for text in lowered])
-    words_up_to = np.searchsorted(np.flatnonzero(begins), borders)
+    words_up_to = np.searchsorted(begins, borders, "right")
     in_text = np.diff(words_up_to, prepend=0)
     counts = np.where(in_text == 0, 0, np.maximum(in_text - size + 1, 1))
-    offsets = np.zeros(len(texts) + 1, dtype=np.int64)
-    np.cumsum(counts, out=offsets[1:])
-    first = np.arange(offsets[-1]) + np.repeat(words_up_to - in_text - offsets[:-1], counts)
+    first = np.arange(counts.sum()) + np.repeat(words_up_to - in_text - (np.cumsum(counts) - counts), counts)
     last = np.minimum(first + size, np.repeat(words_up_to, counts)) - 1
-    begin, end = word_begins[first], word_ends[last]
-    return _mix((sums[end] - sums[begin]) * inverses[begin]), offsets
+    begin, end = starts[first], starts[last] + lengths[last]
+    return _mix((sums[end] - sums[begin]) * inverses[begin]), counts
 
 
 def text_keys(texts: Sequence[str]) -> Hashes:
     """One number per text, equal for texts that differ in case and white space only."""
-    digests = (hashlib.blake2b(" ".join(text.lower().split()).encode(), digest_size=8).digest() for text in texts)
-    return np.frombuffer(b"".join(digests), dtype=np.uint64)
+    raw = (text.lower().encode().translate(None, _WHITE_SPACE) for text in texts)
+    digests = [hashlib.blake2b(content, digest_size=8).digest() for content in raw]
+    return np.frombuffer(b"".join(digests), dtype="<u8").astype(np.uint64)
 
 
 def distinct(hashes: Hashes) -> Hashes:
@@ -86,19 +101,20 @@ def distinct(hashes: Hashes) -> Hashes:
 
 
 @functools.cache
-def _word_table() -> npt.NDArray[np.bool_]:
-    """For every code point, whether ``\\w`` matches it."""
-    table = np.zeros(0x110000, dtype=np.bool_)
+def _word_values() -> npt.NDArray[np.uint32]:
+    """For every code point that ``\\w`` matches itself and one, else zero."""
+    table = np.arange(1, 0x110001, dtype=np.uint32)
+    is_word = np.zeros(0x110000, dtype=np.bool_)
     for match in _WORD.finditer("".join(map(chr, range(0x110000)))):
-        table[match.start() : match.end()] = True
-    return table
+        is_word[match.start() : match.end()] = True
+    return np.where(is_word, table, np.uint32(0))
 
 
 @functools.lru_cache(maxsize=1)
 def _power_tables(length: int) -> tuple[Hashes, Hashes]:
     inverse = pow(_BASE, -1, 1 << 64)
     return tuple(  # type: ignore[return-value]
-        np.cumprod(np.concatenate([[_UNITS(1)], np.full(length - 1, base, dtype=_UNITS)]), dtype=_UNITS)
+        np.cumprod(np.concatenate([[np.uint64(1)], np.full(length - 1, base, dtype=np.uint64)]), dtype=np.uint64)
         for base in (_BASE, inverse)
     )
 
@@ -111,5 +127,5 @@ def _powers(length: int) -> tuple[Hashes, Hashes]:
 def _mix(hashes: Hashes) -> Hashes:
     """Spread every bit of each value over all (the finalizer of MurmurHash3)."""
     for factor in (0xFF51AFD7ED558CCD, 0xC4CEB9FE1A85EC53):
-        hashes = (hashes ^ (hashes >> _UNITS(33))) * _UNITS(factor)
-    return hashes ^ (hashes >> _UNITS(33))
+        hashes = (hashes ^ (hashes >> np.uint64(33))) * np.uint64(factor)
+    return hashes ^ (hashes >> np.uint64(33))

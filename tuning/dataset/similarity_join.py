@@ -1,10 +1,11 @@
 """Every near-duplicate pair across two sides, exactly, in bounded memory.
 
 Of two sets with a Jaccard similarity of at least 0.8, in any one order of all shingles, the first fifth of the one and
-the first fifth of the other have a shingle in common (a prefix filter: Chaudhuri, Ganti and Kaushik, "A Primitive
-Operator for Similarity Joins", ICDE 2006). The order here is by hash, those that a sample shows to be common last,
-since they would bring every text together with every other. The prefixes go to partition files by hash, each small
-enough for memory; texts that meet in one are candidates, and whoever asks compares them.
+two more, and of the other alike, have three shingles in common (a prefix filter: Chaudhuri, Ganti and Kaushik, "A
+Primitive Operator for Similarity Joins", ICDE 2006; with more than one in common: Wang, Li and Feng, "Can We Beat the
+Prefix Filtering?", SIGMOD 2012). The order here is by hash, those that a sample shows to be common last, since they
+would bring every text together with every other. The prefixes go to partition files by hash, each small enough for
+memory; pairs that meet often enough are candidates, and whoever asks compares them.
 """
 
 import itertools
@@ -14,22 +15,25 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from tuning.dataset.shingles import Hashes, distinct, hash_shingles
+from tuning.dataset.shingles import distinct, hash_shingles
 
 _PARTITION = 32 << 20  # bytes, about
 _PAIRS = 1 << 21  # candidate pairs expanded at a time
+_TABLE = np.uint64((1 << 22) - 1)  # the last bits of a hash
+_MEETINGS = 3  # shingles that a pair's prefixes have in common at least
 _ENTRY = np.dtype([("hash", "<u8"), ("text", "<u4"), ("size", "<u4")])
 Entries = npt.NDArray[np.void]
+_MET = np.dtype([("pair", "<u8"), ("times", "<i4"), ("needed", "<i4")])
+Met = npt.NDArray[np.void]
 
 
-def prefixes(texts: Sequence[str], first: int, common: Hashes) -> Entries:
+def prefixes(texts: Sequence[str], first: int, common: npt.NDArray[np.bool_]) -> Entries:
     """The prefix of each text's set of shingles. Texts are numbered from `first`; `size` is that of the whole set."""
     hashes, offsets = hash_shingles(texts)
-    ranks = (hashes >> np.uint64(1)) | (np.isin(hashes, common).astype(np.uint64) << np.uint64(63))
+    ranks = (hashes >> np.uint64(1)) | (common[hashes & _TABLE].astype(np.uint64) << np.uint64(63))
     sets = [distinct(ranks[begin:end]) for begin, end in itertools.pairwise(offsets)]
     sizes = np.array([len(one) for one in sets], dtype=np.int64)
-    lengths = sizes - (4 * sizes + 4) // 5 + 1  # all but ceil(0.8 * size), and one
-    lengths[sizes == 0] = 0
+    lengths = np.minimum(sizes, sizes - _least_shared(sizes) + _MEETINGS)
     entries = np.empty(int(lengths.sum()), dtype=_ENTRY)
     if len(entries):
         entries["hash"] = np.concatenate([one[:length] for one, length in zip(sets, lengths, strict=True)])
@@ -38,12 +42,14 @@ def prefixes(texts: Sequence[str], first: int, common: Hashes) -> Entries:
     return entries
 
 
-def common_shingles(texts: Sequence[str]) -> Hashes:
-    """Sorted hashes of the shingles that more than one of the texts has."""
+def common_shingles(texts: Sequence[str]) -> npt.NDArray[np.bool_]:
+    """By the last bits of a hash, whether more than one of the texts has such a shingle. Chance hits do no harm."""
     hashes, offsets = hash_shingles(texts)
     sets = [distinct(hashes[begin:end]) for begin, end in itertools.pairwise(offsets)]
-    ordered = np.sort(np.concatenate(sets)) if sets else hashes
-    return distinct(ordered[1:][ordered[1:] == ordered[:-1]])
+    counts = (
+        np.bincount(np.concatenate(sets) & _TABLE, minlength=int(_TABLE) + 1) if sets else np.zeros(int(_TABLE) + 1)
+    )
+    return counts > 1
 
 
 class Partitions:
@@ -66,30 +72,56 @@ class Partitions:
             file.close()
 
 
-def candidates(path: Path, border: int, settled: npt.NDArray[np.int64]) -> npt.NDArray[np.uint64]:
-    """Pairs of one partition, as ``other << 32 | one``: one text before `border`, the other after and not settled."""
+def candidates(paths: Sequence[Path], border: int, settled: npt.NDArray[np.int64]) -> npt.NDArray[np.uint64]:
+    """Pairs as ``other << 32 | one``, sorted: one text before `border`, the other after it and not among `settled`."""
+    met = _grouped([_meetings(path, border, settled) for path in paths])
+    return met["pair"][met["times"] >= met["needed"]]
+
+
+def _meetings(path: Path, border: int, settled: npt.NDArray[np.int64]) -> Met:
+    """How often the pairs meet in one partition."""
     entries = np.fromfile(path, dtype=_ENTRY)
     left, right = entries[entries["text"] < border], entries[entries["text"] >= border]
     right = right[~np.isin(right["text"], settled)]
     left = left[np.argsort(left["hash"], kind="stable")]
     begin = np.searchsorted(left["hash"], right["hash"], "left")
     counts = np.searchsorted(left["hash"], right["hash"], "right") - begin
-    pairs = [_expand(left, right, begin, counts, rows) for rows in _chunks(counts)]
-    return np.unique(np.concatenate(pairs or [np.zeros(0, dtype=np.uint64)]))
+    return _grouped([_grouped([_expand(left, right, begin, counts, rows)]) for rows in _chunks(counts)])
 
 
 def _expand(
     left: Entries, right: Entries, begin: npt.NDArray[np.int64], counts: npt.NDArray[np.int64], rows: slice
-) -> npt.NDArray[np.uint64]:
-    """The pairs of the right entries of `rows` whose sizes allow a similarity of 0.8."""
+) -> Met:
+    """Each meeting of the right entries of `rows` with a left one whose size allows a similarity of 0.8."""
     repeats = counts[rows]
     ends = np.cumsum(repeats)
     within = np.arange(int(repeats.sum())) - np.repeat(ends - repeats, repeats)
     one = left[np.repeat(begin[rows], repeats) + within]
     other = np.repeat(right[rows], repeats)
-    small = np.minimum(one["size"], other["size"]).astype(np.int64)
-    fits = 5 * small >= 4 * np.maximum(one["size"], other["size"]).astype(np.int64)
-    return np.unique((other["text"][fits].astype(np.uint64) << np.uint64(32)) | one["text"][fits])
+    larger = np.maximum(one["size"], other["size"]).astype(np.int64)
+    fits = np.minimum(one["size"], other["size"]) >= _least_shared(larger)
+    met = np.empty(int(fits.sum()), dtype=_MET)
+    met["pair"] = (other["text"][fits].astype(np.uint64) << np.uint64(32)) | one["text"][fits]
+    met["times"] = 1
+    met["needed"] = np.minimum(_MEETINGS, _least_shared(larger[fits]))
+    return met
+
+
+def _grouped(parts: Sequence[Met]) -> Met:
+    """Each pair once, its times added."""
+    met = np.concatenate([np.empty(0, dtype=_MET), *parts])
+    met = met[np.argsort(met["pair"], kind="stable")]
+    if not len(met):
+        return met
+    first = np.flatnonzero(np.concatenate([[True], met["pair"][1:] != met["pair"][:-1]]))
+    grouped = met[first]
+    grouped["times"] = np.add.reduceat(met["times"], first)
+    return grouped
+
+
+def _least_shared(sizes: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Shingles that a set of this size has in common with any near one that is not larger: ceil(0.8 * size)."""
+    return (4 * sizes + 4) // 5
 
 
 def _chunks(counts: npt.NDArray[np.int64]) -> Iterator[slice]:

@@ -39,6 +39,8 @@ class TokenEstimator(msgspec.Struct, frozen=True, kw_only=True):
     margin: float = 0.0
 
     def estimate(self, text: str) -> int:
+        if self.tokenizer is None:
+            return round(self.weights[0] * len(text.encode()))
         return round(sum(weight * size for weight, size in zip(self.weights, _sizes(text), strict=True)))
 
     def count(self, text: str) -> int:

@@ -1,0 +1,135 @@
+"""How fast and in how much memory a snapshot becomes a dataset, against the notebook's pandas, conversion alone,
+datasketch and json.
+
+`bench(data)` is what `invoke bench` calls. Rows are the accepted pairs of ``stackoverflow-python-bodies.7z``: repeated
+with new ids for the seed preset, which keeps duplicates; with their letters shifted, which leaves lengths and structure
+and makes every copy another text, for the rest.
+"""
+
+import re
+import string
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import py7zr
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tests.bench.measure import Measured, Row, Subject, measure, row
+from tests.dataset.marts import BUILD, INSTRUCTIONS, repeated, rows_of_dump
+from tuning.dataset.snapshot import seal_snapshot
+
+SEED_ROWS = 300_000
+COPIES = 6  # of the pairs with other letters
+_MODULE = "tests.bench.dataset_subjects"
+_NEEDED = ["question_id", "input_text", "output_text"]
+_TAG_OR_ENTITY = re.compile(r"<[^>]*>|&\w+;")
+
+
+def bench(data: Path, repeat: int = 5) -> list[Row]:
+    with tempfile.TemporaryDirectory(prefix="dataset-bench-") as folder:
+        rows = _pairs(data, Path(folder))
+        small = _snapshot(Path(folder) / "small", repeated(rows, SEED_ROWS // 10))
+        large = _snapshot(Path(folder) / "large", repeated(rows, SEED_ROWS))
+        once = _snapshot(Path(folder) / "once", rows)
+        often = _snapshot(Path(folder) / "often", _shifted(rows, COPIES))
+        return [
+            *_seed(large, repeat),
+            *_whole(often, len(rows) * COPIES, repeat),
+            *_against("near-duplicate bands", "rensa_bands", {"datasketch": "datasketch_bands"}, once, repeat),
+            *_against("writing lines", "lines_by_orjson", {"json": "lines_by_json"}, once, repeat),
+            _memory("seed preset", "seed_to_jsonl", small, large, 1),
+            _memory("export's digest", "digest", small, large),
+            _index(once, often, len(rows)),
+        ]
+
+
+def _seed(snapshot: str, repeat: int) -> list[Row]:
+    ours, all_columns, needed, whole = measure(
+        [
+            Subject("seed preset to JSONL", f"{_MODULE}:seed_to_jsonl", (snapshot, 2)),
+            Subject("the notebook's pandas", f"{_MODULE}:notebook", (snapshot, [])),
+            Subject("pandas reading three columns", f"{_MODULE}:notebook", (snapshot, _NEEDED)),
+            Subject("seed preset with leak check and card", f"{_MODULE}:whole", (snapshot, 2, "seed")),
+        ],
+        repeat,
+    )
+    baselines = [row(ours, baseline, SEED_ROWS, "pairs") for baseline in (all_columns, needed)]
+    return [*baselines, row(whole, all_columns, SEED_ROWS, "pairs")]
+
+
+def _whole(snapshot: str, pairs: int, repeat: int) -> list[Row]:
+    """The whole default pass per core, and what a second worker gains."""
+    one, two, alone = measure(
+        [
+            Subject("whole default pass, 1 worker", f"{_MODULE}:whole", (snapshot, 1)),
+            Subject("whole default pass, 2 workers", f"{_MODULE}:whole", (snapshot, 2)),
+            Subject("html-to-markdown alone", f"{_MODULE}:conversion_alone", (snapshot,)),
+        ],
+        repeat,
+    )
+    return [row(one, alone, pairs, "pairs"), row(two, one, pairs, "pairs")]
+
+
+def _against(name: str, ours: str, baselines: dict[str, str], snapshot: str, repeat: int) -> list[Row]:
+    subjects = [Subject(shown, f"{_MODULE}:{function}", (snapshot,)) for shown, function in baselines.items()]
+    measured, *others = measure([Subject(name, f"{_MODULE}:{ours}", (snapshot,)), *subjects], repeat)
+    amount = next(iter(measured.counts.values()))
+    return [row(measured, other, amount, "texts") for other in others]
+
+
+def _memory(name: str, function: str, once: str, often: str, *arguments: Any) -> Row:
+    """`ratio` is the peak at 1 time the rows over that at 10 times: 1 where memory does not grow."""
+    shown = f"{name} memory at 10x rows"
+    subjects = [Subject(shown, f"{_MODULE}:{function}", (path, *arguments)) for path in (once, often)]
+    small, large = measure(subjects, 3)
+    return Row(shown, "1x rows", "rows", _rate(large, SEED_ROWS), round(small.peak / large.peak, 2), large.peak, {})
+
+
+def _index(once: str, often: str, pairs: int) -> Row:
+    """`ratio` is 2 KB a row over the bytes a row that the default pass takes more for each row more."""
+    name = "near-duplicate index, bytes a row"
+    small, large = measure([Subject(name, f"{_MODULE}:whole", (path, 1)) for path in (once, often)], 3)
+    more = max(1, large.peak - small.peak) / (pairs * (COPIES - 1))
+    return Row(name, "2 KB a row", "rows", _rate(large, pairs * COPIES), round(2048 / more, 2), large.peak, {})
+
+
+def _rate(measured: Measured, amount: int) -> float:
+    return round(amount / measured.seconds, 1)
+
+
+def _pairs(data: Path, folder: Path) -> list[dict[str, Any]]:
+    with py7zr.SevenZipFile(data / "stackoverflow-python-bodies.7z") as archive:
+        archive.extractall(folder)
+    return list(rows_of_dump(folder / "Posts.xml"))
+
+
+def _shifted(rows: Sequence[dict[str, Any]], copies: int) -> Iterator[dict[str, Any]]:
+    lower, upper = string.ascii_lowercase, string.ascii_uppercase
+    for number, one in enumerate(repeated(rows, len(rows) * copies)):
+        by = number // len(rows)
+        table = str.maketrans(lower + upper, lower[by:] + lower[:by] + upper[by:] + upper[:by])
+        texts = {name: _shift(one[name], table) for name in ("question_title", "question_body", "answer_body")}
+        yield {**one, **texts}
+
+
+def _shift(html: str, table: dict[int, int]) -> str:
+    kept = _TAG_OR_ENTITY.findall(html)
+    texts = _TAG_OR_ENTITY.split(html)
+    return "".join(text.translate(table) + tag for text, tag in zip(texts, [*kept, ""], strict=True))
+
+
+def _snapshot(folder: Path, rows: Sequence[dict[str, Any]] | Iterator[dict[str, Any]]) -> str:
+    folder.mkdir()
+    with pq.ParquetWriter(folder / "part-0.parquet", INSTRUCTIONS) as writer:
+        batch: list[dict[str, Any]] = []
+        for one in rows:
+            batch.append(one)
+            if len(batch) == 20_000:
+                writer.write_table(pa.Table.from_pylist(batch, schema=INSTRUCTIONS))
+                batch.clear()
+        writer.write_table(pa.Table.from_pylist(batch, schema=INSTRUCTIONS))
+    seal_snapshot(folder, "instructions", BUILD)
+    return str(folder)
