@@ -31,11 +31,12 @@ def export(settings: Settings, variables: "Variables", options: DatasetOptions |
     Columns are checked before anything is exported. Raises TuningError where the mart is not built or empty.
     """
     from tuning.warehouse.client import connect
-    from tuning.warehouse.dbt import contract
+    from tuning.warehouse.contract import contract
 
     options = options or DatasetOptions()
     agreed = contract(settings, variables)
     table = agreed.preferences if options.is_preference else agreed.mart
+    check_columns(options, agreed.preference_columns if options.is_preference else agreed.columns, "dbt's exposure")
     client = connect(settings)
     with google_errors(f"reading {table}"):
         present = [field.name for field in client.get_table(table).schema]

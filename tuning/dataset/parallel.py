@@ -29,7 +29,7 @@ class Workers:
         self._pool: ProcessPoolExecutor | None = None
 
     def map(self, function: Callable[[In], Out], inputs: Iterable[In], is_long: bool = True) -> Iterator[Out]:
-        """Yield ``function(input)`` in order; at most two inputs per worker are taken ahead of what was yielded.
+        """Yield ``function(input)`` in order; few inputs are taken ahead of what was yielded.
 
         Work that is not long is done here: it would be over before workers have started.
         """
@@ -43,7 +43,7 @@ class Workers:
         try:
             for item in inputs:
                 waiting.append(self._pool.submit(function, item))
-                if len(waiting) > 2 * self._count:
+                if len(waiting) > self._count + 1:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
