@@ -61,7 +61,7 @@ def test_killing_the_main_process_ends_its_workers_and_the_next_run_goes_on_from
     assert len(gone) >= 2
     finished = len(list(home.glob("datasets/.*.parts/*.keys")))
     made = []
-    monkeypatch.setattr(prepare, "_prepare", lambda job: made.append(job.number) or prepare_part(job))
+    monkeypatch.setattr(prepare, "_prepare", lambda job, batch: made.append(job.number) or prepare_part(job, batch))
     resumed = create_dataset(Settings(home=home), snapshot, DatasetOptions(), 1)
     assert len(made) == PARTS - finished < PARTS
     whole = create_dataset(Settings(home=tmp_path / "whole"), snapshot, DatasetOptions(), 1)
@@ -86,7 +86,7 @@ def test_parts_of_other_files_or_with_other_bytes_are_made_again(
     assert len(data) == 2
     data[0].write_bytes(b"?" + data[0].read_bytes()[1:])
     made = []
-    monkeypatch.setattr(prepare, "_prepare", lambda job: made.append(job.number) or prepare_part(job))
+    monkeypatch.setattr(prepare, "_prepare", lambda job, batch: made.append(job.number) or prepare_part(job, batch))
     with pytest.raises(KeyboardInterrupt):
         create_dataset(Settings(home=home), snapshot, DatasetOptions(), 1)
     assert made == [0]

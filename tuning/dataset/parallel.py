@@ -26,10 +26,11 @@ class Workers:
 
     def __init__(self, count: int) -> None:
         self._count = count
+        self.ahead = count + 2
         self._pool: ProcessPoolExecutor | None = None
 
     def map(self, function: Callable[[In], Out], inputs: Iterable[In], is_long: bool = True) -> Iterator[Out]:
-        """Yield ``function(input)`` in order; few inputs are taken ahead of what was yielded.
+        """Yield ``function(input)`` in order; at most `ahead` inputs are taken before their result was yielded.
 
         Work that is not long is done here: it would be over before workers have started.
         """
@@ -43,7 +44,7 @@ class Workers:
         try:
             for item in inputs:
                 waiting.append(self._pool.submit(function, item))
-                if len(waiting) > self._count + 1:
+                if len(waiting) == self.ahead:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()

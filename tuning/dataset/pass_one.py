@@ -32,7 +32,10 @@ def run_pass_one(
     rows = snapshot.rows if chosen is None else len(chosen)
     rules = _calibrated(snapshot, options, chosen)
     batches = _batches(snapshot, options, chosen, funnel)
-    jobs = (Job(rules, parts.folder, number, batch) for number, batch in enumerate(batches))
+    jobs = (
+        Job(rules, parts.folder, number, parts.lend(number % workers.ahead, batch))
+        for number, batch in enumerate(batches)
+    )
     keys = []
     with progress("preparing", rows, "rows") as advance:
         for batch in workers.map(prepare, jobs, is_long=rows > _ROWS_PER_PART):

@@ -21,23 +21,26 @@ from tuning.dataset.shingles import text_keys
 
 
 class Job(msgspec.Struct, frozen=True):
-    """One part to make: the rules, the folder of the parts, the part's number and the mart's rows."""
+    """One part to make: the rules, the parts' folder, the part's number and the file that lends the mart's rows."""
 
     rules: Rules
     folder: Path
     number: int
-    batch: pa.RecordBatch
+    rows: Path
 
 
 def prepare(job: Job) -> Keys:
     """The keys of the part, made from the batch or found finished."""
-    keys = Parts(job.folder).keys(job.number)
-    return keys or (_prepare_seed(job) if job.rules.options.is_seed else _prepare(job))
+    if keys := Parts(job.folder).keys(job.number):
+        return keys
+    with pa.memory_map(str(job.rows)) as file, pa.ipc.open_stream(file) as reader:
+        batch = reader.read_next_batch()
+    return _prepare_seed(job, batch) if job.rules.options.is_seed else _prepare(job, batch)
 
 
-def _prepare_seed(job: Job) -> Keys:
+def _prepare_seed(job: Job, batch: pa.RecordBatch) -> Keys:
     """The seed's texts as they are."""
-    options, batch = job.rules.options, job.batch
+    options = job.rules.options
     prompts, answers = (batch.column(name).to_pylist() for name in text_columns(options))
     asks, answers_ = ONE_TEXT[options.format]
     lines = [
@@ -55,8 +58,8 @@ def _prepare_seed(job: Job) -> Keys:
     return Parts(job.folder).write(job.number, _woven(lines, tails), keys, Notes())
 
 
-def _prepare(job: Job) -> Keys:
-    options, batch = job.rules.options, job.batch
+def _prepare(job: Job, batch: pa.RecordBatch) -> Keys:
+    options = job.rules.options
     columns = [batch.column(name).to_pylist() for name in text_columns(options)]
     pairs = [Pair(row, *texts) for row, texts in enumerate(zip(*columns, strict=True))]
     judge(pairs, job.rules)
