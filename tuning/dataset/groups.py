@@ -31,4 +31,4 @@ class Groups:
         return root
 
     def of_all(self, questions: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        return np.fromiter(map(self.of, questions.tolist()), np.int64, len(questions))
+        return np.fromiter((self.of(int(question)) for question in questions), np.int64, len(questions))

@@ -1,7 +1,6 @@
 """What pass one leaves in memory: each prepared row's ids, hashes and where its line lies, in the order of the ids."""
 
-import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,16 +38,20 @@ class Index:
 
 
 def build_index(keys: Sequence[Keys]) -> Index:
-    """Join the keys of all parts, by part number."""
-    names = keys[0].keys() - {"links", "link_counts", "notes", "crc32c"}
-    columns = {name: np.concatenate([part[name] for part in keys]) for name in sorted(names)}
-    columns["part"] = np.repeat(np.arange(len(keys), dtype=np.int32), [len(part["question_id"]) for part in keys])
+    """Join the keys of all parts, by part number. Takes each column out of `keys`, so that little is held twice."""
+    links = _links(keys)
+    names = sorted(keys[0].keys() - {"links", "link_counts", "notes", "crc32c"})
+    rows = [len(part["question_id"]) for part in keys]
+    columns = {"part": np.repeat(np.arange(len(keys), dtype=np.int32), rows)}
     columns["offset"] = np.concatenate([_offsets(part) for part in keys])
+    for name in names:
+        columns[name] = np.concatenate([part.pop(name) for part in keys])
     order = np.lexsort((columns["answer_id"], columns["question_id"]))
-    linked = [links for part in keys for links in _links(part)]
     for name in columns:
         columns[name] = columns[name][order]
-    index = Index(columns, {row: linked[old] for row, old in enumerate(order.tolist()) if linked[old]})
+    place = np.empty(len(order), dtype=np.int64)
+    place[order] = np.arange(len(order))
+    index = Index(columns, {int(place[old]): its_links for old, its_links in links.items()})
     _check_unique(index)
     return index
 
@@ -69,6 +72,13 @@ def _offsets(part: Keys) -> Column:
     return offsets
 
 
-def _links(part: Keys) -> Iterator[list[int]]:
-    values, ends = part["links"].tolist(), np.cumsum(part["link_counts"]).tolist()
-    return (values[begin:end] for begin, end in itertools.pairwise([0, *ends]))
+def _links(keys: Sequence[Keys]) -> dict[int, list[int]]:
+    """Linked questions by row, counted through the parts, of the few rows that have any."""
+    counts = np.concatenate([part["link_counts"] for part in keys])
+    values = np.concatenate([part["links"] for part in keys])
+    rows = np.flatnonzero(counts)
+    ends = np.cumsum(counts[rows])
+    return {
+        row: values[end - count : end].tolist()
+        for row, end, count in zip(rows.tolist(), ends.tolist(), counts[rows].tolist(), strict=True)
+    }

@@ -2,6 +2,7 @@
 
 import datetime
 import hashlib
+import heapq
 import math
 from collections.abc import Iterable, Sequence
 
@@ -46,7 +47,7 @@ def seed_order(options: DatasetOptions, rows: int) -> tuple[Rows, Rows]:
 
 def first_by_salt(purpose: str, question_ids: Iterable[int], seed: int, limit: int) -> list[int]:
     """The `limit` ids that come first by a salted hash: a smaller limit takes some of those of a larger one."""
-    return sorted(question_ids, key=lambda one: (salted(purpose, seed, one), one))[:limit]
+    return heapq.nsmallest(limit, question_ids, key=lambda one: (salted(purpose, seed, one), one))
 
 
 def salted(purpose: str, seed: int, question_id: int) -> int:

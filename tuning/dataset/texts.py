@@ -1,6 +1,7 @@
 """The texts of prepared rows, read back from the part files when something has to look at them again."""
 
 import functools
+import heapq
 from dataclasses import dataclass
 
 import msgspec
@@ -55,9 +56,9 @@ class Texts:
 
     def shown(self, rows: Column, count: int = 10) -> list[Shown]:
         """`count` of the rows, chosen by a salted hash of their question ids, as the card shows them."""
-        ids = self._index["question_id"][rows].tolist()
-        order = sorted(range(len(ids)), key=lambda at: (salted("card", self._options.seed, ids[at]), at))
-        return [self._shown(int(rows[at])) for at in order[:count]]
+        question_ids = self._index["question_id"]
+        salted_rows = ((salted("card", self._options.seed, int(question_ids[row])), int(row)) for row in rows)
+        return [self._shown(row) for _, row in heapq.nsmallest(count, salted_rows)]
 
     def _shown(self, row: int) -> Shown:
         line, tail = self._index.blob(self._parts, row)
