@@ -57,7 +57,7 @@ def test_many_answers_before_their_questions_go_through_a_file(tmp_path: Path, m
     monkeypatch.setattr("tuning.sources.tagged._IN_MEMORY", 1000)
     early = [answer(number, number + 1000) for number in range(1, 500)]
     content = document([*early, *(question(number + 1000) for number in range(1, 500, 2))])
-    kept = b"".join(TagFilter("python", tmp_path).keep(iter([content[content.index(b"<row") :]])))
+    kept = b"".join(TagFilter("python", tmp_path).keep(iter([content[content.index(b"<row") :]]), "Posts.xml"))
     assert len(re.findall(rb'PostTypeId="2"', kept)) == 250
 
 
@@ -79,6 +79,27 @@ def test_the_text_has_to_be_in_the_tags_and_in_one_of_them(tmp_path: Path, conve
     rows = [question(1, "<py><thon>"), question(2, "<java>", Note='Tags="<python>"'), question(3, "<python>")]
     convert(posts_file(tmp_path, *rows), tag="python")
     assert ids(table) == ([3], [])
+
+
+def test_what_no_dump_has_is_refused_without_being_parsed(tmp_path: Path, convert: Convert) -> None:
+    for foreign in ("<!-- <row /> -->", "<![CDATA[<row />]]>", "<!DOCTYPE posts []>"):
+        with pytest.raises(TuningError, match="declaration, comment or CDATA"):
+            convert(posts_file(tmp_path, question(1, "<python>"), foreign, question(2, "<java>")), tag="python")
+
+
+def test_rows_that_cannot_be_used_are_dropped_with_a_tag_too(tmp_path: Path, convert: Convert, table: Table) -> None:
+    rows = [
+        question(1, "<python>"),
+        question(2, "<python>").replace('Id="2"', 'Id="99999999999999999999"', 1),
+        answer(3, 1).replace('ParentId="1"', 'ParentId="x"'),
+        answer(4, 1).replace("&lt;p", "<p", 1),
+        answer(5, 1),
+    ]
+    report = convert(posts_file(tmp_path, *rows), tag="python")
+    assert ids(table) == ([1], [5])
+    assert report.dropped("posts_questions") == {"malformed Id": 1}
+    assert report.dropped("posts_answers") == {"malformed ParentId": 1}
+    assert report.dropped("posts") == {"not well-formed XML": 1}
 
 
 def naive(rows: Iterable[dict[str, str]], text: str) -> tuple[list[int], list[int]]:

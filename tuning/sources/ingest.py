@@ -17,7 +17,7 @@ from tuning.sources.origin import CC_BY_SA, Origin
 from tuning.sources.parse import Parser, parse_posts, parse_table
 from tuning.sources.raw_tables import RawTables
 from tuning.sources.report import IngestReport
-from tuning.sources.rows import blocks
+from tuning.sources.rows import blocks, raw_blocks
 from tuning.sources.sites import Site, parse_site
 from tuning.sources.tagged import TagFilter, checked_tag
 from tuning.sources.workers import Parsers, worker_count
@@ -59,13 +59,14 @@ def write_tables(dump: Dump, site: Site, tag: str, folder: Path, workers: int | 
         Parsers(workers or worker_count()) as parsers,
     ):
         for part in dump.parts():
-            pieces = blocks(part.read(advance), part.name, part.kind)
+            chunks = part.read(advance)
             if part.kind == "posts" and tag:
                 tag_filter = TagFilter(tag, folder)
-                tables.add_all(parsers.parse(parse_posts, tag_filter.keep(pieces)))
+                kept = tag_filter.keep(raw_blocks(chunks, part.name, part.kind), part.name)
+                tables.add_all(parsers.parse(parse_posts, kept))
                 tables.counts += tag_filter.counts()
             else:
-                tables.add_all(parsers.parse(_parser(part), pieces))
+                tables.add_all(parsers.parse(_parser(part), blocks(chunks, part.name, part.kind)))
     digest = tables.close()
     if not tables.rows("posts_questions"):
         raise TuningError(f"{dump.path.name} has no question{f' with a tag containing {tag}' if tag else ''} to load")

@@ -15,13 +15,15 @@ from pyroaring import BitMap64
 
 from tuning.errors import TuningError
 from tuning.sources.parse import READ, Counts, parse_rows, post_type_name
-from tuning.sources.rows import BLOCK
+from tuning.sources.rows import BLOCK, plain_rows
 
 OTHER_TAG = "of another tag"
 _IN_MEMORY = 8 << 20  # bytes of answers set aside before they go to a file
-# As every dump writes it. A row that is written otherwise is parsed to find out.
-_ANSWER = re.compile(rb'row\s+Id="(\d{1,18})" PostTypeId="2" ParentId="(\d{1,18})"')
-_QUESTION = re.compile(rb'row\s+Id="(\d{1,18})" PostTypeId="1"(?: AcceptedAnswerId="(\d{1,18})")? ')
+# Finds each "<"; of a row as every dump writes it also the id, an answer's question or a question's accepted answer. A
+# row that is written otherwise is parsed to find out.
+_HEAD = re.compile(
+    rb'<(?:row\s+Id="(\d{1,18})" PostTypeId="(?:2" ParentId="(\d{1,18})"|1"(?: AcceptedAnswerId="(\d{1,18})")? ))?'
+)
 
 Aside = tempfile.SpooledTemporaryFile[bytes]
 
@@ -44,71 +46,71 @@ class TagFilter:
         by_tag = {(table, what): n for table, n in self._left_out.items() for what in (READ, OTHER_TAG)}
         return self._other_posts + Counter(by_tag)
 
-    def keep(self, blocks: Iterator[bytes]) -> Iterator[bytes]:
+    def keep(self, raw_blocks: Iterator[bytes], name: str) -> Iterator[bytes]:
         """Blocks of the rows to keep, in the file's order; those that had been set aside come last."""
         with tempfile.SpooledTemporaryFile(_IN_MEMORY, dir=str(self._folder)) as aside:
             kept: list[bytes] = []
             size = 0
-            for block in blocks:
-                for row in self._keep_of(block, aside):
+            for block in raw_blocks:
+                for row in self._keep_of(block, name, aside):
                     kept.append(row)
                     size += len(row)
                 if size >= BLOCK:
-                    yield _joined(kept)
+                    yield b"".join(kept)
                     kept, size = [], 0
             if kept:
-                yield _joined(kept)
+                yield b"".join(kept)
             yield from self._keep_late(aside)
 
-    def _keep_of(self, block: bytes, aside: Aside) -> Iterator[bytes]:
-        """The rows of `block` to keep, each without its ``<``. Most rows take the first few lines of this loop."""
-        kept, accepted, questions, left_out = self._kept, self._accepted, self._questions, 0
-        for row in block.split(b"<"):
-            head = _ANSWER.match(row)
-            if head is not None:
-                number, parent = map(int, head.groups())
-                if parent in kept or number in accepted:
-                    yield row
-                elif parent in questions:
-                    left_out += 1
-                else:
-                    aside.write(len(row).to_bytes(4, "big") + row)
-            elif row.startswith(b"row"):
-                verdict = self._verdict(row)
-                if verdict:
-                    yield row
-                elif verdict is None:
-                    aside.write(len(row).to_bytes(4, "big") + row)
-        self._left_out["posts_answers"] += left_out
+    def _keep_of(self, block: bytes, name: str, aside: Aside) -> Iterator[bytes]:
+        """The rows of `block` to keep. Every row of a dump comes through this loop, so it is written for speed."""
+        heads = list(_HEAD.finditer(block))
+        if not all(head.lastindex for head in heads):
+            block = plain_rows(block, name)
+            heads = list(_HEAD.finditer(block))
+        ends = [head.start() for head in heads[1:]]
+        for head, end in zip(heads, [*ends, len(block)], strict=True):
+            number, parent, _ = head.groups()
+            if parent is not None:
+                verdict: bool | None = self._verdict_of_answer(int(number), int(parent))
+            elif number is not None:
+                verdict = self._verdict_of_question(head, block, end)
+            elif block.startswith(b"<row", head.start()):
+                verdict = self._verdict_of_parsed(block[head.start() : end])
+            else:  # a "<" inside an attribute: its row is not XML, which the parser will count
+                continue
+            if verdict:
+                yield block[head.start() : end]
+            elif verdict is None:
+                aside.write((end - head.start()).to_bytes(4, "big") + block[head.start() : end])
 
-    def _verdict(self, row: bytes) -> bool | None:
-        """Whether to keep a row; None for an answer whose question has not come."""
-        head = _QUESTION.match(row)
-        start = row.rfind(b' Tags="')
-        tags = row[start + 7 : row.find(b'"', start + 7)]
-        if head is None or start < 0 or b"&#" in tags:
-            return self._verdict_of_parsed(row)
+    def _verdict_of_question(self, head: re.Match[bytes], block: bytes, end: int) -> bool | None:
+        """Whether to keep the question that begins with `head` and ends before `end`."""
+        start = block.rfind(b' Tags="', head.end(), end) + 7
+        tags = block[start : block.find(b'"', start, end)]
+        if start < 7 or b"&#" in tags:
+            return self._verdict_of_parsed(block[head.start() : end])
         # The text may also stand in the name of an entity: look again at the tags themselves.
         hit = self._raw_text in tags.lower() and self._has_tag(_unescaped(tags))
-        return self._verdict_of_question(int(head[1]), hit, int(head[2] or 0))
+        return self._note_question(int(head[1]), hit, int(head[3] or 0))
 
     def _verdict_of_parsed(self, row: bytes) -> bool | None:
-        attributes = next(iter(parse_rows(b"<" + row, "", Counter())), None)
+        attributes = next(iter(parse_rows(row, "", Counter())), None)
         if attributes is None:
             return True  # not XML: the parser will count it as such
         kind, number, parent = (attributes.get(name, "") for name in ("PostTypeId", "Id", "ParentId"))
         if kind not in ("1", "2"):
             self._other_posts[post_type_name(kind), READ] += 1
             return False
-        if not number.isdecimal() or (kind == "2" and not parent.isdecimal()):
+        if not _is_id(number) or (kind == "2" and not _is_id(parent)):
             return True  # malformed: the parser will say what
         if kind == "2":
             return self._verdict_of_answer(int(number), int(parent))
         accepted = attributes.get("AcceptedAnswerId", "")
         hit = self._has_tag(attributes.get("Tags", ""))
-        return self._verdict_of_question(int(number), hit, int(accepted) if accepted.isdecimal() else 0)
+        return self._note_question(int(number), hit, int(accepted) if _is_id(accepted) else 0)
 
-    def _verdict_of_question(self, number: int, hit: bool, accepted: int) -> bool:
+    def _note_question(self, number: int, hit: bool, accepted: int) -> bool:
         self._questions.add(number)
         if hit:
             self._kept.add(number)
@@ -133,7 +135,7 @@ class TagFilter:
             row = aside.read(int.from_bytes(length, "big"))
             verdict = self._verdict_of_parsed(row)
             if verdict:
-                yield _joined([row])
+                yield row
             elif verdict is None:  # no question of that id anywhere
                 self._left_out["posts_answers"] += 1
 
@@ -153,5 +155,5 @@ def _unescaped(tags: bytes) -> str:
     return tags.decode("utf-8", "replace").replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
 
 
-def _joined(rows: list[bytes]) -> bytes:
-    return b"<" + b"<".join(rows)
+def _is_id(text: str) -> bool:
+    return re.fullmatch(r"[0-9]{1,18}", text) is not None
