@@ -43,7 +43,7 @@ def mixed_rows(count: int) -> list[dict[str, Any]]:
 def test_bytes_do_not_depend_on_workers_nor_on_the_order_of_rows_and_files(
     tmp_path: Path, workers: int, given: dict[str, str]
 ) -> None:
-    rows = mixed_rows(1_200)
+    rows = mixed_rows(2_100 if workers > 1 else 600)  # so many that workers are started
     shuffled = random.Random(3).sample(rows, len(rows))  # noqa: S311 - test data
     alone = made(tmp_path, "alone", rows, **given)
     assert fingerprint(made(tmp_path, "shuffled", shuffled, files=4, workers=workers, **given).folder) == fingerprint(
