@@ -18,10 +18,15 @@ def available_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+# What workers run: imported once, in the process that they are forked from.
+_IMPORTED = ["tuning.dataset.prepare", "tuning.dataset.leaks", "tuning.dataset.write"]
+
+
 class Workers:
     """`count` processes, started when they are first needed; one is this process itself.
 
-    They are started afresh (spawn), so a script that uses them needs the usual ``if __name__ == "__main__"``.
+    They are forks of a process that was started afresh and has no threads, not of this one. So a script that uses them
+    needs the usual ``if __name__ == "__main__"``.
     """
 
     def __init__(self, count: int) -> None:
@@ -38,7 +43,8 @@ class Workers:
             yield from map(function, inputs)
             return
         if self._pool is None:
-            context = multiprocessing.get_context("spawn")
+            context = multiprocessing.get_context("forkserver")
+            context.set_forkserver_preload(_IMPORTED)
             self._pool = ProcessPoolExecutor(self._count, mp_context=context, initializer=_begin)
         waiting: collections.deque[Future[Out]] = collections.deque()
         try:
