@@ -33,8 +33,8 @@ def bench(data: Path, repeat: int = 5) -> list[Row]:
 
 def repeated_posts(data: Path, path: Path, copies: int) -> Path:
     """Write the posts of the archive `copies` times over, each time with ids of its own."""
-    (part,) = open_dump(data / "stackoverflow-python-bodies.7z").parts()
-    whole = b"".join(part.chunks)
+    parts = open_dump(data / "stackoverflow-python-bodies.7z").parts()
+    whole = b"".join(next(parts).chunks)
     start, end = whole.index(b"<row"), whole.rindex(b"</posts>")
     with path.open("wb") as file:
         file.write(whole[:start])

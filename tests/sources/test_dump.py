@@ -131,3 +131,10 @@ def test_a_reader_that_stops_early_stops_the_thread(tmp_path: Path) -> None:
     assert threading.active_count() == before + 1
     members.close()  # type: ignore[attr-defined]
     assert threading.active_count() == before
+
+
+def test_bytes_that_have_gone_by_are_an_error_and_not_waited_for(tmp_path: Path) -> None:
+    path = archive(tmp_path / "dump.7z", Posts=POSTS)
+    ((_, chunks),) = read_archive(path, frozenset({"Posts.xml"}))
+    with pytest.raises(RuntimeError, match="must be read before the next"):
+        next(chunks)

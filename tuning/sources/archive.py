@@ -106,6 +106,8 @@ class _Pipe:
         return item
 
     def chunks(self, path: Path) -> Iterator[bytes]:
+        if self._stopped.is_set():
+            raise RuntimeError("a member's bytes must be read before the next member is asked for")
         while isinstance(item := self._queue.get(), bytes):
             yield item
         if item is None:
