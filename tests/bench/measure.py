@@ -113,8 +113,10 @@ def _call_here(function: str, arguments: list[Any]) -> dict[str, Any]:
     wall, cpu = time.perf_counter(), time.process_time()
     counts = body(*arguments)
     seconds, cpu_seconds = time.perf_counter() - wall, time.process_time() - cpu
-    # Of this process or of its largest child, whichever is more.
-    used = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    # Of this process or of its largest child. Not RUSAGE_SELF: that begins at the parent's own memory.
+    status = Path("/proc/self/status").read_text()
+    own = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM:"))
+    used = max(own, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
     return {"seconds": seconds, "cpu_seconds": cpu_seconds, "peak": used * 1024, "counts": counts}
 
 
