@@ -1,7 +1,7 @@
 """What a run costs, said before it: dated prices, tokens counted on a sample, a budget that holds."""
 
 import math
-from datetime import timedelta
+from datetime import date, timedelta
 
 import msgspec
 import pytest
@@ -9,14 +9,16 @@ from cloud_dataset import make_dataset
 from loopback import Loopback
 
 from tuning.cloud.estimate import Cost, _bytes_read, check_budget, cost_lines, estimate_run, estimate_tuning
-from tuning.cloud.prices import AS_OF, PIPELINE_RUN, STALE_AFTER, TRAINING, staleness, training_price
+from tuning.cloud.prices import BIGQUERY, PIPELINE_RUN, STALE_AFTER, TRAINING, Price, staleness
 from tuning.dataset.dataset import find_dataset
 from tuning.errors import TuningError
 from tuning.settings import Settings
 from tuning.tuners.gemini import GeminiTuner
+from tuning.tuners.gemini_estimate import training_price
 from tuning.tuners.protocol import TuneOptions
 
 MODEL = "gemini-3.5-flash"
+UNPRICED = "gemini-3.5-flash-lite"
 
 
 def words(settings: Settings) -> int:
@@ -42,7 +44,7 @@ def test_tokens_are_those_that_the_service_counts_times_the_epochs(cloud: Settin
     assert found.tokens == pytest.approx(3 * expected, rel=0.001)
     assert found.examples == 120
     assert len(vertex_api.asked("POST", ":countTokens$")) == 40  # the sample is all of them here
-    assert found.dollars >= found.tokens / 1e6 * max(TRAINING.values())
+    assert found.dollars >= found.tokens / 1e6 * TRAINING[MODEL].dollars
     assert "counted by the service on 40 examples" in found.notes[0]
 
 
@@ -60,27 +62,52 @@ def test_without_the_cloud_tokens_come_from_characters(settings: Settings) -> No
     assert found.tokens > 0
 
 
-def test_the_table_gives_its_own_prices_and_the_dearest_for_what_it_does_not_know() -> None:
-    fresh = AS_OF + timedelta(days=STALE_AFTER)
-    known = training_price("gemini-2.5-flash", 0, fresh)
-    assert (known.dollars, known.notes) == (5.0, ())
-    unknown = training_price("gemini-9", 0, fresh)
-    assert unknown.dollars == 25.0
-    assert unknown.notes[0].startswith("the table knows no price of gemini-9: the dearest, 25 dollars")
-    assert training_price("gemini-9", 7.5, fresh).dollars == 7.5
+def test_every_price_names_the_page_that_said_so_and_the_day() -> None:
+    for price in (BIGQUERY, PIPELINE_RUN, *TRAINING.values()):
+        assert price.page.startswith("https://cloud.google.com/")
+        assert date(2026, 1, 1) < price.quoted
+        assert price.dollars > 0
 
 
-def test_an_old_table_warns_from_the_ninety_first_day() -> None:
-    assert staleness(AS_OF + timedelta(days=90)) == ()
-    assert staleness(AS_OF + timedelta(days=91)) == (
-        f"warning: the prices are of {AS_OF}, 91 days ago: compare them with Google's pricing page",
+def test_a_model_of_the_table_has_its_price_and_where_it_comes_from(settings: Settings) -> None:
+    dollars, said = training_price(settings, MODEL)
+    assert dollars == 10.0
+    assert said[0] == f"10 dollars per million training tokens ({TRAINING[MODEL].page} on 2026-09-24)"
+
+
+def test_no_price_is_guessed_for_a_model_that_the_table_does_not_know(cloud: Settings) -> None:
+    dataset = make_dataset(cloud, "gemini")
+    costs = [estimate_tuning(cloud, dataset, GeminiTuner(), TuneOptions(base_model=UNPRICED)), estimate_run(cloud)]
+    lines = cost_lines(costs)
+    assert "examples, no price known, about 15 min" in lines[0]
+    assert any(f"no price known for {UNPRICED}: TUNING_TRAINING_PRICE sets it" in line for line in lines)
+    assert lines[-1] == "together about 0.03 dollars, and what has no known price"
+
+
+def test_a_budget_refuses_a_model_without_a_price_before_anything_is_asked(
+    cloud: Settings, vertex_api: Loopback
+) -> None:
+    dataset = make_dataset(cloud, "gemini")
+    settings = msgspec.structs.replace(cloud, budget=50.0)
+    with pytest.raises(TuningError, match=f"no price known for {UNPRICED}, so its tuning cannot be held to a budget"):
+        estimate_tuning(settings, dataset, GeminiTuner(), TuneOptions(base_model=UNPRICED))
+    assert vertex_api.seen == []
+    priced = msgspec.structs.replace(settings, training_price=7.5)
+    assert estimate_tuning(priced, dataset, GeminiTuner(), TuneOptions(base_model=UNPRICED)).dollars > 0
+
+
+def test_an_old_figure_warns_from_the_ninety_first_day() -> None:
+    price = Price(6.25, "TiB", date(2026, 6, 1), "https://cloud.google.com/bigquery/pricing")
+    assert staleness(price, date(2026, 6, 1) + timedelta(days=STALE_AFTER)) == ()
+    assert staleness(price, date(2026, 6, 1) + timedelta(days=91)) == (
+        "warning: 6.25 dollars per TiB is of 2026-06-01, 91 days ago: compare https://cloud.google.com/bigquery/pricing",
     )
 
 
 def test_a_budget_stops_what_costs_more_and_none_stops_nothing(settings: Settings) -> None:
     costs = [Cost("dbt build", "66 GB", 0.38, math.nan), Cost("tuning", "9 tokens", 2.0, 60)]
-    assert check_budget(settings, costs) == pytest.approx(2.38)
-    assert check_budget(msgspec.structs.replace(settings, budget=2.38), costs) == pytest.approx(2.38)
+    check_budget(settings, costs)
+    check_budget(msgspec.structs.replace(settings, budget=2.38), costs)
     with pytest.raises(TuningError, match=r"about 2\.38 dollars, over .* 2\.37 \(dbt build 0\.38, tuning 2\.00\)"):
         check_budget(msgspec.structs.replace(settings, budget=2.37), costs)
 
@@ -90,11 +117,14 @@ def test_local_work_costs_nothing(settings: Settings) -> None:
 
 
 def test_lines_say_amount_money_and_time(cloud: Settings) -> None:
-    costs = [estimate_tuning(cloud, make_dataset(cloud, "gemini"), GeminiTuner(), TuneOptions()), estimate_run(cloud)]
+    costs = [
+        estimate_tuning(cloud, make_dataset(cloud, "gemini"), GeminiTuner(), TuneOptions(base_model=MODEL)),
+        estimate_run(cloud),
+    ]
     lines = cost_lines(costs)
     assert lines[0].startswith("tuning on dataset gemini-0123abcd: ")
     assert lines[0].endswith("dollars, about 15 min")
-    assert lines[-1] == f"together about {costs[0].dollars + PIPELINE_RUN:.2f} dollars"
+    assert lines[-1] == f"together about {costs[0].dollars + PIPELINE_RUN.dollars:.2f} dollars"
 
 
 def test_each_table_reads_the_staging_views_it_reaches_through_views_alone() -> None:

@@ -135,7 +135,8 @@ def test_a_failed_tuning_says_why_and_the_next_one_starts_anew(
         ("gemini", {}, {"base_model": "gemini-2.5-flash"}, "gemini-2.5-flash can no longer be tuned"),
         ("gemini", {}, {"base_model": OPEN}, "does not take the format gemini"),
         ("messages", {}, {"base_model": "gemini-3.5-flash"}, "does not take the format messages"),
-        ("gemini", {}, {"lora_rank": 3}, "an adapter of size 3 does not exist"),
+        ("gemini", {}, {"lora_rank": 3}, "gemini-3.5-flash-lite takes no adapter of size 3"),
+        ("gemini", {}, {"lora_rank": 32}, "takes no adapter of size 32. Take one of 1, 2, 4, 8, 16"),
         ("gemini", {}, {"batch_size": 4}, "chooses its batch size itself"),
     ],
 )

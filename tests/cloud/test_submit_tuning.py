@@ -63,7 +63,8 @@ def test_a_second_submit_uploads_nothing_and_sends_nothing(cloud: Settings, vert
 @pytest.mark.parametrize(
     ("kind", "change", "options", "said"),
     [
-        ("gemini", {"budget": 0.01}, {}, r"over the budget of 0\.01"),
+        ("gemini", {"budget": 0.01}, {"base_model": "gemini-3.5-flash"}, r"over the budget of 0\.01"),
+        ("gemini", {"budget": 50.0}, {}, "no price known for gemini-3.5-flash-lite, so its tuning cannot be held"),
         ("gemini", {"region": "europe-west1"}, {}, "models are not tuned in europe-west1"),
         ("gemini", {}, {"base_model": "text-bison@001"}, "text-bison@001 can no longer be tuned"),
         ("notebook", {}, {}, "the tuner gemini does not take the format notebook"),
@@ -123,6 +124,7 @@ def test_no_credential_reaches_a_request_file_or_the_log(
         ({}, {"base_model": "gemini-2.5-flash"}, "gemini-2.5-flash can no longer be tuned"),
         ({"vertex_endpoint": "", "project": "local-project"}, {}, "needs your own project"),
         ({"vertex_endpoint": ""}, {}, "GOOGLE_APPLICATION_CREDENTIALS"),
+        ({}, {"budget": 50.0}, "no price known for gemini-3.5-flash-lite"),
     ],
 )
 def test_tune_says_what_is_wrong_before_it_builds(
@@ -139,4 +141,4 @@ def test_tune_asks_what_the_build_costs_before_it_builds(cloud: Settings, monkey
     monkeypatch.setattr("tuning.pipelines.submit_tuning.estimate_build", lambda settings, variables: build)
     settings = msgspec.structs.replace(cloud, budget=0.4)
     with pytest.raises(TuningError, match=r"over the budget of 0\.40 \(dbt build 0\.38, pipeline run 0\.03\)"):
-        tune_all(settings, {}, {}, {"tuner": "gemini"}, None, "", print)
+        tune_all(settings, {}, {}, {"tuner": "gemini", "base_model": "gemini-3.5-flash"}, None, "", print)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from tuning.access import google_errors
-from tuning.cloud.prices import BIGQUERY_TEBIBYTE, PIPELINE_RUN, staleness
+from tuning.cloud.prices import BIGQUERY, PIPELINE_RUN, staleness
 from tuning.dataset.dataset import Dataset
 from tuning.errors import TuningError
 from tuning.settings import Settings
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Cost:
-    """One line of an estimate. `seconds` is NaN where nothing is known of the time."""
+    """One line of an estimate. `dollars` is NaN where no price is known, `seconds` where no time is."""
 
     what: str
     amount: str
@@ -45,9 +45,21 @@ def cost_lines(costs: list[Cost]) -> list[str]:
     lines = []
     for cost in costs:
         time = "" if math.isnan(cost.seconds) else f", about {cost.seconds / 60:,.0f} min"
-        lines.append(f"{cost.what}: {cost.amount}, {cost.dollars:,.2f} dollars{time}")
+        lines.append(f"{in_words(cost)}{time}")
         lines += [f"  {note}" for note in cost.notes]
-    return [*lines, f"together about {sum(cost.dollars for cost in costs):,.2f} dollars"]
+    return [*lines, f"together {total_in_words(costs)}"]
+
+
+def in_words(cost: Cost) -> str:
+    dollars = "no price known" if math.isnan(cost.dollars) else f"{cost.dollars:,.2f} dollars"
+    return f"{cost.what}: {cost.amount}, {dollars}"
+
+
+def total_in_words(costs: list[Cost]) -> str:
+    """The sum of what has a price, and that it is not all where something has none."""
+    known = [cost.dollars for cost in costs if not math.isnan(cost.dollars)]
+    rest = "" if len(known) == len(costs) else ", and what has no known price"
+    return f"about {sum(known):,.2f} dollars{rest}"
 
 
 def estimate_build(settings: Settings, variables: "Variables") -> Cost:
@@ -60,14 +72,14 @@ def estimate_build(settings: Settings, variables: "Variables") -> Cost:
     client = connect(settings)
     with google_errors("asking BigQuery what the build reads"):
         read = _bytes_read(client, nodes)
+    local = bool(settings.bigquery_endpoint) or settings.target != "gcp"
+    today = datetime.now(UTC).date()
     return Cost(
         what="dbt build",
         amount=f"{read / 1e9:,.1f} GB read at most, of {settings.maximum_bytes_billed / 1e9:,.0f} GB allowed a query",
-        dollars=read / 2**40 * BIGQUERY_TEBIBYTE,
+        dollars=read / 2**40 * BIGQUERY.dollars,
         seconds=math.nan,
-        notes=("a server on loopback reports no bytes",)
-        if settings.bigquery_endpoint or settings.target != "gcp"
-        else (),
+        notes=("a server on loopback reports no bytes",) if local else staleness(BIGQUERY, today),
     )
 
 
@@ -85,14 +97,18 @@ def estimate_tuning(settings: Settings, dataset: Dataset, tuner: Tuner, options:
 
 def estimate_run(settings: Settings) -> Cost:
     """The fee of one run on Vertex AI Pipelines."""
-    dollars = PIPELINE_RUN if settings.target == "gcp" else 0.0
-    return Cost(
-        "pipeline run", "1 run, its machines not counted", dollars, math.nan, staleness(datetime.now(UTC).date())
-    )
+    if settings.target != "gcp":
+        return Cost("pipeline run", "1 run on this machine", 0.0, math.nan)
+    amount = "1 run, without its machines, storage and the answers of its evaluation"
+    notes = staleness(PIPELINE_RUN, datetime.now(UTC).date())
+    return Cost("pipeline run", amount, PIPELINE_RUN.dollars, math.nan, notes)
 
 
-def check_budget(settings: Settings, costs: list[Cost]) -> float:
-    """The sum in dollars. TuningError where it is over the budget; a budget of 0 is none."""
+def check_budget(settings: Settings, costs: list[Cost]) -> None:
+    """TuningError where the costs are over the budget; a budget of 0 is none.
+
+    Every cost has a price here: `Tuner.estimate` refuses a budget where it knows none.
+    """
     total = sum(cost.dollars for cost in costs)
     if settings.budget and total > settings.budget:
         parts = ", ".join(f"{cost.what} {cost.dollars:,.2f}" for cost in costs if cost.dollars)
@@ -100,7 +116,6 @@ def check_budget(settings: Settings, costs: list[Cost]) -> float:
             f"this would cost about {total:,.2f} dollars, over the budget of {settings.budget:,.2f} ({parts})",
             "Fewer epochs, a smaller --limit or a larger --budget; nothing was sent",
         )
-    return total
 
 
 def _bytes_read(client: "bigquery.Client", nodes: dict[str, dict[str, Any]]) -> int:

@@ -1,55 +1,42 @@
-"""What Google charges, in US dollars: one dated table. Correct a number and `AS_OF` together.
+"""What Google charges, in US dollars: one dated table. Correct a figure and its date together.
 
-Sources: https://cloud.google.com/vertex-ai/generative-ai/pricing (tuning), https://cloud.google.com/bigquery/pricing
-(on demand, US), https://cloud.google.com/vertex-ai/pricing (pipelines), https://cloud.google.com/storage/pricing.
+A model that is not in the table has no known price: nothing is guessed. The dates are those on which the figures were
+last quoted from the pages named here; ask the pages before a large run.
 """
 
 from dataclasses import dataclass
 from datetime import date
 
-AS_OF = date(2025, 8, 1)
 STALE_AFTER = 90  # days
 
-BIGQUERY_TEBIBYTE = 6.25  # read by queries; an extract job costs nothing
-PIPELINE_RUN = 0.03  # the fee of one run; the machines of its steps come on top
-STORAGE_GIGABYTE_MONTH = 0.02
-# Per million trained tokens: the dataset's tokens times the epochs.
-TRAINING = {
-    "gemini-2.0-flash-lite-001": 1.0,
-    "gemini-2.0-flash-001": 3.0,
-    "gemini-2.5-flash-lite": 1.5,
-    "gemini-2.5-flash": 5.0,
-    "gemini-2.5-pro": 25.0,
-}
+_TUNING = "https://cloud.google.com/vertex-ai/generative-ai/pricing"
 
 
 @dataclass(frozen=True)
 class Price:
-    """US dollars per million trained tokens, and what must be said of the figure."""
+    """US dollars for one `unit`, and the page that said so on the day `quoted`."""
 
     dollars: float
-    notes: tuple[str, ...]
+    unit: str
+    quoted: date
+    page: str
 
 
-def training_price(base_model: str, given: float, today: date) -> Price:
-    """The price of a model: `given` (TUNING_TRAINING_PRICE) where it is set, else the table's. A model that the table
-    does not know counts as the dearest in it, so that a budget holds."""
-    if given:
-        return Price(given, ())
-    notes = staleness(today)
-    if base_model in TRAINING:
-        return Price(TRAINING[base_model], notes)
-    dearest = max(TRAINING.values())
-    unknown = (
-        f"the table knows no price of {base_model}: the dearest, {dearest:g} dollars per million tokens, is taken; "
-        "TUNING_TRAINING_PRICE sets the real one"
-    )
-    return Price(dearest, (unknown, *notes))
+# On demand, in US; an extract job costs nothing.
+BIGQUERY = Price(6.25, "TiB read by queries", date(2026, 6, 1), "https://cloud.google.com/bigquery/pricing")
+# The fee alone: machines of the steps, storage and the answers that an evaluation asks for come on top.
+PIPELINE_RUN = Price(0.03, "pipeline run", date(2026, 9, 20), "https://cloud.google.com/vertex-ai/pricing")
+# The tokens that a tuning is billed for are the dataset's times the epochs.
+TRAINING = {
+    "gemini-3.1-flash-lite": Price(3.0, "million training tokens", date(2026, 9, 24), _TUNING),
+    "gemini-3.5-flash": Price(10.0, "million training tokens", date(2026, 9, 24), _TUNING),
+}
 
 
-def staleness(today: date) -> tuple[str, ...]:
-    """A warning where the table is old."""
-    age = (today - AS_OF).days
+def staleness(price: Price, today: date) -> tuple[str, ...]:
+    """A warning where the figure is old."""
+    age = (today - price.quoted).days
     if age <= STALE_AFTER:
         return ()
-    return (f"warning: the prices are of {AS_OF}, {age} days ago: compare them with Google's pricing page",)
+    what = f"{price.dollars:g} dollars per {price.unit}"
+    return (f"warning: {what} is of {price.quoted}, {age} days ago: compare {price.page}",)

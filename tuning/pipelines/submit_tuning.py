@@ -5,7 +5,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tuning.access import google_errors
-from tuning.cloud.estimate import Cost, check_budget, estimate_build, estimate_run, estimate_tuning
+from tuning.cloud.estimate import (
+    check_budget,
+    estimate_build,
+    estimate_run,
+    estimate_tuning,
+    in_words,
+    total_in_words,
+)
 from tuning.dataset.dataset import MANIFEST, Dataset, find_dataset
 from tuning.errors import TuningError
 from tuning.evaluation.tuner_name import find_tuner
@@ -20,7 +27,8 @@ from tuning.registry.model_folder import MODEL
 from tuning.registry.records import Version
 from tuning.settings import Settings
 from tuning.tuners.gemini import GeminiTuner
-from tuning.tuners.gemini_models import check_region
+from tuning.tuners.gemini_estimate import training_price
+from tuning.tuners.gemini_models import base_model, check_region
 from tuning.tuners.protocol import TuneOptions, Tuner
 from tuning.warehouse.variables import Variables
 
@@ -33,12 +41,12 @@ def tuning_request(
     Raises TuningError, before anything is uploaded, for a dataset that the tuner refuses, an estimate over the budget,
     and an image that Vertex AI could not pull.
     """
-    check_start(settings, name)
+    check_start(settings, name, tune)
     tuner, dataset = find_tuner(name), find_dataset(settings, options.dataset)
     _check_dataset(tuner, dataset, show)
     costs = [estimate_tuning(settings, dataset, tuner, tune), estimate_run(settings)]
-    total = check_budget(settings, costs)
-    show(f"about {total:,.2f} dollars ({_in_words(costs)})")
+    check_budget(settings, costs)
+    show(f"{total_in_words(costs)} ({'; '.join(in_words(cost) for cost in costs)})")
     template = _template(settings)
     home = f"gs://{settings.bucket}/datasets/{dataset.id}"
     with google_errors("uploading what the job reads"):
@@ -74,11 +82,12 @@ def tuning_request(
     )
 
 
-def check_start(settings: Settings, name: str) -> None:
+def check_start(settings: Settings, name: str, tune: TuneOptions) -> None:
     """TuningError where no tuning could be sent, whatever the dataset. Costs no request: it comes before the build."""
     check_access(settings)
     if name == GeminiTuner.name:
         check_region(settings)
+        training_price(settings, base_model(settings, tune))
     if not settings.image and not settings.vertex_endpoint:
         raise TuningError(
             "there is no container image for the pipeline's steps",
@@ -128,7 +137,3 @@ def _model_folder(settings: Settings, version: Version) -> str:
     uri = f"gs://{settings.bucket}/models/{version.name}-{version.contents_sha256[:12]}"
     put_folder(settings, registry.model_folder(settings, version), uri, last=MODEL)
     return uri
-
-
-def _in_words(costs: list[Cost]) -> str:
-    return ", ".join(f"{cost.what}: {cost.amount}, {cost.dollars:,.2f}" for cost in costs)

@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from tuning.access import backoff, google_errors
-from tuning.cloud.prices import training_price
+from tuning.cloud.prices import TRAINING, staleness
 from tuning.dataset.dataset import Dataset
 from tuning.dataset.formats import parse_line
 from tuning.dataset.records import Example
+from tuning.errors import TuningError
 from tuning.settings import Settings
 from tuning.tuners.gemini import connect
 from tuning.tuners.gemini_check import characters
@@ -25,9 +26,13 @@ SECONDS_AROUND = 900.0
 
 
 def estimate(settings: Settings, dataset: Dataset, options: TuneOptions) -> Estimate:
-    """Dollars are those of the upper end of the token estimate: a budget holds although tokens were sampled."""
+    """Dollars are those of the upper end of the token estimate: a budget holds although tokens were sampled.
+
+    Raises TuningError, before anything is asked, where a budget is set and the model's price is not known.
+    """
     rows = dataset.manifest.files["train.jsonl"].rows
     plan = make_plan(settings, options, dataset.manifest.format, rows)
+    price, said = training_price(settings, plan.base_model)
     total, sample = _measure(dataset)
     if settings.target == "gcp":
         ratio, error = _counted(settings, plan.base_model, sample)
@@ -37,21 +42,38 @@ def estimate(settings: Settings, dataset: Dataset, options: TuneOptions) -> Esti
     else:
         ratio, error = 1 / LOCAL_CHARACTERS_PER_TOKEN, LOCAL_ERROR / LOCAL_CHARACTERS_PER_TOKEN
         how = f"tokens: about one in {LOCAL_CHARACTERS_PER_TOKEN:g} characters, +- {LOCAL_ERROR:.0%} (not counted)"
-    price = training_price(plan.base_model, settings.training_price, datetime.now(UTC).date())
     tokens = math.ceil(total * ratio) * plan.epochs
     most = math.ceil(total * (ratio + error)) * plan.epochs
     return Estimate(
         examples=rows * plan.epochs,
         tokens=tokens,
         seconds=round(SECONDS_AROUND + tokens / TOKENS_PER_SECOND),
-        dollars=round(most / 1e6 * price.dollars, 4),
+        dollars=round(most / 1e6 * price, 4),
         notes=[
             how,
-            f"{plan.epochs} epochs of {plan.base_model} at {price.dollars:g} dollars per million tokens",
+            f"{plan.epochs} epochs of {plan.base_model}, {said[0]}",
             f"time: at {TOKENS_PER_SECOND:,.0f} tokens a second, a rule of thumb",
-            *price.notes,
+            *said[1:],
         ],
     )
+
+
+def training_price(settings: Settings, base_model: str) -> tuple[float, tuple[str, ...]]:
+    """US dollars per million trained tokens, and what must be said of them; NaN where no price is known.
+
+    TuningError where it is not known and a budget is set, which nothing could hold.
+    """
+    if settings.training_price:
+        return settings.training_price, (f"{settings.training_price:g} dollars per million tokens as set",)
+    if price := TRAINING.get(base_model):
+        quoted = f"{price.dollars:g} dollars per {price.unit} ({price.page} on {price.quoted})"
+        return price.dollars, (quoted, *staleness(price, datetime.now(UTC).date()))
+    mend = "TUNING_TRAINING_PRICE sets it, in dollars per million tokens"
+    if settings.budget:
+        raise TuningError(
+            f"no price known for {base_model}, so its tuning cannot be held to a budget", f"{mend}; or omit --budget"
+        )
+    return math.nan, (f"no price known for {base_model}: {mend}",)
 
 
 def _measure(dataset: Dataset) -> tuple[int, list[Example]]:

@@ -18,6 +18,7 @@ SERVED_FROM = {"us-central1": "us", "europe-west4": "eu"}
 # Examples per step of the retired template, by which steps become epochs.
 BATCH = {"us-central1": 8, "europe-west4": 24}
 ADAPTER_SIZES = {1: "ONE", 2: "TWO", 4: "FOUR", 8: "EIGHT", 16: "SIXTEEN", 32: "THIRTY_TWO"}
+GEMINI_ADAPTER_SIZES = (1, 2, 4, 8, 16)
 DEFAULT_EPOCHS = 3
 _LOCAL_MODELS = frozenset({"smollm2", "tiny"})
 _RETIRED = ("text-bison", "chat-bison", "code-bison", "gemini-1.", "gemini-2.")
@@ -67,8 +68,11 @@ def make_plan(settings: Settings, options: TuneOptions, dataset_format: Format, 
             f"{name} does not take the format {dataset_format}",
             f"`invoke dataset --format {wanted.formats[0]}` makes one that it takes",
         )
-    if options.lora_rank and options.lora_rank not in ADAPTER_SIZES:
-        raise TuningError(f"an adapter of size {options.lora_rank} does not exist", f"Take one of {[*ADAPTER_SIZES]}")
+    sizes = tuple(ADAPTER_SIZES) if is_open(name) else GEMINI_ADAPTER_SIZES
+    if options.lora_rank and options.lora_rank not in sizes:
+        raise TuningError(
+            f"{name} takes no adapter of size {options.lora_rank}", f"Take one of {', '.join(map(str, sizes))}"
+        )
     if options.batch_size and not is_open(name):
         raise TuningError(f"{name} chooses its batch size itself", "Leave it out")
     return Plan(

@@ -42,7 +42,7 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Estimate(msgspec.Struct, frozen=True, kw_only=True):
-    """Before anything is sent. `dollars` is 0 for local work."""
+    """Before anything is sent. `dollars` is 0 for local work and NaN where no price is known."""
 
     examples: int
     tokens: int
