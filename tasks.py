@@ -57,6 +57,10 @@ class SplitOptions(Options, frozen=True, kw_only=True):
     decontaminate: Annotated[
         str | None, Meta(description="file of a benchmark; examples that share 13 words in a row with it are dropped")
     ] = None
+    tokenizer: Annotated[
+        str | None,
+        Meta(description="smollm2, a Hugging Face name or folder: the model that counts tokens (tune: its base model)"),
+    ] = None
 
 
 @command(
@@ -183,6 +187,7 @@ namespace.add_task(docs)
 
 _PRESET = {"preset": "seed: the seed notebook's choices in place of all these options but --limit"}
 _WORKERS = {"workers": "processes; all cores unless given"}
+_MAX_LENGTH = {"max-length": "tokens that the trainer reads: examples whose answer begins beyond are dropped"}
 
 
 @command(help=_PRESET | {"format": "a preference format exports the preferences"})
@@ -205,9 +210,14 @@ def export(
     print(f"snapshot {snapshot.folder}: {snapshot.rows:,} rows of {snapshot.kind}")
 
 
-@command(help=_PRESET | _WORKERS)
+@command(help=_PRESET | _WORKERS | _MAX_LENGTH)
 def split(
-    c: Context, settings: Settings, made: SplitOptions, preset: str | None = None, workers: int | None = None
+    c: Context,
+    settings: Settings,
+    made: SplitOptions,
+    max_length: int | None = None,
+    preset: str | None = None,
+    workers: int | None = None,
 ) -> None:
     """Make a dataset of the newest snapshot: cleaned, de-duplicated, split without leaks, attributed.
 
@@ -215,19 +225,21 @@ def split(
     """
     from tuning.dataset.create import create_dataset, describe_dataset
     from tuning.dataset.export import find_snapshot
-    from tuning.dataset.options import resolve_options, resolve_variables
+    from tuning.dataset.options import resolve_variables
+    from tuning.pipelines.dataset_options import dataset_options
 
-    options = resolve_options(preset, settings.tuner, **made.given())
+    options = dataset_options(settings, preset, made.given() | {"max_length": max_length})
     snapshot = find_snapshot(settings, options, resolve_variables(preset) if preset else None)
     print(describe_dataset(create_dataset(settings, snapshot, options, workers)))
 
 
-@command(help=_PRESET | _WORKERS)
+@command(help=_PRESET | _WORKERS | _MAX_LENGTH)
 def dataset(
     c: Context,
     settings: Settings,
     build: BuildOptions,
     made: SplitOptions,
+    max_length: int | None = None,
     preset: str | None = None,
     workers: int | None = None,
 ) -> None:
@@ -236,11 +248,12 @@ def dataset(
     Example: invoke dataset --preset seed --limit 10000
     """
     from tuning.dataset.create import describe_dataset
-    from tuning.dataset.options import resolve_options, resolve_variables
+    from tuning.dataset.options import resolve_variables
+    from tuning.pipelines.dataset_options import dataset_options
     from tuning.pipelines.whole import Steps, make_dataset
 
-    options = resolve_options(preset, settings.tuner, **made.given())
     variables = resolve_variables(preset, **build.given())
+    options = dataset_options(settings, preset, made.given() | {"max_length": max_length})
     print(describe_dataset(make_dataset(settings, variables, options, Steps(print), workers=workers)))
 
 

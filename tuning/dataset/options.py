@@ -32,8 +32,8 @@ class DatasetOptions(msgspec.Struct, frozen=True, kw_only=True):
     seed: int = 42
     limit: int = 0  # questions, 0: all
     decontaminate: Path | None = None  # text or JSONL file; examples that share 13 words in a row with it are dropped
-    tokenizer: Path | None = None  # folder of the base model, whose tokenizer counts tokens; None: bytes are counted
-    max_length: int = 0  # tokens at which the trainer cuts examples off; 0: it does not
+    tokenizer: Path | None = None  # folder of the model whose tokenizer counts tokens; None: bytes are counted
+    max_length: int = 0  # tokens that the trainer reads: an answer that begins beyond never trains; 0: all
 
     @property
     def is_seed(self) -> bool:
@@ -116,6 +116,8 @@ def _check(options: DatasetOptions, chosen: dict[str, Any]) -> None:
         raise TuningError(f"--limit is {options.limit}", "It is a number of questions, or 0 for all")
     if options.max_length < 0:
         raise TuningError(f"--max-length is {options.max_length}", "It is a number of tokens, or 0 for no bound")
+    if options.max_length and not options.tokenizer:
+        raise TuningError("--max-length counts the tokens of a model", "Name that model with --tokenizer")
     if not 0 <= options.seed < 2**32:
         raise TuningError(f"--seed is {options.seed}", "It is a whole number from 0 to 4294967295")
     if options.decontaminate and not options.decontaminate.is_file():

@@ -10,8 +10,9 @@ from typing import Any
 from tuning.dataset.create import create_dataset
 from tuning.dataset.dataset import Dataset, find_dataset
 from tuning.dataset.export import export
-from tuning.dataset.options import DatasetOptions, resolve_options, resolve_variables
+from tuning.dataset.options import DatasetOptions, resolve_variables
 from tuning.errors import TuningError
+from tuning.pipelines.dataset_options import dataset_options
 from tuning.pipelines.events import Step
 from tuning.pipelines.local import run_local
 from tuning.pipelines.release import PipelineRun
@@ -67,10 +68,15 @@ def tune_all(
             raise TuningError("--dataset names a finished dataset", "Leave out the options that would make another")
         dataset = find_dataset(settings, dataset_id)
     else:
-        wanted = resolve_options(preset, settings.tuner, **made)
         variables = resolve_variables(preset, **build)
         if on_vertex(settings):
             check_build_budget(settings, variables)
+        trains_here = settings.tuner == "hf" and not on_vertex(settings)
+        with steps.step("base model") as ended:
+            before = time.time()
+            wanted = dataset_options(settings, preset, made, options.base_model if trains_here else "")
+            if wanted.tokenizer:
+                ended(f"tokens are counted by {wanted.tokenizer}", wanted.tokenizer.stat().st_mtime < before)
         dataset = make_dataset(settings, variables, wanted, steps, fill=True)
     run = run_vertex if on_vertex(settings) else run_local
     return run(settings, dataset, options, tuner=settings.tuner, before=steps.done, show=show)

@@ -7,6 +7,7 @@ from tuning.dataset.dataset import Dataset
 from tuning.errors import TuningError
 from tuning.settings import Settings
 from tuning.tuners import smollm2
+from tuning.tuners.failures import in_one_line
 from tuning.tuners.libraries import go_online, set_up_libraries
 from tuning.tuners.tiny import make_tiny
 
@@ -20,10 +21,24 @@ def find_base_model(settings: Settings, name: str, dataset: Dataset) -> Path:
 
     `dataset`'s train split is what `tiny` is made from. Raises TuningError for a model that is nowhere.
     """
+    return make_tiny(settings, dataset) if name == "tiny" else _find(settings, name)
+
+
+def find_tokenizer(settings: Settings, name: str) -> Path | None:
+    """The folder whose `tokenizer.json` counts the tokens of the model `name`, which is fetched first where needed.
+
+    None where the model has no such file, or only a dataset makes it (`tiny`).
+    """
+    if name == "tiny":
+        return None
+    with in_one_line():
+        folder = _find(settings, name)
+    return folder if (folder / "tokenizer.json").is_file() else None
+
+
+def _find(settings: Settings, name: str) -> Path:
     if name == "smollm2":
         return smollm2.fetch(settings)
-    if name == "tiny":
-        return make_tiny(settings, dataset)
     if Path(name).expanduser().is_dir():
         return _checked_folder(Path(name).expanduser().absolute())
     if name.startswith((".", "/", "~")) or name.count("/") != 1:
