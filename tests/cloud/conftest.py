@@ -2,7 +2,7 @@
 
 import logging
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from gcp_storage_emulator.server import create_server
 from google_server import Google
 from google_server import serve as serve_google
 from loopback import TOKEN, Loopback
-from storage_bridge import generation_preconditions
+from storage_bridge import Record, generation_preconditions, recorded
 from vertex_server import Vertex
 from vertex_server import serve as serve_vertex
 
@@ -56,7 +56,8 @@ def google_api(google: Google) -> Iterator[Loopback]:
 def storage_server() -> Iterator[Any]:
     logging.getLogger("gcp_storage_emulator").setLevel(logging.CRITICAL)
     server = create_server("127.0.0.1", 0, in_memory=True)
-    with generation_preconditions():
+    server.record = Record()
+    with generation_preconditions(), recorded(server.record):
         server.start()
         while server._api._httpd is None:  # set by its thread just before it serves
             pass
@@ -72,7 +73,28 @@ def storage_api(storage_server: Any) -> str:
     from gcp_storage_emulator.handlers.buckets import create_bucket
 
     create_bucket("bucket", emulator)
+    storage_server.record.seen.clear()
     return f"http://127.0.0.1:{storage_server._api._httpd.server_port}"
+
+
+@pytest.fixture
+def storage_record(storage_server: Any, storage_api: str) -> Record:
+    """What Cloud Storage is asked for in this test."""
+    record: Record = storage_server.record
+    return record
+
+
+@pytest.fixture
+def created(vertex_api: Loopback, google_api: Loopback, storage_record: Record) -> Callable[[], list[str]]:
+    """The requests so far that make or change something; counting tokens and looking cost nothing and are not among
+    them."""
+
+    def find() -> list[str]:
+        asked = [request for server in (vertex_api, google_api) for request, _ in server.seen]
+        paths = [one.path for one in asked if one.method != "GET" and not one.path.endswith(":countTokens")]
+        return paths + [path for _, path, _ in storage_record.writes]
+
+    return find
 
 
 @pytest.fixture

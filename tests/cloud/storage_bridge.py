@@ -1,17 +1,72 @@
 """Cloud Storage on loopback: gcp-storage-emulator, taught what it lacks.
 
-It ignores generation preconditions; and the BigQuery emulator writes exports into a folder of its own, which the bridge
-shows as objects.
+It ignores generation preconditions and keeps no record of what it is asked; and the BigQuery emulator writes exports
+into a folder of its own, which the bridge shows as objects.
 """
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 from unittest import mock
+from urllib.parse import unquote, urlsplit
 
+from gcp_storage_emulator import server
 from gcp_storage_emulator.handlers import objects
+
+
+@dataclass
+class Record:
+    """What Cloud Storage was asked for: method, path and the header Range or Content-Range of each request."""
+
+    seen: list[tuple[str, str, str]] = field(default_factory=list)
+    gate: "Gate | None" = None
+
+    @property
+    def writes(self) -> list[tuple[str, str, str]]:
+        return [one for one in self.seen if one[0] != "GET"]
+
+    @property
+    def parts(self) -> list[str]:
+        """The spans of the parts of resumable uploads."""
+        return [span for method, _, span in self.seen if method == "PUT" and not span.startswith("bytes */")]
+
+
+class Gate:
+    """Lets some parts of an upload in, then holds the next one until `open` is set, and drops it unread."""
+
+    def __init__(self, parts: int) -> None:
+        self.left = parts
+        self.reached, self.open = threading.Event(), threading.Event()
+
+    def holds(self) -> bool:
+        self.left -= 1
+        if self.left >= 0:
+            return False
+        self.reached.set()
+        self.open.wait(timeout=60)
+        return True
+
+
+@contextmanager
+def recorded(record: Record) -> Iterator[None]:
+    handle = server.Router.handle
+
+    def handle_recorded(self: Any, method: str) -> None:
+        request = self._request_handler
+        span = request.headers.get("Content-Range") or request.headers.get("Range") or ""
+        record.seen.append((method, unquote(urlsplit(request.path).path), span))
+        is_part = method == "PUT" and not span.startswith("bytes */")
+        if is_part and record.gate and record.gate.holds():
+            request.close_connection = True
+            return
+        handle(self, method)
+
+    with mock.patch.object(server.Router, "handle", handle_recorded):
+        yield
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,8 +14,10 @@ import pytest
 from cloud_dataset import make_dataset
 from invoke.program import Program
 from loopback import TOKEN, Loopback
+from storage_bridge import Record
 from vertex_server import Vertex
 
+from tuning.objects import client, list_objects
 from tuning.pipelines.template_seed import URI
 from tuning.settings import PROJECT_ROOT, Settings
 
@@ -130,7 +133,7 @@ def test_a_running_job_is_cancelled(invoke: Invoke, cloud: Settings, vertex: Ver
 def test_a_mistake_is_one_line_before_anything_is_sent(
     invoke: Invoke,
     cloud: Settings,
-    vertex_api: Loopback,
+    created: Callable[[], list[str]],
     tmp_path: Path,
     arguments: list[str],
     environ: dict[str, str],
@@ -141,7 +144,86 @@ def test_a_mistake_is_one_line_before_anything_is_sent(
     assert result.returncode == 1
     assert said in result.stderr
     assert len(result.stderr.strip().splitlines()) == 1
-    assert [request for request, _ in vertex_api.seen if request.method == "POST"] == []
+    assert created() == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environ", "said"),
+    [
+        (
+            ["--base-model", "gemini-3.5-flash", "--budget", "0.01"],
+            {},
+            r"this would cost about 0\.0\d dollars, over the budget of 0\.01 .* nothing was sent",
+        ),
+        (["--budget", "50"], {}, "no price known for gemini-3.5-flash-lite, so its tuning cannot be held to a budget"),
+        ([], {"TUNING_REGION": "europe-west1"}, "models are not tuned in europe-west1"),
+        ([], {"TUNING_VERTEX_ENDPOINT": "", "GOOGLE_APPLICATION_CREDENTIALS": ""}, "no Google credentials"),
+    ],
+)
+def test_a_tuning_that_cannot_be_sent_is_one_line_before_anything_is_made(
+    invoke: Invoke,
+    cloud: Settings,
+    created: Callable[[], list[str]],
+    tmp_path: Path,
+    arguments: list[str],
+    environ: dict[str, str],
+    said: str,
+) -> None:
+    make_dataset(cloud, "gemini")
+    home = {"HOME": str(tmp_path), "CLOUDSDK_CONFIG": str(tmp_path)}
+    result = invoke("submit", "--target", "gcp", "--tuner", "gemini", *arguments, **home, **environ)
+    assert result.returncode == 1
+    assert re.search(said, result.stderr)
+    assert len(result.stderr.strip().splitlines()) == 1
+    assert created() == []
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [(251, "has more than 250"), (9, "has 9"), (0, "has 0")],
+    ids=["too many", "too few", "none"],
+)
+def test_an_evaluation_file_of_ones_own_that_the_template_would_refuse_is_refused(
+    invoke: Invoke,
+    cloud: Settings,
+    storage_record: Record,
+    created: Callable[[], list[str]],
+    rows: int,
+    said: str,
+) -> None:
+    make_dataset(cloud)
+    uri = "gs://bucket/mine.jsonl"
+    client(cloud).bucket("bucket").blob("mine.jsonl").upload_from_string(b"{}\n" * rows)
+    storage_record.seen.clear()
+    result = invoke("submit", "--template", URI, "--param", f"evaluation_data_uri={uri}")
+    assert result.returncode == 1
+    assert f"the template takes 10 to 250 evaluation rows, and {uri} {said}. Leave out" in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+    assert created() == []
+
+
+def test_a_file_of_ones_own_is_sent_in_place_of_the_datasets(
+    invoke: Invoke, cloud: Settings, vertex_api: Loopback
+) -> None:
+    dataset = make_dataset(cloud, evaluation=251)
+    client(cloud).bucket("bucket").blob("mine.jsonl").upload_from_string(b"{}\n" * 250)
+    sent = invoke("submit", "--template", URI, "--param", "evaluation_data_uri=gs://bucket/mine.jsonl")
+    assert sent.returncode == 0, sent.stderr
+    assert "251 rows" not in sent.stdout
+    (request,) = vertex_api.asked("POST", "/pipelineJobs$")
+    values = request.body["runtimeConfig"]["parameterValues"]
+    assert values["evaluation_data_uri"] == "gs://bucket/mine.jsonl"
+    assert list(list_objects(cloud, "gs://bucket/notebook/")) == [values["dataset_uri"]]
+    assert values["dataset_uri"].startswith(f"gs://bucket/notebook/{dataset.id}/")
+
+
+def test_a_file_of_ones_own_that_is_not_there_is_named(
+    invoke: Invoke, cloud: Settings, created: Callable[[], list[str]]
+) -> None:
+    make_dataset(cloud)
+    result = invoke("submit", "--template", URI, "--param", "evaluation_data_uri=gs://bucket/none.jsonl")
+    assert result.stderr == "error: there is no gs://bucket/none.jsonl.\n"
+    assert created() == []
 
 
 def test_the_installed_command_sends_the_notebooks_job(cloud: Settings, vertex: Vertex) -> None:

@@ -1,6 +1,7 @@
 """The notebook's job, sent by Google's own PipelineJob and compared with the notebook field by field."""
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -65,11 +66,13 @@ def test_the_request_that_arrives_is_the_notebooks_job(cloud: Settings, vertex_a
     assert "--tuner gemini --epochs 40" in said[0]  # 200 steps of 8 rows on 40 rows
 
 
-def test_an_evaluation_set_above_the_templates_limit_is_said_and_sampled(cloud: Settings, vertex_api: Loopback) -> None:
+def test_an_evaluation_set_above_the_templates_limit_is_said_before_anything_is_made_and_sampled(
+    cloud: Settings, vertex_api: Loopback, created: Callable[[], list[str]]
+) -> None:
     dataset = make_dataset(cloud, train=40, evaluation=251)
-    said: list[str] = []
-    submit_template(cloud, NOTEBOOK["template_path"], {}, SubmitOptions(), said.append)
-    assert said[0] == "eval.jsonl has 251 rows, the template takes 250: a stable sample of 250 is sent"
+    said: list[tuple[str, list[str]]] = []
+    submit_template(cloud, NOTEBOOK["template_path"], {}, SubmitOptions(), lambda line: said.append((line, created())))
+    assert said[0] == ("eval.jsonl has 251 rows, the template takes 250: a stable sample of 250 is sent", [])
     (request,) = vertex_api.asked("POST", "/pipelineJobs$")
     with open_object(cloud, request.body["runtimeConfig"]["parameterValues"]["evaluation_data_uri"]) as file:
         sent = file.read().splitlines()

@@ -86,11 +86,14 @@ def test_what_is_wrong_is_said_before_any_request_that_costs_money(
     assert list(list_objects(cloud, "gs://bucket/")) == []
 
 
-def test_an_evaluation_set_above_the_limit_is_said_and_sampled(cloud: Settings) -> None:
+def test_an_evaluation_set_above_the_limit_is_said_before_anything_is_made_and_sampled(
+    cloud: Settings, created: Callable[[], list[str]]
+) -> None:
     make_dataset(cloud, "gemini", train=40, evaluation=1_001)
-    said: list[str] = []
-    submit_tuning(cloud, "gemini", TuneOptions(), SubmitOptions(), said.append)
-    assert said[0] == "eval.jsonl has 1,001 rows, the target takes 1,000: validation samples that many of them"
+    said: list[tuple[str, list[str]]] = []
+    submit_tuning(cloud, "gemini", TuneOptions(), SubmitOptions(), lambda line: said.append((line, created())))
+    line = "eval.jsonl has 1,001 rows, the target takes 1,000: validation samples that many of them"
+    assert said[0] == (line, [])
 
 
 def test_googles_own_service_needs_an_image(cloud: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

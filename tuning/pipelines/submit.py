@@ -1,13 +1,13 @@
 """From a template and parameters to a job on Vertex AI: what can be wrong is found before anything is sent."""
 
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, get_args
 
 from tuning.access import credentials, require_project
-from tuning.dataset.dataset import Dataset, find_dataset
+from tuning.dataset.dataset import Dataset, Split, find_dataset
 from tuning.errors import TuningError
 from tuning.objects import put
 from tuning.pipelines import template_seed, vertex
@@ -118,10 +118,15 @@ def _seed_request(
     options: SubmitOptions,
     show: Callable[[str], None],
 ) -> vertex.JobRequest:
-    dataset = _sampled(settings, find_dataset(settings, options.dataset), show)
-    template_seed.check(dataset)
+    dataset = find_dataset(settings, options.dataset)
     date = template_seed.date(datetime.now().astimezone())
     parameters = fit_parameters(template, {**template_seed.parameters(settings, dataset, date), **given})
+    own = [split for split, name in template_seed.ADDRESSES.items() if name not in given]
+    template_seed.check(dataset, own)
+    if "eval" in own:
+        dataset = _sampled(settings, dataset, show)
+    else:
+        template_seed.check_given(settings, given[template_seed.ADDRESSES["eval"]])
     undated: dict[str, Any] = {**template_seed.parameters(settings, dataset, ""), **given}
     root = options.pipeline_root or template_seed.PIPELINE_ROOT
     show(template_seed.warning(settings, dataset))
@@ -136,7 +141,7 @@ def _seed_request(
         caching=options.caching,
         failure_policy=options.failure_policy,
     )
-    _upload(settings, dataset, show)
+    _upload(settings, dataset, own, show)
     return request
 
 
@@ -152,9 +157,10 @@ def _sampled(settings: Settings, dataset: Dataset, show: Callable[[str], None]) 
     return replace(dataset, sampled_eval=path)
 
 
-def _upload(settings: Settings, dataset: Dataset, show: Callable[[str], None]) -> None:
-    for split, name in template_seed.FILES.items():
-        stored = put(settings, dataset.file(split), template_seed.in_folder(settings, dataset, name))
+def _upload(settings: Settings, dataset: Dataset, splits: Sequence[Split], show: Callable[[str], None]) -> None:
+    for split in splits:
+        address = template_seed.in_folder(settings, dataset, template_seed.FILES[split])
+        stored = put(settings, dataset.file(split), address)
         show(f"{'uploaded' if stored.sent else 'already there'}: {stored.uri} ({stored.size:,} bytes)")
 
 

@@ -5,12 +5,15 @@ job here, and what replaces it.
 """
 
 import math
+from collections.abc import Collection
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 from tuning.dataset.dataset import Dataset, Split
 from tuning.dataset.limits import TEXT_BISON
 from tuning.errors import TuningError
+from tuning.objects import open_object
 from tuning.settings import Settings
 
 URI = "https://us-kfp.pkg.dev/ml-pipeline/large-language-model-pipelines/tune-large-model/v2.0.0"
@@ -25,6 +28,7 @@ FILES: dict[Split, str] = {
     "train": "./tune_data_stack_overflow_python_qa.jsonl",
     "eval": "./tune_eval_data_stack_overflow_python_qa.jsonl",
 }
+ADDRESSES: dict[Split, str] = {"train": "dataset_uri", "eval": "evaluation_data_uri"}  # the parameters that name them
 
 FORMATS = frozenset(TEXT_BISON.formats)
 EVALUATION_ROWS = TEXT_BISON.evaluation_rows
@@ -50,9 +54,9 @@ def parameters(settings: Settings, dataset: Dataset, date: str) -> dict[str, Any
         "large_model_reference": LARGE_MODEL,
         "project": settings.project,
         "train_steps": TRAINING_STEPS,
-        "dataset_uri": in_folder(settings, dataset, FILES["train"]),
+        ADDRESSES["train"]: in_folder(settings, dataset, FILES["train"]),
         "evaluation_interval": EVALUATION_INTERVAL,
-        "evaluation_data_uri": in_folder(settings, dataset, FILES["eval"]),
+        ADDRESSES["eval"]: in_folder(settings, dataset, FILES["eval"]),
     }
 
 
@@ -60,23 +64,40 @@ def date(now: datetime) -> str:
     return now.strftime(DATE_FORMAT)
 
 
-def check(dataset: Dataset) -> None:
-    """TuningError for what the template's service would refuse after the upload; a larger evaluation set is sampled."""
-    if dataset.manifest.format not in FORMATS:
+def check(dataset: Dataset, splits: Collection[Split]) -> None:
+    """TuningError for what the template's service would refuse of these files of the dataset after their upload; a
+    larger evaluation set is sampled."""
+    if splits and dataset.manifest.format not in FORMATS:
         raise TuningError(
             f"the template reads the notebook's format, and dataset {dataset.id} is in {dataset.manifest.format}",
             "`invoke dataset --preset seed` makes one that it reads",
         )
     train, evaluation = dataset.manifest.files["train.jsonl"], dataset.manifest.files["eval.jsonl"]
-    if train.bytes > TRAIN_BYTES:
+    if "train" in splits and train.bytes > TRAIN_BYTES:
         raise TuningError(
             f"the template takes at most {TRAIN_BYTES:,} bytes, and train.jsonl has {train.bytes:,}",
             "`invoke dataset --preset seed --limit 10000` is the notebook's own size",
         )
-    if evaluation.rows < EVALUATION_ROWS[0]:
+    if "eval" in splits and evaluation.rows < EVALUATION_ROWS[0]:
         raise TuningError(
             f"the template takes at least {EVALUATION_ROWS[0]} evaluation rows, and eval.jsonl has {evaluation.rows}",
             "A larger --limit makes more",
+        )
+
+
+def check_given(settings: Settings, uri: str) -> None:
+    """TuningError for an evaluation file in Cloud Storage that is missing, or too small or too large for the template.
+
+    It is somebody's own file: it is counted, no further than to the limit, and never sampled.
+    """
+    least, most = EVALUATION_ROWS
+    with open_object(settings, uri) as file:
+        rows = sum(1 for _ in islice(file, most + 1))
+    if not least <= rows <= most:
+        raise TuningError(
+            f"the template takes {least} to {most} evaluation rows, and {uri} has "
+            f"{f'more than {most}' if rows > most else rows}",
+            f"Leave out {ADDRESSES['eval']}: then a stable sample of the dataset's own rows is sent",
         )
 
 
