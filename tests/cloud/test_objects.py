@@ -2,12 +2,16 @@
 
 import hashlib
 import os
+import signal
+import sys
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 import requests
+from as_typed import start
+from storage_bridge import Gate, Record
 
 import tuning.upload
 from tuning.errors import TuningError
@@ -107,6 +111,44 @@ def test_an_upload_killed_half_way_is_taken_up_by_the_next_process(
     total = MEGABYTE * 5 // 2
     assert second.parts == [f"bytes {MEGABYTE}-{2 * MEGABYTE - 1}/{total}", f"bytes {2 * MEGABYTE}-{total - 1}/{total}"]
     assert remote_sha256(cloud) == sha256_of(source)
+
+
+PUT = """
+import sys
+from pathlib import Path
+from tuning.objects import put
+from tuning.settings import load_settings
+print(put(load_settings(), Path(sys.argv[1]), sys.argv[2]).sent)
+"""
+
+
+def test_a_process_that_is_killed_while_it_uploads_is_taken_up_where_the_server_is(
+    cloud: Settings, storage_record: Record, tmp_path: Path
+) -> None:
+    path, size, part = tmp_path / "large.jsonl", 20 * MEGABYTE, 8 * MEGABYTE
+    path.write_bytes(os.urandom(size))
+    storage_record.gate = Gate(parts=1)
+    first = start(cloud, sys.executable, "-c", PUT, str(path), URI)
+    try:
+        assert storage_record.gate.reached.wait(timeout=60), first.communicate(timeout=10)
+        first.send_signal(signal.SIGKILL)
+        assert first.wait(timeout=60) == -signal.SIGKILL
+    finally:
+        first.kill()
+        storage_record.gate.open.set()
+        storage_record.gate = None
+    assert list(list_objects(cloud, "gs://bucket/")) == []  # a part of a file is no object
+    storage_record.seen.clear()
+
+    second = start(cloud, sys.executable, "-c", PUT, str(path), URI)
+    said, errors = second.communicate(timeout=60)
+
+    assert (said, second.returncode) == ("True\n", 0), errors
+    assert storage_record.parts == [
+        f"bytes {part}-{2 * part - 1}/{size}",
+        f"bytes {2 * part}-{size - 1}/{size}",
+    ]
+    assert remote_sha256(cloud) == sha256_of(path)
 
 
 def test_the_address_of_a_running_upload_is_private_and_removed_at_the_end(

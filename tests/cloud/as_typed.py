@@ -1,0 +1,36 @@
+"""Processes of their own, as a person starts them: nothing is patched, the servers are found by the environment."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import tuning
+from tuning.settings import PREFIX, Settings, variable
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """The environment of a person whose settings these are, without a Google account."""
+    default = Settings()
+    values = {name: getattr(settings, name) for name in Settings.__struct_fields__}
+    return {
+        **{name: value for name, value in os.environ.items() if not name.startswith(PREFIX)},
+        **{variable(name): str(value) for name, value in values.items() if value != getattr(default, name)},
+        "GOOGLE_APPLICATION_CREDENTIALS": "/nonexistent/credentials.json",
+    }
+
+
+def start(settings: Settings, *arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        arguments,
+        cwd=Path(tuning.__file__).parent.parent,
+        env=environment(settings),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def start_invoke(settings: Settings, *arguments: str) -> subprocess.Popen[str]:
+    """The installed ``invoke`` of this environment."""
+    return start(settings, str(Path(sys.executable).with_name("invoke")), *arguments)
