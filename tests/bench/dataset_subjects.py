@@ -95,7 +95,7 @@ def datasketch_bands(snapshot: str) -> dict[str, Any]:
     count = 0
     for text in _bodies(snapshot):
         signature = MinHash(num_perm=128)
-        signature.update_batch([shingle.encode() for shingle in shingles(text)])
+        signature.update_batch([" ".join(shingle).encode() for shingle in shingles(text)])
         count += len(signature.digest()) == 128
     return {"texts": count}
 

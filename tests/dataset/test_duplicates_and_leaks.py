@@ -17,7 +17,7 @@ from tuning.dataset.leaks import Leaks, Written, find_leaks, refuse_leaks
 from tuning.dataset.near import band_hashes, near_pairs
 from tuning.dataset.options import DatasetOptions, resolve_options
 from tuning.dataset.parallel import Workers
-from tuning.dataset.shingles import jaccard, shingles
+from tuning.dataset.shingles import Shingle, jaccard, shingles
 from tuning.errors import TuningError
 from tuning.settings import Settings
 
@@ -34,7 +34,7 @@ def written_ids(dataset: Dataset) -> set[int]:
 def near_across(left: list[str], right: list[str]) -> int:
     """Texts of `right` that are near to one of `left`: every pair of sets is compared that shares a shingle at all."""
     sets = [shingles(text) for text in left]
-    having: dict[str, set[int]] = {}
+    having: dict[Shingle, set[int]] = {}
     for number, one in enumerate(sets):
         for shingle in one:
             having.setdefault(shingle, set()).add(number)

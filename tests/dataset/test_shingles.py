@@ -28,7 +28,7 @@ def test_hashes_are_as_many_and_as_equal_as_the_shingles(size: int) -> None:
     for text, begin, end in zip(TEXTS, offsets[:-1], offsets[1:], strict=True):
         words = sorted(shingles(text, size))
         assert len(set(hashes[begin:end].tolist())) == len(words), text
-        for word, (alone, _) in ((word, hash_shingles([word], size)) for word in words):
+        for word, (alone, _) in ((word, hash_shingles([" ".join(word)], size)) for word in words):
             assert alone[0] in hashes[begin:end], (text, word)
             assert numbers.setdefault(word, alone[0]) == alone[0]
     assert len(set(numbers.values())) == len(numbers)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import orjson
 
-from tuning.dataset.shingles import Hashes, distinct, hash_shingles, shingles, words
+from tuning.dataset.shingles import Hashes, Shingle, distinct, hash_shingles, shingles, words
 from tuning.errors import TuningError
 
 SIZE = 13
@@ -21,8 +21,8 @@ def benchmark_hashes(path: Path) -> Hashes:
 
 
 @functools.lru_cache(maxsize=1)
-def benchmark_shingles(path: Path) -> frozenset[str]:
-    """Every run of 13 words in the file, as text."""
+def benchmark_shingles(path: Path) -> frozenset[Shingle]:
+    """Every run of 13 words in the file, as it is."""
     return frozenset().union(*(shingles(text, SIZE) for text in _long_texts(path)))
 
 

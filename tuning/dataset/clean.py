@@ -6,7 +6,7 @@ neither carries is dropped, not mangled.
 """
 
 import re
-from functools import cache
+from functools import cache, lru_cache
 from html import escape, unescape
 from typing import Any
 
@@ -61,6 +61,7 @@ def _by_library(html: str) -> str | None:
     return None
 
 
+@lru_cache(maxsize=256)  # of the few bodies that come here, many a long one is an answer that is given again and again
 def _by_hand(html: str, base_url: str) -> str | None:
     """Our own writer's Markdown where it is right."""
     source = parse(html)

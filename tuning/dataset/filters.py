@@ -40,13 +40,17 @@ def check_pair(question: str, answer: str) -> Reason | None:
         return Reason.CONTROL_CHARACTERS
     if not _has_substance(question):
         return Reason.EMPTY_QUESTION
-    return check_answer(answer)
+    return _check_content(answer)
 
 
 def check_answer(answer: str) -> Reason | None:
     """The same for an answer alone, such as the rejected one of a preference."""
     if has_control_characters(answer):
         return Reason.CONTROL_CHARACTERS
+    return _check_content(answer)
+
+
+def _check_content(answer: str) -> Reason | None:
     if _is_only_link(answer):
         return Reason.LINK_ONLY
     return None if _has_substance(answer) else Reason.EMPTY_ANSWER

@@ -1,7 +1,7 @@
 """The leak check: what was written is read back and compared across the two sides, by other means than made it."""
 
 import functools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -13,9 +13,9 @@ from tuning.dataset.dataset import ATTRIBUTION, Split
 from tuning.dataset.formats import parse_line, question_of
 from tuning.dataset.index import Column
 from tuning.dataset.options import DatasetOptions
-from tuning.dataset.parallel import Workers
+from tuning.dataset.parallel import In, Out, Workers
 from tuning.dataset.shingles import THRESHOLD, Hashes, shingles, similarity, text_keys
-from tuning.dataset.similarity_join import Entries, Partitions, candidates, common_shingles, prefixes
+from tuning.dataset.similarity_join import Entries, Prefixes, common_shingles, prefixes
 from tuning.errors import TuningError
 
 _BLOCK = 2 << 20  # bytes of lines read at a time
@@ -23,7 +23,6 @@ _REMEMBERED = 500  # sets of shingles
 _WORTH_WORKERS = 4  # blocks: fewer are read before workers have started
 KINDS = ("question", "answer")
 _SPLITS: tuple[Split, ...] = ("train", "eval")
-_ENTRIES_PER_BYTE = 0.4  # bytes of prefix entries per byte of lines, about: only decides the number of partitions
 _Place = tuple[Path, int, int, int]  # file, offset and size in bytes of a block of lines, number of its first line
 
 
@@ -53,24 +52,17 @@ class Written(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def find_leaks(written: Written, scratch: Path, workers: Workers) -> Leaks:
-    """Read every line back and compare the sides. `scratch` is a folder to be made, about as large as the dataset.
+    """Read every line back and compare the sides. `scratch` is a folder to be made, smaller than the evaluation side.
 
     Raises TuningError where a line is not of its format.
     """
     shared = _shared_ids(written.folder / ATTRIBUTION)
-    sides = {kind: _Side(kind, written, scratch / kind) for kind in KINDS}
-    sizes, contaminated = [], []
-    blocks = list(_blocks(written.folder))
-    common = scratch / "common.npy"
-    np.save(common, _common(written, blocks))
-    jobs = (_Job(written, common, block) for block in blocks)
-    for block in workers.map(_read_block, jobs, is_long=len(blocks) > _WORTH_WORKERS):
-        for kind in KINDS:
-            sides[kind].add(block.entries[kind], block.keys[kind])
-        sizes.append(block.sizes)
-        contaminated += block.contaminated
-    lines = _Lines(written, np.concatenate(sizes))
-    near = {kind: side.near(lines) for kind, side in sides.items()}
+    places = list(_places(written.folder))
+    blocks = list(_over(workers, _read_block, [_Job(written, place) for place in places]))
+    lines = _Lines(written, np.concatenate([block.sizes for block in blocks]))
+    keys = {kind: np.concatenate([block.keys[kind] for block in blocks]) for kind in KINDS}
+    near = _near(written, lines, places, keys, scratch, workers)
+    contaminated = [line for block in blocks for line in block.contaminated]
     return Leaks(
         question_ids=len(shared["question_id"]),
         answer_ids=len(shared["answer_id"]),
@@ -94,53 +86,107 @@ def refuse_leaks(leaks: Leaks) -> None:
         )
 
 
-class _Block(msgspec.Struct, frozen=True):
-    """What a worker found in a block of lines; entries and keys by kind."""
+class _Job(msgspec.Struct, frozen=True):
+    """One block of lines to read."""
 
-    entries: dict[str, Entries]
-    keys: dict[str, Hashes]
+    written: Written
+    place: _Place
+
+
+class _Block(msgspec.Struct, frozen=True):
+    """What a worker found in a block of lines."""
+
+    keys: dict[str, Hashes]  # by kind
     sizes: Column  # of the lines, in bytes
     contaminated: list[int]
 
 
-class _Job(msgspec.Struct, frozen=True):
-    """One block of lines to read; `common` is the file of the table of common shingles."""
+def _read_block(job: _Job) -> _Block:
+    lines = _lines(job.place)
+    texts = [_texts(job.written, line) for line in lines]
+    path, first = job.written.options.decontaminate, job.place[3]
+    return _Block(
+        keys={kind: text_keys([text[kind] for text in texts]) for kind in KINDS},
+        sizes=np.fromiter(map(len, lines), np.int64, len(lines)),
+        contaminated=[first + at for at, text in enumerate(texts) if path and _is_contaminated(path, text.values())],
+    )
+
+
+def _near(
+    written: Written,
+    lines: "_Lines",
+    places: Sequence[_Place],
+    keys: dict[str, Hashes],
+    scratch: Path,
+    workers: Workers,
+) -> dict[str, list[int]]:
+    """By kind, numbers of the evaluation lines whose text is equal or near to that of a training line."""
+    border = written.train_rows
+    equal = {kind: np.isin(those[border:], those[:border]) for kind, those in keys.items()}
+    found = {kind: set((border + np.flatnonzero(those)).tolist()) for kind, those in equal.items()}
+    unsettled = {kind: border + np.flatnonzero(~those) for kind, those in equal.items() if not those.all()}
+    if unsettled:
+        scratch.mkdir(parents=True)
+        np.save(scratch / "common.npy", _common(written, places))
+        jobs = [_PrefixJob(written, place, scratch, unsettled) for place in places if place[3] >= border]
+        parts = list(_over(workers, _prefixes, jobs))
+        for kind in unsettled:
+            Prefixes.write([part[kind] for part in parts], scratch / kind)
+        look_ups = [_LookUp(written, place, scratch, list(unsettled)) for place in places if place[3] < border]
+        pairs = list(_over(workers, _candidates, look_ups))
+        for kind in unsettled:
+            _confirm(written, lines, kind, np.concatenate([part[kind] for part in pairs]), found[kind])
+    return {kind: sorted(those) for kind, those in found.items()}
+
+
+class _PrefixJob(msgspec.Struct, frozen=True):
+    """A block of evaluation lines, and by kind the numbers of all lines whose text is not in training as it is."""
 
     written: Written
-    common: Path
     place: _Place
+    scratch: Path
+    numbers: dict[str, Column]
 
 
-class _Side:
-    """The questions, or the answers, of all lines: gathered block by block, then compared."""
+def _prefixes(job: _PrefixJob) -> dict[str, Entries]:
+    common = np.load(job.scratch / "common.npy")
+    first = job.place[3]
+    texts = [_texts(job.written, line) for line in _lines(job.place)]
+    found = {}
+    for kind, numbers in job.numbers.items():
+        here = numbers[(numbers >= first) & (numbers < first + len(texts))]
+        found[kind] = prefixes([texts[number - first][kind] for number in here.tolist()], here, common)
+    return found
 
-    def __init__(self, kind: str, written: Written, scratch: Path) -> None:
-        self._kind, self._written = kind, written
-        size = sum((written.folder / f"{split}.jsonl").stat().st_size for split in _SPLITS)
-        self._partitions = Partitions(scratch, int(size * _ENTRIES_PER_BYTE))
-        self._keys: list[Hashes] = []
 
-    def add(self, entries: Entries, keys: Hashes) -> None:
-        self._partitions.add(entries)
-        self._keys.append(keys)
+class _LookUp(msgspec.Struct, frozen=True):
+    """A block of training lines to be looked up among the prefixes of these kinds."""
 
-    def near(self, lines: "_Lines") -> list[int]:
-        """Numbers of the evaluation lines whose text is equal or near to that of a training line."""
-        self._partitions.close()
-        border = self._written.train_rows
-        keys = np.concatenate(self._keys)
-        found = set((border + np.flatnonzero(np.isin(keys[border:], keys[:border]))).tolist())
-        equal = np.array(sorted(found), dtype=np.int64)
-        pairs = candidates(self._partitions.paths, border, equal)
-        set_of = functools.lru_cache(_REMEMBERED)(lambda number: shingles(self._text(lines, number)))
-        for pair in pairs.tolist():  # the candidates of one evaluation line stand in a row
-            other, one = pair >> 32, pair & 0xFFFFFFFF
-            if other not in found and similarity(set_of(one), set_of(other)) >= THRESHOLD:
-                found.add(other)
-        return sorted(found)
+    written: Written
+    place: _Place
+    scratch: Path
+    kinds: list[str]
 
-    def _text(self, lines: "_Lines", number: int) -> str:
-        return _texts(self._written, lines.read(number))[self._kind]
+
+def _candidates(job: _LookUp) -> dict[str, Hashes]:
+    texts = [_texts(job.written, line) for line in _lines(job.place)]
+    return {
+        kind: Prefixes.open(job.scratch / kind).candidates([text[kind] for text in texts], job.place[3])
+        for kind in job.kinds
+    }
+
+
+def _confirm(written: Written, lines: "_Lines", kind: str, pairs: Hashes, found: set[int]) -> None:
+    """Add to `found` the evaluation line of each pair whose similarity, computed exactly, reaches the threshold."""
+    set_of = functools.lru_cache(_REMEMBERED)(lambda number: shingles(_texts(written, lines.read(number))[kind]))
+    for pair in np.sort(pairs).tolist():  # the candidates of one evaluation line stand in a row
+        line, other = pair >> 32, pair & 0xFFFFFFFF
+        if line not in found and similarity(set_of(other), set_of(line)) >= THRESHOLD:
+            found.add(line)
+
+
+def _over(workers: Workers, function: Callable[[In], Out], jobs: Sequence[In]) -> Iterator[Out]:
+    return workers.map(function, jobs, is_long=len(jobs) > _WORTH_WORKERS)
 
 
 class _Ids(msgspec.Struct, frozen=True):
@@ -161,7 +207,7 @@ def _shared_ids(path: Path) -> dict[str, Column]:
     return {name: np.intersect1d(rows[~side, at], rows[side, at]) for at, name in enumerate(names, 1)}
 
 
-def _blocks(folder: Path) -> Iterator[_Place]:
+def _places(folder: Path) -> Iterator[_Place]:
     """Blocks of whole lines, the training side first."""
     number = 0
     for split in _SPLITS:
@@ -175,28 +221,11 @@ def _blocks(folder: Path) -> Iterator[_Place]:
                 number += content.count(b"\n")
 
 
-def _common(written: Written, blocks: Sequence[_Place]) -> npt.NDArray[np.bool_]:
+def _common(written: Written, places: Sequence[_Place]) -> npt.NDArray[np.bool_]:
     """What a twentieth of the lines, at least one block and at most eight, have in common."""
-    chosen = blocks[:: max(20, len(blocks) // 8)]
-    texts = [text for block in chosen for line in _lines(block) for text in _texts(written, line).values()]
-    return common_shingles(texts)
-
-
-def _read_block(job: _Job) -> _Block:
-    common = np.load(job.common)
-    first = job.place[3]
-    lines = _lines(job.place)
-    texts = [_texts(job.written, line) for line in lines]
-    by_kind = {kind: [text[kind] for text in texts] for kind in KINDS}
-    return _Block(
-        entries={kind: prefixes(by_kind[kind], first, common) for kind in KINDS},
-        keys={kind: text_keys(by_kind[kind]) for kind in KINDS},
-        sizes=np.fromiter(map(len, lines), np.int64, len(lines)),
-        contaminated=[
-            first + at
-            for at, text in enumerate(texts)
-            if _is_contaminated(job.written.options.decontaminate, text.values())
-        ],
+    chosen = places[:: max(20, len(places) // 8)]
+    return common_shingles(
+        [text for place in chosen for line in _lines(place) for text in _texts(written, line).values()]
     )
 
 
@@ -212,8 +241,8 @@ def _texts(written: Written, line: bytes) -> dict[str, str]:
     return {"question": question_of(written.options.format, written.template, example), "answer": example.answer}
 
 
-def _is_contaminated(path: Path | None, texts: Iterable[str]) -> bool:
-    return path is not None and any(not shingles(text, SIZE).isdisjoint(benchmark_shingles(path)) for text in texts)
+def _is_contaminated(path: Path, texts: Iterable[str]) -> bool:
+    return any(not shingles(text, SIZE).isdisjoint(benchmark_shingles(path)) for text in texts)
 
 
 class _Lines:

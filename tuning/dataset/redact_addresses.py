@@ -2,6 +2,7 @@
 
 import ipaddress
 import re
+import string
 from collections.abc import Iterator
 
 Span = tuple[int, int]
@@ -55,6 +56,9 @@ def emails(text: str) -> Iterator[Span]:
 _IPV4 = re.compile(r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?!\w|-[A-Za-z]|\.\d|\.in-addr)")
 _DOTTED = re.compile(r"\.\d{1,3}\.\d{1,3}\.\d")  # quick to find: dots are rare
 _IPV6 = re.compile(r"[23][0-9A-Fa-f]{3}:[0-9A-Fa-f:]+(?!\w)")
+# Quick to find: four hexadecimal digits before a colon, in a copy that has "h" for every such digit.
+_AS_HEX = bytes(ord("h" if chr(code) in string.hexdigits else chr(code)) for code in range(128)) + bytes(128)
+_GROUP = b"hhhh:"
 _GOES_ON = re.compile(r"[\w:.]\Z")
 _VERSION_BEFORE = re.compile(
     r"(?i)(?:(?:version|ver|release|build|revision|rev|firmware|driver|chrome|firefox|opera|safari|edge|jdk|jre|sdk|oid|"
@@ -72,7 +76,7 @@ def ip_addresses(text: str) -> Iterator[Span]:
             continue
         if _is_public(match[0]) and not _VERSION_BEFORE.search(text[max(0, match.start() - 24) : match.start()]):
             yield match.span()
-    for match in _IPV6.finditer(text) if "::" in text or text.count(":") >= 7 else ():
+    for match in _IPV6.finditer(text) if _may_hold_ipv6(text) else ():
         address = match[0] if match[0].endswith("::") else match[0].rstrip(":")
         if (
             address.count(":") >= 2
@@ -80,6 +84,11 @@ def ip_addresses(text: str) -> Iterator[Span]:
             and _is_public(address)
         ):
             yield match.start(), match.start() + len(address)
+
+
+def _may_hold_ipv6(text: str) -> bool:
+    has_colons = "::" in text or text.count(":") >= 7
+    return has_colons and _GROUP in text.encode("utf-8", "surrogatepass").translate(_AS_HEX)
 
 
 def _is_public(text: str) -> bool:

@@ -10,11 +10,11 @@ Span = tuple[int, int]
 
 # The words in names of secrets. `key` alone names a dictionary's key: only after one of the words below is it a secret.
 _WORDS_OF_SECRETS = ("pass", "pwd", "secret", "token", "key", "sessionid")
-_KINDS_OF_KEYS = re.compile(
-    r"(?i)(?:api|access|secret|auth|account|private|encrypt(?:ion)?|signing|consumer|licen[cs]e|subscription|"
-    r"app(?:lication)?|storage|master|admin|service|shared|deploy|client|server|function|host|"
-    r"hmac|jwt|aes|webhook|write|read|ingest)[_ -]?\Z"
-)
+_KINDS_OF_KEYS = (
+    "api", "access", "secret", "auth", "account", "private", "encrypt", "encryption", "signing", "consumer", "license",
+    "licence", "subscription", "app", "application", "storage", "master", "admin", "service", "shared", "deploy",
+    "client", "server", "function", "host", "hmac", "jwt", "aes", "webhook", "write", "read", "ingest",
+)  # fmt: skip
 _OF_PASSWORD = re.compile(r"(?i:word|wd|phrase)")
 _PASS = re.compile(r"(?:[A-Z]+_|[a-z]+_|(?<!\w)|--)\Z")  # DB_PASS, db_pass, pass
 # How a value follows its name: the rest of the name (but a hash of a secret is none), then `=`, `:`, `=>`, `", "`,
@@ -79,16 +79,17 @@ def passwords(text: str) -> Iterator[tuple[str, int, int]]:
     for word in _WORDS_OF_SECRETS:
         place = lower.find(word)
         while place >= 0:
-            if _names_secret(text, word, place) and (span := _value_after(text, word, place)):
+            if _names_secret(text, lower, word, place) and (span := _value_after(text, word, place)):
                 yield "PASSWORD" if word.startswith("p") else "SECRET", *span
             place = lower.find(word, place + len(word))
 
 
-def _names_secret(text: str, word: str, place: int) -> bool:
-    before = text[max(0, place - 14) : place]
+def _names_secret(text: str, lower: str, word: str, place: int) -> bool:
     if word == "key":
-        return _KINDS_OF_KEYS.search(before) is not None
+        end = place - (lower[place - 1 : place] in ("_", " ", "-"))
+        return lower.endswith(_KINDS_OF_KEYS, max(0, end - 14), end)
     if word == "pass":  # `password` is a secret within any name, `pass` only at a name's end: not `bypass`
+        before = text[max(0, place - 14) : place]
         return _OF_PASSWORD.match(text, place + 4) is not None or _PASS.search(before) is not None
     return True
 

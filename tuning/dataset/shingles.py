@@ -21,12 +21,15 @@ _BASE = 0x9E3779B97F4A7C15  # odd, so that it has an inverse modulo 2^64
 _TEXTS = 128  # hashed at a time: their arrays stay in the processor's cache
 
 Hashes = npt.NDArray[np.uint64]
+Shingle = tuple[str, ...]
 
 
-def shingles(text: str, size: int = SIZE) -> set[str]:
+def shingles(text: str, size: int = SIZE) -> set[Shingle]:
     """The set itself, as the definition has it."""
     found = words(text)
-    return {" ".join(found[at : at + size]) for at in range(max(1, len(found) - size + 1))} if found else set()
+    if len(found) < size:
+        return {tuple(found)} if found else set()
+    return set(zip(*(found[at:] for at in range(size)), strict=False))
 
 
 def words(text: str) -> list[str]:
@@ -38,7 +41,7 @@ def jaccard(first: str, second: str) -> float:
     return similarity(shingles(first), shingles(second))
 
 
-def similarity(one: set[str], other: set[str]) -> float:
+def similarity(one: set[Shingle], other: set[Shingle]) -> float:
     """Exact Jaccard similarity of two sets of shingles; 0 where one is empty."""
     shared = len(one & other)
     return shared / (len(one) + len(other) - shared) if shared else 0.0

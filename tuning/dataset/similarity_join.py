@@ -1,133 +1,108 @@
-"""Every near-duplicate pair across two sides, exactly, in bounded memory.
+"""Every near-duplicate pair across two sides, exactly, while only hashes of the smaller side are held.
 
-Of two sets with a Jaccard similarity of at least 0.8, in any one order of all shingles, the first fifth of the one and
-two more, and of the other alike, have three shingles in common (a prefix filter: Chaudhuri, Ganti and Kaushik, "A
-Primitive Operator for Similarity Joins", ICDE 2006; with more than one in common: Wang, Li and Feng, "Can We Beat the
-Prefix Filtering?", SIGMOD 2012). The order here is by hash, those that a sample shows to be common last, since they
-would bring every text together with every other. The prefixes go to partition files by hash, each small enough for
-memory; pairs that meet often enough are candidates, and whoever asks compares them.
+A set with a Jaccard similarity of at least 0.8 to a set A has at least ceil(0.8 * |A|) of A's shingles. So of any
+|A| - ceil(0.8 * |A|) + 3 of them it has at least three (a prefix filter: Chaudhuri, Ganti and Kaushik, "A Primitive
+Operator for Similarity Joins", ICDE 2006; with more than one in common: Wang, Li and Feng, "Can We Beat the Prefix
+Filtering?", SIGMOD 2012). Those of the smaller side are kept, and every shingle of the other side is looked up among
+them; pairs that meet often enough are candidates, and whoever asks compares them. Which shingles of A are kept goes by
+hash, those that a sample shows to be common last, since they would bring every text together with every other.
 """
 
 import itertools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from tuning.dataset.shingles import distinct, hash_shingles
+from tuning.dataset.shingles import Hashes, distinct, hash_shingles
 
-_PARTITION = 32 << 20  # bytes, about
-_PAIRS = 1 << 21  # candidate pairs expanded at a time
-_TABLE = np.uint64((1 << 22) - 1)  # the last bits of a hash
-_MEETINGS = 3  # shingles that a pair's prefixes have in common at least
-_ENTRY = np.dtype([("hash", "<u8"), ("text", "<u4"), ("size", "<u4")])
+_PAIRS = 1 << 21  # meetings expanded at a time
+_COMMON = np.uint64((1 << 22) - 1)  # the last bits of a hash
+_MEETINGS = 3  # shingles of its prefix that a set has in common at least with one that is near
+_ENTRY = np.dtype([("hash", "<u8"), ("text", "<u4"), ("needed", "u1")])
 Entries = npt.NDArray[np.void]
-_MET = np.dtype([("pair", "<u8"), ("times", "<i4"), ("needed", "<i4")])
-Met = npt.NDArray[np.void]
-
-
-def prefixes(texts: Sequence[str], first: int, common: npt.NDArray[np.bool_]) -> Entries:
-    """The prefix of each text's set of shingles. Texts are numbered from `first`; `size` is that of the whole set."""
-    hashes, offsets = hash_shingles(texts)
-    ranks = (hashes >> np.uint64(1)) | (common[hashes & _TABLE].astype(np.uint64) << np.uint64(63))
-    sets = [distinct(ranks[begin:end]) for begin, end in itertools.pairwise(offsets)]
-    sizes = np.array([len(one) for one in sets], dtype=np.int64)
-    lengths = np.minimum(sizes, sizes - _least_shared(sizes) + _MEETINGS)
-    entries = np.empty(int(lengths.sum()), dtype=_ENTRY)
-    if len(entries):
-        entries["hash"] = np.concatenate([one[:length] for one, length in zip(sets, lengths, strict=True)])
-    entries["text"] = np.repeat(np.arange(first, first + len(texts)), lengths)
-    entries["size"] = np.repeat(sizes, lengths)
-    return entries
+Column = npt.NDArray[Any]
 
 
 def common_shingles(texts: Sequence[str]) -> npt.NDArray[np.bool_]:
     """By the last bits of a hash, whether more than one of the texts has such a shingle. Chance hits do no harm."""
     hashes, offsets = hash_shingles(texts)
     sets = [distinct(hashes[begin:end]) for begin, end in itertools.pairwise(offsets)]
-    counts = (
-        np.bincount(np.concatenate(sets) & _TABLE, minlength=int(_TABLE) + 1) if sets else np.zeros(int(_TABLE) + 1)
-    )
-    return counts > 1
+    return np.bincount(np.concatenate([np.zeros(0, np.uint64), *sets]) & _COMMON, minlength=int(_COMMON) + 1) > 1
 
 
-class Partitions:
-    """Prefix entries on disk, divided by hash so that one partition fits in memory."""
+def prefixes(texts: Sequence[str], numbers: npt.NDArray[np.int64], common: npt.NDArray[np.bool_]) -> Entries:
+    """The shingles of each text that are kept. `numbers` are the texts' own."""
+    hashes, offsets = hash_shingles(texts)
+    last = common[hashes & _COMMON].astype(np.uint64) << np.uint64(63)
+    ranks = (hashes >> np.uint64(1)) | last
+    sets = [distinct(ranks[begin:end]) for begin, end in itertools.pairwise(offsets)]
+    sizes = np.array([len(one) for one in sets], dtype=np.int64)
+    least_shared = (4 * sizes + 4) // 5  # ceil(0.8 * size)
+    lengths = np.minimum(sizes, sizes - least_shared + _MEETINGS)
+    entries = np.empty(int(lengths.sum()), dtype=_ENTRY)
+    kept = [one[:length] for one, length in zip(sets, lengths, strict=True)]
+    entries["hash"] = np.concatenate([np.zeros(0, np.uint64), *kept]) << np.uint64(1)  # without the mark
+    entries["text"] = np.repeat(numbers, lengths)
+    entries["needed"] = np.repeat(np.minimum(_MEETINGS, least_shared), lengths)
+    return entries
 
-    def __init__(self, folder: Path, expected_bytes: int) -> None:
+
+class Prefixes(NamedTuple):
+    """All prefixes of one side, in two files that any number of processes can map."""
+
+    entries: Entries  # by hash
+    is_there: npt.NDArray[np.bool_]  # by the first bits of a hash, whether an entry has them: most shingles have not
+
+    @classmethod
+    def write(cls, parts: Sequence[Entries], folder: Path) -> None:
         folder.mkdir(parents=True)
-        self.paths = [folder / f"{number:04d}" for number in range(1 + expected_bytes // _PARTITION)]
-        self._files = [path.open("wb") for path in self.paths]
+        entries = np.concatenate([np.empty(0, dtype=_ENTRY), *parts])
+        entries = entries[np.argsort(entries["hash"], kind="stable")]
+        bits = min(26, (16 * len(entries)).bit_length())
+        is_there = np.zeros(1 << bits, dtype=np.bool_)
+        is_there[entries["hash"] >> np.uint64(64 - bits)] = True
+        np.save(folder / "entries.npy", entries)
+        np.save(folder / "is_there.npy", is_there)
 
-    def add(self, entries: Entries) -> None:
-        partition = entries["hash"] % np.uint64(len(self.paths))
-        order = np.argsort(partition, kind="stable")
-        borders = np.searchsorted(partition[order], np.arange(len(self.paths) + 1))
-        for number, file in enumerate(self._files):
-            file.write(entries[order[borders[number] : borders[number + 1]]].tobytes())
+    @classmethod
+    def open(cls, folder: Path) -> Self:
+        return cls(*(np.load(folder / f"{name}.npy", mmap_mode="r") for name in cls._fields))
 
-    def close(self) -> None:
-        for file in self._files:
-            file.close()
+    def candidates(self, texts: Sequence[str], first: int) -> Hashes:
+        """Pairs as ``number << 32 | other``: a text of the prefixes, and one of `texts`, numbered from `first`."""
+        hashes, offsets = hash_shingles(texts)
+        hashes &= ~np.uint64(1)  # as the entries have them
+        bits = (len(self.is_there) - 1).bit_length()
+        places = np.flatnonzero(self.is_there[hashes >> np.uint64(64 - bits)])
+        found = np.empty(len(places), dtype=[("text", "<u4"), ("hash", "<u8")])
+        found["text"] = first + np.searchsorted(offsets, places, "right") - 1
+        found["hash"] = hashes[places]
+        found = np.unique(found)  # a text has each of its shingles once
+        begin = np.searchsorted(self.entries["hash"], found["hash"], "left")
+        counts = np.searchsorted(self.entries["hash"], found["hash"], "right") - begin
+        pairs = [self._often(found["text"][rows], begin[rows], counts[rows]) for rows in _chunks(found["text"], counts)]
+        return np.concatenate([np.zeros(0, np.uint64), *pairs])
 
-
-def candidates(paths: Sequence[Path], border: int, settled: npt.NDArray[np.int64]) -> npt.NDArray[np.uint64]:
-    """Pairs as ``other << 32 | one``, sorted: one text before `border`, the other after it and not among `settled`."""
-    met = _grouped([_meetings(path, border, settled) for path in paths])
-    return met["pair"][met["times"] >= met["needed"]]
-
-
-def _meetings(path: Path, border: int, settled: npt.NDArray[np.int64]) -> Met:
-    """How often the pairs meet in one partition."""
-    entries = np.fromfile(path, dtype=_ENTRY)
-    left, right = entries[entries["text"] < border], entries[entries["text"] >= border]
-    right = right[~np.isin(right["text"], settled)]
-    left = left[np.argsort(left["hash"], kind="stable")]
-    begin = np.searchsorted(left["hash"], right["hash"], "left")
-    counts = np.searchsorted(left["hash"], right["hash"], "right") - begin
-    return _grouped([_grouped([_expand(left, right, begin, counts, rows)]) for rows in _chunks(counts)])
-
-
-def _expand(
-    left: Entries, right: Entries, begin: npt.NDArray[np.int64], counts: npt.NDArray[np.int64], rows: slice
-) -> Met:
-    """Each meeting of the right entries of `rows` with a left one whose size allows a similarity of 0.8."""
-    repeats = counts[rows]
-    ends = np.cumsum(repeats)
-    within = np.arange(int(repeats.sum())) - np.repeat(ends - repeats, repeats)
-    one = left[np.repeat(begin[rows], repeats) + within]
-    other = np.repeat(right[rows], repeats)
-    larger = np.maximum(one["size"], other["size"]).astype(np.int64)
-    fits = np.minimum(one["size"], other["size"]) >= _least_shared(larger)
-    met = np.empty(int(fits.sum()), dtype=_MET)
-    met["pair"] = (other["text"][fits].astype(np.uint64) << np.uint64(32)) | one["text"][fits]
-    met["times"] = 1
-    met["needed"] = np.minimum(_MEETINGS, _least_shared(larger[fits]))
-    return met
+    def _often(self, texts: Column, begin: Column, counts: Column) -> Hashes:
+        """The pairs that meet often enough, of some texts with all of their meetings."""
+        ends = np.cumsum(counts)
+        within = np.arange(int(counts.sum())) - np.repeat(ends - counts, counts)
+        entries = self.entries[np.repeat(begin, counts) + within]
+        pairs = (entries["text"].astype(np.uint64) << np.uint64(32)) | np.repeat(texts, counts)
+        pairs, first, times = np.unique(pairs, return_index=True, return_counts=True)
+        often: Hashes = pairs[times >= entries["needed"][first]]
+        return often
 
 
-def _grouped(parts: Sequence[Met]) -> Met:
-    """Each pair once, its times added."""
-    met = np.concatenate([np.empty(0, dtype=_MET), *parts])
-    met = met[np.argsort(met["pair"], kind="stable")]
-    if not len(met):
-        return met
-    first = np.flatnonzero(np.concatenate([[True], met["pair"][1:] != met["pair"][:-1]]))
-    grouped = met[first]
-    grouped["times"] = np.add.reduceat(met["times"], first)
-    return grouped
-
-
-def _least_shared(sizes: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Shingles that a set of this size has in common with any near one that is not larger: ceil(0.8 * size)."""
-    return (4 * sizes + 4) // 5
-
-
-def _chunks(counts: npt.NDArray[np.int64]) -> Iterator[slice]:
-    """Slices of rows whose counts sum to about `_PAIRS` each."""
+def _chunks(texts: Column, counts: Column) -> Iterator[slice]:
+    """Slices of rows whose counts sum to about `_PAIRS` each; all rows of a text are in one."""
     if not len(counts):
         return
     block = np.cumsum(counts) // _PAIRS
-    borders = [0, *(np.flatnonzero(np.diff(block)) + 1).tolist(), len(counts)]
-    yield from (slice(begin, end) for begin, end in itertools.pairwise(borders))
+    is_text = np.concatenate([[True], texts[1:] != texts[:-1]])
+    starts = np.flatnonzero(is_text)
+    borders = starts[np.concatenate([[True], block[starts][1:] != block[starts][:-1]])].tolist()
+    yield from itertools.starmap(slice, itertools.pairwise([*borders, len(counts)]))
