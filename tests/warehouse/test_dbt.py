@@ -84,6 +84,24 @@ def test_what_is_built_is_not_built_again(built: tuple[Settings, BuildResult], n
     assert ensure_built(settings, Variables()) is None
 
 
+def test_what_tuning_needs_is_built_without_unit_tests_and_what_the_data_team_builds_with_them(
+    warehouse: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[list[str]] = []
+
+    def ask(_settings: Settings, arguments: list[str], _variables: Variables) -> None:
+        asked.append(arguments)
+        raise Asked
+
+    monkeypatch.setattr(dbt, "run_dbt", ask)
+    monkeypatch.setattr(dbt, "parse_inputs", lambda *_: {})
+    monkeypatch.setattr(dbt, "source", lambda *_: {})
+    for attempt in (build, ensure_built):
+        with pytest.raises(Asked):
+            attempt(warehouse, Variables())
+    assert asked == [["build"], ["build", "--exclude-resource-type", "unit_test"]]
+
+
 @pytest.mark.slow
 def test_other_variables_ask_for_a_build_and_a_dataset_of_their_own(
     built: tuple[Settings, BuildResult], no_build: None

@@ -39,16 +39,23 @@ class BuildResult:
     bytes: int  # processed by all of it, tests too
 
 
-def build(settings: Settings, variables: Variables, select: str | None = None) -> BuildResult:
+def build(
+    settings: Settings, variables: Variables, select: str | None = None, *, unit_tests: bool = True
+) -> BuildResult:
     """``dbt build`` of all, or of what `select` names in dbt's own syntax.
 
-    Raises TuningError for an empty source, and for the first model or test that fails.
+    Unit tests ask whether the project is right, whatever the data: who only wants its marts can leave them out. Tests
+    of the data always run. Raises TuningError for an empty source, and for the first model or test that fails.
     """
     client = connect(settings)
     made_of = {**parse_inputs(settings, variables), "source": source(settings, client)}
     stamp = _stamp(settings, variables)
     stamp.unlink(missing_ok=True)
-    results = run_dbt(settings, ["build", *(("--select", select) if select else ())], variables)
+    selection = [
+        *(("--select", select) if select else ()),
+        *(() if unit_tests else ("--exclude-resource-type", "unit_test")),
+    ]
+    results = run_dbt(settings, ["build", *selection], variables)
     if results is None:
         raise RuntimeError("dbt build wrote no run_results.json")
     if select is None:
@@ -57,12 +64,12 @@ def build(settings: Settings, variables: Variables, select: str | None = None) -
 
 
 def ensure_built(settings: Settings, variables: Variables) -> BuildResult | None:
-    """`build` where it is needed; None where the marts there are were built and tested from the same project,
-    variables, settings and source, which takes well under a second to see.
+    """`build` without unit tests where it is needed; None where the marts there are were built and their data tested
+    from the same project, variables, settings and source, which takes well under a second to see.
     """
     client = connect(settings)
     made_of = {**parse_inputs(settings, variables), "source": source(settings, client)}
-    return None if _is_built(settings, variables, made_of) else build(settings, variables)
+    return None if _is_built(settings, variables, made_of) else build(settings, variables, unit_tests=False)
 
 
 def _is_built(settings: Settings, variables: Variables, made_of: dict[str, Any]) -> bool:
