@@ -1,58 +1,62 @@
 """What `cloud.check` says of a project and what `cloud.init` makes of one, with Google's clients on loopback."""
 
-from collections.abc import Callable
+import socket
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
 import pytest
-from google.api_core.exceptions import NotFound
+from google.cloud import bigquery
 from google_server import Google
 from loopback import Fault, Loopback
 
-from tuning.cloud import check as checking
-from tuning.cloud import init as making
 from tuning.cloud.check import Finding, check, finding_lines, refuse_wrong
 from tuning.cloud.init import init
 from tuning.cloud.required import STAGING_PREFIXES, contains, grants
 from tuning.errors import TuningError
 from tuning.objects import client
 from tuning.settings import Settings
+from tuning.warehouse import emulator
+from tuning.warehouse.client import connect
 
 
-class BigQuery:
-    """As much of BigQuery's client as is asked: whether a dataset is there, where, and to make it."""
-
-    def __init__(self) -> None:
-        self.datasets: dict[str, str] = {}
-
-    def get_dataset(self, name: str) -> Any:
-        if name not in self.datasets:
-            raise NotFound(name)
-        return type("Dataset", (), {"location": self.datasets[name]})
-
-    def create_dataset(self, dataset: Any, exists_ok: bool) -> None:
-        self.datasets[f"{dataset.project}.{dataset.dataset_id}"] = dataset.location
-
-
-@pytest.fixture
-def bigquery(monkeypatch: pytest.MonkeyPatch) -> BigQuery:
-    """The emulator knows no locations, which are what is asked here."""
-    found = BigQuery()
-    for module in (checking, making):
-        monkeypatch.setattr(module, "connect", lambda settings: found)
-    return found
+@pytest.fixture(scope="session")
+def bigquery_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of the BigQuery emulator."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+    home = Settings(home=tmp_path_factory.mktemp("bigquery") / "home", bigquery_port=port)
+    yield emulator.ensure(home).endpoint
+    emulator.stop(home)
 
 
 @pytest.fixture
-def project(cloud: Settings, bigquery: BigQuery, storage_server: Any) -> Settings:
+def empty(cloud: Settings, bigquery_server: str) -> Settings:
+    """A project without a BigQuery dataset, asked by Google's own client."""
+    settings = msgspec.structs.replace(cloud, bigquery_endpoint=bigquery_server)
+    client = connect(settings)
+    for dataset in list(client.list_datasets()):
+        client.delete_dataset(dataset.reference)
+    return settings
+
+
+@pytest.fixture
+def project(empty: Settings, storage_server: Any) -> Settings:
     """A project in which all is right."""
-    bigquery.datasets["mine.python_qa"] = "US"
-    bucket = client(cloud).get_bucket("bucket")
+    make_dataset(empty, "US")
+    bucket = client(empty).get_bucket("bucket")
     bucket.iam_configuration.uniform_bucket_level_access_enabled = True
     bucket.iam_configuration.public_access_prevention = "enforced"
     bucket.patch()
     storage_server._storage.buckets["bucket"]["projectNumber"] = "1234"
-    return msgspec.structs.replace(cloud, service_account="runner@mine.iam.gserviceaccount.com")
+    return msgspec.structs.replace(empty, service_account="runner@mine.iam.gserviceaccount.com")
+
+
+def make_dataset(settings: Settings, location: str) -> None:
+    dataset = bigquery.Dataset("mine.python_qa")
+    dataset.location = location
+    connect(settings).create_dataset(dataset)
 
 
 def wrong(settings: Settings) -> list[Finding]:
@@ -142,11 +146,9 @@ def test_something_wrong_ends_a_script() -> None:
         refuse_wrong([Finding("right", "a"), Finding("wrong", "billing is off", "turn it on"), Finding("unseen", "c")])
 
 
-def test_an_empty_project_is_set_up_once(
-    cloud: Settings, bigquery: BigQuery, google: Google, google_api: Loopback
-) -> None:
+def test_an_empty_project_is_set_up_once(empty: Settings, google: Google, google_api: Loopback) -> None:
     google.repositories.clear()
-    settings = msgspec.structs.replace(cloud, bucket="new-bucket")
+    settings = msgspec.structs.replace(empty, bucket="new-bucket")
 
     first = list(init(settings))
 
@@ -155,7 +157,7 @@ def test_an_empty_project_is_set_up_once(
     assert bucket.iam_configuration.public_access_prevention == "enforced"
     (rule,) = bucket.lifecycle_rules
     assert rule["condition"] == {"age": 30, "matchesPrefix": list(STAGING_PREFIXES)}
-    assert bigquery.datasets == {"mine.python_qa": "US"}
+    assert connect(settings).get_dataset("mine.python_qa").location == "US"
     assert google.repositories == {"us-central1/python-qa"}
     assert first[0].startswith("created bucket gs://new-bucket in us-central1")
 
@@ -170,22 +172,30 @@ def test_an_empty_project_is_set_up_once(
     assert len(google_api.asked("POST", "/repositories$")) == 1
 
 
-def test_an_open_bucket_is_closed_and_its_other_rules_stay(cloud: Settings, bigquery: BigQuery) -> None:
-    bucket = client(cloud).get_bucket("bucket")
+def test_a_dataset_elsewhere_is_refused_and_left_alone(empty: Settings) -> None:
+    make_dataset(empty, "EU")
+    assert "BigQuery dataset mine.python_qa is in EU" in [finding.what for finding in wrong(empty)]
+    with pytest.raises(TuningError, match=r"mine\.python_qa is in EU, and queries run in US\. Set TUNING_DATASET"):
+        list(init(empty))
+    assert connect(empty).get_dataset("mine.python_qa").location == "EU"
+
+
+def test_an_open_bucket_is_closed_and_its_other_rules_stay(empty: Settings) -> None:
+    bucket = client(empty).get_bucket("bucket")
     bucket.add_lifecycle_delete_rule(age=400)
     bucket.patch()
-    assert next(init(cloud)) == "bucket gs://bucket: set uniform access, public access prevention, lifecycle"
-    bucket = client(cloud).get_bucket("bucket")
+    assert next(init(empty)) == "bucket gs://bucket: set uniform access, public access prevention, lifecycle"
+    bucket = client(empty).get_bucket("bucket")
     assert bucket.iam_configuration.uniform_bucket_level_access_enabled
     assert [rule["condition"]["age"] for rule in bucket.lifecycle_rules] == [400, 30]
 
 
-def test_nothing_is_granted(cloud: Settings, bigquery: BigQuery, google_api: Loopback, storage_server: Any) -> None:
-    lines = list(init(cloud))
-    assert all(f"  {command}" in lines for command in grants(cloud))
+def test_nothing_is_granted(empty: Settings, google_api: Loopback, storage_server: Any) -> None:
+    lines = list(init(empty))
+    assert all(f"  {command}" in lines for command in grants(empty))
     assert storage_server._storage.bucket_iam_policies == {}
     assert [request.path for request, _ in google_api.seen if "setIamPolicy" in request.path] == []
-    assert not [command for command in grants(cloud) if "roles/owner" in command or "roles/editor" in command]
+    assert not [command for command in grants(empty) if "roles/owner" in command or "roles/editor" in command]
 
 
 @pytest.mark.parametrize(

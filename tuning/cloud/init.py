@@ -86,13 +86,18 @@ def _dataset(settings: Settings) -> Iterator[str]:
     with google_errors(f"making the BigQuery dataset {name}"):
         client = connect(settings)
         try:
-            client.get_dataset(name)
+            found = client.get_dataset(name)
         except NotFound:
             dataset = bigquery.Dataset(name)
             dataset.location = settings.location
             client.create_dataset(dataset, exists_ok=True)
             yield f"created BigQuery dataset {name} in {settings.location}"
         else:
+            if str(found.location).upper() != settings.location.upper():
+                raise TuningError(
+                    f"BigQuery dataset {name} is in {found.location}, and queries run in {settings.location}",
+                    "Set TUNING_DATASET to a new name",
+                )
             yield f"BigQuery dataset {name}: is right"
 
 
