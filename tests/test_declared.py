@@ -21,13 +21,18 @@ def imported(path: Path) -> set[str]:
     return names
 
 
+def distribution(name: str) -> str:
+    """The name as package indexes compare it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
 def test_every_library_that_the_package_imports_is_declared() -> None:
     project = tomllib.loads((PROJECT_ROOT / "pyproject.toml").read_text())["project"]
     asked = [*project["dependencies"], *project["optional-dependencies"]["local"]]
-    declared = {re.split(r"[<>=~!\[ ]", one)[0].lower() for one in asked}
+    declared = {distribution(re.split(r"[<>=~!\[ ]", one)[0]) for one in asked}
     names = set().union(*(imported(path) for path in (PROJECT_ROOT / "tuning").rglob("*.py")))
     # `google` is the roof over many libraries, `tests` the benchmarks of a checkout.
     libraries = names - sys.stdlib_module_names - {"tuning", "tests", "google"}
     providers = packages_distributions()
-    missing = {name for name in libraries if not {one.lower() for one in providers[name]} & declared}
+    missing = {name for name in libraries if not {distribution(one) for one in providers[name]} & declared}
     assert missing == set()
