@@ -1,15 +1,22 @@
 """Champion and challenger as aliases in Google's Model Registry."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+from as_typed import start_invoke
 from loopback import Fault, Loopback
 from vertex_server import Vertex
 
 from tuning.cloud.model_registry import aliases_of, set_alias
 from tuning.errors import TuningError
-from tuning.registry import mirror as mirroring
+from tuning.evaluation.records import Verdict
+from tuning.registry import registry
+from tuning.registry.mirror import mirror
+from tuning.registry.model_folder import write_model
+from tuning.registry.records import Version
 from tuning.settings import Settings
+from tuning.tuners.protocol import Model
 
 PLACE = "projects/mine/locations/us-central1/models"
 
@@ -52,25 +59,99 @@ def test_what_is_no_model_is_refused(cloud: Settings, models: list[str]) -> None
         set_alias(cloud, f"{PLACE}/9@1", "champion")
 
 
-def test_the_mirror_follows_promotion_and_rollback(
-    cloud: Settings, models: list[str], monkeypatch: pytest.MonkeyPatch
+@pytest.fixture
+def versions(cloud: Settings, models: list[str], tmp_path: Path) -> list[str]:
+    """Three registered versions, each of one of these models."""
+    verdict = Verdict(
+        status="pass",
+        reasons=["chrf improves"],
+        primary_metric="chrf",
+        improvements={},
+        slices=[],
+        champion=None,
+        smoke_test=False,
+        options={},
+        inputs={},
+    )
+    for number, name in enumerate(models, start=1):
+        folder, work = tmp_path / f"model-{number}", tmp_path / f"work-{number}"
+        folder.mkdir()
+        facts: dict[str, object] = {"registered_as": name}
+        endpoint = f"projects/mine/locations/us-central1/endpoints/{number}"
+        write_model(folder, Model(tuner="gemini", base_model="gemini", uri=endpoint, facts=facts), work)
+        registry.register(
+            cloud,
+            Version(
+                name="",
+                created_at="2026-01-01T00:00:00+00:00",
+                training_key=f"key-{number}",
+                tuner="gemini",
+                base_model="gemini-3.5-flash",
+                options={},
+                dataset_id="d1",
+                dataset_sha256="0",
+                template="Answer.",
+                format="gemini",
+                body="markdown",
+                contents_sha256="0",
+                metrics={"chrf": 30.0},
+                verdict=verdict,
+                run_id="r1",
+            ),
+            folder,
+        )
+    return ["v1", "v2", "v3"]
+
+
+def typed(settings: Settings, *arguments: str) -> tuple[int, list[str]]:
+    """Status and lines of ``invoke`` in a process of its own."""
+    process = start_invoke(settings, *arguments, "--target", "gcp")
+    output, errors = process.communicate(timeout=120)
+    return process.returncode, (output + errors).splitlines()
+
+
+def marks(settings: Settings, models: list[str]) -> list[list[str]]:
+    return [[alias for alias in aliases_of(settings, name) if alias != "default"] for name in models]
+
+
+def test_promotion_and_rollback_as_typed_are_the_same_in_googles_registry(
+    cloud: Settings, models: list[str], versions: list[str]
 ) -> None:
-    """Three models of their own, so that no alias moves by itself."""
-    versions = [type("Version", (), {"name": f"v{number}", "tuner": "gemini"}) for number in (1, 2, 3)]
-    champion: list[Any] = [versions[0]]
-    monkeypatch.setattr(mirroring.registry, "versions", lambda settings: versions)
-    monkeypatch.setattr(mirroring.registry, "champion", lambda settings: champion[0])
-    monkeypatch.setattr(mirroring, "_registered_as", lambda settings, version: models[int(version.name[1]) - 1])
+    assert typed(cloud, "promote", "v1") == (
+        0,
+        [
+            "v1 is champion",
+            f"v1 is champion in the Model Registry ({models[0]})",
+            f"v3 is challenger in the Model Registry ({models[2]})",
+        ],
+    )
+    assert marks(cloud, models) == [["champion"], [], ["challenger"]]
+    assert typed(cloud, "promote", "v3")[0] == 0
+    assert marks(cloud, models) == [[], ["challenger"], ["champion"]]
+    status, lines = typed(cloud, "rollback", "--reason", "worse on pandas")
+    assert (status, lines[0]) == (0, "v3 is no longer champion; v1 is")
+    assert marks(cloud, models) == [["champion"], [], ["challenger"]]
+    assert [event.action for event in registry.history(cloud)][-1] == "rolled back"
 
-    def marks() -> list[list[str]]:
-        return [[alias for alias in aliases_of(cloud, name) if alias != "default"] for name in models]
 
-    assert len(mirroring.mirror(cloud)) == 2
-    assert marks() == [["champion"], [], ["challenger"]]
-    champion[0] = versions[2]
-    assert len(mirroring.mirror(cloud)) == 3
-    assert marks() == [[], ["challenger"], ["champion"]]
-    champion[0] = None
-    mirroring.mirror(cloud)
-    assert marks() == [[], [], ["challenger"]]
-    assert mirroring.mirror(cloud) == []
+def test_without_a_champion_only_the_newest_is_marked(cloud: Settings, models: list[str], versions: list[str]) -> None:
+    registry.promote(cloud, "v1")
+    assert len(mirror(cloud)) == 2
+    registry.rollback(cloud)
+    mirror(cloud)
+    assert marks(cloud, models) == [[], [], ["challenger"]]
+    assert mirror(cloud) == []
+
+
+def test_a_promotion_that_google_did_not_hear_of_says_how_to_say_it_again(
+    cloud: Settings, models: list[str], versions: list[str], vertex_api: Loopback
+) -> None:
+    vertex_api.faults = [Fault("POST", ":mergeVersionAliases$", 403)]
+    registry.promote(cloud, "v2")
+    with pytest.raises(
+        TuningError, match=r"changed here and not in the Model Registry.*`invoke promote v2 --target gcp`"
+    ):
+        mirror(cloud)
+    registry.promote(cloud, "v2")
+    mirror(cloud)
+    assert marks(cloud, models) == [[], ["champion"], ["challenger"]]
