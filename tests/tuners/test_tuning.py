@@ -12,7 +12,7 @@ from tuning.dataset.formats import parse_line
 from tuning.settings import Settings
 from tuning.tuners.base_models import load_model
 from tuning.tuners.hf import HfTuner
-from tuning.tuners.protocol import Model, TuneOptions
+from tuning.tuners.protocol import Model, StreamingPredictor, TuneOptions
 
 TUNER = HfTuner()
 
@@ -114,6 +114,7 @@ def test_a_streamed_answer_is_the_whole_answer(adapted: tuple[Model, Path], sett
     from tuning.tuners.hf_predictor import HfPredictor
 
     predictor = HfPredictor(Path(adapted[0].uri))
+    assert isinstance(predictor, StreamingPredictor)
     *pieces, answer = predictor.stream(question(3), max_new_tokens=12)
     assert "".join(map(str, pieces)).strip() == predictor.generate([question(3)], max_new_tokens=12)[0].text
     assert answer == predictor.generate([question(3)], max_new_tokens=12)[0]

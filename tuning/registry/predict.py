@@ -1,10 +1,9 @@
 """Ask a model questions, worded exactly as its training rows are, and screen the answers for secrets."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Protocol, runtime_checkable
 
 import msgspec
 
@@ -18,7 +17,7 @@ from tuning.registry import registry
 from tuning.registry.model_folder import open_model
 from tuning.settings import Settings
 from tuning.storage import atomic_file
-from tuning.tuners.protocol import Answer, Predictor, TuneOptions
+from tuning.tuners.protocol import Answer, Predictor, StreamingPredictor, TuneOptions
 
 MAX_NEW_TOKENS = 512
 _BATCH = 32  # questions of a file in memory at once
@@ -68,13 +67,6 @@ class Prediction(msgspec.Struct, frozen=True, kw_only=True):
     model: str
 
 
-@runtime_checkable
-class Streaming(Protocol):
-    """A predictor that can give an answer piece by piece, the whole Answer last."""
-
-    def stream(self, prompt: Sequence[Message], max_new_tokens: int) -> Iterator[str | Answer]: ...
-
-
 @dataclass(frozen=True)
 class Asked:
     """A model ready to answer, and how its training rows word a question."""
@@ -113,7 +105,7 @@ def ask(asked: Asked, text: str, max_new_tokens: int = MAX_NEW_TOKENS) -> Iterat
     if not question.title:
         raise TuningError("there is no question", 'Ask one: invoke predict "How do I …"')
     prompt = asked.prompt(question)
-    if isinstance(asked.predictor, Streaming):
+    if isinstance(asked.predictor, StreamingPredictor):
         answer = None
         for piece in asked.predictor.stream(prompt, max_new_tokens):
             if isinstance(piece, Answer):

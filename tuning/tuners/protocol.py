@@ -1,8 +1,8 @@
 """What a tuner is: one protocol for local training and for managed tuning in the cloud."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import msgspec
 
@@ -64,6 +64,14 @@ class Predictor(Protocol):
     def losses(self, examples: Sequence[Example], max_length: int) -> list[tuple[float, int]] | None:
         """Per example: mean cross entropy in nats over the answer's tokens, and their number; (nan, 0) where the prompt
         leaves no answer token within `max_length`. None where the model gives no token probabilities."""
+
+
+@runtime_checkable
+class StreamingPredictor(Predictor, Protocol):
+    """A predictor that can also give an answer while it is made. One that cannot is asked for the whole."""
+
+    def stream(self, prompt: Sequence[Message], max_new_tokens: int) -> Iterator[str | Answer]:
+        """Pieces of the text of `generate`'s answer as they are made, then that Answer."""
 
 
 class Tuner(Protocol):
