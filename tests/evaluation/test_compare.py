@@ -24,8 +24,26 @@ def test_a_smaller_loss_is_an_improvement_and_a_negative_difference():
 
 def test_perplexity_is_of_the_mean_over_examples_and_the_token_mean_stands_beside_it():
     found = compare({"base": evaluation("base", [3, 2]), "tuned": evaluation("tuned", [2, 1])}, "loss", OPTIONS, {})
-    assert found.perplexity == pytest.approx({"base": math.exp(2.5), "tuned": math.exp(1.5)})
-    assert found.token_loss == pytest.approx({"base": (3 * 1 + 2 * 2) / 3, "tuned": (2 * 1 + 1 * 2) / 3})
+    perplexity = {role: interval.mean for role, interval in found.perplexity.items()}
+    token_loss = {role: interval.mean for role, interval in found.token_loss.items()}
+    assert perplexity == pytest.approx({"base": math.exp(2.5), "tuned": math.exp(1.5)})
+    assert token_loss == pytest.approx({"base": (3 * 1 + 2 * 2) / 3, "tuned": (2 * 1 + 1 * 2) / 3})
+
+
+def test_the_interval_of_the_token_mean_weighs_examples_by_their_tokens():
+    # The longest answer has 60 of 1,830 tokens and the one loss that is not 1.
+    found = compare({"tuned": evaluation("tuned", [1.0] * 59 + [7.1])}, "loss", OPTIONS, {}).token_loss["tuned"]
+    assert found.mean == pytest.approx(1 + 6.1 * 60 / 1830)
+    assert found.low == pytest.approx(1.0)  # of resamples without that answer
+    assert 1.4 < found.high < 1 + 6.1 * 4 * 60 / 1500
+    assert found.examples == 60
+
+
+def test_without_losses_there_is_no_perplexity():
+    tuned = evaluation("tuned", [1.0, 1.0], answers=["a", "b"])
+    scored = [msgspec.structs.replace(row, scores={"chrf": 1.0}, tokens=0) for row in tuned.scored]
+    found = compare({"tuned": msgspec.structs.replace(tuned, scored=scored)}, "chrf", OPTIONS, {})
+    assert (found.perplexity, found.token_loss) == ({}, {})
 
 
 def test_more_chrf_is_an_improvement_and_examples_without_an_answer_are_left_out():

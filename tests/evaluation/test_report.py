@@ -58,6 +58,8 @@ def inputs(base_model: str = "smollm2", answer: str = "use a list") -> ReportInp
         "192 of 2,249 training examples were read; 987 were left out, being longer than 256 tokens",
         "141.2 s",
         "-0.250 (-0.250 to -0.250)",
+        "<td>8.98 (8.66 to 9.29)</td>",  # perplexity of the base
+        "<td>2.010 (1.977 to 2.038)</td>",  # the tuned model's loss per token
         "Learning curve",
         "<polyline",
         "<td>tag: python</td>",

@@ -27,11 +27,13 @@ def compare(
         for role, found in present.items()
         if primary_metric == "loss" and found.base != present[TUNED].base
     }
+    figures = [_figure(metric, rows, options, incomparable if metric == "loss" else {}) for metric in metrics]
+    losses = next((figure.models for figure in figures if figure.metric == "loss"), {})
     return Comparison(
         primary_metric=primary_metric,
-        figures=[_figure(metric, rows, options, incomparable if metric == "loss" else {}) for metric in metrics],
-        perplexity={role: math.exp(loss) for role, found in rows.items() if (loss := _mean_loss(found)) is not None},
-        token_loss={role: loss for role, found in rows.items() if (loss := _token_loss(found)) is not None},
+        figures=figures,
+        perplexity={role: _perplexity(loss) for role, loss in losses.items()},
+        token_loss={role: _token_loss(rows[role], options) for role in losses},
         pairs={
             role: _pairs(primary_metric, rows[TUNED], found)
             for role, found in rows.items()
@@ -99,11 +101,14 @@ def _sides(rows: Mapping[str, Mapping[str, Scored]]) -> list[Side]:
     return sides
 
 
-def _mean_loss(rows: Mapping[str, Scored]) -> float | None:
-    losses = [row.scores["loss"] for row in rows.values() if "loss" in row.scores]
-    return sum(losses) / len(losses) if losses else None
+def _perplexity(loss: Interval) -> Interval:
+    return Interval(math.exp(loss.mean), math.exp(loss.low), math.exp(loss.high), loss.examples)
 
 
-def _token_loss(rows: Mapping[str, Scored]) -> float | None:
-    tokens = sum(row.tokens for row in rows.values())
-    return sum(row.scores["loss"] * row.tokens for row in rows.values() if row.tokens) / tokens if tokens else None
+def _token_loss(rows: Mapping[str, Scored], options: GateOptions) -> Interval:
+    """The mean over all answer tokens: the examples' sums over their numbers of tokens, resampled together."""
+    scored = [row for row in rows.values() if row.tokens]
+    sums = [[row.scores["loss"] * row.tokens, row.tokens] for row in scored]
+    draws = bootstrap_means(sums, [row.group for row in scored], options.resamples, options.seed)
+    loss, tokens = np.sum(sums, axis=0)
+    return Interval(float(loss / tokens), *interval(draws[:, 0] / draws[:, 1], options.level), len(scored))

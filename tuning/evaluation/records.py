@@ -74,8 +74,8 @@ class Side(msgspec.Struct, frozen=True, kw_only=True):
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     primary_metric: str
     figures: list[Figure]
-    perplexity: dict[str, float]  # by role: exp of the mean of the examples' losses
-    token_loss: dict[str, float]  # by role: the mean over all answer tokens, as training frameworks report it
+    perplexity: dict[str, Interval]  # by role: exp of the mean of the examples' losses
+    token_loss: dict[str, Interval]  # by role: the mean over all answer tokens, as training frameworks report it
     pairs: dict[str, list[Pair]]  # by opponent: base, and champion where there is one
     sides: list[Side]
     incomparable: dict[str, str] = {}  # by opponent: why the primary metric does not compare

@@ -6,12 +6,14 @@ from typing import Any
 
 from tuning.dataset.dataset import Manifest
 from tuning.evaluation.gate import in_words
-from tuning.evaluation.records import Comparison, Figure, Interval, Verdict
+from tuning.evaluation.records import Comparison, Interval, Verdict
 from tuning.evaluation.text_metrics import DESCRIPTIONS
 from tuning.tuners.curves import Curves, draw
 from tuning.tuners.protocol import Model
 
 _SLICES_SHOWN = 30
+# After the point; of percentages one.
+_DIGITS = {"loss": 3, "token_loss": 3, "length_ratio": 3, "perplexity": 2}
 ROLES = ("base", "champion", "tuned")
 SMOLLM2_NOTE = (
     "smollm2 is SmolLM2-135M-Instruct from a package on the index, whose weights were stored in 4 bits and are "
@@ -92,11 +94,11 @@ def _rows(facts: dict[str, object]) -> dict[str, object]:
     return {short: facts[name] for short, name in names.items()} if set(names.values()) <= set(facts) else {}
 
 
-def show(value: Interval | None, figure: Figure, sign: bool = False) -> str:
-    """A mean with its interval, three digits after the point for losses and ratios, one for percentages."""
+def show(value: Interval | None, metric: str, sign: bool = False) -> str:
+    """A mean with its interval, to the digits of the metric."""
     if value is None:
         return "-"
-    digits = 3 if figure.metric in ("loss", "length_ratio") else 1
+    digits = _DIGITS.get(metric, 1)
     plus = "+" if sign else ""
     return f"{value.mean:{plus}.{digits}f} ({value.low:{plus}.{digits}f} to {value.high:{plus}.{digits}f})"
 

@@ -72,7 +72,7 @@ def in_lines(judged: Judged) -> list[str]:
     ]
     for figure in judged.comparison.figures:
         cells = (figure.models.get("base"), figure.models.get("tuned"), figure.differences.get("base"))
-        lines.append(f"{figure.metric:14} " + " ".join(f"{show(cell, figure):>26}" for cell in cells))
+        lines.append(f"{figure.metric:14} " + " ".join(f"{show(cell, figure.metric):>26}" for cell in cells))
     lines.append(describe_all(judged.verdict))
     if judged.trained_on:
         lines.append(
