@@ -7,15 +7,14 @@ from typing import Any
 
 import msgspec
 import pytest
+from as_typed import start_invoke
 from loopback import TOKEN, Loopback
-from storage_bridge import shared_folder
+from storage_bridge import Record, shared_folder
 from vertex_runner import VertexRunner
 from vertex_server import Vertex
 
-from tuning.cloud.estimate_command import estimate_lines
-from tuning.pipelines.whole import tune_all
+from tuning.pipelines.run_record import newest_report
 from tuning.registry import registry
-from tuning.registry.predict import print_answer
 from tuning.settings import Settings
 from tuning.sources.load_sample import load_sample
 from tuning.warehouse import emulator
@@ -41,37 +40,47 @@ def road(
     emulator.stop(google)
 
 
+def typed(settings: Settings, *arguments: str) -> str:
+    """What ``invoke`` printed, in a process of its own."""
+    process = start_invoke(settings, *arguments, "--target", "gcp")
+    output, errors = process.communicate(timeout=500)
+    assert process.returncode == 0, output + errors
+    assert TOKEN not in output + errors
+    return output
+
+
 @pytest.mark.slow
 def test_from_the_build_to_a_champion(
-    road: Settings, vertex: Vertex, vertex_api: Loopback, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    road: Settings, vertex: Vertex, vertex_api: Loopback, storage_record: Record, tmp_path: Path
 ) -> None:
     runner = vertex.run = VertexRunner(road, tmp_path / "worker")
     vertex.answers = lambda prompt: {"text": f"Use it:\n\n```python\nprint({len(prompt)})\n```"}
-    said: list[str] = []
 
-    run = tune_all(road, {}, {}, {"tuner": "gemini", "epochs": 1.0}, None, "", said.append)
+    said = typed(road, "tune", "--tuner", "gemini", "--epochs", "1")
 
     assert runner.failures == []
-    assert run.version.tuner == "gemini"
-    assert run.version.name == "v1"
-    assert registry.versions(road)[0].base_model == road.gemini_model
-    assert run.report.read_bytes().startswith(b"<!doctype html>")
+    (version,) = registry.versions(road)
+    assert (version.name, version.tuner, version.base_model) == ("v1", "gemini", road.gemini_model)
+    assert newest_report(road).read_bytes().startswith(b"<!doctype html>")
+    assert str(newest_report(road)) in said
     asked = [(request.method, request.path.rpartition("/")[2].rpartition(":")[2]) for request, _ in vertex_api.seen]
     posted = list(dict.fromkeys(kind for method, kind in asked if method == "POST"))
     assert posted == ["countTokens", "pipelineJobs", "tuningJobs", "generateContent", "mergeVersionAliases"]
     assert (asked.count(("POST", "pipelineJobs")), asked.count(("POST", "tuningJobs"))) == (1, 1)
     assert {status for request, status in vertex_api.seen if request.method == "POST"} == {200}
+    kinds = {(method, path.split("/")[1]) for method, path, _ in storage_record.seen}
+    assert kinds == {("GET", "storage"), ("GET", "download"), ("POST", "upload"), ("PUT", "upload")}
     (tuning,) = vertex.tuning_jobs.values()
     assert tuning["supervisedTuningSpec"]["trainingDatasetUri"].startswith("gs://bucket/datasets/")
     (model,) = vertex.models.values()
-    alias = "champion" if run.promoted else "challenger"
+    alias = "champion" if registry.champion(road) else "challenger"
     assert alias in model["versionAliases"]
-    print_answer(road, run.version.name, "How do I read a file?", 64)
-    assert f"[{run.version.name}: STOP]" in capsys.readouterr().out
-    priced = list(estimate_lines(road, {}, {"tuner": "gemini"}, None))
+    (job,) = (name.rpartition("/")[2] for name in vertex.jobs)
+    assert typed(road, "status").startswith(f"{job} SUCCEEDED")
+    assert "[v1: STOP]" in typed(road, "predict", "How do I read a file?", "--model", "v1")
+    priced = typed(road, "estimate", "--tuner", "gemini").splitlines()
     assert priced[0].startswith("dbt build: 0.0 GB read at most")
     assert "a server on loopback reports no bytes" in priced[1]
     written = [path for path in tmp_path.rglob("*") if path.is_file() and "bigquery" not in path.parts]
     assert len(written) > 50
     assert [path for path in written if TOKEN.encode() in path.read_bytes()] == []
-    assert TOKEN not in "\n".join(said)
