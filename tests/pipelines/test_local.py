@@ -1,5 +1,6 @@
 """The pipeline on this machine, from a dataset to a registered model: every step in a process of its own."""
 
+import re
 from pathlib import Path
 
 import msgspec
@@ -95,6 +96,7 @@ def test_each_change_runs_again_what_depends_on_it_and_nothing_else(settings, da
     shown: list[str] = []
     again = run(settings, dataset, show=shown.append)
     assert any("is damaged or gone" in line for line in shown)
+    assert any(re.search(r"removed [1-9][\d,]* bytes of earlier runs that nothing needs", line) for line in shown)
     assert {"tune", "evaluate-tuned", "compare", "gate", "report"} <= ran(again)
     assert "evaluate-base" not in ran(again)
     assert again.version.name == "v1"
@@ -216,6 +218,7 @@ def test_hello_greets_as_the_seed_does(settings):
     assert local.run_hello(settings, "World", shown.append) == "Hello, World!. How are you?"
     assert local.run_hello(settings, "World!", shown.append) == "Hello, World!!. How are you?"
     assert [line.split()[0] for line in shown] == ["say-hello", "how-are-you"] * 2
+    assert list((settings.home / "pipeline").glob("*")) == [], "a greeting leaves no files but its run's"
 
 
 def test_hello_runs_each_time_since_it_checks_the_runner(settings):

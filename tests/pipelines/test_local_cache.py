@@ -1,10 +1,12 @@
-"""Cached outputs that lost a file."""
+"""Outputs of earlier runs: those that lost a file, and those that nothing needs."""
 
 import json
+import os
+import time
 from pathlib import Path
 
 from tuning.pipelines.contents import contents_sha256, listing_sha256
-from tuning.pipelines.local_cache import drop_broken_entries
+from tuning.pipelines.local_cache import drop_broken_entries, prune_outputs, prune_work
 
 
 def model(folder: Path) -> Path:
@@ -63,3 +65,33 @@ def test_contents_know_bytes_that_a_listing_does_not(tmp_path):
     (other / "weights" / "model.bin").write_bytes(b"54321")
     assert listing_sha256(one) == listing_sha256(other)
     assert contents_sha256(one) != contents_sha256(other)
+
+
+def test_outputs_that_no_entry_names_are_removed_and_their_bytes_counted(tmp_path):
+    root = tmp_path / "pipeline"
+    entry(root / "cache", "a", model(root / "tune-2" / "tune" / "model"))
+    kept = sorted(root.rglob("*"))
+    model(root / "tune-1" / "tune" / "model")
+    model(root / "tune-2" / "gate" / "verdict")
+    other = model(root / "requests" / "champion")
+    assert prune_outputs(root, "tune") == 2 * len("12345{}")
+    assert sorted(root.rglob("*")) == sorted([*kept, root / "requests", other, *other.rglob("*")])
+    assert prune_outputs(root, "tune") == 0
+
+
+def test_a_registered_models_files_are_links_and_stay(tmp_path):
+    weights = model(tmp_path / "pipeline" / "tune-1" / "tune" / "model") / "weights" / "model.bin"
+    os.link(weights, tmp_path / "registered.bin")
+    assert prune_outputs(tmp_path / "pipeline", "tune") == len("{}")
+    assert (tmp_path / "registered.bin").read_bytes() == b"12345"
+
+
+def test_a_tuning_that_nobody_went_on_with_is_removed_after_its_days(tmp_path):
+    for name, days in (("old", 31), ("resumed", 31), ("new", 29)):
+        folder = model(tmp_path / name)
+        for path in (*folder.rglob("*"), folder):
+            os.utime(path, times=(0, time.time() - days * 86_400))
+    (tmp_path / "resumed" / "weights" / "checkpoint").write_bytes(b"x")
+    (tmp_path / ".old.lock").write_bytes(b"")
+    assert prune_work(tmp_path, 30) == len("12345{}")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".old.lock", "new", "resumed"]

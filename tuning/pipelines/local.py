@@ -10,7 +10,7 @@ from tuning.evaluation.options import EvaluationOptions, GateOptions
 from tuning.pipelines.events import Step
 from tuning.pipelines.hello import NAME as HELLO
 from tuning.pipelines.hello import compile_hello
-from tuning.pipelines.local_cache import drop_broken_entries
+from tuning.pipelines.local_cache import drop_broken_entries, prune_outputs, prune_work
 from tuning.pipelines.local_runner import pipeline_root, run_template
 from tuning.pipelines.release import PipelineRun, arguments_against_champion, release
 from tuning.pipelines.run_record import start_run, write_record
@@ -20,6 +20,8 @@ from tuning.registry.records import Version
 from tuning.settings import Settings
 from tuning.storage import locked, write_bytes
 from tuning.tuners.protocol import TuneOptions
+
+_UNFINISHED_DAYS = 30  # a tuning that was killed longer ago starts anew
 
 
 def run_local(
@@ -48,6 +50,7 @@ def run_local(
             record = msgspec.structs.replace(record, arguments=arguments)
             for lost in drop_broken_entries(pipeline_root(settings) / "cache"):
                 show(f"  {lost} is damaged or gone: its step runs again")
+            _prune(settings, show)
             template = compile_pipeline(settings, folder / "pipeline.yaml")
             ran = run_template(settings, template, arguments, folder, show)
             steps = [*before, *ran.steps]
@@ -77,6 +80,12 @@ def run_hello(settings: Settings, recipient: str, show: Callable[[str], None] = 
     ran = run_template(settings, template, {"recipient": recipient}, folder, show, caching=False)
     write_record(folder, msgspec.structs.replace(record, status="succeeded", seconds=_since(started), steps=ran.steps))
     return str(ran.outputs["Output"].value)
+
+
+def _prune(settings: Settings, show: Callable[[str], None]) -> None:
+    freed = prune_outputs(pipeline_root(settings), NAME) + prune_work(settings.home / "work", _UNFINISHED_DAYS)
+    if freed:
+        show(f"  removed {freed:,} bytes of earlier runs that nothing needs")
 
 
 def _arguments(

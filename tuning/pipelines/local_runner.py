@@ -36,7 +36,10 @@ def run_template(
     show: Callable[[str], None],
     caching: bool = True,
 ) -> LocalRun:
-    """Run `template`; logs go into `folder`. Raises TuningError with the failing step's own message."""
+    """Run `template`; logs go into `folder`. Raises TuningError with the failing step's own message.
+
+    Without `caching` no step's files outlive the run, only the values that the pipeline returns.
+    """
     scratch = folder / "scratch"
     log = folder / "pipeline.log"
     (scratch / "tmp").mkdir(parents=True)
@@ -44,7 +47,7 @@ def run_template(
     request = LocalRequest(
         template=str(template),
         arguments=arguments,
-        root=str(pipeline_root(settings)),
+        root=str(pipeline_root(settings) if caching else scratch / "outputs"),
         scratch=str(scratch),
         caching=caching,
     )
