@@ -24,7 +24,8 @@ from tuning.dataset.funnel import Dropped
 from tuning.dataset.snapshot import Snapshot
 
 # By name, one value or row of values for each row of the part, save `links` with `link_counts` of each row.
-Keys = dict[str, npt.NDArray[Any]]
+Column = npt.NDArray[Any]
+Keys = dict[str, Column]
 
 
 class Notes(msgspec.Struct, frozen=True):
@@ -83,15 +84,16 @@ class Parts:
         with self._path(part, "data").open("rb", buffering=0) as file:
             return os.pread(file.fileno(), size, offset)
 
-    def read_many(self, parts: Sequence[int], offsets: Sequence[int], sizes: Sequence[int]) -> list[bytes]:
+    def read_many(self, parts: Column, offsets: Column, sizes: Column) -> list[bytes]:
         """`read` for each, in the given order; every part is opened once."""
         found = [b""] * len(parts)
-        order = sorted(range(len(parts)), key=lambda at: (parts[at], offsets[at]))
-        for part, members in itertools.groupby(order, key=parts.__getitem__):
+        order = np.lexsort((offsets, parts))
+        places = zip(order.tolist(), offsets[order].tolist(), sizes[order].tolist(), strict=True)
+        for part, count in zip(*np.unique(parts, return_counts=True), strict=True):
             with self._path(part, "data").open("rb", buffering=0) as file:
                 number = file.fileno()
-                for at in members:
-                    found[at] = os.pread(number, sizes[at], offsets[at])
+                for at, offset, size in itertools.islice(places, count):
+                    found[at] = os.pread(number, size, offset)
         return found
 
     def scratch(self, name: str) -> Path:

@@ -2,17 +2,17 @@
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 import orjson
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from tuning.dataset.formats import ONE_TEXT
 from tuning.dataset.funnel import Dropped, DroppedExample, excerpt
-from tuning.dataset.mart import LINKS, attributed, attributions, integers, lists, text_columns
+from tuning.dataset.mart import LINKS, attributed, attribution_heads, integers, text_columns
 from tuning.dataset.near import band_hashes
 from tuning.dataset.options import DatasetOptions
 from tuning.dataset.pairs import Pair, Rules, judge, line_of
@@ -47,12 +47,12 @@ def _prepare_seed(job: Job, batch: pa.RecordBatch) -> Keys:
         orjson.dumps({asks: prompt, answers_: answer}, option=orjson.OPT_APPEND_NEWLINE)
         for prompt, answer in zip(prompts, answers, strict=True)
     ]
-    tails = [_tail(fields) for fields in attributions(options, batch)]
+    tails = [head + b"[]}" for head in attribution_heads(options, batch)]
     asked = len(job.rules.template) + 1  # characters before the question
     keys = {
-        **_ids(options, batch, np.arange(batch.num_rows)),
+        **_ids(options, batch),
         **_sizes(lines, tails),
-        "question_length": _ints(len(prompt) - asked for prompt in prompts),
+        "question_length": _ints(map(len, prompts)) - np.int32(asked),
         "answer_length": _ints(map(len, answers)),
     }
     return Parts(job.folder).write(job.number, _woven(lines, tails), keys, Notes())
@@ -64,14 +64,13 @@ def _prepare(job: Job, batch: pa.RecordBatch) -> Keys:
     pairs = [Pair(row, *texts) for row, texts in enumerate(zip(*columns, strict=True))]
     judge(pairs, job.rules)
     kept = [pair for pair in pairs if not pair.reason]
-    fields = list(attributions(options, batch))
+    heads = attribution_heads(options, batch)
     lines = [line_of(pair, job.rules) for pair in kept]
-    tails = [_tail({**fields[pair.row], "changes": pair.changes}) for pair in kept]
+    tails = [heads[pair.row] + orjson.dumps(pair.changes) + b"}" for pair in kept]
     questions = [pair.question for pair in kept]
     answers = [pair.answer for pair in kept]
-    rows = _ints(pair.row for pair in kept)
     keys = {
-        **_ids(options, batch, rows),
+        **_ids(options, batch.take(_ints(pair.row for pair in kept))),
         **_sizes(lines, tails),
         "question_length": _ints(map(len, questions)),
         "answer_length": _ints(map(len, answers)),
@@ -82,31 +81,24 @@ def _prepare(job: Job, batch: pa.RecordBatch) -> Keys:
         "question_bands": band_hashes(questions),
         "answer_bands": band_hashes(answers),
     }
-    return Parts(job.folder).write(job.number, _woven(lines, tails), keys, Notes(dropped=_dropped(pairs, fields)))
-
-
-def _tail(fields: dict[str, Any]) -> bytes:
-    """The attribution's JSON after its first fields, which pass two knows."""
-    return orjson.dumps(fields)[1:]
+    return Parts(job.folder).write(job.number, _woven(lines, tails), keys, Notes(dropped=_dropped(pairs, heads)))
 
 
 def _woven(lines: Sequence[bytes], tails: Sequence[bytes]) -> list[bytes]:
     return [blob for pair in zip(lines, tails, strict=True) for blob in pair]
 
 
-def _ids(options: DatasetOptions, batch: pa.RecordBatch, rows: npt.NDArray[np.int32]) -> Keys:
-    """Of the given rows of the batch."""
+def _ids(options: DatasetOptions, batch: pa.RecordBatch) -> Keys:
     column = attributed(options)
-    links = lists(batch.column(LINKS))
-    linked = [links[row] for row in rows.tolist()]
+    links = batch.column(LINKS)
     answered_at = batch.column(column["answer_created_at"]).cast(pa.timestamp("us")).cast(pa.int64())
     return {
-        "question_id": integers(batch.column("question_id"))[rows],
-        "answer_id": integers(batch.column(column["answer_id"]))[rows],
-        "score": integers(batch.column(column["answer_score"]))[rows],
-        "answered_at": integers(answered_at)[rows],
-        "links": np.array([link for links_ in linked for link in links_], dtype=np.int64),
-        "link_counts": _ints(map(len, linked)),
+        "question_id": integers(batch.column("question_id")),
+        "answer_id": integers(batch.column(column["answer_id"])),
+        "score": integers(batch.column(column["answer_score"])),
+        "answered_at": integers(answered_at),
+        "links": integers(pc.list_flatten(links)),
+        "link_counts": integers(pc.list_value_length(links).fill_null(0)).astype(np.int32),
     }
 
 
@@ -118,11 +110,11 @@ def _ints(values: Iterable[int]) -> npt.NDArray[np.int32]:
     return np.fromiter(values, np.int32)
 
 
-def _dropped(pairs: Sequence[Pair], fields: Sequence[dict[str, Any]]) -> list[Dropped]:
+def _dropped(pairs: Sequence[Pair], heads: Sequence[bytes]) -> list[Dropped]:
     by_reason: dict[tuple[str, str], Dropped] = {}
     for pair in pairs:
         if pair.reason:
-            about = fields[pair.row]
+            about = orjson.loads(b"{%b[]}" % heads[pair.row])
             example = DroppedExample(
                 question_id=about["question_id"],
                 answer_id=about["answer_id"],
