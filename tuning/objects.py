@@ -6,9 +6,9 @@ On target local, without TUNING_STORAGE_ENDPOINT, an object is the file that `tu
 import base64
 import io
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from google.cloud.storage import Blob, Client
 
 PARALLEL = 8  # transfers at a time; more gain nothing on a common line
+_LEAST_READ = 1 << 18  # bytes of a ranged read: columns of few bytes lie side by side and are then had in one
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,37 @@ class Stored:
     size: int
     crc32c: str
     sent: bool
+
+
+@dataclass(frozen=True)
+class ObjectFile:
+    """One generation of an object, read where it lies: what takes its place is never read in its stead."""
+
+    settings: Settings = field(repr=False)
+    uri: str
+    generation: int
+    size: int
+    crc32c: str
+
+    def __str__(self) -> str:
+        return self.uri
+
+    def facts(self) -> dict[str, str | int]:
+        """All but the settings."""
+        return {"uri": self.uri, "generation": self.generation, "size": self.size, "crc32c": self.crc32c}
+
+    def open(self) -> BinaryIO:
+        """A seekable reader that asks the server for no more than what is read, a little of it at least."""
+        with google_errors(f"reading {self}"):
+            blob = _look(self.settings, self.uri, self.generation)
+        if blob is None:
+            raise TuningError(f"{self} is gone or another than it was", "`invoke export` makes it anew")
+        reader: BinaryIO = blob.open("rb", chunk_size=_LEAST_READ, raw_download=True, retry=backoff())
+        return reader
+
+    def exists(self) -> bool:
+        with google_errors(f"looking for {self}"):
+            return _look(self.settings, self.uri, self.generation) is not None
 
 
 def is_folder(settings: Settings) -> bool:
@@ -64,15 +96,12 @@ def put(settings: Settings, path: Path, uri: str) -> Stored:
             shutil.copyfileobj(source, file, CHUNK)
         return Stored(uri, size, checksum, sent=True)
     with google_errors(f"uploading {path.name} to {uri}"):
-        blob = _blob(settings, uri)
-        found = blob.exists(retry=backoff())
-        if found:
-            blob.reload(retry=backoff())
-            if blob.crc32c == checksum:
-                return Stored(uri, size, checksum, sent=False)
-        upload(settings, path, blob, checksum, generation=int(blob.generation) if found else 0)
-        blob.reload(retry=backoff())
-    if blob.crc32c != checksum:
+        found = _look(settings, uri)
+        if found and found.crc32c == checksum:
+            return Stored(uri, size, checksum, sent=False)
+        upload(settings, path, _blob(settings, uri), checksum, generation=int(found.generation) if found else 0)
+        arrived = _look(settings, uri)
+    if arrived is None or arrived.crc32c != checksum:
         raise TuningError(f"{uri} arrived with another checksum than {path} has", "Run the same command again")
     return Stored(uri, size, checksum, sent=True)
 
@@ -115,14 +144,6 @@ def get(settings: Settings, uri: str, path: Path) -> Stored:
     return Stored(uri, int(blob.size), blob.crc32c, sent=True)
 
 
-def get_all(settings: Settings, uris: Iterable[str], folder: Path) -> list[Path]:
-    """Fetch objects in parallel into `folder`, each under its last name."""
-    wanted = [(uri, folder / uri.rsplit("/", 1)[1]) for uri in uris]
-    with ThreadPoolExecutor(PARALLEL) as pool:
-        list(pool.map(lambda pair: get(settings, *pair), wanted))
-    return [path for _, path in wanted]
-
-
 def open_object(settings: Settings, uri: str) -> BinaryIO:
     """A seekable reader of one generation of the object: what is read stays one file even if it is replaced."""
     if is_folder(settings):
@@ -133,6 +154,17 @@ def open_object(settings: Settings, uri: str) -> BinaryIO:
         return io.BufferedReader(blob.open("rb", chunk_size=8 * CHUNK, if_generation_match=blob.generation))
 
 
+def object_files(settings: Settings, prefix: str) -> list[ObjectFile]:
+    """The objects whose addresses begin with `prefix`, by address, as they are now. Not for a local folder."""
+    bucket, name = split_uri(prefix)
+    with google_errors(f"listing {prefix}"):
+        found = list(client(settings).list_blobs(bucket, prefix=name, retry=backoff()))
+    return [
+        ObjectFile(settings, f"gs://{bucket}/{blob.name}", int(blob.generation), int(blob.size), blob.crc32c)
+        for blob in found
+    ]
+
+
 def list_objects(settings: Settings, prefix: str) -> Iterator[str]:
     """The addresses that begin with `prefix`, sorted."""
     bucket, name = split_uri(prefix)
@@ -141,9 +173,7 @@ def list_objects(settings: Settings, prefix: str) -> Iterator[str]:
         names = sorted(path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file())
         yield from (f"gs://{bucket}/{found}" for found in names if found.startswith(name))
         return
-    with google_errors(f"listing {prefix}"):
-        for blob in client(settings).list_blobs(bucket, prefix=name, retry=backoff()):
-            yield f"gs://{bucket}/{blob.name}"
+    yield from (file.uri for file in object_files(settings, prefix))
 
 
 def crc32c(path: Path) -> str:
@@ -172,11 +202,16 @@ def _blob(settings: Settings, uri: str) -> "Blob":
     return client(settings).bucket(bucket).blob(name)
 
 
+def _look(settings: Settings, uri: str, generation: int | None = None) -> "Blob | None":
+    """The object as it is now, or that generation of it; None where there is none."""
+    bucket, name = split_uri(uri)
+    return client(settings).bucket(bucket).get_blob(name, generation=generation, retry=backoff())
+
+
 def _found(settings: Settings, uri: str) -> "Blob":
-    blob = _blob(settings, uri)
-    if not blob.exists(retry=backoff()):
+    blob = _look(settings, uri)
+    if blob is None:
         raise TuningError(f"there is no {uri}")
-    blob.reload(retry=backoff())
     return blob
 
 

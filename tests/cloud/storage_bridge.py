@@ -4,6 +4,7 @@ It ignores generation preconditions and keeps no record of what it is asked; and
 into a folder of its own, which the bridge shows as objects.
 """
 
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 from unittest import mock
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from gcp_storage_emulator import server
 from gcp_storage_emulator.handlers import objects
@@ -24,6 +25,7 @@ class Record:
 
     seen: list[tuple[str, str, str]] = field(default_factory=list)
     gate: "Gate | None" = None
+    broken_reads: int = 0  # the next ranged reads whose connection breaks before the answer
 
     @property
     def writes(self) -> list[tuple[str, str, str]]:
@@ -33,6 +35,11 @@ class Record:
     def parts(self) -> list[str]:
         """The spans of the parts of resumable uploads."""
         return [span for method, _, span in self.seen if method == "PUT" and not span.startswith("bytes */")]
+
+    def read(self, size: int) -> int:
+        """The bytes that ranged reads of a file of `size` bytes were answered with."""
+        spans = [span.removeprefix("bytes=").split("-") for method, _, span in self.seen if method == "GET" and span]
+        return sum(min(int(last or size), size - 1) - int(first) + 1 for first, last in spans)
 
 
 class Gate:
@@ -63,16 +70,35 @@ def recorded(record: Record) -> Iterator[None]:
         if is_part and record.gate and record.gate.holds():
             request.close_connection = True
             return
+        if method == "GET" and span and record.broken_reads:
+            record.broken_reads -= 1
+            request.close_connection = True
+            return
         handle(self, method)
 
     with mock.patch.object(server.Router, "handle", handle_recorded):
         yield
 
 
+_OBJECT = re.compile(r"(?:/download)?/storage/v1/b/([^/]+)/o/(.+)")
+
+
 @contextmanager
 def generation_preconditions() -> Iterator[None]:
-    """Refuse (412) an upload whose ``ifGenerationMatch`` is not the object's generation, 0 for none."""
+    """Refuse (412) an upload whose ``ifGenerationMatch`` is not the object's generation, 0 for none, and (404) to show a
+    ``generation`` that is no longer there."""
     begin = objects._create_resumable_upload
+    handle = server.Router.handle
+
+    def handle_generation(self: Any, method: str) -> None:
+        parts = urlsplit(self._request_handler.path)
+        wanted, asked = parse_qs(parts.query).get("generation"), _OBJECT.fullmatch(unquote(parts.path))
+        if method == "GET" and wanted and asked:
+            found = self._request_handler.storage.objects.get(asked[1], {}).get(asked[2], {})
+            if str(found.get("generation")) != wanted[0]:
+                self._request_handler.send_error(404)
+                return
+        handle(self, method)
 
     def begin_if_generation_matches(request: Any, response: Any, storage: Any) -> Any:
         wanted = request.query.get("ifGenerationMatch")
@@ -84,7 +110,10 @@ def generation_preconditions() -> Iterator[None]:
             return None
         return begin(request, response, storage)
 
-    with mock.patch.object(objects, "_create_resumable_upload", begin_if_generation_matches):
+    with (
+        mock.patch.object(objects, "_create_resumable_upload", begin_if_generation_matches),
+        mock.patch.object(server.Router, "handle", handle_generation),
+    ):
         yield
 
 

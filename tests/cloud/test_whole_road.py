@@ -13,6 +13,7 @@ from storage_bridge import Record, shared_folder
 from vertex_runner import VertexRunner
 from vertex_server import Vertex
 
+from tuning.objects import client, object_files
 from tuning.pipelines.run_record import newest_report
 from tuning.registry import registry
 from tuning.settings import Settings
@@ -81,6 +82,17 @@ def test_from_the_build_to_a_champion(
     priced = typed(road, "estimate", "--tuner", "gemini").splitlines()
     assert priced[0].startswith("dbt build: 0.0 GB read at most")
     assert "a server on loopback reports no bytes" in priced[1]
+    exported = object_files(road, "gs://bucket/snapshots/")
+    assert list(road.home.rglob("*.parquet")) == []  # read in the bucket, never copied to this machine
+    spans = {span for _, path, span in storage_record.seen if path.startswith("/download") and "/snapshots/" in path}
+    assert spans
+    assert "" not in spans
+    for file in exported:  # as the bucket's rule does after thirty days
+        client(road).bucket("bucket").blob(file.uri.removeprefix("gs://bucket/")).delete()
+    assert "rows of instructions" in typed(road, "export")
+    again = object_files(road, "gs://bucket/snapshots/")
+    assert [file.size for file in again] == [file.size for file in exported]
+    assert {file.uri for file in again}.isdisjoint(file.uri for file in exported)
     written = [path for path in tmp_path.rglob("*") if path.is_file() and "bigquery" not in path.parts]
     assert len(written) > 50
     assert [path for path in written if TOKEN.encode() in path.read_bytes()] == []

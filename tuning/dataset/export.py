@@ -5,6 +5,7 @@ import decimal
 import hashlib
 import re
 import shutil
+import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from tuning.dataset.mart import check_columns
 from tuning.dataset.options import DatasetOptions
 from tuning.dataset.snapshot import FACTS, Kind, Snapshot, open_snapshot, seal_snapshot
 from tuning.errors import TuningError
-from tuning.objects import get_all
+from tuning.objects import ObjectFile, is_folder
 from tuning.settings import Settings
 from tuning.storage import atomic_folder, locked
 
@@ -44,23 +45,25 @@ def export(settings: Settings, variables: "Variables", options: DatasetOptions |
     check_columns(options, present, table)
     folder = _folder(settings, table, build)
     with locked(folder.with_name(f".{folder.name}.lock"), f"the snapshot {folder.name}"):
-        if not (folder / FACTS).exists():
+        if not _is_whole(settings, folder):
             with atomic_folder(folder) as unfinished:
-                _extract(settings, client, table, unfinished)
-                snapshot = seal_snapshot(unfinished, kind_of(options), build)
+                objects = _extract(settings, client, table, unfinished, folder.name)
+                snapshot = seal_snapshot(unfinished, kind_of(options), build, objects)
                 if snapshot.rows != build[snapshot.kind]:
                     raise TuningError(
                         f"{table} gave {snapshot.rows} rows, and its build made {build[snapshot.kind]}",
                         "`invoke build` makes it anew",
                     )
-    return open_snapshot(folder)
+    return open_snapshot(folder, settings)
 
 
 def find_snapshot(settings: Settings, options: DatasetOptions, variables: "Variables | None" = None) -> Snapshot:
     """The newest exported snapshot for these options, of a build with these variables (None: any)."""
     found = []
     for path in settings.home.glob(f"snapshots/[!.]*/{FACTS}"):
-        snapshot = open_snapshot(path.parent)
+        snapshot = open_snapshot(path.parent, settings)
+        if is_folder(settings) and not all(isinstance(file, Path) for file in snapshot.files):
+            continue  # of target gcp, whose files are out of reach here
         is_of_build = variables is None or orjson.loads(snapshot.build["variables"]) == variables.all()
         if snapshot.kind == kind_of(options) and is_of_build:
             found.append((path.stat().st_mtime_ns, path.parent.name, snapshot))
@@ -98,14 +101,20 @@ def _folder(settings: Settings, table: str, build: dict[str, Any]) -> Path:
     return settings.home / "snapshots" / f"{re.sub(r'[^A-Za-z0-9_]+', '.', table)}-{digest}"
 
 
-def _extract(settings: Settings, client: "bigquery.Client", table: str, folder: Path) -> None:
+def _is_whole(settings: Settings, folder: Path) -> bool:
+    """Whether the snapshot is finished and all its files are there: a bucket's rules delete staged ones in time."""
+    if not (folder / FACTS).exists():
+        return False
+    return all(file.exists() for file in open_snapshot(folder, settings).files)
+
+
+def _extract(settings: Settings, client: "bigquery.Client", table: str, folder: Path, name: str) -> list[ObjectFile]:
+    """The table's files in `folder`, or, in Cloud Storage, left where the extract job wrote them and returned."""
     from tuning.warehouse.load import extract_parquet
 
-    prefix = f"gs://{settings.bucket}/snapshots/{folder.name.strip('.')}"
-    files = extract_parquet(settings, client, table, prefix)
-    local = [file for file in files if isinstance(file, Path)]
-    for number, path in enumerate(sorted(local)):
+    files = extract_parquet(settings, client, table, f"gs://{settings.bucket}/snapshots/{name}/{uuid.uuid4().hex[:12]}")
+    for number, path in enumerate(sorted(file for file in files if isinstance(file, Path))):
         shutil.move(path, folder / f"part-{number:05d}.parquet")
-    get_all(settings, [file for file in files if not isinstance(file, Path)], folder)
     if not files:
         raise TuningError(f"{table} has no rows to export", "Build with another --tag-pattern or --since")
+    return [file for file in files if isinstance(file, ObjectFile)]

@@ -42,8 +42,7 @@ class Parts:
 
     def begin(self, snapshot: Snapshot) -> None:
         """Keep what an earlier run finished from the very same files, and nothing else."""
-        files = [[path.name, path.stat().st_size, path.stat().st_mtime_ns] for path in snapshot.files]
-        mark = orjson.dumps(files)
+        mark = orjson.dumps(snapshot.marks())
         path = self.folder / "source.json"
         if not path.exists() or path.read_bytes() != mark:
             shutil.rmtree(self.folder, ignore_errors=True)

@@ -1,8 +1,13 @@
-"""The mart as Parquet files in a folder, with the build that made it and a digest that no order changes."""
+"""The mart as Parquet files, with the build that made it and a digest that no order changes.
+
+A snapshot is a folder. The files lie in it, or in Cloud Storage: then the folder holds their addresses and generations,
+and rows are read from there without a copy on this machine.
+"""
 
 import contextlib
 import hashlib
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,21 +16,40 @@ import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tuning.access import google_errors
 from tuning.errors import TuningError
+from tuning.objects import ObjectFile
+from tuning.settings import Settings
 from tuning.storage import write_json
 
 Kind = Literal["instructions", "preferences"]
 FACTS = "snapshot.json"
 _BATCH_ROWS = 1024
+_READ, _READ_FAR = 1 << 20, 1 << 22  # bytes asked for at a time of a file here, and of one that each request takes long
 _MODULUS = 1 << 256
 
 
-class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
+Source = Path | ObjectFile
+
+
+class _Facts(msgspec.Struct, frozen=True, kw_only=True):
+    """What FACTS holds."""
+
+    kind: Kind
+    rows: int
+    digest: str
+    build: dict[str, Any]
+    objects: list[dict[str, Any]] = []
+
+
+@dataclass(frozen=True, kw_only=True)
+class Snapshot:
     folder: Path
     kind: Kind
     rows: int
     digest: str  # of the rows, whatever their order and their division into files and row groups
     build: dict[str, Any]  # the row of python_qa_build
+    files: Sequence[Source]
 
     @property
     def template(self) -> str:
@@ -35,33 +59,48 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
         """The build without what differs from one run of dbt to the next on the same source."""
         return {name: value for name, value in self.build.items() if name != "invocation_id"}
 
-    @property
-    def files(self) -> list[Path]:
-        return parquet_files(self.folder)
+    def marks(self) -> list[list[str | int]]:
+        """What tells these very files from others, without reading them."""
+        return [
+            [file.uri, file.generation]
+            if isinstance(file, ObjectFile)
+            else [file.name, file.stat().st_size, file.stat().st_mtime_ns]
+            for file in self.files
+        ]
 
 
-def open_snapshot(folder: Path) -> Snapshot:
-    """The finished snapshot in `folder`."""
+def open_snapshot(folder: Path, settings: Settings | None = None) -> Snapshot:
+    """The finished snapshot in `folder`; `settings` say how its files are reached where they are in Cloud Storage."""
     try:
-        facts = orjson.loads((folder / FACTS).read_bytes())
+        facts = msgspec.json.decode((folder / FACTS).read_bytes(), type=_Facts)
     except FileNotFoundError:
         raise TuningError(f"{folder} holds no finished snapshot", "`invoke export` makes one") from None
-    return msgspec.convert({**facts, "folder": str(folder)}, Snapshot, dec_hook=lambda kind, value: kind(value))
+    if facts.objects and settings is None:
+        raise ValueError(f"the files of {folder} are in Cloud Storage")
+    return Snapshot(
+        folder=folder,
+        kind=facts.kind,
+        rows=facts.rows,
+        digest=facts.digest,
+        build=facts.build,
+        files=[ObjectFile(settings, **one) for one in facts.objects if settings] or parquet_files(folder),
+    )
 
 
-def seal_snapshot(folder: Path, kind: Kind, build: dict[str, object]) -> Snapshot:
-    """Read the folder's Parquet files once for their digest, and write the facts that finish the snapshot."""
-    rows, digest = digest_rows(parquet_files(folder))
+def seal_snapshot(folder: Path, kind: Kind, build: dict[str, object], objects: Sequence[ObjectFile] = ()) -> Snapshot:
+    """Read the Parquet files, `objects` or else the folder's own, once for their digest, and write the facts that
+    finish the snapshot."""
+    rows, digest = digest_rows(objects or parquet_files(folder))
     facts = {"kind": kind, "rows": rows, "digest": digest, "build": build}
-    write_json(folder / FACTS, facts)
-    return open_snapshot(folder)
+    write_json(folder / FACTS, facts | ({"objects": [one.facts() for one in objects]} if objects else {}))
+    return open_snapshot(folder, objects[0].settings if objects else None)
 
 
 def parquet_files(folder: Path) -> list[Path]:
     return sorted(folder.glob("*.parquet"))
 
 
-def digest_rows(files: Sequence[Path]) -> tuple[int, str]:
+def digest_rows(files: Sequence[Source]) -> tuple[int, str]:
     """Number of rows, and the sum of the rows' hashes modulo 2^256: equal sets of rows give equal sums."""
     rows, total = 0, 0
     for batch in read_batches(files):
@@ -75,27 +114,34 @@ def digest_rows(files: Sequence[Path]) -> tuple[int, str]:
 
 
 def read_batches(
-    files: Sequence[Path], columns: Sequence[str] | None = None, rows: int = _BATCH_ROWS
+    files: Sequence[Source], columns: Sequence[str] | None = None, rows: int = _BATCH_ROWS
 ) -> Iterator[pa.RecordBatch]:
-    """Batches of at most `rows` rows in the order of the files. Memory does not grow with a file or a row group."""
-    for path in files:
-        with _whole(path), pq.ParquetFile(path, buffer_size=1 << 20, pre_buffer=False) as file:
+    """Batches of at most `rows` rows in the order of the files. Memory does not grow with a file or a row group, and of
+    a file in Cloud Storage only the wanted columns are asked for."""
+    for source in files:
+        with _opened(source) as file:
             yield from file.iter_batches(batch_size=rows, columns=columns, use_threads=False)
 
 
 @contextlib.contextmanager
-def _whole(path: Path) -> Iterator[None]:
+def _opened(source: Source) -> Iterator[pq.ParquetFile]:
     try:
-        yield
+        with google_errors(f"reading {source}"), contextlib.ExitStack() as stack:
+            is_far = isinstance(source, ObjectFile)
+            opened = stack.enter_context(source.open()) if is_far else source
+            file = pq.ParquetFile(opened, buffer_size=_READ_FAR if is_far else _READ, pre_buffer=False)
+            yield stack.enter_context(file)
     except (pa.ArrowInvalid, OSError) as error:
-        raise TuningError(f"{path} is no whole Parquet file ({error})", "`invoke export` makes it anew") from None
+        raise TuningError(f"{source} is no whole Parquet file ({error})", "`invoke export` makes it anew") from None
 
 
-def column_names(files: Sequence[Path]) -> list[str]:
+def column_names(files: Sequence[Source]) -> list[str]:
     names = []
-    for path in files:
-        with _whole(path):
-            names.append(sorted(pq.read_schema(path).names))
+    for source in files:
+        with _opened(source) as file:
+            names.append(sorted(file.schema_arrow.names))
     if any(other != names[0] for other in names):
-        raise TuningError(f"the files of {files[0].parent} differ in their columns", "`invoke export` makes them again")
+        raise TuningError(
+            f"{files[0]} and the files beside it differ in their columns", "`invoke export` makes them again"
+        )
     return names[0] if names else []

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from tuning.access import google_errors
 from tuning.errors import TuningError
+from tuning.objects import ObjectFile, is_folder, list_objects, object_files, put
 from tuning.objects import client as storage_client
-from tuning.objects import is_folder, list_objects, put
 from tuning.settings import Settings
 from tuning.storage import local_path, split_uri
 from tuning.warehouse.client import LABELS, query, quoted
@@ -60,11 +60,13 @@ def load_parquet(
     return load_tables(settings, client, {table: (files, schema)})[table]
 
 
-def extract_parquet(settings: Settings, client: "bigquery.Client", table: str, prefix: str) -> list[Path | str]:
+def extract_parquet(
+    settings: Settings, client: "bigquery.Client", table: str, prefix: str
+) -> Sequence[Path | ObjectFile]:
     """Write the table as Parquet under ``gs://BUCKET/NAME``, in place of what is there; return the files, all complete.
 
-    Paths where ``gs://`` is a local folder, else addresses. On BigQuery it costs nothing and makes as many files as it
-    likes; locally it makes one.
+    Paths where ``gs://`` is a local folder. On BigQuery it costs nothing and makes as many files as it likes; locally
+    it makes one.
     """
     from google.cloud import bigquery
 
@@ -83,7 +85,7 @@ def extract_parquet(settings: Settings, client: "bigquery.Client", table: str, p
             return [path]
         _remove(settings, f"{prefix}/")
         client.extract_table(table, f"{prefix}/part-*.parquet", job_config=config).result()
-        return list(list_objects(settings, f"{prefix}/part-"))
+        return object_files(settings, f"{prefix}/part-")
 
 
 def _load(client: "bigquery.Client", table: str, uris: Sequence[str], schema: Sequence["bigquery.SchemaField"]) -> int:
