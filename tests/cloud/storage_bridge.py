@@ -85,8 +85,8 @@ _OBJECT = re.compile(r"(?:/download)?/storage/v1/b/([^/]+)/o/(.+)")
 
 @contextmanager
 def generation_preconditions() -> Iterator[None]:
-    """Refuse (412) an upload whose ``ifGenerationMatch`` is not the object's generation, 0 for none, and (404) to show a
-    ``generation`` that is no longer there."""
+    """Refuse (412) an upload whose ``ifGenerationMatch`` is not the object's generation, 0 for none; have nothing (404)
+    of a ``generation`` that is no longer there."""
     begin = objects._create_resumable_upload
     handle = server.Router.handle
 
