@@ -10,13 +10,12 @@ from tuning.settings import PREFIX, Settings, variable
 
 
 def environment(settings: Settings) -> dict[str, str]:
-    """The environment of a person whose settings these are, without a Google account."""
+    """The environment of a person whose settings these are."""
     default = Settings()
     values = {name: getattr(settings, name) for name in Settings.__struct_fields__}
     return {
         **{name: value for name, value in os.environ.items() if not name.startswith(PREFIX)},
         **{variable(name): str(value) for name, value in values.items() if value != getattr(default, name)},
-        "GOOGLE_APPLICATION_CREDENTIALS": "/nonexistent/credentials.json",
     }
 
 
@@ -29,6 +28,26 @@ def start(settings: Settings, *arguments: str) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         text=True,
     )
+
+
+ARGUMENTS = """
+import os, sys
+
+def note(event, given):
+    if event in ("subprocess.Popen", "os.exec", "os.posix_spawn", "os.system"):
+        with open(os.environ["ARGUMENTS_LOG"], "a") as file:
+            print(*given[:2], file=file)
+
+sys.addaudithook(note)
+"""
+
+
+def note_arguments(folder: Path) -> dict[str, str]:
+    """An environment in which every Python process, and those that it starts, note in ``folder/arguments`` with what
+    arguments they start others."""
+    folder.mkdir()
+    (folder / "sitecustomize.py").write_text(ARGUMENTS)
+    return {"PYTHONPATH": str(folder), "ARGUMENTS_LOG": str(folder / "arguments")}
 
 
 def start_invoke(settings: Settings, *arguments: str) -> subprocess.Popen[str]:

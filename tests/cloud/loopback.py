@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Literal
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, parse_qsl, unquote, urlsplit
 
 TOKEN = "planted-loopback-token"  # noqa: S105 - a fake, planted to be looked for
 STATUS = {400: "INVALID_ARGUMENT", 401: "UNAUTHENTICATED", 403: "PERMISSION_DENIED", 404: "NOT_FOUND",
@@ -54,7 +54,7 @@ class Loopback:
     """`with Loopback(routes) as server`: `server.url` is its address, `server.seen` every request with its status."""
 
     routes: list[tuple[str, str, Route]]
-    token: str = TOKEN
+    token: str | None = TOKEN  # None: whoever asks is answered
     seen: list[tuple[Request, int]] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -98,7 +98,8 @@ class Loopback:
         parts = urlsplit(handler.path)
         content = handler.rfile.read(int(handler.headers.get("Content-Length") or 0))
         query = {name: values[0] for name, values in parse_qs(parts.query).items() if name != "$alt"}
-        body = json.loads(content) if content else None
+        is_form = handler.headers.get_content_type() == "application/x-www-form-urlencoded"
+        body = dict(parse_qsl(content.decode())) if is_form else json.loads(content) if content else None
         request = Request(handler.command, unquote(parts.path), query, body)
         how = self._fault(request)
         self.asked_again.set()
@@ -136,7 +137,7 @@ class Loopback:
         return None
 
     def _carry_out(self, request: Request, authorization: str | None, how: int | str | None) -> tuple[int, Any]:
-        if authorization != f"Bearer {self.token}":
+        if self.token is not None and authorization != f"Bearer {self.token}":
             return _error(401, "Request had invalid authentication credentials.")
         if isinstance(how, int):
             return _error(how, "planted fault")

@@ -132,18 +132,22 @@ def test_a_process_that_is_killed_while_it_uploads_is_taken_up_where_the_server_
     try:
         assert storage_record.gate.reached.wait(timeout=60), first.communicate(timeout=10)
         first.send_signal(signal.SIGKILL)
-        assert first.wait(timeout=60) == -signal.SIGKILL
+        assert first.communicate(timeout=60) == ("", "")  # not even the address of the upload
+        assert first.returncode == -signal.SIGKILL
     finally:
         first.kill()
         storage_record.gate.open.set()
         storage_record.gate = None
+    (address,) = (path for path in (cloud.home / "uploads").iterdir() if path.suffix != ".lock")
+    assert address.stat().st_mode & 0o777 == 0o600
     assert list(list_objects(cloud, "gs://bucket/")) == []  # a part of a file is no object
     storage_record.seen.clear()
 
     second = start(cloud, sys.executable, "-c", PUT, str(path), URI)
     said, errors = second.communicate(timeout=60)
 
-    assert (said, second.returncode) == ("True\n", 0), errors
+    assert (said, errors, second.returncode) == ("True\n", "", 0)
+    assert not address.exists()
     assert storage_record.parts == [
         f"bytes {part}-{2 * part - 1}/{size}",
         f"bytes {2 * part}-{size - 1}/{size}",

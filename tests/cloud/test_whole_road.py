@@ -7,13 +7,13 @@ from typing import Any
 
 import msgspec
 import pytest
-from as_typed import start_invoke
+from as_typed import note_arguments, start_invoke
 from loopback import TOKEN, Loopback
 from storage_bridge import Record, shared_folder
 from vertex_runner import VertexRunner
 from vertex_server import Vertex
 
-from tuning.objects import client, object_files
+from tuning.objects import client, list_objects, object_files, open_object
 from tuning.pipelines.run_record import newest_report
 from tuning.registry import registry
 from tuning.settings import Settings
@@ -36,6 +36,8 @@ def road(
     for name in (*names, "access_token", "requests_per_minute", "poll_seconds"):
         monkeypatch.setenv(f"TUNING_{name.upper()}", str(getattr(settings, name)))
     monkeypatch.setenv("TUNING_HOME", str(tmp_path / "worker"))
+    for name, value in note_arguments(tmp_path / "noted").items():
+        monkeypatch.setenv(name, value)
     with shared_folder(storage_server._storage, storage_api, google.gcs_dir):
         yield settings
     emulator.stop(google)
@@ -93,6 +95,12 @@ def test_from_the_build_to_a_champion(
     again = object_files(road, "gs://bucket/snapshots/")
     assert [file.size for file in again] == [file.size for file in exported]
     assert {file.uri for file in again}.isdisjoint(file.uri for file in exported)
-    written = [path for path in tmp_path.rglob("*") if path.is_file() and "bigquery" not in path.parts]
-    assert len(written) > 50
-    assert [path for path in written if TOKEN.encode() in path.read_bytes()] == []
+    started = (tmp_path / "noted" / "arguments").read_text()
+    assert all(name in started for name in ("dbt", "kfp"))
+    files = {str(path): path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    assert len(files) > 100
+    for uri in list_objects(road, "gs://bucket/"):
+        with open_object(road, uri) as file:
+            files[uri] = file.read()
+    for secret in (TOKEN.encode(), b"upload_id="):
+        assert [name for name, content in files.items() if secret in content] == []
