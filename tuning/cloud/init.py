@@ -24,7 +24,8 @@ def init(settings: Settings) -> Iterator[str]:
     yield from (f"  {command}" for command in grants(settings))
     yield "the image of the pipeline's steps:"
     image = f"{repository_path(settings)}/tuning:0.1.0"
-    yield f"  docker build -t {image} . && docker push {image} && export TUNING_IMAGE={image}"
+    yield f"  gcloud auth configure-docker {image.partition('/')[0]} --quiet"
+    yield f"  docker build --platform linux/amd64 -t {image} . && docker push {image} && export TUNING_IMAGE={image}"
 
 
 def _bucket(settings: Settings) -> Iterator[str]:
