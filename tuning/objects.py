@@ -4,6 +4,7 @@ On target local, without TUNING_STORAGE_ENDPOINT, an object is the file that `tu
 """
 
 import base64
+import contextlib
 import io
 import shutil
 from collections.abc import Iterator
@@ -53,14 +54,24 @@ class ObjectFile:
         """All but the settings."""
         return {"uri": self.uri, "generation": self.generation, "size": self.size, "crc32c": self.crc32c}
 
-    def open(self) -> BinaryIO:
-        """A seekable reader that asks the server for no more than what is read, a little of it at least."""
+    @contextlib.contextmanager
+    def open(self) -> Iterator[BinaryIO]:
+        """A seekable reader that asks the server for no more than what is read, a little of it at least.
+
+        Raises TuningError, at the beginning or while it is read, where this generation is no longer there.
+        """
+        from google.api_core.exceptions import NotFound
+
+        gone = TuningError(f"{self} is gone or another than it was", "`invoke export` makes it anew")
         with google_errors(f"reading {self}"):
             blob = _look(self.settings, self.uri, self.generation)
-        if blob is None:
-            raise TuningError(f"{self} is gone or another than it was", "`invoke export` makes it anew")
-        reader: BinaryIO = blob.open("rb", chunk_size=_LEAST_READ, raw_download=True, retry=backoff())
-        return reader
+            if blob is None:
+                raise gone
+            try:
+                with blob.open("rb", chunk_size=_LEAST_READ, raw_download=True, retry=backoff()) as reader:
+                    yield reader
+            except NotFound:
+                raise gone from None
 
     def exists(self) -> bool:
         with google_errors(f"looking for {self}"):

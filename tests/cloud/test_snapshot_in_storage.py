@@ -110,13 +110,24 @@ def test_a_file_that_is_replaced_while_it_is_read_is_one_clear_error(snapshot: S
     batches = read_batches(snapshot.files[:1])
     next(batches)
     client(cloud).bucket("bucket").blob("snapshots/mart/part-0.parquet").upload_from_string(b"PAR1 of another")
-    with pytest.raises(TuningError, match=r"reading gs://bucket/snapshots/mart/part-0\.parquet: .*404"):
+    with pytest.raises(TuningError, match=r"part-0\.parquet is gone or another than it was\. `invoke export` makes it"):
         list(batches)
 
 
 def test_a_file_that_is_no_parquet_is_named(cloud: Settings, storage_api: str) -> None:
     client(cloud).bucket("bucket").blob("snapshots/mart/part-0.parquet").upload_from_string(b"not parquet at all")
     with pytest.raises(TuningError, match=r"gs://bucket/snapshots/mart/part-0\.parquet is no whole Parquet file"):
+        digest_rows(object_files(cloud, PREFIX))
+
+
+def test_a_page_that_arrived_otherwise_than_it_was_written_is_found(cloud: Settings, tmp_path: Path) -> None:
+    path = tmp_path / "part-0.parquet"
+    table = pa.table({"answer_body": ["x" * 100] * 1_000})
+    pq.write_table(table, path, compression="none", use_dictionary=False, write_page_checksum=True)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    client(cloud).bucket("bucket").blob("snapshots/mart/part-0.parquet").upload_from_string(bytes(content))
+    with pytest.raises(TuningError, match=r"part-0\.parquet is no whole Parquet file \(.*CRC"):
         digest_rows(object_files(cloud, PREFIX))
 
 

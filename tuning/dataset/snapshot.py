@@ -16,7 +16,6 @@ import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tuning.access import google_errors
 from tuning.errors import TuningError
 from tuning.objects import ObjectFile
 from tuning.settings import Settings
@@ -126,10 +125,12 @@ def read_batches(
 @contextlib.contextmanager
 def _opened(source: Source) -> Iterator[pq.ParquetFile]:
     try:
-        with google_errors(f"reading {source}"), contextlib.ExitStack() as stack:
+        with contextlib.ExitStack() as stack:
             is_far = isinstance(source, ObjectFile)
             opened = stack.enter_context(source.open()) if is_far else source
-            file = pq.ParquetFile(opened, buffer_size=_READ_FAR if is_far else _READ, pre_buffer=False)
+            size = _READ_FAR if is_far else _READ
+            # Checksums of pages are looked at where whoever wrote the file noted them.
+            file = pq.ParquetFile(opened, buffer_size=size, pre_buffer=False, page_checksum_verification=True)
             yield stack.enter_context(file)
     except (pa.ArrowInvalid, OSError) as error:
         raise TuningError(f"{source} is no whole Parquet file ({error})", "`invoke export` makes it anew") from None
