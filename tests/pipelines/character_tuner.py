@@ -2,6 +2,8 @@
 
 import json
 import math
+import os
+import signal
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +16,7 @@ from tuning.settings import Settings
 from tuning.tuners.protocol import Answer, Estimate, Model, Problem, TuneOptions
 
 _ALPHABET = 128
+LARGE = 3_000_000  # bytes of a model of the base `large`
 
 
 class CharacterTuner:
@@ -31,7 +34,10 @@ class CharacterTuner:
         return Estimate(examples=0, tokens=0, seconds=0, dollars=0)
 
     def tune(self, settings: Settings, dataset: Dataset, options: TuneOptions, output: Path) -> Model:
-        if options.base_model not in ("characters", "tiny"):
+        if options.base_model == "too large":  # what the system does to who wants more memory than there is
+            print("step 3/24: loss 2.059, 287 tokens/s, 9 s left", flush=True)
+            os.kill(os.getpid(), signal.SIGKILL)
+        if options.base_model not in ("characters", "tiny", "large"):
             raise TuningError(f"there is no base model {options.base_model!r}", "Take characters or tiny")
         counts: Counter[str] = Counter()
         with dataset.file("train").open("rb") as file:
@@ -40,6 +46,8 @@ class CharacterTuner:
             answer = parse_line(dataset.manifest.format, line).answer
             counts.update(before + after for before, after in zip("\n" + answer, answer, strict=False))
         (output / "counts.json").write_text(json.dumps(counts))
+        if options.base_model == "large":
+            (output / "padding").write_bytes(bytes(LARGE))
         return Model(tuner=self.name, base_model=options.base_model, uri=str(output), facts={"rows": len(lines)})
 
     def base(self, settings: Settings, dataset: Dataset, options: TuneOptions) -> Model:

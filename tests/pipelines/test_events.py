@@ -53,18 +53,26 @@ def test_a_steps_own_error_is_what_the_person_reads():
     assert str(found.error("log")) == "there is no base model 'x'. Take tiny."
 
 
+ENDED = (
+    "the step tune failed: the system ended it, as when memory runs out. Lower --max-length or --batch-size, or see log"
+)
+
+
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
         (["Traceback (most recent call last):", "KeyError: 'x'"], "the step tune failed: KeyError: 'x'. See log"),
-        (["[KFP Executor 2026] INFO"], "the step tune failed: it ended without a word, as when the system's memory"),
-        ([], "the step tune failed: it ended without a word, as when the system's memory runs out. See log"),
+        (["step 3/24: loss 2.059, 287 tokens/s, 9 s left"], ENDED),
+        (["step 3/24: loss 2.059, 287 tokens/s, 9 s left", "    Killed", ""], ENDED),
+        (["Segmentation fault (core dumped)"], ENDED),
+        (["[KFP Executor 2026] INFO"], ENDED),
+        ([], ENDED),
     ],
 )
 def test_another_failure_names_the_step_its_last_word_and_the_log(lines, message):
     found, _ = events()
-    feed(found, BEGUN, *lines, FAILED)
-    assert str(found.error("log")).startswith(message)
+    feed(found, BEGUN, *lines, FAILED, "Traceback of kfp", "RuntimeError: Pipeline finished with status FAILURE")
+    assert str(found.error("log")) == message
 
 
 def test_a_failure_before_any_step_names_its_last_word():

@@ -1,10 +1,12 @@
 """The pipeline on this machine, from a dataset to a registered model: every step in a process of its own."""
 
 import re
+import resource
 from pathlib import Path
 
 import msgspec
 import pytest
+from character_tuner import LARGE
 from small_dataset import write_dataset
 
 from tuning.errors import TuningError
@@ -187,6 +189,28 @@ def test_a_step_that_fails_says_why_in_its_own_words_and_nothing_is_registered(s
     assert registry.versions(settings) == []
     failed = msgspec.json.decode(next(settings.runs_dir.glob("*/run.json")).read_bytes(), type=RunRecord)
     assert (failed.status, "nonsense" in failed.error) == ("failed", True)
+
+
+@pytest.mark.slow
+def test_a_disk_that_fills_up_while_the_model_is_saved_registers_nothing_and_the_next_run_makes_it(settings, dataset):
+    unlimited = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (LARGE // 2, unlimited[1]))  # the steps' processes inherit it
+    try:
+        with pytest.raises(TuningError, match=r"^the disk took no more while the model was written\. Free some space"):
+            run(settings, dataset, TuneOptions(base_model="large"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, unlimited)
+    assert registry.versions(settings) == []
+    assert list((settings.home / "pipeline").glob("*/tune/model")) == []
+    again = run(settings, dataset, TuneOptions(base_model="large"))
+    assert (ran(again), again.champion) == (set(STEPS) - {"validate"}, "v1")
+    assert (settings.models_dir / "v1" / "model" / "weights" / "padding").stat().st_size == LARGE
+
+
+def test_a_step_that_the_system_kills_for_its_memory_says_so_and_nothing_is_registered(settings, dataset):
+    with pytest.raises(TuningError, match=r"^the step tune failed: the system ended it, as when memory runs out\."):
+        run(settings, dataset, TuneOptions(base_model="too large"))
+    assert registry.versions(settings) == []
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,33 @@ except TuningError as error:
     print(f"ONE LINE: {error}")
 """
 
+# Tunes in a process that gets no more memory from its first training step on.
+_CROWDED = """
+import resource, sys
+from pathlib import Path
+import psutil
+from tuning.dataset.dataset import open_dataset
+from tuning.errors import TuningError
+from tuning.settings import Settings
+from tuning.tuners.hf import HfTuner
+from tuning.tuners.libraries import set_up_libraries
+from tuning.tuners.protocol import TuneOptions
+set_up_libraries()
+from tuning.tuners import training
+class Crowded(training.ProgressLines):
+    def on_step_begin(self, *arguments, **named):
+        super().on_step_begin(*arguments, **named)
+        used = psutil.Process().memory_info().vms
+        resource.setrlimit(resource.RLIMIT_AS, (used, used))
+training.ProgressLines = Crowded
+dataset, model, output = sys.argv[1:]
+options = TuneOptions(base_model=model, steps=2, batch_size=64, max_length=2048)
+try:
+    HfTuner().tune(Settings(home=Path(output)), open_dataset(Path(dataset)), options, Path(output))
+except TuningError as error:
+    print(f"ONE LINE: {error}")
+"""
+
 
 @pytest.mark.slow
 def test_a_disk_that_fills_up_while_saving_leaves_no_model(dataset: Dataset, local_model: Path, tmp_path: Path) -> None:
@@ -54,6 +81,29 @@ def test_a_disk_that_fills_up_while_saving_leaves_no_model(dataset: Dataset, loc
     )
     assert model.facts["resumed_from_step"] == 2
     assert (output / "merged" / "model.safetensors").exists()
+
+
+@pytest.mark.slow
+def test_memory_that_runs_out_while_training_leaves_no_model(
+    dataset: Dataset, local_model: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "out"
+    arguments = [str(dataset.folder), str(local_model), str(output)]
+    done = subprocess.run(
+        [sys.executable, "-c", _CROWDED, *arguments], capture_output=True, text=True, timeout=300, check=True
+    )
+    assert done.stdout.splitlines()[-1] == (
+        "ONE LINE: there is not enough memory for this training. "
+        "Lower --max-length or --batch-size, or take a smaller --base-model"
+    )
+    assert not [path for path in output.iterdir() if path.name in ("merged", "adapter", "finished.json")]
+
+
+def test_memory_that_onednn_does_not_get_is_one_line_and_what_it_cannot_do_is_not() -> None:
+    with pytest.raises(TuningError, match="there is not enough memory"), in_one_line():
+        raise RuntimeError("could not create a primitive")
+    with pytest.raises(RuntimeError, match="descriptor"), in_one_line():
+        raise RuntimeError("could not create a primitive descriptor for a matmul primitive")
 
 
 def test_memory_that_does_not_suffice_is_one_line() -> None:

@@ -18,6 +18,9 @@ _CACHED = re.compile(r"INFO - Task ([\w-]+) cache hit ")
 # What reaches the person of a step's own lines: how a training stands.
 _SHOWN = re.compile(r"step \d+/\d+: |resuming from |\d+ of \d+ training examples |(note|error): ")
 
+# What the shell around a step says of its end.
+_KILLED = re.compile(r"(Killed|Segmentation fault|Aborted|Bus error)( \(core dumped\))?")
+
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):
     name: str
@@ -49,7 +52,7 @@ class Events:
             else:
                 self._add(Step(name=found[1], seconds=round(self.clock() - self._since, 1), cached=False))
             self._running = ""
-        else:
+        elif not self.failed:  # what follows a failure is the runner's own traceback
             self._lines = [*self._lines[-50:], line.strip()]
             if self._running and _SHOWN.match(line.strip()):
                 self.show(f"      {line.strip()}")
@@ -60,9 +63,17 @@ class Events:
             if line.startswith(ERROR_MARK):
                 return TuningError(line.removeprefix(ERROR_MARK))
         step = self.failed or self._running
-        said = [line for line in self._lines if line and not line.startswith("[KFP Executor")]
-        last = said[-1] if said else "it ended without a word, as when the system's memory runs out"
-        return TuningError(f"the step {step} failed: {last}" if step else f"the run failed: {last}", f"See {log}")
+        # How a training stood explains no failure.
+        said = [
+            line for line in self._lines if line and not line.startswith("[KFP Executor") and not _SHOWN.match(line)
+        ]
+        failed = f"the step {step} failed" if step else "the run failed"
+        if not said or _KILLED.fullmatch(said[-1]):
+            return TuningError(
+                f"{failed}: the system ended it, as when memory runs out",
+                f"Lower --max-length or --batch-size, or see {log}",
+            )
+        return TuningError(f"{failed}: {said[-1]}", f"See {log}")
 
     def _add(self, step: Step) -> None:
         if step.name.startswith("importer"):

@@ -9,6 +9,7 @@ from tuning.errors import TuningError
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _NO_SPACE_TEXT = ("no space left", "os error 28", "file too large", "os error 27", "disk quota", "file write failed")
 _NO_MEMORY_TEXT = ("out of memory", "can't allocate memory", "cannot allocate memory", "not enough memory")
+_NO_MEMORY_ALL = "could not create a primitive"  # all that oneDNN says where it gets no memory for its own work
 
 
 @contextlib.contextmanager
@@ -26,7 +27,9 @@ def in_one_line() -> Iterator[None]:
             raise TuningError(
                 "the disk took no more while the model was written", "Free some space and run again: it goes on"
             ) from None
-        if isinstance(error, RuntimeError | OSError) and any(part in text for part in _NO_MEMORY_TEXT):
+        if isinstance(error, RuntimeError | OSError) and (
+            text == _NO_MEMORY_ALL or any(part in text for part in _NO_MEMORY_TEXT)
+        ):
             raise _no_memory() from None
         raise
 
