@@ -31,4 +31,7 @@ class Groups:
         return root
 
     def of_all(self, questions: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        return np.fromiter((self.of(int(question)) for question in questions), np.int64, len(questions))
+        groups = questions.copy()  # most are alone
+        for at in np.flatnonzero(np.isin(questions, np.fromiter(self._parent, np.int64))).tolist():
+            groups[at] = self.of(int(questions[at]))
+        return groups

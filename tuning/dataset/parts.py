@@ -89,10 +89,12 @@ class Parts:
         order = np.lexsort((offsets, parts))
         places = zip(order.tolist(), offsets[order].tolist(), sizes[order].tolist(), strict=True)
         for part, count in zip(*np.unique(parts, return_counts=True), strict=True):
-            with self._path(part, "data").open("rb", buffering=0) as file:
-                number = file.fileno()
+            file = os.open(self._path(part, "data"), os.O_RDONLY)
+            try:
                 for at, offset, size in itertools.islice(places, count):
-                    found[at] = os.pread(number, size, offset)
+                    found[at] = os.pread(file, size, offset)
+            finally:
+                os.close(file)
         return found
 
     def scratch(self, name: str) -> Path:
