@@ -16,7 +16,7 @@ from sklearn.model_selection import train_test_split
 from tuning.dataset.create import create_dataset
 from tuning.dataset.funnel import Funnel
 from tuning.dataset.near import band_hashes
-from tuning.dataset.options import SEED, resolve_options
+from tuning.dataset.options import resolve_options
 from tuning.dataset.parallel import Workers
 from tuning.dataset.parts import Parts
 from tuning.dataset.pass_one import run_pass_one
@@ -30,15 +30,15 @@ from tuning.settings import Settings
 _OFTEN = 20  # times the lines are made, so that reading the bodies counts for little
 
 
-def seed_to_jsonl(snapshot: str, workers: int) -> dict[str, Any]:
-    """The seed preset from the snapshot to its JSONL and attribution, without leak check and card."""
-    source = open_snapshot(Path(snapshot))
+def to_jsonl(snapshot: str, workers: int, preset: str = "") -> dict[str, Any]:
+    """From the snapshot to its JSONL and attribution: all of a dataset but leak check and card."""
+    source, options = open_snapshot(Path(snapshot)), resolve_options(preset=preset)
     funnel = Funnel(source.rows)
     with tempfile.TemporaryDirectory(dir=source.folder.parent) as folder, Workers(workers) as pool:
         parts = Parts(Path(folder) / "parts")
         parts.begin(source)
-        index, _ = run_pass_one(parts, source, SEED, pool, funnel)
-        selection = select(index, Texts(parts, index, SEED, source.template), SEED, funnel)
+        index, _ = run_pass_one(parts, source, options, pool, funnel)
+        selection = select(index, Texts(parts, index, options, source.template), options, funnel)
         facts = write_splits(Path(folder), parts, index, selection, pool)
     return {name: facts[name].rows for name in ("train.jsonl", "eval.jsonl")}
 
@@ -60,7 +60,7 @@ def notebook(snapshot: str, columns: list[str]) -> dict[str, Any]:
 
 
 def whole(snapshot: str, workers: int, preset: str = "") -> dict[str, Any]:
-    """`create_dataset` with everything: clean, check, redact, tokens, duplicates, format, write, leak check, card."""
+    """`create_dataset` with everything, leak check and card among it."""
     source = open_snapshot(Path(snapshot))
     with tempfile.TemporaryDirectory(dir=source.folder.parent) as folder:
         dataset = create_dataset(Settings(home=Path(folder)), source, resolve_options(preset=preset), workers)
