@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 SplitMethod = Literal["hash", "time", "random"]
 # Part of every dataset's ID. Raise it whenever a change of our code changes a byte of any dataset.
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 
 class DatasetOptions(msgspec.Struct, frozen=True, kw_only=True):
