@@ -1,5 +1,10 @@
 """Tables are replaced whole or not at all, and leave as one complete file."""
 
+import json
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pyarrow as pa
@@ -61,6 +66,39 @@ def test_one_bad_file_leaves_every_table_as_it_was(
     with pytest.raises(TuningError, match="loading bigquery-public-data\\.shop\\.nuts"):
         load_tables(warehouse, client, {FRUIT: ([good], SCHEMA), NUTS: ([good, bad], SCHEMA)})
     assert rows_of(client, FRUIT) == rows_of(client, NUTS) == [(1, "old", [])]
+    assert sorted(table.table_id for table in client.list_tables("bigquery-public-data.shop")) == ["fruit", "nuts"]
+    assert list((warehouse.gcs_dir / warehouse.bucket / "load").iterdir()) == []
+
+
+KILLED = """
+import json, os, pathlib, signal, sys
+from google.cloud import bigquery
+from tuning.settings import load_settings
+from tuning.warehouse import load
+from tuning.warehouse.client import connect
+
+name, path, *fields = sys.argv[1:]
+load.query = lambda *_: os.kill(os.getpid(), signal.SIGKILL)  # all is loaded, nothing replaced
+settings = load_settings()
+schema = [bigquery.SchemaField.from_api_repr(json) for json in map(json.loads, fields)]
+load.load_parquet(settings, connect(settings), name, [pathlib.Path(path)], schema)
+"""
+
+
+def test_what_a_killed_process_loaded_halfway_goes_with_the_next_loading(
+    warehouse: Settings, client: bigquery.Client, tmp_path: Path
+) -> None:
+    load_old(warehouse, client, tmp_path)
+    new = write(tmp_path / "new.parquet", [(2, "new", [])])
+    command = [sys.executable, "-c", KILLED, FRUIT, str(new), *(json.dumps(field.to_api_repr()) for field in SCHEMA)]
+    home = {"TUNING_HOME": str(warehouse.home), "TUNING_BIGQUERY_PORT": str(warehouse.bigquery_port)}
+    assert subprocess.run(command, env={**os.environ, **home}, check=False).returncode == -signal.SIGKILL
+    tables = sorted(table.table_id for table in client.list_tables("bigquery-public-data.shop"))
+    assert tables == ["fruit", "fruit__loading_here", "nuts"]
+    assert rows_of(client, FRUIT) == [(1, "old", [])]
+
+    load_parquet(warehouse, client, FRUIT, [new], SCHEMA)
+    assert rows_of(client, FRUIT) == [(2, "new", [])]
     assert sorted(table.table_id for table in client.list_tables("bigquery-public-data.shop")) == ["fruit", "nuts"]
     assert list((warehouse.gcs_dir / warehouse.bucket / "load").iterdir()) == []
 

@@ -13,7 +13,7 @@ from tuning.errors import TuningError
 from tuning.objects import ObjectFile, is_folder, list_objects, object_files, put
 from tuning.objects import client as storage_client
 from tuning.settings import Settings
-from tuning.storage import local_path, split_uri
+from tuning.storage import local_path, locked, split_uri
 from tuning.warehouse.client import LABELS, query, quoted
 
 if TYPE_CHECKING:
@@ -27,12 +27,19 @@ def load_tables(settings: Settings, client: "bigquery.Client", tables: Sources) 
 
     All are loaded beside the real ones first, so that a file that does not fit leaves every table as it was; then each
     is replaced by one statement that happens or does not. Files must have the schema's columns in the schema's order.
+    What a killed process left of its own loading goes when the next one loads the same tables here.
     """
-    token = uuid.uuid4().hex[:12]
-    staged = {table: f"{table}__loading_{token}" for table in tables}
     for files, schema in tables.values():
         for file in files:
             _check_columns(file, schema)
+    if not is_folder(settings):  # a warehouse that others load into at the same time
+        return _load_all(settings, client, tables, uuid.uuid4().hex[:12])
+    with locked(settings.home / "load.lock", "loading tables"):
+        return _load_all(settings, client, tables, "here")
+
+
+def _load_all(settings: Settings, client: "bigquery.Client", tables: Sources, token: str) -> dict[str, int]:
+    staged = {table: f"{table}__loading_{token}" for table in tables}
     rows = {}
     try:
         for table, (files, schema) in tables.items():
@@ -120,6 +127,8 @@ def _offered(settings: Settings, files: Sequence[Path], token: str) -> Iterator[
     """Addresses of `files` for a load job; what was put there for it goes again."""
     prefix = f"gs://{settings.bucket}/load/{token}"
     uris = [f"{prefix}/part-{number:05d}.parquet" for number in range(len(files))]
+    if is_folder(settings):
+        shutil.rmtree(local_path(settings, f"{prefix}/x").parent, ignore_errors=True)  # of a killed process
     try:
         for file, uri in zip(files, uris, strict=True):
             if is_folder(settings):
