@@ -58,3 +58,15 @@ def test_a_mistake_is_one_line_and_a_status_other_than_0(
     assert said in result.stderr + result.stdout
     assert "Traceback" not in result.stderr + result.stdout
     assert len((result.stderr + result.stdout).strip().splitlines()) == 1
+
+
+def test_a_reader_that_has_ended_is_one_line() -> None:
+    command = [str(Path(sys.executable).with_name("invoke")), "config"]
+    reading, writing = os.pipe()
+    os.close(reading)
+    result = subprocess.run(command, cwd=PROJECT_ROOT, stdout=writing, stderr=subprocess.PIPE, text=True, timeout=300)
+    os.close(writing)
+    assert result.returncode == 1
+    assert result.stderr.splitlines() == [
+        "error: what reads the output has ended; the next run goes on from what is finished"
+    ]

@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import os
 import sys
 import traceback
 from collections.abc import Callable
@@ -59,12 +60,17 @@ def command(body: Callable[..., None] | None = None, **options: Any) -> Any:
                     **{field: values.pop(field) for field in group.__struct_fields__ if field in values}
                 )
             function(c, load_settings({"target": target}), **values)
+            sys.stdout.flush()
         except TuningError as error:
             if debug:
                 traceback.print_exc()
             raise Exit(f"error: {error}", code=1) from None
         except KeyboardInterrupt:
             raise Exit("interrupted; the next run goes on from what is finished", code=130) from None
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python would write the rest when it ends
+            message = "error: what reads the output has ended; the next run goes on from what is finished"
+            raise Exit(message, code=1) from None
         finally:
             sys.stdout.flush()
 
