@@ -52,7 +52,12 @@ def _candidates(bands: Array) -> list[tuple[int, int]]:
             begin, end = borders[run], borders[run + 1]
             if ordered[begin] != 0:
                 members = order[begin:end].astype(np.uint64)  # ascending, as the sort is stable
-                one, other = np.triu_indices(len(members), 1)
+                one, other = _every_two(len(members))
                 found.append((members[one] << np.uint64(32)) | members[other])
     pairs = np.unique(np.concatenate(found))
     return [(pair >> 32, pair & 0xFFFFFFFF) for pair in pairs.tolist()]
+
+
+@functools.lru_cache(maxsize=4)  # most runs are of two or three
+def _every_two(count: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    return np.triu_indices(count, 1)
