@@ -7,8 +7,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from invoke.context import Context
 
-from tuning.settings import PROJECT_ROOT
+from tuning.command import command
+from tuning.settings import PROJECT_ROOT, Settings
 
 
 def invoke(*arguments: str, **environ: str) -> "subprocess.CompletedProcess[str]":
@@ -70,3 +72,13 @@ def test_a_reader_that_has_ended_is_one_line() -> None:
     assert result.stderr.splitlines() == [
         "error: what reads the output has ended; the next run goes on from what is finished"
     ]
+
+
+def test_another_pipe_that_breaks_is_not_taken_for_the_readers() -> None:
+    @command
+    def broken(c: Context, settings: Settings) -> None:
+        """Talk to a worker that is gone."""
+        raise BrokenPipeError("a worker's")
+
+    with pytest.raises(BrokenPipeError, match="a worker's"):
+        broken(Context())

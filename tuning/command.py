@@ -3,6 +3,7 @@
 import functools
 import inspect
 import os
+import select
 import sys
 import traceback
 from collections.abc import Callable
@@ -68,7 +69,9 @@ def command(body: Callable[..., None] | None = None, **options: Any) -> Any:
         except KeyboardInterrupt:
             raise Exit("interrupted; the next run goes on from what is finished", code=130) from None
         except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python would write the rest when it ends
+            if _is_read():
+                raise  # another pipe broke
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Python would write the rest when it ends
             message = "error: what reads the output has ended; the next run goes on from what is finished"
             raise Exit(message, code=1) from None
         finally:
@@ -91,6 +94,13 @@ def command(body: Callable[..., None] | None = None, **options: Any) -> Any:
     options["help"] = {**_SHARED, **helped, **options.get("help", {})}
     made: Task[Any] = task(auto_shortflags=False, **options)(run)
     return made
+
+
+def _is_read() -> bool:
+    """Whether what this process prints still has a reader."""
+    poll = select.poll()
+    poll.register(1, select.POLLOUT)
+    return not any(event & select.POLLERR for _, event in poll.poll(0))
 
 
 def _is_number(hint: object) -> bool:
