@@ -17,7 +17,7 @@ def drop_broken_entries(cache: Path) -> list[Path]:
     """
     broken = []
     for entry in sorted(cache.glob("*.json")):
-        lost = [path for path, listing in _artifacts(entry) if not path.exists() or listing_sha256(path) != listing]
+        lost = [Path(artifact["uri"]) for artifact in _artifacts(entry) if _is_lost(artifact)]
         if lost:
             entry.unlink()
             broken += lost
@@ -27,7 +27,8 @@ def drop_broken_entries(cache: Path) -> list[Path]:
 def prune_outputs(root: Path, pipeline: str) -> int:
     """Remove what runs of `pipeline` left under `root` and no cache entry names: outputs of steps that failed or ran
     again. Registered models are links of their own and stay. Returns the bytes that this frees."""
-    needed = {path.relative_to(root).parts[:2] for path in _outputs(root / "cache") if path.is_relative_to(root)}
+    outputs = (Path(output["uri"]) for entry in root.glob("cache/*.json") for output in _artifacts(entry))
+    needed = {path.relative_to(root).parts[:2] for path in outputs if path.is_relative_to(root)}
     tasks = [task for task in root.glob(f"{pipeline}-*/*/") if task.relative_to(root).parts not in needed]
     freed = sum(map(_remove, tasks))
     for run in {task.parent for task in tasks}:
@@ -43,13 +44,6 @@ def prune_work(work: Path, days: float) -> int:
     return sum(_remove(folder) for folder in unfinished if _last_written(folder) < oldest)
 
 
-def _outputs(cache: Path) -> Iterator[Path]:
-    for entry in cache.glob("*.json"):
-        for value in json.loads(entry.read_bytes()).values():
-            if isinstance(value, dict) and "uri" in value:
-                yield Path(value["uri"])
-
-
 def _remove(path: Path) -> int:
     files = [file.stat() for file in path.rglob("*") if file.is_file()]
     shutil.rmtree(path)
@@ -60,8 +54,13 @@ def _last_written(folder: Path) -> float:
     return max(path.stat().st_mtime for path in (folder, *folder.rglob("*")))
 
 
-def _artifacts(entry: Path) -> Iterator[tuple[Path, str]]:
-    outputs: dict[str, Any] = json.loads(entry.read_bytes())
-    for value in outputs.values():
-        if isinstance(value, dict) and "listing_sha256" in (value.get("metadata") or {}):
-            yield Path(value["uri"]), value["metadata"]["listing_sha256"]
+def _artifacts(entry: Path) -> Iterator[dict[str, Any]]:
+    """The outputs of a cached step that lie in files."""
+    for value in json.loads(entry.read_bytes()).values():
+        if isinstance(value, dict) and "uri" in value:
+            yield value
+
+
+def _is_lost(artifact: dict[str, Any]) -> bool:
+    path, listing = Path(artifact["uri"]), (artifact.get("metadata") or {}).get("listing_sha256")
+    return listing is not None and (not path.exists() or listing_sha256(path) != listing)

@@ -127,18 +127,19 @@ def _offered(settings: Settings, files: Sequence[Path], token: str) -> Iterator[
     """Addresses of `files` for a load job; what was put there for it goes again."""
     prefix = f"gs://{settings.bucket}/load/{token}"
     uris = [f"{prefix}/part-{number:05d}.parquet" for number in range(len(files))]
-    if is_folder(settings):
-        shutil.rmtree(local_path(settings, f"{prefix}/x").parent, ignore_errors=True)  # of a killed process
+    folder = local_path(settings, prefix) if is_folder(settings) else None
+    if folder:
+        shutil.rmtree(folder, ignore_errors=True)  # of a killed process
     try:
         for file, uri in zip(files, uris, strict=True):
-            if is_folder(settings):
+            if folder:
                 _link(file, local_path(settings, uri))
             else:
                 put(settings, file, uri)
         yield uris
     finally:
-        if is_folder(settings):
-            shutil.rmtree(local_path(settings, f"{prefix}/x").parent, ignore_errors=True)
+        if folder:
+            shutil.rmtree(folder, ignore_errors=True)
         else:
             _remove(settings, f"{prefix}/")
 
