@@ -1,6 +1,5 @@
 """What `cloud.check` says of a project and what `cloud.init` makes of one, with Google's clients on loopback."""
 
-import socket
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -8,6 +7,7 @@ import msgspec
 import pytest
 from google.cloud import bigquery
 from google_server import Google
+from homes import free_port
 from loopback import Fault, Loopback
 
 from tuning.cloud.check import Finding, check, finding_lines, refuse_wrong
@@ -23,10 +23,7 @@ from tuning.warehouse.client import connect
 @pytest.fixture(scope="session")
 def bigquery_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of the BigQuery emulator."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
-    home = Settings(home=tmp_path_factory.mktemp("bigquery") / "home", bigquery_port=port)
+    home = Settings(home=tmp_path_factory.mktemp("bigquery") / "home", bigquery_port=free_port())
     yield emulator.ensure(home).endpoint
     emulator.stop(home)
 

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 from as_typed import start_invoke
 from loopback import Fault, Loopback
+from verdicts import verdict
 from vertex_server import Vertex
 
 from tuning.cloud.model_registry import aliases_of, set_alias
 from tuning.errors import TuningError
-from tuning.evaluation.records import Verdict
 from tuning.registry import registry
 from tuning.registry.mirror import mirror
 from tuning.registry.model_folder import write_model
@@ -62,17 +62,6 @@ def test_what_is_no_model_is_refused(cloud: Settings, models: list[str]) -> None
 @pytest.fixture
 def versions(cloud: Settings, models: list[str], tmp_path: Path) -> list[str]:
     """Three registered versions, each of one of these models."""
-    verdict = Verdict(
-        status="pass",
-        reasons=["chrf improves"],
-        primary_metric="chrf",
-        improvements={},
-        slices=[],
-        champion=None,
-        smoke_test=False,
-        options={},
-        inputs={},
-    )
     for number, name in enumerate(models, start=1):
         folder, work = tmp_path / f"model-{number}", tmp_path / f"work-{number}"
         folder.mkdir()
@@ -95,7 +84,7 @@ def versions(cloud: Settings, models: list[str], tmp_path: Path) -> list[str]:
                 body="markdown",
                 contents_sha256="0",
                 metrics={"chrf": 30.0},
-                verdict=verdict,
+                verdict=verdict("chrf", "chrf improves"),
                 run_id="r1",
             ),
             folder,

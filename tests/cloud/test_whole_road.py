@@ -1,6 +1,5 @@
 """`invoke tune --target gcp` from the warehouse to the registry: real clients, every server on loopback."""
 
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 from as_typed import note_arguments, start_invoke
+from homes import free_port
 from loopback import TOKEN, Loopback
 from storage_bridge import Record, shared_folder
 from vertex_runner import VertexRunner
@@ -26,10 +26,7 @@ def road(
     cloud: Settings, storage_server: Any, storage_api: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Settings]:
     """Settings of target gcp whose BigQuery holds a small sample and exports into the bucket of `storage_api`."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
-    google = Settings(home=tmp_path / "bigquery", bigquery_port=port)
+    google = Settings(home=tmp_path / "bigquery", bigquery_port=free_port())
     load_sample(google, 200)
     settings = msgspec.structs.replace(cloud, bigquery_endpoint=emulator.ensure(google).endpoint)
     names = ("project", "bucket", "vertex_endpoint", "google_endpoint", "storage_endpoint", "bigquery_endpoint")

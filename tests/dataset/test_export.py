@@ -1,6 +1,5 @@
 """The mart leaves the local BigQuery by an extract job, once for each build, with its build's row beside it."""
 
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from google.cloud import bigquery
+from homes import free_port
 from marts import BUILD, INSTRUCTIONS, PREFERENCES, preference_row, row, write_snapshot
 
 from tuning.dataset.export import export, find_snapshot
@@ -27,10 +27,7 @@ _TYPES = {pa.string(): "STRING", pa.int64(): "INT64", pa.timestamp("us", tz="UTC
 
 @pytest.fixture(scope="module")
 def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    settings = Settings(home=tmp_path_factory.mktemp("export") / "home", bigquery_port=port)
+    settings = Settings(home=tmp_path_factory.mktemp("export") / "home", bigquery_port=free_port())
     emulator.ensure(settings)
     yield settings
     emulator.stop(settings)

@@ -1,11 +1,11 @@
 """The project compiled once per target, and one warehouse of invented rows that the whole folder shares."""
 
-import socket
 from collections.abc import Iterator
 
 import invented_source
 import pytest
 from compiled_project import Compiled, compile_project
+from homes import free_port
 from running_dbt import Dbt, copy_of_the_project
 
 from tuning.settings import Settings
@@ -31,10 +31,7 @@ def compiled(request: pytest.FixtureRequest) -> Compiled:
 @pytest.fixture(scope="session")
 def invented_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     """A home whose raw tables hold the invented site."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    settings = Settings(home=tmp_path_factory.mktemp("invented") / "home", bigquery_port=port)
+    settings = Settings(home=tmp_path_factory.mktemp("invented") / "home", bigquery_port=free_port())
     invented_source.load(settings, settings.home / "parquet")
     yield settings
     emulator.stop(settings)

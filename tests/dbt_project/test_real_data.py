@@ -1,6 +1,5 @@
 """`dbt build` on real posts: every test passes, and every count is the one that plain Python takes from the XML."""
 
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 import pytest
 from compiled_project import DBT_PROJECT
 from counting import instruction_funnel, preference_pairs, read_posts
+from homes import free_port
 from running_dbt import Dbt
 
 from tuning.settings import Settings
@@ -19,10 +19,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def real_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    settings = Settings(home=tmp_path_factory.mktemp("real") / "home", bigquery_port=port)
+    settings = Settings(home=tmp_path_factory.mktemp("real") / "home", bigquery_port=free_port())
     yield settings
     emulator.stop(settings)
 

@@ -8,10 +8,10 @@ import msgspec
 import pytest
 from character_tuner import LARGE
 from small_dataset import write_dataset
+from verdicts import verdict
 
 from tuning.errors import TuningError
 from tuning.evaluation.options import EvaluationOptions, GateOptions
-from tuning.evaluation.records import Verdict
 from tuning.pipelines import local
 from tuning.pipelines.release import arguments_against_champion
 from tuning.pipelines.requests import ChampionRequest
@@ -116,17 +116,6 @@ def release_as_champion(settings: Settings, base_model: str) -> None:
     """Register a model of `base_model` and promote it."""
     files = settings.home / "tuned" / base_model
     files.mkdir(parents=True)
-    verdict = Verdict(
-        status="pass",
-        reasons=["better"],
-        primary_metric="loss",
-        improvements={},
-        slices=[],
-        champion=None,
-        smoke_test=False,
-        options={},
-        inputs={},
-    )
     made = Version(
         name="",
         created_at="2026-01-01T00:00:00+00:00",
@@ -141,7 +130,7 @@ def release_as_champion(settings: Settings, base_model: str) -> None:
         body="markdown",
         contents_sha256="0",
         metrics={},
-        verdict=verdict,
+        verdict=verdict("loss", "better"),
         run_id="r0",
     )
     registry.promote(settings, registry.register(settings, made, files).name)

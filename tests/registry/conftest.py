@@ -6,6 +6,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
+from verdicts import verdict
 
 from tuning.evaluation.records import Verdict
 from tuning.registry.records import Version
@@ -25,17 +26,7 @@ def model_files(tmp_path: Path) -> Path:
 
 
 def _verdict(status: str) -> Verdict:
-    return Verdict(
-        status=status,
-        reasons=["loss improves" if status == "pass" else "loss does not improve"],
-        primary_metric="loss",
-        improvements={},
-        slices=[],
-        champion=None,
-        smoke_test=False,
-        options={},
-        inputs={},
-    )
+    return verdict("loss", "loss improves" if status == "pass" else "loss does not improve", status)
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import contextlib
 import random
-import socket
 import subprocess
 import sys
 import time
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from dumps import answer, document, posts_file, question
+from homes import free_port
 
 from tuning.errors import TuningError
 from tuning.settings import PROJECT_ROOT, Settings
@@ -25,10 +25,7 @@ from tuning.warehouse.client import connect
 @pytest.fixture(scope="module")
 def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     """A local BigQuery of this module's own."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    settings = Settings(home=tmp_path_factory.mktemp("sources") / "home", bigquery_port=port)
+    settings = Settings(home=tmp_path_factory.mktemp("sources") / "home", bigquery_port=free_port())
     yield settings
     emulator.stop(settings)
 

@@ -1,24 +1,18 @@
 """One running warehouse for the tests that only use it; those about starting and stopping make their own."""
 
-import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
 import pytest
 from google.cloud import bigquery
+from homes import free_port
 
 from tuning.settings import Settings
 from tuning.sources.load_sample import load_sample
 from tuning.warehouse import emulator
 from tuning.warehouse.client import connect
 from tuning.warehouse.dbt import BuildResult, Variables, build
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture(scope="session")

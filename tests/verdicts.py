@@ -1,0 +1,17 @@
+"""Verdicts of the release gate made by hand."""
+
+from tuning.evaluation.records import Verdict
+
+
+def verdict(metric: str, reason: str, status: str = "pass") -> Verdict:
+    return Verdict(
+        status=status,
+        reasons=[reason],
+        primary_metric=metric,
+        improvements={},
+        slices=[],
+        champion=None,
+        smoke_test=False,
+        options={},
+        inputs={},
+    )
