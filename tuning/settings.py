@@ -115,10 +115,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         """Downloads and what is made of them; deleting it costs time only."""
         return self.home / "cache"
 
-    @property
-    def logs_dir(self) -> Path:
-        return self.home / "logs"
-
 
 def variable(name: str) -> str:
     return PREFIX + name.upper()

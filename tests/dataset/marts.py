@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from lxml import etree
 
+from tuning.dataset.shingles import shingles, similarity
 from tuning.dataset.snapshot import Kind, Snapshot, seal_snapshot
 
 TEMPLATE = (
@@ -76,6 +77,11 @@ PREFERENCES = pa.schema(
 def words(number: int, count: int = 40) -> str:
     """Words that another number's text does not share: `count` of them, of which every other names the number."""
     return " ".join(f"{_WORDS[(number + at) % len(_WORDS)]} n{number}x{at}" for at in range(count // 2))
+
+
+def jaccard(one: str, other: str) -> float:
+    """Exact similarity of two texts."""
+    return similarity(shingles(one), shingles(other))
 
 
 def row(question_id: int, **values: Any) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import numpy as np
 import orjson
 import pytest
 from folders import dropped, question_ids, texts
-from marts import TEMPLATE, row, words, write_snapshot
+from marts import TEMPLATE, jaccard, row, words, write_snapshot
 
 from tuning.dataset.create import create_dataset
 from tuning.dataset.dataset import Dataset
@@ -17,7 +17,7 @@ from tuning.dataset.leaks import Leaks, Written, find_leaks, refuse_leaks
 from tuning.dataset.near import band_hashes, near_pairs
 from tuning.dataset.options import DatasetOptions, resolve_options
 from tuning.dataset.parallel import Workers
-from tuning.dataset.shingles import Shingle, jaccard, shingles
+from tuning.dataset.shingles import Shingle, shingles
 from tuning.errors import TuningError
 from tuning.settings import Settings
 

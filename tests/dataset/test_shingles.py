@@ -4,8 +4,9 @@ import random
 
 import numpy as np
 import pytest
+from marts import jaccard
 
-from tuning.dataset.shingles import distinct, hash_shingles, jaccard, shingles, text_keys
+from tuning.dataset.shingles import distinct, hash_shingles, shingles, text_keys
 
 TEXTS = [
     "",

@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 
 from tuning.dataset.dataset import ATTRIBUTION, Split
-from tuning.dataset.index import Column
+from tuning.dataset.parts import Column
 
 # Upper ends in characters; the last bin is open.
 LENGTH_BINS = (250, 500, 1_000, 2_000, 4_000, 8_000, 16_000, 32_000)

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from tuning.dataset.groups import Groups
-from tuning.dataset.index import Column, Index
+from tuning.dataset.index import Index
 from tuning.dataset.near import near_pairs
+from tuning.dataset.parts import Column
 from tuning.dataset.texts import Texts
 
 

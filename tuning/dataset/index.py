@@ -2,15 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from tuning.dataset.parts import Keys, Parts
+from tuning.dataset.parts import Column, Keys, Parts
 from tuning.errors import TuningError
-
-Column = npt.NDArray[Any]
 
 
 @dataclass
@@ -25,10 +21,6 @@ class Index:
 
     def __getitem__(self, name: str) -> Column:
         return self.columns[name]
-
-    @property
-    def bytes_per_row(self) -> int:
-        return sum(column.nbytes for column in self.columns.values()) // max(1, len(self))
 
     def blob(self, parts: Parts, row: int) -> tuple[bytes, bytes]:
         """The line of a row and the tail of its attribution."""

@@ -1,6 +1,5 @@
 """The leak check: what was written is read back and compared across the two sides, by other means than made it."""
 
-import functools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -11,15 +10,14 @@ import numpy.typing as npt
 from tuning.dataset.benchmark import SIZE, benchmark_shingles
 from tuning.dataset.dataset import ATTRIBUTION, Split
 from tuning.dataset.formats import parse_line, question_of
-from tuning.dataset.index import Column
 from tuning.dataset.options import DatasetOptions
 from tuning.dataset.parallel import In, Out, Workers
-from tuning.dataset.shingles import THRESHOLD, Hashes, shingles, similarity, text_keys
+from tuning.dataset.parts import Column
+from tuning.dataset.shingles import Hashes, comparer, shingles, text_keys
 from tuning.dataset.similarity_join import Entries, Prefixes, common_shingles, prefixes
 from tuning.errors import TuningError
 
 _BLOCK = 2 << 20  # bytes of lines read at a time
-_REMEMBERED = 500  # sets of shingles
 _WORTH_WORKERS = 4  # blocks: fewer are read before workers have started
 KINDS = ("question", "answer")
 _SPLITS: tuple[Split, ...] = ("train", "eval")
@@ -128,7 +126,13 @@ def _near(
     if unsettled:
         scratch.mkdir(parents=True)
         np.save(scratch / "common.npy", _common(written, places))
-        jobs = [_PrefixJob(written, place, scratch, unsettled) for place in places if place[3] >= border]
+        evaluation = [place for place in places if place[3] >= border]
+        firsts = [place[3] for place in evaluation[1:]]
+        divided = {kind: np.split(those, np.searchsorted(those, firsts)) for kind, those in unsettled.items()}
+        jobs = [
+            _PrefixJob(written, place, scratch, {kind: those[at] for kind, those in divided.items()})
+            for at, place in enumerate(evaluation)
+        ]
         parts = list(_over(workers, _prefixes, jobs))
         for kind in unsettled:
             Prefixes.write([part[kind] for part in parts], scratch / kind)
@@ -140,7 +144,7 @@ def _near(
 
 
 class _PrefixJob(msgspec.Struct, frozen=True):
-    """A block of evaluation lines, and by kind the numbers of all lines whose text is not in training as it is."""
+    """A block of evaluation lines, and by kind the numbers of those whose text is not in training as it is."""
 
     written: Written
     place: _Place
@@ -152,11 +156,10 @@ def _prefixes(job: _PrefixJob) -> dict[str, Entries]:
     common = np.load(job.scratch / "common.npy")
     first = job.place[3]
     texts = [_texts(job.written, line) for line in _lines(job.place)]
-    found = {}
-    for kind, numbers in job.numbers.items():
-        here = numbers[(numbers >= first) & (numbers < first + len(texts))]
-        found[kind] = prefixes([texts[number - first][kind] for number in here.tolist()], here, common)
-    return found
+    return {
+        kind: prefixes([texts[number - first][kind] for number in numbers.tolist()], numbers, common)
+        for kind, numbers in job.numbers.items()
+    }
 
 
 class _LookUp(msgspec.Struct, frozen=True):
@@ -178,10 +181,10 @@ def _candidates(job: _LookUp) -> dict[str, Hashes]:
 
 def _confirm(written: Written, lines: "_Lines", kind: str, pairs: Hashes, found: set[int]) -> None:
     """Add to `found` the evaluation line of each pair whose similarity, computed exactly, reaches the threshold."""
-    set_of = functools.lru_cache(_REMEMBERED)(lambda number: shingles(_texts(written, lines.read(number))[kind]))
+    is_near = comparer(lambda number: _texts(written, lines.read(number))[kind])
     for pair in np.sort(pairs).tolist():  # the candidates of one evaluation line stand in a row
         line, other = pair >> 32, pair & 0xFFFFFFFF
-        if line not in found and similarity(set_of(other), set_of(line)) >= THRESHOLD:
+        if line not in found and is_near(other, line):
             found.add(line)
 
 

@@ -7,11 +7,10 @@ import numpy as np
 import numpy.typing as npt
 from rensa import RMinHash
 
-from tuning.dataset.shingles import THRESHOLD, hash_shingles, shingles, similarity
+from tuning.dataset.shingles import comparer, hash_shingles
 
 BANDS = 32  # of 4 hashes: finds about every pair at 0.8, where 16 bands of 8 miss one in twenty
 _HASHES = 128
-_REMEMBERED = 500  # sets of shingles: a text has most of its candidates in a row
 _SEED = 42  # of the MinHash permutations
 Array = npt.NDArray[np.uint64]
 
@@ -34,9 +33,9 @@ def band_hashes(texts: Sequence[str]) -> Array:
 
 def near_pairs(bands: Array, text_of: Callable[[int], str]) -> Iterator[tuple[int, int]]:
     """Every pair (smaller, larger) of rows of `bands` whose texts are near duplicates, each once, in order."""
-    set_of = functools.lru_cache(_REMEMBERED)(lambda row: shingles(text_of(row)))
+    is_near = comparer(text_of)
     for one, other in _candidates(bands):
-        if similarity(set_of(one), set_of(other)) >= THRESHOLD:
+        if is_near(one, other):
             yield one, other
 
 

@@ -7,12 +7,12 @@ import numpy as np
 import pyarrow as pa
 
 from tuning.dataset.funnel import Funnel
-from tuning.dataset.index import Column, Index, build_index
+from tuning.dataset.index import Index, build_index
 from tuning.dataset.mart import columns, integers, text_columns
 from tuning.dataset.options import DatasetOptions
 from tuning.dataset.pairs import Pair, Rules, judge
 from tuning.dataset.parallel import Workers
-from tuning.dataset.parts import Parts, notes_of
+from tuning.dataset.parts import Column, Parts, notes_of
 from tuning.dataset.prepare import Job, prepare
 from tuning.dataset.snapshot import Snapshot, read_batches
 from tuning.dataset.splits import first_by_salt

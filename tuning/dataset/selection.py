@@ -8,8 +8,9 @@ from tuning.dataset.dataset import Split
 from tuning.dataset.duplicates import find_duplicates
 from tuning.dataset.funnel import Funnel
 from tuning.dataset.groups import Groups
-from tuning.dataset.index import Column, Index
+from tuning.dataset.index import Index
 from tuning.dataset.options import DatasetOptions
+from tuning.dataset.parts import Column
 from tuning.dataset.splits import evaluation_side, seed_order, straddling
 from tuning.dataset.texts import Texts
 from tuning.errors import TuningError

@@ -8,7 +8,7 @@ has none.
 import functools
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,7 @@ THRESHOLD = 0.8
 _WORD = re.compile(r"\w+")
 _WHITE_SPACE = b" \t\n\r\x0b\x0c"
 _BASE = 0x9E3779B97F4A7C15  # odd, so that it has an inverse modulo 2^64
+_REMEMBERED = 500  # sets of shingles
 _TEXTS = 128  # hashed at a time: their arrays stay in the processor's cache
 
 Hashes = npt.NDArray[np.uint64]
@@ -36,15 +37,17 @@ def words(text: str) -> list[str]:
     return _WORD.findall(text.lower())
 
 
-def jaccard(first: str, second: str) -> float:
-    """Exact similarity of two texts; 0 where one has no words."""
-    return similarity(shingles(first), shingles(second))
-
-
 def similarity(one: set[Shingle], other: set[Shingle]) -> float:
     """Exact Jaccard similarity of two sets of shingles; 0 where one is empty."""
     shared = len(one & other)
     return shared / (len(one) + len(other) - shared) if shared else 0.0
+
+
+def comparer(text_of: Callable[[int], str]) -> Callable[[int, int], bool]:
+    """Whether two texts, given by number, are near duplicates, exactly. Remembers sets: best asked for one text in a
+    row."""
+    set_of = functools.lru_cache(_REMEMBERED)(lambda number: shingles(text_of(number)))
+    return lambda one, other: similarity(set_of(one), set_of(other)) >= THRESHOLD
 
 
 def hash_shingles(texts: Sequence[str], size: int = SIZE) -> tuple[Hashes, npt.NDArray[np.int64]]:

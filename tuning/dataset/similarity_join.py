@@ -11,11 +11,12 @@ hash, those that a sample shows to be common last, since they would bring every 
 import itertools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
 
+from tuning.dataset.parts import Column
 from tuning.dataset.shingles import Hashes, distinct, hash_shingles
 
 _PAIRS = 1 << 21  # meetings expanded at a time
@@ -23,7 +24,6 @@ _COMMON = np.uint64((1 << 22) - 1)  # the last bits of a hash
 _MEETINGS = 3  # shingles of its prefix that a set has in common at least with one that is near
 _ENTRY = np.dtype([("hash", "<u8"), ("text", "<u4"), ("needed", "u1")])
 Entries = npt.NDArray[np.void]
-Column = npt.NDArray[Any]
 
 
 def common_shingles(texts: Sequence[str]) -> npt.NDArray[np.bool_]:

@@ -8,9 +8,9 @@ import msgspec
 
 from tuning.dataset.formats import parse_line, question_of
 from tuning.dataset.funnel import DroppedExample, excerpt
-from tuning.dataset.index import Column, Index
+from tuning.dataset.index import Index
 from tuning.dataset.options import DatasetOptions
-from tuning.dataset.parts import Parts
+from tuning.dataset.parts import Column, Parts
 from tuning.dataset.records import Example
 from tuning.dataset.splits import salted
 

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from tuning.dataset.index import Column, Index
+from tuning.dataset.index import Index
+from tuning.dataset.parts import Column
 from tuning.dataset.selection import Selection
 from tuning.dataset.tokens import TokenEstimator
 

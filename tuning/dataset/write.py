@@ -10,9 +10,9 @@ from pathlib import Path
 import msgspec
 
 from tuning.dataset.dataset import ATTRIBUTION, FileFacts, Split
-from tuning.dataset.index import Column, Index
+from tuning.dataset.index import Index
 from tuning.dataset.parallel import Workers
-from tuning.dataset.parts import Parts
+from tuning.dataset.parts import Column, Parts
 from tuning.dataset.selection import Selection
 
 _ROWS = 8192  # of one job: in the seed's order its lines come from every part

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from tuning.dataset.records import Example, Message
+from tuning.dataset.records import Message
 
 # ChatML. `generation` marks what the assistant says, for TRL's `assistant_only_loss` and transformers' masks.
 CHATML = (
@@ -54,10 +54,6 @@ def encode_prompt(tokenizer: Any, prompt: Sequence[Message]) -> list[int]:
         _dictionaries(prompt), add_generation_prompt=True, tokenize=True, return_dict=False
     )
     return ids
-
-
-def encode_example(tokenizer: Any, example: Example) -> Tokens:
-    return encode(tokenizer, example.prompt, example.answer)
 
 
 def _dictionaries(prompt: Sequence[Message]) -> list[dict[str, str]]:
