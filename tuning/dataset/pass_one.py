@@ -1,6 +1,6 @@
 """Pass one: every wanted row of the snapshot is prepared by the workers; what stays in memory is the index."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import msgspec
 import numpy as np
@@ -15,7 +15,7 @@ from tuning.dataset.parallel import Workers
 from tuning.dataset.parts import Column, Parts, notes_of
 from tuning.dataset.prepare import Job, prepare
 from tuning.dataset.snapshot import Snapshot, read_batches
-from tuning.dataset.splits import first_by_salt
+from tuning.dataset.splits import first_by_salt, seed_order
 from tuning.dataset.tokens import calibrate
 from tuning.errors import TuningError
 from tuning.progress import progress
@@ -34,8 +34,9 @@ def run_pass_one(
     rows = snapshot.rows if chosen is None else len(chosen)
     rules = _calibrated(snapshot, options, chosen)
     batches = _batches(snapshot, options, chosen, funnel)
+    places = _places(snapshot, options, chosen)
     jobs = (
-        Job(rules, parts.folder, number, parts.lend(number % workers.ahead, batch))
+        Job(rules, parts.folder, number, parts.lend(number % workers.ahead, batch), places(batch))
         for number, batch in enumerate(batches)
     )
     keys = []
@@ -78,6 +79,15 @@ def _limited(snapshot: Snapshot, options: DatasetOptions) -> Column | None:
     if options.is_seed:
         return ids[: options.limit]
     return np.sort(np.array(first_by_salt("limit", ids.tolist(), options.seed, options.limit), dtype=np.int64))
+
+
+def _places(snapshot: Snapshot, options: DatasetOptions, chosen: Column | None) -> Callable[[pa.RecordBatch], Column]:
+    """For each row of a batch a number that grows with its place in pass two."""
+    if not options.is_seed:
+        return lambda batch: integers(batch.column("question_id"))
+    ids = _question_ids(snapshot) if chosen is None else chosen
+    places = np.argsort(np.concatenate(seed_order(options, len(ids))))
+    return lambda batch: places[np.searchsorted(ids, integers(batch.column("question_id")))]
 
 
 def _question_ids(snapshot: Snapshot) -> Column:

@@ -16,17 +16,21 @@ from tuning.dataset.mart import LINKS, attributed, attribution_heads, integers, 
 from tuning.dataset.near import band_hashes
 from tuning.dataset.options import DatasetOptions
 from tuning.dataset.pairs import Pair, Rules, judge, line_of
-from tuning.dataset.parts import Keys, Notes, Parts
+from tuning.dataset.parts import Column, Keys, Notes, Parts
 from tuning.dataset.shingles import text_keys
 
 
 class Job(msgspec.Struct, frozen=True):
-    """One part to make: the rules, the parts' folder, the part's number and the file that lends the mart's rows."""
+    """One part to make: the rules, the parts' folder, the part's number and the file that lends the mart's rows.
+
+    The part gets its rows in the order of `places`, that of pass two, which then finds together what it reads together.
+    """
 
     rules: Rules
     folder: Path
     number: int
     rows: Path
+    places: Column
 
 
 def prepare(job: Job) -> Keys:
@@ -41,19 +45,21 @@ def prepare(job: Job) -> Keys:
 def _prepare_seed(job: Job, batch: pa.RecordBatch) -> Keys:
     """The seed's texts as they are."""
     options = job.rules.options
+    order = np.argsort(job.places)
     prompts, answers = (batch.column(name).to_pylist() for name in text_columns(options))
     asks, answers_ = ONE_TEXT[options.format]
     lines = [
-        orjson.dumps({asks: prompt, answers_: answer}, option=orjson.OPT_APPEND_NEWLINE)
-        for prompt, answer in zip(prompts, answers, strict=True)
+        orjson.dumps({asks: prompts[row], answers_: answers[row]}, option=orjson.OPT_APPEND_NEWLINE)
+        for row in order.tolist()
     ]
-    tails = [head + b"[]}" for head in attribution_heads(options, batch)]
+    about = batch.drop_columns(list(text_columns(options))).take(order)
+    tails = [head + b"[]}" for head in attribution_heads(options, about)]
     asked = len(job.rules.template) + 1  # characters before the question
     keys = {
-        **_ids(options, batch),
+        **_ids(options, about),
         **_sizes(lines, tails),
-        "question_length": _ints(map(len, prompts)) - np.int32(asked),
-        "answer_length": _ints(map(len, answers)),
+        "question_length": _ints(map(len, prompts))[order] - np.int32(asked),
+        "answer_length": _ints(map(len, answers))[order],
     }
     return Parts(job.folder).write(job.number, _woven(lines, tails), keys, Notes())
 
@@ -61,7 +67,7 @@ def _prepare_seed(job: Job, batch: pa.RecordBatch) -> Keys:
 def _prepare(job: Job, batch: pa.RecordBatch) -> Keys:
     options = job.rules.options
     columns = [batch.column(name).to_pylist() for name in text_columns(options)]
-    pairs = [Pair(row, *texts) for row, texts in enumerate(zip(*columns, strict=True))]
+    pairs = [Pair(row, *(column[row] for column in columns)) for row in np.argsort(job.places).tolist()]
     judge(pairs, job.rules)
     kept = [pair for pair in pairs if not pair.reason]
     heads = attribution_heads(options, batch)

@@ -74,7 +74,7 @@ def copy_lines(job: Job) -> bytes:
     rows = enumerate(zip(blobs, sizes, job.groups.tolist(), strict=True), job.first)
     return b"".join(
         [
-            b'{"split":"%b","line":%d,"group":%d,%b\n' % (split, line, group, blob[size:])
+            b'{"split":"%b","line":%d,"group":%d,%b\n' % (split, line, group, bytes(blob[size:]))
             for line, (blob, size, group) in rows
         ]
     )
