@@ -127,7 +127,7 @@ def operations_per_token(shape: Shape, full: bool) -> int:
     matrices = sum(weight.numel() for weight in model.parameters() if weight.dim() > 1)
     one = model.config
     attention = 2 * one.num_hidden_layers * one.num_attention_heads * one.head_dim * shape.length
-    return 2 * matrices * (3 if full else 2) + 3 * attention
+    return int(2 * matrices * (3 if full else 2) + 3 * attention)
 
 
 def _ours(shape: Shape, full: bool, processor: Processor, work: Path) -> Rate:

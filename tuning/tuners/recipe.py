@@ -26,6 +26,11 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     def full(self) -> bool:
         return self.lora_rank == 0
 
+    @property
+    def trained(self) -> str:
+        """What is trained, in words."""
+        return "all weights" if self.full else f"a LoRA adapter of rank {self.lora_rank}"
+
 
 RECIPES = {
     # Made to take about two minutes on two cores: more steps or --max-length 512 give a better model and take longer in
@@ -46,12 +51,19 @@ RECIPES = {
 # Of the learning rate, where answers are compared and not imitated: DPO at the full rate makes answers degenerate.
 _PREFERENCE_RATE = 0.1
 
+# Of the learning rate, where all weights are trained: adapters learn best at ten times the rate of full training
+# (https://thinkingmachines.ai/blog/lora/). smollm2 gets better than its base by 0.83 +- 0.10 nats on the sample (at a
+# twentieth 0.65, at a sixth 0.85) and by 0.20 +- 0.04 on real posts.
+_FULL_RATE = 0.1
+
 
 def make_recipe(options: TuneOptions, preference: bool) -> Recipe:
     """The recipe of `options.base_model`, changed by what the options name; TuningError for impossible numbers."""
     recipe = RECIPES.get(options.base_model, Recipe())
     if preference:
         recipe = msgspec.structs.replace(recipe, learning_rate=recipe.learning_rate * _PREFERENCE_RATE)
+    if options.full and not recipe.full:
+        recipe = msgspec.structs.replace(recipe, learning_rate=recipe.learning_rate * _FULL_RATE)
     given = {
         name: getattr(options, name)
         for name in ("steps", "epochs", "batch_size", "max_length", "learning_rate", "lora_rank")
@@ -62,6 +74,8 @@ def make_recipe(options: TuneOptions, preference: bool) -> Recipe:
             raise TuningError(f"--{name.replace('_', '-')} must be above 0, not {value}")
     if "epochs" in given and "steps" not in given:
         given["steps"] = 0
+    if options.full:
+        given["lora_rank"] = 0
     return msgspec.structs.replace(recipe, seed=options.seed, **given)
 
 
