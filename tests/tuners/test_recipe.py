@@ -28,6 +28,14 @@ def test_what_is_given_wins_over_the_defaults_and_full_over_a_rank() -> None:
     assert steps_of(recipe, 100) == 50
 
 
+def test_pairs_have_a_recipe_of_their_own_or_a_tenth_of_the_rate() -> None:
+    alone, pairs = (make_recipe(TuneOptions(base_model="smollm2"), preference) for preference in (False, True))
+    assert (pairs.max_length, pairs.steps) > (alone.max_length, alone.steps)
+    assert pairs.learning_rate < alone.learning_rate
+    other = make_recipe(TuneOptions(base_model="some/model"), preference=True)
+    assert other == Recipe(learning_rate=pytest.approx(Recipe().learning_rate / 10))
+
+
 @pytest.mark.parametrize("given", [{"steps": -1}, {"learning_rate": -1e-4}, {"lora_rank": -8}])
 def test_an_impossible_number_is_one_line(given: dict[str, float]) -> None:
     (name,) = given
