@@ -427,6 +427,7 @@ class TuningOptions(Options, frozen=True, kw_only=True):
     epochs: Annotated[float | None, Meta(description="passes over the training split, where no steps are given")] = None
     learning_rate: Annotated[float | None, Meta(description="peak learning rate")] = None
     lora_rank: Annotated[int | None, Meta(description="rank of the LoRA adapter")] = None
+    full: Annotated[bool, Meta(description="train all weights, not an adapter (tuner hf)")] = False
     max_length: Annotated[int | None, Meta(description="tokens of an example; longer ones do not train")] = None
     batch_size: Annotated[int | None, Meta(description="examples of an optimizer step")] = None
     budget: Annotated[float | None, Meta(description="most US dollars this may cost; 0: no bound")] = None

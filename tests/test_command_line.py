@@ -48,6 +48,8 @@ def test_config_prints_the_effective_settings_and_masks_secrets() -> None:
         (["config"], {"TUNING_TARGT": "gcp"}, "TUNING_TARGT"),
         (["split", "--limit", "x"], {}, "--limit takes a whole number, not 'x'"),
         (["split", "--eval-fraction", "much"], {}, "--eval-fraction takes a number, not 'much'"),
+        (["tune", "--full", "--lora-rank", "8"], {}, "--full trains all weights, --lora-rank an adapter"),
+        (["submit", "--full", "--tuner", "gemini"], {}, "the tuner gemini trains adapters only"),
         (["config", "--no-such-option"], {}, "--no-such-option"),
         (["no-such-task"], {}, "no-such-task"),
     ],

@@ -25,12 +25,14 @@ _SHARED = {
 class Options(msgspec.Struct, frozen=True, kw_only=True):
     """A group of options that several tasks share: a parameter of this kind stands for one option a field.
 
-    Each field is ``Annotated[KIND | None, Meta(description=HELP)] = None``; None means "not given".
+    Each field is ``Annotated[KIND | None, Meta(description=HELP)] = None``; None means "not given". A flag is
+    ``Annotated[bool, Meta(description=HELP)] = False``.
     """
 
     def given(self) -> dict[str, Any]:
         """The options that were given."""
-        return {name: value for name in self.__struct_fields__ if (value := getattr(self, name)) is not None}
+        values = {name: getattr(self, name) for name in self.__struct_fields__}
+        return {name: value for name, value in values.items() if value is not None and value is not False}
 
 
 @overload
@@ -85,7 +87,8 @@ def command(body: Callable[..., None] | None = None, **options: Any) -> Any:
         for name, hint in get_type_hints(group, include_extras=True).items():
             kind, meta = hint.__origin__, hint.__metadata__[0]
             kinds[name], helped[name] = kind, meta.description
-            shown.append(inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None))
+            default = False if kind is bool else None  # by which invoke knows a flag
+            shown.append(inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default))
     extra = [
         inspect.Parameter("target", inspect.Parameter.KEYWORD_ONLY, default=None),
         inspect.Parameter("debug", inspect.Parameter.KEYWORD_ONLY, default=False),

@@ -7,135 +7,216 @@ python -m tests.bench.gpu_bench
 import gc
 import random
 import tempfile
-import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import psutil
+
 from tuning.tuners.chat import chatml
 from tuning.tuners.libraries import set_up_libraries
-from tuning.tuners.processor import find_processor
+from tuning.tuners.processor import Processor, find_processor
 from tuning.tuners.recipe import Recipe
 from tuning.tuners.rows import Rows
 
-LENGTH = 1024  # tokens of one row
-BATCH = 16
-STEPS = 12
+_RANK = 16
 
-# Dense bfloat16 operations per second, of NVIDIA's data sheets.
+# Dense bfloat16 operations per second, of NVIDIA's data sheets. A longer name stands before the one that it contains.
 _PEAKS = {"H200": 989e12, "H100": 989e12, "A100": 312e12, "L40S": 362e12, "L4": 121e12, "A10": 125e12}
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A model by its Qwen3 configuration, and the rows that it is trained on."""
+
+    name: str
+    model: dict[str, Any]
+    length: int  # tokens of a row
+    batch: int  # rows of a step
+    steps: int
+
+
+# As its configuration on the hub describes it.
+QWEN = Shape(
+    "Qwen3-0.6B",
+    {
+        "vocab_size": 151_936,
+        "hidden_size": 1024,
+        "intermediate_size": 3072,
+        "num_hidden_layers": 28,
+        "num_attention_heads": 16,
+        "num_key_value_heads": 8,
+        "head_dim": 128,
+        "tie_word_embeddings": True,
+    },
+    length=1024,
+    batch=16,
+    steps=12,
+)
+
+
+class Rate(NamedTuple):
+    """Tokens that were trained on, and of those per second in the training steps alone."""
+
+    tokens: int
+    per_second: float
 
 
 class Measured(NamedTuple):
     name: str
-    tokens_per_second: float
-    memory: int  # bytes at the highest
-    share: float | None  # of the card's bfloat16 peak; None for a card that is not in the table
+    rate: Rate
+    memory: int  # bytes: on a GPU at their highest, else what this process holds in the end
+    share: float | None  # of the processor's bfloat16 peak; None for one that is not in the table
+
+    def line(self) -> str:
+        share = "unknown" if self.share is None else f"{self.share:.1%}"
+        return f"{self.name:24} {self.rate.per_second:9.0f} tokens/s {self.memory / 2**30:6.1f} GiB {share:>8} of peak"
 
 
-def gpu_bench() -> list[Measured]:
-    """Adapter and full training, ours and plain `transformers.Trainer`'s; printed. Nothing where there is no GPU."""
-    set_up_libraries()
-    import torch
-
-    if not torch.cuda.is_available():
-        print("no GPU here: `bench --gpu` needs one")
-        return []
+def gpu_bench() -> None:
+    """Print the table. Only says so where there is no GPU."""
     processor = find_processor()
-    print(f"{processor.name}: Qwen3-0.6B's shape, rows of {LENGTH} tokens, {BATCH} a step, {STEPS} steps")
-    measured = []
-    for full in (False, True):
-        what = "all weights" if full else "adapter"
-        measured.append(_measure(f"hf tuner, {what}", _ours, full))
-        measured.append(_measure(f"Trainer, {what}", _plain, full))
-    for one in measured:
-        share = "unknown" if one.share is None else f"{one.share:.1%}"
-        print(f"{one.name:24} {one.tokens_per_second:9.0f} tokens/s {one.memory / 2**30:6.1f} GiB {share:>8} of peak")
-    return measured
+    if processor.device != "cuda":
+        print("no GPU here: `bench --gpu` needs one")
+        return
+    print(
+        f"{processor.name}: {QWEN.name}'s shape, rows of {QWEN.length} tokens, {QWEN.batch} a step, {QWEN.steps} steps"
+    )
+    print("\n".join(one.line() for one in measure(QWEN, processor)))
 
 
-def _measure(name: str, way: Any, full: bool) -> Measured:
+def measure(shape: Shape, processor: Processor) -> list[Measured]:
+    """Adapter and full training, each by the tuner and by plain `transformers.Trainer`."""
+    return [
+        _measure(f"{name}, {'all weights' if full else 'adapter'}", way, shape, full, processor)
+        for full in (False, True)
+        for name, way in (("hf tuner", _ours), ("Trainer", _plain))
+    ]
+
+
+def _measure(
+    name: str, way: Callable[[Shape, bool, Processor, Path], Rate], shape: Shape, full: bool, processor: Processor
+) -> Measured:
     import torch
 
     gc.collect()
-    torch.cuda.empty_cache()
-    torch.cuda.reset_peak_memory_stats()
+    on_gpu = processor.device == "cuda"
+    if on_gpu:
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
     with tempfile.TemporaryDirectory() as folder:
-        seconds, operations = way(full, Path(folder))
-    rate = STEPS * BATCH * LENGTH / seconds
-    card = torch.cuda.get_device_name(0)
-    peak = next((value for part, value in _PEAKS.items() if part in card), None)
-    return Measured(name, rate, torch.cuda.max_memory_allocated(), None if peak is None else rate * operations / peak)
+        rate = way(shape, full, processor, Path(folder))
+    memory = torch.cuda.max_memory_allocated() if on_gpu else psutil.Process().memory_info().rss
+    peak = next((value for card, value in _PEAKS.items() if card in processor.name), None)
+    operations = operations_per_token(shape, full)
+    return Measured(name, rate, memory, None if peak is None else rate.per_second * operations / peak)
 
 
-def _ours(full: bool, work: Path) -> tuple[float, float]:
+def operations_per_token(shape: Shape, full: bool) -> int:
+    """Multiplications and additions that the training needs, without recomputation and the adapter's own.
+
+    Forward 2 for each weight of a matrix (the tied embedding once, as output layer), backward the same for what went
+    in, and again for the weights where they are trained. The attention's two products take, of the tokens before, half
+    a row on average, and backward twice as many, since both of their factors were computed.
+    """
+    import torch
+
+    with torch.device("meta"):
+        model = _model(shape)
+    matrices = sum(weight.numel() for weight in model.parameters() if weight.dim() > 1)
+    one = model.config
+    attention = 2 * one.num_hidden_layers * one.num_attention_heads * one.head_dim * shape.length
+    return int(2 * matrices * (3 if full else 2) + 3 * attention)
+
+
+def _ours(shape: Shape, full: bool, processor: Processor, work: Path) -> Rate:
     from tuning.tuners.training import train
 
     recipe = Recipe(
-        steps=STEPS, batch_size=BATCH, max_length=LENGTH, lora_rank=0 if full else 16, evaluations=1, development_rows=0
+        steps=shape.steps,
+        batch_size=shape.batch,
+        max_length=shape.length,
+        lora_rank=0 if full else _RANK,
+        evaluations=1,
     )
-    model, tokenizer = _model(full), _tokenizer()
-    rows = Rows(train=_rows(), development=_rows().select([]), total=STEPS * BATCH, too_long=0)
-    operations = _operations_per_token(model, full)
-    trained = train(model, tokenizer, rows, recipe, find_processor(), work)
-    return trained.tokens / trained.tokens_per_second, operations
+    rows = _rows(shape)
+    trained = train(
+        _typed_model(shape, full, processor),
+        _tokenizer(),
+        Rows(train=rows, development=rows.select([]), total=len(rows), too_long=0),
+        recipe,
+        processor,
+        work,
+    )
+    return Rate(trained.tokens, trained.tokens_per_second)
 
 
-def _plain(full: bool, work: Path) -> tuple[float, float]:
+def _plain(shape: Shape, full: bool, processor: Processor, work: Path) -> Rate:
     """The Trainer with bfloat16 products, since nobody trains in fp32 on such a card; the rest its defaults."""
     from peft import LoraConfig, get_peft_model
     from transformers import DataCollatorForSeq2Seq, Trainer, TrainingArguments
 
-    model = _model(full)
-    operations = _operations_per_token(model, full)
+    from tuning.tuners.progress_lines import ProgressLines
+
+    model = _typed_model(shape, full, processor)
     if not full:
-        model = get_peft_model(
-            model, LoraConfig(r=16, lora_alpha=32, target_modules="all-linear", task_type="CAUSAL_LM")
-        )
-    rows = _rows().map(
-        lambda row: {"input_ids": row["ids"], "attention_mask": [1] * len(row["ids"]), "labels": row["ids"]},
-        remove_columns=["ids", "answer_start", "length", "group"],
-    )
+        adapter = LoraConfig(r=_RANK, lora_alpha=2 * _RANK, target_modules="all-linear", task_type="CAUSAL_LM")
+        model = get_peft_model(model, adapter)
+    rows = _rows(shape)
+    watch = ProgressLines(shape.steps, rows["length"], shape.batch)
     arguments = TrainingArguments(
-        str(work), max_steps=STEPS, per_device_train_batch_size=BATCH, bf16=True, save_strategy="no", report_to="none",
+        str(work),
+        max_steps=shape.steps,
+        per_device_train_batch_size=shape.batch,
+        bf16=processor.half,
+        use_cpu=processor.device == "cpu",
+        save_strategy="no",
+        report_to="none",
         disable_tqdm=True,
-    )  # fmt: skip
-    trainer = Trainer(
-        model=model, args=arguments, train_dataset=rows, data_collator=DataCollatorForSeq2Seq(_tokenizer())
     )
-    started = time.monotonic()
+    trainer = Trainer(
+        model=model,
+        args=arguments,
+        train_dataset=rows.map(_as_plain, remove_columns=rows.column_names),
+        data_collator=DataCollatorForSeq2Seq(_tokenizer()),
+        callbacks=[watch],
+    )
     trainer.train()
-    return time.monotonic() - started, operations
+    return Rate(watch.tokens, watch.tokens_per_second)
 
 
-def _model(full: bool) -> Any:
-    """Qwen3-0.6B as its configuration on the hub describes it, with random weights."""
-    import torch
+def _model(shape: Shape) -> Any:
+    set_up_libraries()
     from transformers import Qwen3Config, Qwen3ForCausalLM
 
+    return Qwen3ForCausalLM(Qwen3Config(**shape.model))
+
+
+def _typed_model(shape: Shape, full: bool, processor: Processor) -> Any:
+    """Random weights, in the type that `training_model` would load them in."""
+    import torch
+
     torch.manual_seed(0)
-    config = Qwen3Config(
-        vocab_size=151_936,
-        hidden_size=1024,
-        intermediate_size=3072,
-        num_hidden_layers=28,
-        num_attention_heads=16,
-        num_key_value_heads=8,
-        head_dim=128,
-        tie_word_embeddings=True,
-    )
-    return Qwen3ForCausalLM(config).to(torch.float32 if full else torch.bfloat16)
+    return _model(shape).to(torch.bfloat16 if processor.half and not full else torch.float32)
 
 
-def _rows() -> Any:
+def _rows(shape: Shape) -> Any:
     """Generated text: words drawn with a fixed seed; the second half of each row is the answer."""
     import datasets
 
     drawn = random.Random(0)  # noqa: S311 - a benchmark's text, no secret
-    ids = [[drawn.randrange(1000, 100_000) for _ in range(LENGTH)] for _ in range(STEPS * BATCH)]
-    count = len(ids)
+    count = shape.steps * shape.batch
+    ids = [[drawn.randrange(3, shape.model["vocab_size"]) for _ in range(shape.length)] for _ in range(count)]
+    start = [shape.length // 2] * count
     return datasets.Dataset.from_dict(
-        {"ids": ids, "answer_start": [LENGTH // 2] * count, "length": [LENGTH] * count, "group": list(range(count))}
+        {"ids": ids, "answer_start": start, "length": [shape.length] * count, "group": list(range(count))}
     )
+
+
+def _as_plain(row: dict[str, Any]) -> dict[str, Any]:
+    ids, start = row["ids"], row["answer_start"]
+    return {"input_ids": ids, "attention_mask": [1] * len(ids), "labels": [-100] * start + ids[start:]}
 
 
 def _tokenizer() -> Any:
@@ -150,18 +231,6 @@ def _tokenizer() -> Any:
         eos_token="<|im_end|>",
         chat_template=chatml("You answer"),
     )
-
-
-def _operations_per_token(model: Any, full: bool) -> float:
-    """Multiplications and additions that the training needs, recomputation not counted.
-
-    Forward 2 for each weight that multiplies (the tied embedding once, as output layer) and the causal half of the
-    attention; backward the same again for activations, and again for the gradients of weights where they are trained.
-    """
-    config = model.config
-    weights = model.num_parameters()
-    attention = 2 * config.num_hidden_layers * config.num_attention_heads * config.head_dim * LENGTH
-    return float((2 * weights + attention) * (3 if full else 2))
 
 
 if __name__ == "__main__":

@@ -12,9 +12,10 @@ from loopback import Loopback
 from tuning.cloud.estimate import Cost
 from tuning.errors import TuningError
 from tuning.objects import list_objects, open_object
-from tuning.pipelines.requests import dataset_sha256
+from tuning.pipelines.requests import TuningRequest, dataset_sha256
 from tuning.pipelines.submit import SubmitOptions, send
 from tuning.pipelines.submit_tuning import tuning_request
+from tuning.pipelines.tuning_settings import tuning_settings
 from tuning.pipelines.vertex_job import Job
 from tuning.pipelines.whole import tune_all
 from tuning.settings import Settings
@@ -48,6 +49,16 @@ def test_the_compiled_pipeline_arrives_with_what_it_reads(cloud: Settings, verte
     assert {uri.rsplit("/", 1)[1] for uri in uploaded} == {path.name for path in dataset.folder.iterdir()}
     assert said[1].startswith("about 0.0")
     assert "files uploaded, 0 already there" in said[2]
+
+
+def test_a_full_training_is_asked_for_in_the_request_file(cloud: Settings, vertex_api: Loopback) -> None:
+    make_dataset(cloud, "messages")
+    settings, options = tuning_settings(cloud, {"full": True})
+    submit_tuning(settings, "hf", options, SubmitOptions(), print)
+    (request,) = vertex_api.asked("POST", "/pipelineJobs$")
+    with open_object(cloud, request.body["runtimeConfig"]["parameterValues"]["tuning_uri"]) as file:
+        asked = msgspec.json.decode(file.read(), type=TuningRequest)
+    assert (asked.tuner, asked.options) == ("hf", TuneOptions(full=True))
 
 
 def test_a_second_submit_uploads_nothing_and_sends_nothing(cloud: Settings, vertex_api: Loopback) -> None:

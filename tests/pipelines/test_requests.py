@@ -42,6 +42,7 @@ def test_the_same_input_gives_the_same_arguments(settings, dataset):
     ("change", "hashes"),
     [
         ({"tune": TuneOptions(steps=5)}, {"tuning_sha256"}),
+        ({"tune": TuneOptions(full=True)}, {"tuning_sha256"}),
         ({"tune": TuneOptions(base_model="tiny")}, {"tuning_sha256", "evaluation_sha256", "gate_sha256"}),
         ({"evaluation": EvaluationOptions(examples=9)}, {"evaluation_sha256"}),
         ({"gate": GateOptions(level=0.9)}, {"gate_sha256"}),

@@ -94,7 +94,7 @@ def test_memory_that_runs_out_while_training_leaves_no_model(
     )
     assert done.stdout.splitlines()[-1] == (
         "ONE LINE: there is not enough memory for this training. "
-        "Lower --max-length or --batch-size, or take a smaller --base-model"
+        "Lower --max-length or --batch-size, leave out --full, or take a smaller --base-model"
     )
     assert not [path for path in output.iterdir() if path.name in ("merged", "adapter", "finished.json")]
 

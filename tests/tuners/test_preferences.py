@@ -1,40 +1,65 @@
+"""Preference tuning on pairs that dbt put into `python_qa_preferences`, from the standard library sample."""
+
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tuner_datasets import helpful, helpless, question, write_dataset
+from homes import free_port
 
+from tuning.dataset.dataset import Dataset
+from tuning.dataset.formats import parse_line
+from tuning.dataset.options import resolve_options
 from tuning.dataset.records import Example
+from tuning.pipelines.whole import Steps, make_dataset
 from tuning.settings import Settings
+from tuning.sources.load_sample import load_sample
 from tuning.tuners.hf import HfTuner
 from tuning.tuners.protocol import Model, TuneOptions
+from tuning.warehouse import emulator
+from tuning.warehouse.variables import Variables
+
+TUNER = HfTuner()
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dataset]:
+    """The mart's pairs of 400 questions as a dataset: some 120 to train on and a dozen held out."""
+    settings = Settings(home=tmp_path_factory.mktemp("pairs") / "home", bigquery_port=free_port())
+    load_sample(settings, 400)
+    yield make_dataset(settings, Variables(), resolve_options(format="trl-preference"), Steps(lambda _: None))
+    emulator.stop(settings)
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("full", [False, True], ids=["adapter", "full"])
 def test_preference_tuning_raises_the_margin_of_chosen_over_rejected_on_held_out_pairs(
-    local_model: Path, settings: Settings, tmp_path: Path
+    pairs: Dataset, local_model: Path, settings: Settings, tmp_path: Path, full: bool
 ) -> None:
-    dataset = write_dataset(tmp_path / "pairs", "trl-preference", train=60)
-    options = TuneOptions(base_model=str(local_model), steps=12, batch_size=4, learning_rate=0.002, max_length=256)
-    tuner = HfTuner()
-    tuned = tuner.tune(settings, dataset, options, tmp_path / "out")
-    base = Model(tuner="hf", base_model=str(local_model), uri=str(local_model))
+    trained_on, held_out = ({row.group for row in pairs.attributions(split)} for split in ("train", "eval"))
+    assert trained_on.isdisjoint(held_out)
+    options = TuneOptions(
+        base_model=str(local_model), full=full, steps=12, batch_size=4, learning_rate=0.002, max_length=512
+    )
+    tuned = TUNER.tune(settings, pairs, options, tmp_path / "out")
+    examples = [parse_line("trl-preference", line) for line in pairs.file("eval").read_bytes().splitlines()]
+    base = TUNER.base(settings, pairs, options)
     gains = [
         after - before
-        for before, after in zip(_margins(tuner, settings, base), _margins(tuner, settings, tuned), strict=True)
+        for before, after in zip(_margins(settings, base, examples), _margins(settings, tuned, examples), strict=True)
     ]
+    assert len(gains) >= 10
     assert all(gain > 0 for gain in gains)
-    assert (tmp_path / "out" / "adapter" / "adapter_config.json").exists()
-    assert "Preference optimization (DPO) with a LoRA adapter" in (tmp_path / "out" / "README.md").read_text()
+    how = "all weights" if full else "a LoRA adapter"
+    assert f"Preference optimization (DPO) with {how}" in (tmp_path / "out" / "README.md").read_text()
 
 
-def _margins(tuner: HfTuner, settings: Settings, model: Model) -> list[float]:
-    """Log-probability of the helpful answer less that of the helpless one, on questions that were not tuned on."""
-    numbers = range(1000, 1012)
-    predictor = tuner.predictor(settings, model)
+def _margins(settings: Settings, model: Model, examples: list[Example]) -> list[float]:
+    """Log-probability of the chosen answer less that of the rejected one."""
+    predictor = TUNER.predictor(settings, model)
 
     def logs(answers: list[str]) -> list[float]:
-        examples = [Example(question(number), answer) for number, answer in zip(numbers, answers, strict=True)]
-        return [-loss * tokens for loss, tokens in predictor.losses(examples, 512) or []]
+        asked = [Example(one.prompt, answer) for one, answer in zip(examples, answers, strict=True)]
+        return [-loss * tokens for loss, tokens in predictor.losses(asked, 2048) or []]
 
-    chosen, rejected = logs([helpful(n) for n in numbers]), logs([helpless(n) for n in numbers])
+    chosen, rejected = logs([one.answer for one in examples]), logs([str(one.rejected) for one in examples])
     return [good - bad for good, bad in zip(chosen, rejected, strict=True)]

@@ -138,6 +138,9 @@ def test_an_estimate_costs_nothing_and_knows_the_time(dataset: Dataset, settings
     estimate = TUNER.estimate(settings, dataset, TuneOptions(base_model="smollm2", steps=10))
     assert (estimate.examples, estimate.dollars) == (80, 0.0)
     assert estimate.seconds == pytest.approx(estimate.tokens / 300 + 25, abs=0.1)
+    full = TUNER.estimate(settings, dataset, TuneOptions(base_model="smollm2", steps=10, full=True))
+    assert full.tokens == estimate.tokens
+    assert full.seconds > estimate.seconds
     unknown = TUNER.estimate(settings, dataset, TuneOptions(base_model="some/model", epochs=2))
     assert unknown.examples == 160
     assert math.isnan(unknown.seconds)

@@ -7,8 +7,9 @@ from tuning.tuners.protocol import Estimate
 from tuning.tuners.recipe import Recipe, steps_of
 from tuning.tuners.rows import read_examples
 
-# Tokens per second that were measured on two cores with bfloat16: training with an adapter, and in full (tiny, fp32).
-_RATES = {"smollm2": 300.0, "tiny": 6000.0}
+# Tokens per second that were measured on two cores with bfloat16, by base model and whether all weights are trained
+# (then in fp32).
+_RATES = {("smollm2", False): 300.0, ("smollm2", True): 190.0, ("tiny", True): 6000.0}
 _SECONDS_AROUND = 25.0  # loading, held-out losses, saving
 _CHARACTERS_PER_TOKEN = 3.5  # of Markdown with code; tokenizers differ by a quarter
 
@@ -27,9 +28,11 @@ def estimate(settings: Settings, dataset: Dataset, recipe: Recipe, base_model: s
     notes = [
         f"about {len(lengths) - len(fitting)} of {len(lengths)} examples have more than {recipe.max_length} tokens"
     ]
-    rate = _RATES.get(base_model)
+    rate = _RATES.get((base_model, recipe.full))
     if rate is None or processor.device == "cuda":
-        notes.append(f"no rate was measured for {base_model} on {processor.name}: the time is unknown")
+        notes.append(
+            f"no rate was measured for {base_model} with {recipe.trained} on {processor.name}: the time is unknown"
+        )
     return Estimate(
         examples=examples,
         tokens=tokens,

@@ -37,5 +37,5 @@ def in_one_line() -> Iterator[None]:
 def _no_memory() -> TuningError:
     return TuningError(
         "there is not enough memory for this training",
-        "Lower --max-length or --batch-size, or take a smaller --base-model",
+        "Lower --max-length or --batch-size, leave out --full, or take a smaller --base-model",
     )

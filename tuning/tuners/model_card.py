@@ -47,15 +47,14 @@ def model_card(
 ) -> str:
     """The card as Markdown."""
     build = dataset.manifest.build
-    method = "preference optimization (DPO)" if preference else "supervised fine-tuning"
-    how = "all weights" if recipe.full else f"a LoRA adapter of rank {recipe.lora_rank}"
+    method = "Preference optimization (DPO)" if preference else "Supervised fine-tuning"
     return _CARD.format(
         base_model=base_model,
         license=license_,
         tags="dpo" if preference else "sft" if recipe.full else "sft, lora",
         dataset=dataset.id,
         format=dataset.manifest.format,
-        what=f"{method[0].upper()}{method[1:]} with {how}, on questions about Python and their accepted answers.",
+        what=f"{method} with {recipe.trained}, on questions about Python and their accepted answers.",
         source=build.get("name") or build.get("source") or "an unnamed source",
         data_license=build.get("license") or "under the licence that the dataset's card names",
         total=facts["rows_total"],

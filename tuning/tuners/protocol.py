@@ -19,6 +19,7 @@ class TuneOptions(msgspec.Struct, frozen=True, kw_only=True):
     epochs: float = 0
     learning_rate: float = 0
     lora_rank: int = 0
+    full: bool = False  # train all weights, in place of a LoRA adapter
     max_length: int = 0  # tokens of prompt and answer; longer examples are left out of training and counted
     batch_size: int = 0  # examples per optimizer step
     seed: int = 42

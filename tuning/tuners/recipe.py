@@ -26,6 +26,11 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     def full(self) -> bool:
         return self.lora_rank == 0
 
+    @property
+    def trained(self) -> str:
+        """What is trained, in words."""
+        return "all weights" if self.full else f"a LoRA adapter of rank {self.lora_rank}"
+
 
 RECIPES = {
     # Made to take about two minutes on two cores: more steps or --max-length 512 give a better model and take longer in
@@ -43,15 +48,27 @@ RECIPES = {
     "tiny": Recipe(steps=40, max_length=256, learning_rate=3e-3, lora_rank=0, evaluations=2, development_rows=16),
 }
 
-# Of the learning rate, where answers are compared and not imitated: DPO at the full rate makes answers degenerate.
+# How answers are compared and not imitated, where more differs than the learning rate. Pairs are longer than single
+# answers: of 3,528 of real posts 124 have at most 256 tokens, 714 at most 384. On 16 held-out pairs of the sample the
+# margin rises to 8.1 and every one is told apart, which is easy there. On posts whose scores were invented, so that
+# there is little to prefer, it rises by 0.06 +- 0.07 on 84 pairs: no more than chance.
+PREFERENCE_RECIPES = {
+    "smollm2": msgspec.structs.replace(RECIPES["smollm2"], steps=26, batch_size=4, max_length=384, learning_rate=3e-4),
+}
+# Of the learning rate, for other models: DPO at the rate of supervised tuning makes answers degenerate.
 _PREFERENCE_RATE = 0.1
+
+# Of the learning rate, where all weights are trained: adapters learn best at ten times the rate of full training
+# (https://thinkingmachines.ai/blog/lora/). smollm2 gets better than its base by 0.83 +- 0.10 nats on the sample (at a
+# twentieth 0.65, at a sixth 0.85) and by 0.20 +- 0.04 on real posts.
+_FULL_RATE = 0.1
 
 
 def make_recipe(options: TuneOptions, preference: bool) -> Recipe:
     """The recipe of `options.base_model`, changed by what the options name; TuningError for impossible numbers."""
-    recipe = RECIPES.get(options.base_model, Recipe())
-    if preference:
-        recipe = msgspec.structs.replace(recipe, learning_rate=recipe.learning_rate * _PREFERENCE_RATE)
+    recipe = _default_recipe(options.base_model, preference)
+    if options.full and not recipe.full:
+        recipe = msgspec.structs.replace(recipe, learning_rate=recipe.learning_rate * _FULL_RATE)
     given = {
         name: getattr(options, name)
         for name in ("steps", "epochs", "batch_size", "max_length", "learning_rate", "lora_rank")
@@ -62,7 +79,17 @@ def make_recipe(options: TuneOptions, preference: bool) -> Recipe:
             raise TuningError(f"--{name.replace('_', '-')} must be above 0, not {value}")
     if "epochs" in given and "steps" not in given:
         given["steps"] = 0
+    if options.full:
+        given["lora_rank"] = 0
     return msgspec.structs.replace(recipe, seed=options.seed, **given)
+
+
+def _default_recipe(base_model: str, preference: bool) -> Recipe:
+    recipe = RECIPES.get(base_model, Recipe())
+    if not preference:
+        return recipe
+    compared = msgspec.structs.replace(recipe, learning_rate=recipe.learning_rate * _PREFERENCE_RATE)
+    return PREFERENCE_RECIPES.get(base_model, compared)
 
 
 def steps_of(recipe: Recipe, rows: int) -> int:

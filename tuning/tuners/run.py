@@ -62,6 +62,7 @@ def _facts(rows: Rows, recipe: Recipe, trained: Any, curves: Curves) -> dict[str
     weights = list(trained.model.parameters())
     used = min(len(rows.train), trained.steps * recipe.batch_size)
     facts = {
+        "trained": recipe.trained,
         "rows_total": rows.total,
         "rows_left_out": rows.too_long,
         "rows_development": len(rows.development),
