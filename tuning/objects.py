@@ -7,24 +7,24 @@ import base64
 import contextlib
 import io
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from tuning.access import backoff, credentials, google_errors
+from tuning.access import backoff, google_errors
 from tuning.errors import TuningError
+from tuning.object_file import AT_LEAST, ObjectFile, Source, blob_at, client, look
 from tuning.progress import progress
 from tuning.settings import Settings
 from tuning.storage import CHUNK, atomic_file, local_path, split_uri
 from tuning.upload import upload
 
 if TYPE_CHECKING:
-    from google.cloud.storage import Blob, Client
+    from google.cloud.storage import Blob
 
 PARALLEL = 8  # transfers at a time; more gain nothing on a common line
-_LEAST_READ = 1 << 18  # bytes of a ranged read: columns of few bytes lie side by side and are then had in one
 
 
 @dataclass(frozen=True)
@@ -37,101 +37,70 @@ class Stored:
     sent: bool
 
 
-@dataclass(frozen=True)
-class ObjectFile:
-    """One generation of an object, read where it lies: what takes its place is never read in its stead."""
-
-    settings: Settings = field(repr=False)
-    uri: str
-    generation: int
-    size: int
-    crc32c: str
-
-    def __str__(self) -> str:
-        return self.uri
-
-    def facts(self) -> dict[str, str | int]:
-        """All but the settings."""
-        return {"uri": self.uri, "generation": self.generation, "size": self.size, "crc32c": self.crc32c}
-
-    @contextlib.contextmanager
-    def open(self) -> Iterator[BinaryIO]:
-        """A seekable reader that asks the server for no more than what is read, a little of it at least.
-
-        Raises TuningError, at the beginning or while it is read, where this generation is no longer there.
-        """
-        from google.api_core.exceptions import NotFound
-
-        gone = TuningError(f"{self} is gone or another than it was", "`invoke export` makes it anew")
-        with google_errors(f"reading {self}"):
-            blob = _look(self.settings, self.uri, self.generation)
-            if blob is None:
-                raise gone
-            try:
-                with blob.open("rb", chunk_size=_LEAST_READ, raw_download=True, retry=backoff()) as reader:
-                    yield reader
-            except NotFound:
-                raise gone from None
-
-    def exists(self) -> bool:
-        with google_errors(f"looking for {self}"):
-            return _look(self.settings, self.uri, self.generation) is not None
-
-
 def is_folder(settings: Settings) -> bool:
     """Whether ``gs://`` means a folder under TUNING_HOME."""
     return settings.target == "local" and not settings.storage_endpoint
 
 
-def client(settings: Settings) -> "Client":
-    """A Cloud Storage client. An endpoint given is used as it is; STORAGE_EMULATOR_HOST is not needed."""
-    from google.cloud.storage import Client
-
-    options = {"api_endpoint": settings.storage_endpoint} if settings.storage_endpoint else None
-    return Client(
-        project=settings.project, credentials=credentials(settings.storage_endpoint, settings), client_options=options
-    )
-
-
-def put(settings: Settings, path: Path, uri: str) -> Stored:
-    """Make `uri` hold the bytes of `path`; sends nothing where it already does.
+def put(settings: Settings, source: Source, uri: str) -> Stored:
+    """Make `uri` hold the bytes of `source`; sends nothing where it already does, and has an object copied there by
+    the server.
 
     Raises TuningError when somebody else writes the object meanwhile, or when what arrived differs.
     """
-    checksum, size = crc32c(path), path.stat().st_size
-    if is_folder(settings):
-        target = local_path(settings, uri)
-        if target.is_file() and crc32c(target) == checksum:
-            return Stored(uri, size, checksum, sent=False)
-        with path.open("rb") as source, atomic_file(target) as file:
-            shutil.copyfileobj(source, file, CHUNK)
-        return Stored(uri, size, checksum, sent=True)
-    with google_errors(f"uploading {path.name} to {uri}"):
-        found = _look(settings, uri)
+    if isinstance(source, ObjectFile):
+        checksum, size = source.crc32c, source.size
+    else:
+        checksum, size = crc32c(source), source.stat().st_size
+        if is_folder(settings):
+            return _put_locally(settings, source, uri, checksum, size)
+    with google_errors(f"uploading {source.name} to {uri}"):
+        found = look(settings, uri)
         if found and found.crc32c == checksum:
             return Stored(uri, size, checksum, sent=False)
-        upload(settings, path, _blob(settings, uri), checksum, generation=int(found.generation) if found else 0)
-        arrived = _look(settings, uri)
+        blob, generation = blob_at(settings, uri), int(found.generation) if found else 0
+        if isinstance(source, ObjectFile):
+            _rewrite(source, blob, generation)
+        else:
+            upload(settings, source, blob, checksum, generation)
+        arrived = look(settings, uri)
     if arrived is None or arrived.crc32c != checksum:
-        raise TuningError(f"{uri} arrived with another checksum than {path} has", "Run the same command again")
+        raise TuningError(f"{uri} arrived with another checksum than {source} has", "Run the same command again")
     return Stored(uri, size, checksum, sent=True)
 
 
 def put_folder(settings: Settings, folder: Path, prefix: str, last: str) -> list[Stored]:
-    """Every file of `folder` under ``prefix/``, in parallel; the file named `last` only after all others are there,
-    so that whoever sees it sees a whole folder."""
+    """`put_files` of every file of `folder`."""
     names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
-    sizes = sum((folder / name).stat().st_size for name in names)
+    return put_files(settings, {name: folder / name for name in names}, prefix, last)
+
+
+def put_files(settings: Settings, files: Mapping[str, Source], prefix: str, last: str) -> list[Stored]:
+    """Each file under its name below ``prefix/``, in parallel; the one named `last` only after all others are there,
+    so that whoever sees it sees all."""
+    sizes = sum(one.size if isinstance(one, ObjectFile) else one.stat().st_size for one in files.values())
     with progress(f"to {prefix}", sizes, "bytes") as advance:
 
         def send(name: str) -> Stored:
-            stored = put(settings, folder / name, f"{prefix}/{name}")
+            stored = put(settings, files[name], f"{prefix}/{name}")
             advance(stored.size)
             return stored
 
         with ThreadPoolExecutor(PARALLEL) as pool:
-            done = list(pool.map(send, [name for name in names if name != last]))
-        return done + [send(name) for name in names if name == last]
+            done = list(pool.map(send, [name for name in files if name != last]))
+        return done + [send(name) for name in files if name == last]
+
+
+def delete(files: Sequence[ObjectFile]) -> None:
+    """Delete these generations, in parallel; one that is not there any more is no error."""
+    from google.api_core.exceptions import NotFound
+
+    def delete_one(file: ObjectFile) -> None:
+        with google_errors(f"deleting {file}"), contextlib.suppress(NotFound):
+            blob_at(file.settings, file.uri).delete(if_generation_match=file.generation, retry=backoff())
+
+    with ThreadPoolExecutor(PARALLEL) as pool:
+        list(pool.map(delete_one, files))
 
 
 def get(settings: Settings, uri: str, path: Path) -> Stored:
@@ -162,7 +131,7 @@ def open_object(settings: Settings, uri: str) -> BinaryIO:
     with google_errors(f"reading {uri}"):
         blob = _found(settings, uri)
         # Google's reader by itself reads a line one byte at a time.
-        return io.BufferedReader(blob.open("rb", chunk_size=8 * CHUNK, if_generation_match=blob.generation))
+        return io.BufferedReader(blob.open("rb", chunk_size=AT_LEAST, if_generation_match=blob.generation))
 
 
 def object_files(settings: Settings, prefix: str) -> list[ObjectFile]:
@@ -198,6 +167,25 @@ def crc32c(path: Path) -> str:
     return base64.b64encode(checksum.digest()).decode()
 
 
+def _put_locally(settings: Settings, path: Path, uri: str, checksum: str, size: int) -> Stored:
+    target = local_path(settings, uri)
+    if target.is_file() and crc32c(target) == checksum:
+        return Stored(uri, size, checksum, sent=False)
+    with path.open("rb") as source, atomic_file(target) as file:
+        shutil.copyfileobj(source, file, CHUNK)
+    return Stored(uri, size, checksum, sent=True)
+
+
+def _rewrite(source: ObjectFile, target: "Blob", generation: int) -> None:
+    """Copied by the server, in as many requests as it wants, while the target still has `generation`, 0 for none."""
+    blob, token = blob_at(source.settings, source.uri, source.generation), None
+    with source.reading():
+        while True:
+            token, _, _ = target.rewrite(blob, token=token, if_generation_match=generation, retry=backoff())
+            if token is None:
+                return
+
+
 def _fetch_rest(blob: "Blob", partial: Path) -> None:
     have = partial.stat().st_size if partial.exists() else 0
     with partial.open("ab") as file:
@@ -208,19 +196,8 @@ def _fetch_rest(blob: "Blob", partial: Path) -> None:
             )
 
 
-def _blob(settings: Settings, uri: str) -> "Blob":
-    bucket, name = split_uri(uri)
-    return client(settings).bucket(bucket).blob(name)
-
-
-def _look(settings: Settings, uri: str, generation: int | None = None) -> "Blob | None":
-    """The object as it is now, or that generation of it; None where there is none."""
-    bucket, name = split_uri(uri)
-    return client(settings).bucket(bucket).get_blob(name, generation=generation, retry=backoff())
-
-
 def _found(settings: Settings, uri: str) -> "Blob":
-    blob = _look(settings, uri)
+    blob = look(settings, uri)
     if blob is None:
         raise TuningError(f"there is no {uri}")
     return blob

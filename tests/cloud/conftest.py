@@ -12,7 +12,7 @@ from gcp_storage_emulator.server import create_server
 from google_server import Google
 from google_server import serve as serve_google
 from loopback import TOKEN, Loopback
-from storage_bridge import Record, generation_preconditions, recorded
+from storage_bridge import Record, asked_uploads, generation_preconditions, recorded
 from vertex_server import Vertex
 from vertex_server import serve as serve_vertex
 
@@ -57,7 +57,7 @@ def storage_server() -> Iterator[Any]:
     logging.getLogger("gcp_storage_emulator").setLevel(logging.CRITICAL)
     server = create_server("127.0.0.1", 0, in_memory=True)
     server.record = Record()
-    with generation_preconditions(), recorded(server.record):
+    with generation_preconditions(), asked_uploads(), recorded(server.record):
         server.start()
         while server._api._httpd is None:  # set by its thread just before it serves
             pass

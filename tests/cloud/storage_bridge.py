@@ -4,9 +4,10 @@ It ignores generation preconditions and keeps no record of what it is asked; and
 into a folder of its own, which the bridge shows as objects.
 """
 
+import contextlib
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -26,6 +27,7 @@ class Record:
     seen: list[tuple[str, str, str]] = field(default_factory=list)
     gate: "Gate | None" = None
     broken_reads: int = 0  # the next ranged reads whose connection breaks before the answer
+    refused_parts: int = 0  # the next parts of uploads that are answered with 503 and dropped
 
     @property
     def writes(self) -> list[tuple[str, str, str]]:
@@ -70,6 +72,11 @@ def recorded(record: Record) -> Iterator[None]:
         if is_part and record.gate and record.gate.holds():
             request.close_connection = True
             return
+        if is_part and record.refused_parts:
+            record.refused_parts -= 1
+            request.rfile.read(int(request.headers["Content-Length"]))
+            request.send_error(503)
+            return
         if method == "GET" and span and record.broken_reads:
             record.broken_reads -= 1
             request.close_connection = True
@@ -80,39 +87,92 @@ def recorded(record: Record) -> Iterator[None]:
         yield
 
 
-_OBJECT = re.compile(r"(?:/download)?/storage/v1/b/([^/]+)/o/(.+)")
+_OBJECT = re.compile(r"(?:(?:/download)?/storage/v1)?/b/([^/]+)/o/(.+)")
 
 
 @contextmanager
 def generation_preconditions() -> Iterator[None]:
-    """Refuse (412) an upload whose ``ifGenerationMatch`` is not the object's generation, 0 for none; have nothing (404)
-    of a ``generation`` that is no longer there."""
-    begin = objects._create_resumable_upload
+    """Refuse (412) to write or delete an object whose generation is not that of ``ifGenerationMatch``, 0 for none; have
+    nothing (404) of a ``generation`` that is no longer there."""
     handle = server.Router.handle
 
+    def generation(storage: Any, place: re.Match[str]) -> str:
+        return str(storage.objects.get(place[1], {}).get(place[2], {}).get("generation", 0))
+
     def handle_generation(self: Any, method: str) -> None:
-        parts = urlsplit(self._request_handler.path)
-        wanted, asked = parse_qs(parts.query).get("generation"), _OBJECT.fullmatch(unquote(parts.path))
-        if method == "GET" and wanted and asked:
-            found = self._request_handler.storage.objects.get(asked[1], {}).get(asked[2], {})
-            if str(found.get("generation")) != wanted[0]:
-                self._request_handler.send_error(404)
-                return
+        handler = self._request_handler
+        parts = urlsplit(handler.path)
+        query, (source, _, target) = parse_qs(parts.query), unquote(parts.path).partition("/rewriteTo")
+        place = _OBJECT.fullmatch(source)
+        asked = query.get("sourceGeneration" if target else "generation")
+        if method in ("GET", "POST") and place and asked and generation(handler.storage, place) != asked[0]:
+            handler.send_error(404)
+            return
+        changed, wanted = _OBJECT.fullmatch(target or source), query.get("ifGenerationMatch")
+        is_change = method == "DELETE" or (method == "POST" and target)
+        if is_change and changed and wanted and generation(handler.storage, changed) != wanted[0]:
+            handler.rfile.read(int(handler.headers.get("Content-Length") or 0))
+            handler.send_error(412)
+            return
         handle(self, method)
 
-    def begin_if_generation_matches(request: Any, response: Any, storage: Any) -> Any:
-        wanted = request.query.get("ifGenerationMatch")
-        name = (request.data or {}).get("name")
-        found = storage.objects.get(request.params["bucket_name"], {}).get(name)
-        if wanted and int(wanted[0]) != int(found["generation"] if found else 0):
-            response.status = HTTPStatus.PRECONDITION_FAILED
-            response.json({"error": {"code": 412, "message": "conditionNotMet"}})
-            return None
-        return begin(request, response, storage)
+    def if_generation_matches(name_of: Callable[[Any], tuple[str, str]], then: Any) -> Any:
+        def check(request: Any, response: Any, storage: Any, *args: Any, **options: Any) -> Any:
+            wanted = request.query.get("ifGenerationMatch")
+            bucket, name = name_of(request)
+            found = storage.objects.get(bucket, {}).get(name)
+            if wanted and int(wanted[0]) != int(found["generation"] if found else 0):
+                response.status = HTTPStatus.PRECONDITION_FAILED
+                response.json({"error": {"code": 412, "message": "conditionNotMet"}})
+                return None
+            return then(request, response, storage, *args, **options)
+
+        return check
+
+    names = {
+        "_create_resumable_upload": lambda request: (request.params["bucket_name"], (request.data or {}).get("name")),
+        "_multipart_upload": lambda request: (request.params["bucket_name"], request.data["meta"]["name"]),
+    }
+    with contextlib.ExitStack() as stack:
+        for name, name_of in names.items():
+            checked = if_generation_matches(name_of, getattr(objects, name))
+            stack.enter_context(mock.patch.object(objects, name, checked))
+        stack.enter_context(mock.patch.object(server.Router, "handle", handle_generation))
+        yield
+
+
+@contextmanager
+def asked_uploads() -> Iterator[None]:
+    """Say what Cloud Storage says of an upload of which nothing has arrived (no range) or all (200)."""
+    incomplete, finalize, handle = (
+        objects._resumable_incomplete,
+        objects._finalize_resumable_object,
+        server.Router.handle,
+    )
+    whole: set[str] = set()
+
+    def without_range(response: Any, storage: Any, upload_id: str, fallback_end: int = 0) -> None:
+        incomplete(response, storage, upload_id, fallback_end)
+        if not storage.get_resumable_byte_count(upload_id):
+            del response._headers["Range"]
+
+    def finalize_noted(response: Any, storage: Any, obj: Any, data: bytes, upload_id: str) -> None:
+        finalize(response, storage, obj, data, upload_id)
+        whole.add(upload_id)
+
+    def handle_whole(self: Any, method: str) -> None:
+        handler = self._request_handler
+        upload_id = parse_qs(urlsplit(handler.path).query).get("upload_id", [""])[0]
+        if method == "PUT" and upload_id in whole:
+            handler.send_response(200)
+            handler.end_headers()
+            return
+        handle(self, method)
 
     with (
-        mock.patch.object(objects, "_create_resumable_upload", begin_if_generation_matches),
-        mock.patch.object(server.Router, "handle", handle_generation),
+        mock.patch.object(objects, "_resumable_incomplete", without_range),
+        mock.patch.object(objects, "_finalize_resumable_object", finalize_noted),
+        mock.patch.object(server.Router, "handle", handle_whole),
     ):
         yield
 

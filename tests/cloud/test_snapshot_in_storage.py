@@ -102,7 +102,9 @@ def test_what_takes_the_place_of_a_file_is_not_read_in_its_stead(snapshot: Snaps
     again = object_files(cloud, PREFIX)
     assert [file.crc32c for file in again] == [file.crc32c for file in snapshot.files]
     assert snapshot.marks() != [[file.uri, file.generation] for file in again]
-    with pytest.raises(TuningError, match=r"part-1\.parquet is gone or another than it was\. `invoke export` makes it"):
+    with pytest.raises(
+        TuningError, match=r"part-1\.parquet is gone or another than it was\. `invoke dataset` makes it"
+    ):
         list(read_batches(snapshot.files))
 
 
@@ -110,7 +112,9 @@ def test_a_file_that_is_replaced_while_it_is_read_is_one_clear_error(snapshot: S
     batches = read_batches(snapshot.files[:1])
     next(batches)
     client(cloud).bucket("bucket").blob("snapshots/mart/part-0.parquet").upload_from_string(b"PAR1 of another")
-    with pytest.raises(TuningError, match=r"part-0\.parquet is gone or another than it was\. `invoke export` makes it"):
+    with pytest.raises(
+        TuningError, match=r"part-0\.parquet is gone or another than it was\. `invoke dataset` makes it"
+    ):
         list(batches)
 
 

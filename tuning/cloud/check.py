@@ -18,7 +18,7 @@ from tuning.cloud.required import (
     repository_path,
 )
 from tuning.errors import TuningError
-from tuning.objects import client as storage_client
+from tuning.object_file import client as storage_client
 from tuning.settings import Settings
 from tuning.tuners.gemini_models import SERVED_FROM
 from tuning.warehouse.client import connect

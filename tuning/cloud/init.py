@@ -9,7 +9,7 @@ from tuning.access import backoff, google_errors, require_google
 from tuning.cloud.apis import call
 from tuning.cloud.required import REPOSITORY, STAGING_DAYS, STAGING_PREFIXES, contains, grants, repository_path
 from tuning.errors import TuningError
-from tuning.objects import client as storage_client
+from tuning.object_file import client as storage_client
 from tuning.settings import Settings
 from tuning.warehouse.client import connect
 

@@ -16,7 +16,8 @@ from tuning.dataset.mart import check_columns
 from tuning.dataset.options import DatasetOptions
 from tuning.dataset.snapshot import FACTS, Kind, Snapshot, open_snapshot, seal_snapshot
 from tuning.errors import TuningError
-from tuning.objects import ObjectFile, is_folder
+from tuning.object_file import ObjectFile
+from tuning.objects import is_folder
 from tuning.settings import Settings
 from tuning.storage import atomic_folder, locked
 

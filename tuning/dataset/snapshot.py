@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal
 
 import msgspec
 import orjson
@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tuning.errors import TuningError
-from tuning.objects import ObjectFile
+from tuning.object_file import ObjectFile, Source
 from tuning.settings import Settings
 from tuning.storage import write_json
 
@@ -25,10 +25,8 @@ Kind = Literal["instructions", "preferences"]
 FACTS = "snapshot.json"
 _BATCH_ROWS = 1024
 _READ, _READ_FAR = 1 << 20, 1 << 22  # bytes asked for at a time of a file here, and of one that each request takes long
+_LEAST_READ = 1 << 18  # bytes of a ranged read: columns of few bytes lie side by side and are then had in one
 _MODULUS = 1 << 256
-
-
-Source = Path | ObjectFile
 
 
 class _Facts(msgspec.Struct, frozen=True, kw_only=True):
@@ -126,9 +124,11 @@ def read_batches(
 def _opened(source: Source) -> Iterator[pq.ParquetFile]:
     try:
         with contextlib.ExitStack() as stack:
-            is_far = isinstance(source, ObjectFile)
-            opened = stack.enter_context(source.open()) if is_far else source
-            size = _READ_FAR if is_far else _READ
+            opened: BinaryIO | Path
+            if isinstance(source, ObjectFile):
+                opened, size = stack.enter_context(source.open_ranges(_LEAST_READ)), _READ_FAR
+            else:
+                opened, size = source, _READ
             # Checksums of pages are looked at where whoever wrote the file noted them.
             file = pq.ParquetFile(opened, buffer_size=size, pre_buffer=False, page_checksum_verification=True)
             yield stack.enter_context(file)
