@@ -42,6 +42,15 @@ def look(settings: Settings, uri: str, generation: int | None = None) -> "Blob |
     return client(settings).bucket(bucket).get_blob(name, generation=generation, retry=backoff())
 
 
+def bytes_of(blob: "Blob", offset: int, size: int) -> bytes:
+    if not size:
+        return b""
+    content: bytes = blob.download_as_bytes(
+        start=offset, end=offset + size - 1, raw_download=True, checksum=None, retry=backoff()
+    )
+    return content
+
+
 @dataclass(frozen=True)
 class ObjectFile:
     """One generation of an object: what takes its place is never read in its stead.
@@ -83,13 +92,8 @@ class ObjectFile:
                 yield reader
 
     def read_range(self, offset: int, size: int) -> bytes:
-        if not size:
-            return b""
         with self.reading():
-            content: bytes = blob_at(self.settings, self.uri, self.generation).download_as_bytes(
-                start=offset, end=offset + size - 1, raw_download=True, checksum=None, retry=backoff()
-            )
-        return content
+            return bytes_of(blob_at(self.settings, self.uri, self.generation), offset, size)
 
     def exists(self) -> bool:
         with google_errors(f"looking for {self}"):

@@ -17,12 +17,14 @@ from tuning.dataset.create import create_dataset
 from tuning.dataset.funnel import Funnel
 from tuning.dataset.near import band_hashes
 from tuning.dataset.options import resolve_options
+from tuning.dataset.outputs import FolderOutputs
 from tuning.dataset.parallel import Workers
 from tuning.dataset.parts import Parts
 from tuning.dataset.pass_one import run_pass_one
 from tuning.dataset.selection import select
 from tuning.dataset.shingles import shingles
 from tuning.dataset.snapshot import digest_rows, open_snapshot
+from tuning.dataset.store import FolderStore
 from tuning.dataset.texts import Texts
 from tuning.dataset.write import write_splits
 from tuning.settings import Settings
@@ -35,11 +37,10 @@ def to_jsonl(snapshot: str, workers: int, preset: str = "") -> dict[str, Any]:
     source, options = open_snapshot(Path(snapshot)), resolve_options(preset=preset)
     funnel = Funnel(source.rows)
     with tempfile.TemporaryDirectory(dir=source.folder.parent) as folder, Workers(workers) as pool:
-        parts = Parts(Path(folder) / "parts")
-        parts.begin(source)
+        parts = Parts(FolderStore(Path(folder) / "parts"))
         index, _ = run_pass_one(parts, source, options, pool, funnel)
         selection = select(index, Texts(parts, index, options, source.template), options, funnel)
-        facts = write_splits(Path(folder), parts, index, selection, pool)
+        facts = write_splits(FolderOutputs(Path(folder)), parts, index, selection, pool)
     return {name: facts[name].rows for name in ("train.jsonl", "eval.jsonl")}
 
 

@@ -18,6 +18,7 @@ from tuning.dataset.near import band_hashes, near_pairs
 from tuning.dataset.options import DatasetOptions, resolve_options
 from tuning.dataset.parallel import Workers
 from tuning.dataset.shingles import Shingle, shingles
+from tuning.dataset.store import FolderStore
 from tuning.errors import TuningError
 from tuning.settings import Settings
 
@@ -161,7 +162,12 @@ def write_sides(folder: Path, train: list[tuple[str, str]], evaluation: list[tup
             attribution.append(orjson.dumps(about))
         (folder / f"{split}.jsonl").write_bytes(b"".join(line + b"\n" for line in lines))
     (folder / "attribution.jsonl").write_bytes(b"".join(line + b"\n" for line in attribution))
-    return Written(folder=folder, options=DatasetOptions(), template=TEMPLATE, train_rows=len(train))
+    return Written(
+        files={path.name: path for path in folder.iterdir()},
+        options=DatasetOptions(),
+        template=TEMPLATE,
+        train_rows=len(train),
+    )
 
 
 def test_the_leak_check_finds_exactly_what_comparing_every_pair_finds(tmp_path: Path) -> None:
@@ -176,7 +182,7 @@ def test_the_leak_check_finds_exactly_what_comparing_every_pair_finds(tmp_path: 
         )
     evaluation += [("hi there", "not ok"), ("a b c d e f", "fine then")]
     written = write_sides(tmp_path / "dataset", train, evaluation)
-    leaks = find_leaks(written, tmp_path / "scratch", Workers(1))
+    leaks = find_leaks(written, FolderStore(tmp_path / "scratch"), Workers(1))
     expected = [near_across([one[at] for one in train], [one[at] for one in evaluation]) for at in (0, 1)]
     assert [leaks.near_questions, leaks.near_answers] == expected
     assert min(expected) > 20
@@ -186,21 +192,21 @@ def test_the_leak_check_finds_exactly_what_comparing_every_pair_finds(tmp_path: 
 @pytest.mark.parametrize(("name", "value"), [("question_id", 1), ("answer_id", 10_001), ("group", 1)])
 def test_the_leak_check_finds_what_both_sides_share(tmp_path: Path, name: str, value: int) -> None:
     written = write_sides(tmp_path / "dataset", [(words(1), words(2))], [(words(3), words(4))])
-    path = written.folder / "attribution.jsonl"
+    path = tmp_path / "dataset" / "attribution.jsonl"
     lines = [orjson.loads(line) for line in path.read_bytes().splitlines()]
     lines[1][name] = value
     path.write_bytes(b"".join(orjson.dumps(line) + b"\n" for line in lines))
-    leaks = find_leaks(written, tmp_path / "scratch", Workers(1))
+    leaks = find_leaks(written, FolderStore(tmp_path / "scratch"), Workers(1))
     assert leaks.total == 1
     assert leaks.examples == [f"{name} {value} on both sides"]
 
 
 def test_the_leak_check_reads_every_line_back(tmp_path: Path) -> None:
     written = write_sides(tmp_path / "dataset", [(words(1), words(2))], [(words(3), words(4))])
-    with (written.folder / "eval.jsonl").open("ab") as file:
+    with (tmp_path / "dataset" / "eval.jsonl").open("ab") as file:
         file.write(b'{"messages": 1}\n')
     with pytest.raises(TuningError, match="not of the format messages"):
-        find_leaks(written, tmp_path / "scratch", Workers(1))
+        find_leaks(written, FolderStore(tmp_path / "scratch"), Workers(1))
 
 
 def test_a_leak_stops_the_run_and_names_one() -> None:

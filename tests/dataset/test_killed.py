@@ -50,7 +50,7 @@ def test_killing_the_main_process_ends_its_workers_and_the_next_run_goes_on_from
     home = tmp_path / "home"
     process = subprocess.Popen([sys.executable, "-c", program, str(snapshot.folder), str(home)])
     deadline = time.monotonic() + 120
-    while not list(home.glob("datasets/.*.parts/*.keys")):
+    while not list(home.glob("datasets/.*.parts/*/*.keys")):
         assert time.monotonic() < deadline
         assert process.poll() is None
     workers = psutil.Process(process.pid).children(recursive=True)
@@ -59,7 +59,7 @@ def test_killing_the_main_process_ends_its_workers_and_the_next_run_goes_on_from
     gone, alive = psutil.wait_procs(workers, timeout=60)
     assert alive == []
     assert len(gone) >= 2
-    finished = len(list(home.glob("datasets/.*.parts/*.keys")))
+    finished = len(list(home.glob("datasets/.*.parts/*/*.keys")))
     made = []
     monkeypatch.setattr(prepare, "_prepare", lambda job, batch: made.append(job.number) or prepare_part(job, batch))
     resumed = create_dataset(Settings(home=home), snapshot, DatasetOptions(), 1)
@@ -82,7 +82,7 @@ def test_parts_of_other_files_or_with_other_bytes_are_made_again(
     monkeypatch.setattr(create, "select", interrupted)
     with pytest.raises(KeyboardInterrupt):
         create_dataset(Settings(home=home), snapshot, DatasetOptions(), 1)
-    data = sorted(home.glob("datasets/.*.parts/*.data"))
+    data = sorted(home.glob("datasets/.*.parts/*/*.data"))
     assert len(data) == 2
     data[0].write_bytes(b"?" + data[0].read_bytes()[1:])
     made = []

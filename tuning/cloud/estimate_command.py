@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tuning.cloud.estimate import check_budget, cost_lines, estimate_all
-from tuning.dataset.dataset import MANIFEST, find_dataset
+from tuning.dataset.dataset import datasets, find_dataset
 from tuning.dataset.options import resolve_variables
 from tuning.evaluation.tuner_name import find_tuner
 from tuning.pipelines.tuning_settings import tuning_settings
@@ -16,8 +16,7 @@ def estimate_lines(
 ) -> Iterator[str]:
     """The lines, then one TuningError where it is over the budget."""
     settings, options = tuning_settings(settings, tuning)
-    known = dataset_id or any(settings.datasets_dir.glob(f"[!.]*/{MANIFEST}"))
-    dataset = find_dataset(settings, dataset_id) if known else None
+    dataset = find_dataset(settings, dataset_id) if dataset_id else next(datasets(settings), None)
     costs = estimate_all(settings, resolve_variables(None, **build), dataset, find_tuner(settings.tuner), options)
     yield from cost_lines(costs)
     if dataset is None:

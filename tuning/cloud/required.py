@@ -26,7 +26,7 @@ BUCKET_PERMISSIONS = {
 }
 ACT_AS = "iam.serviceAccounts.actAs"
 # Rows that any run makes again; datasets and models stay.
-STAGING_PREFIXES = ("load/", "pipelines/", "requests/", "snapshots/")
+STAGING_PREFIXES = ("load/", "parts/", "pipelines/", "requests/", "snapshots/")
 STAGING_DAYS = 30
 REPOSITORY = "python-qa"
 

@@ -2,13 +2,13 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import msgspec
 import numpy as np
 
-from tuning.dataset.dataset import ATTRIBUTION, Split
+from tuning.dataset.dataset import Split
 from tuning.dataset.parts import Column
+from tuning.object_file import Source
 
 # Upper ends in characters; the last bin is open.
 LENGTH_BINS = (250, 500, 1_000, 2_000, 4_000, 8_000, 16_000, 32_000)
@@ -51,14 +51,14 @@ class _Row(msgspec.Struct):
     rejected_license_url: str = ""
 
 
-def gather(folder: Path, lengths: dict[Split, tuple[Column, Column]]) -> CardFacts:
-    """`lengths`: for each split the characters of its questions and of its answers."""
+def gather(attribution: Source, lengths: dict[Split, tuple[Column, Column]]) -> CardFacts:
+    """Of ``attribution.jsonl``; `lengths`: for each split the characters of its questions and of its answers."""
     facts = CardFacts({split: SplitFacts() for split in lengths})
     for split, (questions, answers) in lengths.items():
         facts.splits[split].question_lengths = _histogram(questions)
         facts.splits[split].answer_lengths = _histogram(answers)
     decoder = msgspec.json.Decoder(_Row)
-    with (folder / ATTRIBUTION).open("rb") as file:
+    with attribution.open("rb") as file:
         for line in file:
             _count(facts, decoder.decode(line))
     return facts

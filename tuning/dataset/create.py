@@ -2,29 +2,33 @@
 
 import os
 import shutil
+import sys
 from pathlib import Path
 
 import msgspec
 
 from tuning.dataset.card import write_card
 from tuning.dataset.card_facts import gather
-from tuning.dataset.dataset import MANIFEST, Dataset, Manifest, open_dataset
+from tuning.dataset.dataset import ATTRIBUTION, MANIFEST, OBJECTS, Dataset, Manifest, open_dataset
 from tuning.dataset.export import kind_of
 from tuning.dataset.funnel import Funnel
 from tuning.dataset.leaks import Written, find_leaks, refuse_leaks
 from tuning.dataset.mart import check_columns
 from tuning.dataset.notice import NOTICE, notice
 from tuning.dataset.options import DatasetOptions, dataset_id
+from tuning.dataset.outputs import BucketOutputs, FolderOutputs, Outputs, adopt
 from tuning.dataset.parallel import Workers, available_cores
-from tuning.dataset.parts import Parts
+from tuning.dataset.parts import Parts, mark_of
 from tuning.dataset.pass_one import run_pass_one
 from tuning.dataset.selection import select
 from tuning.dataset.snapshot import Snapshot, column_names
+from tuning.dataset.store import BucketStore, FolderStore, Store
 from tuning.dataset.texts import Texts
 from tuning.dataset.token_facts import token_facts
 from tuning.dataset.versions import versions
 from tuning.dataset.write import write_splits
 from tuning.errors import TuningError
+from tuning.objects import is_folder
 from tuning.settings import Settings
 from tuning.storage import atomic_folder, locked, write_bytes, write_json
 
@@ -45,30 +49,66 @@ def create_dataset(
     identity = dataset_id(snapshot.digest, options, snapshot.template, versions())
     folder = settings.datasets_dir / identity
     with locked(settings.datasets_dir / f".{identity}.lock", f"the dataset {identity}"):
-        parts = Parts(settings.datasets_dir / f".{identity}.parts")
         for left_over in settings.datasets_dir.glob(f".{identity}.*.tmp"):  # of a killed run
             shutil.rmtree(left_over)
-        if (folder / MANIFEST).exists():
-            parts.remove()
-            os.utime(folder)  # the newest dataset is the one asked for last
-            return open_dataset(folder)
-        parts.begin(snapshot)
-        with Workers(workers or available_cores()) as pool, atomic_folder(folder) as unfinished:
-            _make(unfinished, parts, snapshot, options, pool, identity)
-        parts.remove()
-    return open_dataset(folder)
+        store = _store(settings, identity)
+        if not _is_finished(settings, folder):
+            parts = Parts(store.within(mark_of(snapshot)))
+            with Workers(workers or available_cores()) as pool, atomic_folder(folder) as unfinished:
+                outputs = _outputs(settings, identity, unfinished)
+                _make(unfinished, outputs, parts, snapshot, options, pool, identity)
+        os.utime(folder)  # the newest dataset is the one asked for last
+        _clear(store)
+    return open_dataset(folder, settings)
+
+
+def _is_finished(settings: Settings, folder: Path) -> bool:
+    """Whether the dataset is there, here or in the bucket, where another machine may have made it."""
+    is_out_of_reach = is_folder(settings) and (folder / OBJECTS).exists()
+    is_here = (folder / MANIFEST).exists() and not is_out_of_reach
+    if is_here and all(file.exists() for file in open_dataset(folder, settings).objects.values()):
+        return True
+    return not is_folder(settings) and adopt(settings, _address(settings, folder.name), folder)
+
+
+def _store(settings: Settings, identity: str) -> Store:
+    if is_folder(settings):
+        return FolderStore(settings.datasets_dir / f".{identity}.parts")
+    return BucketStore(settings, f"gs://{settings.bucket}/parts/{identity}")
+
+
+def _outputs(settings: Settings, identity: str, folder: Path) -> Outputs:
+    return FolderOutputs(folder) if is_folder(settings) else BucketOutputs(settings, _address(settings, identity))
+
+
+def _address(settings: Settings, identity: str) -> str:
+    return f"gs://{settings.bucket}/datasets/{identity}"
+
+
+def _clear(store: Store) -> None:
+    """Of the finished dataset's parts; that they stay is no reason to fail."""
+    try:
+        store.clear()
+    except TuningError as error:
+        print(f"warning: prepared rows were not removed ({error})", file=sys.stderr)
 
 
 def _make(
-    folder: Path, parts: Parts, snapshot: Snapshot, options: DatasetOptions, workers: Workers, identity: str
+    folder: Path,
+    outputs: Outputs,
+    parts: Parts,
+    snapshot: Snapshot,
+    options: DatasetOptions,
+    workers: Workers,
+    identity: str,
 ) -> None:
     funnel = Funnel(snapshot.rows)
     index, rules = run_pass_one(parts, snapshot, options, workers, funnel)
     texts = Texts(parts, index, options, snapshot.template)
     selection = select(index, texts, options, funnel)
-    files = write_splits(folder, parts, index, selection, workers)
+    files = write_splits(outputs, parts, index, selection, workers)
     written = Written(
-        folder=folder, options=options, template=snapshot.template, train_rows=len(selection.sides["train"])
+        files=outputs.sources, options=options, template=snapshot.template, train_rows=len(selection.sides["train"])
     )
     leaks = find_leaks(written, parts.scratch("leaks"), workers)
     if not options.is_seed:
@@ -89,11 +129,18 @@ def _make(
     lengths = {
         split: (index["question_length"][rows], index["answer_length"][rows]) for split, rows in selection.sides.items()
     }
-    write_card(folder, manifest, gather(folder, lengths), funnel.kinds(), texts.shown(selection.sides["train"]))
+    write_card(
+        folder,
+        manifest,
+        gather(outputs.sources[ATTRIBUTION], lengths),
+        funnel.kinds(),
+        texts.shown(selection.sides["train"]),
+    )
     write_json(folder / MANIFEST, msgspec.to_builtins(manifest))
+    outputs.finish(folder)
 
 
 def describe_dataset(dataset: Dataset) -> str:
     """What a person wants to read of a finished dataset: the funnel, the files, the ID."""
     rows = [f"{row['rows']:>9,}  {row['step']}: {row['reason']}" for row in dataset.manifest.funnel]
-    return "\n".join([*rows, f"dataset {dataset.id} ({dataset.manifest.format}): {dataset.folder}"])
+    return "\n".join([*rows, f"dataset {dataset.id} ({dataset.manifest.format}): {dataset.address}"])

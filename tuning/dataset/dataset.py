@@ -1,19 +1,26 @@
-"""A finished dataset: its folder, its manifest, and how to find one."""
+"""A finished dataset: its folder, its manifest, and how to find one.
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+Its large files lie in the folder, or in Cloud Storage: then the folder holds their addresses and generations.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
 from tuning.dataset.records import Format
 from tuning.errors import TuningError
+from tuning.object_file import ObjectFile, Source
+from tuning.objects import is_folder
 from tuning.settings import Settings
+from tuning.storage import sha256_of, write_json
 
 Split = Literal["train", "eval"]
 MANIFEST = "manifest.json"
 ATTRIBUTION = "attribution.jsonl"
+OBJECTS = "objects.json"  # where the large files are, if not here
 
 
 class FileFacts(msgspec.Struct, frozen=True):
@@ -78,34 +85,75 @@ class Dataset:
     folder: Path
     manifest: Manifest
     sampled_eval: Path | None = None  # stands for eval.jsonl where a tuner's limit is lower
+    objects: Mapping[str, ObjectFile] = field(default_factory=dict)  # by name, the files that are in Cloud Storage
 
     @property
     def id(self) -> str:
         return self.manifest.id
 
-    def file(self, split: Split) -> Path:
+    @property
+    def address(self) -> str:
+        """Where a person finds the large files."""
+        return next((file.uri.rpartition("/")[0] for file in self.objects.values()), str(self.folder))
+
+    def source(self, name: str) -> Source:
+        return self.objects.get(name) or self.folder / name
+
+    def file(self, split: Split) -> Source:
         if split == "eval" and self.sampled_eval:
             return self.sampled_eval
-        return self.folder / f"{split}.jsonl"
+        return self.source(f"{split}.jsonl")
+
+    def files(self) -> dict[str, Source]:
+        """All of it by name, without what is only of this machine."""
+        here = sorted(path.name for path in self.folder.iterdir() if path.name != OBJECTS)
+        return {**{name: self.folder / name for name in here}, **self.objects}
+
+    def sha256(self, source: Source) -> str:
+        """Of what a file of this dataset holds now. That of an object is known: its one generation was checked when it
+        was written."""
+        if isinstance(source, ObjectFile):
+            if not source.exists():
+                raise TuningError(f"{source} is gone or another than it was", "`invoke dataset` makes it anew")
+            return self.manifest.files[source.name].sha256
+        return sha256_of(source)
 
     def attributions(self, split: Split) -> Iterator[Attribution]:
         """The metadata of each line of one split, in the order of its file."""
         decoder = msgspec.json.Decoder(Attribution)
-        with (self.folder / ATTRIBUTION).open("rb") as file:
+        with self.source(ATTRIBUTION).open("rb") as file:
             for line in file:
                 if (row := decoder.decode(line)).split == split:
                     yield row
 
 
-def open_dataset(folder: Path) -> Dataset:
-    """The finished dataset in `folder`."""
+def open_dataset(folder: Path, settings: Settings | None = None) -> Dataset:
+    """The finished dataset in `folder`; `settings` say how its files are reached where they are in Cloud Storage."""
     path = folder / MANIFEST
     try:
-        return Dataset(folder, msgspec.json.decode(path.read_bytes(), type=Manifest))
+        manifest = msgspec.json.decode(path.read_bytes(), type=Manifest)
     except FileNotFoundError:
         raise TuningError(f"{folder} holds no dataset", "`invoke dataset` makes one") from None
     except msgspec.DecodeError as error:
         raise TuningError(f"{path} is not a manifest ({error})", "`invoke dataset` makes the dataset again") from None
+    noted = folder / OBJECTS
+    if not noted.exists():
+        return Dataset(folder, manifest)
+    if settings is None:
+        raise ValueError(f"the files of {folder} are in Cloud Storage")
+    objects = msgspec.json.decode(noted.read_bytes(), type=list[dict[str, Any]])
+    if is_folder(settings):
+        raise TuningError(
+            f"the files of dataset {manifest.id} are in Cloud Storage, such as {objects[0]['uri']}",
+            "Add --target gcp, or make it here: `invoke dataset`",
+        )
+    files = [ObjectFile(settings, **one) for one in objects]
+    return Dataset(folder, manifest, objects={file.name: file for file in files})
+
+
+def note_objects(folder: Path, objects: Mapping[str, ObjectFile]) -> None:
+    """Say in `folder` where its large files are."""
+    write_json(folder / OBJECTS, [file.facts() for file in objects.values()])
 
 
 def find_dataset(settings: Settings, dataset_id: str | None = None) -> Dataset:
@@ -113,8 +161,15 @@ def find_dataset(settings: Settings, dataset_id: str | None = None) -> Dataset:
     if dataset_id:
         if "/" in dataset_id or dataset_id.startswith("."):
             raise TuningError(f"{dataset_id!r} is not a dataset ID")
-        return open_dataset(settings.datasets_dir / dataset_id)
+        return open_dataset(settings.datasets_dir / dataset_id, settings)
+    for dataset in datasets(settings):
+        return dataset
+    raise TuningError(f"there is no dataset in {settings.datasets_dir}", "`invoke dataset` makes one")
+
+
+def datasets(settings: Settings) -> Iterator[Dataset]:
+    """The finished ones, the newest first; without those whose files are out of reach on target local."""
     folders = [path.parent for path in settings.datasets_dir.glob(f"[!.]*/{MANIFEST}")]
-    if not folders:
-        raise TuningError(f"there is no dataset in {settings.datasets_dir}", "`invoke dataset` makes one")
-    return open_dataset(max(folders, key=lambda folder: (folder.stat().st_mtime_ns, folder.name)))
+    for folder in sorted(folders, key=lambda folder: (folder.stat().st_mtime_ns, folder.name), reverse=True):
+        if not (is_folder(settings) and (folder / OBJECTS).exists()):
+            yield open_dataset(folder, settings)

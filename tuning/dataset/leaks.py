@@ -1,6 +1,6 @@
 """The leak check: what was written is read back and compared across the two sides, by other means than made it."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -15,13 +15,16 @@ from tuning.dataset.parallel import In, Out, Workers
 from tuning.dataset.parts import Column
 from tuning.dataset.shingles import Hashes, comparer, shingles, text_keys
 from tuning.dataset.similarity_join import Entries, Prefixes, common_shingles, prefixes
+from tuning.dataset.store import Store
 from tuning.errors import TuningError
+from tuning.object_file import Source, read_range
 
 _BLOCK = 2 << 20  # bytes of lines read at a time
 _WORTH_WORKERS = 4  # blocks: fewer are read before workers have started
+_COMMON = "common.npy"
 KINDS = ("question", "answer")
 _SPLITS: tuple[Split, ...] = ("train", "eval")
-_Place = tuple[Path, int, int, int]  # file, offset and size in bytes of a block of lines, number of its first line
+_Place = tuple[Source, int, int, int]  # file, offset and size in bytes of a block of lines, number of its first line
 
 
 class Leaks(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,19 +46,19 @@ class Leaks(msgspec.Struct, frozen=True, kw_only=True):
 class Written(msgspec.Struct, frozen=True, kw_only=True):
     """Where the lines are and how they are to be read. Plain values: it travels to the workers."""
 
-    folder: Path
+    files: Mapping[str, Source]  # by name
     options: DatasetOptions
     template: str
     train_rows: int  # texts are numbered through: the training lines, then the evaluation lines
 
 
-def find_leaks(written: Written, scratch: Path, workers: Workers) -> Leaks:
-    """Read every line back and compare the sides. `scratch` is a folder to be made, smaller than the evaluation side.
+def find_leaks(written: Written, scratch: Store, workers: Workers) -> Leaks:
+    """Read every line back and compare the sides. What `scratch` gets is smaller than the evaluation side.
 
     Raises TuningError where a line is not of its format.
     """
-    shared = _shared_ids(written.folder / ATTRIBUTION)
-    places = list(_places(written.folder))
+    shared = _shared_ids(written.files[ATTRIBUTION])
+    places = list(_places(written.files))
     blocks = list(_over(workers, _read_block, [_Job(written, place) for place in places]))
     lines = _Lines(written, np.concatenate([block.sizes for block in blocks]))
     keys = {kind: np.concatenate([block.keys[kind] for block in blocks]) for kind in KINDS}
@@ -115,7 +118,7 @@ def _near(
     lines: "_Lines",
     places: Sequence[_Place],
     keys: dict[str, Hashes],
-    scratch: Path,
+    scratch: Store,
     workers: Workers,
 ) -> dict[str, list[int]]:
     """By kind, numbers of the evaluation lines whose text is equal or near to that of a training line."""
@@ -124,8 +127,7 @@ def _near(
     found = {kind: set((border + np.flatnonzero(those)).tolist()) for kind, those in equal.items()}
     unsettled = {kind: border + np.flatnonzero(~those) for kind, those in equal.items() if not those.all()}
     if unsettled:
-        scratch.mkdir(parents=True)
-        np.save(scratch / "common.npy", _common(written, places))
+        scratch.save(_COMMON, _common(written, places))
         evaluation = [place for place in places if place[3] >= border]
         firsts = [place[3] for place in evaluation[1:]]
         divided = {kind: np.split(those, np.searchsorted(those, firsts)) for kind, those in unsettled.items()}
@@ -135,7 +137,7 @@ def _near(
         ]
         parts = list(_over(workers, _prefixes, jobs))
         for kind in unsettled:
-            Prefixes.write([part[kind] for part in parts], scratch / kind)
+            Prefixes.write([part[kind] for part in parts], scratch.within(kind))
         look_ups = [_LookUp(written, place, scratch, list(unsettled)) for place in places if place[3] < border]
         pairs = list(_over(workers, _candidates, look_ups))
         for kind in unsettled:
@@ -148,12 +150,12 @@ class _PrefixJob(msgspec.Struct, frozen=True):
 
     written: Written
     place: _Place
-    scratch: Path
+    scratch: Store
     numbers: dict[str, Column]
 
 
 def _prefixes(job: _PrefixJob) -> dict[str, Entries]:
-    common = np.load(job.scratch / "common.npy")
+    common = job.scratch.load(_COMMON)
     first = job.place[3]
     texts = [_texts(job.written, line) for line in _lines(job.place)]
     return {
@@ -167,14 +169,14 @@ class _LookUp(msgspec.Struct, frozen=True):
 
     written: Written
     place: _Place
-    scratch: Path
+    scratch: Store
     kinds: list[str]
 
 
 def _candidates(job: _LookUp) -> dict[str, Hashes]:
     texts = [_texts(job.written, line) for line in _lines(job.place)]
     return {
-        kind: Prefixes.open(job.scratch / kind).candidates([text[kind] for text in texts], job.place[3])
+        kind: Prefixes.open(job.scratch.within(kind)).candidates([text[kind] for text in texts], job.place[3])
         for kind in job.kinds
     }
 
@@ -199,9 +201,9 @@ class _Ids(msgspec.Struct, frozen=True):
     group: int
 
 
-def _shared_ids(path: Path) -> dict[str, Column]:
+def _shared_ids(source: Source) -> dict[str, Column]:
     decoder = msgspec.json.Decoder(_Ids)
-    with path.open("rb") as file:
+    with source.open("rb") as file:
         rows = np.array(
             [(one.split == "eval", one.question_id, one.answer_id, one.group) for one in map(decoder.decode, file)]
         )
@@ -210,16 +212,16 @@ def _shared_ids(path: Path) -> dict[str, Column]:
     return {name: np.intersect1d(rows[~side, at], rows[side, at]) for at, name in enumerate(names, 1)}
 
 
-def _places(folder: Path) -> Iterator[_Place]:
+def _places(files: Mapping[str, Source]) -> Iterator[_Place]:
     """Blocks of whole lines, the training side first."""
     number = 0
     for split in _SPLITS:
-        path = folder / f"{split}.jsonl"
-        with path.open("rb") as file:
+        source = files[f"{split}.jsonl"]
+        with source.open("rb") as file:
             offset = 0
             while content := file.read(_BLOCK):
                 content += file.readline()
-                yield path, offset, len(content), number
+                yield source, offset, len(content), number
                 offset += len(content)
                 number += content.count(b"\n")
 
@@ -233,10 +235,8 @@ def _common(written: Written, places: Sequence[_Place]) -> npt.NDArray[np.bool_]
 
 
 def _lines(place: _Place) -> list[bytes]:
-    path, offset, size, _ = place
-    with path.open("rb") as file:
-        file.seek(offset)
-        return file.read(size).splitlines(keepends=True)
+    source, offset, size, _ = place
+    return read_range(source, offset, size).splitlines(keepends=True)
 
 
 def _texts(written: Written, line: bytes) -> dict[str, str]:
@@ -253,7 +253,7 @@ class _Lines:
 
     def __init__(self, written: Written, sizes: Column) -> None:
         self._border = written.train_rows
-        self._files = [(written.folder / f"{split}.jsonl").open("rb") for split in _SPLITS]
+        self._files = [written.files[f"{split}.jsonl"] for split in _SPLITS]
         offsets = np.cumsum(sizes) - sizes
         offsets[self._border :] -= sizes[: self._border].sum()
         self._offsets, self._sizes = offsets, sizes
@@ -263,6 +263,4 @@ class _Lines:
         return f"{_SPLITS[is_eval]}.jsonl line {number - self._border * is_eval}"
 
     def read(self, number: int) -> bytes:
-        file = self._files[number >= self._border]
-        file.seek(int(self._offsets[number]))
-        return file.read(int(self._sizes[number]))
+        return read_range(self._files[number >= self._border], int(self._offsets[number]), int(self._sizes[number]))

@@ -36,7 +36,7 @@ def run_pass_one(
     batches = _batches(snapshot, options, chosen, funnel)
     places = _places(snapshot, options, chosen)
     jobs = (
-        Job(rules, parts.folder, number, parts.lend(number % workers.ahead, batch), places(batch))
+        Job(rules, parts.store, number, parts.store.lend(number % workers.ahead, batch), places(batch))
         for number, batch in enumerate(batches)
     )
     keys = []

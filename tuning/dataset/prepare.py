@@ -18,26 +18,28 @@ from tuning.dataset.options import DatasetOptions
 from tuning.dataset.pairs import Pair, Rules, judge, line_of
 from tuning.dataset.parts import Column, Keys, Notes, Parts
 from tuning.dataset.shingles import text_keys
+from tuning.dataset.store import Store
 
 
 class Job(msgspec.Struct, frozen=True):
-    """One part to make: the rules, the parts' folder, the part's number and the file that lends the mart's rows.
+    """One part to make: the rules, where the parts are, the part's number and the mart's rows as they are lent.
 
     The part gets its rows in the order of `places`, that of pass two, which then finds together what it reads together.
     """
 
     rules: Rules
-    folder: Path
+    store: Store
     number: int
-    rows: Path
+    rows: Path | bytes
     places: Column
 
 
 def prepare(job: Job) -> Keys:
     """The keys of the part, made from the batch or found finished."""
-    if keys := Parts(job.folder).keys(job.number):
+    if keys := Parts(job.store).keys(job.number):
         return keys
-    with pa.memory_map(str(job.rows)) as file, pa.ipc.open_stream(file) as reader:
+    lent = pa.memory_map(str(job.rows)) if isinstance(job.rows, Path) else pa.BufferReader(job.rows)
+    with lent as file, pa.ipc.open_stream(file) as reader:
         batch = reader.read_next_batch()
     return _prepare_seed(job, batch) if job.rules.options.is_seed else _prepare(job, batch)
 
@@ -61,7 +63,7 @@ def _prepare_seed(job: Job, batch: pa.RecordBatch) -> Keys:
         "question_length": _ints(map(len, prompts))[order] - np.int32(asked),
         "answer_length": _ints(map(len, answers))[order],
     }
-    return Parts(job.folder).write(job.number, _woven(lines, tails), keys, Notes())
+    return Parts(job.store).write(job.number, _woven(lines, tails), keys, Notes())
 
 
 def _prepare(job: Job, batch: pa.RecordBatch) -> Keys:
@@ -87,7 +89,7 @@ def _prepare(job: Job, batch: pa.RecordBatch) -> Keys:
         "question_bands": band_hashes(questions),
         "answer_bands": band_hashes(answers),
     }
-    return Parts(job.folder).write(job.number, _woven(lines, tails), keys, Notes(dropped=_dropped(pairs, heads)))
+    return Parts(job.store).write(job.number, _woven(lines, tails), keys, Notes(dropped=_dropped(pairs, heads)))
 
 
 def _woven(lines: Sequence[bytes], tails: Sequence[bytes]) -> list[bytes]:

@@ -10,7 +10,6 @@ hash, those that a sample shows to be common last, since they would bring every 
 
 import itertools
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import NamedTuple, Self
 
 import numpy as np
@@ -18,6 +17,7 @@ import numpy.typing as npt
 
 from tuning.dataset.parts import Column
 from tuning.dataset.shingles import Hashes, distinct, hash_shingles
+from tuning.dataset.store import Store
 
 _PAIRS = 1 << 21  # meetings expanded at a time
 _COMMON = np.uint64((1 << 22) - 1)  # the last bits of a hash
@@ -51,25 +51,24 @@ def prefixes(texts: Sequence[str], numbers: npt.NDArray[np.int64], common: npt.N
 
 
 class Prefixes(NamedTuple):
-    """All prefixes of one side, in two files that any number of processes can map."""
+    """All prefixes of one side, in two files that any number of processes can read."""
 
     entries: Entries  # by hash
     is_there: npt.NDArray[np.bool_]  # by the first bits of a hash, whether an entry has them: most shingles have not
 
     @classmethod
-    def write(cls, parts: Sequence[Entries], folder: Path) -> None:
-        folder.mkdir(parents=True)
+    def write(cls, parts: Sequence[Entries], store: Store) -> None:
         entries = np.concatenate([np.empty(0, dtype=_ENTRY), *parts])
         entries = entries[np.argsort(entries["hash"], kind="stable")]
         bits = min(26, (16 * len(entries)).bit_length())
         is_there = np.zeros(1 << bits, dtype=np.bool_)
         is_there[entries["hash"] >> np.uint64(64 - bits)] = True
-        np.save(folder / "entries.npy", entries)
-        np.save(folder / "is_there.npy", is_there)
+        store.save("entries.npy", entries)
+        store.save("is_there.npy", is_there)
 
     @classmethod
-    def open(cls, folder: Path) -> Self:
-        return cls(*(np.load(folder / f"{name}.npy", mmap_mode="r") for name in cls._fields))
+    def open(cls, store: Store) -> Self:
+        return cls(*(store.load(f"{name}.npy") for name in cls._fields))
 
     def candidates(self, texts: Sequence[str], first: int) -> Hashes:
         """Pairs as ``number << 32 | other``: a text of the prefixes, and one of `texts`, numbered from `first`."""

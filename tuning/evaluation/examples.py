@@ -35,7 +35,7 @@ def read_examples(dataset: Dataset, limit: int) -> list[EvaluationExample]:
     found = [EvaluationExample(wanted[number], example) for number, example in _lines(dataset) if number in wanted]
     if len(found) != len(wanted):
         raise TuningError(
-            f"{dataset.folder} has attributions of evaluation lines that eval.jsonl lacks",
+            f"{dataset.address} has attributions of evaluation lines that eval.jsonl lacks",
             "Remove the folder and run `invoke dataset` again",
         )
     return found
@@ -43,6 +43,6 @@ def read_examples(dataset: Dataset, limit: int) -> list[EvaluationExample]:
 
 def _lines(dataset: Dataset) -> Iterator[tuple[int, Example]]:
     # Not dataset.file("eval"): the lines of a sampled file are numbered otherwise.
-    with (dataset.folder / "eval.jsonl").open("rb") as file:
+    with dataset.source("eval.jsonl").open("rb") as file:
         for number, line in enumerate(file):
             yield number, parse_line(dataset.manifest.format, line)

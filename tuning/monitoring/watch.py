@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from tuning.dataset.dataset import MANIFEST, Dataset, find_dataset, open_dataset
+from tuning.dataset.dataset import Dataset, datasets, find_dataset
 from tuning.errors import TuningError
 from tuning.monitoring.drift import Drift, compare
 from tuning.monitoring.history import runs
@@ -23,12 +23,9 @@ def in_lines(settings: Settings, dataset_id: str, reference_id: str, newest_runs
 def _reference(settings: Settings, current: Dataset) -> Dataset | None:
     """The dataset of the champion; without one, or where that is the current one, the newest of the others."""
     champion = registry.champion(settings)
-    if champion and champion.dataset_id != current.id and (settings.datasets_dir / champion.dataset_id).is_dir():
-        return find_dataset(settings, champion.dataset_id)
-    others = [path.parent for path in settings.datasets_dir.glob(f"[!.]*/{MANIFEST}") if path.parent.name != current.id]
-    if not others:
-        return None
-    return open_dataset(max(others, key=lambda folder: (folder.stat().st_mtime_ns, folder.name)))
+    others = [other for other in datasets(settings) if other.id != current.id]
+    of_champion = (other for other in others if champion and other.id == champion.dataset_id)
+    return next(of_champion, others[0] if others else None)
 
 
 def _drift(drift: Drift) -> Iterator[str]:

@@ -2,11 +2,14 @@
 
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import msgspec
 
-from tuning.dataset.dataset import Dataset
+from tuning.dataset.dataset import Dataset, open_dataset
+from tuning.errors import TuningError
 from tuning.evaluation.options import EvaluationOptions, GateOptions
+from tuning.objects import get
 from tuning.pipelines.events import Step
 from tuning.pipelines.hello import NAME as HELLO
 from tuning.pipelines.hello import compile_hello
@@ -46,6 +49,7 @@ def run_local(
         folder, record = start_run(settings, NAME, dataset.id)
         started = time.monotonic()
         try:
+            dataset = _here(settings, dataset)
             arguments = _arguments(settings, dataset, tuner, tune, evaluation, gate)
             record = msgspec.structs.replace(record, arguments=arguments)
             for lost in drop_broken_entries(pipeline_root(settings) / "cache"):
@@ -86,6 +90,19 @@ def _prune(settings: Settings, show: Callable[[str], None]) -> None:
     freed = prune_outputs(pipeline_root(settings), NAME) + prune_work(settings.home / "work", _UNFINISHED_DAYS)
     if freed:
         show(f"  removed {freed:,} bytes of earlier runs that nothing needs")
+
+
+def _here(settings: Settings, dataset: Dataset) -> Dataset:
+    """The dataset as the steps read it, from a folder: fetched where its files are in Cloud Storage."""
+    if not dataset.objects:
+        return dataset
+    folder = settings.cache_dir / "datasets" / dataset.id
+    for name, source in dataset.files().items():
+        if isinstance(source, Path):
+            write_bytes(folder / name, source.read_bytes())
+        elif get(settings, source.uri, folder / name).crc32c != source.crc32c:
+            raise TuningError(f"{source} is another than it was", "`invoke dataset` makes it anew")
+    return open_dataset(folder)
 
 
 def _arguments(

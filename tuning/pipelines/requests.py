@@ -15,7 +15,6 @@ from tuning.errors import TuningError
 from tuning.evaluation.options import SMOKE_TEST_BASE, EvaluationOptions, GateOptions
 from tuning.pipelines.code_hash import code_sha256
 from tuning.settings import Settings
-from tuning.storage import sha256_of
 from tuning.tuners.protocol import TuneOptions
 
 # The settings that a step reads. Secrets stay in the environment; another budget or image must not run a step again.
@@ -119,8 +118,8 @@ def dataset_sha256(dataset: Dataset) -> str:
     names = [MANIFEST, *sorted(dataset.manifest.files)]
     total = hashlib.sha256()
     for name in names:
-        path = dataset.folder / name
-        if not path.is_file():
-            raise TuningError(f"{path} is missing", "Remove the dataset's folder and run `invoke dataset` again")
-        total.update(f"{name} {sha256_of(path)}\n".encode())
+        source = dataset.source(name)
+        if isinstance(source, Path) and not source.is_file():
+            raise TuningError(f"{source} is missing", "Remove the dataset's folder and run `invoke dataset` again")
+        total.update(f"{name} {dataset.sha256(source)}\n".encode())
     return total.hexdigest()

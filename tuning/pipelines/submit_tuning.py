@@ -16,7 +16,7 @@ from tuning.cloud.estimate import (
 from tuning.dataset.dataset import MANIFEST, Dataset, find_dataset
 from tuning.errors import TuningError
 from tuning.evaluation.tuner_name import find_tuner
-from tuning.objects import put, put_folder
+from tuning.objects import put, put_files, put_folder
 from tuning.pipelines.release import arguments_against_champion
 from tuning.pipelines.submit import SubmitOptions, check_access, commit_label
 from tuning.pipelines.template import Template, fit_parameters, read_template
@@ -50,7 +50,7 @@ def tuning_request(
     template = _template(settings)
     home = f"gs://{settings.bucket}/datasets/{dataset.id}"
     with google_errors("uploading what the job reads"):
-        stored = put_folder(settings, dataset.folder, home, last=MANIFEST)
+        stored = put_files(settings, dataset.files(), home, last=MANIFEST)
         arguments = arguments_against_champion(
             settings,
             dataset,

@@ -9,6 +9,7 @@ from tuning.dataset.dataset import Dataset, Split, open_dataset
 from tuning.errors import TuningError
 from tuning.evaluation.sample import stable_sample
 from tuning.evaluation.tuner_name import find_tuner
+from tuning.object_file import Source
 from tuning.pipelines.checked import CHECKED, SAMPLED, Checked, checked_dataset
 from tuning.pipelines.contents import contents_sha256
 from tuning.pipelines.requests import TuningRequest, key_of, read_request
@@ -113,6 +114,6 @@ def sample_evaluation(dataset: Dataset, limit: int, target: Path) -> int:
     return len(wanted)
 
 
-def _count(path: Path) -> int:
-    with path.open("rb") as file:
+def _count(source: Source) -> int:
+    with source.open("rb") as file:
         return sum(1 for _ in file)

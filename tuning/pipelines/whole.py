@@ -109,7 +109,7 @@ def make_dataset(
         known = _names(settings.datasets_dir)
         dataset = create_dataset(settings, snapshot, options, workers)
         rows = {name: facts.rows for name, facts in dataset.manifest.files.items()}
-        what = f"{rows['train.jsonl']:,} train and {rows['eval.jsonl']:,} eval lines in {dataset.folder}"
+        what = f"{rows['train.jsonl']:,} train and {rows['eval.jsonl']:,} eval lines in {dataset.address}"
         ended(what, dataset.id in known)
     return dataset
 

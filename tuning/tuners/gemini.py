@@ -11,9 +11,10 @@ from tuning.access import backoff, credentials, google_errors, require_project
 from tuning.dataset.dataset import Dataset
 from tuning.dataset.records import Format
 from tuning.errors import TuningError
+from tuning.object_file import Source
 from tuning.objects import put
 from tuning.settings import Settings
-from tuning.storage import sha256_of, write_json
+from tuning.storage import write_json
 from tuning.tuners.gemini_check import check_limits
 from tuning.tuners.gemini_models import ADAPTER_SIZES, Plan, base_model, limits_of, make_plan
 from tuning.tuners.protocol import Estimate, Model, Predictor, Problem, TuneOptions
@@ -94,15 +95,16 @@ def connect(settings: Settings, location: str) -> "Client":
 
 def _key(plan: Plan, dataset: Dataset) -> str:
     """Names what is tuned from what, so that the same job is not paid twice."""
-    files = [sha256_of(dataset.file("train")), sha256_of(dataset.file("eval"))]
+    files = [dataset.sha256(dataset.file("train")), dataset.sha256(dataset.file("eval"))]
     return hashlib.sha256(repr((plan, files)).encode()).hexdigest()[:32]
 
 
-def _address(settings: Settings, dataset: Dataset, path: Path) -> str:
-    """Where Vertex AI reads a file: as it is where a step sees the bucket as /gcs, else uploaded."""
-    if path.is_relative_to("/gcs"):
-        return f"gs://{path.relative_to('/gcs')}"
-    return put(settings, path, f"gs://{settings.bucket}/datasets/{dataset.id}/{path.name}").uri
+def _address(settings: Settings, dataset: Dataset, source: Source) -> str:
+    """Where Vertex AI reads a file: as it is where a step sees the bucket as /gcs, else uploaded or copied if it is not
+    there yet."""
+    if isinstance(source, Path) and source.is_relative_to("/gcs"):
+        return f"gs://{source.relative_to('/gcs')}"
+    return put(settings, source, f"gs://{settings.bucket}/datasets/{dataset.id}/{source.name}").uri
 
 
 def _find(client: "Client", key: str) -> "TuningJob | None":

@@ -1,13 +1,13 @@
 """Whether a dataset is within Vertex AI's limits: one pass over its two files, before anything is sent."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from tuning.dataset.dataset import Dataset
 from tuning.dataset.formats import parse_line
 from tuning.dataset.limits import Limits
 from tuning.dataset.records import Example, Format
 from tuning.errors import TuningError
+from tuning.object_file import Source
 from tuning.tuners.gemini_models import limits_of
 from tuning.tuners.protocol import Problem
 
@@ -85,11 +85,12 @@ def _lines(split: str, limits: Limits, seen: _Seen) -> list[Problem]:
     return problems
 
 
-def _look(path: Path, dataset_format: Format, limits: Limits) -> _Seen:
-    seen = _Seen(bytes=path.stat().st_size)
-    with path.open("rb") as file:
+def _look(source: Source, dataset_format: Format, limits: Limits) -> _Seen:
+    seen = _Seen()
+    with source.open("rb") as file:
         for number, line in enumerate(file):
             seen.rows += 1
+            seen.bytes += len(line)
             try:
                 example = parse_line(dataset_format, line)
             except TuningError as error:

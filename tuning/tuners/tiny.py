@@ -13,7 +13,7 @@ from typing import Any
 from tuning.dataset.dataset import Dataset
 from tuning.dataset.formats import parse_line
 from tuning.settings import Settings
-from tuning.storage import atomic_folder, locked, sha256_of
+from tuning.storage import atomic_folder, locked
 from tuning.tuners.chat import chatml
 from tuning.tuners.libraries import set_up_libraries
 
@@ -36,7 +36,7 @@ _SHAPE = {
 
 def make_tiny(settings: Settings, dataset: Dataset) -> Path:
     """The folder of the tiny base of this train split; the same split gives the same model."""
-    content = sha256_of(dataset.file("train")) + repr((VOCABULARY, SEED, _EXAMPLES, _SHAPE))
+    content = dataset.sha256(dataset.file("train")) + repr((VOCABULARY, SEED, _EXAMPLES, _SHAPE))
     folder = settings.cache_dir / "tiny" / hashlib.sha256(content.encode()).hexdigest()[:16]
     with locked(folder.with_suffix(".lock"), "the base model tiny"):
         if not folder.is_dir():
