@@ -53,6 +53,13 @@ def test_preference_tuning_raises_the_margin_of_chosen_over_rejected_on_held_out
     assert f"Preference optimization (DPO) with {how}" in (tmp_path / "out" / "README.md").read_text()
 
 
+@pytest.mark.slow
+def test_pairs_are_estimated_to_take_longer_than_answers(pairs: Dataset, settings: Settings) -> None:
+    estimate = TUNER.estimate(settings, pairs, TuneOptions(base_model="smollm2"))
+    assert estimate.examples == 26 * 4
+    assert estimate.seconds > 2 * estimate.tokens / 300
+
+
 def _margins(settings: Settings, model: Model, examples: list[Example]) -> list[float]:
     """Log-probability of the chosen answer less that of the rejected one."""
     predictor = TUNER.predictor(settings, model)

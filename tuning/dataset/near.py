@@ -1,12 +1,13 @@
 """Which texts are near duplicates: MinHash bands propose, the exact similarity decides."""
 
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
 from rensa import RMinHash
 
+from tuning.dataset.groups import Groups
 from tuning.dataset.shingles import comparer, hash_shingles
 
 BANDS = 32  # of 4 hashes: finds about every pair at 0.8, where 16 bands of 8 miss one in twenty
@@ -31,12 +32,16 @@ def band_hashes(texts: Sequence[str]) -> Array:
     return bands
 
 
-def near_pairs(bands: Array, text_of: Callable[[int], str]) -> Iterator[tuple[int, int]]:
+def near_pairs(bands: Array, text_of: Callable[[int], str]) -> list[tuple[int, int]]:
     """Every pair (smaller, larger) of rows of `bands` whose texts are near duplicates, each once, in order."""
+    candidates = _candidates(bands)
+    alike = Groups()
+    for one, other in candidates:
+        alike.join(one, other)
+    # One group after the other, so that the sets of its texts are still remembered.
+    candidates.sort(key=lambda pair: (alike.of(pair[0]), pair))
     is_near = comparer(text_of)
-    for one, other in _candidates(bands):
-        if is_near(one, other):
-            yield one, other
+    return sorted(pair for pair in candidates if is_near(*pair))
 
 
 def _candidates(bands: Array) -> list[tuple[int, int]]:
