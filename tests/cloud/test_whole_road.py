@@ -69,7 +69,17 @@ def test_from_the_build_to_a_champion(
     assert (asked.count(("POST", "pipelineJobs")), asked.count(("POST", "tuningJobs"))) == (1, 1)
     assert {status for request, status in vertex_api.seen if request.method == "POST"} == {200}
     kinds = {(method, path.split("/")[1]) for method, path, _ in storage_record.seen}
-    assert kinds == {("GET", "storage"), ("GET", "download"), ("POST", "upload"), ("PUT", "upload")}
+    assert kinds == {
+        ("GET", "storage"),
+        ("GET", "download"),
+        ("POST", "upload"),
+        ("PUT", "upload"),
+        ("DELETE", "storage"),
+    }
+    deleted = {path.split("/")[6] for method, path, _ in storage_record.seen if method == "DELETE"}
+    assert deleted == {"parts"}  # the prepared rows
+    assert list(list_objects(road, "gs://bucket/parts/")) == []
+    assert list((road.home / "datasets").rglob("*.jsonl")) == []
     (tuning,) = vertex.tuning_jobs.values()
     assert tuning["supervisedTuningSpec"]["trainingDatasetUri"].startswith("gs://bucket/datasets/")
     (model,) = vertex.models.values()
