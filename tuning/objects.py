@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from tuning.access import backoff, google_errors
 from tuning.errors import TuningError
-from tuning.object_file import AT_LEAST, ObjectFile, Source, blob_at, client, look
+from tuning.object_file import AT_LEAST, PARALLEL, ObjectFile, Source, blob_at, client, look
 from tuning.progress import progress
 from tuning.settings import Settings
 from tuning.storage import CHUNK, atomic_file, local_path, split_uri
@@ -23,8 +23,6 @@ from tuning.upload import upload
 
 if TYPE_CHECKING:
     from google.cloud.storage import Blob
-
-PARALLEL = 8  # transfers at a time; more gain nothing on a common line
 
 
 @dataclass(frozen=True)

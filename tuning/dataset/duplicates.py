@@ -27,8 +27,8 @@ def find_duplicates(index: Index, texts: Texts, groups: Groups) -> list[Duplicat
     to one that stays, nor its answer. So no two rows that stay are near, and a chain of near ones keeps its far ends.
     """
     sides = [
-        _Side("question", index, texts.question, groups),
-        _Side("answer", index, texts.answer, groups),
+        _Side("question", index, texts, texts.question, groups),
+        _Side("answer", index, texts, texts.answer, groups),
     ]
     rows = np.flatnonzero(sides[0].is_shared | sides[1].is_shared)
     order = np.lexsort((rows, -index["score"][rows]))
@@ -46,13 +46,18 @@ def find_duplicates(index: Index, texts: Texts, groups: Groups) -> list[Duplicat
 class _Side:
     """The questions, or the answers: distinct texts, and which of them are near to each other."""
 
-    def __init__(self, name: str, index: Index, text_of: Callable[[int], str], groups: Groups) -> None:
+    def __init__(self, name: str, index: Index, texts: Texts, text_of: Callable[[int], str], groups: Groups) -> None:
         self.name = name
         _, first, self._text, count = np.unique(
             index[f"{name}_key"], return_index=True, return_inverse=True, return_counts=True
         )
         self._near: dict[int, list[int]] = defaultdict(list)
-        for one, other in near_pairs(index[f"{name}_bands"][first], lambda text: text_of(int(first[text]))):
+        pairs = near_pairs(
+            index[f"{name}_bands"][first],
+            lambda text: text_of(int(first[text])),
+            lambda some: texts.expect(first[some].tolist()),
+        )
+        for one, other in pairs:
             self._near[one].append(other)
             self._near[other].append(one)
             groups.join(int(index["question_id"][first[one]]), int(index["question_id"][first[other]]))

@@ -22,11 +22,12 @@ class Index:
     def __getitem__(self, name: str) -> Column:
         return self.columns[name]
 
-    def blob(self, parts: Parts, row: int) -> tuple[bytes, bytes]:
-        """The line of a row and the tail of its attribution."""
-        size = int(self["line_size"][row])
-        both = parts.read(int(self["part"][row]), int(self["offset"][row]), size + int(self["tail_size"][row]))
-        return both[:size], both[size:]
+    def blobs(self, parts: Parts, rows: Sequence[int]) -> list[tuple[bytes, bytes]]:
+        """The line of each row and the tail of its attribution."""
+        some = np.asarray(rows, dtype=np.int64)
+        sizes = self["line_size"][some]
+        both = parts.read_many(self["part"][some], self["offset"][some], sizes + self["tail_size"][some])
+        return [(bytes(blob[:size]), bytes(blob[size:])) for blob, size in zip(both, sizes.tolist(), strict=True)]
 
 
 def build_index(keys: Sequence[Keys]) -> Index:

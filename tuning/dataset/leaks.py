@@ -10,6 +10,7 @@ import numpy.typing as npt
 from tuning.dataset.benchmark import SIZE, benchmark_shingles
 from tuning.dataset.dataset import ATTRIBUTION, Split
 from tuning.dataset.formats import parse_line, question_of
+from tuning.dataset.near import PAIRS
 from tuning.dataset.options import DatasetOptions
 from tuning.dataset.parallel import In, Out, Workers
 from tuning.dataset.parts import Column
@@ -17,7 +18,7 @@ from tuning.dataset.shingles import Hashes, comparer, shingles, text_keys
 from tuning.dataset.similarity_join import Entries, Prefixes, common_shingles, prefixes
 from tuning.dataset.store import Store
 from tuning.errors import TuningError
-from tuning.object_file import Source, read_range
+from tuning.object_file import Source, read_range, read_ranges
 
 _BLOCK = 2 << 20  # bytes of lines read at a time
 _WORTH_WORKERS = 4  # blocks: fewer are read before workers have started
@@ -184,10 +185,14 @@ def _candidates(job: _LookUp) -> dict[str, Hashes]:
 def _confirm(written: Written, lines: "_Lines", kind: str, pairs: Hashes, found: set[int]) -> None:
     """Add to `found` the evaluation line of each pair whose similarity, computed exactly, reaches the threshold."""
     is_near = comparer(lambda number: _texts(written, lines.read(number))[kind])
-    for pair in np.sort(pairs).tolist():  # the candidates of one evaluation line stand in a row
-        line, other = pair >> 32, pair & 0xFFFFFFFF
-        if line not in found and is_near(other, line):
-            found.add(line)
+    ordered = np.sort(pairs)  # so that the candidates of one evaluation line stand in a row
+    for at in range(0, len(ordered), PAIRS):
+        some = ordered[at : at + PAIRS]
+        lines.expect(np.unique(np.concatenate([some >> np.uint64(32), some & np.uint64(0xFFFFFFFF)])))
+        for pair in some.tolist():
+            line, other = pair >> 32, pair & 0xFFFFFFFF
+            if line not in found and is_near(other, line):
+                found.add(line)
 
 
 def _over(workers: Workers, function: Callable[[In], Out], jobs: Sequence[In]) -> Iterator[Out]:
@@ -249,7 +254,7 @@ def _is_contaminated(path: Path, texts: Iterable[str]) -> bool:
 
 
 class _Lines:
-    """Random access to the written lines by number."""
+    """Access to the written lines by number."""
 
     def __init__(self, written: Written, sizes: Column) -> None:
         self._border = written.train_rows
@@ -257,10 +262,18 @@ class _Lines:
         offsets = np.cumsum(sizes) - sizes
         offsets[self._border :] -= sizes[: self._border].sum()
         self._offsets, self._sizes = offsets, sizes
+        self._read: dict[int, bytes] = {}
 
     def name(self, number: int) -> str:
         is_eval = number >= self._border
         return f"{_SPLITS[is_eval]}.jsonl line {number - self._border * is_eval}"
 
+    def expect(self, numbers: Hashes) -> None:
+        """Read these lines together, before they are asked for one by one."""
+        files = [self._files[is_eval] for is_eval in (numbers >= self._border).tolist()]
+        spans = zip(files, self._offsets[numbers].tolist(), self._sizes[numbers].tolist(), strict=True)
+        self._read = dict(zip(numbers.tolist(), read_ranges(list(spans)), strict=True))
+
     def read(self, number: int) -> bytes:
-        return read_range(self._files[number >= self._border], int(self._offsets[number]), int(self._sizes[number]))
+        """One of those that were expected last."""
+        return self._read[number]

@@ -11,6 +11,7 @@ from tuning.dataset.groups import Groups
 from tuning.dataset.shingles import comparer, hash_shingles
 
 BANDS = 32  # of 4 hashes: finds about every pair at 0.8, where 16 bands of 8 miss one in twenty
+PAIRS = 500  # whose texts are read together
 _HASHES = 128
 _SEED = 42  # of the MinHash permutations
 Array = npt.NDArray[np.uint64]
@@ -32,16 +33,25 @@ def band_hashes(texts: Sequence[str]) -> Array:
     return bands
 
 
-def near_pairs(bands: Array, text_of: Callable[[int], str]) -> list[tuple[int, int]]:
-    """Every pair (smaller, larger) of rows of `bands` whose texts are near duplicates, each once, in order."""
+def near_pairs(
+    bands: Array, text_of: Callable[[int], str], expect: Callable[[list[int]], None] = lambda _: None
+) -> list[tuple[int, int]]:
+    """Every pair (smaller, larger) of rows of `bands` whose texts are near duplicates, each once, in order.
+
+    `expect` is told of the next rows whose texts will be wanted, so that they can be read together.
+    """
     candidates = _candidates(bands)
     alike = Groups()
     for one, other in candidates:
         alike.join(one, other)
     # One group after the other, so that the sets of its texts are still remembered.
     candidates.sort(key=lambda pair: (alike.of(pair[0]), pair))
-    is_near = comparer(text_of)
-    return sorted(pair for pair in candidates if is_near(*pair))
+    is_near, near = comparer(text_of), []
+    for at in range(0, len(candidates), PAIRS):
+        some = candidates[at : at + PAIRS]
+        expect(sorted({row for pair in some for row in pair}))
+        near += [pair for pair in some if is_near(*pair)]
+    return sorted(near)
 
 
 def _candidates(bands: Array) -> list[tuple[int, int]]:

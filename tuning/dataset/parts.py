@@ -60,12 +60,8 @@ class Parts:
         self.store.write(_name(part, "keys"), file.getbuffer())
         return keys
 
-    def read(self, part: int, offset: int, size: int) -> bytes:
-        (content,) = self.store.read_spans([(_name(part, "data"), offset, size)])
-        return content
-
     def read_many(self, parts: Column, offsets: Column, sizes: Column) -> list[memoryview]:
-        """`read` for each, in the given order; what lies side by side in a part is read at once."""
+        """The bytes at each place, in the given order; what lies side by side in a part is read at once."""
         order = np.lexsort((offsets, parts))
         parts, begins, ends = parts[order], offsets[order], offsets[order] + sizes[order]
         is_apart = (parts[1:] != parts[:-1]) | (begins[1:] - ends[:-1] > self.store.gap)

@@ -17,8 +17,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from tuning.access import backoff, google_errors
-from tuning.object_file import blob_at, bytes_of, look, read_range
-from tuning.objects import PARALLEL, delete, object_files
+from tuning.object_file import PARALLEL, blob_at, bytes_of, look, read_range
+from tuning.objects import delete, object_files
 from tuning.settings import Settings
 
 Array = npt.NDArray[Any]

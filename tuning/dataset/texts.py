@@ -1,7 +1,7 @@
 """The texts of prepared rows, read back from the part files when something has to look at them again."""
 
-import functools
 import heapq
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -31,7 +31,18 @@ class Texts:
 
     def __init__(self, parts: Parts, index: Index, options: DatasetOptions, template: str) -> None:
         self._parts, self._index, self._options, self._template = parts, index, options, template
-        self._pair = functools.lru_cache(_REMEMBERED)(self._read)
+        self._known: dict[int, tuple[str, str]] = {}  # the least lately expected first
+
+    def expect(self, rows: Sequence[int]) -> None:
+        """Read these rows together, before they are asked for one by one."""
+        known = {row: self._known.pop(row) for row in rows if row in self._known}
+        new = [row for row in rows if row not in known]
+        for row in list(self._known)[: max(0, len(self._known) + len(known) + len(new) - _REMEMBERED)]:
+            del self._known[row]
+        self._known |= known
+        for row, (line, _) in zip(new, self._index.blobs(self._parts, new), strict=True):
+            example = parse_line(self._options.format, line)
+            self._known[row] = question_of(self._options.format, self._template, example), example.answer
 
     def question(self, row: int) -> str:
         return self._pair(row)[0]
@@ -42,7 +53,8 @@ class Texts:
     def dropped(self, row: int, detail: str = "") -> DroppedExample:
         """How the card shows a row that is dropped."""
         question, answer = self._pair(row)
-        tail = msgspec.json.decode(b"{" + self._index.blob(self._parts, row)[1])
+        ((_, tail_line),) = self._index.blobs(self._parts, [row])
+        tail = msgspec.json.decode(b"{" + tail_line)
         title, _, body = question.partition("\n\n")
         return DroppedExample(
             question_id=tail["question_id"],
@@ -58,14 +70,14 @@ class Texts:
         """`count` of the rows, chosen by a salted hash of their question ids, as the card shows them."""
         question_ids = self._index["question_id"]
         salted_rows = ((salted("card", self._options.seed, int(question_ids[row])), int(row)) for row in rows)
-        return [self._shown(row) for _, row in heapq.nsmallest(count, salted_rows)]
+        chosen = [row for _, row in heapq.nsmallest(count, salted_rows)]
+        return [self._shown(line, tail) for line, tail in self._index.blobs(self._parts, chosen)]
 
-    def _shown(self, row: int) -> Shown:
-        line, tail = self._index.blob(self._parts, row)
+    def _shown(self, line: bytes, tail: bytes) -> Shown:
         about = msgspec.json.decode(b"{" + tail)
         return Shown(about["example_id"], about["question_url"], parse_line(self._options.format, line))
 
-    def _read(self, row: int) -> tuple[str, str]:
-        line, _ = self._index.blob(self._parts, row)
-        example = parse_line(self._options.format, line)
-        return question_of(self._options.format, self._template, example), example.answer
+    def _pair(self, row: int) -> tuple[str, str]:
+        if row not in self._known:
+            self.expect([row])
+        return self._known[row]
