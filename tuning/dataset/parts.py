@@ -73,11 +73,11 @@ class Parts:
         ]
         found = [memoryview(b"")] * len(order)
         for (first, last), content in zip(runs, self.store.read_spans(spans), strict=True):
-            together = memoryview(content)
-            begin = begins[first]
+            together, begin = memoryview(content), begins[first]
+            is_sparse = len(content) > 2 * int((ends[first:last] - begins[first:last]).sum())
             places = ((begins[first:last] - begin).tolist(), (ends[first:last] - begin).tolist())
             for row, at, end in zip(order[first:last].tolist(), *places, strict=True):
-                found[row] = together[at:end]
+                found[row] = memoryview(bytes(together[at:end])) if is_sparse else together[at:end]
         return found
 
     def scratch(self, name: str) -> Store:

@@ -5,7 +5,7 @@ import functools
 import io
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Protocol
@@ -40,7 +40,7 @@ class Store(Protocol):
     def read(self, name: str) -> bytes | None:
         """None where there is no such file."""
 
-    def read_spans(self, spans: Sequence[Span]) -> list[bytes]: ...
+    def read_spans(self, spans: Sequence[Span]) -> Iterator[bytes]: ...
 
     def crc32c(self, name: str) -> int | None:
         """The checksum of what the file holds now; None where there is none."""
@@ -78,8 +78,8 @@ class FolderStore(msgspec.Struct, frozen=True):
         except FileNotFoundError:
             return None
 
-    def read_spans(self, spans: Sequence[Span]) -> list[bytes]:
-        return [read_range(self.folder / name, offset, size) for name, offset, size in spans]
+    def read_spans(self, spans: Sequence[Span]) -> Iterator[bytes]:
+        return (read_range(self.folder / name, offset, size) for name, offset, size in spans)
 
     def crc32c(self, name: str) -> int | None:
         content = self.read(name)
@@ -153,9 +153,9 @@ class BucketStore(msgspec.Struct, frozen=True):
                 return None
         return content
 
-    def read_spans(self, spans: Sequence[Span]) -> list[bytes]:
+    def read_spans(self, spans: Sequence[Span]) -> Iterator[bytes]:
         with ThreadPoolExecutor(PARALLEL) as pool:
-            return list(pool.map(self._read_span, spans))
+            yield from pool.map(self._read_span, spans)
 
     def _read_span(self, span: Span) -> bytes:
         name, offset, size = span
