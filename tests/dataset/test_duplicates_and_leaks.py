@@ -85,6 +85,17 @@ def test_an_answer_that_another_question_has_too_is_dropped(tmp_path: Path) -> N
     assert not {111, 121} & written_ids(dataset)
 
 
+def test_rows_near_to_each_other_in_question_and_answer_are_counted_once(tmp_path: Path) -> None:
+    rows = [row(number) for number in range(100, 160)]
+    for at, changes in enumerate((0, 4)):
+        rows[at] |= {
+            "question_title": "Same",
+            "question_body": f"<p>{varied(words(9_999, 200), changes)}</p>",
+            "answer_body": f"<p>{varied(words(9_998, 200), changes)}</p>",
+        }
+    assert dropped(made(tmp_path, rows)) == {"near-duplicate question": 1}
+
+
 def test_the_far_ends_of_a_chain_of_near_duplicates_both_stay_and_share_a_group(tmp_path: Path) -> None:
     parts = words(1, 200).split()
     chain = [" ".join(parts[begin:]) for begin in (0, 30, 60)]
