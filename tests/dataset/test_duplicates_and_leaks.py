@@ -13,12 +13,13 @@ from marts import TEMPLATE, jaccard, row, words, write_snapshot
 
 from tuning.dataset.create import create_dataset
 from tuning.dataset.dataset import Dataset
-from tuning.dataset.leaks import Leaks, Written, find_leaks, refuse_leaks
+from tuning.dataset.leaks import Leaks, find_leaks, refuse_leaks
 from tuning.dataset.near import band_hashes, near_pairs
 from tuning.dataset.options import DatasetOptions, resolve_options
 from tuning.dataset.parallel import Workers
 from tuning.dataset.shingles import Shingle, shingles
 from tuning.dataset.store import FolderStore
+from tuning.dataset.written import Written
 from tuning.errors import TuningError
 from tuning.settings import Settings
 

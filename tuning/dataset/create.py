@@ -12,7 +12,7 @@ from tuning.dataset.card_facts import gather
 from tuning.dataset.dataset import ATTRIBUTION, MANIFEST, OBJECTS, Dataset, Manifest, open_dataset
 from tuning.dataset.export import kind_of
 from tuning.dataset.funnel import Funnel
-from tuning.dataset.leaks import Written, find_leaks, refuse_leaks
+from tuning.dataset.leaks import find_leaks, refuse_leaks
 from tuning.dataset.mart import check_columns
 from tuning.dataset.notice import NOTICE, notice
 from tuning.dataset.options import DatasetOptions, dataset_id
@@ -27,6 +27,7 @@ from tuning.dataset.texts import Texts
 from tuning.dataset.token_facts import token_facts
 from tuning.dataset.versions import versions
 from tuning.dataset.write import write_splits
+from tuning.dataset.written import Written
 from tuning.errors import TuningError
 from tuning.objects import is_folder
 from tuning.settings import Settings

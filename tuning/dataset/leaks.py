@@ -1,6 +1,6 @@
 """The leak check: what was written is read back and compared across the two sides, by other means than made it."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -9,23 +9,19 @@ import numpy.typing as npt
 
 from tuning.dataset.benchmark import SIZE, benchmark_shingles
 from tuning.dataset.dataset import ATTRIBUTION, Split
-from tuning.dataset.formats import parse_line, question_of
 from tuning.dataset.near import PAIRS
-from tuning.dataset.options import DatasetOptions
 from tuning.dataset.parallel import In, Out, Workers
 from tuning.dataset.parts import Column
 from tuning.dataset.shingles import Hashes, comparer, shingles, text_keys
 from tuning.dataset.similarity_join import Entries, Prefixes, common_shingles, prefixes
 from tuning.dataset.store import Store
+from tuning.dataset.written import Lines, Place, Written, lines_at, places_of, texts_of
 from tuning.errors import TuningError
-from tuning.object_file import Source, read_range, read_ranges
+from tuning.object_file import Source
 
-_BLOCK = 2 << 20  # bytes of lines read at a time
 _WORTH_WORKERS = 4  # blocks: fewer are read before workers have started
 _COMMON = "common.npy"
 KINDS = ("question", "answer")
-_SPLITS: tuple[Split, ...] = ("train", "eval")
-_Place = tuple[Source, int, int, int]  # file, offset and size in bytes of a block of lines, number of its first line
 
 
 class Leaks(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,24 +40,15 @@ class Leaks(msgspec.Struct, frozen=True, kw_only=True):
         return sum(getattr(self, name) for name in self.__struct_fields__ if name != "examples")
 
 
-class Written(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the lines are and how they are to be read. Plain values: it travels to the workers."""
-
-    files: Mapping[str, Source]  # by name
-    options: DatasetOptions
-    template: str
-    train_rows: int  # texts are numbered through: the training lines, then the evaluation lines
-
-
 def find_leaks(written: Written, scratch: Store, workers: Workers) -> Leaks:
     """Read every line back and compare the sides. What `scratch` gets is smaller than the evaluation side.
 
     Raises TuningError where a line is not of its format.
     """
     shared = _shared_ids(written.files[ATTRIBUTION])
-    places = list(_places(written.files))
+    places = list(places_of(written.files))
     blocks = list(_over(workers, _read_block, [_Job(written, place) for place in places]))
-    lines = _Lines(written, np.concatenate([block.sizes for block in blocks]))
+    lines = Lines(written, np.concatenate([block.sizes for block in blocks]))
     keys = {kind: np.concatenate([block.keys[kind] for block in blocks]) for kind in KINDS}
     near = _near(written, lines, places, keys, scratch, workers)
     contaminated = [line for block in blocks for line in block.contaminated]
@@ -92,7 +79,7 @@ class _Job(msgspec.Struct, frozen=True):
     """One block of lines to read."""
 
     written: Written
-    place: _Place
+    place: Place
 
 
 class _Block(msgspec.Struct, frozen=True):
@@ -104,8 +91,8 @@ class _Block(msgspec.Struct, frozen=True):
 
 
 def _read_block(job: _Job) -> _Block:
-    lines = _lines(job.place)
-    texts = [_texts(job.written, line) for line in lines]
+    lines = lines_at(job.place)
+    texts = [texts_of(job.written, line) for line in lines]
     path, first = job.written.options.decontaminate, job.place[3]
     return _Block(
         keys={kind: text_keys([text[kind] for text in texts]) for kind in KINDS},
@@ -116,8 +103,8 @@ def _read_block(job: _Job) -> _Block:
 
 def _near(
     written: Written,
-    lines: "_Lines",
-    places: Sequence[_Place],
+    lines: "Lines",
+    places: Sequence[Place],
     keys: dict[str, Hashes],
     scratch: Store,
     workers: Workers,
@@ -150,7 +137,7 @@ class _PrefixJob(msgspec.Struct, frozen=True):
     """A block of evaluation lines, and by kind the numbers of those whose text is not in training as it is."""
 
     written: Written
-    place: _Place
+    place: Place
     scratch: Store
     numbers: dict[str, Column]
 
@@ -158,7 +145,7 @@ class _PrefixJob(msgspec.Struct, frozen=True):
 def _prefixes(job: _PrefixJob) -> dict[str, Entries]:
     common = job.scratch.load(_COMMON)
     first = job.place[3]
-    texts = [_texts(job.written, line) for line in _lines(job.place)]
+    texts = [texts_of(job.written, line) for line in lines_at(job.place)]
     return {
         kind: prefixes([texts[number - first][kind] for number in numbers.tolist()], numbers, common)
         for kind, numbers in job.numbers.items()
@@ -169,22 +156,22 @@ class _LookUp(msgspec.Struct, frozen=True):
     """A block of training lines to be looked up among the prefixes of these kinds."""
 
     written: Written
-    place: _Place
+    place: Place
     scratch: Store
     kinds: list[str]
 
 
 def _candidates(job: _LookUp) -> dict[str, Hashes]:
-    texts = [_texts(job.written, line) for line in _lines(job.place)]
+    texts = [texts_of(job.written, line) for line in lines_at(job.place)]
     return {
         kind: Prefixes.open(job.scratch.within(kind)).candidates([text[kind] for text in texts], job.place[3])
         for kind in job.kinds
     }
 
 
-def _confirm(written: Written, lines: "_Lines", kind: str, pairs: Hashes, found: set[int]) -> None:
+def _confirm(written: Written, lines: "Lines", kind: str, pairs: Hashes, found: set[int]) -> None:
     """Add to `found` the evaluation line of each pair whose similarity, computed exactly, reaches the threshold."""
-    is_near = comparer(lambda number: _texts(written, lines.read(number))[kind])
+    is_near = comparer(lambda number: texts_of(written, lines.read(number))[kind])
     ordered = np.sort(pairs)  # so that the candidates of one evaluation line stand in a row
     for at in range(0, len(ordered), PAIRS):
         some = ordered[at : at + PAIRS]
@@ -217,63 +204,13 @@ def _shared_ids(source: Source) -> dict[str, Column]:
     return {name: np.intersect1d(rows[~side, at], rows[side, at]) for at, name in enumerate(names, 1)}
 
 
-def _places(files: Mapping[str, Source]) -> Iterator[_Place]:
-    """Blocks of whole lines, the training side first."""
-    number = 0
-    for split in _SPLITS:
-        source = files[f"{split}.jsonl"]
-        with source.open("rb") as file:
-            offset = 0
-            while content := file.read(_BLOCK):
-                content += file.readline()
-                yield source, offset, len(content), number
-                offset += len(content)
-                number += content.count(b"\n")
-
-
-def _common(written: Written, places: Sequence[_Place]) -> npt.NDArray[np.bool_]:
+def _common(written: Written, places: Sequence[Place]) -> npt.NDArray[np.bool_]:
     """What a twentieth of the lines, at least one block and at most eight, have in common."""
     chosen = places[:: max(20, len(places) // 8)]
     return common_shingles(
-        [text for place in chosen for line in _lines(place) for text in _texts(written, line).values()]
+        [text for place in chosen for line in lines_at(place) for text in texts_of(written, line).values()]
     )
-
-
-def _lines(place: _Place) -> list[bytes]:
-    source, offset, size, _ = place
-    return read_range(source, offset, size).splitlines(keepends=True)
-
-
-def _texts(written: Written, line: bytes) -> dict[str, str]:
-    example = parse_line(written.options.format, line)
-    return {"question": question_of(written.options.format, written.template, example), "answer": example.answer}
 
 
 def _is_contaminated(path: Path, texts: Iterable[str]) -> bool:
     return any(not shingles(text, SIZE).isdisjoint(benchmark_shingles(path)) for text in texts)
-
-
-class _Lines:
-    """Access to the written lines by number."""
-
-    def __init__(self, written: Written, sizes: Column) -> None:
-        self._border = written.train_rows
-        self._files = [written.files[f"{split}.jsonl"] for split in _SPLITS]
-        offsets = np.cumsum(sizes) - sizes
-        offsets[self._border :] -= sizes[: self._border].sum()
-        self._offsets, self._sizes = offsets, sizes
-        self._read: dict[int, bytes] = {}
-
-    def name(self, number: int) -> str:
-        is_eval = number >= self._border
-        return f"{_SPLITS[is_eval]}.jsonl line {number - self._border * is_eval}"
-
-    def expect(self, numbers: Hashes) -> None:
-        """Read these lines together, before they are asked for one by one."""
-        files = [self._files[is_eval] for is_eval in (numbers >= self._border).tolist()]
-        spans = zip(files, self._offsets[numbers].tolist(), self._sizes[numbers].tolist(), strict=True)
-        self._read = dict(zip(numbers.tolist(), read_ranges(list(spans)), strict=True))
-
-    def read(self, number: int) -> bytes:
-        """One of those that were expected last."""
-        return self._read[number]
