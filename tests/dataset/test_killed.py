@@ -1,6 +1,7 @@
 """A run that is killed leaves nothing half done, and the next one gives the same bytes."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from tuning.dataset.create import create_dataset
 from tuning.dataset.options import DatasetOptions
 from tuning.dataset.selection import select
 from tuning.settings import Settings
+from tuning.storage import locked
 
 HERE = Path(__file__).parent
 RUNS = 20
@@ -96,3 +98,16 @@ def test_parts_of_other_files_or_with_other_bytes_are_made_again(
     again = create_dataset(Settings(home=home), shuffled, DatasetOptions(), 1)
     assert made == [0, 1]
     assert fingerprint(again.folder) == fingerprint(whole.folder)
+
+
+def test_what_killed_runs_prepared_is_removed_after_a_week_unless_somebody_goes_on_with_it(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path / "home")
+    folders = {name: settings.datasets_dir / f".{name}.parts" for name in ("forgotten", "recent", "resumed")}
+    for name, folder in folders.items():
+        (folder / "mark").mkdir(parents=True)
+        week_ago = time.time() - 7 * 24 * 3600
+        os.utime(folder, (week_ago, week_ago + (60 if name == "recent" else -60)))
+    with locked(settings.datasets_dir / ".resumed.lock", "the dataset"):
+        create_dataset(settings, write_snapshot(tmp_path / "snapshot", [row(number) for number in range(40)]),
+                       DatasetOptions(), 1)  # fmt: skip
+    assert [name for name, folder in folders.items() if folder.exists()] == ["recent", "resumed"]

@@ -1,8 +1,10 @@
 """A dataset from a snapshot: pass one prepares every row, pass two writes the kept ones in order."""
 
+import contextlib
 import os
 import shutil
 import sys
+import time
 from pathlib import Path
 
 import msgspec
@@ -33,6 +35,8 @@ from tuning.objects import is_folder
 from tuning.settings import Settings
 from tuning.storage import atomic_folder, locked, write_bytes, write_json
 
+_FORGOTTEN = 7 * 24 * 3600  # seconds
+
 
 def create_dataset(
     settings: Settings, snapshot: Snapshot, options: DatasetOptions, workers: int | None = None
@@ -60,6 +64,7 @@ def create_dataset(
                 _make(unfinished, outputs, parts, snapshot, options, pool, identity)
         os.utime(folder)  # the newest dataset is the one asked for last
         _clear(store)
+    _remove_forgotten(settings)
     return open_dataset(folder, settings)
 
 
@@ -92,6 +97,14 @@ def _clear(store: Store) -> None:
         store.clear()
     except TuningError as error:
         print(f"warning: prepared rows were not removed ({error})", file=sys.stderr)
+
+
+def _remove_forgotten(settings: Settings) -> None:
+    """Delete the prepared rows of killed runs that nobody goes on with; in a bucket its own rule does."""
+    for folder in settings.datasets_dir.glob(".*.parts"):
+        if folder.stat().st_mtime < time.time() - _FORGOTTEN:
+            with contextlib.suppress(TuningError), locked(folder.with_suffix(".lock"), "the dataset", timeout=0):
+                shutil.rmtree(folder)  # whoever goes on with them holds the lock
 
 
 def _make(
