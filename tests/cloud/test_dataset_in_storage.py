@@ -203,7 +203,7 @@ def test_a_part_whose_data_is_another_is_made_again(
     assert made == [0, 0]
 
 
-def test_a_part_is_written_once_whatever_becomes_of_the_answer(cloud: Settings, storage_record: Record) -> None:
+def test_a_file_between_the_passes_is_replaced_by_what_differs(cloud: Settings) -> None:
     store = BucketStore(cloud, "gs://bucket/parts/1")
     for content in (b"one", b"one", b"other"):
         store.write("000000.data", content)
@@ -213,6 +213,18 @@ def test_a_part_is_written_once_whatever_becomes_of_the_answer(cloud: Settings, 
     spans = [("000000.data", 1, 2), ("000000.data", 4, 1), ("000000.data", 2, 0)]
     assert list(store.read_spans(spans)) == [b"th", b"r", b""]
     assert Parts(store).keys(0) is None
+
+
+def test_a_line_that_breaks_and_a_server_that_is_busy_change_nothing(
+    cloud: Settings, few: Snapshot, storage_record: Record, tmp_path: Path
+) -> None:
+    storage_record.broken_reads, storage_record.refused_parts, storage_record.lost_answers = 9, 3, 3
+    dataset = create_dataset(cloud, few, DatasetOptions(), 1)
+    assert (storage_record.broken_reads, storage_record.refused_parts, storage_record.lost_answers) == (0, 0, 0)
+    snapshot = write_snapshot(tmp_path / "snapshot", [row(number) for number in range(120)])
+    made = create_dataset(Settings(home=tmp_path / "here"), snapshot, DatasetOptions(), 1)
+    expected = {path.name: path.read_bytes() for path in made.folder.iterdir()}
+    assert contents(cloud, f"gs://bucket/datasets/{dataset.id}") == expected
 
 
 def test_another_machine_finds_what_one_has_made(
