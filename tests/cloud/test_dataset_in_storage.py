@@ -171,7 +171,8 @@ def test_a_killed_run_is_taken_up_where_it_was(
     resumed = create_dataset(cloud, snapshot, DatasetOptions(), 1)
     assert len(made) == 3 - len(finished)
     streamed = sum(-(-file.size // (1 << 18)) for file in resumed.objects.values())
-    assert len(storage_record.parts) == streamed - reached + len(SMALL)
+    sent = len(storage_record.parts) - len(SMALL)
+    assert sent == streamed - reached if stage == "writing" else sent <= streamed
     expected = {path.name: path.read_bytes() for path in made_here.folder.iterdir()}
     assert contents(cloud, f"gs://bucket/datasets/{made_here.id}") == expected
     assert list(list_objects(cloud, "gs://bucket/parts/")) == []
