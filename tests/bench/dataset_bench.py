@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tests.bench.measure import Measured, Row, Subject, measure, row
-from tests.dataset.marts import BUILD, INSTRUCTIONS, repeated, rows_of_dump
+from tests.marts import BUILD, INSTRUCTIONS, repeated, rows_of_dump
 from tuning.dataset.snapshot import seal_snapshot
 
 SEED_ROWS = 300_000
