@@ -174,10 +174,11 @@ def _confirm(written: Written, lines: "Lines", kind: str, pairs: Hashes, found: 
     is_near = comparer(lambda number: texts_of(written, lines.read(number))[kind])
     ordered = np.sort(pairs)  # so that the candidates of one evaluation line stand in a row
     for at in range(0, len(ordered), PAIRS):
-        some = ordered[at : at + PAIRS]
-        lines.expect(np.unique(np.concatenate([some >> np.uint64(32), some & np.uint64(0xFFFFFFFF)])))
-        for pair in some.tolist():
-            line, other = pair >> 32, pair & 0xFFFFFFFF
+        some = [
+            (pair >> 32, pair & 0xFFFFFFFF) for pair in ordered[at : at + PAIRS].tolist() if pair >> 32 not in found
+        ]
+        lines.expect(np.unique(np.array(some, dtype=np.int64)))
+        for line, other in some:
             if line not in found and is_near(other, line):
                 found.add(line)
 

@@ -9,7 +9,6 @@ from tuning.dataset.dataset import Split
 from tuning.dataset.formats import parse_line, question_of
 from tuning.dataset.options import DatasetOptions
 from tuning.dataset.parts import Column
-from tuning.dataset.shingles import Hashes
 from tuning.object_file import Source, read_range, read_ranges
 
 _BLOCK = 2 << 20  # bytes of lines read at a time
@@ -65,7 +64,7 @@ class Lines:
         is_eval = number >= self._border
         return f"{_SPLITS[is_eval]}.jsonl line {number - self._border * is_eval}"
 
-    def expect(self, numbers: Hashes) -> None:
+    def expect(self, numbers: Column) -> None:
         """Read these lines together, before they are asked for one by one."""
         files = [self._files[is_eval] for is_eval in (numbers >= self._border).tolist()]
         spans = zip(files, self._offsets[numbers].tolist(), self._sizes[numbers].tolist(), strict=True)
