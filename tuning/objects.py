@@ -3,7 +3,6 @@
 On target local, without TUNING_STORAGE_ENDPOINT, an object is the file that `tuning.storage.local_path` names.
 """
 
-import base64
 import contextlib
 import io
 import shutil
@@ -19,7 +18,7 @@ from tuning.object_file import AT_LEAST, PARALLEL, ObjectFile, Source, blob_at, 
 from tuning.progress import progress
 from tuning.settings import Settings
 from tuning.storage import CHUNK, atomic_file, local_path, split_uri
-from tuning.upload import upload
+from tuning.upload import as_stored, upload
 
 if TYPE_CHECKING:
     from google.cloud.storage import Blob
@@ -155,14 +154,14 @@ def list_objects(settings: Settings, prefix: str) -> Iterator[str]:
 
 
 def crc32c(path: Path) -> str:
-    """The checksum as Cloud Storage writes it: base64 of the big-endian CRC32C."""
+    """The checksum of a file as Cloud Storage writes it."""
     import google_crc32c
 
     checksum: Any = google_crc32c.Checksum()  # type: ignore[no-untyped-call]
     with path.open("rb") as file:
         while chunk := file.read(CHUNK):
             checksum.update(chunk)
-    return base64.b64encode(checksum.digest()).decode()
+    return as_stored(checksum)
 
 
 def _put_locally(settings: Settings, path: Path, uri: str, checksum: str, size: int) -> Stored:

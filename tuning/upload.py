@@ -60,7 +60,7 @@ class Stream:
 
     @property
     def crc32c(self) -> str:
-        return base64.b64encode(self._crc32c.digest()).decode()
+        return as_stored(self._crc32c)
 
     def write(self, content: bytes) -> None:
         self._crc32c.update(content)
@@ -92,6 +92,11 @@ class Stream:
             self._state.unlink(missing_ok=True)
             raise TuningError("the server has lost what was uploaded", "Run the same command again")
         return bytes(self._kept[offset - self._offset :])
+
+
+def as_stored(checksum: Any) -> str:
+    """A ``google_crc32c.Checksum`` as Cloud Storage writes it: base64 of the big-endian CRC32C."""
+    return base64.b64encode(checksum.digest()).decode()
 
 
 class _Transfer:
