@@ -11,7 +11,7 @@ import msgspec
 
 from tuning.dataset.card import write_card
 from tuning.dataset.card_facts import gather
-from tuning.dataset.dataset import ATTRIBUTION, MANIFEST, OBJECTS, Dataset, Manifest, open_dataset
+from tuning.dataset.dataset import ATTRIBUTION, MANIFEST, OBJECTS, Dataset, Manifest, bucket_address, open_dataset
 from tuning.dataset.export import kind_of
 from tuning.dataset.funnel import Funnel
 from tuning.dataset.leaks import find_leaks, refuse_leaks
@@ -74,7 +74,7 @@ def _is_finished(settings: Settings, folder: Path) -> bool:
     is_here = (folder / MANIFEST).exists() and not is_out_of_reach
     if is_here and all(file.exists() for file in open_dataset(folder, settings).objects.values()):
         return True
-    return not is_folder(settings) and adopt(settings, _address(settings, folder.name), folder)
+    return not is_folder(settings) and adopt(settings, bucket_address(settings, folder.name), folder)
 
 
 def _store(settings: Settings, identity: str) -> Store:
@@ -84,11 +84,7 @@ def _store(settings: Settings, identity: str) -> Store:
 
 
 def _outputs(settings: Settings, identity: str, folder: Path) -> Outputs:
-    return FolderOutputs(folder) if is_folder(settings) else BucketOutputs(settings, _address(settings, identity))
-
-
-def _address(settings: Settings, identity: str) -> str:
-    return f"gs://{settings.bucket}/datasets/{identity}"
+    return FolderOutputs(folder) if is_folder(settings) else BucketOutputs(settings, bucket_address(settings, identity))
 
 
 def _clear(store: Store) -> None:

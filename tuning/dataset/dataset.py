@@ -151,6 +151,11 @@ def open_dataset(folder: Path, settings: Settings | None = None) -> Dataset:
     return Dataset(folder, manifest, objects={file.name: file for file in files})
 
 
+def bucket_address(settings: Settings, dataset_id: str) -> str:
+    """Where the files of that dataset are in Cloud Storage, whoever puts them there."""
+    return f"gs://{settings.bucket}/datasets/{dataset_id}"
+
+
 def note_objects(folder: Path, objects: Mapping[str, ObjectFile]) -> None:
     """Say in `folder` where its large files are."""
     write_json(folder / OBJECTS, [file.facts() for file in objects.values()])

@@ -13,7 +13,7 @@ from tuning.cloud.estimate import (
     in_words,
     total_in_words,
 )
-from tuning.dataset.dataset import MANIFEST, Dataset, find_dataset
+from tuning.dataset.dataset import MANIFEST, Dataset, bucket_address, find_dataset
 from tuning.errors import TuningError
 from tuning.evaluation.tuner_name import find_tuner
 from tuning.objects import put, put_files, put_folder
@@ -48,7 +48,7 @@ def tuning_request(
     check_budget(settings, costs)
     show(f"{total_in_words(costs)} ({'; '.join(in_words(cost) for cost in costs)})")
     template = _template(settings)
-    home = f"gs://{settings.bucket}/datasets/{dataset.id}"
+    home = bucket_address(settings, dataset.id)
     with google_errors("uploading what the job reads"):
         stored = put_files(settings, dataset.files(), home, last=MANIFEST)
         arguments = arguments_against_champion(

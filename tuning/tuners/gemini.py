@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tuning.access import backoff, credentials, google_errors, require_project
-from tuning.dataset.dataset import Dataset
+from tuning.dataset.dataset import Dataset, bucket_address
 from tuning.dataset.records import Format
 from tuning.errors import TuningError
 from tuning.object_file import Source
@@ -104,7 +104,7 @@ def _address(settings: Settings, dataset: Dataset, source: Source) -> str:
     there yet."""
     if isinstance(source, Path) and source.is_relative_to("/gcs"):
         return f"gs://{source.relative_to('/gcs')}"
-    return put(settings, source, f"gs://{settings.bucket}/datasets/{dataset.id}/{source.name}").uri
+    return put(settings, source, f"{bucket_address(settings, dataset.id)}/{source.name}").uri
 
 
 def _find(client: "Client", key: str) -> "TuningJob | None":
