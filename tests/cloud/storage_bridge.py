@@ -28,9 +28,7 @@ class Record:
     gate: "Gate | None" = None
     broken_reads: int = 0  # the next ranged reads whose connection breaks before the answer
     refused_parts: int = 0  # the next parts of uploads that are answered with 503 and dropped
-    lost_answers: int = (
-        0  # the next objects that are sent whole: they arrive, and the connection breaks before the answer
-    )
+    lost_answers: int = 0  # the next objects that are sent whole: they arrive, their answer does not
 
     @property
     def writes(self) -> list[tuple[str, str, str]]:
