@@ -26,6 +26,7 @@ from tuning.dataset.snapshot import seal_snapshot
 SEED_ROWS = 300_000
 COPIES = 6  # of the pairs with other letters
 _MODULE = "tests.bench.dataset_subjects"
+_BASELINES = "tests.bench.dataset_baselines"
 _NEEDED = ["question_id", "input_text", "output_text"]
 _TAG_OR_ENTITY = re.compile(r"<[^>]*>|&\w+;")
 
@@ -61,8 +62,8 @@ def _seed(snapshot: str, repeat: int) -> list[Row]:
     ours, all_columns, needed, whole = measure(
         [
             Subject("seed preset to JSONL", f"{_MODULE}:to_jsonl", (snapshot, 2, "seed")),
-            Subject("the notebook's pandas", f"{_MODULE}:notebook", (snapshot, [])),
-            Subject("pandas reading three columns", f"{_MODULE}:notebook", (snapshot, _NEEDED)),
+            Subject("the notebook's pandas", f"{_BASELINES}:notebook", (snapshot, [])),
+            Subject("pandas reading three columns", f"{_BASELINES}:notebook", (snapshot, _NEEDED)),
             Subject("seed preset with leak check and card", f"{_MODULE}:whole", (snapshot, 2, "seed")),
         ],
         repeat,
@@ -78,7 +79,7 @@ def _default(snapshot: str, pairs: int, repeat: int) -> list[Row]:
             Subject("default pass to JSONL, 1 worker", f"{_MODULE}:to_jsonl", (snapshot, 1)),
             Subject("default pass to JSONL, 2 workers", f"{_MODULE}:to_jsonl", (snapshot, 2)),
             Subject("default with leak check and card", f"{_MODULE}:whole", (snapshot, 1)),
-            Subject("html-to-markdown alone", f"{_MODULE}:conversion_alone", (snapshot,)),
+            Subject("html-to-markdown alone", f"{_BASELINES}:conversion_alone", (snapshot,)),
         ],
         repeat,
     )
@@ -86,7 +87,7 @@ def _default(snapshot: str, pairs: int, repeat: int) -> list[Row]:
 
 
 def _against(name: str, ours: str, baselines: dict[str, str], snapshot: str, repeat: int) -> list[Row]:
-    subjects = [Subject(shown, f"{_MODULE}:{function}", (snapshot,)) for shown, function in baselines.items()]
+    subjects = [Subject(shown, f"{_BASELINES}:{function}", (snapshot,)) for shown, function in baselines.items()]
     measured, *others = measure([Subject(name, f"{_MODULE}:{ours}", (snapshot,)), *subjects], repeat)
     amount = next(iter(measured.counts.values()))
     return [row(measured, other, amount, "texts") for other in others]
