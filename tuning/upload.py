@@ -19,6 +19,7 @@ from tuning.settings import Settings
 from tuning.storage import CHUNK, locked
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from google.cloud.storage import Blob
 
 PART = 8 * CHUNK  # bytes per request; the protocol wants a multiple of 256 KiB
@@ -62,7 +63,7 @@ class Stream:
     def crc32c(self) -> str:
         return as_stored(self._crc32c)
 
-    def write(self, content: bytes) -> None:
+    def write(self, content: "bytes | pa.Buffer") -> None:
         self._crc32c.update(content)
         self._kept += content
         self._forget()

@@ -15,10 +15,10 @@ from as_typed import environment
 from marts import row, write_snapshot
 from storage_bridge import Gate, Record
 
-from tuning.dataset import create, prepare
+from tuning.dataset import create, pass_one, prepare, write
 from tuning.dataset.create import create_dataset
 from tuning.dataset.dataset import OBJECTS, Dataset, find_dataset
-from tuning.dataset.options import DatasetOptions
+from tuning.dataset.options import DatasetOptions, resolve_options
 from tuning.dataset.parts import Parts
 from tuning.dataset.snapshot import Snapshot, open_snapshot, seal_snapshot
 from tuning.dataset.store import BucketStore
@@ -126,6 +126,19 @@ def test_the_bytes_are_those_of_a_dataset_made_here_and_nothing_large_is_written
     assert dataset_sha256(dataset) == dataset_sha256(made_here)
 
 
+def test_the_seed_preset_gives_the_bytes_of_one_made_here(
+    cloud: Settings, store: Callable[..., Snapshot], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few, options = [row(number) for number in range(200)], resolve_options(preset="seed")
+    whole = create_dataset(Settings(home=tmp_path), write_snapshot(tmp_path / "snapshot", few), options, 1)
+    monkeypatch.setattr(pass_one, "_ROWS_PER_PART_SEED", 40)
+    monkeypatch.setattr(write, "_ROWS", 30)
+    dataset = create_dataset(cloud, store(few, files=2), options, 2)
+    assert contents(cloud, f"gs://bucket/datasets/{dataset.id}") == {
+        path.name: path.read_bytes() for path in whole.folder.iterdir()
+    }
+
+
 def test_the_same_limit_is_too_low_for_a_dataset_made_here(tmp_path: Path, rows: Rows) -> None:
     settings = Settings(home=tmp_path / "home")
     process = start(settings, write_snapshot(tmp_path / "snapshot", rows), 1)
@@ -212,7 +225,7 @@ def test_a_file_between_the_passes_is_replaced_by_what_differs(cloud: Settings) 
     assert store.read("000001.data") is None
     assert store.crc32c("000001.data") is None
     spans = [("000000.data", 1, 2), ("000000.data", 4, 1), ("000000.data", 2, 0)]
-    assert list(store.read_spans(spans)) == [b"th", b"r", b""]
+    assert bytes(store.read_spans(spans)) == b"thr"
     assert Parts(store).keys(0) is None
 
 

@@ -1,6 +1,7 @@
 """A program for test_killed.py: runs that die at chosen moments, each followed by one that ends.
 
-Arguments: snapshot folder, work folder, number of runs. It forks, so that a run costs no start of Python.
+Arguments: snapshot folder, work folder, number of runs, preset (which may be empty). It forks, so that a run costs no
+start of Python.
 """
 
 import json
@@ -13,35 +14,36 @@ from pathlib import Path
 
 import jinja2  # noqa: F401 - what a run imports late, so that no run after a fork has to
 import markdown_it  # noqa: F401
+import polars  # noqa: F401
 import yaml  # noqa: F401
 from folders import fingerprint
 
 from tuning.dataset.create import create_dataset
-from tuning.dataset.options import DatasetOptions
+from tuning.dataset.options import resolve_options
 from tuning.dataset.snapshot import open_snapshot
 from tuning.settings import Settings
 
 _FILE_EVENTS = ("open", "os.", "shutil.", "tempfile.")
 
 
-def main(snapshot: Path, folder: Path, runs: int) -> None:
+def main(snapshot: Path, folder: Path, runs: int, preset: str) -> None:
     """Print JSON: the hashes of an unbroken run, those after each killed run, and at which event each was killed."""
     whole = folder / "whole"
-    events = in_child(lambda: run(snapshot, whole, kill_at=None), folder / "events")
+    events = in_child(lambda: run(snapshot, whole, preset, kill_at=None), folder / "events")
     killed = sorted(random.Random(11).sample(range(events), runs))  # noqa: S311 - test data
     after = []
     for moment in killed:
         home = folder / f"killed{moment}"
-        in_child(lambda home=home, moment=moment: run(snapshot, home, kill_at=moment), folder / "none")
+        in_child(lambda home=home, moment=moment: run(snapshot, home, preset, kill_at=moment), folder / "none")
         assert finished(home) in ({}, finished(whole)), f"the run killed at event {moment} left half a dataset"
-        in_child(lambda home=home: run(snapshot, home, kill_at=None), folder / "none")
+        in_child(lambda home=home: run(snapshot, home, preset, kill_at=None), folder / "none")
         after.append(finished(home))
         left_over = sorted(path.name for path in home.glob("datasets/.*") if path.suffix != ".lock")
         assert left_over == [], f"after the run killed at event {moment} {left_over} was left"
     print(json.dumps({"whole": finished(whole), "after": after, "killed": killed, "events": events}))
 
 
-def run(snapshot: Path, home: Path, kill_at: int | None) -> int:
+def run(snapshot: Path, home: Path, preset: str, kill_at: int | None) -> int:
     """Make the dataset, and count what it does to files; die by SIGKILL before the event `kill_at`."""
     count = 0
 
@@ -53,7 +55,7 @@ def run(snapshot: Path, home: Path, kill_at: int | None) -> int:
                 os.kill(os.getpid(), signal.SIGKILL)
 
     sys.addaudithook(hook)
-    create_dataset(Settings(home=home), open_snapshot(snapshot), DatasetOptions(), 1)
+    create_dataset(Settings(home=home), open_snapshot(snapshot), resolve_options(preset), 1)
     return count
 
 
@@ -75,4 +77,4 @@ def finished(home: Path) -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]))
+    main(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), sys.argv[4])

@@ -1,12 +1,14 @@
 """Each format's line is as its documentation has it, and reads back to the same example."""
 
 import json
+import sys
 
+import pyarrow as pa
 import pytest
 from marts import TEMPLATE
 
-from tuning.dataset.formats import as_prompt, encode, instruction, parse_line, question_of
-from tuning.dataset.records import FORMATS, PREFERENCE_FORMATS, Example, Format
+from tuning.dataset.formats import as_prompt, encode, encode_columns, instruction, parse_line, question_of
+from tuning.dataset.records import FORMATS, PREFERENCE_FORMATS, Example, Format, Message
 from tuning.errors import TuningError
 
 SYSTEM = (
@@ -98,3 +100,17 @@ def test_the_instruction_is_the_template_without_the_label_of_the_question() -> 
     assert instruction("Answer briefly.") == "Answer briefly."
     assert instruction("Answer.\n\nBe brief: one line.\n\nQuestion:\n") == "Answer.\n\nBe brief: one line."
     assert instruction("Question:\n") == "Question:"
+
+
+def test_a_column_at_a_time_gives_the_same_bytes_for_every_character() -> None:
+    characters = [chr(code) for code in range(sys.maxunicode + 1) if not 0xD800 <= code < 0xE000]
+    questions = ["".join(characters[at : at + 97]) for at in range(0, len(characters), 97)]
+    answers = [text[::-1] for text in questions]
+    columns = {"input_text": pa.array(questions), "output_text": pa.array(answers)}
+    lines, lengths = encode_columns(columns)
+    expected = [
+        encode("text-bison", Example((Message("user", question),), answer))
+        for question, answer in zip(questions, answers, strict=True)
+    ]
+    assert [line.encode() for line in lines.to_pylist()] == expected
+    assert [length.tolist() for length in lengths] == [[len(text) for text in texts] for texts in (questions, answers)]

@@ -27,9 +27,10 @@ prepare_part = prepare._prepare
 
 
 @pytest.mark.slow
-def test_twenty_runs_killed_anywhere_give_the_bytes_of_an_unbroken_one(tmp_path: Path) -> None:
+@pytest.mark.parametrize("preset", ["", "seed"])
+def test_twenty_runs_killed_anywhere_give_the_bytes_of_an_unbroken_one(preset: str, tmp_path: Path) -> None:
     snapshot = write_snapshot(tmp_path / "snapshot", [row(number) for number in range(400)], files=2)
-    program = [sys.executable, str(HERE / "killed_runs.py"), str(snapshot.folder), str(tmp_path), str(RUNS)]
+    program = [sys.executable, str(HERE / "killed_runs.py"), str(snapshot.folder), str(tmp_path), str(RUNS), preset]
     done = subprocess.run(program, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2_000:]
     result = json.loads(done.stdout)

@@ -1,14 +1,17 @@
 """`--preset seed` writes what the seed notebook's pandas code writes, line for line."""
 
 import json
+import random
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
+from folders import fingerprint
 from marts import TEMPLATE, row, write_snapshot
 from sklearn.model_selection import train_test_split
 
+from tuning.dataset import pass_one, write
 from tuning.dataset.create import create_dataset
 from tuning.dataset.options import resolve_options
 from tuning.settings import Settings
@@ -50,6 +53,20 @@ def test_limit_takes_the_first_questions_by_id(settings: Settings, tmp_path: Pat
     assert parsed(dataset.file("eval").read_text()) == parsed(evaluation)
     assert [one.question_id for one in dataset.attributions("eval")][:1] == [84]
     assert dataset.manifest.files["eval.jsonl"].rows == 20
+
+
+@pytest.mark.parametrize(("workers", "files"), [(1, 1), (2, 4), (5, 3)])
+def test_threads_parts_and_the_order_of_rows_and_files_change_no_byte(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int, files: int
+) -> None:
+    rows = [row(number, answer_author_name=f'"{number}' if number % 7 else None) for number in range(700)]
+    options = resolve_options(preset="seed")
+    whole = create_dataset(Settings(home=tmp_path / "whole"), write_snapshot(tmp_path / "snapshot", rows), options)
+    monkeypatch.setattr(pass_one, "_ROWS_PER_PART_SEED", 40)
+    monkeypatch.setattr(write, "_ROWS", 30)
+    shuffled = write_snapshot(tmp_path / "shuffled", random.Random(workers).sample(rows, len(rows)), files)  # noqa: S311
+    dataset = create_dataset(Settings(home=tmp_path / "home"), shuffled, options, workers)
+    assert fingerprint(dataset.folder) == fingerprint(whole.folder)
 
 
 @pytest.mark.parametrize("text", ['\u2028 \u2029 \x85 \\ " / \t é 漢 🐍', "<p>a &amp; b</p>"])

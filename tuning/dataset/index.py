@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow as pa
 
 from tuning.dataset.parts import Column, Keys, Parts
 from tuning.errors import TuningError
@@ -22,12 +23,10 @@ class Index:
     def __getitem__(self, name: str) -> Column:
         return self.columns[name]
 
-    def blobs(self, parts: Parts, rows: Sequence[int]) -> list[tuple[bytes, bytes]]:
+    def blobs(self, parts: Parts, rows: Sequence[int] | Column) -> tuple[pa.LargeBinaryArray, pa.LargeBinaryArray]:
         """The line of each row and the tail of its attribution."""
         some = np.asarray(rows, dtype=np.int64)
-        sizes = self["line_size"][some]
-        both = parts.read_many(self["part"][some], self["offset"][some], sizes + self["tail_size"][some])
-        return [(bytes(blob[:size]), bytes(blob[size:])) for blob, size in zip(both, sizes.tolist(), strict=True)]
+        return parts.read_many(*(self[name][some] for name in ("part", "offset", "line_size", "tail_size")))
 
 
 def build_index(keys: Sequence[Keys]) -> Index:

@@ -1,13 +1,14 @@
-"""Where the large files of a dataset are written: into its folder by the workers, or to Cloud Storage as they come."""
+"""Where the large files of a dataset are written: into its folder, or to Cloud Storage as they come."""
 
 import contextlib
 import hashlib
-from collections.abc import Iterator
-from io import FileIO
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Protocol
 
 import msgspec
+import pyarrow as pa
 
 from tuning.access import google_errors
 from tuning.dataset.dataset import MANIFEST, FileFacts, Manifest, note_objects
@@ -18,24 +19,6 @@ from tuning.settings import Settings
 from tuning.storage import atomic_folder
 from tuning.upload import Stream
 
-_BUFFER = 1 << 18  # bytes: stays in the processor's cache
-
-
-class Output(Protocol):
-    """A file that grows; its content goes by here."""
-
-    @property
-    def facts(self) -> "Facts": ...
-
-    @property
-    def path(self) -> Path | None:
-        """Where workers write lines in their place; None: they are handed back."""
-
-    def append(self, content: bytes, rows: int) -> None: ...
-
-    def take(self, lines: bytes, size: int, rows: int) -> None:
-        """Go on with lines that are handed back, or with the next `size` bytes that a worker has written."""
-
 
 class Outputs(Protocol):
     """The large files of one dataset."""
@@ -44,25 +27,35 @@ class Outputs(Protocol):
     def sources(self) -> dict[str, Source]:
         """Those that are finished, by name."""
 
-    def open(self, name: str) -> contextlib.AbstractContextManager[Output]: ...
+    def open(self, name: str) -> contextlib.AbstractContextManager["Output"]: ...
 
     def finish(self, folder: Path) -> None:
         """To be called when `folder` has all other files."""
 
 
-class Facts:
-    """Of a file, as its content goes by."""
+class Output:
+    """A file that grows. What was appended last is written and hashed in two threads, while the next is made."""
 
-    def __init__(self) -> None:
+    def __init__(self, write: Callable[[pa.Buffer], object], threads: ThreadPoolExecutor) -> None:
+        self._write, self._threads = write, threads
         self._hash = hashlib.sha256()
         self._rows = self._bytes = 0
+        self._under_way: list[Future[object]] = []
 
-    def add(self, content: bytes | memoryview, rows: int) -> None:
-        self._hash.update(content)
+    def append(self, content: pa.Buffer, rows: int) -> None:
+        self.wait()
+        self._under_way = [self._threads.submit(step, content) for step in (self._hash.update, self._write)]
         self._rows += rows
         self._bytes += len(content)
 
-    def as_facts(self) -> FileFacts:
+    def wait(self) -> None:
+        """Until all is written. Raises what went wrong with it."""
+        for step in self._under_way:
+            step.result()
+
+    @property
+    def facts(self) -> FileFacts:
+        self.wait()
         return FileFacts(self._rows, self._bytes, self._hash.hexdigest())
 
 
@@ -72,36 +65,16 @@ class FolderOutputs:
         self.sources: dict[str, Source] = {}
 
     @contextlib.contextmanager
-    def open(self, name: str) -> Iterator["_FolderOutput"]:
+    def open(self, name: str) -> Iterator[Output]:
         path = self._folder / name
-        with path.open("w+b", buffering=0) as file:
-            yield _FolderOutput(path, file)
+        with path.open("wb") as file, ThreadPoolExecutor(2) as threads:
+            output = Output(file.write, threads)
+            yield output
+            output.wait()
         self.sources[name] = path
 
     def finish(self, folder: Path) -> None:
         """Nothing is left to do."""
-
-
-class _FolderOutput:
-    def __init__(self, path: Path, file: FileIO) -> None:
-        self.path, self._file, self.facts = path, file, Facts()
-        self._buffer = memoryview(bytearray(_BUFFER))
-
-    def append(self, content: bytes, rows: int) -> None:
-        self.facts.add(content, rows)
-        rest = memoryview(content)
-        while rest:
-            rest = rest[self._file.write(rest) :]
-
-    def take(self, lines: bytes, size: int, rows: int) -> None:
-        del lines
-        while size:
-            read = self._file.readinto(self._buffer[: min(size, len(self._buffer))])
-            if not read:
-                raise OSError(f"{self.path} ends before what was written to it")
-            self.facts.add(self._buffer[:read], 0)
-            size -= read
-        self.facts.add(b"", rows)
 
 
 class BucketOutputs:
@@ -116,16 +89,17 @@ class BucketOutputs:
         return dict(self._objects)
 
     @contextlib.contextmanager
-    def open(self, name: str) -> Iterator["_BucketOutput"]:
+    def open(self, name: str) -> Iterator[Output]:
         uri = f"{self._prefix}/{name}"
-        with google_errors(f"writing {uri}"):
+        with google_errors(f"writing {uri}"), ThreadPoolExecutor(2) as threads:
             found = look(self._settings, uri)
             stream = Stream(self._settings, blob_at(self._settings, uri), int(found.generation) if found else 0)
-            output = _BucketOutput(stream)
+            output = Output(stream.write, threads)
             yield output
+            output.wait()
             stream.close()
             arrived = look(self._settings, uri)
-        size = output.facts.as_facts().bytes
+        size = output.facts.bytes
         if arrived is None or (arrived.crc32c, int(arrived.size)) != (stream.crc32c, size):
             raise TuningError(f"{uri} arrived with another checksum than was sent", "Run the same command again")
         self._objects[name] = ObjectFile(self._settings, uri, int(arrived.generation), size, stream.crc32c)
@@ -134,21 +108,6 @@ class BucketOutputs:
         """Put the small files beside the large ones, and note in `folder` where those are."""
         put_files(self._settings, {path.name: path for path in folder.iterdir()}, self._prefix, last=MANIFEST)
         note_objects(folder, self._objects)
-
-
-class _BucketOutput:
-    path = None
-
-    def __init__(self, stream: Stream) -> None:
-        self._stream, self.facts = stream, Facts()
-
-    def append(self, content: bytes, rows: int) -> None:
-        self.facts.add(content, rows)
-        self._stream.write(content)
-
-    def take(self, lines: bytes, size: int, rows: int) -> None:
-        del size
-        self.append(lines, rows)
 
 
 def adopt(settings: Settings, prefix: str, folder: Path) -> bool:

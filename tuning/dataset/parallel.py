@@ -6,7 +6,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -19,7 +19,7 @@ def available_cores() -> int:
 
 
 # What workers run: imported once, in the process that they are forked from.
-_IMPORTED = ["tuning.dataset.prepare", "tuning.dataset.leaks", "tuning.dataset.write"]
+_IMPORTED = ["tuning.dataset.prepare", "tuning.dataset.leaks"]
 
 
 class Workers:
@@ -46,17 +46,18 @@ class Workers:
             context = multiprocessing.get_context("forkserver")
             context.set_forkserver_preload(_IMPORTED)
             self._pool = ProcessPoolExecutor(self._count, mp_context=context, initializer=_begin)
-        waiting: collections.deque[Future[Out]] = collections.deque()
-        try:
-            for item in inputs:
-                waiting.append(self._pool.submit(function, item))
-                if len(waiting) == self.ahead:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            for future in waiting:
-                future.cancel()
+        yield from _in_order(self._pool, function, inputs, self.ahead)
+
+    def map_in_threads(self, function: Callable[[In], Out], inputs: Iterable[In]) -> Iterator[Out]:
+        """`map` in threads of this process: they start at once and nothing is sent.
+
+        For what reads, writes or computes in libraries that let other threads run meanwhile.
+        """
+        if self._count == 1:
+            yield from map(function, inputs)
+            return
+        with ThreadPoolExecutor(self._count) as pool:
+            yield from _in_order(pool, function, inputs, self._count + 1)
 
     def __enter__(self) -> Self:
         return self
@@ -66,6 +67,20 @@ class Workers:
     ) -> None:
         if self._pool:
             self._pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _in_order(pool: Executor, function: Callable[[In], Out], inputs: Iterable[In], ahead: int) -> Iterator[Out]:
+    waiting: collections.deque[Future[Out]] = collections.deque()
+    try:
+        for item in inputs:
+            waiting.append(pool.submit(function, item))
+            if len(waiting) == ahead:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        for future in waiting:
+            future.cancel()
 
 
 def _begin() -> None:

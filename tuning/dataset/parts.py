@@ -7,7 +7,6 @@ kill; where the snapshot's files are others than before, all parts are.
 import hashlib
 import io
 import zipfile
-from collections.abc import Sequence
 from typing import Any
 
 import google_crc32c
@@ -15,6 +14,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 import orjson
+import pyarrow as pa
 
 from tuning.dataset.funnel import Dropped
 from tuning.dataset.snapshot import Snapshot
@@ -49,9 +49,8 @@ class Parts:
             return None
         return keys if keys["crc32c"][0] == self.store.crc32c(_name(part, "data")) else None
 
-    def write(self, part: int, blobs: Sequence[bytes], keys: Keys, notes: Notes) -> Keys:
+    def write(self, part: int, content: bytes | pa.Buffer, keys: Keys, notes: Notes) -> Keys:
         """Write one part, data first, and return its keys, which `notes` are then among."""
-        content = b"".join(blobs)
         keys["crc32c"] = np.array([google_crc32c.value(content)], dtype=np.uint32)
         keys["notes"] = np.frombuffer(msgspec.json.encode(notes), dtype=np.uint8)
         self.store.write(_name(part, "data"), content)
@@ -60,27 +59,31 @@ class Parts:
         self.store.write(_name(part, "keys"), file.getbuffer())
         return keys
 
-    def read_many(self, parts: Column, offsets: Column, sizes: Column) -> list[memoryview]:
-        """The bytes at each place, in the given order; what lies side by side in a part is read at once."""
-        if not len(parts):
-            return []
+    def read_many(
+        self, parts: Column, offsets: Column, line_sizes: Column, tail_sizes: Column
+    ) -> tuple[pa.LargeBinaryArray, pa.LargeBinaryArray]:
+        """The line and the tail behind it at each place, in the given order.
+
+        What lies side by side in a part is read at once, with the bytes between where they are few.
+        """
         order = np.lexsort((offsets, parts))
-        parts, begins, ends = parts[order], offsets[order], offsets[order] + sizes[order]
+        parts, begins = parts[order], offsets[order]
+        middles = begins + line_sizes[order]
+        ends = middles + tail_sizes[order]
         is_apart = (parts[1:] != parts[:-1]) | (begins[1:] - ends[:-1] > self.store.gap)
-        firsts = np.flatnonzero(np.append(True, is_apart)).tolist()
-        runs = list(zip(firsts, [*firsts[1:], len(order)], strict=True))
-        spans = [
-            (_name(int(parts[first]), "data"), int(begins[first]), int(ends[last - 1] - begins[first]))
-            for first, last in runs
-        ]
-        found = [memoryview(b"")] * len(order)
-        for (first, last), content in zip(runs, self.store.read_spans(spans), strict=True):
-            together, begin = memoryview(content), begins[first]
-            is_sparse = len(content) > 2 * int((ends[first:last] - begins[first:last]).sum())
-            places = ((begins[first:last] - begin).tolist(), (ends[first:last] - begin).tolist())
-            for row, at, end in zip(order[first:last].tolist(), *places, strict=True):
-                found[row] = memoryview(bytes(together[at:end])) if is_sparse else together[at:end]
-        return found
+        firsts = np.flatnonzero(np.append(np.ones(len(parts[:1]), np.bool_), is_apart))
+        counts = np.diff(firsts, append=len(order))
+        lengths = ends[firsts + counts - 1] - begins[firsts]
+        spans = zip(parts[firsts].tolist(), begins[firsts].tolist(), lengths.tolist(), strict=True)
+        content = self.store.read_spans([(_name(part, "data"), begin, length) for part, begin, length in spans])
+        moved = np.repeat(np.cumsum(lengths) - lengths - begins[firsts], counts)
+        # Three values for each row: its line, its tail, and what was read between it and the next.
+        borders = np.append(np.column_stack((begins, middles, ends)) + moved[:, None], content.size)
+        blobs = pa.LargeBinaryArray.from_buffers(
+            pa.large_binary(), len(borders) - 1, [None, pa.py_buffer(borders.astype(np.int64)), content]
+        )
+        place = np.argsort(order) * 3
+        return blobs.take(as_indices(place)), blobs.take(as_indices(place + 1))
 
     def scratch(self, name: str) -> Store:
         """Empty, for files of this run only."""
@@ -96,6 +99,18 @@ def mark_of(snapshot: Snapshot) -> str:
 
 def notes_of(keys: Keys) -> Notes:
     return msgspec.json.decode(keys["notes"].tobytes(), type=Notes)
+
+
+def content_of(values: pa.LargeBinaryArray) -> pa.Buffer:
+    """The values one after another, without a copy."""
+    _, offsets, content = values.buffers()
+    borders = np.frombuffer(offsets, np.int64)[values.offset : values.offset + len(values) + 1]
+    return content[int(borders[0]) : int(borders[-1])]
+
+
+def as_indices(numbers: npt.NDArray[np.int64]) -> pa.Int64Array:
+    """Not ``pa.array``, which imports pandas."""
+    return pa.Int64Array.from_buffers(pa.int64(), len(numbers), [None, pa.py_buffer(np.ascontiguousarray(numbers))])
 
 
 def _name(part: int, kind: str) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -10,19 +11,19 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tuning.dataset.formats import ONE_TEXT
+from tuning.dataset.formats import ONE_TEXT, encode_columns
 from tuning.dataset.funnel import Dropped, DroppedExample, excerpt
-from tuning.dataset.mart import LINKS, attributed, attribution_heads, integers, text_columns
+from tuning.dataset.mart import LINKS, attributed, attribution_heads, integers, joined, text_columns
 from tuning.dataset.near import band_hashes
 from tuning.dataset.options import DatasetOptions
 from tuning.dataset.pairs import Pair, Rules, judge, line_of
-from tuning.dataset.parts import Column, Keys, Notes, Parts
+from tuning.dataset.parts import Column, Keys, Notes, Parts, as_indices, content_of
 from tuning.dataset.shingles import text_keys
 from tuning.dataset.store import Store
 
 
 class Job(msgspec.Struct, frozen=True):
-    """One part to make: the rules, where the parts are, the part's number and the mart's rows as they are lent.
+    """One part to make: the rules, where the parts are, the part's number and the mart's rows, for `prepare` as lent.
 
     The part gets its rows in the order of `places`, that of pass two, which then finds together what it reads together.
     """
@@ -30,40 +31,39 @@ class Job(msgspec.Struct, frozen=True):
     rules: Rules
     store: Store
     number: int
-    rows: Path | bytes
+    rows: Any  # pa.RecordBatch, Path or bytes
     places: Column
 
 
 def prepare(job: Job) -> Keys:
-    """The keys of the part, made from the batch or found finished."""
+    """The keys of the part, made from the rows or found finished. In a process of its own."""
     if keys := Parts(job.store).keys(job.number):
         return keys
     lent = pa.memory_map(str(job.rows)) if isinstance(job.rows, Path) else pa.BufferReader(job.rows)
     with lent as file, pa.ipc.open_stream(file) as reader:
-        batch = reader.read_next_batch()
-    return _prepare_seed(job, batch) if job.rules.options.is_seed else _prepare(job, batch)
+        return _prepare(job, reader.read_next_batch())
 
 
-def _prepare_seed(job: Job, batch: pa.RecordBatch) -> Keys:
-    """The seed's texts as they are."""
+def prepare_seed(job: Job) -> Keys:
+    """`prepare` for the seed's texts, which stay as they are. In a thread: none becomes a Python object, so that little
+    is done under Python's lock."""
+    if keys := Parts(job.store).keys(job.number):
+        return keys
     options = job.rules.options
-    order = np.argsort(job.places)
-    prompts, answers = (batch.column(name).to_pylist() for name in text_columns(options))
-    asks, answers_ = ONE_TEXT[options.format]
-    lines = [
-        orjson.dumps({asks: prompts[row], answers_: answers[row]}, option=orjson.OPT_APPEND_NEWLINE)
-        for row in order.tolist()
-    ]
-    about = batch.drop_columns(list(text_columns(options))).take(order)
-    tails = [head + b"[]}" for head in attribution_heads(options, about)]
+    batch = job.rows.take(as_indices(np.argsort(job.places)))
+    texts = (batch.column(name) for name in text_columns(options))
+    lines, (prompts, answers) = encode_columns(dict(zip(ONE_TEXT[options.format], texts, strict=True)))
+    both = joined(lines, "\n", *attribution_heads(options, batch), "[]}")
+    line_size = _lengths(pc.binary_length(lines)) + 1
     asked = len(job.rules.template) + 1  # characters before the question
     keys = {
-        **_ids(options, about),
-        **_sizes(lines, tails),
-        "question_length": _ints(map(len, prompts))[order] - np.int32(asked),
-        "answer_length": _ints(map(len, answers))[order],
+        **_ids(options, batch),
+        "line_size": line_size,
+        "tail_size": _lengths(pc.binary_length(both)) - line_size,
+        "question_length": prompts.astype(np.int32) - asked,
+        "answer_length": answers.astype(np.int32),
     }
-    return Parts(job.store).write(job.number, _woven(lines, tails), keys, Notes())
+    return Parts(job.store).write(job.number, content_of(both), keys, Notes())
 
 
 def _prepare(job: Job, batch: pa.RecordBatch) -> Keys:
@@ -72,14 +72,15 @@ def _prepare(job: Job, batch: pa.RecordBatch) -> Keys:
     pairs = [Pair(row, *(column[row] for column in columns)) for row in np.argsort(job.places).tolist()]
     judge(pairs, job.rules)
     kept = [pair for pair in pairs if not pair.reason]
-    heads = attribution_heads(options, batch)
+    heads = joined(*attribution_heads(options, batch)).to_pylist()
     lines = [line_of(pair, job.rules) for pair in kept]
     tails = [heads[pair.row] + orjson.dumps(pair.changes) + b"}" for pair in kept]
     questions = [pair.question for pair in kept]
     answers = [pair.answer for pair in kept]
     keys = {
-        **_ids(options, batch.take(_ints(pair.row for pair in kept))),
-        **_sizes(lines, tails),
+        **_ids(options, batch.take(as_indices(np.array([pair.row for pair in kept], dtype=np.int64)))),
+        "line_size": _ints(map(len, lines)),
+        "tail_size": _ints(map(len, tails)),
         "question_length": _ints(map(len, questions)),
         "answer_length": _ints(map(len, answers)),
         "prompt_tokens": _ints(pair.prompt_tokens for pair in kept),
@@ -89,11 +90,8 @@ def _prepare(job: Job, batch: pa.RecordBatch) -> Keys:
         "question_bands": band_hashes(questions),
         "answer_bands": band_hashes(answers),
     }
-    return Parts(job.store).write(job.number, _woven(lines, tails), keys, Notes(dropped=_dropped(pairs, heads)))
-
-
-def _woven(lines: Sequence[bytes], tails: Sequence[bytes]) -> list[bytes]:
-    return [blob for pair in zip(lines, tails, strict=True) for blob in pair]
+    content = b"".join(blob for pair in zip(lines, tails, strict=True) for blob in pair)
+    return Parts(job.store).write(job.number, content, keys, Notes(dropped=_dropped(pairs, heads)))
 
 
 def _ids(options: DatasetOptions, batch: pa.RecordBatch) -> Keys:
@@ -106,16 +104,16 @@ def _ids(options: DatasetOptions, batch: pa.RecordBatch) -> Keys:
         "score": integers(batch.column(column["answer_score"])),
         "answered_at": integers(answered_at),
         "links": integers(pc.list_flatten(links)),
-        "link_counts": integers(pc.list_value_length(links).fill_null(0)).astype(np.int32),
+        "link_counts": np.bincount(integers(pc.list_parent_indices(links)), minlength=len(links)).astype(np.int32),
     }
-
-
-def _sizes(lines: Sequence[bytes], tails: Sequence[bytes]) -> Keys:
-    return {"line_size": _ints(map(len, lines)), "tail_size": _ints(map(len, tails))}
 
 
 def _ints(values: Iterable[int]) -> npt.NDArray[np.int32]:
     return np.fromiter(values, np.int32)
+
+
+def _lengths(values: pa.Array) -> npt.NDArray[np.int32]:
+    return integers(values).astype(np.int32)
 
 
 def _dropped(pairs: Sequence[Pair], heads: Sequence[bytes]) -> list[Dropped]:

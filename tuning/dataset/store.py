@@ -5,7 +5,7 @@ import functools
 import io
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,7 +17,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from tuning.access import backoff, google_errors
-from tuning.object_file import PARALLEL, blob_at, bytes_of, look, read_range
+from tuning.object_file import PARALLEL, blob_at, bytes_of, look
 from tuning.objects import delete, object_files
 from tuning.settings import Settings
 
@@ -35,12 +35,13 @@ class Store(Protocol):
     def within(self, name: str) -> "Store":
         """The part of it below ``name/``."""
 
-    def write(self, name: str, content: bytes | memoryview) -> None: ...
+    def write(self, name: str, content: bytes | memoryview | pa.Buffer) -> None: ...
 
     def read(self, name: str) -> bytes | None:
         """None where there is no such file."""
 
-    def read_spans(self, spans: Sequence[Span]) -> Iterator[bytes]: ...
+    def read_spans(self, spans: Sequence[Span]) -> pa.Buffer:
+        """What they hold, one after another."""
 
     def crc32c(self, name: str) -> int | None:
         """The checksum of what the file holds now; None where there is none."""
@@ -65,7 +66,7 @@ class FolderStore(msgspec.Struct, frozen=True):
     def within(self, name: str) -> "FolderStore":
         return FolderStore(self.folder / name)
 
-    def write(self, name: str, content: bytes | memoryview) -> None:
+    def write(self, name: str, content: bytes | memoryview | pa.Buffer) -> None:
         """Whole or not at all while the machine runs; a crash of the machine is found by the checksum."""
         self.folder.mkdir(parents=True, exist_ok=True)
         temporary = self.folder / f"{name}.{os.getpid()}.tmp"
@@ -78,8 +79,15 @@ class FolderStore(msgspec.Struct, frozen=True):
         except FileNotFoundError:
             return None
 
-    def read_spans(self, spans: Sequence[Span]) -> Iterator[bytes]:
-        return (read_range(self.folder / name, offset, size) for name, offset, size in spans)
+    def read_spans(self, spans: Sequence[Span]) -> pa.Buffer:
+        buffer = pa.allocate_buffer(sum(size for *_, size in spans))
+        rest = memoryview(buffer)
+        for name, offset, size in spans:
+            with (self.folder / name).open("rb", buffering=0) as file:
+                if os.preadv(file.fileno(), [rest[:size]], offset) != size:
+                    raise OSError(f"{self.folder / name} ends before byte {offset + size}")
+            rest = rest[size:]
+        return buffer
 
     def crc32c(self, name: str) -> int | None:
         content = self.read(name)
@@ -115,7 +123,7 @@ class BucketStore(msgspec.Struct, frozen=True):
     def within(self, name: str) -> "BucketStore":
         return BucketStore(self.settings, f"{self.prefix}/{name}")
 
-    def write(self, name: str, content: bytes | memoryview) -> None:
+    def write(self, name: str, content: bytes | memoryview | pa.Buffer) -> None:
         """Replaces what differs. Refused where somebody else writes the object meanwhile, unless the same bytes."""
         from google.api_core.exceptions import PreconditionFailed
 
@@ -153,9 +161,9 @@ class BucketStore(msgspec.Struct, frozen=True):
                 return None
         return content
 
-    def read_spans(self, spans: Sequence[Span]) -> Iterator[bytes]:
+    def read_spans(self, spans: Sequence[Span]) -> pa.Buffer:
         with ThreadPoolExecutor(PARALLEL) as pool:
-            yield from pool.map(self._read_span, spans)
+            return pa.py_buffer(b"".join(pool.map(self._read_span, spans)))
 
     def _read_span(self, span: Span) -> bytes:
         name, offset, size = span

@@ -40,7 +40,8 @@ class Texts:
         for row in list(self._known)[: max(0, len(self._known) + len(known) + len(new) - _REMEMBERED)]:
             del self._known[row]
         self._known |= known
-        for row, (line, _) in zip(new, self._index.blobs(self._parts, new), strict=True):
+        lines, _ = self._index.blobs(self._parts, new)
+        for row, line in zip(new, lines.to_pylist(), strict=True):
             example = parse_line(self._options.format, line)
             self._known[row] = question_of(self._options.format, self._template, example), example.answer
 
@@ -53,8 +54,8 @@ class Texts:
     def dropped(self, row: int, detail: str = "") -> DroppedExample:
         """How the card shows a row that is dropped."""
         question, answer = self._pair(row)
-        ((_, tail_line),) = self._index.blobs(self._parts, [row])
-        tail = msgspec.json.decode(b"{" + tail_line)
+        _, tails = self._index.blobs(self._parts, [row])
+        tail = msgspec.json.decode(b"{" + tails[0].as_py())
         title, _, body = question.partition("\n\n")
         return DroppedExample(
             question_id=tail["question_id"],
@@ -71,7 +72,8 @@ class Texts:
         question_ids = self._index["question_id"]
         salted_rows = ((salted("card", self._options.seed, int(question_ids[row])), int(row)) for row in rows)
         chosen = [row for _, row in heapq.nsmallest(count, salted_rows)]
-        return [self._shown(line, tail) for line, tail in self._index.blobs(self._parts, chosen)]
+        lines, tails = self._index.blobs(self._parts, chosen)
+        return [self._shown(line, tail) for line, tail in zip(lines.to_pylist(), tails.to_pylist(), strict=True)]
 
     def _shown(self, line: bytes, tail: bytes) -> Shown:
         about = msgspec.json.decode(b"{" + tail)

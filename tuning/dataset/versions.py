@@ -10,6 +10,7 @@ _LIBRARIES = (
     "markdown-it-py",  # the card
     "numpy",  # scikit-learn's permutations are numpy's
     "orjson",  # the JSON
+    "polars",  # the seed preset's JSON
     "pyromark",  # which conversion passes its check
     "rensa",  # which near duplicates are found
     "scikit-learn",  # split random

@@ -1,0 +1,111 @@
+"""What pass one wrote is read back in any order."""
+
+import hashlib
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from marts import row, write_snapshot
+
+from tuning.dataset.dataset import FileFacts
+from tuning.dataset.outputs import FolderOutputs
+from tuning.dataset.parts import Notes, Parts, content_of
+from tuning.dataset.store import FolderStore
+
+Row = tuple[int, int, bytes, bytes]  # part, offset, line, tail
+
+
+def _parts(folder: Path, monkeypatch: pytest.MonkeyPatch, gap: int) -> tuple[Parts, list[Row]]:
+    """Three parts, and their rows."""
+    monkeypatch.setattr(FolderStore, "gap", gap)
+    parts, rows = Parts(FolderStore(folder)), []
+    rng = random.Random(gap)  # noqa: S311
+    for number in range(3):
+        content = b""
+        for _ in range(40):
+            line, tail = rng.randbytes(rng.randrange(1, 30)), rng.randbytes(rng.randrange(9))
+            rows.append((number, len(content), line, tail))
+            content += line + tail
+        parts.write(number, content, {}, Notes())
+    return parts, rows
+
+
+@pytest.mark.parametrize("gap", [-1, 0, 20, 1 << 20])
+@pytest.mark.parametrize("count", [0, 1, 7, 120])
+def test_rows_are_read_in_the_order_they_are_asked_for(
+    gap: int, count: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts, rows = _parts(tmp_path, monkeypatch, gap)
+    chosen = random.Random(count).sample(rows, count)  # noqa: S311
+    columns = [np.array(column, dtype=np.int64) for column in _columns(chosen)]
+    lines, tails = parts.read_many(*columns)
+    assert list(zip(lines.to_pylist(), tails.to_pylist(), strict=True)) == [(line, tail) for *_, line, tail in chosen]
+    assert bytes(content_of(lines)) == b"".join(line for *_, line, _ in chosen)
+    assert bytes(content_of(lines[1:])) == b"".join(line for *_, line, _ in chosen[1:])
+
+
+def _columns(rows: list[Row]) -> list[list[int]]:
+    return [
+        [part for part, *_ in rows],
+        [offset for _, offset, *_ in rows],
+        [len(line) for *_, line, _ in rows],
+        [len(tail) for *_, tail in rows],
+    ]
+
+
+def test_a_part_that_was_cut_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    parts, rows = _parts(tmp_path, monkeypatch, 0)
+    data = tmp_path / "000001.data"
+    data.write_bytes(data.read_bytes()[:-1])
+    with pytest.raises(OSError, match=r"000001\.data ends before"):
+        parts.read_many(*(np.array(column, dtype=np.int64) for column in _columns(rows)))
+
+
+def test_a_disk_that_is_full_stops_the_run(tmp_path: Path) -> None:
+    """/dev/full takes no byte."""
+    outputs = FolderOutputs(tmp_path)
+    (tmp_path / "train.jsonl").symlink_to("/dev/full")
+    with pytest.raises(OSError, match="No space left"), outputs.open("train.jsonl") as lines:
+        lines.append(pa.py_buffer(b"line\n" * 100_000), 100_000)
+    assert outputs.sources == {}
+
+
+def test_facts_are_of_all_that_was_appended(tmp_path: Path) -> None:
+    outputs, content = FolderOutputs(tmp_path), b""
+    with outputs.open("train.jsonl") as lines:
+        for number in range(50):
+            some = b"%d\n" % number * number
+            lines.append(pa.py_buffer(some), number)
+            content += some
+    assert (tmp_path / "train.jsonl").read_bytes() == content
+    assert lines.facts == FileFacts(50 * 49 // 2, len(content), hashlib.sha256(content).hexdigest())
+
+
+def test_pass_one_does_not_import_pandas(tmp_path: Path) -> None:
+    """It would cost each worker a fifth of a second and 40 MB."""
+    snapshot = write_snapshot(tmp_path / "snapshot", [row(number) for number in range(5)])
+    code = """
+import sys
+from pathlib import Path
+from tuning.dataset.funnel import Funnel
+from tuning.dataset.options import resolve_options
+from tuning.dataset.parallel import Workers
+from tuning.dataset.parts import Parts
+from tuning.dataset.pass_one import run_pass_one
+from tuning.dataset.snapshot import open_snapshot
+from tuning.dataset.store import FolderStore
+snapshot, folder = open_snapshot(Path(sys.argv[1])), Path(sys.argv[2])
+for preset in ("", "seed"):
+    parts = Parts(FolderStore(folder / f"parts{preset}"))
+    index, _ = run_pass_one(parts, snapshot, resolve_options(preset), Workers(1), Funnel(5))
+    assert len(index) == 5
+    assert "pandas" not in sys.modules, preset
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code, snapshot.folder, tmp_path], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
