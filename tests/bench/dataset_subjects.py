@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import orjson
-import pyarrow.parquet as pq
 
 from tuning.dataset.create import create_dataset
 from tuning.dataset.funnel import Funnel
@@ -19,7 +18,7 @@ from tuning.dataset.parallel import Workers
 from tuning.dataset.parts import Parts
 from tuning.dataset.pass_one import run_pass_one
 from tuning.dataset.selection import select
-from tuning.dataset.snapshot import digest_rows, open_snapshot
+from tuning.dataset.snapshot import digest_rows, open_snapshot, read_batches
 from tuning.dataset.store import FolderStore
 from tuning.dataset.texts import Texts
 from tuning.dataset.write import write_splits
@@ -73,5 +72,5 @@ def lines_by_orjson(snapshot: str) -> dict[str, Any]:
 
 
 def bodies(snapshot: str) -> list[str]:
-    files = open_snapshot(Path(snapshot)).files
-    return [body for path in files for body in pq.read_table(path, columns=["question_body"]).column(0).to_pylist()]
+    batches = read_batches(open_snapshot(Path(snapshot)).files, ["question_body"])
+    return [body for batch in batches for body in batch.column(0).to_pylist()]
