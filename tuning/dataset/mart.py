@@ -3,12 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tuning.dataset.arrow import as_array, constant, joined
 from tuning.dataset.options import DatasetOptions
 from tuning.errors import TuningError
 
@@ -73,18 +72,6 @@ def attribution_heads(options: DatasetOptions, batch: pa.RecordBatch) -> list[pa
     return [*pieces, f'{between}"changes":']
 
 
-def joined(*pieces: pa.Array | str) -> pa.LargeBinaryArray:
-    """One value for each row: its values and the texts between them, one after another."""
-    arrays = (_constant(one) if isinstance(one, str) else one.cast(pa.large_binary()) for one in pieces)
-    return pc.binary_join_element_wise(*arrays, _constant(""))
-
-
-def integers(column: pa.Array) -> npt.NDArray[np.int64]:
-    """Not ``to_numpy``, which imports pandas (as ``pa.array`` and ``pa.scalar`` do): that is 40 MB and a fifth of a
-    second in every worker."""
-    return np.array(np.from_dlpack(column), dtype=np.int64)
-
-
 def _post(field: str, column: str) -> dict[str, str]:
     return {f"{field}_{one}": f"{column}_{other}" for one, other in _ABOUT_A_POST.items()}
 
@@ -103,16 +90,18 @@ def _as_json(column: pa.Array) -> tuple[str, pa.Array, str]:
     if pa.types.is_list(column.type) or pa.types.is_large_list(column.type):
         texts = column.cast(pa.list_(pa.large_binary()))
         if not _is_plain(texts.values):
-            return "", _each_as_json([[one.decode() for one in value or []] for value in texts.to_pylist()]), ""
-        quoted = joined('"', pc.binary_join(texts, _constant('","')), '"')
+            return "", _each_as_json([value or [] for value in column.to_pylist()]), ""
+        quoted = joined('"', pc.binary_join(texts, constant('","')), '"')
         is_any = pc.list_value_length(texts).cast(pa.bool_())
-        return "[", _filled(pc.if_else(is_any, quoted, _constant("")), ""), "]"
+        return "[", _filled(pc.if_else(is_any, quoted, constant("")), ""), "]"
     text = _filled(column, "")  # null: a deleted user has neither name nor page
-    return ('"', text, '"') if _is_plain(text) else ("", _each_as_json(text.cast(pa.string()).to_pylist()), "")
+    return (
+        ('"', text, '"') if _is_plain(text) else ("", _each_as_json([value or "" for value in column.to_pylist()]), "")
+    )
 
 
 def _filled(values: pa.Array, null: str) -> pa.LargeBinaryArray:
-    return values.cast(pa.large_binary()).fill_null(_constant(null))
+    return values.cast(pa.large_binary()).fill_null(constant(null))
 
 
 def _is_plain(texts: pa.Array) -> bool:
@@ -123,14 +112,4 @@ def _is_plain(texts: pa.Array) -> bool:
 
 
 def _each_as_json(values: Sequence[Any]) -> pa.LargeBinaryArray:
-    return _as_array([orjson.dumps(value) for value in values])
-
-
-def _constant(text: str) -> pa.Scalar:
-    return _as_array([text.encode()])[0]
-
-
-def _as_array(values: Sequence[bytes]) -> pa.LargeBinaryArray:
-    borders = np.cumsum([0, *map(len, values)], dtype=np.int64)
-    buffers = [None, pa.py_buffer(borders), pa.py_buffer(b"".join(values))]
-    return pa.LargeBinaryArray.from_buffers(pa.large_binary(), len(values), buffers)
+    return as_array([orjson.dumps(value) for value in values])

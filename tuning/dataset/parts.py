@@ -16,6 +16,7 @@ import numpy.typing as npt
 import orjson
 import pyarrow as pa
 
+from tuning.dataset.arrow import as_indices, divided
 from tuning.dataset.funnel import Dropped
 from tuning.dataset.snapshot import Snapshot
 from tuning.dataset.store import Store
@@ -79,9 +80,7 @@ class Parts:
         moved = np.repeat(np.cumsum(lengths) - lengths - begins[firsts], counts)
         # Three values for each row: its line, its tail, and what was read between it and the next.
         borders = np.append(np.column_stack((begins, middles, ends)) + moved[:, None], content.size)
-        blobs = pa.LargeBinaryArray.from_buffers(
-            pa.large_binary(), len(borders) - 1, [None, pa.py_buffer(borders.astype(np.int64)), content]
-        )
+        blobs = divided(content, borders)
         place = np.argsort(order) * 3
         return blobs.take(as_indices(place)), blobs.take(as_indices(place + 1))
 
@@ -99,18 +98,6 @@ def mark_of(snapshot: Snapshot) -> str:
 
 def notes_of(keys: Keys) -> Notes:
     return msgspec.json.decode(keys["notes"].tobytes(), type=Notes)
-
-
-def content_of(values: pa.LargeBinaryArray) -> pa.Buffer:
-    """The values one after another, without a copy."""
-    _, offsets, content = values.buffers()
-    borders = np.frombuffer(offsets, np.int64)[values.offset : values.offset + len(values) + 1]
-    return content[int(borders[0]) : int(borders[-1])]
-
-
-def as_indices(numbers: npt.NDArray[np.int64]) -> pa.Int64Array:
-    """Not ``pa.array``, which imports pandas."""
-    return pa.Int64Array.from_buffers(pa.int64(), len(numbers), [None, pa.py_buffer(np.ascontiguousarray(numbers))])
 
 
 def _name(part: int, kind: str) -> str:

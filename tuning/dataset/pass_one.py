@@ -7,9 +7,10 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
+from tuning.dataset.arrow import as_indices, integers
 from tuning.dataset.funnel import Funnel
 from tuning.dataset.index import Index, build_index
-from tuning.dataset.mart import columns, integers, text_columns
+from tuning.dataset.mart import columns, text_columns
 from tuning.dataset.options import DatasetOptions
 from tuning.dataset.pairs import Pair, Rules, judge
 from tuning.dataset.parallel import Workers
@@ -108,7 +109,7 @@ def _batches(
     for batch in read_batches(snapshot.files, columns(options), rows_per_part):
         rows = batch.num_rows
         if chosen is not None:
-            batch = batch.filter(pa.array(np.isin(integers(batch.column("question_id")), chosen)))
+            batch = batch.take(as_indices(np.flatnonzero(np.isin(integers(batch.column("question_id")), chosen))))
             funnel.drop("limit", "beyond --limit", rows - batch.num_rows)
         if batch.num_rows:
             yield batch

@@ -11,13 +11,14 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tuning.dataset.arrow import as_indices, content_of, integers, joined
 from tuning.dataset.formats import ONE_TEXT, encode_columns
 from tuning.dataset.funnel import Dropped, DroppedExample, excerpt
-from tuning.dataset.mart import LINKS, attributed, attribution_heads, integers, joined, text_columns
+from tuning.dataset.mart import LINKS, attributed, attribution_heads, text_columns
 from tuning.dataset.near import band_hashes
 from tuning.dataset.options import DatasetOptions
 from tuning.dataset.pairs import Pair, Rules, judge, line_of
-from tuning.dataset.parts import Column, Keys, Notes, Parts, as_indices, content_of
+from tuning.dataset.parts import Column, Keys, Notes, Parts
 from tuning.dataset.shingles import text_keys
 from tuning.dataset.store import Store
 
@@ -78,7 +79,7 @@ def _prepare(job: Job, batch: pa.RecordBatch) -> Keys:
     questions = [pair.question for pair in kept]
     answers = [pair.answer for pair in kept]
     keys = {
-        **_ids(options, batch.take(as_indices(np.array([pair.row for pair in kept], dtype=np.int64)))),
+        **_ids(options, batch.take(as_indices(np.array([pair.row for pair in kept])))),
         "line_size": _ints(map(len, lines)),
         "tail_size": _ints(map(len, tails)),
         "question_length": _ints(map(len, questions)),

@@ -6,12 +6,12 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
+from tuning.dataset.arrow import as_indices, content_of, joined
 from tuning.dataset.dataset import ATTRIBUTION, FileFacts, Split
 from tuning.dataset.index import Index
-from tuning.dataset.mart import joined
 from tuning.dataset.outputs import Outputs
 from tuning.dataset.parallel import Workers
-from tuning.dataset.parts import Column, Parts, as_indices, content_of
+from tuning.dataset.parts import Column, Parts
 from tuning.dataset.selection import Selection
 
 _ROWS = 4096  # gathered at a time: in the seed's order they come from every part
