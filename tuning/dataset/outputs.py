@@ -59,6 +59,15 @@ class Output:
         return FileFacts(self._rows, self._bytes, self._hash.hexdigest())
 
 
+@contextlib.contextmanager
+def _output(write: Callable[[pa.Buffer], object]) -> Iterator[Output]:
+    """All is written when the block has ended."""
+    with ThreadPoolExecutor(2) as threads:
+        output = Output(write, threads)
+        yield output
+        output.wait()
+
+
 class FolderOutputs:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -67,10 +76,8 @@ class FolderOutputs:
     @contextlib.contextmanager
     def open(self, name: str) -> Iterator[Output]:
         path = self._folder / name
-        with path.open("wb") as file, ThreadPoolExecutor(2) as threads:
-            output = Output(file.write, threads)
+        with path.open("wb") as file, _output(file.write) as output:
             yield output
-            output.wait()
         self.sources[name] = path
 
     def finish(self, folder: Path) -> None:
@@ -91,12 +98,11 @@ class BucketOutputs:
     @contextlib.contextmanager
     def open(self, name: str) -> Iterator[Output]:
         uri = f"{self._prefix}/{name}"
-        with google_errors(f"writing {uri}"), ThreadPoolExecutor(2) as threads:
+        with google_errors(f"writing {uri}"):
             found = look(self._settings, uri)
             stream = Stream(self._settings, blob_at(self._settings, uri), int(found.generation) if found else 0)
-            output = Output(stream.write, threads)
-            yield output
-            output.wait()
+            with _output(stream.write) as output:
+                yield output
             stream.close()
             arrived = look(self._settings, uri)
         size = output.facts.bytes
