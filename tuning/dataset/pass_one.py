@@ -15,7 +15,7 @@ from tuning.dataset.options import DatasetOptions
 from tuning.dataset.pairs import Pair, Rules, judge
 from tuning.dataset.parallel import Workers
 from tuning.dataset.parts import Column, Parts, notes_of
-from tuning.dataset.prepare import Job, prepare, prepare_seed
+from tuning.dataset.prepare import Job, prepare
 from tuning.dataset.snapshot import Snapshot, read_batches
 from tuning.dataset.splits import first_by_salt, seed_order
 from tuning.dataset.tokens import calibrate
@@ -39,7 +39,7 @@ def run_pass_one(
     places = _places(snapshot, options, chosen)
     jobs = (Job(rules, parts.store, number, batch, places(batch)) for number, batch in enumerate(batches))
     if options.is_seed:
-        done = workers.map_in_threads(prepare_seed, jobs)
+        done = workers.map_in_threads(prepare, jobs)
     else:
         done = workers.map(prepare, map(functools.partial(_lent, workers.ahead), jobs), is_long=rows > _WORTH_WORKERS)
     keys = []

@@ -1,8 +1,8 @@
 """Pass one, in a worker: a batch of mart rows becomes encoded lines in a part file, and keys that stay in memory."""
 
-from collections.abc import Iterable, Sequence
+import contextlib
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import numpy as np
@@ -24,7 +24,7 @@ from tuning.dataset.store import Store
 
 
 class Job(msgspec.Struct, frozen=True):
-    """One part to make: the rules, where the parts are, the part's number and the mart's rows, for `prepare` as lent.
+    """One part to make: the rules, where the parts are, the part's number and the mart's rows, or how they are lent.
 
     The part gets its rows in the order of `places`, that of pass two, which then finds together what it reads together.
     """
@@ -32,26 +32,32 @@ class Job(msgspec.Struct, frozen=True):
     rules: Rules
     store: Store
     number: int
-    rows: Any  # pa.RecordBatch, Path or bytes
+    rows: pa.RecordBatch | Path | bytes
     places: Column
 
 
 def prepare(job: Job) -> Keys:
-    """The keys of the part, made from the rows or found finished. In a process of its own."""
+    """The keys of the part, made from the rows or found finished."""
     if keys := Parts(job.store).keys(job.number):
         return keys
-    lent = pa.memory_map(str(job.rows)) if isinstance(job.rows, Path) else pa.BufferReader(job.rows)
+    with _opened(job.rows) as batch:
+        return _prepare_seed(job, batch) if job.rules.options.is_seed else _prepare(job, batch)
+
+
+@contextlib.contextmanager
+def _opened(rows: pa.RecordBatch | Path | bytes) -> Iterator[pa.RecordBatch]:
+    if isinstance(rows, pa.RecordBatch):
+        yield rows
+        return
+    lent = pa.memory_map(str(rows)) if isinstance(rows, Path) else pa.BufferReader(rows)
     with lent as file, pa.ipc.open_stream(file) as reader:
-        return _prepare(job, reader.read_next_batch())
+        yield reader.read_next_batch()
 
 
-def prepare_seed(job: Job) -> Keys:
-    """`prepare` for the seed's texts, which stay as they are. In a thread: none becomes a Python object, so that little
-    is done under Python's lock."""
-    if keys := Parts(job.store).keys(job.number):
-        return keys
+def _prepare_seed(job: Job, batch: pa.RecordBatch) -> Keys:
+    """The seed's texts as they are. None becomes a Python object, so that threads wait little for Python's lock."""
     options = job.rules.options
-    batch = job.rows.take(as_indices(np.argsort(job.places)))
+    batch = batch.take(as_indices(np.argsort(job.places)))
     texts = (batch.column(name) for name in text_columns(options))
     lines, (prompts, answers) = encode_columns(dict(zip(ONE_TEXT[options.format], texts, strict=True)))
     both = joined(lines, "\n", *attribution_heads(options, batch), "[]}")
