@@ -59,13 +59,13 @@ def _candidates(bands: Array) -> list[tuple[int, int]]:
     found = [np.zeros(0, dtype=np.uint64)]
     for band in range(bands.shape[1]):
         column = bands[:, band]
-        order = np.argsort(column, kind="stable")
+        order = np.argsort(column)
         ordered = column[order]
         borders = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1], [True]]))
         for run in np.flatnonzero(np.diff(borders) > 1):
             begin, end = borders[run], borders[run + 1]
             if ordered[begin] != 0:
-                members = order[begin:end].astype(np.uint64)  # ascending, as the sort is stable
+                members = np.sort(order[begin:end]).astype(np.uint64)
                 one, other = _every_two(len(members))
                 found.append((members[one] << np.uint64(32)) | members[other])
     pairs = np.unique(np.concatenate(found))
