@@ -24,7 +24,7 @@ from tests.marts import BUILD, INSTRUCTIONS, repeated, rows_of_dump
 from tuning.dataset.snapshot import seal_snapshot
 
 SEED_ROWS = 300_000
-COPIES = 6  # of the pairs with other letters
+COPIES = 10  # of the pairs with other letters: enough that the start of workers counts as little as in a real run
 _MODULE = "tests.bench.dataset_subjects"
 _BASELINES = "tests.bench.dataset_baselines"
 _NEEDED = ["question_id", "input_text", "output_text"]

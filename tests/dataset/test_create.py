@@ -165,6 +165,7 @@ def test_limit_samples_nest_and_fill_both_sides(tmp_path: Path) -> None:
         ({"rows": []}, "has no rows"),
         ({"rows": [row(1)]}, "no example is left for"),
         ({"rows": [row(1), row(1), row(2)]}, "has the pair 1-1000001 more than once"),
+        ({"rows": [row(1), row(1, answer_id=9), row(2)], "preset": "seed"}, "has question 1 more than once"),
         ({"rows": [row(1), row(2)], "format": "trl-preference"}, "is made of preferences"),
         ({"rows": [row(1), row(2)], "workers": 0}, "--workers is 0"),
     ],

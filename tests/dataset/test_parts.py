@@ -66,6 +66,31 @@ def test_a_part_that_was_cut_is_named(tmp_path: Path, monkeypatch: pytest.Monkey
         parts.read_many(*(np.array(column, dtype=np.int64) for column in _columns(rows)))
 
 
+@pytest.mark.parametrize("least", [1, 200])
+def test_what_was_read_of_spent_parts_is_cut_off(least: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tuning.dataset.parts._CUT", least)
+    _, rows = _parts(tmp_path, monkeypatch, 0)
+    files = [tmp_path / f"{number:06d}.data" for number in range(3)]
+    parts, whole = Parts(FolderStore(tmp_path), is_spent=True), [file.stat().st_size for file in files]
+    for end in range(40, 0, -5):
+        some = [rows[part * 40 + row] for part in (2, 0) for row in range(end - 5, end)]
+        columns = [np.array(column, dtype=np.int64) for column in _columns(some)]
+        lines, tails = parts.read_many(*columns)
+        assert list(zip(lines.to_pylist(), tails.to_pylist(), strict=True)) == [(line, tail) for *_, line, tail in some]
+        parts.were_read(*columns[:2])
+        for part in (0, 2):
+            left, read = files[part].stat().st_size, rows[part * 40 + end - 5][1]
+            assert read <= left < read + least
+        assert files[1].stat().st_size == whole[1]
+    assert [parts.keys(number) is None for number in range(3)] == [True, False, True]
+
+
+def test_parts_that_are_not_spent_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    parts, rows = _parts(tmp_path, monkeypatch, 0)
+    parts.were_read(*(np.array(column, dtype=np.int64) for column in _columns(rows)[:2]))
+    assert all(parts.keys(number) is not None for number in range(3))
+
+
 def test_a_disk_that_is_full_stops_the_run(tmp_path: Path) -> None:
     """/dev/full takes no byte."""
     outputs = FolderOutputs(tmp_path)

@@ -58,7 +58,7 @@ def create_dataset(
             shutil.rmtree(left_over)
         store = _store(settings, identity)
         if not _is_finished(settings, folder):
-            parts = Parts(store.within(mark_of(snapshot)))
+            parts = Parts(store.within(mark_of(snapshot)), is_spent=options.is_seed)
             with Workers(workers or available_cores()) as pool, atomic_folder(folder) as unfinished:
                 outputs = _outputs(settings, identity, unfinished)
                 _make(unfinished, outputs, parts, snapshot, options, pool, identity)
@@ -116,6 +116,7 @@ def _make(
     index, rules = run_pass_one(parts, snapshot, options, workers, funnel)
     texts = Texts(parts, index, options, snapshot.template)
     selection = select(index, texts, options, funnel)
+    shown = texts.shown(selection.sides["train"])
     files = write_splits(outputs, parts, index, selection, workers)
     written = Written(
         files=outputs.sources, options=options, template=snapshot.template, train_rows=len(selection.sides["train"])
@@ -144,7 +145,7 @@ def _make(
         manifest,
         gather(outputs.sources[ATTRIBUTION], lengths),
         funnel.kinds(),
-        texts.shown(selection.sides["train"]),
+        shown,
     )
     write_json(folder / MANIFEST, msgspec.to_builtins(manifest))
     outputs.finish(folder)

@@ -87,11 +87,12 @@ def _limited(snapshot: Snapshot, options: DatasetOptions) -> Column | None:
 
 
 def _places(snapshot: Snapshot, options: DatasetOptions, chosen: Column | None) -> Callable[[pa.RecordBatch], Column]:
-    """For each row of a batch a number that grows with its place in pass two."""
+    """For each row of a batch a number that says where in its part it lies: by id; in the seed's order the last first,
+    so that what was read can be cut off."""
     if not options.is_seed:
         return lambda batch: integers(batch.column("question_id"))
     ids = _question_ids(snapshot) if chosen is None else chosen
-    places = np.argsort(np.concatenate(seed_order(options, len(ids))))
+    places = -np.argsort(np.concatenate(seed_order(options, len(ids))))
     return lambda batch: places[np.searchsorted(ids, integers(batch.column("question_id")))]
 
 

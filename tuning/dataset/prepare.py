@@ -26,7 +26,7 @@ from tuning.dataset.store import Store
 class Job(msgspec.Struct, frozen=True):
     """One part to make: the rules, where the parts are, the part's number and the mart's rows, or how they are lent.
 
-    The part gets its rows in the order of `places`, that of pass two, which then finds together what it reads together.
+    The part gets its rows in the order of `places`, in which pass two finds together what it reads together.
     """
 
     rules: Rules

@@ -43,6 +43,9 @@ class Store(Protocol):
     def read_spans(self, spans: Sequence[Span]) -> pa.Buffer:
         """What they hold, one after another."""
 
+    def cut(self, name: str, size: int) -> None:
+        """Give back what the file holds from byte `size` on, where that spares anything."""
+
     def crc32c(self, name: str) -> int | None:
         """The checksum of what the file holds now; None where there is none."""
 
@@ -88,6 +91,9 @@ class FolderStore(msgspec.Struct, frozen=True):
                     raise OSError(f"{self.folder / name} ends before byte {offset + size}")
             rest = rest[size:]
         return buffer
+
+    def cut(self, name: str, size: int) -> None:
+        os.truncate(self.folder / name, size)
 
     def crc32c(self, name: str) -> int | None:
         content = self.read(name)
@@ -170,6 +176,9 @@ class BucketStore(msgspec.Struct, frozen=True):
         uri = f"{self.prefix}/{name}"
         with google_errors(f"reading {uri}"):
             return bytes_of(blob_at(self.settings, uri), offset, size)
+
+    def cut(self, name: str, size: int) -> None:
+        """Objects stay as they are."""
 
     def crc32c(self, name: str) -> int | None:
         uri = f"{self.prefix}/{name}"

@@ -28,8 +28,9 @@ def write_splits(
             gather = functools.partial(_gather, parts, index, selection.groups, split, rows)
             with outputs.open(name) as lines:
                 for some in workers.map_in_threads(gather, range(0, len(rows), _ROWS)):
-                    lines.append(some.lines, some.rows)
-                    attribution.append(some.attribution, some.rows)
+                    lines.append(some.lines, len(some.rows))
+                    attribution.append(some.attribution, len(some.rows))
+                    parts.were_read(index["part"][some.rows], index["offset"][some.rows])
             facts[name] = lines.facts
     facts[ATTRIBUTION] = attribution.facts
     return facts
@@ -40,7 +41,7 @@ class _Gathered(msgspec.Struct, frozen=True):
 
     lines: pa.Buffer
     attribution: pa.Buffer
-    rows: int
+    rows: Column
 
 
 def _gather(parts: Parts, index: Index, groups: Column, split: Split, rows: Column, first: int) -> _Gathered:
@@ -50,4 +51,4 @@ def _gather(parts: Parts, index: Index, groups: Column, split: Split, rows: Colu
         as_indices(values).cast(pa.string()) for values in (np.arange(first, first + len(some)), groups[some])
     )
     attribution = joined(f'{{"split":"{split}","line":', numbers, ',"group":', its_groups, ",", tails, "\n")
-    return _Gathered(content_of(lines), content_of(attribution), len(some))
+    return _Gathered(content_of(lines), content_of(attribution), some)
