@@ -18,7 +18,7 @@ import polars  # noqa: F401
 import yaml  # noqa: F401
 from folders import fingerprint
 
-from tuning.dataset import parts, pass_one, write
+from tuning.dataset import pass_one, store, write
 from tuning.dataset.create import create_dataset
 from tuning.dataset.options import resolve_options
 from tuning.dataset.snapshot import open_snapshot
@@ -55,7 +55,7 @@ def run(snapshot: Path, home: Path, preset: str, kill_at: int | None) -> int:
             if count - 1 == kill_at:
                 os.kill(os.getpid(), signal.SIGKILL)
 
-    pass_one._ROWS_PER_PART_SEED, write._ROWS, parts._CUT = 100, 50, 1  # several of each, and spent parts are cut
+    pass_one._ROWS_PER_PART_SEED, write._ROWS, store._CUT = 100, 50, 1  # several of each, and spent parts are cut
     sys.addaudithook(hook)
     create_dataset(Settings(home=home), open_snapshot(snapshot), resolve_options(preset), 1)
     return count

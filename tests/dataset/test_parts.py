@@ -14,7 +14,7 @@ from marts import row, write_snapshot
 from tuning.dataset.arrow import content_of
 from tuning.dataset.dataset import FileFacts
 from tuning.dataset.outputs import FolderOutputs
-from tuning.dataset.parts import Notes, Parts
+from tuning.dataset.parts import Column, Notes, Parts
 from tuning.dataset.store import FolderStore
 
 Row = tuple[int, int, bytes, bytes]  # part, offset, line, tail
@@ -42,20 +42,15 @@ def test_rows_are_read_in_the_order_they_are_asked_for(
 ) -> None:
     parts, rows = _parts(tmp_path, monkeypatch, gap)
     chosen = random.Random(count).sample(rows, count)  # noqa: S311
-    columns = [np.array(column, dtype=np.int64) for column in _columns(chosen)]
-    lines, tails = parts.read_many(*columns)
+    lines, tails = parts.read_many(*_columns(chosen))
     assert list(zip(lines.to_pylist(), tails.to_pylist(), strict=True)) == [(line, tail) for *_, line, tail in chosen]
     assert bytes(content_of(lines)) == b"".join(line for *_, line, _ in chosen)
     assert bytes(content_of(lines[1:])) == b"".join(line for *_, line, _ in chosen[1:])
 
 
-def _columns(rows: list[Row]) -> list[list[int]]:
-    return [
-        [part for part, *_ in rows],
-        [offset for _, offset, *_ in rows],
-        [len(line) for *_, line, _ in rows],
-        [len(tail) for *_, tail in rows],
-    ]
+def _columns(rows: list[Row]) -> list[Column]:
+    places = [(part, offset, len(line), len(tail)) for part, offset, line, tail in rows]
+    return list(np.array(places, dtype=np.int64).reshape(-1, 4).T)
 
 
 def test_a_part_that_was_cut_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,21 +58,20 @@ def test_a_part_that_was_cut_is_named(tmp_path: Path, monkeypatch: pytest.Monkey
     data = tmp_path / "000001.data"
     data.write_bytes(data.read_bytes()[:-1])
     with pytest.raises(OSError, match=r"000001\.data ends before"):
-        parts.read_many(*(np.array(column, dtype=np.int64) for column in _columns(rows)))
+        parts.read_many(*_columns(rows))
 
 
 @pytest.mark.parametrize("least", [1, 200])
 def test_what_was_read_of_spent_parts_is_cut_off(least: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tuning.dataset.parts._CUT", least)
+    monkeypatch.setattr("tuning.dataset.store._CUT", least)
     _, rows = _parts(tmp_path, monkeypatch, 0)
     files = [tmp_path / f"{number:06d}.data" for number in range(3)]
     parts, whole = Parts(FolderStore(tmp_path), is_spent=True), [file.stat().st_size for file in files]
     for end in range(40, 0, -5):
         some = [rows[part * 40 + row] for part in (2, 0) for row in range(end - 5, end)]
-        columns = [np.array(column, dtype=np.int64) for column in _columns(some)]
-        lines, tails = parts.read_many(*columns)
+        lines, tails = parts.read_many(*_columns(some))
         assert list(zip(lines.to_pylist(), tails.to_pylist(), strict=True)) == [(line, tail) for *_, line, tail in some]
-        parts.were_read(*columns[:2])
+        parts.were_read(*_columns(some)[:2])
         for part in (0, 2):
             left, read = files[part].stat().st_size, rows[part * 40 + end - 5][1]
             assert read <= left < read + least
@@ -87,7 +81,7 @@ def test_what_was_read_of_spent_parts_is_cut_off(least: int, tmp_path: Path, mon
 
 def test_parts_that_are_not_spent_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     parts, rows = _parts(tmp_path, monkeypatch, 0)
-    parts.were_read(*(np.array(column, dtype=np.int64) for column in _columns(rows)[:2]))
+    parts.were_read(*_columns(rows)[:2])
     assert all(parts.keys(number) is not None for number in range(3))
 
 

@@ -11,7 +11,7 @@ from folders import fingerprint
 from marts import TEMPLATE, row, write_snapshot
 from sklearn.model_selection import train_test_split
 
-from tuning.dataset import parts, pass_one, write
+from tuning.dataset import pass_one, store, write
 from tuning.dataset.create import create_dataset
 from tuning.dataset.options import resolve_options
 from tuning.settings import Settings
@@ -64,7 +64,7 @@ def test_threads_parts_and_the_order_of_rows_and_files_change_no_byte(
     whole = create_dataset(Settings(home=tmp_path / "whole"), write_snapshot(tmp_path / "snapshot", rows), options)
     monkeypatch.setattr(pass_one, "_ROWS_PER_PART_SEED", 40)
     monkeypatch.setattr(write, "_ROWS", 30)
-    monkeypatch.setattr(parts, "_CUT", 1)
+    monkeypatch.setattr(store, "_CUT", 1)
     shuffled = write_snapshot(tmp_path / "shuffled", random.Random(workers).sample(rows, len(rows)), files)  # noqa: S311
     dataset = create_dataset(Settings(home=tmp_path / "home"), shuffled, options, workers)
     assert fingerprint(dataset.folder) == fingerprint(whole.folder)

@@ -44,18 +44,16 @@ def build_index(keys: Sequence[Keys]) -> Index:
     place = np.empty(len(order), dtype=np.int64)
     place[order] = np.arange(len(order))
     index = Index(columns, {int(place[old]): its_links for old, its_links in links.items()})
-    _check_unique(index)
+    check_each_once(index, "the pair", "question_id", "answer_id")
     return index
 
 
-def _check_unique(index: Index) -> None:
-    question, answer = index["question_id"], index["answer_id"]
-    twice = np.flatnonzero((question[1:] == question[:-1]) & (answer[1:] == answer[:-1]))
-    if len(twice):
-        row = twice[0]
-        raise TuningError(
-            f"the snapshot has the pair {question[row]}-{answer[row]} more than once", "`invoke export` makes it anew"
-        )
+def check_each_once(index: Index, what: str, *names: str) -> None:
+    """TuningError where two rows have the same values in these columns, of those that the index is in the order of."""
+    is_same = [index[name][1:] == index[name][:-1] for name in names]
+    if len(twice := np.flatnonzero(np.logical_and.reduce(is_same))):
+        values = "-".join(str(index[name][twice[0]]) for name in names)
+        raise TuningError(f"the snapshot has {what} {values} more than once", "`invoke export` makes it anew")
 
 
 def _offsets(part: Keys) -> Column:

@@ -25,7 +25,6 @@ from tuning.dataset.store import Store
 Column = npt.NDArray[Any]
 Keys = dict[str, Column]
 _LAYOUT = 2  # raised when rows lie otherwise in the parts: those of a killed older run are then not looked at
-_CUT = 2 << 20  # bytes, the fewest at a time, as each cut takes a while
 
 
 class Notes(msgspec.Struct, frozen=True):
@@ -43,7 +42,6 @@ class Parts:
 
     def __init__(self, store: Store, is_spent: bool = False) -> None:
         self.store, self._is_spent = store, is_spent
-        self._ends: dict[int, int] = {}  # by part: bytes that were left of it
 
     def keys(self, part: int) -> Keys | None:
         """The keys of a finished part whose data is what was written; None where it is to be made."""
@@ -97,9 +95,7 @@ class Parts:
             order = np.lexsort((offsets, parts))
             firsts = order[np.flatnonzero(np.diff(parts[order], prepend=-1))]
             for part, offset in zip(parts[firsts].tolist(), offsets[firsts].tolist(), strict=True):
-                if self._ends.setdefault(part, offset + _CUT) - offset >= _CUT:
-                    self.store.cut(_name(part, "data"), offset)
-                    self._ends[part] = offset
+                self.store.cut(_name(part, "data"), offset)
 
     def scratch(self, name: str) -> Store:
         """Empty, for files of this run only."""

@@ -8,7 +8,7 @@ from tuning.dataset.dataset import Split
 from tuning.dataset.duplicates import find_duplicates
 from tuning.dataset.funnel import Funnel
 from tuning.dataset.groups import Groups
-from tuning.dataset.index import Index
+from tuning.dataset.index import Index, check_each_once
 from tuning.dataset.options import DatasetOptions
 from tuning.dataset.parts import Column
 from tuning.dataset.splits import evaluation_side, seed_order, straddling
@@ -28,7 +28,7 @@ def select(index: Index, texts: Texts, options: DatasetOptions, funnel: Funnel) 
     for row, links in index.links.items():
         groups.join_all([int(index["question_id"][row]), *links])
     if options.is_seed:
-        _check_one_answer_each(index)
+        check_each_once(index, "question", "question_id")  # the seed's order is one of questions
         train, evaluation = seed_order(options, len(index))
         return _finished(index, groups, {"train": train, "eval": evaluation}, funnel)
 
@@ -44,15 +44,6 @@ def select(index: Index, texts: Texts, options: DatasetOptions, funnel: Funnel) 
     for row, its_group in zip(rows[torn].tolist(), group[torn].tolist(), strict=True):
         _drop(funnel, "split", "training member of a group in evaluation", texts, row, f"group {its_group}")
     return _finished(index, groups, {"train": rows[~side & ~torn], "eval": rows[side]}, funnel)
-
-
-def _check_one_answer_each(index: Index) -> None:
-    """The seed's order is one of questions."""
-    question = index["question_id"]
-    if len(twice := np.flatnonzero(question[1:] == question[:-1])):
-        raise TuningError(
-            f"the snapshot has question {question[twice[0]]} more than once", "`invoke export` makes it anew"
-        )
 
 
 def _drop(funnel: Funnel, step: str, reason: str, texts: Texts, row: int, detail: str) -> None:

@@ -23,6 +23,7 @@ from tuning.settings import Settings
 
 Array = npt.NDArray[Any]
 Span = tuple[str, int, int]  # a file's name, offset and size in bytes
+_CUT = 2 << 20  # bytes, the fewest at a time, as each cut takes a while
 
 
 class Store(Protocol):
@@ -44,7 +45,7 @@ class Store(Protocol):
         """What they hold, one after another."""
 
     def cut(self, name: str, size: int) -> None:
-        """Give back what the file holds from byte `size` on, where that spares anything."""
+        """Give back what the file holds from byte `size` on, where that spares much."""
 
     def crc32c(self, name: str) -> int | None:
         """The checksum of what the file holds now; None where there is none."""
@@ -93,7 +94,9 @@ class FolderStore(msgspec.Struct, frozen=True):
         return buffer
 
     def cut(self, name: str, size: int) -> None:
-        os.truncate(self.folder / name, size)
+        path = self.folder / name
+        if path.stat().st_size - size >= _CUT:
+            os.truncate(path, size)
 
     def crc32c(self, name: str) -> int | None:
         content = self.read(name)
