@@ -202,8 +202,8 @@ def export(
 
     Example: invoke export --tag-pattern '^pandas$'
     """
-    from tuning.dataset.export import export as export_mart
     from tuning.dataset.options import resolve_options, resolve_variables
+    from tuning.dataset.snapshot.export import export as export_mart
 
     options = resolve_options(preset, settings.tuner, format=format)
     snapshot = export_mart(settings, resolve_variables(preset, **build.given()), options)
@@ -224,9 +224,9 @@ def split(
     Example: invoke split --format gemini --split time --split-date 2022-01-01
     """
     from tuning.dataset.create import create_dataset, describe_dataset
-    from tuning.dataset.export import find_snapshot
     from tuning.dataset.options import resolve_variables
-    from tuning.pipelines.dataset_options import dataset_options
+    from tuning.dataset.snapshot.export import find_snapshot
+    from tuning.tuners.options import dataset_options
 
     options = dataset_options(settings, preset, made.given() | {"max_length": max_length})
     snapshot = find_snapshot(settings, options, resolve_variables(preset) if preset else None)
@@ -249,8 +249,8 @@ def dataset(
     """
     from tuning.dataset.create import describe_dataset
     from tuning.dataset.options import resolve_variables
-    from tuning.pipelines.dataset_options import dataset_options
-    from tuning.pipelines.whole import Steps, make_dataset
+    from tuning.pipelines.end_to_end import Steps, make_dataset
+    from tuning.tuners.options import dataset_options
 
     variables = resolve_variables(preset, **build.given())
     options = dataset_options(settings, preset, made.given() | {"max_length": max_length})
@@ -270,12 +270,12 @@ def hello(c: Context, settings: Settings, recipient: str = "World") -> None:
     """
     if settings.target == "gcp":
         from tuning.pipelines.hello import compile_hello
-        from tuning.pipelines.submit import SubmitOptions, submit_template
+        from tuning.pipelines.vertex.template_job import SubmitOptions, submit_template
 
         template = compile_hello(settings.home / "hello.yaml", settings.image)
         submit_template(settings, str(template), {"recipient": recipient}, SubmitOptions(), print)
         return
-    from tuning.pipelines.local import run_hello
+    from tuning.pipelines.local.run import run_hello
 
     print(run_hello(settings, recipient))
 
@@ -396,7 +396,7 @@ def rollback(c: Context, settings: Settings, reason: str = "") -> None:
 @command(help={"open": "show it in the browser"})
 def report(c: Context, settings: Settings, open: bool = False) -> None:  # noqa: A002 - the option's name
     """Print the path of the newest run's report."""
-    from tuning.pipelines.run_record import newest_report
+    from tuning.pipelines.release.record import newest_report
 
     path = newest_report(settings)
     print(path)
@@ -447,7 +447,7 @@ def tune(
 
     Example: invoke tune --limit 2000 --base-model smollm2
     """
-    from tuning.pipelines.whole import tune_all
+    from tuning.pipelines.end_to_end import tune_all
 
     run = tune_all(settings, build.given(), made.given(), tuning.given(), preset, dataset, print)
     print(run.in_words)
@@ -512,8 +512,8 @@ def submit(
 
     Example: invoke submit --target gcp --tuner gemini --epochs 3 --budget 50
     """
-    from tuning.pipelines.submit import SubmitOptions
-    from tuning.pipelines.submit_any import submit_any
+    from tuning.pipelines.submit import submit_any
+    from tuning.pipelines.vertex.template_job import SubmitOptions
 
     options = SubmitOptions(**job.given(), caching=caching, again=again)
     submit_any(settings, template, param or [], tuning.given(), options, wait, print)
@@ -533,7 +533,7 @@ def job_status(c: Context, settings: Settings, job: str = "") -> None:
 @command(positional=["job"], help={"job": "its id"})
 def cancel(c: Context, settings: Settings, job: str) -> None:
     """Ask Vertex AI to stop a job."""
-    from tuning.pipelines.vertex import cancel as cancel_job
+    from tuning.pipelines.vertex.jobs import cancel as cancel_job
 
     print(f"{job} {cancel_job(settings, job).state}")
 
@@ -555,9 +555,9 @@ def schedule(
     Example: invoke schedule --target gcp --tuner gemini --cron '0 3 * * 1'
     """
     from tuning.pipelines.job_lines import schedule_lines
-    from tuning.pipelines.schedule import delete_schedule, list_schedules
-    from tuning.pipelines.submit import SubmitOptions
-    from tuning.pipelines.submit_any import schedule_any
+    from tuning.pipelines.submit import schedule_any
+    from tuning.pipelines.vertex.schedule import delete_schedule, list_schedules
+    from tuning.pipelines.vertex.template_job import SubmitOptions
 
     if delete:
         print(f"deleted {delete_schedule(settings, delete).name}")

@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from lxml import etree
 
-from tuning.dataset.shingles import shingles, similarity
-from tuning.dataset.snapshot import Kind, Snapshot, seal_snapshot
+from tuning.dataset.similar.shingles import shingles, similarity
+from tuning.dataset.snapshot.snapshot import Kind, Snapshot, seal_snapshot
 
 TEMPLATE = (
     "Please answer the following Stackoverflow question on Python. "

@@ -20,8 +20,8 @@ from lxml import etree
 
 from tests.bench.measure import Row
 from tests.dataset.reading import read_html, read_markdown
-from tuning.dataset.clean import to_markdown
-from tuning.dataset.redact import redact
+from tuning.dataset.markdown.convert import to_markdown
+from tuning.dataset.redact.redact import redact
 
 ARCHIVES = {
     "stackoverflow-python-bodies.7z": "https://stackoverflow.com",

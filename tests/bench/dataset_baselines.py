@@ -11,8 +11,8 @@ from datasketch import MinHash
 from sklearn.model_selection import train_test_split
 
 from tests.bench.dataset_subjects import OFTEN, bodies, scratch
-from tuning.dataset.shingles import shingles
-from tuning.dataset.snapshot import open_snapshot
+from tuning.dataset.similar.shingles import shingles
+from tuning.dataset.snapshot.snapshot import open_snapshot
 
 
 def notebook(snapshot: str, columns: list[str]) -> dict[str, Any]:

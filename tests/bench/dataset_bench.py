@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 
 from tests.bench.measure import Measured, Row, Subject, measure, row
 from tests.marts import BUILD, INSTRUCTIONS, repeated, rows_of_dump
-from tuning.dataset.snapshot import seal_snapshot
+from tuning.dataset.snapshot.snapshot import seal_snapshot
 
 SEED_ROWS = 300_000
 COPIES = 10  # of the pairs with other letters: enough that the start of workers counts as little as in a real run

@@ -11,17 +11,17 @@ import orjson
 
 from tuning.dataset.create import create_dataset
 from tuning.dataset.funnel import Funnel
-from tuning.dataset.near import band_hashes
 from tuning.dataset.options import resolve_options
-from tuning.dataset.outputs import FolderOutputs
-from tuning.dataset.parallel import Workers
-from tuning.dataset.parts import Parts
-from tuning.dataset.pass_one import run_pass_one
-from tuning.dataset.selection import select
-from tuning.dataset.snapshot import digest_rows, open_snapshot, read_batches
-from tuning.dataset.store import FolderStore
-from tuning.dataset.texts import Texts
-from tuning.dataset.write import write_splits
+from tuning.dataset.rows.pass_one import run_pass_one
+from tuning.dataset.similar.minhash import band_hashes
+from tuning.dataset.snapshot.snapshot import digest_rows, open_snapshot, read_batches
+from tuning.dataset.split.pass_two import write_splits
+from tuning.dataset.split.selection import select
+from tuning.dataset.split.texts import Texts
+from tuning.dataset.workspace.outputs import FolderOutputs
+from tuning.dataset.workspace.parallel import Workers
+from tuning.dataset.workspace.parts import Parts
+from tuning.dataset.workspace.store import FolderStore
 from tuning.settings import Settings
 
 OFTEN = 20  # times the lines are made, so that reading the bodies counts for little

@@ -14,11 +14,11 @@ from typing import Any, NamedTuple
 
 import psutil
 
-from tuning.tuners.chat import chatml
-from tuning.tuners.libraries import set_up_libraries
-from tuning.tuners.processor import Processor, find_processor
-from tuning.tuners.recipe import Recipe
-from tuning.tuners.rows import Rows
+from tuning.tuners.hf.chat import chatml
+from tuning.tuners.hf.device import Processor, find_processor
+from tuning.tuners.hf.environment import set_up_libraries
+from tuning.tuners.hf.train.recipe import Recipe
+from tuning.tuners.hf.train.rows import Rows
 
 _RANK = 16
 
@@ -131,7 +131,7 @@ def operations_per_token(shape: Shape, full: bool) -> int:
 
 
 def _ours(shape: Shape, full: bool, processor: Processor, work: Path) -> Rate:
-    from tuning.tuners.training import train
+    from tuning.tuners.hf.train.training import train
 
     recipe = Recipe(
         steps=shape.steps,
@@ -157,7 +157,7 @@ def _plain(shape: Shape, full: bool, processor: Processor, work: Path) -> Rate:
     from peft import LoraConfig, get_peft_model
     from transformers import DataCollatorForSeq2Seq, Trainer, TrainingArguments
 
-    from tuning.tuners.progress_lines import ProgressLines
+    from tuning.tuners.hf.train.callbacks import ProgressLines
 
     model = _typed_model(shape, full, processor)
     if not full:

@@ -6,7 +6,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from marts import row, write_snapshot
+
+from tests.marts import row, write_snapshot
 
 ROOT = Path(__file__).parents[2]
 

@@ -1,9 +1,9 @@
 """The benchmark of GPUs, on a processor and small: that it trains what it says and counts right."""
 
 import pytest
-from gpu_bench import QWEN, Shape, measure, operations_per_token
 
-from tuning.tuners.processor import find_processor
+from tests.bench.gpu_bench import QWEN, Shape, measure, operations_per_token
+from tuning.tuners.hf.device import find_processor
 
 SMALL = Shape(
     "small",

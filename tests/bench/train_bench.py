@@ -16,16 +16,16 @@ import msgspec
 
 from tests.bench.measure import Measured, Row, Subject, failures, measure
 from tuning.dataset.dataset import Dataset, find_dataset, open_dataset
-from tuning.dataset.formats import parse_line
+from tuning.dataset.formats.codec import parse_line
 from tuning.settings import Settings, load_settings
-from tuning.tuners.base_models import find_base_model, load_model, load_tokenizer
-from tuning.tuners.batches import plan_batches
-from tuning.tuners.hf import HfTuner
-from tuning.tuners.libraries import set_up_libraries
-from tuning.tuners.processor import find_processor
+from tuning.tuners.hf.device import find_processor
+from tuning.tuners.hf.environment import set_up_libraries
+from tuning.tuners.hf.models.base_models import find_base_model, load_model, load_tokenizer
+from tuning.tuners.hf.train.batches import plan_batches
+from tuning.tuners.hf.train.recipe import RECIPES, Recipe
+from tuning.tuners.hf.train.rows import Rows, read_rows
+from tuning.tuners.hf.tuner import HfTuner
 from tuning.tuners.protocol import Model
-from tuning.tuners.recipe import RECIPES, Recipe
-from tuning.tuners.rows import Rows, read_rows
 
 OURS, PLAIN, PLAIN_ADAPTER = "hf tuner", "Trainer, its defaults", "Trainer, an adapter on every layer"
 TOGETHER, ALONE = "answers in batches", "one prompt at a time"
@@ -82,7 +82,7 @@ def ours(dataset_folder: str, base: str, steps: int) -> dict[str, Any]:
     dataset, recipe = open_dataset(Path(dataset_folder)), _recipe(steps)
     with tempfile.TemporaryDirectory() as name:
         tokenizer, rows, tokens = _rows(dataset, Path(base), recipe, Path(name))
-        from tuning.tuners.training import train, training_model
+        from tuning.tuners.hf.train.training import train, training_model
 
         processor = find_processor()
         trained = train(training_model(Path(base), recipe, processor), tokenizer, rows, recipe, processor, Path(name))

@@ -9,24 +9,24 @@ from typing import Any
 import msgspec
 import pytest
 from gcp_storage_emulator.server import create_server
-from google_server import Google
-from google_server import serve as serve_google
-from loopback import TOKEN, Loopback
-from storage_bridge import Record, asked_uploads, generation_preconditions, recorded
-from vertex_server import Vertex
-from vertex_server import serve as serve_vertex
 
-import tuning.access
-from tuning.pipelines import template_seed
+import tuning.gcs.access
+from tests.cloud.servers.google_server import Google
+from tests.cloud.servers.google_server import serve as serve_google
+from tests.cloud.servers.loopback import TOKEN, Loopback
+from tests.cloud.servers.storage_bridge import Record, asked_uploads, generation_preconditions, recorded
+from tests.cloud.servers.vertex_server import Vertex
+from tests.cloud.servers.vertex_server import serve as serve_vertex
+from tuning.pipelines.vertex import notebook_template
 from tuning.settings import Settings
 
 
 @pytest.fixture(autouse=True)
 def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     """Retries and polls follow each other at once, and no test meets the developer's own Google account."""
-    monkeypatch.setattr(tuning.access, "FIRST_DELAY", 0.001)
-    monkeypatch.setattr(tuning.access, "LONGEST_DELAY", 0.002)
-    monkeypatch.setattr(tuning.access, "GIVE_UP_AFTER", 5.0)
+    monkeypatch.setattr(tuning.gcs.access, "FIRST_DELAY", 0.001)
+    monkeypatch.setattr(tuning.gcs.access, "LONGEST_DELAY", 0.002)
+    monkeypatch.setattr(tuning.gcs.access, "GIVE_UP_AFTER", 5.0)
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", "/nonexistent/credentials.json")
 
 
@@ -43,7 +43,7 @@ def vertex_api(vertex: Vertex) -> Iterator[Loopback]:
 
 @pytest.fixture
 def google(seed_template: bytes) -> Google:
-    return Google({template_seed.URI: seed_template})
+    return Google({notebook_template.URI: seed_template})
 
 
 @pytest.fixture

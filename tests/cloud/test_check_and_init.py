@@ -6,15 +6,15 @@ from typing import Any
 import msgspec
 import pytest
 from google.cloud import bigquery
-from google_server import Google
-from homes import free_port
-from loopback import Fault, Loopback
 
+from tests.cloud.servers.google_server import Google
+from tests.cloud.servers.loopback import Fault, Loopback
+from tests.homes import free_port
 from tuning.cloud.check import Finding, check, finding_lines, refuse_wrong
 from tuning.cloud.init import init
 from tuning.cloud.required import STAGING_PREFIXES, contains, grants
 from tuning.errors import TuningError
-from tuning.objects import client
+from tuning.gcs.objects import client
 from tuning.settings import Settings
 from tuning.warehouse import emulator
 from tuning.warehouse.client import connect

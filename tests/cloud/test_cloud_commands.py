@@ -11,14 +11,14 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from cloud_dataset import make_dataset
 from invoke.program import Program
-from loopback import TOKEN, Loopback
-from storage_bridge import Record
-from vertex_server import Vertex
 
-from tuning.objects import client, list_objects
-from tuning.pipelines.template_seed import URI
+from tests.cloud.servers.loopback import TOKEN, Loopback
+from tests.cloud.servers.storage_bridge import Record
+from tests.cloud.servers.vertex_server import Vertex
+from tests.cloud.storage.cloud_dataset import make_dataset
+from tuning.gcs.objects import client, list_objects
+from tuning.pipelines.vertex.notebook_template import URI
 from tuning.settings import PROJECT_ROOT, Settings
 
 

@@ -5,15 +5,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from as_typed import start_invoke
-from cloud_dataset import make_dataset
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
-from loopback import Loopback, RefusedError, Request
 
-from tuning.access import credentials
+from tests.cloud.as_typed import start_invoke
+from tests.cloud.servers.loopback import Loopback, RefusedError, Request
+from tests.cloud.storage.cloud_dataset import make_dataset
 from tuning.errors import TuningError
-from tuning.pipelines.template_seed import URI
+from tuning.gcs.access import credentials
+from tuning.pipelines.vertex.notebook_template import URI
 from tuning.settings import Settings
 
 

@@ -5,16 +5,16 @@ from datetime import date, timedelta
 
 import msgspec
 import pytest
-from cloud_dataset import make_dataset
-from loopback import Loopback
 
+from tests.cloud.servers.loopback import Loopback
+from tests.cloud.storage.cloud_dataset import make_dataset
 from tuning.cloud.estimate import Cost, _bytes_read, check_budget, cost_lines, estimate_run, estimate_tuning
-from tuning.cloud.prices import BIGQUERY, PIPELINE_RUN, STALE_AFTER, TRAINING, Price, staleness
 from tuning.dataset.dataset import find_dataset
 from tuning.errors import TuningError
 from tuning.settings import Settings
-from tuning.tuners.gemini import GeminiTuner
-from tuning.tuners.gemini_estimate import training_price
+from tuning.tuners.gemini.estimate import training_price
+from tuning.tuners.gemini.prices import BIGQUERY, PIPELINE_RUN, STALE_AFTER, TRAINING, Price, staleness
+from tuning.tuners.gemini.tuner import GeminiTuner
 from tuning.tuners.protocol import TuneOptions
 
 MODEL = "gemini-3.5-flash"

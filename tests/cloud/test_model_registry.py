@@ -4,11 +4,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from as_typed import start_invoke
-from loopback import Fault, Loopback
-from verdicts import verdict
-from vertex_server import Vertex
 
+from tests.cloud.as_typed import start_invoke
+from tests.cloud.servers.loopback import Fault, Loopback
+from tests.cloud.servers.vertex_server import Vertex
+from tests.verdicts import verdict
 from tuning.cloud.model_registry import aliases_of, set_alias
 from tuning.errors import TuningError
 from tuning.registry import registry

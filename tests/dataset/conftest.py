@@ -5,7 +5,8 @@ from typing import Any
 
 import py7zr
 import pytest
-from marts import rows_of_dump
+
+from tests.marts import rows_of_dump
 
 
 @pytest.fixture(scope="session")

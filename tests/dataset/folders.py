@@ -4,7 +4,7 @@ import hashlib
 from pathlib import Path
 
 from tuning.dataset.dataset import Dataset, Split
-from tuning.dataset.formats import parse_line, question_of
+from tuning.dataset.formats.codec import parse_line, question_of
 
 
 def fingerprint(folder: Path) -> dict[str, str]:

@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import pytest
-from marts import row, words, write_snapshot
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
+from tests.marts import row, words, write_snapshot
 from tuning.dataset.create import create_dataset
-from tuning.dataset.formats import parse_line
+from tuning.dataset.formats.codec import parse_line
 from tuning.dataset.options import resolve_options
 from tuning.settings import Settings
 

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from folders import dropped, fingerprint, question_ids, texts
-from marts import TEMPLATE, row, words, write_snapshot
 
+from tests.dataset.folders import dropped, fingerprint, question_ids, texts
+from tests.marts import TEMPLATE, row, words, write_snapshot
 from tuning.dataset.create import create_dataset, describe_dataset
 from tuning.dataset.dataset import Dataset
 from tuning.dataset.options import DatasetOptions, resolve_options

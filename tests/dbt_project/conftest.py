@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 
-import invented_source
 import pytest
-from compiled_project import Compiled, compile_project
-from homes import free_port
-from running_dbt import Dbt, copy_of_the_project
 
+from tests.dbt_project import invented_source
+from tests.dbt_project.compiled_project import Compiled, compile_project
+from tests.dbt_project.running_dbt import Dbt, copy_of_the_project
+from tests.homes import free_port
 from tuning.settings import Settings
 from tuning.warehouse import emulator
 

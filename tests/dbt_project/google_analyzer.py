@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import wasmtime
-from compiled_project import Compiled, Node
+
+from tests.dbt_project.compiled_project import Compiled, Node
 
 _make_config = wasmtime.Config
 

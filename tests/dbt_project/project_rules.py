@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Iterator
 
-from compiled_project import Compiled, Node
+from tests.dbt_project.compiled_project import Compiled, Node
 
 LAYERS = ("staging", "intermediate", "marts")
 PREFIXES = {"staging": "stg_", "intermediate": "int_", "marts": ""}

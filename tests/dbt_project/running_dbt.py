@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-from compiled_project import DBT_PROJECT
 
+from tests.dbt_project.compiled_project import DBT_PROJECT
 from tuning.settings import Settings
 from tuning.warehouse.client import connect
 from tuning.warehouse.dbt_process import environment

@@ -4,12 +4,13 @@ Views are put in place, and columns that nothing asks for are dropped, as BigQue
 """
 
 import sqlglot
-from compiled_project import Compiled, Node
-from google_analyzer import declared, dotted, relation
 from sqlglot import exp
 from sqlglot.optimizer.pushdown_projections import pushdown_projections
 from sqlglot.optimizer.qualify import qualify
 from sqlglot.optimizer.scope import traverse_scope
+
+from tests.dbt_project.compiled_project import Compiled, Node
+from tests.dbt_project.google_analyzer import declared, dotted, relation
 
 Scans = dict[str, set[str]]  # columns by "project.dataset.table"
 

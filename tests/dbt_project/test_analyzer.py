@@ -1,8 +1,9 @@
 """Every compiled query is BigQuery's SQL: Google's analyzer parses and type-checks it against the declared tables."""
 
 import pytest
-from compiled_project import Compiled
-from google_analyzer import NotBigQueryError, Tables, analyze, declared
+
+from tests.dbt_project.compiled_project import Compiled
+from tests.dbt_project.google_analyzer import NotBigQueryError, Tables, analyze, declared
 
 
 def test_google_accepts_every_model_test_and_analysis_and_finds_the_columns_that_the_yaml_declares(

@@ -5,11 +5,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from compiled_project import Compiled
-from google_analyzer import declared
-from invented_source import ANSWERS, DENIED, KEPT_BY_DEFAULT, KEPT_BY_EXACT_TAG, KEPT_BY_SEED, QUESTIONS
-from running_dbt import Dbt
 
+from tests.dbt_project.compiled_project import Compiled
+from tests.dbt_project.google_analyzer import declared
+from tests.dbt_project.invented_source import (
+    ANSWERS,
+    DENIED,
+    KEPT_BY_DEFAULT,
+    KEPT_BY_EXACT_TAG,
+    KEPT_BY_SEED,
+    QUESTIONS,
+)
+from tests.dbt_project.running_dbt import Dbt
 from tuning.warehouse.client import connect
 from tuning.warehouse.variables import Variables
 

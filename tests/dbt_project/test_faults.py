@@ -1,10 +1,11 @@
-"""Every seeded fault makes at least one test fail; `python tests/dbt_project/plant_faults.py` prints the table."""
+"""Every seeded fault makes at least one test fail; `python -m tests.dbt_project.plant_faults` prints the table."""
 
 from collections.abc import Iterator
 
 import pytest
-from faults import FAULTS, Fault
-from plant_faults import Workshop, workshop
+
+from tests.dbt_project.faults import FAULTS, Fault
+from tests.dbt_project.plant_faults import Workshop, workshop
 
 pytestmark = pytest.mark.slow
 

@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterator
 
 import orjson
 import pytest
-from compiled_project import DBT_PROJECT, Compiled
-from project_rules import RULES
+
+from tests.dbt_project.compiled_project import DBT_PROJECT, Compiled
+from tests.dbt_project.project_rules import RULES
 
 Rule = Callable[[Compiled], Iterator[str]]
 

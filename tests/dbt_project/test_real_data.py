@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from compiled_project import DBT_PROJECT
-from counting import instruction_funnel, preference_pairs, read_posts
-from homes import free_port
-from running_dbt import Dbt
 
+from tests.dbt_project.compiled_project import DBT_PROJECT
+from tests.dbt_project.counting import instruction_funnel, preference_pairs, read_posts
+from tests.dbt_project.running_dbt import Dbt
+from tests.homes import free_port
 from tuning.settings import Settings
 from tuning.sources.ingest import ingest
 from tuning.warehouse import emulator

@@ -3,8 +3,9 @@
 import copy
 
 import pytest
-from compiled_project import Compiled
-from scanned_columns import Scans, scans
+
+from tests.dbt_project.compiled_project import Compiled
+from tests.dbt_project.scanned_columns import Scans, scans
 
 RAW = "bigquery-public-data.stackoverflow."
 TEXTS = {"title", "body", "about_me"}

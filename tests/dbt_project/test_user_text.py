@@ -7,10 +7,11 @@ from typing import Any
 
 import orjson
 import pytest
-from compiled_project import Compiled
-from google_analyzer import AnalyzerOptions, LanguageOptions
-from running_dbt import Dbt
 from zetasql.api import Parser, PreparedExpression
+
+from tests.dbt_project.compiled_project import Compiled
+from tests.dbt_project.google_analyzer import AnalyzerOptions, LanguageOptions
+from tests.dbt_project.running_dbt import Dbt
 
 NASTY = {
     "tag_pattern": "^python$|'|\"|`|\\d'; drop table x; --|{x}|a{2}",

@@ -4,8 +4,8 @@ import math
 
 import msgspec
 import pytest
-from scored import evaluation, nobody
 
+from tests.evaluation.scored import evaluation, nobody
 from tuning.evaluation.compare import compare
 from tuning.evaluation.options import GateOptions
 from tuning.evaluation.records import Comparison

@@ -4,14 +4,14 @@ import re
 
 import msgspec
 import pytest
-from scored import evaluation
 
+from tests.evaluation.scored import evaluation
 from tuning.dataset.dataset import FileFacts, Manifest
 from tuning.evaluation.compare import compare
 from tuning.evaluation.gate import judge
 from tuning.evaluation.options import GateOptions
 from tuning.evaluation.report import ReportInputs, as_html, as_markdown
-from tuning.tuners.curves import Curves, Point
+from tuning.tuners.hf.train.curves import Curves, Point
 from tuning.tuners.protocol import Model
 
 EVIL = '<script>alert("x")</script><img src=http://x.example/y onerror=alert(1)>'

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tuning.dataset.dataset import Dataset
-from tuning.dataset.formats import parse_line
-from tuning.dataset.records import Example, Format, Message
+from tuning.dataset.formats.codec import parse_line
+from tuning.dataset.formats.records import Example, Format, Message
 from tuning.errors import TuningError
 from tuning.settings import Settings
 from tuning.tuners.protocol import Answer, Estimate, Model, Problem, TuneOptions
@@ -20,7 +20,7 @@ LARGE = 3_000_000  # bytes of a model of the base `large`
 
 
 class CharacterTuner:
-    name = "character_tuner:CharacterTuner"
+    name = "tests.pipelines.character_tuner:CharacterTuner"
     formats: tuple[Format, ...] = ("messages",)
     primary_metric = "loss"
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import msgspec
 
 from tuning.dataset.dataset import Attribution, Dataset, FileFacts, Manifest, Split, open_dataset
-from tuning.dataset.formats import encode
-from tuning.dataset.records import Example, Format, Message
+from tuning.dataset.formats.codec import encode
+from tuning.dataset.formats.records import Example, Format, Message
 from tuning.storage import sha256_of, write_json
 
 TOPICS = ("list", "dict", "file", "string", "class", "loop", "module")

@@ -3,14 +3,14 @@
 from pathlib import Path
 
 import torch
-from artifacts import FakeArtifact, request
 
-from tuning.pipelines import tuning_steps
-from tuning.pipelines.requests import TuningRequest, step_settings
+from tests.pipelines.artifacts import FakeArtifact, request
+from tuning.pipelines.steps import tune as tune_step
+from tuning.pipelines.steps.requests import TuningRequest, step_settings
 from tuning.registry.model_folder import open_model
-from tuning.tuners.base_models import load_model
+from tuning.tuners.hf.models.base_models import load_model
+from tuning.tuners.hf.models.tiny import make_tiny
 from tuning.tuners.protocol import TuneOptions
-from tuning.tuners.tiny import make_tiny
 
 
 def test_the_model_has_no_adapter_and_transformers_loads_weights_that_all_moved(settings, dataset, tmp_path):
@@ -18,8 +18,8 @@ def test_the_model_has_no_adapter_and_transformers_loads_weights_that_all_moved(
     options = TuneOptions(base_model=str(base), full=True, steps=2, batch_size=4, max_length=256)
     asked = TuningRequest(settings=step_settings(settings), tuner="hf", options=options)
     data, checked, made = FakeArtifact(dataset.folder, sha256="0"), FakeArtifact(tmp_path / "c"), tmp_path / "made"
-    tuning_steps.validate(data, "hf", checked)
-    tuning_steps.tune(
+    tune_step.validate(data, "hf", checked)
+    tune_step.tune(
         data, checked, request(tmp_path / "t.json", asked), "code", FakeArtifact(made), FakeArtifact(tmp_path / "m")
     )
 

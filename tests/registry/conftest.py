@@ -6,8 +6,8 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
-from verdicts import verdict
 
+from tests.verdicts import verdict
 from tuning.evaluation.records import Verdict
 from tuning.registry.records import Version
 from tuning.tuners.protocol import Model

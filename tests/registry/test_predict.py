@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import msgspec
 import pytest
 
-from tuning.dataset.records import Message
+from tuning.dataset.formats.records import Message
 from tuning.errors import TuningError
 from tuning.registry import registry
 from tuning.registry.model_folder import count_seen, open_model

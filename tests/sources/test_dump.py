@@ -7,8 +7,8 @@ from typing import Any
 
 import py7zr
 import pytest
-from dumps import answer, archive, document, posts_file, question, row
 
+from tests.sources.dumps import answer, archive, document, posts_file, question, row
 from tuning.errors import TuningError
 from tuning.sources.archive import read_archive
 from tuning.sources.dump import open_dump

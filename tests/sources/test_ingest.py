@@ -12,8 +12,8 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from dumps import answer, archive, document, posts_file, question
 
+from tests.sources.dumps import answer, archive, document, posts_file, question
 from tuning.errors import TuningError
 from tuning.settings import Settings
 from tuning.sources import tables as parquet_tables

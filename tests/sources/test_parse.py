@@ -5,8 +5,8 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from dumps import answer, question, row
 
+from tests.sources.dumps import answer, question, row
 from tuning.sources.parse import READ, Parsed, parse_posts, parse_table
 
 UTC = datetime.UTC

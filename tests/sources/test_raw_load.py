@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from dumps import answer, document, posts_file, question
-from homes import free_port
 
+from tests.homes import free_port
+from tests.sources.dumps import answer, document, posts_file, question
 from tuning.errors import TuningError
 from tuning.settings import PROJECT_ROOT, Settings
 from tuning.sources.ingest import ingest

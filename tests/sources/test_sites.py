@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
-from dumps import posts_file, question
 
+from tests.sources.dumps import posts_file, question
 from tuning.errors import TuningError
 from tuning.sources.dump import open_dump
 from tuning.sources.ingest import settle_site

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 import pytest
-from dumps import answer, document, question
 
+from tests.sources.dumps import answer, document, question
 from tuning.errors import TuningError
 from tuning.sources.rows import blocks
 

@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tuner_datasets import write_dataset
 
+from tests.tuners.tuner_datasets import write_dataset
 from tuning.dataset.dataset import Dataset
 from tuning.settings import Settings
-from tuning.tuners.base_models import load_tokenizer
-from tuning.tuners.tiny import make_tiny
+from tuning.tuners.hf.models.base_models import load_tokenizer
+from tuning.tuners.hf.models.tiny import make_tiny
 
 
 @pytest.fixture(autouse=True)

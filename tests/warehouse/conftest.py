@@ -6,8 +6,8 @@ from pathlib import Path
 import msgspec
 import pytest
 from google.cloud import bigquery
-from homes import free_port
 
+from tests.homes import free_port
 from tuning.settings import Settings
 from tuning.sources.load_sample import load_sample
 from tuning.warehouse import emulator

@@ -5,8 +5,7 @@ import yaml
 
 from tuning.errors import TuningError
 from tuning.settings import PROJECT_ROOT
-from tuning.warehouse.narrowed import may_want_more
-from tuning.warehouse.variables import Variables
+from tuning.warehouse.variables import Variables, may_want_more
 
 
 def test_the_defaults_are_those_of_the_dbt_project() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import requests
 
-from tuning.access import TRY_AGAIN, backoff, google_url, session
+from tuning.gcs.access import TRY_AGAIN, backoff, google_url, session
 from tuning.settings import Settings
 
 

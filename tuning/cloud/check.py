@@ -6,7 +6,6 @@ from typing import Any, Literal
 
 import requests
 
-from tuning.access import credentials, google_errors, require_google
 from tuning.cloud.apis import call
 from tuning.cloud.required import (
     ACT_AS,
@@ -18,9 +17,10 @@ from tuning.cloud.required import (
     repository_path,
 )
 from tuning.errors import TuningError
-from tuning.object_file import client as storage_client
+from tuning.gcs.access import credentials, google_errors, require_google
+from tuning.gcs.object_file import client as storage_client
 from tuning.settings import Settings
-from tuning.tuners.gemini_models import SERVED_FROM
+from tuning.tuners.gemini.models import SERVED_FROM
 from tuning.warehouse.client import connect
 
 _MANAGER = "https://cloudresourcemanager.googleapis.com/v3/projects"

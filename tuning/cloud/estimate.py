@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from tuning.access import google_errors
-from tuning.cloud.prices import BIGQUERY, PIPELINE_RUN, staleness
 from tuning.dataset.dataset import Dataset
 from tuning.errors import TuningError
+from tuning.gcs.access import google_errors
 from tuning.settings import Settings
+from tuning.tuners.gemini.prices import BIGQUERY, PIPELINE_RUN, staleness
 from tuning.tuners.protocol import TuneOptions, Tuner
 from tuning.warehouse.client import connect
 from tuning.warehouse.dbt_process import dbt_files, run_dbt

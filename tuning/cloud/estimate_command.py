@@ -6,9 +6,9 @@ from typing import Any
 from tuning.cloud.estimate import check_budget, cost_lines, estimate_all
 from tuning.dataset.dataset import datasets, find_dataset
 from tuning.dataset.options import resolve_variables
-from tuning.evaluation.tuner_name import find_tuner
-from tuning.pipelines.tuning_settings import tuning_settings
 from tuning.settings import Settings
+from tuning.tuners.options import tuning_settings
+from tuning.tuners.select import find_tuner
 
 
 def estimate_lines(

@@ -5,11 +5,11 @@ from typing import Any
 
 import requests
 
-from tuning.access import backoff, google_errors, require_google
 from tuning.cloud.apis import call
 from tuning.cloud.required import REPOSITORY, STAGING_DAYS, STAGING_PREFIXES, contains, grants, repository_path
 from tuning.errors import TuningError
-from tuning.object_file import client as storage_client
+from tuning.gcs.access import backoff, google_errors, require_google
+from tuning.gcs.object_file import client as storage_client
 from tuning.settings import Settings
 from tuning.warehouse.client import connect
 

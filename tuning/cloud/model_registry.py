@@ -3,8 +3,8 @@
 import re
 from typing import TYPE_CHECKING
 
-from tuning.access import backoff, credentials, google_errors, require_project
 from tuning.errors import TuningError
+from tuning.gcs.access import backoff, credentials, google_errors, require_project
 from tuning.settings import Settings
 
 if TYPE_CHECKING:

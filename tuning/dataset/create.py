@@ -9,29 +9,29 @@ from pathlib import Path
 
 import msgspec
 
-from tuning.dataset.card import write_card
-from tuning.dataset.card_facts import gather
+from tuning.dataset.card.card import write_card
+from tuning.dataset.card.facts import gather
+from tuning.dataset.card.notice import NOTICE, notice
+from tuning.dataset.card.tokens import token_facts
 from tuning.dataset.dataset import ATTRIBUTION, MANIFEST, OBJECTS, Dataset, Manifest, bucket_address, open_dataset
-from tuning.dataset.export import kind_of
 from tuning.dataset.funnel import Funnel
-from tuning.dataset.leaks import find_leaks, refuse_leaks
-from tuning.dataset.mart import check_columns
-from tuning.dataset.notice import NOTICE, notice
+from tuning.dataset.leaks.check import find_leaks, refuse_leaks
+from tuning.dataset.leaks.lines import Written
 from tuning.dataset.options import DatasetOptions, dataset_id
-from tuning.dataset.outputs import BucketOutputs, FolderOutputs, Outputs, adopt
-from tuning.dataset.parallel import Workers, available_cores
-from tuning.dataset.parts import Parts, mark_of
-from tuning.dataset.pass_one import run_pass_one
-from tuning.dataset.selection import select
-from tuning.dataset.snapshot import Snapshot, column_names
-from tuning.dataset.store import BucketStore, FolderStore, Store
-from tuning.dataset.texts import Texts
-from tuning.dataset.token_facts import token_facts
+from tuning.dataset.rows.pass_one import run_pass_one
+from tuning.dataset.snapshot.columns import check_columns
+from tuning.dataset.snapshot.export import kind_of
+from tuning.dataset.snapshot.snapshot import Snapshot, column_names
+from tuning.dataset.split.pass_two import write_splits
+from tuning.dataset.split.selection import select
+from tuning.dataset.split.texts import Texts
 from tuning.dataset.versions import versions
-from tuning.dataset.write import write_splits
-from tuning.dataset.written import Written
+from tuning.dataset.workspace.outputs import BucketOutputs, FolderOutputs, Outputs, adopt
+from tuning.dataset.workspace.parallel import Workers, available_cores
+from tuning.dataset.workspace.parts import Parts, mark_of
+from tuning.dataset.workspace.store import BucketStore, FolderStore, Store
 from tuning.errors import TuningError
-from tuning.objects import is_folder
+from tuning.gcs.objects import is_folder
 from tuning.settings import Settings
 from tuning.storage import atomic_folder, locked, write_bytes, write_json
 

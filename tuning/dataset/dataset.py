@@ -10,10 +10,10 @@ from typing import Any, Literal
 
 import msgspec
 
-from tuning.dataset.records import Format
+from tuning.dataset.formats.records import Format
 from tuning.errors import TuningError
-from tuning.object_file import ObjectFile, Source
-from tuning.objects import is_folder
+from tuning.gcs.object_file import ObjectFile, Source
+from tuning.gcs.objects import is_folder
 from tuning.settings import Settings
 from tuning.storage import sha256_of, write_json
 

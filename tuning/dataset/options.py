@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import msgspec
 import orjson
 
-from tuning.dataset.formats import Body
-from tuning.dataset.records import FORMATS, PREFERENCE_FORMATS, Format
+from tuning.dataset.formats.codec import Body
+from tuning.dataset.formats.records import FORMATS, PREFERENCE_FORMATS, Format
 from tuning.errors import TuningError
 
 if TYPE_CHECKING:

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tuning.dataset.dataset import Attribution, Dataset
-from tuning.dataset.formats import parse_line
-from tuning.dataset.records import Example
+from tuning.dataset.formats.codec import parse_line
+from tuning.dataset.formats.records import Example
 from tuning.errors import TuningError
 from tuning.evaluation.sample import stable_sample
 

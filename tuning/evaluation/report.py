@@ -8,7 +8,7 @@ from tuning.dataset.dataset import Manifest
 from tuning.evaluation.gate import in_words
 from tuning.evaluation.records import Comparison, Interval, Verdict
 from tuning.evaluation.text_metrics import DESCRIPTIONS
-from tuning.tuners.curves import Curves, draw
+from tuning.tuners.hf.train.curves import Curves, draw
 from tuning.tuners.protocol import Model
 
 _SLICES_SHOWN = 30

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tuning.dataset.dataset import Dataset
-from tuning.dataset.formats import parse_line
+from tuning.dataset.formats.codec import parse_line
 from tuning.errors import TuningError
 
 Verdict = Literal["steady", "moved", "far"]

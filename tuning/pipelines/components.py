@@ -15,9 +15,10 @@ IMAGE = "python-qa-tuning:0.1.0"
 @dsl.component(base_image=IMAGE, install_kfp_package=False)
 def validate(dataset: Input[Dataset], tuner: str, code: str, checked: Output[Dataset]) -> None:
     """Check the dataset against the tuner's limits."""
-    from tuning.pipelines import step_process, tuning_steps
+    from tuning.pipelines.steps import process
+    from tuning.pipelines.steps import tune as tune_step
 
-    step_process.run(tuning_steps.validate, dataset, tuner, outputs=[checked])
+    process.run(tune_step.validate, dataset, tuner, outputs=[checked])
 
 
 @dsl.component(base_image=IMAGE, install_kfp_package=False)
@@ -30,9 +31,10 @@ def tune(
     metrics: Output[Metrics],
 ) -> None:
     """Tune the base model."""
-    from tuning.pipelines import step_process, tuning_steps
+    from tuning.pipelines.steps import process
+    from tuning.pipelines.steps import tune as tune_step
 
-    step_process.run(tuning_steps.tune, dataset, checked, request, code, outputs=[model, metrics])
+    process.run(tune_step.tune, dataset, checked, request, code, outputs=[model, metrics])
 
 
 @dsl.component(base_image=IMAGE, install_kfp_package=False)
@@ -45,9 +47,10 @@ def evaluate_base(
     metrics: Output[Metrics],
 ) -> None:
     """Evaluate the model that was there before tuning."""
-    from tuning.pipelines import evaluation_steps, step_process
+    from tuning.pipelines.steps import evaluate as evaluate_step
+    from tuning.pipelines.steps import process
 
-    step_process.run(evaluation_steps.evaluate_base, dataset, checked, request, outputs=[evaluation, metrics])
+    process.run(evaluate_step.evaluate_base, dataset, checked, request, outputs=[evaluation, metrics])
 
 
 @dsl.component(base_image=IMAGE, install_kfp_package=False)
@@ -61,9 +64,10 @@ def evaluate_tuned(
     metrics: Output[Metrics],
 ) -> None:
     """Evaluate the tuned model on the same examples."""
-    from tuning.pipelines import evaluation_steps, step_process
+    from tuning.pipelines.steps import evaluate as evaluate_step
+    from tuning.pipelines.steps import process
 
-    step_process.run(evaluation_steps.evaluate_tuned, dataset, checked, request, model, outputs=[evaluation, metrics])
+    process.run(evaluate_step.evaluate_tuned, dataset, checked, request, model, outputs=[evaluation, metrics])
 
 
 @dsl.component(base_image=IMAGE, install_kfp_package=False)
@@ -77,11 +81,10 @@ def evaluate_champion(
     metrics: Output[Metrics],
 ) -> None:
     """Evaluate the released model, if any, on the same examples."""
-    from tuning.pipelines import evaluation_steps, step_process
+    from tuning.pipelines.steps import evaluate as evaluate_step
+    from tuning.pipelines.steps import process
 
-    step_process.run(
-        evaluation_steps.evaluate_champion, dataset, checked, request, champion, outputs=[evaluation, metrics]
-    )
+    process.run(evaluate_step.evaluate_champion, dataset, checked, request, champion, outputs=[evaluation, metrics])
 
 
 @dsl.component(base_image=IMAGE, install_kfp_package=False)
@@ -95,9 +98,10 @@ def compare(
     metrics: Output[Metrics],
 ) -> None:
     """Put the evaluations beside each other."""
-    from tuning.pipelines import judging_steps, step_process
+    from tuning.pipelines.steps import gate as gate_step
+    from tuning.pipelines.steps import process
 
-    step_process.run(judging_steps.compare, base, tuned, champion, request, outputs=[comparison, metrics])
+    process.run(gate_step.compare, base, tuned, champion, request, outputs=[comparison, metrics])
 
 
 @dsl.component(base_image=IMAGE, install_kfp_package=False)
@@ -110,9 +114,10 @@ def gate(
     metrics: Output[Metrics],
 ) -> None:
     """Decide whether the tuned model may be released."""
-    from tuning.pipelines import judging_steps, step_process
+    from tuning.pipelines.steps import gate as gate_step
+    from tuning.pipelines.steps import process
 
-    step_process.run(judging_steps.gate, comparison, request, champion, outputs=[verdict, metrics])
+    process.run(gate_step.gate, comparison, request, champion, outputs=[verdict, metrics])
 
 
 @dsl.component(base_image=IMAGE, install_kfp_package=False)
@@ -130,10 +135,11 @@ def report(
     summary: Output[Markdown],
 ) -> None:
     """Write the report as a page and as Markdown."""
-    from tuning.pipelines import judging_steps, step_process
+    from tuning.pipelines.steps import gate as gate_step
+    from tuning.pipelines.steps import process
 
-    step_process.run(
-        judging_steps.report,
+    process.run(
+        gate_step.report,
         dataset,
         checked,
         model,

@@ -1,11 +1,11 @@
 """How a job stands, in lines for a person: on Vertex AI, or the newest run on this machine."""
 
 from tuning.errors import TuningError
-from tuning.pipelines.run_record import RECORD, RunRecord
-from tuning.pipelines.schedule import Schedule
-from tuning.pipelines.submit_any import on_vertex
-from tuning.pipelines.vertex import get_job
-from tuning.pipelines.vertex_job import Job
+from tuning.pipelines.release.record import RECORD, RunRecord
+from tuning.pipelines.submit import on_vertex
+from tuning.pipelines.vertex.job import Job
+from tuning.pipelines.vertex.jobs import get_job
+from tuning.pipelines.vertex.schedule import Schedule
 from tuning.settings import Settings
 
 

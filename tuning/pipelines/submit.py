@@ -1,173 +1,86 @@
-"""From a template and parameters to a job on Vertex AI: what can be wrong is found before anything is sent."""
+"""What `invoke submit` and `invoke schedule` are asked for: a template of any address, or this project's pipeline."""
 
-import subprocess
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
-from typing import Any, get_args
+from collections.abc import Callable, Mapping
+from typing import Any
 
-from tuning.access import credentials, require_project
-from tuning.dataset.dataset import Dataset, Split, find_dataset
+from tuning.dataset.dataset import find_dataset
 from tuning.errors import TuningError
-from tuning.objects import put
-from tuning.pipelines import template_seed, vertex
-from tuning.pipelines.template import Template, fit_parameters, read_template
-from tuning.pipelines.tuning_steps import sample_evaluation
-from tuning.pipelines.vertex_job import Job
-from tuning.settings import PROJECT_ROOT, Settings
+from tuning.pipelines.vertex import jobs
+from tuning.pipelines.vertex.schedule import Schedule, create_schedule
+from tuning.pipelines.vertex.template_job import SubmitOptions, parse_parameters, send, template_request
+from tuning.pipelines.vertex.tuning_job import tuning_request
+from tuning.settings import Settings
+from tuning.tuners.options import tuning_settings
+
+Show = Callable[[str], None]
 
 
-@dataclass(frozen=True, kw_only=True)
-class SubmitOptions:
-    """How to send. Empty: the default of the template. `again` starts a job that has already succeeded once more."""
-
-    dataset: str | None = None
-    display_name: str = ""
-    pipeline_root: str = ""
-    caching: bool = True
-    failure_policy: vertex.FailurePolicy = "slow"
-    again: bool = False
-
-    def __post_init__(self) -> None:
-        if self.failure_policy not in get_args(vertex.FailurePolicy):
-            raise TuningError(f"--failure-policy is slow or fast, not {self.failure_policy!r}")
-
-
-def submit_template(
-    settings: Settings, uri: str, given: Mapping[str, str], options: SubmitOptions, show: Callable[[str], None]
-) -> Job:
-    """Send any KFP template and return at once."""
-    return send(settings, template_request(settings, uri, given, options, show), options.again, show)
+def submit_any(
+    settings: Settings,
+    template: str,
+    parameters: list[str],
+    tuning: Mapping[str, Any],
+    options: SubmitOptions,
+    wait: bool,
+    show: Show,
+) -> None:
+    """Send the job; with `wait`, follow it to its end. On target local this project's pipeline runs here instead."""
+    if not template and not on_vertex(settings):
+        _run_here(settings, parameters, tuning, options, show)
+        return
+    job = send(settings, _request(settings, template, parameters, tuning, options, show), options.again, show)
+    if wait:
+        jobs.wait(settings, job.id, show)
+        show(f"{job.id} SUCCEEDED")
 
 
-def template_request(
-    settings: Settings, uri: str, given: Mapping[str, str], options: SubmitOptions, show: Callable[[str], None]
-) -> vertex.JobRequest:
-    """The job of any KFP template. The notebook's own is filled from settings and the dataset where `given` is silent,
-    and its two files are uploaded first."""
-    check_access(settings)
-    template = read_template(settings, uri)
-    if uri == template_seed.URI:
-        return _seed_request(settings, template, given, options, show)
-    return _request(settings, template, given, options)
+def schedule_any(
+    settings: Settings,
+    cron: str,
+    template: str,
+    parameters: list[str],
+    tuning: Mapping[str, Any],
+    options: SubmitOptions,
+    show: Show,
+) -> tuple[Schedule, bool]:
+    """Schedule what `submit_any` would send; says whether the schedule is new."""
+    return create_schedule(settings, _request(settings, template, parameters, tuning, options, show), cron)
 
 
-def check_access(settings: Settings) -> None:
-    """TuningError where no job could be sent at all: runner, project, region, credentials. Costs no request."""
-    if settings.target != "gcp" and not settings.vertex_endpoint:
-        raise TuningError("a template runs on Vertex AI, and the target is local", "Add --target gcp")
-    require_project(settings)
-    vertex.quiet()
-    from google.cloud.aiplatform.constants.base import SUPPORTED_REGIONS
-
-    if settings.region not in SUPPORTED_REGIONS:
-        raise TuningError(f"{settings.region!r} is no region of Vertex AI", "Set TUNING_REGION, such as us-central1")
-    credentials(settings.vertex_endpoint, settings)
-
-
-def send(settings: Settings, request: vertex.JobRequest, again: bool, show: Callable[[str], None]) -> Job:
-    job, created = vertex.submit(settings, request, again)
-    show(f"submitted {job.id} ({job.display_name})" if created else f"found {job.id}, {job.state}: nothing was sent")
-    show(job.link)
-    return job
-
-
-def parse_parameters(texts: list[str]) -> dict[str, str]:
-    """``NAME=VALUE`` texts as a mapping."""
-    values = {}
-    for text in texts:
-        name, sign, value = text.partition("=")
-        if not sign or not name:
-            raise TuningError(f"--param takes NAME=VALUE, not {text!r}")
-        values[name] = value
-    return values
-
-
-def commit_label() -> dict[str, str]:
-    """The git commit of this code as a label; nothing outside a git checkout."""
-    found = subprocess.run(
-        ["git", "rev-parse", "HEAD"],  # noqa: S607 - git is wherever the developer has it
-        cwd=PROJECT_ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return {"git_commit": found.stdout.strip()} if found.returncode == 0 else {}
+def on_vertex(settings: Settings) -> bool:
+    """Whether the runner is Vertex AI, Google's own or a server that stands for it."""
+    return settings.target == "gcp" or bool(settings.vertex_endpoint)
 
 
 def _request(
-    settings: Settings, template: Template, given: Mapping[str, str], options: SubmitOptions
-) -> vertex.JobRequest:
-    parameters = fit_parameters(template, given)
-    return vertex.JobRequest(
-        template=template,
-        parameters=parameters,
-        display_name=options.display_name or template.name,
-        pipeline_root=_gs(options.pipeline_root or f"gs://{settings.bucket}/pipelines/{vertex.label(template.name)}"),
-        identity=parameters,
-        labels={"template": vertex.label(template.name), **commit_label()},
-        caching=options.caching,
-        failure_policy=options.failure_policy,
-    )
-
-
-def _seed_request(
     settings: Settings,
-    template: Template,
-    given: Mapping[str, str],
+    template: str,
+    parameters: list[str],
+    tuning: Mapping[str, Any],
     options: SubmitOptions,
-    show: Callable[[str], None],
-) -> vertex.JobRequest:
-    dataset = find_dataset(settings, options.dataset)
-    date = template_seed.date(datetime.now().astimezone())
-    parameters = fit_parameters(template, {**template_seed.parameters(settings, dataset, date), **given})
-    own = [split for split, name in template_seed.ADDRESSES.items() if name not in given]
-    template_seed.check(dataset, own)
-    if "eval" in own:
-        dataset = _sampled(settings, dataset, show)
-    else:
-        template_seed.check_given(settings, given[template_seed.ADDRESSES["eval"]])
-    undated: dict[str, Any] = {**template_seed.parameters(settings, dataset, ""), **given}
-    root = options.pipeline_root or template_seed.PIPELINE_ROOT
-    show(template_seed.warning(settings, dataset))
-    show(f"the notebook's ./ is {template_seed.folder(settings, dataset)} in the cloud")
-    request = vertex.JobRequest(
-        template=template,
-        parameters=parameters,
-        display_name=options.display_name or template_seed.DISPLAY_NAME.format(date=date),
-        pipeline_root=_gs(template_seed.in_folder(settings, dataset, root) if root.startswith("./") else root),
-        identity={**undated, "files": {name: facts.sha256 for name, facts in dataset.manifest.files.items()}},
-        labels={"template": vertex.label(template.name), "dataset_id": vertex.label(dataset.id), **commit_label()},
-        caching=options.caching,
-        failure_policy=options.failure_policy,
-    )
-    _upload(settings, dataset, own, show)
-    return request
-
-
-def _sampled(settings: Settings, dataset: Dataset, show: Callable[[str], None]) -> Dataset:
-    """The dataset with a smaller evaluation set where the template takes fewer rows than it has."""
-    rows, most = dataset.manifest.files["eval.jsonl"].rows, template_seed.EVALUATION_ROWS[1]
-    if rows <= most:
-        return dataset
-    path = settings.home / "uploads" / dataset.id / "eval.sampled.jsonl"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    sample_evaluation(dataset, most, path)
-    show(f"eval.jsonl has {rows:,} rows, the template takes {most}: a stable sample of {most} is sent")
-    return replace(dataset, sampled_eval=path)
-
-
-def _upload(settings: Settings, dataset: Dataset, splits: Sequence[Split], show: Callable[[str], None]) -> None:
-    for split in splits:
-        address = template_seed.in_folder(settings, dataset, template_seed.FILES[split])
-        stored = put(settings, dataset.file(split), address)
-        show(f"{'uploaded' if stored.sent else 'already there'}: {stored.uri} ({stored.size:,} bytes)")
-
-
-def _gs(root: str) -> str:
-    """Vertex AI writes what a pipeline makes to a bucket and refuses any other root."""
-    if not root.startswith("gs://"):
+    show: Show,
+) -> jobs.JobRequest:
+    given = parse_parameters(parameters)
+    settings, tune = tuning_settings(settings, tuning)
+    if not template:
+        if given:
+            raise TuningError("--param goes with --template", "This pipeline's own options say how to tune")
+        return tuning_request(settings, settings.tuner, tune, options, show)
+    if settings.budget:
         raise TuningError(
-            f"the pipeline root {root!r} is not in Cloud Storage", "Give --pipeline-root gs://BUCKET/NAME"
+            "what a template of others costs is not known, so no --budget can hold it", "Leave out --budget"
         )
-    return root
+    return template_request(settings, template, given, options, show)
+
+
+def _run_here(
+    settings: Settings, parameters: list[str], tuning: Mapping[str, Any], options: SubmitOptions, show: Show
+) -> None:
+    from tuning.pipelines.local.run import run_local
+
+    if parameters:
+        raise TuningError("--param goes with --template", "This pipeline's own options say how to tune")
+    settings, tune = tuning_settings(settings, tuning)
+    run = run_local(settings, find_dataset(settings, options.dataset), tune, tuner=settings.tuner, show=show)
+    show(run.in_words)
+    show(f"report: {run.report}")

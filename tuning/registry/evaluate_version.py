@@ -13,13 +13,13 @@ from tuning.evaluation.gate import judge
 from tuning.evaluation.options import SMOKE_TEST_BASE, EvaluationOptions, evaluation_options, gate_options
 from tuning.evaluation.records import Comparison, Evaluation, Verdict
 from tuning.evaluation.report import show
-from tuning.evaluation.tuner_name import find_tuner
 from tuning.registry import registry
 from tuning.registry.model_folder import count_seen, open_model
 from tuning.registry.records import Version
 from tuning.settings import Settings
 from tuning.storage import sha256_of
 from tuning.tuners.protocol import Model, TuneOptions, Tuner
+from tuning.tuners.select import find_tuner
 
 
 @dataclass(frozen=True)

@@ -8,16 +8,16 @@ from pathlib import Path
 import msgspec
 
 from tuning.dataset.dataset import find_dataset
-from tuning.dataset.formats import Body, as_prompt
-from tuning.dataset.records import Format, Message
-from tuning.dataset.redact import find_secrets
+from tuning.dataset.formats.codec import Body, as_prompt
+from tuning.dataset.formats.records import Format, Message
+from tuning.dataset.redact.redact import find_secrets
 from tuning.errors import TuningError
-from tuning.evaluation.tuner_name import find_tuner
 from tuning.registry import registry
 from tuning.registry.model_folder import open_model
 from tuning.settings import Settings
 from tuning.storage import atomic_file
 from tuning.tuners.protocol import Answer, Predictor, StreamingPredictor, TuneOptions
+from tuning.tuners.select import find_tuner
 
 MAX_NEW_TOKENS = 512
 _BATCH = 32  # questions of a file in memory at once

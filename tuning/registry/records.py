@@ -4,8 +4,8 @@ from typing import Literal
 
 import msgspec
 
-from tuning.dataset.formats import Body
-from tuning.dataset.records import Format
+from tuning.dataset.formats.codec import Body
+from tuning.dataset.formats.records import Format
 from tuning.evaluation.records import Verdict
 
 Action = Literal["registered", "judged again", "promoted", "promoted by force", "rolled back"]

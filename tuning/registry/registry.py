@@ -15,9 +15,9 @@ import msgspec
 
 from tuning.errors import TuningError
 from tuning.registry.records import Action, Event, Version
+from tuning.resource_errors import in_one_line
 from tuning.settings import Settings
 from tuning.storage import atomic_folder, locked, write_bytes, write_json
-from tuning.tuners.failures import in_one_line
 
 RECORD = "version.json"
 MODEL = "model"

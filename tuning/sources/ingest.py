@@ -19,7 +19,7 @@ from tuning.sources.raw_tables import RawTables
 from tuning.sources.report import IngestReport
 from tuning.sources.rows import blocks, raw_blocks
 from tuning.sources.sites import Site, parse_site
-from tuning.sources.tagged import TagFilter, checked_tag
+from tuning.sources.tag_filter import TagFilter, checked_tag
 from tuning.sources.workers import Parsers, worker_count
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from tuning.sources.origin import Origin
 from tuning.sources.parse import READ, Counts
-from tuning.sources.tagged import OTHER_TAG
+from tuning.sources.tag_filter import OTHER_TAG
 
 TERMS = (
     "Since July 2024 the page that hands out the dumps sets terms against training models on that file; "

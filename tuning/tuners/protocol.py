@@ -7,7 +7,7 @@ from typing import Protocol, runtime_checkable
 import msgspec
 
 from tuning.dataset.dataset import Dataset
-from tuning.dataset.records import Example, Format, Message
+from tuning.dataset.formats.records import Example, Format, Message
 from tuning.settings import Settings
 
 

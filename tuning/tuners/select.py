@@ -1,20 +1,31 @@
-"""The tuner of a name."""
+"""Find a tuner by its name."""
+
+import importlib
 
 from tuning.errors import TuningError
 from tuning.tuners.protocol import Tuner
 
 
-def tuner(name: str) -> Tuner:
-    """`hf` tunes here, `gemini` on Vertex AI. Raises TuningError for another name."""
+def find_tuner(name: str) -> Tuner:
+    """Return the tuner of a name: ``hf``, ``gemini``, or your own class as ``package.module:Class``.
+
+    Raises TuningError for any other name, and for a class that cannot be imported.
+    """
+    module, colon, attribute = name.partition(":")
     match name:
         case "hf":
-            from tuning.tuners.hf import HfTuner
+            from tuning.tuners.hf.tuner import HfTuner
 
             return HfTuner()
         case "gemini":
-            from tuning.tuners.gemini import GeminiTuner
+            from tuning.tuners.gemini.tuner import GeminiTuner
 
             gemini: Tuner = GeminiTuner()
             return gemini
-        case _:
-            raise TuningError(f"there is no tuner {name!r}", "Take hf or gemini")
+        case _ if not colon:
+            raise TuningError(f"there is no tuner {name!r}", "Use hf or gemini")
+    try:
+        custom: Tuner = getattr(importlib.import_module(module), attribute)()
+    except (ImportError, AttributeError) as error:
+        raise TuningError(f"there is no tuner {name} ({error})", "Name it as package.module:Class") from None
+    return custom

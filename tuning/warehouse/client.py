@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from tuning.access import credentials
 from tuning.errors import TuningError
+from tuning.gcs.access import credentials
 from tuning.settings import Settings, variable
 from tuning.warehouse import emulator, identity
 
@@ -33,7 +33,7 @@ def connect(settings: Settings) -> "bigquery.Client":
     """
     from google.cloud import bigquery
 
-    from tuning.warehouse.bounded import BoundedClient
+    from tuning.warehouse.bounded_client import BoundedClient
 
     address = endpoint(settings)
     if address:

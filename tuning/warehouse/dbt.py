@@ -13,8 +13,7 @@ from tuning.warehouse.client import connect
 from tuning.warehouse.contract import Contract, contract
 from tuning.warehouse.dbt_process import dbt_files, run_dbt
 from tuning.warehouse.fingerprint import parse_inputs, source
-from tuning.warehouse.narrowed import may_want_more
-from tuning.warehouse.variables import Variables
+from tuning.warehouse.variables import Variables, may_want_more
 
 __all__ = ["BuildResult", "Contract", "NodeResult", "Variables", "build", "contract", "ensure_built", "run_dbt"]
 

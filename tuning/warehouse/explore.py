@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from tuning.access import google_errors
 from tuning.errors import TuningError
+from tuning.gcs.access import google_errors
 from tuning.settings import Settings, variable
 from tuning.warehouse.client import connect
 

@@ -8,11 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tuning.access import google_errors
 from tuning.errors import TuningError
-from tuning.object_file import ObjectFile
-from tuning.object_file import client as storage_client
-from tuning.objects import is_folder, list_objects, object_files, put
+from tuning.gcs.access import google_errors
+from tuning.gcs.object_file import ObjectFile
+from tuning.gcs.object_file import client as storage_client
+from tuning.gcs.objects import is_folder, list_objects, object_files, put
 from tuning.settings import Settings
 from tuning.storage import local_path, locked, split_uri
 from tuning.warehouse.client import LABELS, query, quoted

@@ -9,6 +9,7 @@ that. The version of bqemulator is pinned exactly, because this replaces names i
 import asyncio
 import importlib.resources
 import os
+import re
 import signal
 import sys
 from collections.abc import Awaitable, Callable
@@ -27,10 +28,17 @@ from bqemulator.storage.engine import DuckDBEngine
 
 from tuning.settings import Settings
 from tuning.storage import write_json
-from tuning.warehouse.decimals import outside_text
 from tuning.warehouse.emulator import STATE
 from tuning.warehouse.identity import HOME_PATH
 
+# https://cloud.google.com/bigquery/docs/reference/standard-sql/lexical: comments, quoted names, strings of every kind.
+_OPAQUE = re.compile(
+    r"""
+    --[^\n]* | \#[^\n]* | /\*.*?\*/ | `(?:\\.|[^`\\])*`
+    | \"\"\"(?:\\.|[^\\])*?\"\"\" | '''(?:\\.|[^\\])*?''' | "(?:\\.|[^"\\])*" | '(?:\\.|[^'\\])*'
+    """,
+    re.DOTALL | re.VERBOSE,
+)
 LOOPBACK = "127.0.0.1"
 
 
@@ -134,3 +142,16 @@ def shut(gcs: Path, home: Path) -> None:
 
 if __name__ == "__main__":
     main(*sys.argv[1:])
+
+
+def outside_text(rewrite: Callable[[str], str]) -> Callable[[str], str]:
+    """`rewrite` applied to what of a statement is neither comment nor string nor quoted name."""
+
+    def rewrite_outside(sql: str) -> str:
+        parts, end = [], 0
+        for match in _OPAQUE.finditer(sql):
+            parts += [rewrite(sql[end : match.start()]), match.group()]
+            end = match.end()
+        return "".join([*parts, rewrite(sql[end:])])
+
+    return rewrite_outside

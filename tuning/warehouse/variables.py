@@ -2,6 +2,7 @@
 
 import datetime
 import hashlib
+import re
 from functools import cache
 from typing import Any
 
@@ -12,6 +13,7 @@ from tuning.errors import TuningError
 from tuning.settings import PROJECT_ROOT
 
 DBT_PROJECT = PROJECT_ROOT / "dbt_project"
+_IN_BRACKETS = re.compile(r"\\.|\[[^\]]*\]|\([^()]*\)")
 
 
 class Variables(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,3 +66,18 @@ def defaults() -> dict[str, Any]:
 
     project = yaml.safe_load((DBT_PROJECT / "dbt_project.yml").read_text(encoding="utf-8"))
     return {name: project["vars"][name] for name in Variables.__struct_fields__}
+
+
+def may_want_more(tag_pattern: str, tag_filter: str) -> bool:
+    """False only where every tag that matches `tag_pattern` contains `tag_filter`, as far as its plain text shows.
+
+    Text inside groups and sets, and a pattern with alternatives, prove nothing: then it may.
+    """
+    if not tag_filter:
+        return False
+    plain = tag_pattern
+    while (shorter := _IN_BRACKETS.sub("\n", plain)) != plain:
+        plain = shorter
+    # A sign before ?, * or {0} may be absent.
+    certain = re.sub(r".(?:[?*]|\{)", "\n", plain)
+    return "|" in plain or tag_filter not in certain.lower()

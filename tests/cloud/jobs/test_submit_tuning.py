@@ -1,0 +1,158 @@
+"""The project's own pipeline as a job on Vertex AI, and what stops it before anything is sent."""
+
+import logging
+import math
+from collections.abc import Callable
+
+import msgspec
+import pytest
+
+from tests.cloud.servers.loopback import Loopback
+from tests.cloud.storage.cloud_dataset import make_dataset
+from tuning.cloud.estimate import Cost
+from tuning.errors import TuningError
+from tuning.gcs.objects import list_objects, open_object
+from tuning.pipelines.end_to_end import tune_all
+from tuning.pipelines.steps.requests import TuningRequest, dataset_sha256
+from tuning.pipelines.vertex.job import Job
+from tuning.pipelines.vertex.template_job import SubmitOptions, send
+from tuning.pipelines.vertex.tuning_job import tuning_request
+from tuning.settings import Settings
+from tuning.tuners.options import tuning_settings
+from tuning.tuners.protocol import TuneOptions
+
+
+def submit_tuning(
+    settings: Settings, tuner: str, tune: TuneOptions, options: SubmitOptions, show: Callable[[str], None]
+) -> Job:
+    return send(settings, tuning_request(settings, tuner, tune, options, show), options.again, show)
+
+
+def test_the_compiled_pipeline_arrives_with_what_it_reads(cloud: Settings, vertex_api: Loopback) -> None:
+    dataset = make_dataset(cloud, "gemini")
+    said: list[str] = []
+    job = submit_tuning(cloud, "gemini", TuneOptions(epochs=2), SubmitOptions(), said.append)
+    (request,) = vertex_api.asked("POST", "/pipelineJobs$")
+    values = request.body["runtimeConfig"]["parameterValues"]
+    assert values["tuner"] == "gemini"
+    assert values["dataset_uri"] == f"gs://bucket/datasets/{dataset.id}"
+    assert values["dataset_sha256"] == dataset_sha256(dataset)
+    assert request.body["pipelineSpec"]["pipelineInfo"]["name"] == "tune-python-qa"
+    assert request.body["labels"]["dataset_id"] == dataset.id
+    assert len(request.body["labels"]["git_commit"]) == 40
+    assert request.query["pipelineJobId"] == job.id
+    with open_object(cloud, values["tuning_uri"]) as file:
+        asked = msgspec.json.decode(file.read())
+    assert asked["options"]["epochs"] == 2
+    assert "access_token" not in asked["settings"]
+    uploaded = set(list_objects(cloud, f"gs://bucket/datasets/{dataset.id}/"))
+    assert {uri.rsplit("/", 1)[1] for uri in uploaded} == {path.name for path in dataset.folder.iterdir()}
+    assert said[1].startswith("about 0.0")
+    assert "files uploaded, 0 already there" in said[2]
+
+
+def test_a_full_training_is_asked_for_in_the_request_file(cloud: Settings, vertex_api: Loopback) -> None:
+    make_dataset(cloud, "messages")
+    settings, options = tuning_settings(cloud, {"full": True})
+    submit_tuning(settings, "hf", options, SubmitOptions(), print)
+    (request,) = vertex_api.asked("POST", "/pipelineJobs$")
+    with open_object(cloud, request.body["runtimeConfig"]["parameterValues"]["tuning_uri"]) as file:
+        asked = msgspec.json.decode(file.read(), type=TuningRequest)
+    assert (asked.tuner, asked.options) == ("hf", TuneOptions(full=True))
+
+
+def test_a_second_submit_uploads_nothing_and_sends_nothing(cloud: Settings, vertex_api: Loopback) -> None:
+    make_dataset(cloud, "gemini")
+    said: list[str] = []
+    first = submit_tuning(cloud, "gemini", TuneOptions(), SubmitOptions(), said.append)
+    second = submit_tuning(cloud, "gemini", TuneOptions(), SubmitOptions(), said.append)
+    assert first.id == second.id
+    assert ": 0 files uploaded" in said[-3]
+    assert len(vertex_api.asked("POST", "/pipelineJobs$")) == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "change", "options", "said"),
+    [
+        ("gemini", {"budget": 0.01}, {"base_model": "gemini-3.5-flash"}, r"over the budget of 0\.01"),
+        ("gemini", {"budget": 50.0}, {}, "no price known for gemini-3.5-flash-lite, so its tuning cannot be held"),
+        ("gemini", {"region": "europe-west1"}, {}, "models are not tuned in europe-west1"),
+        ("gemini", {}, {"base_model": "text-bison@001"}, "text-bison@001 can no longer be tuned"),
+        ("notebook", {}, {}, "the tuner gemini does not take the format notebook"),
+    ],
+)
+def test_what_is_wrong_is_said_before_any_request_that_costs_money(
+    cloud: Settings,
+    vertex_api: Loopback,
+    kind: str,
+    change: dict[str, object],
+    options: dict[str, object],
+    said: str,
+) -> None:
+    make_dataset(cloud, kind)
+    settings = msgspec.structs.replace(cloud, **change)
+    with pytest.raises(TuningError, match=said):
+        submit_tuning(settings, "gemini", TuneOptions(**options), SubmitOptions(), print)  # type: ignore[arg-type]
+    assert {request.path.rsplit(":", 1)[-1] for request, _ in vertex_api.seen} <= {"countTokens"}
+    assert list(list_objects(cloud, "gs://bucket/")) == []
+
+
+def test_an_evaluation_set_above_the_limit_is_said_before_anything_is_made_and_sampled(
+    cloud: Settings, created: Callable[[], list[str]]
+) -> None:
+    make_dataset(cloud, "gemini", train=40, evaluation=1_001)
+    said: list[tuple[str, list[str]]] = []
+    submit_tuning(cloud, "gemini", TuneOptions(), SubmitOptions(), lambda line: said.append((line, created())))
+    line = "eval.jsonl has 1,001 rows, the target takes 1,000: validation samples that many of them"
+    assert said[0] == (line, [])
+
+
+def test_googles_own_service_needs_an_image(cloud: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tuning.pipelines.vertex.template_job.credentials", lambda endpoint, settings: None)
+    with pytest.raises(TuningError, match="no container image"):
+        submit_tuning(
+            msgspec.structs.replace(cloud, vertex_endpoint=""), "gemini", TuneOptions(), SubmitOptions(), print
+        )
+
+
+def test_no_credential_reaches_a_request_file_or_the_log(
+    cloud: Settings, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    make_dataset(cloud, "gemini")
+    submit_tuning(cloud, "gemini", TuneOptions(), SubmitOptions(), print)
+    stored = b""
+    for uri in list_objects(cloud, "gs://bucket/"):
+        with open_object(cloud, uri) as file:
+            stored += file.read()
+    output = capfd.readouterr()
+    said = (caplog.text + output.out + output.err).encode() + stored
+    assert b"tuner" in stored  # the request files were read
+    assert cloud.access_token.encode() not in said
+
+
+@pytest.mark.parametrize(
+    ("change", "tuning", "said"),
+    [
+        ({"region": "europe-west1"}, {}, "models are not tuned in europe-west1"),
+        ({}, {"base_model": "gemini-2.5-flash"}, "gemini-2.5-flash can no longer be tuned"),
+        ({"vertex_endpoint": "", "project": "local-project"}, {}, "needs your own project"),
+        ({"vertex_endpoint": ""}, {}, "GOOGLE_APPLICATION_CREDENTIALS"),
+        ({}, {"budget": 50.0}, "no price known for gemini-3.5-flash-lite"),
+    ],
+)
+def test_tune_says_what_is_wrong_before_it_builds(
+    cloud: Settings, vertex_api: Loopback, change: dict[str, object], tuning: dict[str, object], said: str
+) -> None:
+    settings = msgspec.structs.replace(cloud, bigquery_endpoint="http://127.0.0.1:9", **change)
+    with pytest.raises(TuningError, match=said):
+        tune_all(settings, {}, {}, {"tuner": "gemini", **tuning}, None, "", print)
+    assert vertex_api.seen == []
+
+
+def test_tune_asks_what_the_build_costs_before_it_builds(cloud: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    build = Cost("dbt build", "66 GB", 0.38, math.nan)
+    monkeypatch.setattr("tuning.pipelines.vertex.tuning_job.estimate_build", lambda settings, variables: build)
+    settings = msgspec.structs.replace(cloud, budget=0.4)
+    with pytest.raises(TuningError, match=r"over the budget of 0\.40 \(dbt build 0\.38, pipeline run 0\.03\)"):
+        tune_all(settings, {}, {}, {"tuner": "gemini", "base_model": "gemini-3.5-flash"}, None, "", print)

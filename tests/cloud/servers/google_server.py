@@ -1,0 +1,82 @@
+"""Google's smaller APIs on loopback: the KFP template registry, and what `cloud.check` and `cloud.init` ask."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from google.iam.v1.iam_policy_pb2 import TestIamPermissionsRequest
+from google.protobuf import json_format
+
+from tests.cloud.servers.loopback import Loopback, RefusedError, Request
+from tuning.cloud.required import ACT_AS, APIS, PROJECT_PERMISSIONS
+
+MANAGER = r"/cloudresourcemanager\.googleapis\.com/v3/projects"
+REGISTRY = r"/artifactregistry\.googleapis\.com/v1/projects/mine/locations/([\w-]+)/repositories"
+
+
+@dataclass
+class Google:
+    """The project `mine`, in which all is right until a test changes it. Paths begin with the host they would have."""
+
+    templates: dict[str, bytes] = field(default_factory=dict)
+    number: str = "1234"
+    billing: bool = True
+    apis: set[str] = field(default_factory=lambda: set(APIS))
+    permissions: set[str] = field(default_factory=lambda: {*PROJECT_PERMISSIONS, ACT_AS})
+    repositories: set[str] = field(default_factory=lambda: {"us-central1/python-qa"})
+
+    def routes(self) -> list[tuple[str, str, Callable[[Request], Any]]]:
+        return [
+            ("GET", r"/([\w-]+-kfp\.pkg\.dev/.+)", self.template),
+            ("GET", rf"{MANAGER}/mine", lambda request: {"name": f"projects/{self.number}", "state": "ACTIVE"}),
+            ("POST", rf"{MANAGER}/mine:testIamPermissions", self.held),
+            ("POST", r"/iam\.googleapis\.com/v1/projects/-/serviceAccounts/[^/:]+:testIamPermissions", self.held),
+            (
+                "GET",
+                r"/cloudbilling\.googleapis\.com/v1/projects/mine/billingInfo",
+                lambda request: {"billingEnabled": self.billing},
+            ),
+            ("GET", r"/serviceusage\.googleapis\.com/v1/projects/mine/services:batchGet", self.services),
+            ("GET", rf"{REGISTRY}/([\w-]+)", self.repository),
+            ("POST", REGISTRY, self.create_repository),
+        ]
+
+    def template(self, request: Request) -> bytes:
+        address = f"https://{request.groups[0]}"
+        if address not in self.templates:
+            raise RefusedError(404, f"{address} not found")
+        return self.templates[address]
+
+    def held(self, request: Request) -> dict[str, Any]:
+        try:
+            asked = json_format.ParseDict(request.body, TestIamPermissionsRequest())
+        except json_format.ParseError as error:
+            raise RefusedError(400, str(error)) from None
+        if any("*" in permission or not re.fullmatch(r"\w+(\.\w+){2}", permission) for permission in asked.permissions):
+            raise RefusedError(400, "a permission has the form service.resource.verb")
+        return {"permissions": [one for one in asked.permissions if one in self.permissions]}
+
+    def services(self, request: Request) -> dict[str, Any]:
+        states = [(api, "ENABLED" if api in self.apis else "DISABLED") for api in APIS]
+        return {
+            "services": [{"name": f"projects/{self.number}/services/{api}", "state": state} for api, state in states]
+        }
+
+    def repository(self, request: Request) -> dict[str, Any]:
+        if "/".join(request.groups) not in self.repositories:
+            raise RefusedError(404, f"repository {request.groups[1]} not found")
+        return {"name": f"projects/mine/locations/{request.groups[0]}/repositories/{request.groups[1]}"}
+
+    def create_repository(self, request: Request) -> dict[str, Any]:
+        if set(request.body) - {"format", "description", "labels"} or request.body.get("format") != "DOCKER":
+            raise RefusedError(400, "unknown field or format")
+        name = f"{request.groups[0]}/{request.query['repositoryId']}"
+        if name in self.repositories:
+            raise RefusedError(409, f"{name} already exists")
+        self.repositories.add(name)
+        return {"name": "operations/1", "done": True}
+
+
+def serve(google: Google) -> Loopback:
+    return Loopback(google.routes())

@@ -1,0 +1,286 @@
+"""Vertex AI on loopback: refuses what Google would refuse, by Google's own message types and documented limits."""
+
+import itertools
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from google.cloud.aiplatform_v1.types import Model, PipelineJob, Schedule
+from google.cloud.aiplatform_v1beta1.types import CountTokensRequest, GenerateContentRequest
+from google.genai import types as genai
+from google.protobuf import json_format
+from pydantic import ValidationError
+
+from tests.cloud.servers.loopback import Loopback, RefusedError, Request
+
+REGIONS = {"us-central1", "europe-west4", "us", "eu"}
+BASE_MODELS = {"gemini-3.5-flash", "gemini-3.5-flash-lite", "gemini-3.1-flash-lite", "google/gemma3@gemma-3-4b-it"}
+_LABEL = re.compile(r"[a-z0-9_-]{0,63}")
+_TYPES: dict[str, type | tuple[type, ...]] = {
+    "STRING": str, "NUMBER_INTEGER": (int, float), "NUMBER_DOUBLE": (int, float), "BOOLEAN": bool,
+    "LIST": list, "STRUCT": dict,
+}  # fmt: skip
+PARENT = r"/(?:v1|v1beta1)/projects/([^/]+)/locations/([^/]+)"
+
+
+@dataclass
+class Vertex:
+    """What the service remembers. Each look at a job moves it one state on."""
+
+    jobs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    schedules: dict[str, dict[str, Any]] = field(default_factory=dict)
+    tuning_jobs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    models: dict[str, dict[str, Any]] = field(default_factory=dict)
+    outcomes: list[str] = field(default_factory=lambda: ["PIPELINE_STATE_RUNNING", "PIPELINE_STATE_SUCCEEDED"])
+    run: Callable[[dict[str, Any]], None] | None = None  # runs an accepted job for real
+    answers: Callable[[str], dict[str, Any]] = lambda prompt: {"text": f"Answer to: {prompt}"}
+    numbers: Any = field(default_factory=lambda: itertools.count(1001))
+
+    def routes(self) -> list[tuple[str, str, Callable[[Request], Any]]]:
+        return [
+            ("POST", rf"{PARENT}/pipelineJobs", self.create_job),
+            ("GET", rf"{PARENT}/pipelineJobs", lambda request: {"pipelineJobs": list(reversed(self.jobs.values()))}),
+            ("GET", rf"{PARENT}/pipelineJobs/([^/:]+)", self.get_job),
+            ("POST", rf"{PARENT}/pipelineJobs/([^/:]+):cancel", self.cancel_job),
+            ("POST", rf"{PARENT}/schedules", self.create_schedule),
+            ("GET", rf"{PARENT}/schedules", lambda request: {"schedules": list(self.schedules.values())}),
+            ("GET", rf"{PARENT}/schedules/([^/:]+)", self.get_schedule),
+            ("DELETE", rf"{PARENT}/schedules/([^/:]+)", self.delete_schedule),
+            ("POST", rf"{PARENT}/tuningJobs", self.create_tuning),
+            ("GET", rf"{PARENT}/tuningJobs", lambda request: {"tuningJobs": list(reversed(self.tuning_jobs.values()))}),
+            ("GET", rf"{PARENT}/tuningJobs/([^/:]+)", self.get_tuning),
+            ("GET", rf"{PARENT}/models/([^/:@]+)(?:@[^/:]+)?", self.get_model),
+            ("POST", rf"{PARENT}/models/([^/:@]+)(?:@([^/:]+))?:mergeVersionAliases", self.merge_aliases),
+            ("POST", rf"{PARENT}/(endpoints/[^/:]+|publishers/google/models/[^/:]+):generateContent", self.generate),
+            ("POST", rf"{PARENT}/(endpoints/[^/:]+|publishers/google/models/[^/:]+):countTokens", self.count_tokens),
+        ]
+
+    def create_job(self, request: Request) -> dict[str, Any]:
+        project, location = _place(request)
+        job = _parse(PipelineJob, request.body)
+        name = request.query.get("pipelineJobId", "")
+        if not re.fullmatch(r"[a-z][-a-z0-9]{0,127}", name):
+            raise RefusedError(400, f"pipelineJobId {name!r} does not match [a-z][-a-z0-9]{{0,127}}")
+        check_job(request.body, job)
+        resource = f"projects/{project}/locations/{location}/pipelineJobs/{name}"
+        if resource in self.jobs:
+            raise RefusedError(409, f"{resource} already exists")
+        self.jobs[resource] = {**request.body, "name": resource, "state": "PIPELINE_STATE_PENDING",
+                               "jobDetail": {"taskDetails": []}}  # fmt: skip
+        self.jobs[resource]["_left"] = [] if self.run else list(self.outcomes)
+        if self.run:
+            self.run(self.jobs[resource])
+        return _public(self.jobs[resource])
+
+    def get_job(self, request: Request) -> dict[str, Any]:
+        job = self._job(request)
+        if job["_left"]:
+            job["state"] = job["_left"].pop(0)
+            task = job["state"].removeprefix("PIPELINE_STATE_")
+            job["jobDetail"] = {"taskDetails": [{"taskId": "1", "taskName": "tune", "state": task}]}
+            if job["state"] == "PIPELINE_STATE_FAILED":
+                job["error"] = {"code": 9, "message": "the tuning step failed"}
+        return _public(job)
+
+    def cancel_job(self, request: Request) -> dict[str, Any]:
+        job = self._job(request)
+        job["_left"] = []
+        job["state"] = "PIPELINE_STATE_CANCELLED"
+        return {}
+
+    def _job(self, request: Request) -> dict[str, Any]:
+        project, location = _place(request)
+        name = f"projects/{project}/locations/{location}/pipelineJobs/{request.groups[2]}"
+        if name not in self.jobs:
+            raise RefusedError(404, f"{name} not found")
+        return self.jobs[name]
+
+    def create_schedule(self, request: Request) -> dict[str, Any]:
+        project, location = _place(request)
+        schedule = _parse(Schedule, request.body)
+        if len(schedule.cron.removeprefix("TZ=").split()) < 5:
+            raise RefusedError(400, f"cron {schedule.cron!r} is not a schedule")
+        if not schedule.max_concurrent_run_count:
+            raise RefusedError(400, "maxConcurrentRunCount is required")
+        created = request.body["createPipelineJobRequest"]
+        check_job(created["pipelineJob"], schedule.create_pipeline_job_request.pipeline_job, named=False)
+        name = f"projects/{project}/locations/{location}/schedules/{next(self.numbers)}"
+        self.schedules[name] = {**request.body, "name": name, "state": "ACTIVE"}
+        return self.schedules[name]
+
+    def get_schedule(self, request: Request) -> dict[str, Any]:
+        return self.schedules[self._schedule(request)]
+
+    def delete_schedule(self, request: Request) -> dict[str, Any]:
+        name = self._schedule(request)
+        del self.schedules[name]
+        empty = {"@type": "type.googleapis.com/google.protobuf.Empty"}
+        return {"name": f"{name}/operations/1", "done": True, "response": empty}
+
+    def _schedule(self, request: Request) -> str:
+        project, location = _place(request)
+        name = f"projects/{project}/locations/{location}/schedules/{request.groups[2]}"
+        if name not in self.schedules:
+            raise RefusedError(404, f"{name} not found")
+        return name
+
+    def create_tuning(self, request: Request) -> dict[str, Any]:
+        project, location = _place(request)
+        check_tuning(request.body)
+        number = next(self.numbers)
+        name = f"projects/{project}/locations/{location}/tuningJobs/{number}"
+        place = f"projects/{project}/locations/{location}"
+        model = f"{place}/models/{number}"
+        self.models[model] = {"name": model, "versionId": "1", "versionAliases": ["default"],
+                              "displayName": request.body.get("tunedModelDisplayName", "")}  # fmt: skip
+        self.tuning_jobs[name] = {**request.body, "name": name, "state": "JOB_STATE_PENDING"}
+        self.tuning_jobs[name]["_left"] = ["JOB_STATE_RUNNING", "JOB_STATE_SUCCEEDED"]
+        return _public(self.tuning_jobs[name])
+
+    def get_tuning(self, request: Request) -> dict[str, Any]:
+        project, location = _place(request)
+        place = f"projects/{project}/locations/{location}"
+        number = request.groups[2]
+        job = self.tuning_jobs.get(f"{place}/tuningJobs/{number}")
+        if job is None:
+            raise RefusedError(404, f"tuning job {number} not found")
+        if job["_left"]:
+            job["state"] = job["_left"].pop(0)
+        if job["state"] == "JOB_STATE_SUCCEEDED":
+            endpoint = f"{place}/endpoints/{number}"
+            checkpoint = {"checkpointId": "1", "epoch": "1", "step": "10", "endpoint": endpoint}
+            model = f"{place}/models/{number}@1"
+            job["tunedModel"] = {"model": model, "endpoint": endpoint, "checkpoints": [checkpoint]}
+            facts = {"tuningDatasetExampleCount": "20", "totalBillableTokenCount": "5000"}
+            job["tuningDataStats"] = {"supervisedTuningDataStats": facts}
+        return _public(job)
+
+    def get_model(self, request: Request) -> dict[str, Any]:
+        project, location = _place(request)
+        name = f"projects/{project}/locations/{location}/models/{request.groups[2]}"
+        if name not in self.models:
+            raise RefusedError(404, f"{name} not found")
+        return self.models[name]
+
+    def merge_aliases(self, request: Request) -> dict[str, Any]:
+        model = self.get_model(request)
+        aliases = request.body.get("versionAliases", [])
+        for alias in aliases:
+            if not re.fullmatch(r"-?[a-z][a-zA-Z0-9-]{0,126}[a-z0-9]", alias):
+                raise RefusedError(400, f"alias {alias!r} is not allowed")
+        kept = [alias for alias in model["versionAliases"] if f"-{alias}" not in aliases]
+        model["versionAliases"] = kept + [alias for alias in aliases if alias[0] != "-" and alias not in kept]
+        _parse(Model, model)
+        return model
+
+    def generate(self, request: Request) -> dict[str, Any]:
+        _place(request)
+        body = {**request.body, "model": "m"}
+        parsed = _parse(GenerateContentRequest, body)
+        if not parsed.contents or parsed.contents[-1].role != "user":
+            raise RefusedError(400, "contents must end with a user turn")
+        asked = parsed.contents[-1].parts[-1].text
+        answer = self.answers(asked)
+        if "raw" in answer:
+            return answer["raw"]
+        content = {"role": "model", "parts": [{"text": answer["text"]}]}
+        rating = {"category": "HARM_CATEGORY_HARASSMENT", "probability": "NEGLIGIBLE"}
+        candidate = {"content": content, "finishReason": answer.get("finish", "STOP"), "safetyRatings": [rating]}
+        if "citations" in answer:
+            candidate["citationMetadata"] = {"citations": answer["citations"]}
+        return {"candidates": [candidate]}
+
+    def count_tokens(self, request: Request) -> dict[str, Any]:
+        _place(request)
+        parsed = _parse(CountTokensRequest, request.body)
+        texts = [part.text for content in parsed.contents for part in content.parts]
+        return {"totalTokens": sum(len(text.split()) for text in texts)}
+
+
+def check_job(body: dict[str, Any], job: Any, named: bool = True) -> None:
+    """What Google documents of a PipelineJob beyond its fields' types."""
+    if named and not 0 < len(job.display_name) <= 128:
+        raise RefusedError(400, "displayName takes 1 to 128 characters")
+    for key, value in job.labels.items():
+        if not re.fullmatch(r"[a-z][a-z0-9_-]{0,62}", key) or not _LABEL.fullmatch(value):
+            raise RefusedError(400, f"label {key}={value} has characters that labels refuse")
+    if not job.runtime_config.gcs_output_directory.startswith("gs://"):
+        raise RefusedError(
+            400, f"gcsOutputDirectory {job.runtime_config.gcs_output_directory!r} is not in Cloud Storage"
+        )
+    if job.service_account and "@" not in job.service_account:
+        raise RefusedError(400, "serviceAccount is an e-mail address")
+    if job.network and not re.fullmatch(r"projects/\d+/global/networks/[\w-]+", job.network):
+        raise RefusedError(400, "network has the form projects/NUMBER/global/networks/NAME")
+    key = job.encryption_spec.kms_key_name
+    if key and not re.fullmatch(r"projects/[^/]+/locations/[^/]+/keyRings/[^/]+/cryptoKeys/[^/]+", key):
+        raise RefusedError(400, "kmsKeyName is not a key")
+    spec = body.get("pipelineSpec") or {}
+    if not spec.get("root") or not spec.get("pipelineInfo", {}).get("name"):
+        raise RefusedError(400, "pipelineSpec has no root or no name")
+    _check_parameters(spec, body.get("runtimeConfig", {}).get("parameterValues", {}))
+
+
+def _check_parameters(spec: dict[str, Any], values: dict[str, Any]) -> None:
+    declared = spec["root"].get("inputDefinitions", {}).get("parameters", {})
+    for name, value in values.items():
+        if name not in declared:
+            raise RefusedError(400, f"unknown parameter {name}")
+        kind = declared[name]["parameterType"]
+        if not isinstance(value, _TYPES[kind]) or (isinstance(value, bool) and kind != "BOOLEAN"):
+            raise RefusedError(400, f"parameter {name} is not a {kind}")
+        if kind == "NUMBER_INTEGER" and value != int(value):
+            raise RefusedError(400, f"parameter {name} is not a {kind}")
+    for name, facts in declared.items():
+        if name not in values and "defaultValue" not in facts and not facts.get("isOptional"):
+            raise RefusedError(400, f"parameter {name} is missing")
+
+
+def check_tuning(body: dict[str, Any]) -> None:
+    try:
+        job = genai.TuningJob.model_validate(body)
+    except ValidationError as error:
+        raise RefusedError(400, f"unknown or malformed field: {error.errors()[0]['loc']}") from None
+    if job.base_model not in BASE_MODELS:
+        raise RefusedError(400, f"base model {job.base_model} cannot be tuned")
+    spec = job.supervised_tuning_spec or job.preference_optimization_spec
+    if spec is None:
+        raise RefusedError(400, "no tuning spec")
+    for uri in (spec.training_dataset_uri, spec.validation_dataset_uri):
+        if uri is not None and not re.fullmatch(r"gs://[^/]+/.+\.jsonl", uri):
+            raise RefusedError(400, f"{uri} is not a JSONL file in Cloud Storage")
+    if not spec.training_dataset_uri:
+        raise RefusedError(400, "trainingDatasetUri is required")
+    epochs = spec.hyper_parameters.epoch_count if spec.hyper_parameters else None
+    if epochs is not None and not 1 <= epochs <= 100:
+        raise RefusedError(400, f"epochCount {epochs} is not between 1 and 100")
+    for key, value in (job.labels or {}).items():
+        if not re.fullmatch(r"[a-z][a-z0-9_-]{0,62}", key) or not _LABEL.fullmatch(value):
+            raise RefusedError(400, f"label {key}={value} has characters that labels refuse")
+    if "@" in (job.base_model or "") and not job.output_uri:
+        raise RefusedError(400, "an open model needs outputUri")
+
+
+def _place(request: Request) -> tuple[str, str]:
+    project, location = request.groups[:2]
+    if location not in REGIONS:
+        raise RefusedError(400, f"location {location} is not served here")
+    return project, location
+
+
+def _parse(kind: Any, body: Any) -> Any:
+    """`body` as Google's message; an unknown field or a value of the wrong type is refused."""
+    try:
+        message = json_format.ParseDict(body or {}, kind()._pb, ignore_unknown_fields=False)
+    except json_format.ParseError as error:
+        raise RefusedError(400, f"Invalid JSON payload received. {error}") from None
+    return kind.wrap(message)
+
+
+def _public(resource: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in resource.items() if not name.startswith("_")}
+
+
+def serve(vertex: Vertex) -> Loopback:
+    return Loopback(vertex.routes())

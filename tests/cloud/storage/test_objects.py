@@ -1,0 +1,252 @@
+"""Transfers to and from Cloud Storage: the same bytes at both ends, whatever breaks on the way."""
+
+import hashlib
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+import requests
+
+import tuning.gcs.upload
+from tests.cloud.as_typed import start
+from tests.cloud.servers.broken_line import BrokenLine
+from tests.cloud.servers.storage_bridge import Gate, Record
+from tuning.errors import TuningError
+from tuning.gcs.objects import client, get, list_objects, open_object, put, put_folder
+from tuning.settings import Settings
+from tuning.storage import sha256_of
+
+URI = "gs://bucket/folder/data.jsonl"
+MEGABYTE = 1 << 20
+
+
+@pytest.fixture
+def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Two and a half parts of an upload."""
+    monkeypatch.setattr(tuning.gcs.upload, "PART", MEGABYTE)
+    path = tmp_path / "data.jsonl"
+    path.write_bytes(os.urandom(MEGABYTE * 5 // 2))
+    return path
+
+
+def remote_sha256(settings: Settings, uri: str = URI) -> str:
+    with open_object(settings, uri) as file:
+        return hashlib.sha256(file.read()).hexdigest()
+
+
+def test_what_is_uploaded_and_fetched_again_has_the_same_sha256(cloud: Settings, source: Path, tmp_path: Path) -> None:
+    stored = put(cloud, source, URI)
+    assert stored.sent
+    assert stored.size == MEGABYTE * 5 // 2
+    assert remote_sha256(cloud) == sha256_of(source)
+    get(cloud, URI, tmp_path / "fetched")
+    assert sha256_of(tmp_path / "fetched") == sha256_of(source)
+
+
+def test_an_empty_file_is_uploaded_too(cloud: Settings, tmp_path: Path) -> None:
+    (tmp_path / "empty").write_bytes(b"")
+    assert put(cloud, tmp_path / "empty", URI).sent
+    assert remote_sha256(cloud) == sha256_of(tmp_path / "empty")
+
+
+def test_nothing_is_sent_twice(cloud: Settings, source: Path, tmp_path: Path) -> None:
+    put(cloud, source, URI)
+    assert put(cloud, source, URI).sent is False
+    get(cloud, URI, tmp_path / "fetched")
+    assert get(cloud, URI, tmp_path / "fetched").sent is False
+
+
+def test_a_changed_file_replaces_the_object(cloud: Settings, source: Path) -> None:
+    put(cloud, source, URI)
+    source.write_bytes(b"other")
+    assert put(cloud, source, URI).sent
+    assert remote_sha256(cloud) == sha256_of(source)
+
+
+@pytest.mark.parametrize("arrives", [False, True], ids=["before the server has the part", "after the server has it"])
+def test_a_broken_line_goes_on_where_the_server_is(
+    cloud: Settings, source: Path, monkeypatch: pytest.MonkeyPatch, arrives: bool
+) -> None:
+    line = BrokenLine(monkeypatch, whole_parts=1, times=1, arrives=arrives)
+    put(cloud, source, URI)
+    assert remote_sha256(cloud) == sha256_of(source)
+    assert len(line.parts) == (3 if arrives else 4)
+
+
+def test_an_upload_killed_half_way_is_taken_up_by_the_next_process(
+    cloud: Settings, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.MonkeyPatch.context() as first:
+        monkeypatch.setattr("tuning.gcs.access.GIVE_UP_AFTER", 0.05)
+        BrokenLine(first, whole_parts=1, times=10**6, arrives=False)
+        with pytest.raises(TuningError, match=r"uploading data\.jsonl to gs://bucket/folder/data\.jsonl"):
+            put(cloud, source, URI)
+    second = BrokenLine(monkeypatch, whole_parts=10, times=0, arrives=True)
+    put(cloud, source, URI)
+    total = MEGABYTE * 5 // 2
+    assert second.parts == [f"bytes {MEGABYTE}-{2 * MEGABYTE - 1}/{total}", f"bytes {2 * MEGABYTE}-{total - 1}/{total}"]
+    assert remote_sha256(cloud) == sha256_of(source)
+
+
+PUT = """
+import sys
+from pathlib import Path
+from tuning.gcs.objects import put
+from tuning.settings import load_settings
+print(put(load_settings(), Path(sys.argv[1]), sys.argv[2]).sent)
+"""
+
+
+def test_a_process_that_is_killed_while_it_uploads_is_taken_up_where_the_server_is(
+    cloud: Settings, storage_record: Record, tmp_path: Path
+) -> None:
+    path, size, part = tmp_path / "large.jsonl", 20 * MEGABYTE, 8 * MEGABYTE
+    path.write_bytes(os.urandom(size))
+    storage_record.gate = Gate(parts=1)
+    first = start(cloud, sys.executable, "-c", PUT, str(path), URI)
+    try:
+        assert storage_record.gate.reached.wait(timeout=60), first.communicate(timeout=10)
+        first.send_signal(signal.SIGKILL)
+        assert first.communicate(timeout=60) == ("", "")  # not even the address of the upload
+        assert first.returncode == -signal.SIGKILL
+    finally:
+        first.kill()
+        storage_record.gate.open.set()
+        storage_record.gate = None
+    (address,) = (path for path in (cloud.home / "uploads").iterdir() if path.suffix != ".lock")
+    assert address.stat().st_mode & 0o777 == 0o600
+    assert list(list_objects(cloud, "gs://bucket/")) == []  # a part of a file is no object
+    storage_record.seen.clear()
+
+    second = start(cloud, sys.executable, "-c", PUT, str(path), URI)
+    said, errors = second.communicate(timeout=60)
+
+    assert (said, errors, second.returncode) == ("True\n", "", 0)
+    assert not address.exists()
+    assert storage_record.parts == [
+        f"bytes {part}-{2 * part - 1}/{size}",
+        f"bytes {2 * part}-{size - 1}/{size}",
+    ]
+    assert remote_sha256(cloud) == sha256_of(path)
+
+
+def test_the_address_of_a_running_upload_is_private_and_removed_at_the_end(
+    cloud: Settings, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    modes: list[int] = []
+    send = tuning.gcs.upload._Transfer.send
+
+    def look(*arguments: Any) -> bool:
+        (state,) = (path for path in (cloud.home / "uploads").iterdir() if path.suffix != ".lock")
+        modes.append(state.stat().st_mode & 0o777)
+        return send(*arguments)
+
+    monkeypatch.setattr(tuning.gcs.upload._Transfer, "send", look)
+    put(cloud, source, URI)
+    assert set(modes) == {0o600}
+    assert [path for path in (cloud.home / "uploads").iterdir() if path.suffix != ".lock"] == []
+
+
+def test_a_session_that_is_gone_is_begun_anew(cloud: Settings, source: Path, storage_api: str) -> None:
+    from tuning.gcs.objects import blob_at, crc32c
+
+    folder = cloud.home / "uploads"
+    folder.mkdir(parents=True)
+    key = f"{URI} 0 {crc32c(source)} {source.stat().st_size}"
+    state = folder / hashlib.sha256(key.encode()).hexdigest()
+    state.write_text(f"{storage_api}/no-such-session")
+    put(cloud, source, URI)
+    assert remote_sha256(cloud) == sha256_of(source)
+    assert blob_at(cloud, URI).exists()
+
+
+def test_somebody_elses_object_that_appears_meanwhile_is_not_overwritten(
+    cloud: Settings, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin = tuning.gcs.upload._begin
+
+    def other_first(*arguments: Any) -> str:
+        client(cloud).bucket("bucket").blob("folder/data.jsonl").upload_from_string(b"theirs")
+        return begin(*arguments)
+
+    monkeypatch.setattr(tuning.gcs.upload, "_begin", other_first)
+    with pytest.raises(TuningError, match="conditionNotMet"):
+        put(cloud, source, URI)
+    with open_object(cloud, URI) as file:
+        assert file.read() == b"theirs"
+
+
+def test_a_download_cut_half_way_fetches_only_the_rest(
+    cloud: Settings, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(cloud, source, URI)
+    blob = client(cloud).bucket("bucket").get_blob("folder/data.jsonl")
+    target = tmp_path / "down" / "data.jsonl"
+    target.parent.mkdir()
+    (target.parent / f".data.jsonl.{blob.generation}.part").write_bytes(source.read_bytes()[:MEGABYTE])
+    ranges: list[str] = []
+    request = requests.Session.request
+
+    def look(session: Any, method: str, url: str, *args: Any, **options: Any) -> Any:
+        ranges.append(dict(options.get("headers") or {}).get("range", ""))
+        return request(session, method, url, *args, **options)
+
+    monkeypatch.setattr(requests.Session, "request", look)
+    get(cloud, URI, target)
+    assert sha256_of(target) == sha256_of(source)
+    assert [asked for asked in ranges if asked] == [f"bytes={MEGABYTE}-"]
+    assert [path.name for path in target.parent.iterdir()] == ["data.jsonl"]
+
+
+def test_a_download_whose_beginning_is_another_files_is_refused(cloud: Settings, source: Path, tmp_path: Path) -> None:
+    put(cloud, source, URI)
+    generation = client(cloud).bucket("bucket").get_blob("folder/data.jsonl").generation
+    (tmp_path / f".fetched.{generation}.part").write_bytes(b"x" * 100)
+    with pytest.raises(TuningError, match="another checksum"):
+        get(cloud, URI, tmp_path / "fetched")
+    assert not (tmp_path / "fetched").exists()
+    get(cloud, URI, tmp_path / "fetched")
+    assert sha256_of(tmp_path / "fetched") == sha256_of(source)
+
+
+def test_a_folder_goes_up_with_its_manifest_last_and_comes_down_whole(cloud: Settings, tmp_path: Path) -> None:
+    folder = tmp_path / "dataset"
+    (folder / "deep").mkdir(parents=True)
+    for name in ("train.jsonl", "manifest.json", "deep/eval.jsonl"):
+        (folder / name).write_text(name)
+    stored = put_folder(cloud, folder, "gs://bucket/datasets/1", last="manifest.json")
+    assert stored[-1].uri == "gs://bucket/datasets/1/manifest.json"
+    uris = list(list_objects(cloud, "gs://bucket/datasets/1/"))
+    assert uris == [f"gs://bucket/datasets/1/{name}" for name in ("deep/eval.jsonl", "manifest.json", "train.jsonl")]
+    for uri in uris:
+        name = uri.removeprefix("gs://bucket/datasets/1/")
+        get(cloud, uri, tmp_path / "down" / name)
+        assert (tmp_path / "down" / name).read_text() == name
+
+
+def test_locally_an_object_is_a_file_under_the_home(settings: Settings, source: Path, tmp_path: Path) -> None:
+    assert put(settings, source, URI).sent
+    assert put(settings, source, URI).sent is False
+    assert sha256_of(settings.gcs_dir / "bucket" / "folder" / "data.jsonl") == sha256_of(source)
+    assert list(list_objects(settings, "gs://bucket/folder/")) == [URI]
+    get(settings, URI, tmp_path / "fetched")
+    assert sha256_of(tmp_path / "fetched") == sha256_of(source)
+
+
+def test_a_missing_object_is_named(cloud: Settings, settings: Settings, tmp_path: Path) -> None:
+    for where in (cloud, settings):
+        with pytest.raises(TuningError, match="there is no gs://bucket/none"):
+            get(where, "gs://bucket/none", tmp_path / "fetched")
+
+
+def test_a_server_that_is_not_there_is_one_clear_error(
+    cloud: Settings, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tuning.gcs.access.GIVE_UP_AFTER", 0.05)
+    nobody = msgspec.structs.replace(cloud, storage_endpoint="http://127.0.0.1:9")
+    with pytest.raises(TuningError, match="uploading"):
+        put(nobody, source, URI)

@@ -1,0 +1,129 @@
+"""The card and the notice: what they say, and that nothing of the data runs in them."""
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.marts import row, words, write_snapshot
+from tuning.dataset.create import create_dataset
+from tuning.dataset.dataset import Dataset
+from tuning.dataset.options import resolve_options
+from tuning.settings import Settings
+
+ATTACK = "<script>alert(1)</script><img src=x onerror=alert(2)>"
+
+
+class Page(HTMLParser):
+    """Tags with their attributes, and the page's text."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def made(tmp_path: Path, rows: list[dict[str, Any]], build: dict[str, object] | None = None, **given: Any) -> Dataset:
+    snapshot = write_snapshot(tmp_path / "snapshot", rows, build=build)
+    return create_dataset(Settings(home=tmp_path), snapshot, resolve_options(**given), 1)
+
+
+def hostile_rows() -> list[dict[str, Any]]:
+    code = ATTACK.replace("<", "&lt;")
+    rows = [
+        row(
+            number,
+            question_title=f"{ATTACK} {number}",
+            answer_body=f"<p>See <code>{code}</code> <img src='https://x.org/y.png'> {words(number)}</p>",
+            tags=["python", "<i>tag"],
+        )
+        for number in range(60)
+    ]
+    rows[4]["answer_body"] = rows[5]["answer_body"] = f"<p>{words(777)} {ATTACK}</p>".replace(
+        "<script", "<b>&lt;script"
+    )
+    return rows
+
+
+@pytest.mark.parametrize("given", [{}, {"preset": "seed"}, {"body": "html"}])
+def test_the_page_runs_and_fetches_nothing(tmp_path: Path, given: dict[str, str]) -> None:
+    page = Page((made(tmp_path, hostile_rows(), **given).folder / "card.html").read_text())
+    names = {name for name, _ in page.tags}
+    assert not names & {"script", "img", "link", "iframe", "object", "i"}
+    attributes = [attribute for _, has in page.tags for attribute in has.items()]
+    assert not [name for name, _ in attributes if name.startswith("on") or name == "src"]
+    assert all(str(value).startswith("https://") for name, value in attributes if name == "href")
+    assert "alert(1)" in page.text
+    assert "default-src 'none'" in str(page.tags)
+
+
+def test_the_page_shows_the_funnel_with_examples_and_ten_examples(tmp_path: Path) -> None:
+    rows = [row(number) for number in range(60)]
+    for number in range(10, 15):
+        rows[number]["answer_body"] = f"<p>{words(777)}</p>"
+    for number in range(20, 25):
+        rows[number]["question_body"] = "<p>\x01</p>"
+    dataset = made(tmp_path, rows)
+    html = (dataset.folder / "card.html").read_text()
+    page = Page(html)
+    for one in dataset.manifest.funnel:
+        assert str(one["reason"]) in page.text
+    assert "same answer (4 rows)" in page.text
+    assert "10-1000010 stays" in page.text
+    shown = re.findall(r"questions/(\d+)", html)
+    assert len(shown) == 3 + 3 + 10
+    assert shown[:6] == ["20", "21", "22", "11", "12", "13"]
+    assert html.count("<pre><code>x = ") == 10
+
+
+def test_the_readme_says_what_hugging_face_asks(tmp_path: Path) -> None:
+    dataset = made(tmp_path, [row(number) for number in range(60)])
+    _, front, body = (dataset.folder / "README.md").read_text().split("---\n", 2)
+    facts = yaml.safe_load(front)
+    assert facts["license"] == "cc-by-sa-4.0"
+    assert facts["size_categories"] == ["n<1K"]
+    assert facts["configs"][0]["data_files"] == [
+        {"split": "train", "path": "train.jsonl"},
+        {"split": "evaluation", "path": "eval.jsonl"},
+    ]
+    assert dataset.manifest.files["train.jsonl"].sha256 in body
+    assert "| [CC BY-SA 4.0](https://creativecommons.org/licenses/by-sa/4.0/) | 120 |" in body
+
+
+def test_content_of_another_origin_is_never_called_stack_overflows(tmp_path: Path) -> None:
+    build = {
+        "kind": "python_docs",
+        "name": "Python documentation",
+        "base_url": "https://docs.python.org/3.11",
+        "license": "PSF-2.0",
+        "license_url": "https://docs.python.org/3/license.html",
+    }
+    dataset = made(tmp_path, [row(number) for number in range(60)], build)
+    notice = (dataset.folder / "NOTICE.md").read_text()
+    assert "The texts are from Python documentation (https://docs.python.org/3.11)" in notice
+    assert "not from Stack Overflow" in notice
+    front = yaml.safe_load((dataset.folder / "README.md").read_text().split("---\n")[1])
+    assert (front["license"], front["license_name"]) == ("other", "PSF-2.0")
+    assert front["license_link"] == build["license_url"]
+
+
+def test_the_notice_says_what_was_changed(tmp_path: Path) -> None:
+    rows = [row(number) for number in range(60)]
+    notices = {
+        name: (made(tmp_path / name, rows, **given).folder / "NOTICE.md").read_text()
+        for name, given in {"markdown": {}, "html": {"body": "html"}, "seed": {"preset": "seed"}}.items()
+    }
+    assert "HTML was converted to Markdown; mail addresses" in notices["markdown"]
+    assert "converted" not in notices["html"]
+    assert "nothing else was changed" in notices["seed"]
+    assert all("CC BY-SA" in notice and "denied_posts.csv" in notice for notice in notices.values())

@@ -1,0 +1,32 @@
+"""The table of targets' limits."""
+
+import pytest
+
+from tuning.dataset.formats.limits import GEMINI, OPEN_MODELS, TEXT_BISON, example_tokens, for_target
+from tuning.dataset.formats.records import FORMATS
+from tuning.errors import TuningError
+
+
+def test_gemini_takes_evaluation_rows_by_share_only_over_a_thousand() -> None:
+    assert [GEMINI.evaluation(rows) for rows in (100, 3_000, 5_000, 100_000)] == [1_000, 1_000, 1_500, 5_000]
+
+
+def test_open_models_take_under_a_quarter_and_under_five_thousand() -> None:
+    assert [OPEN_MODELS.evaluation(rows) for rows in (100, 1_000, 100_000)] == [24, 249, 4_999]
+
+
+def test_the_template_takes_ten_to_250() -> None:
+    assert TEXT_BISON.evaluation_rows == (10, 250)
+    assert TEXT_BISON.evaluation(100_000) == 250
+
+
+def test_every_format_has_a_token_limit_that_all_its_targets_take() -> None:
+    limits = {format_: example_tokens(format_) for format_ in FORMATS}
+    assert limits["gemini"] == limits["gemini-preference"] == 131_072
+    assert {limits[name] for name in ("messages", "prompt-completion", "trl-preference", "notebook")} == {8_192}
+
+
+def test_an_unknown_target_is_named() -> None:
+    assert for_target("gemini") is GEMINI
+    with pytest.raises(TuningError, match="no target 'palm'"):
+        for_target("palm")

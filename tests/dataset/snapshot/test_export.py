@@ -1,0 +1,106 @@
+"""The mart leaves the local BigQuery by an extract job, once for each build, with its build's row beside it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from google.cloud import bigquery
+
+from tests.homes import free_port
+from tests.marts import BUILD, INSTRUCTIONS, PREFERENCES, preference_row, row, write_snapshot
+from tuning.dataset.options import DatasetOptions, resolve_options
+from tuning.dataset.snapshot.export import export, find_snapshot
+from tuning.errors import TuningError
+from tuning.settings import Settings
+from tuning.warehouse import emulator
+from tuning.warehouse.client import connect
+from tuning.warehouse.contract import contract
+from tuning.warehouse.load import load_parquet
+from tuning.warehouse.variables import Variables
+
+ROWS = [row(number) for number in range(40)]
+_TYPES = {pa.string(): "STRING", pa.int64(): "INT64", pa.timestamp("us", tz="UTC"): "TIMESTAMP"}
+
+
+@pytest.fixture(scope="module")
+def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    settings = Settings(home=tmp_path_factory.mktemp("export") / "home", bigquery_port=free_port())
+    emulator.ensure(settings)
+    yield settings
+    emulator.stop(settings)
+
+
+def load(settings: Settings, folder: Path, table: str, schema: pa.Schema, rows: list[dict[str, Any]]) -> None:
+    path = folder / "table.parquet"
+    pq.write_table(pa.Table.from_pylist(rows, schema=schema), path)
+    fields = [
+        bigquery.SchemaField(field.name, _TYPES[field.type.value_type], mode="REPEATED")
+        if pa.types.is_list(field.type)
+        else bigquery.SchemaField(field.name, _TYPES[field.type])
+        for field in schema
+    ]
+    load_parquet(settings, connect(settings), table, [path], fields)
+
+
+def load_build(
+    settings: Settings, folder: Path, invocation: str, instructions: int = len(ROWS), **given: object
+) -> None:
+    """The marts as a build would leave them; `instructions` is what its row claims to have made."""
+    agreed = contract(settings, Variables())
+    preferences = [preference_row(number) for number in range(7)]
+    load(settings, folder, agreed.mart, INSTRUCTIONS, ROWS)
+    load(settings, folder, agreed.preferences, PREFERENCES, preferences)
+    build = {
+        **BUILD,
+        "invocation_id": invocation,
+        "instructions": instructions,
+        "preferences": len(preferences),
+        **given,
+    }
+    schema = pa.schema([(name, pa.int64() if isinstance(value, int) else pa.string()) for name, value in build.items()])
+    load(settings, folder, agreed.build, schema, [build])
+
+
+@pytest.mark.slow
+def test_a_build_is_exported_once_and_the_next_anew(warehouse: Settings, tmp_path: Path) -> None:
+    load_build(warehouse, tmp_path, "first")
+    first = export(warehouse, Variables())
+    assert (first.kind, first.rows) == ("instructions", len(ROWS))
+    assert first.digest == write_snapshot(tmp_path / "same", ROWS).digest
+    assert (first.template, first.build["invocation_id"]) == (BUILD["instruction_template"], "first")
+    mark = first.files[0].stat().st_ino
+    assert export(warehouse, Variables()) == first
+    assert first.files[0].stat().st_ino == mark
+
+    preferences = export(warehouse, Variables(), resolve_options(format="trl-preference"))
+    assert (preferences.kind, preferences.rows) == ("preferences", 7)
+
+    load_build(warehouse, tmp_path, "second")
+    second = export(warehouse, Variables())
+    assert second.folder != first.folder
+    assert second.digest == first.digest
+    assert find_snapshot(warehouse, DatasetOptions()) == second
+    assert find_snapshot(warehouse, resolve_options(format="gemini-preference")) == preferences
+
+    load_build(warehouse, tmp_path, "third", instructions=41)
+    with pytest.raises(TuningError, match="gave 40 rows, and its build made 41"):
+        export(warehouse, Variables())
+    assert find_snapshot(warehouse, DatasetOptions()) == second
+
+    agreed = contract(warehouse, Variables())
+    load(warehouse, tmp_path, agreed.mart, INSTRUCTIONS.remove(INSTRUCTIONS.get_field_index("answer_url")), ROWS)
+    with pytest.raises(TuningError, match="lacks the column answer_url"):
+        export(warehouse, Variables())
+
+
+def test_without_a_snapshot_of_the_kind_the_mend_is_named(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path)
+    write_snapshot(tmp_path / "snapshots" / "one", ROWS)
+    assert find_snapshot(settings, DatasetOptions()).rows == len(ROWS)
+    with pytest.raises(TuningError, match="invoke dataset"):
+        find_snapshot(settings, resolve_options(format="trl-preference"))
+    with pytest.raises(TuningError, match="invoke dataset"):
+        find_snapshot(settings, resolve_options(preset="seed"), Variables.seed())

@@ -1,0 +1,84 @@
+"""A program for test_killed.py: runs that die at chosen moments, each followed by one that ends.
+
+Arguments: snapshot folder, work folder, number of runs, preset (which may be empty). It forks, so that a run costs no
+start of Python.
+"""
+
+import json
+import os
+import random
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import jinja2  # noqa: F401 - what a run imports late, so that no run after a fork has to
+import markdown_it  # noqa: F401
+import polars  # noqa: F401
+import yaml  # noqa: F401
+
+from tests.dataset.folders import fingerprint
+from tuning.dataset.create import create_dataset
+from tuning.dataset.options import resolve_options
+from tuning.dataset.rows import pass_one
+from tuning.dataset.snapshot.snapshot import open_snapshot
+from tuning.dataset.split import pass_two
+from tuning.dataset.workspace import store
+from tuning.settings import Settings
+
+_FILE_EVENTS = ("open", "os.", "shutil.", "tempfile.")
+
+
+def main(snapshot: Path, folder: Path, runs: int, preset: str) -> None:
+    """Print JSON: the hashes of an unbroken run, those after each killed run, and at which event each was killed."""
+    whole = folder / "whole"
+    events = in_child(lambda: run(snapshot, whole, preset, kill_at=None), folder / "events")
+    killed = sorted(random.Random(11).sample(range(events), runs))  # noqa: S311 - test data
+    after = []
+    for moment in killed:
+        home = folder / f"killed{moment}"
+        in_child(lambda home=home, moment=moment: run(snapshot, home, preset, kill_at=moment), folder / "none")
+        assert finished(home) in ({}, finished(whole)), f"the run killed at event {moment} left half a dataset"
+        in_child(lambda home=home: run(snapshot, home, preset, kill_at=None), folder / "none")
+        after.append(finished(home))
+        left_over = sorted(path.name for path in home.glob("datasets/.*") if path.suffix != ".lock")
+        assert left_over == [], f"after the run killed at event {moment} {left_over} was left"
+    print(json.dumps({"whole": finished(whole), "after": after, "killed": killed, "events": events}))
+
+
+def run(snapshot: Path, home: Path, preset: str, kill_at: int | None) -> int:
+    """Make the dataset, and count what it does to files; die by SIGKILL before the event `kill_at`."""
+    count = 0
+
+    def hook(event: str, arguments: tuple[object, ...]) -> None:
+        nonlocal count
+        if event.startswith(_FILE_EVENTS):
+            count += 1  # first, as the kill is an event too
+            if count - 1 == kill_at:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    pass_one._ROWS_PER_PART_SEED, pass_two._ROWS, store._CUT = 100, 50, 1  # several of each, and spent parts are cut
+    sys.addaudithook(hook)
+    create_dataset(Settings(home=home), open_snapshot(snapshot), resolve_options(preset), 1)
+    return count
+
+
+def in_child(function: Callable[[], int], result: Path) -> int:
+    """What the function returns in a process of its own; 0 where that was killed."""
+    if pid := os.fork():
+        _, status = os.waitpid(pid, 0)
+        assert os.WIFSIGNALED(status) or os.waitstatus_to_exitcode(status) == 0
+        return int(result.read_text()) if result.exists() else 0
+    value = function()
+    if result.name != "none":
+        result.write_text(str(value))
+    os._exit(0)
+
+
+def finished(home: Path) -> dict[str, str]:
+    folders = list((home / "datasets").glob("[!.]*/"))
+    return fingerprint(folders[0]) if folders else {}
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), sys.argv[4])

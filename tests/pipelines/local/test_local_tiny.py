@@ -1,0 +1,41 @@
+"""The pipeline with the real local tuner, in a minute: the base `tiny`, two steps."""
+
+import pytest
+
+from tests.pipelines.small_dataset import write_dataset
+from tuning.evaluation.options import EvaluationOptions, GateOptions
+from tuning.pipelines.local.run import run_local
+from tuning.registry.evaluate_version import evaluate_version, in_lines
+from tuning.registry.model_folder import open_model
+from tuning.registry.predict import Prediction, ask, load
+from tuning.tuners.protocol import TuneOptions
+
+
+@pytest.mark.slow
+def test_tiny_goes_all_the_way_to_an_answer(settings):
+    dataset = write_dataset(settings.datasets_dir / "d1", train=60, evaluation=40)
+    result = run_local(
+        settings,
+        dataset,
+        TuneOptions(base_model="tiny", steps=2, batch_size=4),
+        evaluation=EvaluationOptions(examples=32, answers=2, max_new_tokens=8, max_length=64),
+        gate=GateOptions(resamples=200),
+        show=lambda _: None,
+    )
+    assert (result.version.base_model, result.version.verdict.smoke_test) == ("tiny", True)
+    page = result.report.read_text()
+    for words in ("Smoke test", "development loss", "<polyline", "training examples were read"):
+        assert words in page
+
+    from transformers import AutoModelForCausalLM
+
+    model = open_model(settings.models_dir / "v1" / "model")
+    assert AutoModelForCausalLM.from_pretrained(model.uri).num_parameters() == model.facts["parameters"]
+
+    *_, last = ask(load(settings, "v1"), "How do I use a list?", max_new_tokens=4)
+    assert isinstance(last, Prediction)
+    assert last.finish_reason in ("STOP", "MAX_TOKENS")
+
+    lines = in_lines(evaluate_version(settings, "v1", "d1", 10, 1))
+    assert lines[0] == "v1 (tuned tiny) on dataset d1"
+    assert lines[-1].startswith("only 10 independent evaluation examples")

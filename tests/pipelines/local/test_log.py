@@ -1,0 +1,87 @@
+"""Reading kfp.local's output."""
+
+import pytest
+
+from tuning.pipelines.local.log import Events, Step
+from tuning.pipelines.steps.process import ERROR_MARK
+
+
+def events() -> tuple[Events, list[str]]:
+    shown: list[str] = []
+    seconds = iter(range(0, 1000, 10))
+    return Events(shown.append, clock=lambda: float(next(seconds))), shown
+
+
+def feed(found: Events, *lines: str) -> None:
+    for line in lines:
+        found.feed(line + "\n")
+
+
+BEGUN = "12:00:00.001 - INFO - Executing task \x1b[96m'tune'\x1b[0m"
+DONE = "12:00:10.001 - INFO - Task \x1b[96m'tune'\x1b[0m finished with status \x1b[92mSUCCESS\x1b[0m"
+FAILED = "12:00:10.001 - ERROR - Task \x1b[96m'tune'\x1b[0m finished with status \x1b[91mFAILURE\x1b[0m"
+
+
+def test_a_step_that_ran_has_its_time_and_a_cached_one_says_so():
+    found, shown = events()
+    feed(found, "INFO - Task validate cache hit (key=77398c3da139); skipping execution.", BEGUN, DONE)
+    assert found.steps == [
+        Step(name="validate", seconds=0.0, cached=True),
+        Step(name="tune", seconds=10.0, cached=False),
+    ]
+    assert [line.split(maxsplit=2) for line in shown] == [
+        ["1", "validate", "unchanged, taken from the cache"],
+        ["2", "tune", "10.0 s"],
+    ]
+
+
+def test_importers_are_no_steps():
+    found, shown = events()
+    feed(found, BEGUN.replace("tune", "importer-2"), DONE.replace("tune", "importer-2"))
+    assert (found.steps, shown) == ([], [])
+
+
+def test_how_a_training_stands_reaches_the_person_and_the_rest_does_not():
+    found, shown = events()
+    feed(found, BEGUN, "    [KFP Executor 2026] INFO: Looking", "step 3/24: loss 2.059, 287 tokens/s, 9 s left")
+    assert shown == ["      step 3/24: loss 2.059, 287 tokens/s, 9 s left"]
+
+
+def test_a_steps_own_error_is_what_the_person_reads():
+    found, _ = events()
+    feed(found, BEGUN, f"    {ERROR_MARK}there is no base model 'x'. Take tiny.", "Traceback of kfp", FAILED)
+    assert str(found.error("log")) == "there is no base model 'x'. Take tiny."
+
+
+ENDED = (
+    "the step tune failed: the system ended it, as when memory runs out. Lower --max-length or --batch-size, or see log"
+)
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        (["Traceback (most recent call last):", "KeyError: 'x'"], "the step tune failed: KeyError: 'x'. See log"),
+        (["step 3/24: loss 2.059, 287 tokens/s, 9 s left"], ENDED),
+        (["step 3/24: loss 2.059, 287 tokens/s, 9 s left", "    Killed", ""], ENDED),
+        (["Segmentation fault (core dumped)"], ENDED),
+        (["[KFP Executor 2026] INFO"], ENDED),
+        ([], ENDED),
+    ],
+)
+def test_another_failure_names_the_step_its_last_word_and_the_log(lines, message):
+    found, _ = events()
+    feed(found, BEGUN, *lines, FAILED, "Traceback of kfp", "RuntimeError: Pipeline finished with status FAILURE")
+    assert str(found.error("log")) == message
+
+
+def test_a_failure_before_any_step_names_its_last_word():
+    found, _ = events()
+    feed(found, "Traceback (most recent call last):", "ImportError: no kfp")
+    assert str(found.error("log")) == "the run failed: ImportError: no kfp. See log"
+
+
+def test_an_error_of_an_earlier_step_is_not_blamed():
+    found, _ = events()
+    feed(found, BEGUN, f"{ERROR_MARK}old", DONE, BEGUN.replace("tune", "gate"), "boom", FAILED.replace("tune", "gate"))
+    assert str(found.error("log")) == "the step gate failed: boom. See log"

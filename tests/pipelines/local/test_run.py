@@ -1,0 +1,250 @@
+"""The pipeline on this machine, from a dataset to a registered model: every step in a process of its own."""
+
+import re
+import resource
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from tests.pipelines.character_tuner import LARGE
+from tests.pipelines.small_dataset import write_dataset
+from tests.verdicts import verdict
+from tuning.errors import TuningError
+from tuning.evaluation.options import EvaluationOptions, GateOptions
+from tuning.pipelines.local import run as local
+from tuning.pipelines.release.record import RunRecord, newest_report
+from tuning.pipelines.release.release import arguments_against_champion
+from tuning.pipelines.steps.requests import ChampionRequest
+from tuning.registry import registry
+from tuning.registry.model_folder import open_model
+from tuning.registry.records import Version
+from tuning.settings import Settings
+from tuning.tuners.protocol import TuneOptions
+
+TUNER = "tests.pipelines.character_tuner:CharacterTuner"
+OPTIONS = TuneOptions(base_model="characters")
+FAST = {"evaluation": EvaluationOptions(answers=2), "gate": GateOptions(resamples=200)}
+STEPS = [
+    "validate",
+    "tune",
+    "evaluate-base",
+    "evaluate-champion",
+    "evaluate-tuned",
+    "compare",
+    "gate",
+    "report",
+]
+
+
+def run(settings, dataset, tune=OPTIONS, show=lambda _: None, **options) -> local.PipelineRun:
+    return local.run_local(settings, dataset, tune, tuner=TUNER, show=show, **(FAST | options))
+
+
+def ran(result: local.PipelineRun) -> set[str]:
+    """The steps that were not taken from the cache."""
+    return {step.name for step in result.steps if not step.cached}
+
+
+def record(result: local.PipelineRun) -> RunRecord:
+    return msgspec.json.decode((result.folder / "run.json").read_bytes(), type=RunRecord)
+
+
+@pytest.mark.slow
+def test_a_run_tunes_evaluates_judges_registers_and_promotes_and_the_next_finds_all_of_it_done(settings, dataset):
+    shown: list[str] = []
+    first = run(settings, dataset, show=shown.append)
+    assert sorted(step.name for step in first.steps) == sorted(STEPS)
+    assert [step.name for step in first.steps][:2] == ["validate", "tune"]
+    assert shown[0].startswith("  1 validate ")
+    assert first.verdict.passed, first.in_words
+    assert "loss improves on the base by +" in first.in_words
+    assert (first.version.name, first.registered, first.promoted, first.champion) == ("v1", True, True, "v1")
+    assert open_model(settings.models_dir / "v1" / "model").base_model == "characters"
+    assert newest_report(settings) == first.report
+    assert "Answers side by side" in first.report.read_text()
+    assert (record(first).status, record(first).version, record(first).promoted) == ("succeeded", "v1", True)
+    assert record(first).steps == first.steps
+
+    history = registry.history(settings)
+    second = run(settings, dataset)
+    assert ran(second) == set()
+    assert (second.version.name, second.registered, second.promoted, second.champion) == ("v1", False, False, "v1")
+    assert registry.history(settings) == history
+
+    registry.rollback(settings)
+    third = run(settings, dataset)
+    assert (ran(third), third.promoted, third.champion) == (set(), True, "v1")
+
+
+@pytest.mark.slow
+def test_each_change_runs_again_what_depends_on_it_and_nothing_else(settings, dataset, monkeypatch):
+    first = run(settings, dataset)
+    assert first.promoted
+
+    # The champion is now v1, which other options must beat: the base's evaluation is the same.
+    other = run(settings, dataset, msgspec.structs.replace(OPTIONS, steps=40))
+    assert ran(other) == {"tune", "evaluate-champion", "evaluate-tuned", "compare", "gate", "report"}
+    assert (other.version.name, other.verdict.champion, other.verdict.status) == ("v2", "v1", "fail")
+    assert (other.promoted, other.champion) == (False, "v1")
+
+    # The gate's options ask only the judges again.
+    assert ran(run(settings, dataset, gate=GateOptions(resamples=201))) == {"compare", "gate", "report"}
+
+    # A lost file of the model is noticed, and the model made again.
+    weights = next(Path(settings.home / "pipeline").glob("tune-python-qa-*/tune/model/weights/counts.json"))
+    for found in Path(settings.home / "pipeline").glob("tune-python-qa-*/tune/model/weights/counts.json"):
+        found.unlink()
+    shown: list[str] = []
+    again = run(settings, dataset, show=shown.append)
+    assert any("is damaged or gone" in line for line in shown)
+    assert any(re.search(r"removed [1-9][\d,]* bytes of earlier runs that nothing needs", line) for line in shown)
+    assert {"tune", "evaluate-tuned", "compare", "gate", "report"} <= ran(again)
+    assert "evaluate-base" not in ran(again)
+    assert again.version.name == "v1"
+    assert not weights.exists()
+
+    # One row of the data: validation and everything after it. (The rows' own model is then another one.)
+    lines = dataset.file("eval").read_bytes().splitlines(keepends=True)
+    dataset.file("eval").write_bytes(b"".join([*lines[:-1], lines[-1].replace(b"Use the", b"Take the")]))
+    changed = run(settings, dataset)
+    assert ran(changed) == set(STEPS)
+    assert "eval.jsonl was changed after the dataset was made" in changed.report.read_text()
+
+
+def release_as_champion(settings: Settings, base_model: str) -> None:
+    """Register a model of `base_model` and promote it."""
+    files = settings.home / "tuned" / base_model
+    files.mkdir(parents=True)
+    made = Version(
+        name="",
+        created_at="2026-01-01T00:00:00+00:00",
+        training_key=base_model,
+        tuner="hf",
+        base_model=base_model,
+        options={},
+        dataset_id="d0",
+        dataset_sha256="0",
+        template="",
+        format="messages",
+        body="markdown",
+        contents_sha256="0",
+        metrics={},
+        verdict=verdict("loss", "better"),
+        run_id="r0",
+    )
+    registry.promote(settings, registry.register(settings, made, files).name)
+
+
+def test_a_smoke_test_is_no_champion_that_a_real_model_must_beat(settings, dataset):
+    def opponent(base_model: str) -> ChampionRequest:
+        placed: dict[str, bytes] = {}
+        arguments_against_champion(
+            settings,
+            dataset,
+            str(dataset.folder),
+            TUNER,
+            TuneOptions(base_model=base_model),
+            None,
+            None,
+            lambda name, content: placed.setdefault(name, content) and name,
+            lambda found: f"/models/{found.name}",
+        )
+        return next(
+            msgspec.json.decode(content, type=ChampionRequest)
+            for name, content in placed.items()
+            if name.startswith("champion")
+        )
+
+    release_as_champion(settings, "tiny")
+    assert opponent("smollm2") == ChampionRequest()
+    assert opponent("tiny") == ChampionRequest(version="v1", folder="/models/v1")
+    release_as_champion(settings, "smollm2")
+    assert opponent("tiny") == ChampionRequest(version="v2", folder="/models/v2")
+
+
+@pytest.mark.slow
+def test_a_home_with_a_blank_and_the_name_of_the_interpreter_in_its_path_works(tmp_path):
+    settings = Settings(home=tmp_path / "my python3 home")
+    result = run(settings, write_dataset(settings.datasets_dir / "d1"))
+    assert result.promoted
+    assert list((settings.home / "runs").glob("*/scratch")) == []
+
+
+@pytest.mark.slow
+def test_a_step_that_fails_says_why_in_its_own_words_and_nothing_is_registered(settings, dataset):
+    with pytest.raises(TuningError, match=r"^there is no base model 'nonsense'\. Take characters or tiny\.$"):
+        run(settings, dataset, TuneOptions(base_model="nonsense"))
+    assert registry.versions(settings) == []
+    failed = msgspec.json.decode(next(settings.runs_dir.glob("*/run.json")).read_bytes(), type=RunRecord)
+    assert (failed.status, "nonsense" in failed.error) == ("failed", True)
+
+
+@pytest.mark.slow
+def test_a_disk_that_fills_up_while_the_model_is_saved_registers_nothing_and_the_next_run_makes_it(settings, dataset):
+    unlimited = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (LARGE // 2, unlimited[1]))  # the steps' processes inherit it
+    try:
+        with pytest.raises(TuningError, match=r"^the disk took no more while the model was written\. Free some space"):
+            run(settings, dataset, TuneOptions(base_model="large"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, unlimited)
+    assert registry.versions(settings) == []
+    assert list((settings.home / "pipeline").glob("*/tune/model")) == []
+    again = run(settings, dataset, TuneOptions(base_model="large"))
+    assert (ran(again), again.champion) == (set(STEPS) - {"validate"}, "v1")
+    assert (settings.models_dir / "v1" / "model" / "weights" / "padding").stat().st_size == LARGE
+
+
+def test_a_step_that_the_system_kills_for_its_memory_says_so_and_nothing_is_registered(settings, dataset):
+    with pytest.raises(TuningError, match=r"^the step tune failed: the system ended it, as when memory runs out\."):
+        run(settings, dataset, TuneOptions(base_model="too large"))
+    assert registry.versions(settings) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ({"evaluation": 3}, "the evaluation set of dataset d2 has 3 rows, at least 5 are needed"),
+        ({"format_": "gemini"}, "does not take the format gemini of dataset d2"),
+    ],
+)
+def test_a_dataset_that_does_not_suit_is_refused_in_one_line(settings, kind, message):
+    with pytest.raises(TuningError, match=message):
+        run(settings, write_dataset(settings.datasets_dir / "d2", **kind))
+    assert registry.versions(settings) == []
+
+
+def test_an_unknown_tuner_is_one_line(settings, dataset):
+    with pytest.raises(TuningError, match="there is no tuner 'magic'"):
+        local.run_local(settings, dataset, OPTIONS, tuner="magic", show=lambda _: None)
+
+
+def test_a_dataset_that_lost_a_file_is_one_line(settings, dataset):
+    (dataset.folder / "train.jsonl").unlink()
+    with pytest.raises(TuningError, match=r"train\.jsonl is missing"):
+        run(settings, dataset)
+
+
+def test_hello_greets_as_the_seed_does(settings):
+    shown: list[str] = []
+    assert local.run_hello(settings, "World", shown.append) == "Hello, World!. How are you?"
+    assert local.run_hello(settings, "World!", shown.append) == "Hello, World!!. How are you?"
+    assert [line.split()[0] for line in shown] == ["say-hello", "how-are-you"] * 2
+    assert list((settings.home / "pipeline").glob("*")) == [], "a greeting leaves no files but its run's"
+
+
+def test_hello_runs_each_time_since_it_checks_the_runner(settings):
+    for _ in range(2):
+        local.run_hello(settings, "World", lambda _: None)
+    steps = [
+        step.cached
+        for path in settings.runs_dir.glob("*/run.json")
+        for step in msgspec.json.decode(path.read_bytes(), type=RunRecord).steps
+    ]
+    assert steps == [False] * 4
+
+
+def test_hello_greets_any_text(settings):
+    for name in ("python3", 'a "quoted" name', "Ünï cödé", "$(id) `id` \\ '"):
+        assert local.run_hello(settings, name, lambda _: None) == f"Hello, {name}!. How are you?"

@@ -1,0 +1,122 @@
+"""What a run is given, and which change of it changes which hash."""
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from tuning.evaluation.options import EvaluationOptions, GateOptions
+from tuning.pipelines.steps.code_hash import code_sha256, reached
+from tuning.pipelines.steps.requests import (
+    ChampionRequest,
+    TuningRequest,
+    pipeline_arguments,
+    read_request,
+    training_key,
+)
+from tuning.settings import Settings
+from tuning.tuners.protocol import TuneOptions
+
+TUNER = "hf"
+
+
+def arguments(settings, dataset, placed=None, **changed) -> dict[str, str]:
+    placed = {} if placed is None else placed
+
+    def place(name: str, content: bytes) -> str:
+        placed[name] = content
+        return f"/requests/{name}"
+
+    values = {
+        "tune": TuneOptions(),
+        "evaluation": EvaluationOptions(),
+        "gate": GateOptions(),
+        "champion": ChampionRequest(),
+    } | changed
+    return pipeline_arguments(settings, dataset, str(dataset.folder), TUNER, place=place, **values)
+
+
+def changed_hashes(before: dict[str, str], after: dict[str, str]) -> set[str]:
+    return {name for name in before if name.endswith(("sha256", "code")) and before[name] != after[name]}
+
+
+def test_the_same_input_gives_the_same_arguments(settings, dataset):
+    assert arguments(settings, dataset) == arguments(settings, dataset)
+
+
+@pytest.mark.parametrize(
+    ("change", "hashes"),
+    [
+        ({"tune": TuneOptions(steps=5)}, {"tuning_sha256"}),
+        ({"tune": TuneOptions(full=True)}, {"tuning_sha256"}),
+        ({"tune": TuneOptions(base_model="tiny")}, {"tuning_sha256", "evaluation_sha256", "gate_sha256"}),
+        ({"evaluation": EvaluationOptions(examples=9)}, {"evaluation_sha256"}),
+        ({"gate": GateOptions(level=0.9)}, {"gate_sha256"}),
+        ({"champion": ChampionRequest(version="v1", folder="/models/v1")}, {"champion_sha256"}),
+    ],
+)
+def test_an_option_changes_only_its_own_request(settings, dataset, change, hashes):
+    assert changed_hashes(arguments(settings, dataset), arguments(settings, dataset, **change)) == hashes
+
+
+def test_a_changed_row_changes_the_datasets_hash_though_the_manifest_is_the_same(settings, dataset):
+    before = arguments(settings, dataset)
+    dataset.file("train").write_bytes(dataset.file("train").read_bytes().replace(b"case 3?", b"case 4?"))
+    assert changed_hashes(before, arguments(settings, dataset)) == {"dataset_sha256"}
+
+
+def test_a_setting_that_no_step_reads_changes_nothing(settings, dataset):
+    other = msgspec.structs.replace(settings, budget=7.0, image="x", dataset="y")
+    assert arguments(settings, dataset) == arguments(other, dataset)
+
+
+def test_no_secret_is_written_into_a_request(dataset, tmp_path):
+    placed: dict[str, bytes] = {}
+    arguments(Settings(home=tmp_path, access_token="planted-token"), dataset, placed)
+    assert len(placed) == 4
+    assert not any(b"planted-token" in content for content in placed.values())
+
+
+def test_in_the_cloud_the_home_is_the_containers_own(dataset, tmp_path):
+    placed: dict[str, bytes] = {}
+    arguments(Settings(home=tmp_path, target="gcp", project="p"), dataset, placed)
+    assert not any(str(tmp_path).encode() in content for content in placed.values())
+
+
+def test_a_request_is_read_back_whole(settings, dataset, tmp_path):
+    placed: dict[str, bytes] = {}
+    arguments(settings, dataset, placed, tune=TuneOptions(steps=5, base_model='{{$}} "python3"'))
+    path = tmp_path / "tuning.json"
+    path.write_bytes(next(content for name, content in placed.items() if name.startswith("tuning-")))
+    assert read_request(path, TuningRequest).options == TuneOptions(steps=5, base_model='{{$}} "python3"')
+
+
+def test_the_training_key_knows_data_options_and_code_and_not_the_champion(settings, dataset):
+    key = training_key(arguments(settings, dataset))
+    assert training_key(arguments(settings, dataset, champion=ChampionRequest(version="v1", folder="x"))) == key
+    assert training_key(arguments(settings, dataset, gate=GateOptions(level=0.9))) == key
+    assert training_key(arguments(settings, dataset, tune=TuneOptions(seed=1))) != key
+
+
+def test_the_code_of_a_step_is_what_it_imports_even_inside_functions():
+    tuning = reached("tuning.pipelines.steps.tune")
+    assert {
+        "tuning.tuners.hf.tuner",
+        "tuning.tuners.hf.models.tiny",
+        "tuning.dataset.formats.codec",
+        "tuning.storage",
+    } <= set(tuning)
+    assert not any(name.startswith(("tuning.warehouse", "tuning.sources")) for name in tuning)
+    assert "tuning.evaluation.report" not in tuning
+    judging = reached("tuning.pipelines.steps.gate")
+    assert {"tuning.evaluation.gate", "tuning.evaluation.report"} <= set(judging)
+
+
+def test_the_code_of_a_tuner_of_ones_own_counts(tmp_path: Path, monkeypatch):
+    monkeypatch.syspath_prepend(str(tmp_path))
+    module = tmp_path / "own_tuner_of_test.py"
+    module.write_text("A = 1\n")
+    before = code_sha256("tuning.errors", "own_tuner_of_test:A")
+    module.write_text("A = 2\n")
+    assert code_sha256("tuning.errors", "own_tuner_of_test:A") != before
+    assert code_sha256("tuning.errors", "hf") != before

@@ -1,0 +1,238 @@
+"""The steps as plain functions: validation, both branches of champion and gate, and errors in one line."""
+
+import errno
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from tests.pipelines.artifacts import FakeArtifact, request
+from tests.pipelines.character_tuner import CharacterTuner
+from tests.pipelines.small_dataset import write_dataset
+from tuning.dataset.formats.codec import parse_line
+from tuning.errors import TuningError
+from tuning.evaluation.options import EvaluationOptions, GateOptions
+from tuning.evaluation.records import Evaluation, Verdict
+from tuning.pipelines.steps import evaluate as evaluate_step
+from tuning.pipelines.steps import gate as gate_step
+from tuning.pipelines.steps import process
+from tuning.pipelines.steps import tune as tune_step
+from tuning.pipelines.steps.requests import (
+    ChampionRequest,
+    EvaluationRequest,
+    GateRequest,
+    TuningRequest,
+    step_settings,
+)
+from tuning.pipelines.steps.validation import Checked, checked_dataset
+from tuning.registry.model_folder import open_model
+from tuning.tuners.protocol import Problem, TuneOptions
+
+TUNER = "tests.pipelines.character_tuner:CharacterTuner"
+
+
+class Run:
+    """The steps of one run, in a folder of their own."""
+
+    def __init__(self, folder: Path, settings, dataset) -> None:
+        self.folder, self.settings = folder, settings
+        folder.mkdir()
+        self.dataset = FakeArtifact(dataset.folder, sha256="0")
+        self.checked = FakeArtifact(folder / "checked")
+
+    def output(self, name: str) -> FakeArtifact:
+        return FakeArtifact(self.folder / name)
+
+    def validate(self) -> Checked:
+        tune_step.validate(self.dataset, TUNER, self.checked)
+        return msgspec.json.decode((Path(self.checked.path) / "checked.json").read_bytes(), type=Checked)
+
+    def tune(self, options: TuneOptions = TuneOptions(base_model="characters")) -> FakeArtifact:  # noqa: B008
+        asked = TuningRequest(settings=step_settings(self.settings), tuner=TUNER, options=options)
+        model = self.output("model")
+        tune_step.tune(
+            self.dataset, self.checked, request(self.folder / "t.json", asked), "code", model, self.output("metrics")
+        )
+        return model
+
+    def evaluate(self, step, *model: FakeArtifact) -> FakeArtifact:
+        asked = EvaluationRequest(
+            settings=step_settings(self.settings),
+            tuner=TUNER,
+            base_model="characters",
+            seed=42,
+            options=EvaluationOptions(answers=2),
+        )
+        found = self.output(step.__name__)
+        step(
+            self.dataset,
+            self.checked,
+            request(self.folder / "e.json", asked),
+            *model,
+            found,
+            self.output(f"{step.__name__}-metrics"),
+        )
+        return found
+
+    def gate(self, champion: ChampionRequest, model: FakeArtifact) -> Verdict:
+        released = request(self.folder / "champion.json", champion)
+        base = self.evaluate(evaluate_step.evaluate_base)
+        tuned = self.evaluate(evaluate_step.evaluate_tuned, model)
+        other = self.evaluate(evaluate_step.evaluate_champion, released)
+        asked = request(
+            self.folder / "g.json", GateRequest(tuner=TUNER, options=GateOptions(resamples=200), smoke_test=False)
+        )
+        comparison, verdict = self.output("comparison"), self.output("verdict")
+        gate_step.compare(base, tuned, other, asked, comparison, self.output("m1"))
+        gate_step.gate(comparison, asked, released, verdict, self.output("m2"))
+        return msgspec.json.decode(Path(verdict.path).read_bytes(), type=Verdict)
+
+
+@pytest.fixture
+def run(tmp_path, settings, dataset) -> Run:
+    return Run(tmp_path / "run", settings, dataset)
+
+
+def test_validation_counts_rows_and_leaves_a_good_dataset_alone(run):
+    assert run.validate() == Checked(problems=[], train_rows=80, eval_rows=60, sampled_rows=0)
+    assert run.checked.metadata["dataset_sha256"] == "0"
+
+
+def test_a_lower_limit_derives_a_sampled_evaluation_set_by_a_stable_rule(run, settings, dataset, monkeypatch, tmp_path):
+    monkeypatch.setattr(CharacterTuner, "evaluation_limit", lambda self, format_, rows: rows // 4)
+    assert run.validate().sampled_rows == 20
+    judged = checked_dataset(run.dataset, run.checked)
+    lines = judged.file("eval").read_bytes().splitlines(keepends=True)
+    whole = (dataset.folder / "eval.jsonl").read_bytes().splitlines(keepends=True)
+    assert len(lines) == 20
+    assert [line for line in whole if line in lines] == lines, "in the order of the whole set"
+    assert judged.file("eval").name == "eval.sampled.jsonl"
+    assert parse_line("messages", lines[0]).answer.startswith("Use the")
+    again = Run(tmp_path / "again", settings, dataset)
+    again.validate()
+    assert checked_dataset(again.dataset, again.checked).file("eval").read_bytes() == b"".join(lines)
+
+
+def test_what_a_tuner_finds_fatal_stops_the_run_and_advice_is_kept(run, monkeypatch):
+    advice = Problem("few rows", "Take more", fatal=False)
+    monkeypatch.setattr(CharacterTuner, "check", lambda self, dataset: [advice])
+    assert run.validate().problems == [advice]
+    monkeypatch.setattr(CharacterTuner, "check", lambda self, dataset: [advice, Problem("too long", "Cut", True)])
+    with pytest.raises(TuningError, match=r"^too long\. Cut$"):
+        Run(run.folder / "b", run.settings, checked_dataset(run.dataset, run.checked)).validate()
+    assert not (run.folder / "b" / "checked" / "checked.json").exists()
+
+
+def test_lines_without_attribution_are_refused(run, dataset):
+    with dataset.file("eval").open("ab") as file:
+        file.write(dataset.file("eval").read_bytes().splitlines(keepends=True)[0])
+    with pytest.raises(TuningError, match=r"eval\.jsonl has 61 lines and attribution\.jsonl tells of 60"):
+        run.validate()
+
+
+def test_a_tuned_model_is_whole_and_the_work_is_gone(run):
+    run.validate()
+    model = Path(run.tune().path)
+    assert open_model(model).uri == str(model / "weights")
+    assert (model / "weights" / "counts.json").exists()
+    assert list((run.settings.home / "work").iterdir()) == []
+
+
+def test_a_tuning_that_fails_leaves_no_model_and_keeps_its_work(run, monkeypatch):
+    def break_off(self, settings, dataset, options, output):
+        (output / "checkpoint").write_text("half")
+        raise TuningError("the disk took no more")
+
+    run.validate()
+    monkeypatch.setattr(CharacterTuner, "tune", break_off)
+    with pytest.raises(TuningError):
+        run.tune()
+    assert not (run.folder / "model").exists()
+    checkpoints = list((run.settings.home / "work").glob("*/checkpoint"))
+    assert [path.read_text() for path in checkpoints] == ["half"]
+
+
+def test_an_unfinished_tuning_of_other_options_is_not_gone_on_with(run, monkeypatch):
+    seen = []
+
+    def break_off(self, settings, dataset, options, output):
+        seen.append(output)
+        raise TuningError("stopped")
+
+    run.validate()
+    monkeypatch.setattr(CharacterTuner, "tune", break_off)
+    for steps in (0, 0, 5):
+        with pytest.raises(TuningError):
+            run.tune(TuneOptions(base_model="characters", steps=steps))
+    assert seen[0] == seen[1] != seen[2]
+
+
+def test_without_a_champion_the_champions_evaluation_is_empty_and_the_gate_asks_the_base_only(run):
+    run.validate()
+    verdict = run.gate(ChampionRequest(), run.tune())
+    empty = msgspec.json.decode((run.folder / "evaluate_champion").read_bytes(), type=Evaluation)
+    assert (empty.model, empty.scored) == (None, [])
+    assert (verdict.status, set(verdict.improvements), verdict.champion) == ("pass", {"base"}, None)
+
+
+def test_with_a_champion_the_gate_asks_both(run, tmp_path, settings):
+    run.validate()
+    model = run.tune()
+    other = Run(tmp_path / "other", settings, write_dataset(tmp_path / "d2", first_question=9000))
+    other.validate()
+    verdict = other.gate(ChampionRequest(version="v1", folder=model.path), other.tune())
+    assert (verdict.status, set(verdict.improvements)) == ("fail", {"base", "champion"})
+    assert verdict.reasons[0].startswith("loss improves on the champion by +0 ")
+
+
+def test_a_champion_trained_on_the_evaluation_set_is_undecided(run, tmp_path, settings):
+    run.validate()
+    model = run.tune()
+    # The champion's training questions 1000 to 1079 are the evaluation questions of the other dataset.
+    other = Run(
+        tmp_path / "other", settings, write_dataset(tmp_path / "d2", train=60, evaluation=60, first_question=960)
+    )
+    other.validate()
+    verdict = other.gate(ChampionRequest(version="v1", folder=model.path), other.tune())
+    assert verdict.status == "undecided"
+    assert "of questions that the champion was trained on" in verdict.reasons[0]
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "the disk took no more"),
+        (MemoryError(), "not enough memory"),
+        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: 9 bytes"), "not enough memory"),
+        (TuningError("as it is"), "as it is"),
+    ],
+)
+def test_a_machines_refusal_ends_a_step_with_one_marked_line(error, words, capsys, monkeypatch, tmp_path):
+    def step(output):
+        raise error
+
+    monkeypatch.setattr(process, "end_with_ancestors", lambda depth: None)
+    with pytest.raises(SystemExit) as ended:
+        process.run(step, outputs=[FakeArtifact(tmp_path / "x")])
+    assert ended.value.code == 1
+    line = capsys.readouterr().out
+    assert line.startswith(process.ERROR_MARK)
+    assert words in line
+    assert line.count("\n") == 1
+
+
+def test_a_bug_keeps_its_traceback(monkeypatch, tmp_path):
+    def step(output):
+        raise KeyError("x")
+
+    monkeypatch.setattr(process, "end_with_ancestors", lambda depth: None)
+    with pytest.raises(KeyError):
+        process.run(step, outputs=[FakeArtifact(tmp_path / "x")])
+
+
+def test_a_step_notes_its_time_and_what_its_outputs_hold(monkeypatch, tmp_path):
+    output = FakeArtifact(tmp_path / "x")
+    monkeypatch.setattr(process, "end_with_ancestors", lambda depth: None)
+    process.run(lambda artifact: Path(artifact.path).write_text("x"), outputs=[output])
+    assert output.metadata["seconds"] >= 0
+    assert len(output.metadata["listing_sha256"]) == 64

@@ -1,0 +1,33 @@
+"""What the tuning options of the command line become."""
+
+from typing import Any
+
+import pytest
+
+from tuning.errors import TuningError
+from tuning.settings import Settings
+from tuning.tuners.options import tuning_settings
+from tuning.tuners.protocol import TuneOptions
+
+
+def test_what_is_given_goes_into_the_settings_or_the_tuners_options() -> None:
+    settings, options = tuning_settings(Settings(), {"base_model": "tiny", "budget": 2.0, "full": True, "steps": 3})
+    assert (settings.base_model, settings.budget) == ("tiny", 2.0)
+    assert options == TuneOptions(base_model="tiny", full=True, steps=3)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"lora_rank": 8}, "--full trains all weights, --lora-rank an adapter. Leave one of them out"),
+        ({"tuner": "gemini"}, "the tuner gemini trains adapters only. Leave out --full, or take --tuner hf"),
+        (
+            {"tuner": "gemini", "lora_rank": 8},
+            "--full trains all weights, --lora-rank an adapter. Leave one of them out",
+        ),
+    ],
+)
+def test_a_full_training_takes_no_rank_and_no_managed_tuner(given: dict[str, Any], said: str) -> None:
+    with pytest.raises(TuningError) as caught:
+        tuning_settings(Settings(), {"full": True, **given})
+    assert str(caught.value) == said

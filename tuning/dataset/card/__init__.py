@@ -1,0 +1,1 @@
+"""Write the dataset's card and licence notice."""

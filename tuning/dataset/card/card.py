@@ -1,0 +1,161 @@
+"""The card: README.md as Hugging Face reads it, and card.html for a person, without scripts or outside references."""
+
+import html
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tuning.dataset.card.facts import LENGTH_BINS, CardFacts
+from tuning.dataset.dataset import Manifest, Split
+from tuning.dataset.funnel import Dropped
+from tuning.dataset.split.texts import Shown
+from tuning.storage import write_bytes
+
+# Hugging Face's names of the splits: https://huggingface.co/docs/hub/datasets-manual-configuration
+SPLIT_FILES = {"train": "train.jsonl", "evaluation": "eval.jsonl"}
+_WIDTH, _HEIGHT = 700, 150
+
+
+def write_card(
+    folder: Path, manifest: Manifest, facts: CardFacts, dropped: Sequence[Dropped], shown: Sequence[Shown]
+) -> None:
+    view = {
+        "manifest": manifest,
+        "title": f"Python questions and answers of {manifest.build['name']}",
+        "files": SPLIT_FILES,
+        "front_matter": _front_matter(manifest, facts),
+        "split_in_words": _split_in_words(manifest.options),
+        "splits": facts.splits,
+        "charts": _charts(facts),
+        "tags": facts.first_tags(),
+        "licences": sorted(facts.licences.items()),
+        "licence_urls": facts.licence_urls,
+        "redactions": sorted(facts.redactions.items()),
+        "redacted_rows": facts.redacted_rows,
+        "dropped": dropped,
+        "examples": [_rendered(one, manifest) for one in shown],
+        "settings": [*sorted(manifest.options.items()), *sorted(manifest.build.items()), *manifest.versions.items()],
+    }
+    for name in ("README.md", "card.html"):
+        write_bytes(folder / name, _render(f"{name}.j2", view).encode())
+
+
+def _front_matter(manifest: Manifest, facts: CardFacts) -> str:
+    import yaml
+
+    rows = sum(split.rows for split in facts.splits.values())
+    data_files = [{"split": split, "path": path} for split, path in SPLIT_FILES.items()]
+    licence = {"license": "cc-by-sa-4.0"}
+    if manifest.build["kind"] != "stack_exchange":
+        name, link = str(manifest.build["license"]), str(manifest.build["license_url"])
+        licence = {"license": "other", "license_name": name, "license_link": link}
+    text: str = yaml.safe_dump(
+        {
+            "pretty_name": f"Python questions and answers of {manifest.build['name']}",
+            **licence,
+            "language": ["en"],
+            "task_categories": ["text-generation", "question-answering"],
+            "tags": ["code", "python"],
+            "size_categories": [_size_category(rows)],
+            "configs": [{"config_name": "default", "data_files": data_files}],
+        },
+        sort_keys=False,
+        allow_unicode=True,
+    )
+    return text
+
+
+def _size_category(rows: int) -> str:
+    """Hugging Face's own classes, such as ``1K<n<10K``."""
+    bounds = [(1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M")]
+    return next((name for bound, name in bounds if rows < bound), "1M<n<10M")
+
+
+def _split_in_words(options: dict[str, object]) -> str:
+    share = f"{float(str(options['eval_fraction'])):.0%}"
+    if options["preset"] == "seed":
+        return f"scikit-learn's train_test_split of the rows by question id, {share} for evaluation, its order kept."
+    groups = "Questions that are linked as duplicates or nearly the same are never on two sides."
+    match options["split"]:
+        case "time":
+            return f"evaluation is what was answered on {options['split_date']} or later. {groups}"
+        case "random":
+            return f"scikit-learn's GroupShuffleSplit, {share} of the groups for evaluation. {groups}"
+        case _:
+            return f"by a hash of the question's id, about {share} for evaluation. {groups}"
+
+
+def _charts(facts: CardFacts) -> list[dict[str, Any]]:
+    ends = [f"to {end:,}" for end in LENGTH_BINS] + ["longer"]
+    quarters = sorted({quarter for split in facts.splits.values() for quarter in split.quarters})
+    by_quarter = {name: [split.quarters[quarter] for quarter in quarters] for name, split in facts.splits.items()}
+    return [
+        _chart("Characters of the question", ends, {n: s.question_lengths for n, s in facts.splits.items()}),
+        _chart("Characters of the answer", ends, {n: s.answer_lengths for n, s in facts.splits.items()}),
+        _chart("Quarter of the answer", quarters, by_quarter),
+    ]
+
+
+def _chart(title: str, labels: Sequence[str], rows: dict[Split, list[int]]) -> dict[str, Any]:
+    """Bars side by side for each split, as shares of its rows; as many labels as fit."""
+    shares = {split: [count / max(1, sum(counts)) for count in counts] for split, counts in rows.items()}
+    most = max((share for one in shares.values() for share in one), default=0) or 1
+    step = _WIDTH / max(1, len(labels))
+    width = step * 0.8 / len(rows)
+    bars = [
+        {
+            "split": split,
+            "label": label,
+            "rows": rows[split][at],
+            "x": round(at * step + step * 0.1 + side * width, 1),
+            "y": round(160 - shares[split][at] / most * _HEIGHT, 1),
+            "width": round(width, 1),
+            "height": round(shares[split][at] / most * _HEIGHT, 1),
+        }
+        for side, split in enumerate(rows)
+        for at, label in enumerate(labels)
+    ]
+    every = -(-len(labels) // 10) or 1
+    shown = [{"x": round((at + 0.5) * step, 1), "text": labels[at]} for at in range(0, len(labels), every)]
+    return {"title": title, "bars": bars, "labels": shown}
+
+
+def _rendered(shown: Shown, manifest: Manifest) -> dict[str, Any]:
+    from markupsafe import Markup
+
+    turns: list[tuple[str, str]] = [(message.role, message.content) for message in shown.example.prompt]
+    turns.append(("assistant", shown.example.answer))
+    if shown.example.rejected is not None:
+        turns.append(("assistant, rejected", shown.example.rejected))
+    rendered = [(role, Markup(_as_html(text, manifest))) for role, text in turns]  # noqa: S704 - made without raw HTML
+    return {"example_id": shown.example_id, "url": shown.url, "turns": rendered}
+
+
+def _as_html(text: str, manifest: Manifest) -> str:
+    """Markdown as a person reads it. HTML in it is shown, not run; an image is a link, as the page fetches nothing."""
+    from markdown_it import MarkdownIt
+
+    from tuning.dataset.markdown.convert import Dropped, to_markdown
+
+    if manifest.options["body"] == "html":
+        markdown = to_markdown(text, str(manifest.build["base_url"]))
+        if isinstance(markdown, Dropped):
+            return f"<pre>{html.escape(text)}</pre>"
+        text = markdown
+    rendered: str = MarkdownIt("commonmark", {"html": False}).enable("table").disable("image").render(text)
+    return rendered
+
+
+def _render(name: str, view: dict[str, Any]) -> str:
+    from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+
+    environment = Environment(
+        loader=PackageLoader("tuning.dataset.card", "templates"),
+        autoescape=select_autoescape(["html.j2"]),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    rendered: str = environment.get_template(name).render(**view)
+    return rendered

@@ -1,0 +1,92 @@
+"""What a dataset's card says, gathered in one pass over the attribution: memory is that of the distinct tags."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+import msgspec
+import numpy as np
+
+from tuning.dataset.dataset import Split
+from tuning.dataset.workspace.parts import Column
+from tuning.gcs.object_file import Source
+
+# Upper ends in characters; the last bin is open.
+LENGTH_BINS = (250, 500, 1_000, 2_000, 4_000, 8_000, 16_000, 32_000)
+_TAGS = 30
+
+
+@dataclass
+class SplitFacts:
+    rows: int = 0
+    quarters: Counter[str] = field(default_factory=Counter)  # of the answers, such as 2021-Q3
+    question_lengths: list[int] = field(default_factory=list)  # rows by bin of LENGTH_BINS
+    answer_lengths: list[int] = field(default_factory=list)
+
+
+@dataclass
+class CardFacts:
+    splits: dict[Split, SplitFacts]
+    tags: Counter[str] = field(default_factory=Counter)
+    licences: Counter[str] = field(default_factory=Counter)  # by post: a question or an answer
+    licence_urls: dict[str, str] = field(default_factory=dict)
+    redactions: Counter[str] = field(default_factory=Counter)  # placeholders by kind
+    redacted_rows: int = 0
+
+    def first_tags(self) -> list[tuple[str, int]]:
+        return sorted(self.tags.items(), key=lambda one: (-one[1], one[0]))[:_TAGS]
+
+
+class _Row(msgspec.Struct):
+    """What the card reads of an Attribution."""
+
+    split: Split
+    tags: list[str]
+    answer_created_at: str
+    question_license: str
+    question_license_url: str
+    answer_license: str
+    answer_license_url: str
+    changes: list[str]
+    rejected_license: str = ""
+    rejected_license_url: str = ""
+
+
+def gather(attribution: Source, lengths: dict[Split, tuple[Column, Column]]) -> CardFacts:
+    """Of ``attribution.jsonl``; `lengths`: for each split the characters of its questions and of its answers."""
+    facts = CardFacts({split: SplitFacts() for split in lengths})
+    for split, (questions, answers) in lengths.items():
+        facts.splits[split].question_lengths = _histogram(questions)
+        facts.splits[split].answer_lengths = _histogram(answers)
+    decoder = msgspec.json.Decoder(_Row)
+    with attribution.open("rb") as file:
+        for line in file:
+            _count(facts, decoder.decode(line))
+    return facts
+
+
+def _count(facts: CardFacts, row: _Row) -> None:
+    split = facts.splits[row.split]
+    split.rows += 1
+    split.quarters[_quarter(row.answer_created_at)] += 1
+    facts.tags.update(row.tags)
+    for name, url in (
+        (row.question_license, row.question_license_url),
+        (row.answer_license, row.answer_license_url),
+        (row.rejected_license, row.rejected_license_url),
+    ):
+        if name:
+            facts.licences[name] += 1
+            facts.licence_urls[name] = url
+    redactions = [change.split() for change in row.changes if change.startswith("redacted ")]
+    facts.redacted_rows += bool(redactions)
+    for _, count, kind in redactions:
+        facts.redactions[kind] += int(count)
+
+
+def _quarter(time: str) -> str:
+    return f"{time[:4]}-Q{(int(time[5:7]) + 2) // 3}"
+
+
+def _histogram(lengths: Column) -> list[int]:
+    counts: list[int] = np.bincount(np.searchsorted(LENGTH_BINS, lengths), minlength=len(LENGTH_BINS) + 1).tolist()
+    return counts

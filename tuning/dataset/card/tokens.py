@@ -1,0 +1,24 @@
+"""How many tokens the prompts and answers of each split take."""
+
+import numpy as np
+
+from tuning.dataset.split.selection import Selection
+from tuning.dataset.tokens import TokenEstimator
+from tuning.dataset.workspace.index import Index
+from tuning.dataset.workspace.parts import Column
+
+
+def token_facts(index: Index, selection: Selection, tokens: TokenEstimator) -> dict[str, object]:
+    """For the manifest; empty under the seed preset, which looks into no text."""
+    if "prompt_tokens" not in index.columns:
+        return {}
+    facts: dict[str, object] = {"estimate": tokens.recorded()}
+    for split, rows in selection.sides.items():
+        kinds = {kind: index[f"{kind}_tokens"][rows] for kind in ("prompt", "answer")}
+        facts[split] = {kind: _summary(counts) for kind, counts in kinds.items()}
+    return facts
+
+
+def _summary(counts: Column) -> dict[str, int]:
+    median, most = np.quantile(counts, [0.5, 0.95])
+    return {"sum": int(counts.sum()), "median": round(median), "p95": round(most), "max": int(counts.max())}

@@ -1,0 +1,1 @@
+"""Write and read the JSONL formats, and check the limits of each target."""

@@ -1,0 +1,169 @@
+"""One example as one line of JSON, in every format, and back."""
+
+import functools
+import re
+from typing import Literal, assert_never
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+import orjson
+import pyarrow as pa
+
+from tuning.dataset.formats import records
+from tuning.dataset.formats.records import Example, Format, Line, Message
+from tuning.errors import TuningError
+
+Numbers = npt.NDArray[np.uint32]
+Body = Literal["html", "markdown"]
+# The keys of the formats whose prompt is one text.
+ONE_TEXT: dict[Format, tuple[str, str]] = {
+    "notebook": ("input_text_instruct", "output_text"),
+    "text-bison": ("input_text", "output_text"),
+}
+_LABEL = re.compile(r"\n\s*\n[^\n]*:\s*$")
+
+
+def instruction(template: str) -> str:
+    """What a system message says: the template without its last paragraph where that only introduces the question."""
+    return _LABEL.sub("", template.strip()).strip()
+
+
+def as_text(template: str, title: str, body: str, body_format: Body = "markdown") -> str:
+    """The prompt as the seed's one text: template, one blank, title and body.
+
+    The seed joins title and body directly, which HTML's own tags keep apart; Markdown needs a blank line.
+    """
+    return f"{template} {title}{'' if body_format == 'html' else chr(10) * 2}{body}"
+
+
+def as_prompt(
+    format_: Format, template: str, title: str, body: str, body_format: Body = "markdown"
+) -> tuple[Message, ...]:
+    """The messages that ask a question, worded exactly as the training rows of that format are."""
+    if format_ in ONE_TEXT:
+        return (Message("user", as_text(template, title, body, body_format)),)
+    return (Message("system", instruction(template)), Message("user", f"{title}\n\n{body}"))
+
+
+def question_of(format_: Format, template: str, example: Example) -> str:
+    """Title and body as written to the prompt, without the template."""
+    user = example.prompt[-1].content
+    return user.removeprefix(f"{template} ") if format_ in ONE_TEXT else user
+
+
+def encode(format_: Format, example: Example) -> bytes:
+    """One line without its newline. Keys stand in the order of the format's documentation."""
+    prompt, answer = example.prompt, example.answer
+    user = prompt[-1].content
+    match format_:
+        case "notebook" | "text-bison":
+            line: object = dict(zip(ONE_TEXT[format_], (user, answer), strict=True))
+        case "gemini":
+            line = {
+                "systemInstruction": {"parts": [{"text": prompt[0].content}]},
+                "contents": [_content("user", user), _content("model", answer)],
+            }
+        case "messages":
+            line = {"messages": [*_messages(*prompt), *_answer(answer)]}
+        case "prompt-completion":
+            line = {"prompt": _messages(*prompt), "completion": _answer(answer)}
+        case "gemini-preference":
+            line = {
+                "system_instruction": {"parts": [{"text": prompt[0].content}]},
+                "contents": [_content("user", user)],
+                "completions": [
+                    {"score": 1, "completion": _content("model", answer)},
+                    {"score": 0, "completion": _content("model", _rejected(example))},
+                ],
+            }
+        case "trl-preference":
+            line = {
+                "prompt": _messages(*prompt),
+                "chosen": _answer(answer),
+                "rejected": _answer(_rejected(example)),
+            }
+        case _:
+            assert_never(format_)
+    return orjson.dumps(line)
+
+
+def encode_columns(columns: dict[str, pa.Array]) -> tuple[pa.LargeStringArray, list[Numbers]]:
+    """For each row its values by these names as JSON, the very bytes of `encode`, and of each column the texts' lengths
+    in characters: by Polars, in a few calls."""
+    import polars as pl  # not where workers are forked from: it has threads
+
+    frame = pl.DataFrame(pa.table(columns))
+    lines = frame.select(pl.struct(pl.all()).struct.json_encode()).to_series()
+    lengths = [texts.str.len_chars().to_numpy() for texts in frame]
+    return lines.to_arrow(compat_level=pl.CompatLevel.oldest()), lengths
+
+
+def parse_line(format_: Format, line: bytes) -> Example:
+    """Read one line back, checked against the format's record. TuningError says what does not fit."""
+    try:
+        record = _decoder(format_).decode(line)
+    except msgspec.DecodeError as error:  # ValidationError is one
+        raise TuningError(f"a line is not of the format {format_}: {error}", "Make the dataset again") from None
+    return _example(record)
+
+
+def _example(record: Line) -> Example:
+    match record:
+        case records.NotebookLine():
+            return Example((Message("user", record.input_text_instruct),), record.output_text)
+        case records.TextBisonLine():
+            return Example((Message("user", record.input_text),), record.output_text)
+        case records.GeminiLine(contents=[records.Content("user", question), records.Content("model", answer)]):
+            system = Message("system", _text(record.systemInstruction.parts))
+            return Example((system, Message("user", _text(question))), _text(answer))
+        case records.MessagesLine(messages=[*prompt, Message("assistant", answer)]) if _asks(prompt):
+            return Example(tuple(prompt), answer)
+        case records.PromptCompletionLine(prompt=prompt, completion=[Message("assistant", answer)]) if _asks(prompt):
+            return Example(tuple(prompt), answer)
+        case records.GeminiPreferenceLine(contents=[records.Content("user", question)], completions=[good, bad]) if (
+            good.score == 1 and bad.score == 0 and good.completion.role == bad.completion.role == "model"
+        ):
+            system = Message("system", _text(record.system_instruction.parts))
+            user = Message("user", _text(question))
+            return Example((system, user), _text(good.completion.parts), _text(bad.completion.parts))
+        case records.TrlPreferenceLine(
+            prompt=prompt, chosen=[Message("assistant", chosen)], rejected=[Message("assistant", rejected)]
+        ) if _asks(prompt):
+            return Example(tuple(prompt), chosen, rejected)
+        case _:
+            raise TuningError(
+                f"a line of the format {type(record).__name__} has other roles than question and answer",
+                "Make the dataset again",
+            )
+
+
+def _asks(prompt: list[Message]) -> bool:
+    return [message.role for message in prompt] in (["system", "user"], ["user"])
+
+
+def _text(parts: list[records.Part]) -> str:
+    return "".join(part.text for part in parts)
+
+
+def _messages(*messages: Message) -> list[dict[str, str]]:
+    return [{"role": message.role, "content": message.content} for message in messages]
+
+
+def _answer(text: str) -> list[dict[str, str]]:
+    return [{"role": "assistant", "content": text}]
+
+
+def _content(role: str, text: str) -> dict[str, object]:
+    return {"role": role, "parts": [{"text": text}]}
+
+
+def _rejected(example: Example) -> str:
+    if example.rejected is None:
+        raise ValueError("a preference format needs a rejected answer")
+    return example.rejected
+
+
+@functools.cache
+def _decoder(format_: Format) -> msgspec.json.Decoder[Line]:
+    return msgspec.json.Decoder(records.LINES[format_])

@@ -1,0 +1,1 @@
+"""Check the written files for text that is in both splits."""

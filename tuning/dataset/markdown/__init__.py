@@ -1,0 +1,1 @@
+"""Convert a post's HTML to Markdown and check that nothing was lost."""

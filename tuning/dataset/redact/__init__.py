@@ -1,0 +1,1 @@
+"""Replace secrets and personal data in text."""

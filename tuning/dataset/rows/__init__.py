@@ -1,0 +1,1 @@
+"""Prepare the rows of a snapshot: convert, filter, redact and hash them."""

@@ -1,0 +1,140 @@
+"""Pass one, in a worker: a batch of mart rows becomes encoded lines in a part file, and keys that stay in memory."""
+
+import contextlib
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tuning.dataset.arrow import as_indices, content_of, integers, joined
+from tuning.dataset.formats.codec import ONE_TEXT, encode_columns
+from tuning.dataset.funnel import Dropped, DroppedExample, excerpt
+from tuning.dataset.options import DatasetOptions
+from tuning.dataset.rows.pairs import Pair, Rules, judge, line_of
+from tuning.dataset.similar.minhash import band_hashes
+from tuning.dataset.similar.shingles import text_keys
+from tuning.dataset.snapshot.columns import LINKS, attributed, attribution_heads, text_columns
+from tuning.dataset.workspace.parts import Column, Keys, Notes, Parts
+from tuning.dataset.workspace.store import Store
+
+
+class Job(msgspec.Struct, frozen=True):
+    """One part to make: the rules, where the parts are, the part's number and the mart's rows, or how they are lent.
+
+    The part gets its rows in the order of `places`, in which pass two finds together what it reads together.
+    """
+
+    rules: Rules
+    store: Store
+    number: int
+    rows: pa.RecordBatch | Path | bytes
+    places: Column
+
+
+def prepare(job: Job) -> Keys:
+    """The keys of the part, made from the rows or found finished."""
+    if keys := Parts(job.store).keys(job.number):
+        return keys
+    with _opened(job.rows) as batch:
+        return _prepare_seed(job, batch) if job.rules.options.is_seed else _prepare(job, batch)
+
+
+@contextlib.contextmanager
+def _opened(rows: pa.RecordBatch | Path | bytes) -> Iterator[pa.RecordBatch]:
+    if isinstance(rows, pa.RecordBatch):
+        yield rows
+        return
+    lent = pa.memory_map(str(rows)) if isinstance(rows, Path) else pa.BufferReader(rows)
+    with lent as file, pa.ipc.open_stream(file) as reader:
+        yield reader.read_next_batch()
+
+
+def _prepare_seed(job: Job, batch: pa.RecordBatch) -> Keys:
+    """The seed's texts as they are. None becomes a Python object, so that threads wait little for Python's lock."""
+    options = job.rules.options
+    batch = batch.take(as_indices(np.argsort(job.places)))
+    texts = (batch.column(name) for name in text_columns(options))
+    lines, (prompts, answers) = encode_columns(dict(zip(ONE_TEXT[options.format], texts, strict=True)))
+    both = joined(lines, "\n", *attribution_heads(options, batch), "[]}")
+    line_size = _lengths(pc.binary_length(lines)) + 1
+    asked = len(job.rules.template) + 1  # characters before the question
+    keys = {
+        **_ids(options, batch),
+        "line_size": line_size,
+        "tail_size": _lengths(pc.binary_length(both)) - line_size,
+        "question_length": prompts.astype(np.int32) - asked,
+        "answer_length": answers.astype(np.int32),
+    }
+    return Parts(job.store).write(job.number, content_of(both), keys, Notes())
+
+
+def _prepare(job: Job, batch: pa.RecordBatch) -> Keys:
+    options = job.rules.options
+    columns = [batch.column(name).to_pylist() for name in text_columns(options)]
+    pairs = [Pair(row, *(column[row] for column in columns)) for row in np.argsort(job.places).tolist()]
+    judge(pairs, job.rules)
+    kept = [pair for pair in pairs if not pair.reason]
+    heads = joined(*attribution_heads(options, batch)).to_pylist()
+    lines = [line_of(pair, job.rules) for pair in kept]
+    tails = [heads[pair.row] + orjson.dumps(pair.changes) + b"}" for pair in kept]
+    questions = [pair.question for pair in kept]
+    answers = [pair.answer for pair in kept]
+    keys = {
+        **_ids(options, batch.take(as_indices(np.array([pair.row for pair in kept])))),
+        "line_size": _ints(map(len, lines)),
+        "tail_size": _ints(map(len, tails)),
+        "question_length": _ints(map(len, questions)),
+        "answer_length": _ints(map(len, answers)),
+        "prompt_tokens": _ints(pair.prompt_tokens for pair in kept),
+        "answer_tokens": _ints(pair.answer_tokens for pair in kept),
+        "question_key": text_keys(questions),
+        "answer_key": text_keys(answers),
+        "question_bands": band_hashes(questions),
+        "answer_bands": band_hashes(answers),
+    }
+    content = b"".join(blob for pair in zip(lines, tails, strict=True) for blob in pair)
+    return Parts(job.store).write(job.number, content, keys, Notes(dropped=_dropped(pairs, heads)))
+
+
+def _ids(options: DatasetOptions, batch: pa.RecordBatch) -> Keys:
+    column = attributed(options)
+    links = batch.column(LINKS)
+    answered_at = batch.column(column["answer_created_at"]).cast(pa.timestamp("us")).cast(pa.int64())
+    return {
+        "question_id": integers(batch.column("question_id")),
+        "answer_id": integers(batch.column(column["answer_id"])),
+        "score": integers(batch.column(column["answer_score"])),
+        "answered_at": integers(answered_at),
+        "links": integers(pc.list_flatten(links)),
+        "link_counts": np.bincount(integers(pc.list_parent_indices(links)), minlength=len(links)).astype(np.int32),
+    }
+
+
+def _ints(values: Iterable[int]) -> npt.NDArray[np.int32]:
+    return np.fromiter(values, np.int32)
+
+
+def _lengths(values: pa.Array) -> npt.NDArray[np.int32]:
+    return integers(values).astype(np.int32)
+
+
+def _dropped(pairs: Sequence[Pair], heads: Sequence[bytes]) -> list[Dropped]:
+    by_reason: dict[tuple[str, str], Dropped] = {}
+    for pair in pairs:
+        if pair.reason:
+            about = orjson.loads(b"{%b[]}" % heads[pair.row])
+            example = DroppedExample(
+                question_id=about["question_id"],
+                answer_id=about["answer_id"],
+                url=about["question_url"],
+                title=pair.title,
+                question=excerpt(pair.body),
+                answer=excerpt(pair.answer),
+            )
+            by_reason.setdefault((pair.step, pair.reason), Dropped(pair.step, pair.reason)).add(1, [example])
+    return list(by_reason.values())

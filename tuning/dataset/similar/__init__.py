@@ -1,0 +1,1 @@
+"""Find texts that are equal or nearly equal."""

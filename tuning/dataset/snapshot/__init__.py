@@ -1,0 +1,1 @@
+"""Export a mart to Parquet and read it back."""

@@ -1,0 +1,1 @@
+"""Select rows, assign them to train or evaluation, and write their texts."""

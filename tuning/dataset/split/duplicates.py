@@ -1,0 +1,79 @@
+"""Of rows that say the same only the best scored stays; what is near to what also makes the groups of the split."""
+
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from tuning.dataset.similar.groups import Groups
+from tuning.dataset.similar.minhash import near_pairs
+from tuning.dataset.split.texts import Texts
+from tuning.dataset.workspace.index import Index
+from tuning.dataset.workspace.parts import Column
+
+
+@dataclass(frozen=True)
+class Duplicate:
+    row: int
+    reason: str
+    of: int  # the row that stays
+
+
+def find_duplicates(index: Index, texts: Texts, groups: Groups) -> list[Duplicate]:
+    """The rows to drop, each with the better one that stays, by row. Joins in `groups` all that say the same.
+
+    The best score goes first and the smallest id among equals; a row stays when its question is neither equal nor near
+    to one that stays, nor its answer. So no two rows that stay are near, and a chain of near ones keeps its far ends.
+    """
+    sides = [
+        _Side("question", index, texts, texts.question, groups),
+        _Side("answer", index, texts, texts.answer, groups),
+    ]
+    rows = np.flatnonzero(sides[0].is_shared | sides[1].is_shared)
+    order = np.lexsort((rows, -index["score"][rows]))
+    dropped = []
+    for row in rows[order].tolist():
+        found = next((found for side in sides if (found := side.better(row))), None)
+        if found:
+            dropped.append(found)
+        else:
+            for side in sides:
+                side.keep(row)
+    return sorted(dropped, key=lambda one: one.row)
+
+
+class _Side:
+    """The questions, or the answers: distinct texts, and which of them are near to each other."""
+
+    def __init__(self, name: str, index: Index, texts: Texts, text_of: Callable[[int], str], groups: Groups) -> None:
+        self.name = name
+        _, first, self._text, count = np.unique(
+            index[f"{name}_key"], return_index=True, return_inverse=True, return_counts=True
+        )
+        self._near: dict[int, list[int]] = defaultdict(list)
+        pairs = near_pairs(
+            index[f"{name}_bands"][first],
+            lambda text: text_of(int(first[text])),
+            lambda some: texts.expect(first[some].tolist()),
+        )
+        for one, other in pairs:
+            self._near[one].append(other)
+            self._near[other].append(one)
+            groups.join(int(index["question_id"][first[one]]), int(index["question_id"][first[other]]))
+        for row in np.flatnonzero(count[self._text] > 1).tolist():
+            groups.join(int(index["question_id"][row]), int(index["question_id"][first[self._text[row]]]))
+        has_near = np.zeros(len(first), dtype=np.bool_)
+        has_near[list(self._near)] = True
+        self.is_shared: Column = (count > 1)[self._text] | has_near[self._text]
+        self._kept: dict[int, int] = {}  # row by text
+
+    def better(self, row: int) -> Duplicate | None:
+        text = int(self._text[row])
+        if text in self._kept:
+            return Duplicate(row, f"same {self.name}", self._kept[text])
+        near = [self._kept[other] for other in self._near.get(text, ()) if other in self._kept]
+        return Duplicate(row, f"near-duplicate {self.name}", min(near)) if near else None
+
+    def keep(self, row: int) -> None:
+        self._kept[int(self._text[row])] = row

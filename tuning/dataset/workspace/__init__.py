@@ -1,0 +1,1 @@
+"""Keep the working files of a dataset that is not finished."""

@@ -1,0 +1,117 @@
+"""All of it: a filled warehouse, the dbt build, the dataset, the pipeline. What is finished already is only found."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tuning.dataset.create import create_dataset
+from tuning.dataset.dataset import Dataset, find_dataset
+from tuning.dataset.options import DatasetOptions, resolve_variables
+from tuning.dataset.snapshot.export import export
+from tuning.errors import TuningError
+from tuning.pipelines.local.log import Step
+from tuning.pipelines.local.run import run_local
+from tuning.pipelines.release.release import PipelineRun
+from tuning.pipelines.submit import on_vertex
+from tuning.pipelines.vertex.run import run_vertex
+from tuning.pipelines.vertex.tuning_job import check_build_budget, check_start
+from tuning.settings import Settings
+from tuning.sources.load_sample import load_sample_if_empty
+from tuning.tuners.options import dataset_options, tuning_settings
+from tuning.warehouse.dbt import Variables, ensure_built
+
+Show = Callable[[str], None]
+
+
+@dataclass
+class Steps:
+    """What each step took and whether it was found finished; says so as it goes."""
+
+    show: Show
+    done: list[Step] = field(default_factory=list)
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[Callable[[str, bool], None]]:
+        """Yield ``ended(what, reused)``, to be called with what came of the step."""
+        outcome: list[tuple[str, bool]] = []
+        started = time.monotonic()
+        yield lambda what, reused: outcome.append((what, reused))
+        seconds = round(time.monotonic() - started, 1)
+        for what, reused in outcome:
+            self.done.append(Step(name=name, seconds=seconds, cached=reused))
+            self.show(f"{name}: {what} ({'reused, ' if reused else ''}{seconds:.1f} s)")
+
+
+def tune_all(
+    settings: Settings,
+    build: dict[str, Any],
+    made: dict[str, Any],
+    tuning: dict[str, Any],
+    preset: str | None,
+    dataset_id: str,
+    show: Show,
+) -> PipelineRun:
+    """From whatever is there to a judged model. The options are those given, under their names on the command line.
+
+    With `dataset_id` that dataset is tuned on and nothing is built.
+    """
+    settings, options = tuning_settings(settings, tuning | ({"seed": made["seed"]} if "seed" in made else {}))
+    steps = Steps(show)
+    if on_vertex(settings):
+        check_start(settings, settings.tuner, options)
+    if dataset_id:
+        if build or set(made) - {"seed"} or preset:
+            raise TuningError("--dataset names a finished dataset", "Leave out the options that would make another")
+        dataset = find_dataset(settings, dataset_id)
+    else:
+        variables = resolve_variables(preset, **build)
+        if on_vertex(settings):
+            check_build_budget(settings, variables)
+        trains_here = settings.tuner == "hf" and not on_vertex(settings)
+        with steps.step("base model") as ended:
+            before = time.time()
+            wanted = dataset_options(settings, preset, made, options.base_model if trains_here else "")
+            if wanted.tokenizer:
+                ended(f"tokens are counted by {wanted.tokenizer}", wanted.tokenizer.stat().st_mtime < before)
+        dataset = make_dataset(settings, variables, wanted, steps, fill=True)
+    run = run_vertex if on_vertex(settings) else run_local
+    return run(settings, dataset, options, tuner=settings.tuner, before=steps.done, show=show)
+
+
+def make_dataset(
+    settings: Settings,
+    variables: Variables,
+    options: DatasetOptions,
+    steps: Steps,
+    *,
+    fill: bool = False,
+    workers: int | None = None,
+) -> Dataset:
+    """Build, export and split, each only where it is not finished; `fill` loads the sample into an empty warehouse."""
+    if fill and settings.target == "local":
+        with steps.step("warehouse") as ended:
+            loaded = load_sample_if_empty(settings)
+            ended("loaded the standard library sample" if loaded else "has data", loaded is None)
+    with steps.step("build") as ended:
+        built = ensure_built(settings, variables)
+        ended("dbt built the mart" if built else "the mart is up to date", built is None)
+    for warning in built.warnings if built else ():
+        steps.show(f"warning: {warning}")
+    with steps.step("export") as ended:
+        known = _names(settings.home / "snapshots")
+        snapshot = export(settings, variables, options)
+        ended(f"{snapshot.rows:,} rows in {snapshot.folder}", snapshot.folder.name in known)
+    with steps.step("dataset") as ended:
+        known = _names(settings.datasets_dir)
+        dataset = create_dataset(settings, snapshot, options, workers)
+        rows = {name: facts.rows for name, facts in dataset.manifest.files.items()}
+        what = f"{rows['train.jsonl']:,} train and {rows['eval.jsonl']:,} eval lines in {dataset.address}"
+        ended(what, dataset.id in known)
+    return dataset
+
+
+def _names(folder: Path) -> set[str]:
+    return {path.name for path in folder.glob("*")}

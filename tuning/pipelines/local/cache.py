@@ -1,0 +1,66 @@
+"""What kfp.local keeps of earlier runs: its cache, which only asks whether an output's path exists, and the outputs."""
+
+import json
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from tuning.pipelines.steps.hashing import listing_sha256
+
+
+def drop_broken_entries(cache: Path) -> list[Path]:
+    """Remove each entry of which an output is gone or has other files than when it was written; return those outputs.
+
+    The step runs again then, and so does whatever reads its output.
+    """
+    broken = []
+    for entry in sorted(cache.glob("*.json")):
+        lost = [Path(artifact["uri"]) for artifact in _artifacts(entry) if _is_lost(artifact)]
+        if lost:
+            entry.unlink()
+            broken += lost
+    return broken
+
+
+def prune_outputs(root: Path, pipeline: str) -> int:
+    """Remove what runs of `pipeline` left under `root` and no cache entry names: outputs of steps that failed or ran
+    again. Registered models are links of their own and stay. Returns the bytes that this frees."""
+    outputs = (Path(output["uri"]) for entry in root.glob("cache/*.json") for output in _artifacts(entry))
+    needed = {path.relative_to(root).parts[:2] for path in outputs if path.is_relative_to(root)}
+    tasks = [task for task in root.glob(f"{pipeline}-*/*/") if task.relative_to(root).parts not in needed]
+    freed = sum(map(_remove, tasks))
+    for run in {task.parent for task in tasks}:
+        if not any(run.iterdir()):
+            run.rmdir()
+    return freed
+
+
+def prune_work(work: Path, days: float) -> int:
+    """Remove tunings that nobody went on with for so many days. Returns the bytes that this frees."""
+    oldest = time.time() - days * 86_400
+    unfinished = [folder for folder in work.glob("[!.]*") if folder.is_dir()]
+    return sum(_remove(folder) for folder in unfinished if _last_written(folder) < oldest)
+
+
+def _remove(path: Path) -> int:
+    files = [file.stat() for file in path.rglob("*") if file.is_file()]
+    shutil.rmtree(path)
+    return sum(file.st_size for file in files if file.st_nlink == 1)  # another link's bytes stay
+
+
+def _last_written(folder: Path) -> float:
+    return max(path.stat().st_mtime for path in (folder, *folder.rglob("*")))
+
+
+def _artifacts(entry: Path) -> Iterator[dict[str, Any]]:
+    """The outputs of a cached step that lie in files."""
+    for value in json.loads(entry.read_bytes()).values():
+        if isinstance(value, dict) and "uri" in value:
+            yield value
+
+
+def _is_lost(artifact: dict[str, Any]) -> bool:
+    path, listing = Path(artifact["uri"]), (artifact.get("metadata") or {}).get("listing_sha256")
+    return listing is not None and (not path.exists() or listing_sha256(path) != listing)

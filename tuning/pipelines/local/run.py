@@ -1,0 +1,130 @@
+"""Tune on this machine: the compiled pipeline by kfp.local, then the registry."""
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import msgspec
+
+from tuning.dataset.dataset import Dataset, open_dataset
+from tuning.errors import TuningError
+from tuning.evaluation.options import EvaluationOptions, GateOptions
+from tuning.gcs.objects import get
+from tuning.pipelines.hello import NAME as HELLO
+from tuning.pipelines.hello import compile_hello
+from tuning.pipelines.local.cache import drop_broken_entries, prune_outputs, prune_work
+from tuning.pipelines.local.log import Step
+from tuning.pipelines.local.runner import pipeline_root, run_template
+from tuning.pipelines.release.record import start_run, write_record
+from tuning.pipelines.release.release import PipelineRun, arguments_against_champion, release
+from tuning.pipelines.tuning import NAME, compile_pipeline
+from tuning.registry import registry
+from tuning.registry.records import Version
+from tuning.settings import Settings
+from tuning.storage import locked, write_bytes
+from tuning.tuners.protocol import TuneOptions
+
+_UNFINISHED_DAYS = 30  # a tuning that was killed longer ago starts anew
+
+
+def run_local(
+    settings: Settings,
+    dataset: Dataset,
+    tune: TuneOptions,
+    *,
+    tuner: str = "hf",
+    evaluation: EvaluationOptions | None = None,
+    gate: GateOptions | None = None,
+    before: Sequence[Step] = (),
+    show: Callable[[str], None] = print,
+) -> PipelineRun:
+    """Run the pipeline on `dataset`, register the model, and promote it if the gate passed.
+
+    `before` are steps that came before the pipeline's own; the record and the report list them too.
+
+    A step whose inputs, options and code are unchanged is taken from the cache. Raises TuningError with the failing
+    step's own message; nothing is registered then.
+    """
+    with locked(pipeline_root(settings) / ".lock", "the local pipeline", timeout=15):
+        folder, record = start_run(settings, NAME, dataset.id)
+        started = time.monotonic()
+        try:
+            dataset = _here(settings, dataset)
+            arguments = _arguments(settings, dataset, tuner, tune, evaluation, gate)
+            record = msgspec.structs.replace(record, arguments=arguments)
+            for lost in drop_broken_entries(pipeline_root(settings) / "cache"):
+                show(f"  {lost} is damaged or gone: its step runs again")
+            _prune(settings, show)
+            template = compile_pipeline(settings, folder / "pipeline.yaml")
+            ran = run_template(settings, template, arguments, folder, show)
+            steps = [*before, *ran.steps]
+            run = release(settings, folder, record, ran.outputs, steps, dataset, tuner, tune)
+        except BaseException as error:
+            failed = msgspec.structs.replace(record, status="failed", seconds=_since(started), error=str(error)[:1000])
+            write_record(folder, failed)
+            raise
+        done = msgspec.structs.replace(
+            record,
+            status="succeeded",
+            seconds=_since(started),
+            steps=run.steps,
+            version=run.version.name,
+            promoted=run.promoted,
+            verdict=run.verdict.status,
+        )
+        write_record(folder, done)
+    return run
+
+
+def run_hello(settings: Settings, recipient: str, show: Callable[[str], None] = print) -> str:
+    """The seed's greeting, by the local runner and never from its cache: that is what it checks."""
+    folder, record = start_run(settings, HELLO)
+    started = time.monotonic()
+    template = compile_hello(folder / "pipeline.yaml", settings.image)
+    ran = run_template(settings, template, {"recipient": recipient}, folder, show, caching=False)
+    write_record(folder, msgspec.structs.replace(record, status="succeeded", seconds=_since(started), steps=ran.steps))
+    return str(ran.outputs["Output"].value)
+
+
+def _prune(settings: Settings, show: Callable[[str], None]) -> None:
+    freed = prune_outputs(pipeline_root(settings), NAME) + prune_work(settings.home / "work", _UNFINISHED_DAYS)
+    if freed:
+        show(f"  removed {freed:,} bytes of earlier runs that nothing needs")
+
+
+def _here(settings: Settings, dataset: Dataset) -> Dataset:
+    """The dataset as the steps read it, from a folder: fetched where its files are in Cloud Storage."""
+    if not dataset.objects:
+        return dataset
+    folder = settings.cache_dir / "datasets" / dataset.id
+    for name, source in dataset.files().items():
+        if isinstance(source, Path):
+            write_bytes(folder / name, source.read_bytes())
+        elif get(settings, source.uri, folder / name).crc32c != source.crc32c:
+            raise TuningError(f"{source} is another than it was", "`invoke dataset` makes it anew")
+    return open_dataset(folder)
+
+
+def _arguments(
+    settings: Settings,
+    dataset: Dataset,
+    tuner: str,
+    tune: TuneOptions,
+    evaluation: EvaluationOptions | None,
+    gate: GateOptions | None,
+) -> dict[str, str]:
+    def place(name: str, content: bytes) -> str:
+        path = pipeline_root(settings) / "requests" / name
+        write_bytes(path, content)
+        return str(path)
+
+    def folder_of(version: Version) -> str:
+        return str(registry.model_folder(settings, version))
+
+    return arguments_against_champion(
+        settings, dataset, str(dataset.folder), tuner, tune, evaluation, gate, place, folder_of
+    )
+
+
+def _since(started: float) -> float:
+    return round(time.monotonic() - started, 1)

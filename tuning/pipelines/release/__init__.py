@@ -1,0 +1,1 @@
+"""Release a model and record the run."""

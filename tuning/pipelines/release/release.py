@@ -1,0 +1,149 @@
+"""Before and after a run of the pipeline, wherever it runs: whom the model must beat, and its registration."""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from tuning.dataset.dataset import Dataset
+from tuning.errors import TuningError
+from tuning.evaluation.gate import in_words
+from tuning.evaluation.options import SMOKE_TEST_BASE, EvaluationOptions, GateOptions, evaluation_options, gate_options
+from tuning.evaluation.records import Comparison, Verdict
+from tuning.pipelines.local.log import Step
+from tuning.pipelines.local.process import Output
+from tuning.pipelines.release.record import REPORT, RunRecord
+from tuning.pipelines.release.times import with_steps
+from tuning.pipelines.steps.hashing import contents_sha256
+from tuning.pipelines.steps.requests import ChampionRequest, pipeline_arguments, training_key
+from tuning.registry import registry
+from tuning.registry.records import Version
+from tuning.settings import Settings
+from tuning.storage import write_bytes
+from tuning.tuners.protocol import TuneOptions
+
+
+@dataclass(frozen=True, kw_only=True)
+class PipelineRun:
+    """How a run ended. `report` is the page; `champion` who is champion now."""
+
+    id: str
+    folder: Path
+    report: Path
+    steps: list[Step]
+    verdict: Verdict
+    version: Version
+    registered: bool
+    promoted: bool
+    champion: str | None
+
+    @property
+    def in_words(self) -> str:
+        return in_words(self.verdict)
+
+
+def arguments_against_champion(
+    settings: Settings,
+    dataset: Dataset,
+    dataset_uri: str,
+    tuner: str,
+    tune: TuneOptions,
+    evaluation: EvaluationOptions | None,
+    gate: GateOptions | None,
+    place: Callable[[str, bytes], str],
+    folder_of: Callable[[Version], str],
+) -> dict[str, str]:
+    """The pipeline's arguments, among them the version that the new model must beat.
+
+    ``place(name, content)`` stores a file where the steps run, ``folder_of(version)`` says where its model is there.
+    """
+
+    def arguments(opponent: Version | None) -> dict[str, str]:
+        return pipeline_arguments(
+            settings,
+            dataset,
+            dataset_uri,
+            tuner,
+            tune,
+            evaluation or evaluation_options(settings),
+            gate or gate_options(settings),
+            ChampionRequest(
+                version=opponent.name if opponent else None, folder=folder_of(opponent) if opponent else None
+            ),
+            place,
+        )
+
+    champion = registry.champion(settings)
+    if champion and champion.base_model == SMOKE_TEST_BASE != tune.base_model:
+        champion = None  # a smoke test says nothing about quality, so it is nobody to beat
+    found = arguments(champion)
+    if champion and champion.training_key == training_key(found):
+        # This run would make the champion itself: it is judged against the one that it took over from.
+        before = champion.verdict.champion
+        champion = registry.find_version(settings, before) if before else None
+        found = arguments(champion)
+    return found
+
+
+def release(
+    settings: Settings,
+    folder: Path,
+    record: RunRecord,
+    outputs: dict[str, Output],
+    steps: list[Step],
+    dataset: Dataset,
+    tuner: str,
+    tune: TuneOptions,
+) -> PipelineRun:
+    """Copy the reports, register the model, promote it if it passed."""
+    write_bytes(folder / REPORT, with_steps(Path(outputs["page"].path).read_bytes(), steps))
+    shutil.copyfile(outputs["summary"].path, folder / "report.md")
+    verdict = msgspec.json.decode(Path(outputs["verdict"].path).read_bytes(), type=Verdict)
+    comparison = msgspec.json.decode(Path(outputs["comparison"].path).read_bytes(), type=Comparison)
+    model = outputs["model"]
+    known = {version.name for version in registry.versions(settings)}
+    metadata = model.metadata
+    if contents_sha256(Path(model.path)) != metadata["contents_sha256"]:
+        raise TuningError(
+            f"the model in {model.path} was changed after it was tuned", "Remove that folder and run again"
+        )
+    version = registry.register(
+        settings,
+        Version(
+            name="",
+            created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+            training_key=training_key(record.arguments),
+            tuner=tuner,
+            base_model=tune.base_model,
+            options=msgspec.to_builtins(tune),
+            dataset_id=dataset.id,
+            dataset_sha256=record.arguments["dataset_sha256"],
+            template=dataset.manifest.template,
+            format=dataset.manifest.format,
+            body="html" if dataset.manifest.options.get("body") == "html" else "markdown",
+            contents_sha256=str(metadata["contents_sha256"]),
+            metrics={figure.metric: figure.models["tuned"].mean for figure in comparison.figures},
+            verdict=verdict,
+            run_id=record.id,
+        ),
+        Path(model.path),
+    )
+    before = registry.champion(settings)
+    promoted = verdict.passed and (before is None or before.name != version.name)
+    if promoted:
+        registry.promote(settings, version.name)
+    now = registry.champion(settings)
+    return PipelineRun(
+        id=record.id,
+        folder=folder,
+        report=folder / REPORT,
+        steps=steps,
+        verdict=verdict,
+        version=version,
+        registered=version.name not in known,
+        promoted=promoted,
+        champion=now.name if now else None,
+    )

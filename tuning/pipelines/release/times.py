@@ -1,0 +1,20 @@
+"""What each step of one run took, put into the report: the report itself may come from the cache of an earlier run."""
+
+import html
+from collections.abc import Sequence
+
+from tuning.pipelines.local.log import Step
+
+_MARK = b"<!-- this run -->"
+
+
+def with_steps(page: bytes, steps: Sequence[Step]) -> bytes:
+    """The report's page with a table of this run's steps where it has the mark."""
+    rows = "".join(f"<tr><td>{html.escape(step.name)}</td><td class='number'>{_took(step)}</td></tr>" for step in steps)
+    total = sum(step.seconds for step in steps)
+    table = f"<h3>This run</h3><table>{rows}<tr><th>all</th><th class='number'>{total:.1f} s</th></tr></table>"
+    return page.replace(_MARK, table.encode(), 1)
+
+
+def _took(step: Step) -> str:
+    return f"{step.seconds:.1f} s{', reused' if step.cached else ''}"

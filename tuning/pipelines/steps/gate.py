@@ -1,0 +1,102 @@
+"""The steps that judge: compare the models, ask the release gate, write the report."""
+
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from tuning.dataset.dataset import open_dataset
+from tuning.evaluation import gate as release_gate
+from tuning.evaluation.compare import compare as compare_evaluations
+from tuning.evaluation.records import Comparison, Evaluation, Verdict
+from tuning.evaluation.report import ReportInputs, as_html, as_markdown
+from tuning.pipelines.steps.process import Artifact, log_metrics
+from tuning.pipelines.steps.requests import ChampionRequest, GateRequest, TuningRequest, read_request
+from tuning.pipelines.steps.validation import CHECKED, Checked
+from tuning.registry.model_folder import WEIGHTS, count_seen, mounted, open_model
+from tuning.storage import sha256_of, write_bytes, write_json
+from tuning.tuners.hf.train.curves import JSON as CURVES
+from tuning.tuners.hf.train.curves import Curves
+from tuning.tuners.select import find_tuner
+
+
+def compare(
+    base: Artifact, tuned: Artifact, champion: Artifact, gate: Artifact, comparison: Artifact, metrics: Artifact
+) -> None:
+    """Put the three evaluations beside each other."""
+    asked = read_request(gate.path, GateRequest)
+    files = {"base": base, "tuned": tuned, "champion": champion}
+    evaluations = {
+        role: msgspec.json.decode(Path(artifact.path).read_bytes(), type=Evaluation) for role, artifact in files.items()
+    }
+    inputs = {f"evaluation_{role}": sha256_of(Path(artifact.path)) for role, artifact in files.items()}
+    inputs["dataset"] = evaluations["tuned"].dataset_sha256
+    found = compare_evaluations(evaluations, find_tuner(asked.tuner).primary_metric, asked.options, inputs)
+    write_json(Path(comparison.path), msgspec.to_builtins(found))
+    log_metrics(
+        metrics,
+        {f"{role}_{figure.metric}": value.mean for figure in found.figures for role, value in figure.models.items()},
+    )
+
+
+def gate(comparison: Artifact, request: Artifact, champion: Artifact, verdict: Artifact, metrics: Artifact) -> None:
+    """Decide. The branches are in the verdict, which the runner acts upon: a cached step has no side effects, so
+    registering and promoting cannot be steps under a ``dsl.If``."""
+    asked = read_request(request.path, GateRequest)
+    released = read_request(champion.path, ChampionRequest)
+    found = msgspec.json.decode(Path(comparison.path).read_bytes(), type=Comparison)
+    rows = found.pairs.get("champion", [])
+    shared = 0
+    if released.folder and rows:
+        questions = np.array([row.question_id for row in rows], dtype=np.int64)
+        shared = count_seen(mounted(released.folder), questions, np.array([row.group for row in rows], dtype=np.int64))
+    decided = release_gate.judge(
+        found,
+        asked.options,
+        champion=released.version,
+        shared_with_champion=shared,
+        smoke_test=asked.smoke_test,
+        inputs=found.inputs | {"gate": sha256_of(Path(request.path)), "champion": sha256_of(Path(champion.path))},
+    )
+    print(release_gate.in_words(decided))
+    write_json(Path(verdict.path), msgspec.to_builtins(decided))
+    log_metrics(metrics, {"passed": float(decided.passed)})
+
+
+def report(
+    dataset: Artifact,
+    checked: Artifact,
+    model: Artifact,
+    base: Artifact,
+    tuned: Artifact,
+    comparison: Artifact,
+    verdict: Artifact,
+    tuning: Artifact,
+    page: Artifact,
+    summary: Artifact,
+) -> None:
+    """Write the page and its short form."""
+    asked = read_request(tuning.path, TuningRequest)
+    steps = {"validate": checked, "tune": model, "evaluate base": base, "evaluate tuned": tuned}
+    inputs = ReportInputs(
+        manifest=open_dataset(Path(dataset.path)).manifest,
+        notes=[
+            f"{problem.what}. {problem.mend}"
+            for problem in msgspec.json.decode((Path(checked.path) / CHECKED).read_bytes(), type=Checked).problems
+        ],
+        model=open_model(Path(model.path)),
+        curves=_curves(Path(model.path)),
+        options=msgspec.to_builtins(asked.options),
+        tuner=asked.tuner,
+        seconds={name: float(artifact.metadata["seconds"]) for name, artifact in steps.items()},
+        comparison=msgspec.json.decode(Path(comparison.path).read_bytes(), type=Comparison),
+        verdict=msgspec.json.decode(Path(verdict.path).read_bytes(), type=Verdict),
+    )
+    write_bytes(Path(page.path), as_html(inputs).encode())
+    write_bytes(Path(summary.path), as_markdown(inputs).encode())
+
+
+def _curves(model: Path) -> Curves | None:
+    """The learning curves, where the tuner wrote some."""
+    path = model / WEIGHTS / CURVES
+    return msgspec.json.decode(path.read_bytes(), type=Curves) if path.exists() else None

@@ -1,0 +1,1 @@
+"""Run pipelines on Vertex AI Pipelines."""

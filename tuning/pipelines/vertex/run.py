@@ -1,0 +1,101 @@
+"""Tune on Vertex AI: the compiled pipeline as a job, followed to its end, then its model in the registry."""
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import msgspec
+
+from tuning.dataset.dataset import Dataset
+from tuning.errors import TuningError
+from tuning.gcs.objects import get, list_objects
+from tuning.pipelines.local.log import Step
+from tuning.pipelines.local.process import Output
+from tuning.pipelines.release.record import RunRecord, start_run, write_record
+from tuning.pipelines.release.release import PipelineRun, release
+from tuning.pipelines.tuning import NAME, STEPS
+from tuning.pipelines.vertex import jobs
+from tuning.pipelines.vertex.job import Job
+from tuning.pipelines.vertex.template_job import SubmitOptions, send
+from tuning.pipelines.vertex.tuning_job import tuning_request
+from tuning.registry.mirror import mirror
+from tuning.settings import Settings
+from tuning.tuners.protocol import TuneOptions
+
+# The outputs that a release needs: by name, the task and its own name for it.
+OUTPUTS = {
+    "model": ("tune", "model"),
+    "comparison": ("compare", "comparison"),
+    "verdict": ("gate", "verdict"),
+    "page": ("report", "page"),
+    "summary": ("report", "summary"),
+}
+
+
+def run_vertex(
+    settings: Settings,
+    dataset: Dataset,
+    tune: TuneOptions,
+    *,
+    tuner: str = "gemini",
+    before: Sequence[Step] = (),
+    show: Callable[[str], None] = print,
+) -> PipelineRun:
+    """Run the pipeline on Vertex AI, fetch what it made, register the model, and promote it if the gate passed.
+
+    A job of the same inputs that runs or has succeeded is not sent again but followed. The standing
+    of the model is mirrored as an alias in Google's Model Registry.
+    """
+    request = tuning_request(settings, tuner, tune, SubmitOptions(dataset=dataset.id), show)
+    folder, record = start_run(settings, NAME, dataset.id)
+    record = msgspec.structs.replace(record, arguments=dict(request.parameters))
+    write_record(folder, record)
+    started = time.monotonic()
+    try:
+        job = jobs.wait(settings, send(settings, request, again=False, show=show).id, show)
+        outputs = {name: _fetch(settings, job, folder / "outputs" / name, *source) for name, source in OUTPUTS.items()}
+        steps = [*before, *_steps(job)]
+        run = release(settings, folder, record, outputs, steps, dataset, tuner, tune)
+        for line in mirror(settings):
+            show(line)
+    except BaseException as error:
+        write_record(folder, _ended(record, started, status="failed", error=str(error)[:1000]))
+        raise
+    write_record(
+        folder,
+        _ended(
+            record,
+            started,
+            status="succeeded",
+            steps=run.steps,
+            version=run.version.name,
+            promoted=run.promoted,
+            verdict=run.verdict.status,
+        ),
+    )
+    return run
+
+
+def _fetch(settings: Settings, job: Job, target: Path, task: str, name: str) -> Output:
+    """One output of the job, a file or a folder, with its metadata."""
+    found = job.output(task, name)
+    if found is None:
+        raise TuningError(f"the job {job.id} left no {name} of the step {STEPS[task]}", job.link)
+    uris = [uri for uri in list_objects(settings, found.uri) if uri == found.uri or uri.startswith(f"{found.uri}/")]
+    if not uris:
+        raise TuningError(f"{found.uri} of the job {job.id} is gone", "`invoke submit --again` runs it once more")
+    for uri in uris:
+        get(settings, uri, target / uri.removeprefix(f"{found.uri}/") if uri != found.uri else target)
+    return Output(path=str(target), metadata=dict(found.metadata))
+
+
+def _steps(job: Job) -> list[Step]:
+    return [
+        Step(name=STEPS[task.name], seconds=task.seconds, cached=task.state == "SKIPPED")
+        for task in job.tasks
+        if task.name in STEPS
+    ]
+
+
+def _ended(record: RunRecord, started: float, **changes: object) -> RunRecord:
+    return msgspec.structs.replace(record, seconds=round(time.monotonic() - started, 1), **changes)

@@ -1,0 +1,1 @@
+"""Tune and query models on Vertex AI."""

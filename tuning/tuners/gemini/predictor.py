@@ -1,0 +1,128 @@
+"""Answers of a model on Vertex AI: several at a time, at a bounded rate, with why each ended and what it cites."""
+
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+from tuning.dataset.formats.records import Example, Message
+from tuning.errors import TuningError
+from tuning.gcs.access import backoff, google_errors
+from tuning.settings import Settings
+from tuning.tuners.gemini.client import connect
+from tuning.tuners.gemini.models import SERVED_FROM
+from tuning.tuners.protocol import Answer, Model
+
+if TYPE_CHECKING:
+    from google.genai.types import Candidate, GenerateContentResponse
+
+PARALLEL = 8  # questions on their way at a time
+# Blocked from medium probability on: the service's own default, written down so that it does not change under us.
+THRESHOLD = "BLOCK_MEDIUM_AND_ABOVE"
+HARMS = (
+    "HARM_CATEGORY_HARASSMENT",
+    "HARM_CATEGORY_HATE_SPEECH",
+    "HARM_CATEGORY_SEXUALLY_EXPLICIT",
+    "HARM_CATEGORY_DANGEROUS_CONTENT",
+)
+_UNREMARKABLE = frozenset({"NEGLIGIBLE", "HARM_PROBABILITY_UNSPECIFIED"})
+
+
+class GeminiPredictor:
+    """Asks the endpoint of a tuned model, or a base model of Google's."""
+
+    def __init__(self, settings: Settings, model: Model) -> None:
+        if model.uri.startswith("gs://"):
+            raise TuningError(
+                f"the open model in {model.uri} is not deployed",
+                "Deploy it from the Model Registry, then ask its endpoint",
+            )
+        self._client = connect(settings, SERVED_FROM.get(settings.region, settings.region))
+        self._model = model.uri
+        self._pace = _Pace(settings.requests_per_minute)
+
+    def generate(self, prompts: Sequence[Sequence[Message]], max_new_tokens: int) -> list[Answer]:
+        """Answers at temperature 0, in the order of the prompts. A blocked prompt is an answer without text."""
+        with google_errors(f"asking {self._model}"), ThreadPoolExecutor(PARALLEL) as pool:
+            return list(pool.map(lambda prompt: self._ask(prompt, max_new_tokens), prompts))
+
+    def losses(self, examples: Sequence[Example], max_length: int) -> None:
+        """Vertex AI gives no probabilities of an answer that it did not write itself."""
+        del examples, max_length
+
+    def _ask(self, prompt: Sequence[Message], max_new_tokens: int) -> Answer:
+        from google.genai import types
+
+        system = [message.content for message in prompt if message.role == "system"]
+        roles = {"user": "user", "assistant": "model"}
+        contents: Any = [
+            types.Content(role=roles[message.role], parts=[types.Part(text=message.content)])
+            for message in prompt
+            if message.role != "system"
+        ]
+        config = types.GenerateContentConfig(
+            system_instruction="\n\n".join(system) or None,
+            temperature=0.0,
+            max_output_tokens=max_new_tokens,
+            safety_settings=[
+                types.SafetySetting(category=types.HarmCategory[harm], threshold=types.HarmBlockThreshold[THRESHOLD])
+                for harm in HARMS
+            ],
+        )
+
+        def attempt() -> "GenerateContentResponse":
+            self._pace.wait()
+            return self._client.models.generate_content(model=self._model, contents=contents, config=config)
+
+        return read_answer(backoff()(attempt)())
+
+
+def read_answer(response: "GenerateContentResponse") -> Answer:
+    """The text, why it ended, and notes: what blocked it, ratings worth saying, each citation with its licence."""
+    feedback = response.prompt_feedback
+    if feedback and feedback.block_reason:
+        reason = feedback.block_reason.value
+        return Answer("", "BLOCKED", (f"the prompt was blocked: {reason}", *_ratings(feedback.safety_ratings or [])))
+    if not response.candidates:
+        return Answer("", "EMPTY", ("the service gave no answer",))
+    candidate = response.candidates[0]
+    parts = candidate.content.parts if candidate.content and candidate.content.parts else []
+    text = "".join(part.text or "" for part in parts if not part.thought)
+    finish = candidate.finish_reason.value if candidate.finish_reason else "UNKNOWN"
+    return Answer(text, finish, (*_ratings(candidate.safety_ratings or []), *_citations(candidate)))
+
+
+def _ratings(ratings: Sequence[Any]) -> list[str]:
+    notes = []
+    for rating in ratings:
+        probability = rating.probability.value if rating.probability else "HARM_PROBABILITY_UNSPECIFIED"
+        if rating.blocked or probability not in _UNREMARKABLE:
+            category = rating.category.value.removeprefix("HARM_CATEGORY_") if rating.category else "UNSPECIFIED"
+            notes.append(f"safety: {category} {probability}{', blocked' if rating.blocked else ''}")
+    return notes
+
+
+def _citations(candidate: "Candidate") -> list[str]:
+    citations = candidate.citation_metadata.citations if candidate.citation_metadata else None
+    return [
+        f"cites {citation.uri or citation.title or 'a source without address'} "
+        f"(licence: {citation.license or 'not given'})"
+        for citation in citations or []
+    ]
+
+
+class _Pace:
+    """At most so many starts a minute, evenly spread over all threads."""
+
+    def __init__(self, per_minute: int) -> None:
+        self._gap = 60.0 / per_minute
+        self._next = 0.0
+        self._lock = threading.Lock()
+
+    def wait(self) -> None:
+        with self._lock:
+            now = time.monotonic()
+            start = max(now, self._next)
+            self._next = start + self._gap
+        time.sleep(start - now)

@@ -1,0 +1,181 @@
+"""The tuner `gemini`: managed tuning on Vertex AI, of Gemini and of Google's managed open models, by google-genai."""
+
+import hashlib
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from tuning.dataset.dataset import Dataset, bucket_address
+from tuning.dataset.formats.records import Format
+from tuning.errors import TuningError
+from tuning.gcs.access import backoff, google_errors
+from tuning.gcs.object_file import Source
+from tuning.gcs.objects import put
+from tuning.settings import Settings
+from tuning.storage import write_json
+from tuning.tuners.gemini.check import check_limits
+from tuning.tuners.gemini.client import connect
+from tuning.tuners.gemini.models import ADAPTER_SIZES, Plan, base_model, limits_of, make_plan
+from tuning.tuners.protocol import Estimate, Model, Predictor, Problem, TuneOptions
+
+if TYPE_CHECKING:
+    from google.genai import Client
+    from google.genai.types import CreateTuningJobConfig, TuningJob
+
+JOB = "tuning_job.json"
+KEY_LABEL = "tuning_key"  # by which a step that was started again finds the job of its first start
+_ALIVE_OR_DONE = frozenset({"JOB_STATE_QUEUED", "JOB_STATE_PENDING", "JOB_STATE_RUNNING", "JOB_STATE_SUCCEEDED"})
+
+
+class GeminiTuner:
+    """Supervised tuning, or preference tuning where the dataset's format has rejected answers."""
+
+    name = "gemini"
+    formats: tuple[Format, ...] = ("gemini", "gemini-preference", "messages")
+    primary_metric = "chrf"  # Gemini gives no probabilities of given answers
+
+    def check(self, dataset: Dataset) -> list[Problem]:
+        return check_limits(dataset)
+
+    def evaluation_limit(self, dataset_format: Format, train_rows: int) -> int:
+        return limits_of(dataset_format).evaluation(train_rows)
+
+    def estimate(self, settings: Settings, dataset: Dataset, options: TuneOptions) -> Estimate:
+        from tuning.tuners.gemini.estimate import estimate
+
+        return estimate(settings, dataset, options)
+
+    def tune(self, settings: Settings, dataset: Dataset, options: TuneOptions, output: Path) -> Model:
+        """Send one tuning job and wait for it. `output` gets `tuning_job.json`, the service's own description.
+
+        Called again, it goes on waiting for the job of the first call. Raises TuningError where the job fails.
+        """
+        rows = dataset.manifest.files["train.jsonl"].rows
+        plan = make_plan(settings, options, dataset.manifest.format, rows)
+        key = _key(plan, dataset)
+        client = connect(settings, settings.region)
+        with google_errors(f"tuning {plan.base_model}"):
+            train = _address(settings, dataset, dataset.file("train"))
+            evaluation = _address(settings, dataset, dataset.file("eval"))
+            job = _find(client, key) or _start(settings, client, plan, dataset, key, train, evaluation)
+            job = _wait(client, job, settings.poll_seconds)
+        write_json(output / JOB, job.model_dump(mode="json", exclude_none=True))
+        return _model(plan, job)
+
+    def base(self, settings: Settings, dataset: Dataset, options: TuneOptions) -> Model:
+        del dataset
+        name = base_model(settings, options)
+        return Model(tuner=self.name, base_model=name, uri=f"publishers/google/models/{name}")
+
+    def predictor(self, settings: Settings, model: Model) -> Predictor:
+        from tuning.tuners.gemini.predictor import GeminiPredictor
+
+        return GeminiPredictor(settings, model)
+
+
+def _key(plan: Plan, dataset: Dataset) -> str:
+    """Names what is tuned from what, so that the same job is not paid twice."""
+    files = [dataset.sha256(dataset.file("train")), dataset.sha256(dataset.file("eval"))]
+    return hashlib.sha256(repr((plan, files)).encode()).hexdigest()[:32]
+
+
+def _address(settings: Settings, dataset: Dataset, source: Source) -> str:
+    """Where Vertex AI reads a file: as it is where a step sees the bucket as /gcs, else uploaded or copied if it is not
+    there yet."""
+    if isinstance(source, Path) and source.is_relative_to("/gcs"):
+        return f"gs://{source.relative_to('/gcs')}"
+    return put(settings, source, f"{bucket_address(settings, dataset.id)}/{source.name}").uri
+
+
+def _find(client: "Client", key: str) -> "TuningJob | None":
+    """The job of an earlier start, unless it failed."""
+    from google.genai.types import ListTuningJobsConfig
+
+    jobs = backoff()(client.tunings.list)(config=ListTuningJobsConfig(filter=f'labels.{KEY_LABEL}="{key}"'))
+    for job in jobs:
+        if (job.labels or {}).get(KEY_LABEL) == key and job.state in _ALIVE_OR_DONE:
+            return job
+    return None
+
+
+def _start(
+    settings: Settings, client: "Client", plan: Plan, dataset: Dataset, key: str, train: str, evaluation: str
+) -> "TuningJob":
+    """Create the job once: the service has no id of ours to refuse a second by, so each retry looks for the first."""
+    from google.genai.types import TuningDataset
+
+    config = tuning_config(settings, plan, dataset, key, evaluation)
+    tries = 0
+
+    def attempt() -> "TuningJob":
+        nonlocal tries
+        tries += 1
+        if tries > 1 and (found := _find(client, key)):
+            return found
+        data = TuningDataset(gcs_uri=train)
+        job: TuningJob = client.tunings.tune(base_model=plan.base_model, training_dataset=data, config=config)
+        return job
+
+    return backoff()(attempt)()
+
+
+def tuning_config(
+    settings: Settings, plan: Plan, dataset: Dataset, key: str, evaluation: str
+) -> "CreateTuningJobConfig":
+    """The typed configuration: a dict would lose fields that the library does not know, without a word."""
+    from google.genai import types
+
+    preference = dataset.manifest.format == "gemini-preference"
+    values: dict[str, Any] = {
+        "method": types.TuningMethod.PREFERENCE_TUNING if preference else types.TuningMethod.SUPERVISED_FINE_TUNING,
+        "tuned_model_display_name": f"python-qa-{dataset.id}"[:128],
+        "description": f"tuned on dataset {dataset.id}",
+        "validation_dataset": types.TuningValidationDataset(gcs_uri=evaluation),
+        "epoch_count": plan.epochs,
+        "labels": {KEY_LABEL: key},
+    }
+    if plan.adapter_size:
+        values["adapter_size"] = types.AdapterSize[f"ADAPTER_SIZE_{ADAPTER_SIZES[plan.adapter_size]}"]
+    if plan.learning_rate:
+        values["learning_rate" if plan.is_open else "learning_rate_multiplier"] = plan.learning_rate
+    if plan.is_open:
+        values["output_uri"] = f"gs://{settings.bucket}/models/{key}"
+        values["tuning_mode"] = types.TuningMode.TUNING_MODE_PEFT_ADAPTER
+    if plan.batch_size:
+        values["batch_size"] = plan.batch_size
+    if settings.kms_key:
+        values["encryption_spec"] = types.EncryptionSpec(kms_key_name=settings.kms_key)
+    return types.CreateTuningJobConfig(**values)
+
+
+def _wait(client: "Client", job: "TuningJob", seconds: float) -> "TuningJob":
+    name = str(job.name)
+    while not job.has_ended:
+        time.sleep(seconds)
+        job = backoff()(client.tunings.get)(name=name)
+    if not job.has_succeeded:
+        state = job.state.value.removeprefix("JOB_STATE_") if job.state else "unknown"
+        why = job.error.message if job.error and job.error.message else "no reason given"
+        raise TuningError(f"the tuning job {name} ended {state}: {why}", "Its page in the console says more")
+    return backoff()(client.tunings.get)(name=name)
+
+
+def _model(plan: Plan, job: "TuningJob") -> Model:
+    tuned = job.tuned_model
+    facts: dict[str, object] = {"tuning_job": str(job.name), "epochs": plan.epochs}
+    if job.tuning_data_stats and job.tuning_data_stats.supervised_tuning_data_stats:
+        stats = job.tuning_data_stats.supervised_tuning_data_stats
+        facts["rows_used"] = stats.tuning_dataset_example_count or 0
+        facts["tokens_billed"] = stats.total_billable_token_count or 0
+        facts["rows_cut"] = stats.total_truncated_example_count or 0
+    if tuned:
+        facts["registered_as"] = tuned.model or ""
+        facts["checkpoints"] = [
+            msgspec.to_builtins(one.model_dump(exclude_none=True)) for one in tuned.checkpoints or []
+        ]
+    uri = (tuned.endpoint if tuned else None) or job.output_uri
+    if not uri:
+        raise TuningError(f"the tuning job {job.name} names neither endpoint nor output", "See its page in the console")
+    return Model(tuner=GeminiTuner.name, base_model=plan.base_model, uri=uri, facts=facts)

@@ -1,0 +1,1 @@
+"""Tune on this machine with TRL and PEFT."""

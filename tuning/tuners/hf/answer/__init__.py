@@ -1,0 +1,1 @@
+"""Generate and score answers with a local model."""

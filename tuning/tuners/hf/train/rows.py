@@ -1,0 +1,101 @@
+"""The train split as token ids on disk: rows that fit, rows left out, and a few groups held out for early stopping."""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tuning.dataset.dataset import Dataset
+from tuning.dataset.formats.codec import parse_line
+from tuning.dataset.formats.records import Example
+from tuning.errors import TuningError
+from tuning.tuners.hf.chat import Tokens, encode
+from tuning.tuners.hf.train.recipe import Recipe
+
+ROWS = "rows"  # the folder that holds them, while a training runs
+
+
+@dataclass(frozen=True)
+class Rows:
+    """`train` and `development` are `datasets.Dataset`s, memory-mapped from disk.
+
+    Their columns: `ids`, `answer_start`, `length` and `group`; for a preference format also `rejected_ids`, and
+    `length` is then that of the longer answer.
+    """
+
+    train: Any
+    development: Any
+    total: int  # lines of train.jsonl
+    too_long: int  # of them, left out because they have more than `max_length` tokens
+
+
+def read_rows(tokenizer: Any, dataset: Dataset, recipe: Recipe, work: Path) -> Rows:
+    """Read and encode train.jsonl into `work`. Raises TuningError where nothing is short enough.
+
+    The development rows come out of the train split, whole groups at a time: the evaluation split decides about the
+    release, and must not have chosen the checkpoint as well.
+    """
+    import datasets
+
+    datasets.disable_progress_bars()
+    arguments = {"tokenizer": tokenizer, "dataset": dataset, "max_length": recipe.max_length}
+    try:
+        encoded = datasets.Dataset.from_generator(_encoded, gen_kwargs=arguments, cache_dir=str(work))
+    except datasets.exceptions.DatasetGenerationError as error:
+        raise error.__cause__ or error from None  # what was wrong with a line, or with the disk
+    fits = [index for index, length in enumerate(encoded["length"]) if length <= recipe.max_length]
+    if not fits:
+        raise TuningError(
+            f"none of the {len(encoded)} training examples has at most {recipe.max_length} tokens", "Raise --max-length"
+        )
+    groups = list(encoded["group"])
+    held_out = _held_out([groups[index] for index in fits], recipe.development_rows, recipe.seed)
+    return Rows(
+        train=encoded.select([index for index in fits if groups[index] not in held_out]),
+        development=encoded.select([index for index in fits if groups[index] in held_out]),
+        total=len(encoded),
+        too_long=len(encoded) - len(fits),
+    )
+
+
+def _encoded(tokenizer: Any, dataset: Dataset, max_length: int) -> Iterator[dict[str, Any]]:
+    """One row per line of train.jsonl; of a line that is too long only the length is kept."""
+    for group, example in read_examples(dataset):
+        row = encode_row(tokenizer, example)
+        if row["length"] > max_length:
+            row = {name: [] if isinstance(value, list) else value for name, value in row.items()}
+        yield row | {"group": group}
+
+
+def read_examples(dataset: Dataset) -> Iterator[tuple[int, Example]]:
+    """Group and example of each line of train.jsonl, in order."""
+    with dataset.file("train").open("rb") as file:
+        for attribution, line in zip(dataset.attributions("train"), file, strict=True):
+            yield attribution.group, parse_line(dataset.manifest.format, line)
+
+
+def encode_row(tokenizer: Any, example: Example) -> dict[str, Any]:
+    chosen = encode(tokenizer, example.prompt, example.answer)
+    row: dict[str, Any] = {"ids": chosen.ids, "answer_start": chosen.answer_start, "length": len(chosen.ids)}
+    if example.rejected is not None:
+        rejected: Tokens = encode(tokenizer, example.prompt, example.rejected)
+        row["rejected_ids"] = rejected.ids
+        row["length"] = max(len(chosen.ids), len(rejected.ids))
+        row["answer_start"] = min(chosen.answer_start, rejected.answer_start)
+    return row
+
+
+def _held_out(groups: list[int], wanted: int, seed: int) -> set[int]:
+    """Groups with about `wanted` rows, but never more than a twentieth of all rows; chosen by a salted hash."""
+    wanted = min(wanted, len(groups) // 20)
+    sizes: dict[int, int] = {}
+    for group in groups:
+        sizes[group] = sizes.get(group, 0) + 1
+    chosen: set[int] = set()
+    rows = 0
+    for group in sorted(sizes, key=lambda group: hashlib.sha256(f"{seed}:{group}".encode()).digest()):
+        if rows + sizes[group] <= wanted:
+            chosen.add(group)
+            rows += sizes[group]
+    return chosen

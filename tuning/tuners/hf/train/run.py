@@ -1,0 +1,88 @@
+"""One tuning from base model to files: encode, train, save, note what was done."""
+
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from tuning.dataset.dataset import Dataset
+from tuning.dataset.formats.records import PREFERENCE_FORMATS
+from tuning.settings import Settings
+from tuning.storage import write_bytes, write_json
+from tuning.tuners.hf.device import find_processor
+from tuning.tuners.hf.models.base_models import describe_base, find_base_model, license_of, load_tokenizer
+from tuning.tuners.hf.train.curves import Curves, read_history, write_curves
+from tuning.tuners.hf.train.model_card import model_card
+from tuning.tuners.hf.train.recipe import Recipe
+from tuning.tuners.hf.train.rows import ROWS, Rows, read_rows
+from tuning.tuners.hf.train.saving import MERGED, save_adapter, save_full
+from tuning.tuners.protocol import Model
+
+
+def run(settings: Settings, dataset: Dataset, base_model: str, recipe: Recipe, output: Path, finished: str) -> None:
+    """Tune into `output`; the file `finished` (a Model as JSON, its path within `output`) is written last."""
+    started = time.monotonic()
+    base = find_base_model(settings, base_model, dataset)
+    tokenizer = load_tokenizer(base)
+    encoded = output / ROWS
+    shutil.rmtree(encoded, ignore_errors=True)  # a killed run's
+    rows = read_rows(tokenizer, dataset, recipe, encoded)
+    print(
+        f"{len(rows.train)} of {rows.total} training examples have at most {recipe.max_length} tokens "
+        f"({rows.too_long} left out, {len(rows.development)} held out)",
+        flush=True,
+    )
+    from tuning.tuners.hf.train.training import train, training_model
+
+    processor = find_processor()
+    trained = train(training_model(base, recipe, processor), tokenizer, rows, recipe, processor, output)
+    curves = read_history(trained.history)
+    facts = _facts(rows, recipe, trained, curves) | {
+        "processor": processor.name,
+        "license": license_of(base_model, base),
+        "base": describe_base(base_model),
+    }
+    if recipe.full:
+        save_full(trained.model, tokenizer, output)
+    else:
+        save_adapter(trained.model, tokenizer, base, output)
+    write_curves(output, curves)
+    facts["seconds"] = round(time.monotonic() - started, 1)
+    preference = dataset.manifest.format in PREFERENCE_FORMATS
+    card = model_card(base_model, str(facts["license"]), dataset, recipe, facts, preference)
+    write_bytes(output / "README.md", card.encode())
+    model = Model(tuner="hf", base_model=base_model, uri=str(output / MERGED), facts=facts)
+    write_json(output / finished, msgspec.to_builtins(model))
+
+
+def _facts(rows: Rows, recipe: Recipe, trained: Any, curves: Curves) -> dict[str, Any]:
+    """Numbers for report, card and registry."""
+    weights = list(trained.model.parameters())
+    used = min(len(rows.train), trained.steps * recipe.batch_size)
+    facts = {
+        "trained": recipe.trained,
+        "rows_total": rows.total,
+        "rows_left_out": rows.too_long,
+        "rows_development": len(rows.development),
+        "rows_used": used,
+        "max_length": recipe.max_length,
+        "steps": trained.steps,
+        "epochs": round(trained.steps * recipe.batch_size / len(rows.train), 3),
+        "tokens": trained.tokens,
+        "tokens_per_second": round(trained.tokens_per_second, 1),
+        "training_seconds": round(trained.seconds, 1),
+        "parameters": sum(weight.numel() for weight in weights),
+        "parameters_trained": sum(weight.numel() for weight in weights if weight.requires_grad),
+        "resumed_from_step": trained.resumed_from,
+    }
+    if curves.development:
+        facts["development_loss_before"] = round(curves.development[0].loss, 4)
+        # The untuned model, at step 0, is never what is saved.
+        facts["development_loss"] = round(min(point.loss for point in curves.development[1:]), 4)
+    compared = [row for row in trained.history if "eval_rewards/margins" in row]
+    if compared:  # of held-out pairs, in the logarithm's units and as a share; noisy where they are few
+        facts["development_margin"] = round(compared[-1]["eval_rewards/margins"], 4)
+        facts["development_accuracy"] = round(compared[-1]["eval_rewards/accuracies"], 4)
+    return facts

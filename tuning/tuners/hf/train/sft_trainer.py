@@ -1,0 +1,57 @@
+"""TRL's SFTTrainer on rows that are encoded already, with the loss of answer tokens only, on any processor.
+
+Import it inside functions only: TRL takes seconds to load.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from trl import SFTTrainer
+
+from tuning.tuners.hf.answer.scoring import Batch, answer_token_losses, collate, example_losses
+from tuning.tuners.hf.train.checkpoints import mark_complete
+
+
+class AnswerCollator:
+    def __init__(self, padding: int) -> None:
+        self._padding = padding
+
+    def __call__(self, rows: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
+        return collate([(row["ids"], row["answer_start"]) for row in rows], self._padding)._asdict()
+
+
+class AnswerTrainer(SFTTrainer):  # type: ignore[misc]
+    """Loss: the mean over the answer tokens of a batch. Evaluation: the mean over examples of each one's mean."""
+
+    def compute_loss(
+        self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
+        """On a GPU TRL's own, which never holds all logits at once.
+
+        Elsewhere TRL computes the logits of prompt and padding too, which costs a third of the time.
+        """
+        if model.training and inputs["input_ids"].device.type == "cpu" and not return_outputs:
+            batch = Batch(inputs["input_ids"], inputs["attention_mask"], inputs["labels"])
+            losses, counts = answer_token_losses(model, batch)
+            self._total_train_tokens += int(batch.attention_mask.sum())
+            self._metrics["train"]["num_tokens"] = [self._total_train_tokens]
+            return losses.sum() / (counts.sum() if num_items_in_batch is None else num_items_in_batch)
+        return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
+
+    def evaluate(self, eval_dataset: Any = None, metric_key_prefix: str = "eval", **_: Any) -> dict[str, float]:
+        """The loss as the report computes it: TRL's depends on how rows fall into batches."""
+        rows = self.eval_dataset if eval_dataset is None else eval_dataset
+        was_training = self.model.training
+        self.model.eval()
+        with self.compute_loss_context_manager():
+            losses = example_losses(self.model, [(row["ids"], row["answer_start"]) for row in rows])
+        metrics = {f"{metric_key_prefix}_loss": sum(loss for loss, _ in losses) / len(losses)}
+        self.log(metrics)
+        self.control: Any = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        self.model.train(was_training)
+        return metrics
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        super()._save_checkpoint(model, trial)
+        mark_complete(self.args.output_dir, self.state.global_step)
