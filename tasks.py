@@ -633,8 +633,12 @@ def bench(
 
     Example: invoke bench --only ingest --repeat 3
     """
-    from tests.bench.every import run
     from tuning.errors import TuningError
+    from tuning.settings import IS_CHECKOUT
+
+    if not IS_CHECKOUT:
+        raise TuningError("the benchmarks are not part of the installed package", "Run them in a checkout")
+    from tests.bench.every import run
 
     wrong = run(settings, only, repeat, train, gpu)
     if wrong:

@@ -1,17 +1,22 @@
 """Small marts for tests: rows with dbt's columns, made from invented posts or from a real dump, as Parquet."""
 
 import datetime
+import functools
 import itertools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
+import yaml
 from lxml import etree
 
 from tuning.dataset.similar.shingles import shingles, similarity
 from tuning.dataset.snapshot.snapshot import Kind, Snapshot, seal_snapshot
+from tuning.settings import DBT_PROJECT
+from tuning.warehouse.mart_columns import MartColumns
 
 TEMPLATE = (
     "Please answer the following Stackoverflow question on Python. "
@@ -137,7 +142,14 @@ def write_snapshot(
     for number in range(files):
         table = pa.Table.from_pylist(list(rows[number * size : (number + 1) * size]), schema=schema)
         pq.write_table(table, folder / f"part-{number:03d}.parquet", row_group_size=700)
-    return seal_snapshot(folder, kind, {**BUILD, **(build or {})})
+    return seal_snapshot(folder, kind, {**BUILD, **(build or {})}, roles(kind))
+
+
+@functools.cache
+def roles(kind: Kind) -> MartColumns:
+    """The roles of the mart's columns, as the exposure declares them."""
+    exposures = yaml.safe_load((DBT_PROJECT / "models" / "marts" / "_exposures.yml").read_text())["exposures"]
+    return msgspec.convert(exposures[0]["config"]["meta"][f"{kind.removesuffix('s')}_roles"], MartColumns)
 
 
 def rows_of_dump(posts_xml: Path, tag: str = "python", since: str = "2020-01-01") -> Iterator[dict[str, Any]]:

@@ -48,7 +48,7 @@ def test_config_prints_the_effective_settings_and_masks_secrets() -> None:
         (["config"], {"TUNING_TARGT": "gcp"}, "TUNING_TARGT"),
         (["split", "--limit", "x"], {}, "--limit takes a whole number, not 'x'"),
         (["split", "--eval-fraction", "much"], {}, "--eval-fraction takes a number, not 'much'"),
-        (["tune", "--full", "--lora-rank", "8"], {}, "--full trains all weights, --lora-rank an adapter"),
+        (["tune", "--full", "--lora-rank", "8"], {}, "--full trains all weights and --lora-rank trains an adapter"),
         (["submit", "--full", "--tuner", "gemini"], {}, "the tuner gemini trains adapters only"),
         (["config", "--no-such-option"], {}, "--no-such-option"),
         (["no-such-task"], {}, "no-such-task"),
@@ -71,9 +71,7 @@ def test_a_reader_that_has_ended_is_one_line() -> None:
     result = subprocess.run(command, cwd=PROJECT_ROOT, stdout=writing, stderr=subprocess.PIPE, text=True, timeout=300)
     os.close(writing)
     assert result.returncode == 1
-    assert result.stderr.splitlines() == [
-        "error: what reads the output has ended; the next run goes on from what is finished"
-    ]
+    assert result.stderr.splitlines() == ["error: the output was closed. Run the command again to resume."]
 
 
 def test_another_pipe_that_breaks_is_not_taken_for_the_readers() -> None:

@@ -68,7 +68,8 @@ def test_a_disk_that_fills_up_while_saving_leaves_no_model(dataset: Dataset, loc
     )
     last = done.stdout.splitlines()[-1]
     assert (
-        last == "ONE LINE: the disk took no more while the model was written. Free some space and run again: it goes on"
+        last == "ONE LINE: the disk became full while the model was being written. "
+        "Free some space, then run the command again to resume"
     )
     assert not (output / "merged").exists()
     assert not (output / "finished.json").exists()
@@ -94,7 +95,7 @@ def test_memory_that_runs_out_while_training_leaves_no_model(
     )
     assert done.stdout.splitlines()[-1] == (
         "ONE LINE: there is not enough memory for this training. "
-        "Lower --max-length or --batch-size, leave out --full, or take a smaller --base-model"
+        "Lower --max-length or --batch-size, leave out --full, or choose a smaller --base-model"
     )
     assert not [path for path in output.iterdir() if path.name in ("merged", "adapter", "finished.json")]
 
@@ -114,14 +115,14 @@ def test_memory_that_does_not_suffice_is_one_line() -> None:
 
 
 def test_a_full_disk_is_one_line() -> None:
-    with pytest.raises(TuningError, match="the disk took no more"), in_one_line(), open("/dev/full", "wb") as full:  # noqa: PTH123
+    with pytest.raises(TuningError, match="the disk became full"), in_one_line(), open("/dev/full", "wb") as full:  # noqa: PTH123
         full.write(b"x" * 100_000)
 
 
 def test_a_full_disk_under_safetensors_is_one_line(tmp_path: Path) -> None:
     from safetensors import SafetensorError
 
-    with pytest.raises(TuningError, match="the disk took no more"), in_one_line():
+    with pytest.raises(TuningError, match="the disk became full"), in_one_line():
         raise SafetensorError(f"Error while serializing: I/O error: {os.strerror(errno.ENOSPC)} (os error 28)")
 
 

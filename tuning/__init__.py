@@ -1,1 +1,1 @@
-"""Stack Overflow questions and answers, from BigQuery to a tuned, evaluated and released language model."""
+"""Turn Stack Overflow questions and answers in BigQuery into a tuned, evaluated and released language model."""

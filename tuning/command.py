@@ -1,4 +1,4 @@
-"""What every `invoke` task shares: ``--target``, ``--debug``, numbers checked in one place, errors as one line."""
+"""Build `invoke` tasks that share ``--target`` and ``--debug``, check numbers, and print each error as one line."""
 
 import functools
 import inspect
@@ -17,20 +17,20 @@ from tuning.errors import TuningError
 from tuning.settings import load_settings
 
 _SHARED = {
-    "target": "where it runs: local (default) or gcp",
+    "target": "where to run: local (default) or gcp",
     "debug": "show the traceback of an error",
 }
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
-    """A group of options that several tasks share: a parameter of this kind stands for one option a field.
+    """Group options that several tasks share. A task parameter of this type adds one option for each field.
 
-    Each field is ``Annotated[KIND | None, Meta(description=HELP)] = None``; None means "not given". A flag is
+    Each field is ``Annotated[KIND | None, Meta(description=HELP)] = None``, where None means "not given". A flag is
     ``Annotated[bool, Meta(description=HELP)] = False``.
     """
 
     def given(self) -> dict[str, Any]:
-        """The options that were given."""
+        """Return the options that the user gave, by name."""
         values = {name: getattr(self, name) for name in self.__struct_fields__}
         return {name: value for name, value in values.items() if value is not None and value is not False}
 
@@ -40,10 +40,11 @@ def command(body: Callable[..., None]) -> "Task[Any]": ...
 @overload
 def command(body: None = None, **options: Any) -> "Callable[[Callable[..., None]], Task[Any]]": ...
 def command(body: Callable[..., None] | None = None, **options: Any) -> Any:
-    """Make a task of ``body(c, settings, ...)``: its options are the other parameters, ``--target`` and ``--debug``.
+    """Make an invoke task from ``body(c, settings, ...)``.
 
-    A parameter annotated int or float is text to invoke (which would print a traceback for ``--limit x``) and converted
-    here. A TuningError ends the task with status 1 and its one line on stderr.
+    The options are the other parameters of `body`, ``--target`` and ``--debug``. invoke receives int and float options
+    as text, because invoke prints a traceback for ``--limit x``. They are converted here. A TuningError ends the task
+    with status 1 and one line on stderr.
     """
     if body is None:
         return functools.partial(command, **options)
@@ -69,38 +70,37 @@ def command(body: Callable[..., None] | None = None, **options: Any) -> Any:
                 traceback.print_exc()
             raise Exit(f"error: {error}", code=1) from None
         except KeyboardInterrupt:
-            raise Exit("interrupted; the next run goes on from what is finished", code=130) from None
+            raise Exit("interrupted. Run the command again to resume.", code=130) from None
         except BrokenPipeError:
             if _is_read():
-                raise  # another pipe broke
-            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Python would write the rest when it ends
-            message = "error: what reads the output has ended; the next run goes on from what is finished"
-            raise Exit(message, code=1) from None
+                raise  # A different pipe broke, such as one to a worker.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Python flushes stdout again at exit.
+            raise Exit("error: the output was closed. Run the command again to resume.", code=1) from None
         finally:
             sys.stdout.flush()
 
     kinds = {**hints}
     positional = [parameter for parameter in parameters if parameter.name not in groups]
-    shown = [parameter.replace(default=_as_text(parameter, hints)) for parameter in positional]
-    helped = {}
+    exposed = [parameter.replace(default=_as_text(parameter, hints)) for parameter in positional]
+    group_help = {}
     for group in groups.values():
         for name, hint in get_type_hints(group, include_extras=True).items():
             kind, meta = hint.__origin__, hint.__metadata__[0]
-            kinds[name], helped[name] = kind, meta.description
-            default = False if kind is bool else None  # by which invoke knows a flag
-            shown.append(inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default))
+            kinds[name], group_help[name] = kind, meta.description
+            default = False if kind is bool else None  # invoke makes an option with a bool default a flag.
+            exposed.append(inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default))
     extra = [
         inspect.Parameter("target", inspect.Parameter.KEYWORD_ONLY, default=None),
         inspect.Parameter("debug", inspect.Parameter.KEYWORD_ONLY, default=False),
     ]
-    run.__signature__ = signature.replace(parameters=[context, *sorted(shown + extra, key=lambda one: one.kind)])  # type: ignore[attr-defined]
-    options["help"] = {**_SHARED, **helped, **options.get("help", {})}
-    made: Task[Any] = task(auto_shortflags=False, **options)(run)
-    return made
+    run.__signature__ = signature.replace(parameters=[context, *sorted(exposed + extra, key=lambda one: one.kind)])  # type: ignore[attr-defined]
+    options["help"] = {**_SHARED, **group_help, **options.get("help", {})}
+    result: Task[Any] = task(auto_shortflags=False, **options)(run)
+    return result
 
 
 def _is_read() -> bool:
-    """Whether what this process prints still has a reader."""
+    """Return whether stdout is still open at the other end."""
     poll = select.poll()
     poll.register(1, select.POLLOUT)
     return not any(event & select.POLLERR for _, event in poll.poll(0))

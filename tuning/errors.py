@@ -1,10 +1,10 @@
-"""The one class of errors that a person can mend."""
+"""Define the error for problems that the user can fix."""
 
 
 class TuningError(Exception):
-    """Something a person can mend: wrong input, a missing file, a server that does not answer.
+    """Report a problem that the user can fix, such as wrong input, a missing file or a server that does not answer.
 
-    The message is one line: what is wrong, where, what to do. Any other exception is a bug and keeps its traceback.
+    The message is one line: what is wrong, where, and what to do. Any other exception is a bug and keeps its traceback.
     """
 
     def __init__(self, what: str, mend: str = "") -> None:

@@ -1,4 +1,4 @@
-"""Positional arguments that may be left out, or that an option may stand for: invoke itself requires every one."""
+"""Make positional arguments optional. invoke itself requires every positional argument."""
 
 import sys
 from typing import Any, cast
@@ -7,34 +7,36 @@ from invoke.parser.argument import Argument
 from invoke.tasks import Task
 
 
-class _Stand(Argument):
-    """An option that, when it is given, fills a positional argument with nothing."""
+class _Replacement(Argument):
+    """An option that sets a missing positional argument to '' when the option is given."""
 
-    positional_one: Argument
+    replaced: Argument
 
     def set_value(self, value: Any, cast: bool = True) -> None:
         super().set_value(value, cast)
-        if self.positional_one.value is None:
-            self.positional_one.set_value("", cast=False)
+        if self.replaced.value is None:
+            self.replaced.set_value("", cast=False)
 
 
 class QuestionOrFile(Task[Any]):
-    """A task of which ``--file`` stands for the positional argument ``question``."""
+    """Represent a task that takes either the positional argument ``question`` or the option ``--file``."""
 
     def get_arguments(self, ignore_unknown_help: bool | None = None) -> list[Argument]:
+        """Return the task's arguments. If ``--file`` is given, a missing question becomes ''."""
         arguments: list[Argument] = super().get_arguments(ignore_unknown_help)
         question = next(argument for argument in arguments if argument.name == "question")
         for argument in arguments:
             if argument.name == "file":
-                argument.__class__ = _Stand
-                cast(_Stand, argument).positional_one = question
+                argument.__class__ = _Replacement
+                cast(_Replacement, argument).replaced = question
         return arguments
 
 
 class JobOrNewest(Task[Any]):
-    """A task whose option ``--job`` may be given as a bare word too."""
+    """Represent a task that also takes the value of its option ``--job`` as a positional argument."""
 
     def get_arguments(self, ignore_unknown_help: bool | None = None) -> list[Argument]:
+        """Return the task's arguments. ``job`` is positional if ``sys.argv`` has a bare word after the task's name."""
         arguments: list[Argument] = super().get_arguments(ignore_unknown_help)
         for argument in arguments:
             if argument.name == "job" and _has_bare_word(sys.argv, self.name):
@@ -43,7 +45,7 @@ class JobOrNewest(Task[Any]):
 
 
 def _has_bare_word(words: list[str], task: str) -> bool:
-    """Whether a word that is neither an option nor the value of one follows the task's name."""
+    """Return whether a word that is neither an option nor an option's value follows the task's name."""
     if task not in words:
         return False
     after = words[words.index(task) + 1 :]

@@ -1,4 +1,4 @@
-"""Progress on long work: a bar on a terminal, nothing elsewhere."""
+"""Show a progress bar during long work on a terminal, and nothing elsewhere."""
 
 import contextlib
 import sys
@@ -7,7 +7,10 @@ from collections.abc import Callable, Iterator
 
 @contextlib.contextmanager
 def progress(label: str, total: float | None, unit: str) -> Iterator[Callable[[float], None]]:
-    """Yield ``advance(amount)``; `unit` is ``bytes`` or a noun such as ``rows``. Draws on stderr, if a terminal."""
+    """Yield ``advance(amount)``, which moves a bar on stderr. It does nothing if stderr is not a terminal.
+
+    `unit` is ``bytes`` or a plural noun such as ``rows``.
+    """
     if not sys.stderr.isatty():
         yield lambda _: None
         return

@@ -1,4 +1,4 @@
-"""What the machine refuses, memory and disk, as one line: libraries raise it in many shapes."""
+"""Report a full disk or too little memory as one line. Libraries raise many different errors for these."""
 
 import contextlib
 import errno
@@ -9,12 +9,12 @@ from tuning.errors import TuningError
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _NO_SPACE_TEXT = ("no space left", "os error 28", "file too large", "os error 27", "disk quota", "file write failed")
 _NO_MEMORY_TEXT = ("out of memory", "can't allocate memory", "cannot allocate memory", "not enough memory")
-_NO_MEMORY_ALL = "could not create a primitive"  # all that oneDNN says where it gets no memory for its own work
+_NO_MEMORY_ALL = "could not create a primitive"  # oneDNN's whole message if it cannot allocate its buffers
 
 
 @contextlib.contextmanager
 def in_one_line() -> Iterator[None]:
-    """Turn a full disk or memory into TuningError. Other errors are bugs and pass."""
+    """Raise TuningError if the block fails because the disk is full or memory runs out. Other errors pass unchanged."""
     try:
         yield
     except MemoryError:
@@ -25,7 +25,8 @@ def in_one_line() -> Iterator[None]:
         text = str(error).lower()
         if (isinstance(error, OSError) and error.errno in _NO_SPACE) or any(part in text for part in _NO_SPACE_TEXT):
             raise TuningError(
-                "the disk took no more while the model was written", "Free some space and run again: it goes on"
+                "the disk became full while the model was being written",
+                "Free some space, then run the command again to resume",
             ) from None
         if isinstance(error, RuntimeError | OSError) and (
             text == _NO_MEMORY_ALL or any(part in text for part in _NO_MEMORY_TEXT)
@@ -37,5 +38,5 @@ def in_one_line() -> Iterator[None]:
 def _no_memory() -> TuningError:
     return TuningError(
         "there is not enough memory for this training",
-        "Lower --max-length or --batch-size, leave out --full, or take a smaller --base-model",
+        "Lower --max-length or --batch-size, leave out --full, or choose a smaller --base-model",
     )

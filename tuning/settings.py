@@ -1,6 +1,6 @@
-"""Every setting, with its default and its environment variable (``TUNING_`` and the name in capitals).
+"""Define every setting, with its default and its environment variable (``TUNING_`` and the name in capitals).
 
-Order of precedence: command-line option, environment variable, default. Nothing is read at import.
+Order of precedence: command-line option, environment variable, default. Importing this module reads no variable.
 """
 
 import os
@@ -13,123 +13,147 @@ from msgspec import Meta
 
 from tuning.errors import TuningError
 
-PROJECT_ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = Path(__file__).resolve().parent
+PROJECT_ROOT = PACKAGE.parent
+# In a checkout, the dbt project and the run-time files are next to the package. The wheel has the dbt project inside
+# the package, and the run-time files go to the current folder.
+IS_CHECKOUT = (PROJECT_ROOT / "dbt_project").is_dir()
+DBT_PROJECT = (PROJECT_ROOT if IS_CHECKOUT else PACKAGE) / "dbt_project"
 PREFIX = "TUNING_"
-# Read by the tests only, never by the package: where the real data lies.
+# The tests read this variable, and the package does not: the folder of the real data.
 _NOT_SETTINGS = frozenset({"TUNING_TEST_DATA"})
+_RENAMED = {"TUNING_DATASET": "TUNING_BIGQUERY_DATASET"}
 
 Target = Literal["local", "gcp"]
 Positive = Annotated[int, Meta(gt=0)]
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """The effective settings of one invocation. Paths are absolute; sizes are in bytes, money in US dollars."""
+    """Hold the effective settings of one command. Paths are absolute, sizes in bytes, and prices in US dollars."""
 
-    home: Annotated[Path, Meta(description="folder of everything made at run time")] = PROJECT_ROOT / "var"
-    target: Annotated[Target, Meta(description="where it runs: local (this machine) or gcp")] = "local"
+    home: Annotated[Path, Meta(description="folder for all files that the commands create")] = (
+        PROJECT_ROOT if IS_CHECKOUT else Path()
+    ) / "var"
+    target: Annotated[Target, Meta(description="where to run: local (this machine) or gcp")] = "local"
 
-    project: Annotated[str, Meta(description="Google Cloud project; locally only a name")] = "local-project"
+    project: Annotated[str, Meta(description="Google Cloud project; only a name on target local")] = "local-project"
     location: Annotated[str, Meta(description="BigQuery location; the public dataset is in US")] = "US"
-    region: Annotated[str, Meta(description="Vertex AI region of pipelines and tuning")] = "us-central1"
-    bucket: Annotated[str, Meta(description="bucket of snapshots, datasets and pipeline files")] = "tuning"
-    dataset: Annotated[str, Meta(description="BigQuery dataset that dbt builds into")] = "python_qa"
+    region: Annotated[str, Meta(description="Vertex AI region for pipelines and tuning")] = "us-central1"
+    bucket: Annotated[str, Meta(description="bucket for snapshots, datasets and pipeline files")] = "tuning"
+    bigquery_dataset: Annotated[str, Meta(description="BigQuery dataset that dbt builds into")] = "python_qa"
     raw_database: Annotated[str, Meta(description="project of the source tables")] = "bigquery-public-data"
     raw_schema: Annotated[str, Meta(description="BigQuery dataset of the source tables")] = "stackoverflow"
     maximum_bytes_billed: Annotated[
-        Positive, Meta(description="most bytes one query may bill; a full build reads 66 GB")
+        Positive, Meta(description="maximum bytes that one query may bill; a full build reads 66 GB")
     ] = 100 * 10**9
-    job_timeout: Annotated[Positive, Meta(description="seconds a BigQuery job may take")] = 1800
+    job_timeout: Annotated[Positive, Meta(description="maximum seconds for one BigQuery job")] = 1800
 
-    bigquery_endpoint: Annotated[str, Meta(description="BigQuery server; empty: Google's own, or the local one")] = ""
-    storage_endpoint: Annotated[
-        str, Meta(description="Cloud Storage server; empty: Google's own, or the local folder")
+    bigquery_endpoint: Annotated[
+        str, Meta(description="BigQuery server; empty: Google's, or the local server on target local")
     ] = ""
-    vertex_endpoint: Annotated[str, Meta(description="Vertex AI server; empty: Google's own")] = ""
+    storage_endpoint: Annotated[
+        str, Meta(description="Cloud Storage server; empty: Google's, or a local folder on target local")
+    ] = ""
+    vertex_endpoint: Annotated[str, Meta(description="Vertex AI server; empty: Google's")] = ""
     google_endpoint: Annotated[
         str,
-        Meta(description="server that stands for Google's other APIs and its template registry; empty: Google's own"),
+        Meta(description="server for Google's other APIs and its template registry; empty: Google's"),
     ] = ""
     bigquery_port: Annotated[
-        Positive, Meta(description="port of the local BigQuery (REST); gRPC takes the next free one")
+        Positive, Meta(description="port of the local BigQuery (REST); gRPC uses the next free port")
     ] = 9050
-    access_token: Annotated[str, Meta(description="bearer token for servers on loopback", extra={"secret": True})] = ""
+    access_token: Annotated[
+        str, Meta(description="bearer token for servers on this machine", extra={"secret": True})
+    ] = ""
 
-    tuner: Annotated[Literal["hf", "gemini"], Meta(description="what tunes")] = "hf"
+    tuner: Annotated[Literal["hf", "gemini"], Meta(description="tuner: hf (trains here) or gemini")] = "hf"
     base_model: Annotated[str, Meta(description="smollm2, tiny, a Hugging Face name or folder, or a Gemini model")] = (
         "smollm2"
     )
     gemini_model: Annotated[
-        str, Meta(description="what tuner gemini tunes where --base-model names nothing of Google's")
+        str, Meta(description="model that tuner gemini tunes if --base-model is not a Google model")
     ] = "gemini-3.5-flash-lite"
     training_price: Annotated[
-        float, Meta(ge=0, description="US dollars per million trained tokens; 0: that of the dated table of prices")
+        float, Meta(ge=0, description="US dollars per million training tokens; 0: use the built-in price table")
     ] = 0.0
-    poll_seconds: Annotated[float, Meta(gt=0, description="seconds between two looks at a running job")] = 30.0
-    requests_per_minute: Annotated[Positive, Meta(description="most questions a minute to a model on Vertex AI")] = 120
-    budget: Annotated[float, Meta(ge=0, description="most money one run may cost in US dollars; 0: no bound")] = 0.0
+    poll_seconds: Annotated[float, Meta(gt=0, description="seconds between status checks of a running job")] = 30.0
+    requests_per_minute: Annotated[
+        Positive, Meta(description="maximum requests per minute to a model on Vertex AI")
+    ] = 120
+    budget: Annotated[float, Meta(ge=0, description="maximum cost of one run in US dollars; 0: no limit")] = 0.0
 
     evaluation_examples: Annotated[
         Positive,
         Meta(
-            description="examples whose loss is evaluated; more narrow the intervals and take longer, a slice needs 100"
+            description="examples to compute the loss on; more take longer and give narrower intervals; a slice needs 100"
         ),
     ] = 48
     evaluation_answers: Annotated[
-        int, Meta(ge=0, description="of those, how many get a generated answer; about 2 s each and model on two cores")
+        int,
+        Meta(ge=0, description="how many of these get a generated answer; about 2 s per answer and model on two cores"),
     ] = 8
     gate_mode: Annotated[
-        Literal["superiority", "non-inferiority"], Meta(description="what a new model must be against the champion")
+        Literal["superiority", "non-inferiority"],
+        Meta(description="test that a new model must pass against the champion"),
     ] = "superiority"
     gate_margin: Annotated[
-        float, Meta(ge=0, description="how much worse than the champion non-inferiority allows, in the primary metric")
+        float, Meta(ge=0, description="how much worse than the champion, in the primary metric, non-inferiority allows")
     ] = 0.0
 
     service_account: Annotated[str, Meta(description="service account of pipeline runs")] = ""
     kms_key: Annotated[str, Meta(description="Cloud KMS key that encrypts pipeline runs and models")] = ""
     network: Annotated[str, Meta(description="VPC network of pipeline runs")] = ""
-    image: Annotated[str, Meta(description="container image of the pipeline's components on gcp")] = ""
+    image: Annotated[str, Meta(description="container image of the pipeline steps on target gcp")] = ""
 
     @property
     def datasets_dir(self) -> Path:
+        """Return the folder of the finished datasets."""
         return self.home / "datasets"
 
     @property
     def runs_dir(self) -> Path:
+        """Return the folder of the pipeline runs, with their reports."""
         return self.home / "runs"
 
     @property
     def models_dir(self) -> Path:
+        """Return the folder of the registered model versions."""
         return self.home / "models"
 
     @property
     def warehouse_dir(self) -> Path:
+        """Return the folder of the data and log of the local BigQuery."""
         return self.home / "warehouse"
 
     @property
     def gcs_dir(self) -> Path:
-        """What ``gs://BUCKET/...`` means locally is ``gcs_dir/BUCKET/...``."""
+        """Return the folder that replaces Cloud Storage: ``gs://BUCKET/NAME`` is the file ``gcs_dir/BUCKET/NAME``."""
         return self.home / "gcs"
 
     @property
     def cache_dir(self) -> Path:
-        """Downloads and what is made of them; deleting it costs time only."""
+        """Return the folder of downloads and files derived from them. You can delete it; commands create it again."""
         return self.home / "cache"
 
 
 def variable(name: str) -> str:
+    """Return the environment variable of a setting."""
     return PREFIX + name.upper()
 
 
 def load_settings(options: Mapping[str, object] | None = None, environ: Mapping[str, str] | None = None) -> Settings:
-    """Settings from command-line `options` (None: not given), then `environ` (the process's own), then defaults.
+    """Load the settings from command-line `options` (None: not given), then from `environ`, then from the defaults.
 
-    Raises TuningError for an unknown ``TUNING_`` variable and for a value of the wrong type, naming it.
+    `environ` defaults to the environment of this process. Raises TuningError if a ``TUNING_`` variable is unknown or a
+    value has the wrong type.
     """
     environ = os.environ if environ is None else environ
     values: dict[str, object] = {}
     for name, text in sorted(environ.items()):
         if not name.startswith(PREFIX) or name in _NOT_SETTINGS or text == "":
             continue
+        if name in _RENAMED:
+            raise TuningError(f"the setting {name} is now {_RENAMED[name]}", f"Rename the variable to {_RENAMED[name]}")
         field = name.removeprefix(PREFIX).lower()
         if variable(field) != name or field not in Settings.__struct_fields__:
             raise TuningError(f"unknown setting {name}", "`invoke config` lists the settings")
@@ -142,7 +166,7 @@ def load_settings(options: Mapping[str, object] | None = None, environ: Mapping[
 
 
 def origin(name: str, options: Mapping[str, object], environ: Mapping[str, str] | None = None) -> str:
-    """Where the effective value of one setting came from: ``option``, the variable's name, or ``default``."""
+    """Return the origin of one setting's value: ``option``, the name of the environment variable, or ``default``."""
     environ = os.environ if environ is None else environ
     if options.get(name) is not None:
         return "option"
@@ -150,16 +174,19 @@ def origin(name: str, options: Mapping[str, object], environ: Mapping[str, str] 
 
 
 def describe(options: Mapping[str, object] | None = None) -> list[tuple[str, str, str, str]]:
-    """Rows (name, value, where it came from, what it is) of the effective settings; secrets are masked."""
+    """Return a row (name, value, origin, description) for each effective setting. Secrets are masked.
+
+    Raises TuningError if a setting is unknown or has a wrong value.
+    """
     settings = load_settings(options)
     rows = []
     for name in Settings.__struct_fields__:
         value = str(getattr(settings, name))
-        shown = "********" if value and _is_secret(name) else value
+        printed = "********" if value and _is_secret(name) else value
         rows.append(
             (
                 name,
-                shown,
+                printed,
                 origin(name, options or {}),
                 next(meta.description for meta in _metas(name) if meta.description),
             )
@@ -183,5 +210,7 @@ def _convert(field: str, value: object, where: str) -> object:
     try:
         return msgspec.convert(value, hint, strict=False, dec_hook=lambda kind, raw: kind(raw))
     except (msgspec.ValidationError, TypeError) as error:
-        shown = "the given value" if _is_secret(field) else repr(value)
-        raise TuningError(f"{where}: {shown} does not fit ({error})", "`invoke config` explains each setting") from None
+        printed = "the given value" if _is_secret(field) else repr(value)
+        raise TuningError(
+            f"{where}: {printed} is not valid ({error})", "`invoke config` explains each setting"
+        ) from None

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, in a folder or in ``gs://`` (locally a folder too)."""
+"""Write files and folders atomically, lock files, and map ``gs://`` addresses to local files."""
 
 import contextlib
 import hashlib
@@ -20,7 +20,10 @@ CHUNK = 1 << 20  # bytes read at a time
 
 @contextlib.contextmanager
 def atomic_file(path: Path) -> Iterator[BinaryIO]:
-    """A binary file that replaces `path` only when the block ends without an error: temporary name, fsync, rename."""
+    """Yield a binary file that replaces `path` when the block ends. If the block raises, `path` does not change.
+
+    The file has a temporary name until it is synced to disk and renamed.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
     temporary = Path(name)
@@ -38,9 +41,10 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
 
 @contextlib.contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
-    """A folder that replaces `path` only when the block ends without an error. Files in it are synced first.
+    """Yield a folder that replaces `path` when the block ends. If the block raises, `path` does not change.
 
-    A reader sees the old folder or the new one, save for the instant between two renames when there was an old one.
+    The files in it are synced to disk first. A reader sees the old folder or the new one. If there was an old folder,
+    `path` is missing for the moment between two renames.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp"))
@@ -64,31 +68,38 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
+    """Replace the file `path` atomically."""
     with atomic_file(path) as file:
         file.write(content)
 
 
 def write_json(path: Path, value: object) -> None:
-    """Indented JSON with sorted keys: the same value gives the same bytes."""
+    """Write `value` as indented JSON with sorted keys, so that equal values give equal bytes."""
     write_bytes(
         path, orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE)
     )
 
 
 def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file as hex digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextlib.contextmanager
 def locked(path: Path, what: str, timeout: float = 600) -> Iterator[None]:
-    """Hold the lock file `path`, which the system frees when its holder dies; TuningError after `timeout` seconds."""
+    """Hold the lock file `path` during the block. The operating system frees the lock if this process dies.
+
+    Raises TuningError if another process still holds the lock after `timeout` seconds.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = filelock.FileLock(path)
     try:
         lock.acquire(timeout=timeout)
     except filelock.Timeout:
-        raise TuningError(f"{what} is in use by another process ({path})", "Wait for it to end, or stop it") from None
+        raise TuningError(
+            f"{what} is in use by another process (lock file {path})", "Wait for that process to end, or stop it"
+        ) from None
     try:
         yield
     finally:
@@ -96,7 +107,7 @@ def locked(path: Path, what: str, timeout: float = 600) -> Iterator[None]:
 
 
 def split_uri(uri: str) -> tuple[str, str]:
-    """Bucket and object name of ``gs://bucket/name``."""
+    """Return the bucket and the object name of ``gs://BUCKET/NAME``. Raises TuningError for any other form."""
     bucket, slash, name = uri.removeprefix("gs://").partition("/")
     if not uri.startswith("gs://") or not bucket or not slash or ".." in name.split("/"):
         raise TuningError(f"{uri!r} is not an address of the form gs://BUCKET/NAME")
@@ -104,7 +115,10 @@ def split_uri(uri: str) -> tuple[str, str]:
 
 
 def local_path(settings: Settings, uri: str) -> Path:
-    """The file that stands for ``gs://bucket/name`` under ``TUNING_HOME``."""
+    """Return the file under ``TUNING_HOME`` that replaces ``gs://BUCKET/NAME`` on target local.
+
+    Raises TuningError if `uri` does not have this form.
+    """
     bucket, name = split_uri(uri)
     return settings.gcs_dir / bucket / name
 

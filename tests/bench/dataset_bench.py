@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tests.bench.measure import Measured, Row, Subject, measure, row
-from tests.marts import BUILD, INSTRUCTIONS, repeated, rows_of_dump
+from tests.marts import BUILD, INSTRUCTIONS, repeated, roles, rows_of_dump
 from tuning.dataset.snapshot.snapshot import seal_snapshot
 
 SEED_ROWS = 300_000
@@ -144,4 +144,4 @@ def _snapshot(folder: Path, rows: Sequence[dict[str, Any]] | Iterator[dict[str, 
                 writer.write_table(pa.Table.from_pylist(batch, schema=INSTRUCTIONS))
                 batch.clear()
         writer.write_table(pa.Table.from_pylist(batch, schema=INSTRUCTIONS))
-    seal_snapshot(folder, "instructions", BUILD)
+    seal_snapshot(folder, "instructions", BUILD, roles("instructions"))

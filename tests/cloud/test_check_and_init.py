@@ -64,7 +64,7 @@ def test_a_project_in_which_all_is_right_has_nothing_wrong(project: Settings) ->
     findings = list(check(project))
     assert [finding for finding in findings if finding.state != "right"] == []
     assert len(findings) == 14
-    assert finding_lines(findings)[-1] == "nothing is wrong that can be seen"
+    assert finding_lines(findings)[-1] == "the checks found no problem"
     refuse_wrong(findings)
 
 
@@ -114,12 +114,15 @@ def test_what_is_wrong_is_named_with_the_command_that_mends_it(
 @pytest.mark.parametrize(
     ("change", "what"),
     [
-        ({"region": "europe-west1"}, "Gemini is not tuned in europe-west1"),
+        ({"region": "europe-west1"}, "Gemini tuning is not available in europe-west1"),
         ({"bucket": "none"}, "there is no bucket gs://none"),
-        ({"dataset": "none"}, "there is no BigQuery dataset mine.none"),
-        ({"location": "EU"}, "gs://bucket is in US, which takes no exports from BigQuery in EU"),
-        ({"location": "EU"}, "the public dataset is in US, and queries run in EU"),
-        ({"service_account": ""}, "runs use the project's default service account, which may do more than they need"),
+        ({"bigquery_dataset": "none"}, "there is no BigQuery dataset mine.none"),
+        ({"location": "EU"}, "gs://bucket is in US, which does not accept exports from BigQuery in EU"),
+        ({"location": "EU"}, "the public dataset is in US, but queries run in EU"),
+        (
+            {"service_account": ""},
+            "runs use the project's default service account, which has more permissions than runs need",
+        ),
     ],
 )
 def test_wrong_settings_are_named(project: Settings, change: dict[str, str], what: str) -> None:
@@ -130,7 +133,7 @@ def test_what_may_not_be_seen_is_said_and_the_rest_is_checked(project: Settings,
     google_api.faults = [Fault("GET", "billingInfo", 403), Fault("GET", "batchGet", 403)]
     findings = wrong(project)
     assert [finding.state for finding in findings] == ["unseen", "unseen"]
-    assert findings[0].what == "billing: the answer was refused (HTTP 403)"
+    assert findings[0].what == "billing: Google refused to answer (HTTP 403)"
 
 
 def test_a_busy_api_is_asked_again(project: Settings, google_api: Loopback) -> None:
@@ -139,7 +142,7 @@ def test_a_busy_api_is_asked_again(project: Settings, google_api: Loopback) -> N
 
 
 def test_something_wrong_ends_a_script() -> None:
-    with pytest.raises(TuningError, match="1 things are wrong, the first: billing is off"):
+    with pytest.raises(TuningError, match=r"1 checks found a problem\. The first: billing is off\. Fix: turn it on"):
         refuse_wrong([Finding("right", "a"), Finding("wrong", "billing is off", "turn it on"), Finding("unseen", "c")])
 
 
@@ -161,9 +164,9 @@ def test_an_empty_project_is_set_up_once(empty: Settings, google: Google, google
     second = list(init(settings))
 
     assert second[:3] == [
-        "bucket gs://new-bucket: is right",
-        "BigQuery dataset mine.python_qa: is right",
-        "repository us-central1-docker.pkg.dev/mine/python-qa: is right",
+        "bucket gs://new-bucket: exists, nothing to change",
+        "BigQuery dataset mine.python_qa: exists, nothing to change",
+        "repository us-central1-docker.pkg.dev/mine/python-qa: exists, nothing to change",
     ]
     assert second[3:] == first[3:]
     assert len(google_api.asked("POST", "/repositories$")) == 1
@@ -172,7 +175,7 @@ def test_an_empty_project_is_set_up_once(empty: Settings, google: Google, google
 def test_a_dataset_elsewhere_is_refused_and_left_alone(empty: Settings) -> None:
     make_dataset(empty, "EU")
     assert "BigQuery dataset mine.python_qa is in EU" in [finding.what for finding in wrong(empty)]
-    with pytest.raises(TuningError, match=r"mine\.python_qa is in EU, and queries run in US\. Set TUNING_DATASET"):
+    with pytest.raises(TuningError, match=r"mine\.python_qa is in EU, .*\. Set TUNING_BIGQUERY_DATASET"):
         list(init(empty))
     assert connect(empty).get_dataset("mine.python_qa").location == "EU"
 

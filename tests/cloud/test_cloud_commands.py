@@ -76,13 +76,14 @@ def test_the_notebooks_job_from_submit_to_its_end(
     assert sent.returncode == 0, sent.stderr
     (name,) = (resource.rpartition("/")[2] for resource in vertex.jobs)
     lines = sent.stdout.splitlines()
-    assert lines[0].startswith("warning: text-bison@001 and all PaLM models are gone")
-    assert lines[1] == f"the notebook's ./ is gs://bucket/notebook/{dataset.id}/ in the cloud"
+    assert lines[0].startswith("warning: text-bison@001 and all other PaLM models have been unavailable")
+    assert lines[1] == f"the notebook's ./ is gs://bucket/notebook/{dataset.id}/ in Cloud Storage"
     assert f"submitted {name} (deep_learning_ai_pipeline-" in sent.stdout
     assert lines[-1] == f"{name} SUCCEEDED"
     for shown in (invoke("status", "--target", "gcp"), invoke("status", name, "--target", "gcp")):
         assert shown.stdout.startswith(f"{name} SUCCEEDED (deep_learning_ai_pipeline-")
-    assert invoke("submit", "--template", URI).stdout.splitlines()[-2] == f"found {name}, SUCCEEDED: nothing was sent"
+    again = invoke("submit", "--template", URI).stdout.splitlines()
+    assert again[-2] == f"{name} already exists (SUCCEEDED): nothing was sent"
     assert len(vertex_api.asked("POST", "/pipelineJobs$")) == 1
     assert TOKEN not in sent.stdout + sent.stderr
 
@@ -96,7 +97,7 @@ def test_a_schedule_is_made_listed_and_deleted(invoke: Invoke, cloud: Settings) 
     assert made.stdout.splitlines()[-1] == f"created {listed.strip()}"
     assert "ACTIVE '0 3 * * 1'" in listed
     assert invoke("schedule", "--delete", number, "--target", "gcp").stdout.startswith("deleted tune-large-model-")
-    assert invoke("schedule", "--target", "gcp").stdout == "there is no schedule\n"
+    assert invoke("schedule", "--target", "gcp").stdout == "there are no schedules\n"
 
 
 def test_a_running_job_is_cancelled(invoke: Invoke, cloud: Settings, vertex: Vertex) -> None:
@@ -110,14 +111,14 @@ def test_a_running_job_is_cancelled(invoke: Invoke, cloud: Settings, vertex: Ver
 @pytest.mark.parametrize(
     ("arguments", "environ", "said"),
     [
-        (["--template", URI], {"TUNING_VERTEX_ENDPOINT": ""}, "a template runs on Vertex AI, and the target is local"),
-        (["--template", URI, "--budget", "5"], {}, "what a template of others costs is not known"),
-        (["--template", URI, "--param", "train_steps=many"], {}, "train_steps takes a whole number, not 'many'"),
-        (["--template", URI, "--failure-policy", "medium"], {}, "--failure-policy is slow or fast, not 'medium'"),
-        (["--template", URI], {"TUNING_REGION": "mars-east1"}, "'mars-east1' is no region of Vertex AI"),
-        (["--template", URI, "--dataset", "none"], {}, "holds no dataset"),
-        (["--target", "gcp", "--param", "a=1"], {}, "--param goes with --template"),
-        (["--target", "gcp", "--tuner", "gemini"], {}, "does not take the format notebook"),
+        (["--template", URI], {"TUNING_VERTEX_ENDPOINT": ""}, "runs only on Vertex AI, but the target is local"),
+        (["--template", URI, "--budget", "5"], {}, "the cost of an external template is unknown"),
+        (["--template", URI, "--param", "train_steps=many"], {}, "train_steps must be a whole number, not 'many'"),
+        (["--template", URI, "--failure-policy", "medium"], {}, "--failure-policy must be slow or fast, not 'medium'"),
+        (["--template", URI], {"TUNING_REGION": "mars-east1"}, "'mars-east1' is not a region of Vertex AI"),
+        (["--template", URI, "--dataset", "none"], {}, "contains no dataset"),
+        (["--target", "gcp", "--param", "a=1"], {}, "--param needs --template"),
+        (["--target", "gcp", "--tuner", "gemini"], {}, "does not accept the format notebook"),
         (
             ["--target", "gcp", "--template", URI],
             {"TUNING_VERTEX_ENDPOINT": "", "GOOGLE_APPLICATION_CREDENTIALS": ""},
@@ -153,10 +154,10 @@ def test_a_mistake_is_one_line_before_anything_is_sent(
         (
             ["--base-model", "gemini-3.5-flash", "--budget", "0.01"],
             {},
-            r"this would cost about 0\.0\d dollars, over the budget of 0\.01 .* nothing was sent",
+            r"this would cost about 0\.0\d dollars, more than the budget of 0\.01 .* nothing was sent",
         ),
         (["--budget", "50"], {}, "no price known for gemini-3.5-flash-lite, so its tuning cannot be held to a budget"),
-        ([], {"TUNING_REGION": "europe-west1"}, "models are not tuned in europe-west1"),
+        ([], {"TUNING_REGION": "europe-west1"}, "Vertex AI does not tune models in europe-west1"),
         ([], {"TUNING_VERTEX_ENDPOINT": "", "GOOGLE_APPLICATION_CREDENTIALS": ""}, "no Google credentials"),
     ],
 )
@@ -197,7 +198,7 @@ def test_an_evaluation_file_of_ones_own_that_the_template_would_refuse_is_refuse
     storage_record.seen.clear()
     result = invoke("submit", "--template", URI, "--param", f"evaluation_data_uri={uri}")
     assert result.returncode == 1
-    assert f"the template takes 10 to 250 evaluation rows, and {uri} {said}. Leave out" in result.stderr
+    assert f"the template accepts 10 to 250 evaluation rows, but {uri} {said}. Remove --param" in result.stderr
     assert len(result.stderr.strip().splitlines()) == 1
     assert created() == []
 

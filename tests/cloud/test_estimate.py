@@ -72,7 +72,7 @@ def test_every_price_names_the_page_that_said_so_and_the_day() -> None:
 def test_a_model_of_the_table_has_its_price_and_where_it_comes_from(settings: Settings) -> None:
     dollars, said = training_price(settings, MODEL)
     assert dollars == 10.0
-    assert said[0] == f"10 dollars per million training tokens ({TRAINING[MODEL].page} on 2026-09-24)"
+    assert said[0] == f"10 dollars per million training tokens ({TRAINING[MODEL].page}, as of 2026-09-24)"
 
 
 def test_no_price_is_guessed_for_a_model_that_the_table_does_not_know(cloud: Settings) -> None:
@@ -80,8 +80,8 @@ def test_no_price_is_guessed_for_a_model_that_the_table_does_not_know(cloud: Set
     costs = [estimate_tuning(cloud, dataset, GeminiTuner(), TuneOptions(base_model=UNPRICED)), estimate_run(cloud)]
     lines = cost_lines(costs)
     assert "examples, no price known, about 15 min" in lines[0]
-    assert any(f"no price known for {UNPRICED}: TUNING_TRAINING_PRICE sets it" in line for line in lines)
-    assert lines[-1] == "together about 0.03 dollars, and what has no known price"
+    assert any(f"no price known for {UNPRICED}. Set TUNING_TRAINING_PRICE" in line for line in lines)
+    assert lines[-1] == "total: about 0.03 dollars, plus the items without a known price"
 
 
 def test_a_budget_refuses_a_model_without_a_price_before_anything_is_asked(
@@ -100,7 +100,8 @@ def test_an_old_figure_warns_from_the_ninety_first_day() -> None:
     price = Price(6.25, "TiB", date(2026, 6, 1), "https://cloud.google.com/bigquery/pricing")
     assert staleness(price, date(2026, 6, 1) + timedelta(days=STALE_AFTER)) == ()
     assert staleness(price, date(2026, 6, 1) + timedelta(days=91)) == (
-        "warning: 6.25 dollars per TiB is of 2026-06-01, 91 days ago: compare https://cloud.google.com/bigquery/pricing",
+        "warning: the price of 6.25 dollars per TiB was read on 2026-06-01, 91 days ago. "
+        "Check https://cloud.google.com/bigquery/pricing",
     )
 
 
@@ -108,7 +109,7 @@ def test_a_budget_stops_what_costs_more_and_none_stops_nothing(settings: Setting
     costs = [Cost("dbt build", "66 GB", 0.38, math.nan), Cost("tuning", "9 tokens", 2.0, 60)]
     check_budget(settings, costs)
     check_budget(msgspec.structs.replace(settings, budget=2.38), costs)
-    with pytest.raises(TuningError, match=r"about 2\.38 dollars, over .* 2\.37 \(dbt build 0\.38, tuning 2\.00\)"):
+    with pytest.raises(TuningError, match=r"about 2\.38 dollars, more than .* 2\.37 \(dbt build 0\.38, tuning 2\.00\)"):
         check_budget(msgspec.structs.replace(settings, budget=2.37), costs)
 
 
@@ -124,7 +125,7 @@ def test_lines_say_amount_money_and_time(cloud: Settings) -> None:
     lines = cost_lines(costs)
     assert lines[0].startswith("tuning on dataset gemini-0123abcd: ")
     assert lines[0].endswith("dollars, about 15 min")
-    assert lines[-1] == f"together about {costs[0].dollars + PIPELINE_RUN.dollars:.2f} dollars"
+    assert lines[-1] == f"total: about {costs[0].dollars + PIPELINE_RUN.dollars:.2f} dollars"
 
 
 def test_each_table_reads_the_staging_views_it_reaches_through_views_alone() -> None:

@@ -53,7 +53,7 @@ def test_a_fault_on_the_way_leaves_the_alias_set(
 
 
 def test_what_is_no_model_is_refused(cloud: Settings, models: list[str]) -> None:
-    with pytest.raises(TuningError, match="'models/1' is no model of the Model Registry"):
+    with pytest.raises(TuningError, match="'models/1' is not a model version of Model Registry"):
         set_alias(cloud, "models/1", "champion")
     with pytest.raises(TuningError, match="models/9 not found"):
         set_alias(cloud, f"{PLACE}/9@1", "champion")

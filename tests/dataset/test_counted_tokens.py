@@ -1,4 +1,4 @@
-"""Tokens of a dataset as a model's own tokenizer counts them, and what is dropped for its length."""
+"""A dataset's tokens are counted with a model's tokenizer, and examples that are too long are dropped."""
 
 from pathlib import Path
 

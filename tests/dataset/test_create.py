@@ -164,9 +164,9 @@ def test_limit_samples_nest_and_fill_both_sides(tmp_path: Path) -> None:
     [
         ({"rows": []}, "has no rows"),
         ({"rows": [row(1)]}, "no example is left for"),
-        ({"rows": [row(1), row(1), row(2)]}, "has the pair 1-1000001 more than once"),
+        ({"rows": [row(1), row(1), row(2)]}, "has the question-answer pair 1-1000001 more than once"),
         ({"rows": [row(1), row(1, answer_id=9), row(2)], "preset": "seed"}, "has question 1 more than once"),
-        ({"rows": [row(1), row(2)], "format": "trl-preference"}, "is made of preferences"),
+        ({"rows": [row(1), row(2)], "format": "trl-preference"}, "needs preferences"),
         ({"rows": [row(1), row(2)], "workers": 0}, "--workers is 0"),
     ],
 )
@@ -192,7 +192,7 @@ def test_a_truncated_snapshot_is_one_clear_line(tmp_path: Path) -> None:
     snapshot = write_snapshot(tmp_path / "snapshot", [row(number) for number in range(9)])
     path = snapshot.files[0]
     path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(TuningError, match=r"part-000\.parquet is no whole Parquet file"):
+    with pytest.raises(TuningError, match=r"part-000\.parquet is not a complete Parquet file"):
         create_dataset(Settings(home=tmp_path), snapshot, DatasetOptions())
 
 

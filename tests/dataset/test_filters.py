@@ -1,4 +1,4 @@
-"""A pair is kept, or left out for one named reason."""
+"""A pair is kept, or dropped for one named reason."""
 
 import pytest
 

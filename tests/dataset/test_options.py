@@ -1,4 +1,4 @@
-"""Which options go together, and what an ID depends on."""
+"""Options are checked against each other, and the ID depends on all of them."""
 
 from pathlib import Path
 
@@ -28,13 +28,13 @@ def test_the_tuner_decides_the_format_where_none_is_given() -> None:
         ({"format": "csv"}, "--format is 'csv'. Choose one of: notebook"),
         ({"body": "text"}, "--body is 'text'"),
         ({"split": "date"}, "--split is 'date'"),
-        ({"preset": "seed", "body": "html"}, "decides --body itself"),
-        ({"preset": "seed", "eval_fraction": 0.2}, "decides --eval-fraction itself"),
-        ({"preset": "seed", "format": "gemini"}, "which --format gemini does not"),
-        ({"split": "time"}, "Give --split-date"),
-        ({"split": "time", "split_date": "2020-13-01"}, "'2020-13-01' is no date"),
-        ({"split": "time", "split_date": "2021-01-01", "eval_fraction": 0.1}, "at its date alone"),
-        ({"split_date": "2021-01-01"}, "no meaning with --split hash"),
+        ({"preset": "seed", "body": "html"}, "sets --body itself"),
+        ({"preset": "seed", "eval_fraction": 0.2}, "sets --eval-fraction itself"),
+        ({"preset": "seed", "format": "gemini"}, "but --format gemini does not"),
+        ({"split": "time"}, "Add --split-date"),
+        ({"split": "time", "split_date": "2020-13-01"}, "'2020-13-01' is not a date (use YYYY-MM-DD)"),
+        ({"split": "time", "split_date": "2021-01-01", "eval_fraction": 0.1}, "splits by date"),
+        ({"split_date": "2021-01-01"}, "cannot be combined with --split hash"),
         ({"eval_fraction": 1.0}, "between 0 and 1"),
         ({"limit": -1}, "--limit is -1"),
         ({"seed": -1}, "--seed is -1"),

@@ -75,9 +75,9 @@ def test_it_travels_to_another_process_and_names_no_path_in_the_manifest(folder:
     assert str(folder.parent) not in str(estimator.recorded())
 
 
-def test_a_folder_without_a_tokenizer_is_a_mendable_error(tmp_path: Path) -> None:
-    with pytest.raises(TuningError, match="holds no tokenizer"):
+def test_a_folder_without_a_tokenizer_is_a_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(TuningError, match="contains no tokenizer"):
         calibrate(TEXTS, tmp_path)
     (tmp_path / "tokenizer.json").write_text("{}")
-    with pytest.raises(TuningError, match="is no tokenizer"):
+    with pytest.raises(TuningError, match="is not a valid tokenizer"):
         calibrate(TEXTS, tmp_path)

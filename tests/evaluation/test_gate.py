@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from tuning.evaluation.bootstrap import bootstrap_means, interval
-from tuning.evaluation.gate import improvement, in_words, judge, surely_below
+from tuning.evaluation.gate import ANSWERS_NOT_RUN, improvement, in_words, judge, surely_below
 from tuning.evaluation.options import GateOptions
-from tuning.evaluation.records import Comparison, Pair
+from tuning.evaluation.records import Comparison, Pair, Verdict
 
 OPTIONS = GateOptions(resamples=2000)
 TRIALS = 1000
@@ -26,6 +26,18 @@ def comparison(metric: str = "chrf", **by_opponent: list[Pair]) -> Comparison:
     return Comparison(
         primary_metric=metric, figures=[], perplexity={}, token_loss={}, pairs=by_opponent, sides=[], inputs={}
     )
+
+
+def is_clear_gain(verdict: Verdict) -> bool:
+    """Whether the only doubt is that answers were not run."""
+    return verdict.status == "undecided" and verdict.reasons[0] == ANSWERS_NOT_RUN
+
+
+def test_no_gain_in_loss_passes_while_answers_are_not_run():
+    verdict = judge(comparison("loss", base=pairs([5.0] * 400)), OPTIONS)
+    assert (verdict.status, verdict.passed) == ("undecided", False)
+    assert "does not show whether answers got better" in verdict.reasons[0]
+    assert "loss improves on the base by +5" in verdict.reasons[1]
 
 
 def share_passing(trials: np.ndarray, groups: np.ndarray) -> float:
@@ -60,7 +72,7 @@ def test_a_gain_of_five_points_on_300_examples_passes_nine_times_in_ten():
 def test_the_simulated_share_is_that_of_the_gate_itself():
     random = np.random.default_rng(5)
     trials = random.normal(2.5, 20, (300, 20))
-    decided = [judge(comparison(base=pairs(trials[:, n])), OPTIONS).passed for n in range(20)]
+    decided = [is_clear_gain(judge(comparison(base=pairs(trials[:, n])), OPTIONS)) for n in range(20)]
     assert np.mean(decided) == share_passing(trials, np.arange(300))
     assert 0 < np.mean(decided) < 1
 
@@ -95,7 +107,7 @@ def test_a_slice_under_the_minimum_is_shown_and_never_blocks():
     values = np.concatenate([np.full(99, -50.0), np.full(400, 30.0)])
     verdict = judge(comparison(base=pairs(values, slices=lambda n: ["small"] if n < 99 else ["large"])), OPTIONS)
     small = next(row for row in verdict.slices if row.name == "small")
-    assert verdict.passed
+    assert is_clear_gain(verdict)
     assert (small.examples, small.judged, small.blocks, small.mean) == (99, False, False, -50.0)
 
 
@@ -107,8 +119,8 @@ def test_a_blocking_slice_fails_a_model_that_is_better_as_a_whole():
 
 
 def test_fewer_than_thirty_examples_are_undecided():
-    assert judge(comparison(base=pairs([1.0] * 29)), OPTIONS).status == "undecided"
-    assert judge(comparison(base=pairs([1.0] * 30)), OPTIONS).status == "pass"
+    assert not is_clear_gain(judge(comparison(base=pairs([1.0] * 29)), OPTIONS))
+    assert is_clear_gain(judge(comparison(base=pairs([1.0] * 30)), OPTIONS))
 
 
 def test_thirty_examples_of_ten_groups_are_undecided():
@@ -122,13 +134,13 @@ def test_a_model_must_also_beat_the_champion():
     verdict = judge(comparison(base=better, champion=equal), OPTIONS, champion="v1")
     assert (verdict.status, verdict.champion) == ("fail", "v1")
     assert "improves on the champion by +0 points" in verdict.reasons[0]
-    assert judge(comparison(base=better, champion=better), OPTIONS, champion="v1").passed
+    assert is_clear_gain(judge(comparison(base=better, champion=better), OPTIONS, champion="v1"))
 
 
 def test_non_inferiority_lets_a_slightly_worse_model_follow_the_champion_but_not_the_base():
     options = GateOptions(resamples=2000, mode="non-inferiority", margin=0.5)
     better, slightly_worse, worse = pairs([1.0] * 40), pairs([-0.1] * 40), pairs([-0.6] * 40)
-    assert judge(comparison(base=better, champion=slightly_worse), options, champion="v1").passed
+    assert is_clear_gain(judge(comparison(base=better, champion=slightly_worse), options, champion="v1"))
     assert judge(comparison(base=better, champion=worse), options, champion="v1").status == "fail"
     assert judge(comparison(base=slightly_worse), options).status == "fail"
 
@@ -144,18 +156,19 @@ def test_a_champion_that_was_trained_on_the_evaluation_questions_is_undecided():
 def test_an_incomparable_champion_is_undecided():
     found = comparison(base=pairs([1.0] * 40))
     found.incomparable["champion"] = "their tokens differ"
-    assert judge(found, OPTIONS, champion="v1").status == "undecided"
+    assert judge(found, OPTIONS, champion="v1").reasons[0] == "their tokens differ"
 
 
 def test_no_figure_at_all_is_undecided():
-    assert judge(comparison(base=[]), OPTIONS).status == "undecided"
+    verdict = judge(comparison(base=[]), OPTIONS)
+    assert (verdict.status, is_clear_gain(verdict)) == ("undecided", False)
 
 
 def test_the_verdict_in_words_names_metric_unit_and_interval():
     verdict = judge(comparison("loss", base=pairs([0.25] * 40)), OPTIONS)
-    assert in_words(verdict) == (
-        "The tuned model passes the release gate: loss improves on the base by +0.25 nats per answer token "
-        "(95% interval +0.25 to +0.25, 40 examples)."
+    assert in_words(verdict).startswith("The release gate cannot decide: ")
+    assert in_words(verdict).endswith(
+        "loss improves on the base by +0.25 nats per answer token (95% interval +0.25 to +0.25, 40 examples)."
     )
 
 

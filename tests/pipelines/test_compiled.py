@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tuning.pipelines.components import IMAGE
 from tuning.pipelines.hello import compile_hello
 from tuning.pipelines.tuning import STEPS, compile_pipeline
 from tuning.settings import Settings
@@ -43,7 +44,7 @@ def test_hellos_components_are_the_seeds(tmp_path):
 def test_every_step_runs_in_one_image_and_installs_nothing(spec):
     containers = [e["container"] for e in spec["deploymentSpec"]["executors"].values() if "container" in e]
     assert len(containers) == len(STEPS)
-    assert {container["image"] for container in containers} == {"python-qa-tuning:0.1.0"}
+    assert {container["image"] for container in containers} == {IMAGE}
     assert not any("pip install" in part for container in containers for part in container["command"])
 
 

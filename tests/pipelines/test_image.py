@@ -1,10 +1,11 @@
 """The image of the steps, as far as it can be judged without building it."""
 
+import os
 import re
-import shutil
 import subprocess
 import sys
 import zipfile
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,8 @@ def test_the_image_is_slim_pinned_and_not_root():
 
 
 def test_the_pipeline_names_the_image_that_the_dockerfile_says_to_build():
-    assert f"docker build --tag {IMAGE} ." in DOCKERFILE
+    assert f"docker build --tag {IMAGE.partition(':')[0]}:VERSION ." in DOCKERFILE
+    assert f"python-qa-tuning:{version('python-qa-tuning')}" == IMAGE
 
 
 def test_what_the_dockerfile_copies_exists_and_is_let_into_the_build():
@@ -34,15 +36,44 @@ def test_what_the_dockerfile_copies_exists_and_is_let_into_the_build():
     assert all((PROJECT_ROOT / name).exists() for name in copied)
 
 
-@pytest.mark.slow
-def test_an_installed_package_holds_the_reports_templates(tmp_path: Path):
-    source = tmp_path / "source"
-    source.mkdir()
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(PROJECT_ROOT / name, source)
-    shutil.copytree(PROJECT_ROOT / "tuning", source / "tuning", ignore=shutil.ignore_patterns("__pycache__"))
-    command = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--wheel-dir", str(tmp_path), str(source)]
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--wheel-dir", str(folder), str(PROJECT_ROOT)]
     subprocess.run(command, check=True, capture_output=True)
-    names = zipfile.ZipFile(next(tmp_path.glob("*.whl"))).namelist()
-    assert "tuning/evaluation/templates/report.html.j2" in names
-    assert "tuning/evaluation/templates/report.md.j2" in names
+    return next(folder.glob("*.whl"))
+
+
+@pytest.mark.slow
+def test_the_wheel_contains_templates_the_dbt_project_and_the_tasks(wheel: Path):
+    names = set(zipfile.ZipFile(wheel).namelist())
+    assert {"tuning/evaluation/templates/report.html.j2", "tuning/evaluation/templates/report.md.j2"} <= names
+    assert {"tuning/dbt_project/dbt_project.yml", "tuning/dbt_project/profiles.yml", "tuning/tasks.py"} <= names
+    project = PROJECT_ROOT / "dbt_project"
+    models = {path.relative_to(project).as_posix() for path in (project / "models").rglob("*.*")}
+    assert models
+    assert {f"tuning/dbt_project/{name}" for name in models} <= names
+    assert not any("/target/" in name or "/logs/" in name for name in names)
+
+
+@pytest.mark.slow
+def test_an_installed_package_builds_the_marts_outside_the_checkout(wheel: Path, tmp_path: Path):
+    site = tmp_path / "site"
+    install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(site), str(wheel)]
+    subprocess.run(install, check=True, capture_output=True)
+    work = tmp_path / "work"
+    work.mkdir()
+    (work / "tasks.py").write_text("from tuning.tasks import namespace\n")
+    environment = os.environ | {"PYTHONPATH": str(site), "TUNING_HOME": str(tmp_path / "home")}
+
+    def invoke(*words: str) -> str:
+        command = [sys.executable, "-m", "invoke", *words]
+        done = subprocess.run(command, cwd=work, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    try:
+        invoke("sample", "--rows", "20")
+        assert re.search(r"python_qa_instructions +\S* +20", invoke("build")), invoke("build")
+    finally:
+        invoke("warehouse.down")

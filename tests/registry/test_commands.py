@@ -29,7 +29,7 @@ def invoke(*arguments: str) -> tuple[int, str]:
     [
         (["predict", "How do I sort?"], "error: there is no champion yet."),
         (["predict", "--file", "questions.jsonl"], "error: --file needs --output"),
-        (["predict", "--max-tokens", "0", "x"], "error: --max-tokens takes a number from 1, not 0"),
+        (["predict", "--max-tokens", "0", "x"], "error: --max-tokens must be at least 1, not 0"),
         (["predict"], "'predict' did not receive required positional arguments: 'question'"),
         (["evaluate"], "error: there is no champion yet."),
         (["evaluate", "--examples", "few"], "error: --examples takes a whole number, not 'few'"),
@@ -47,7 +47,7 @@ def test_without_models_each_task_says_in_one_line_what_is_missing(arguments: li
 
 def test_promoting_listing_and_rolling_back(settings, version, model_files):
     registry.register(settings, version("k1", "fail"), model_files)
-    assert invoke("promote", "v1")[1].startswith("error: v1 has no passing verdict (fail: loss does not improve).")
+    assert invoke("promote", "v1")[1].startswith("error: v1 did not pass the gate (fail: loss does not improve).")
     assert invoke("promote", "v1", "--force")[1] == "error: --force needs --reason, which is recorded."
     assert invoke("promote", "v1", "--force", "--reason", "a trial") == (0, "v1 is champion")
     assert "* v1 " in invoke("models")[1]

@@ -76,7 +76,7 @@ def test_promoting_the_champion_again_changes_nothing(settings, version, model_f
 
 def test_a_model_without_a_passing_verdict_needs_force_and_a_reason(settings, version, model_files):
     registry.register(settings, version(status="undecided"), model_files)
-    with pytest.raises(TuningError, match="v1 has no passing verdict"):
+    with pytest.raises(TuningError, match="v1 did not pass the gate"):
         registry.promote(settings, "v1")
     with pytest.raises(TuningError, match="--force needs --reason"):
         registry.promote(settings, "v1", force=True, reason=" ")
@@ -87,10 +87,10 @@ def test_a_model_without_a_passing_verdict_needs_force_and_a_reason(settings, ve
 
 
 def test_an_unknown_version_is_one_line_that_lists_the_known(settings, version, model_files):
-    with pytest.raises(TuningError, match="Registered: none"):
+    with pytest.raises(TuningError, match="Registered versions: none"):
         registry.find_version(settings, "v9")
     registry.register(settings, version(), model_files)
-    with pytest.raises(TuningError, match="Registered: v1"):
+    with pytest.raises(TuningError, match="Registered versions: v1"):
         registry.promote(settings, "v9")
 
 
@@ -100,7 +100,7 @@ def test_a_disk_that_fills_up_leaves_no_broken_model(settings, version, model_fi
 
     monkeypatch.setattr(os, "link", full)
     monkeypatch.setattr(shutil, "copy2", full)
-    with pytest.raises(TuningError, match="the disk took no more"):
+    with pytest.raises(TuningError, match="the disk became full"):
         registry.register(settings, version(), model_files)
     assert registry.versions(settings) == []
     assert [path.name for path in settings.models_dir.iterdir()] == [".lock"]

@@ -75,7 +75,7 @@ def test_what_is_missing_is_said(tmp_path: Path) -> None:
 def test_what_is_no_archive_is_said(tmp_path: Path) -> None:
     path = tmp_path / "posts.7z"
     path.write_bytes(b"PK not a 7z at all, but long enough to hold a header")
-    with pytest.raises(TuningError, match="not a 7z archive that can be read"):
+    with pytest.raises(TuningError, match="not a readable 7z archive"):
         open_dump(path)
 
 
@@ -87,7 +87,7 @@ def test_a_damaged_archive_is_said_to_be_one(
     content[int(len(content) * position)] ^= 0xFF
     path = tmp_path / "damaged.7z"
     path.write_bytes(content)
-    with pytest.raises(TuningError, match=r"not a 7z archive that can be read|cut off"):
+    with pytest.raises(TuningError, match=r"not a readable 7z archive|cut off"):
         convert(path)
 
 
@@ -98,7 +98,7 @@ def test_an_archive_with_paths_is_refused(tmp_path: Path, name: str, monkeypatch
     path = archive(tmp_path / "dump.7z", Posts=POSTS)
     # py7zr writes no such names itself: put it where the name is read.
     monkeypatch.setattr(py7zr.py7zr.ArchiveFile, "filename", property(lambda self: name))
-    with pytest.raises(TuningError, match=r"holds a path, .* it is refused"):
+    with pytest.raises(TuningError, match=r"contains a path, .* Only files at the top level"):
         open_dump(path)
 
 
@@ -109,7 +109,7 @@ def test_an_archive_with_a_link_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "dump.7z"
     with py7zr.SevenZipFile(path, "w", dereference=False) as file:
         file.write(tmp_path / "Posts.xml", "Posts.xml")
-    with pytest.raises(TuningError, match=r"holds a link, 'Posts\.xml'"):
+    with pytest.raises(TuningError, match=r"contains a link, 'Posts\.xml'"):
         open_dump(path)
 
 

@@ -117,9 +117,9 @@ def test_the_report_names_what_was_read_kept_dropped_and_why(tmp_path: Path, con
         "    1 dropped: no Body",
         "  users: 0 read, 0 kept",
         "  post links: 0 read, 0 kept",
-        "  1 tag wikis read, not loaded",
-        "  1 accepted answers are not in the file",
-        "  the licence by date differs from the stated one for 1 of 1 posts",
+        "  1 tag wikis read but not loaded",
+        "  1 accepted answers are missing from the file",
+        "  the license derived from the date differs from the stated license for 1 of 1 posts",
         "  the dump has no users and no post links",
     ]
     assert digest.endswith(report.origin.digest)

@@ -35,7 +35,7 @@ def test_a_site_is_known_by_its_word_or_its_host(given: str, host: str, name: st
 
 @pytest.mark.parametrize("given", ["evil.com", "stackoverflow.com.evil.com", "stackexchange", "a/b", "x y", "", "a..b"])
 def test_what_is_no_site_of_the_network_is_refused(given: str) -> None:
-    with pytest.raises(TuningError, match="is not a site of Stack Exchange"):
+    with pytest.raises(TuningError, match="is not a Stack Exchange site"):
         parse_site(given)
 
 
@@ -70,5 +70,5 @@ def test_an_option_that_contradicts_the_name_is_refused(tmp_path: Path) -> None:
     folder = tmp_path / "cardano.stackexchange.com"
     folder.mkdir()
     posts_file(folder, question(1))
-    with pytest.raises(TuningError, match=r"named as a dump of cardano.*--site says stackoverflow"):
+    with pytest.raises(TuningError, match=r"named as a dump of cardano.*--site is stackoverflow"):
         settle_site(open_dump(folder), "stackoverflow")

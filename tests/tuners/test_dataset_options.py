@@ -56,10 +56,10 @@ def test_without_a_model_that_is_there_before_the_dataset_bytes_are_counted(sett
 @pytest.mark.parametrize(
     ("preset", "made", "said"),
     [
-        (None, {"tokenizer": "tiny"}, "the model tiny has no tokenizer.json to count tokens by"),
+        (None, {"tokenizer": "tiny"}, "the model tiny has no tokenizer.json to count tokens with"),
         (None, {"tokenizer": "no-such-model"}, "there is no base model 'no-such-model'"),
-        (None, {"max_length": 256}, "--max-length counts the tokens of a model. Name that model with --tokenizer"),
-        ("seed", {"tokenizer": "smollm2"}, "--preset seed decides --tokenizer itself"),
+        (None, {"max_length": 256}, "--max-length needs the tokenizer of a model. Name the model with --tokenizer"),
+        ("seed", {"tokenizer": "smollm2"}, "--preset seed sets --tokenizer itself"),
     ],
 )
 def test_a_mistake_is_one_line_before_anything_is_fetched(settings, fetched, preset, made, said):

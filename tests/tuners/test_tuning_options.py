@@ -19,11 +19,11 @@ def test_what_is_given_goes_into_the_settings_or_the_tuners_options() -> None:
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"lora_rank": 8}, "--full trains all weights, --lora-rank an adapter. Leave one of them out"),
-        ({"tuner": "gemini"}, "the tuner gemini trains adapters only. Leave out --full, or take --tuner hf"),
+        ({"lora_rank": 8}, "--full trains all weights and --lora-rank trains an adapter. Use only one of them"),
+        ({"tuner": "gemini"}, "the tuner gemini trains adapters only. Leave out --full or use --tuner hf"),
         (
             {"tuner": "gemini", "lora_rank": 8},
-            "--full trains all weights, --lora-rank an adapter. Leave one of them out",
+            "--full trains all weights and --lora-rank trains an adapter. Use only one of them",
         ),
     ],
 )

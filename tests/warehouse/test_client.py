@@ -85,7 +85,7 @@ def test_no_server_at_the_endpoint_is_one_line(new_home: Callable[..., Settings]
 
 def test_another_homes_server_is_refused_naming_both(warehouse: Settings, new_home: Callable[..., Settings]) -> None:
     mine = new_home(bigquery_endpoint=emulator.ensure(warehouse).endpoint)
-    with pytest.raises(TuningError, match="is that of") as refused:
+    with pytest.raises(TuningError, match="belongs to") as refused:
         connect(mine)
     assert str(warehouse.home) in str(refused.value)
     assert str(mine.home) in str(refused.value)
@@ -113,7 +113,7 @@ def test_a_statement_that_fails_inside_a_script_is_an_error(warehouse: Settings)
 @pytest.mark.parametrize("table", ["a.b", "a.b.c.d", "a.b.c`; drop table x; --", "a.b.", "a b.c.d"])
 def test_only_a_tables_name_gets_into_sql(table: str) -> None:
     assert quoted("my-project.data_set.table_1") == "`my-project.data_set.table_1`"
-    with pytest.raises(TuningError, match="is not a table's name"):
+    with pytest.raises(TuningError, match="is not a table name"):
         quoted(table)
 
 

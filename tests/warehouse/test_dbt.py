@@ -54,11 +54,11 @@ def test_the_command_line_names_folder_profile_target_and_changed_variables(sett
 
 
 def test_dbt_gets_the_effective_settings(warehouse: Settings) -> None:
-    settings = msgspec.structs.replace(warehouse, dataset="mine", maximum_bytes_billed=7)
+    settings = msgspec.structs.replace(warehouse, bigquery_dataset="mine", maximum_bytes_billed=7)
     variables = environment(settings)
     assert variables["TUNING_HOME"] == str(warehouse.home)
     assert variables["TUNING_BIGQUERY_ENDPOINT"] == f"http://127.0.0.1:{warehouse.bigquery_port}"
-    assert variables["TUNING_DATASET"] == "mine"
+    assert variables["TUNING_BIGQUERY_DATASET"] == "mine"
     assert variables["TUNING_MAXIMUM_BYTES_BILLED"] == "7"
 
 
@@ -196,7 +196,7 @@ def test_a_dbt_that_fails_is_one_line_with_its_first_error_and_its_log(built: tu
     assert "dbt build failed" in message
     assert "preference_vote_gap" in message
     assert "\n" not in message
-    log = Path(message.rpartition("The log is ")[2].removesuffix("."))
+    log = Path(message.rpartition("See the log ")[2].removesuffix("."))
     assert log.is_file()
 
 
@@ -206,7 +206,8 @@ def test_an_empty_source_is_one_line_and_no_dbt_is_started(new_home: Callable[..
         with pytest.raises(TuningError) as refused:
             attempt(settings, Variables())
         assert str(refused.value) == (
-            "there are no posts in bigquery-public-data.stackoverflow. `invoke ingest DUMP` or `invoke sample` fills it"
+            "there are no posts in bigquery-public-data.stackoverflow. "
+            "Run `invoke ingest DUMP` or `invoke sample` to load data"
         )
     assert not (settings.home / "dbt").exists()
 

@@ -99,5 +99,5 @@ def test_the_page_is_served_to_this_machine_alone(address: str, page_file: Path)
 def test_without_marts_there_is_no_page_but_one_line(new_home: Callable[..., Settings]) -> None:
     settings = new_home()
     load_sample(settings, 3)
-    with pytest.raises(TuningError, match=r"there are no marts yet .* Run `invoke build` first"):
+    with pytest.raises(TuningError, match=r"there are no tables to document yet\. Run `invoke build` first"):
         make_docs(settings)

@@ -108,7 +108,7 @@ def test_where_the_port_is_another_homes_it_takes_a_free_one_and_says_so(
     server = emulator.ensure(second)
     assert server.rest_port != first.bigquery_port
     said = capsys.readouterr().out
-    assert f"port {first.bigquery_port} is the local BigQuery of {first.home}" in said
+    assert f"port {first.bigquery_port} is in use by the local BigQuery of {first.home}" in said
     assert f"export TUNING_BIGQUERY_ENDPOINT={server.endpoint}" in said
     query(connect(second), "delete from notes.words where word = 'a'")
     assert (count_rows(first), count_rows(second)) == (3, 2)
@@ -119,7 +119,7 @@ def test_a_port_of_another_program_is_one_line_that_says_what_to_set(new_home: N
     with socket.create_server(("127.0.0.1", port)), pytest.raises(TuningError) as refused:
         emulator.ensure(new_home(bigquery_port=port))
     assert str(refused.value) == (
-        f"port {port} for the local BigQuery is taken by another program. "
+        f"port {port} for the local BigQuery is in use by another program. "
         "Stop that program, or set TUNING_BIGQUERY_PORT to a free port"
     )
 

@@ -59,12 +59,12 @@ def test_what_a_terminal_would_obey_is_not_printed_and_long_values_are_cut(stati
     [
         (
             "nothing",
-            "there is no table bigquery-public-data.stations.nothing. `invoke explore.tables` lists the source's",
+            "table bigquery-public-data.stations.nothing does not exist. Run `invoke explore.tables` to list",
         ),
         ("named", "bigquery-public-data.stations.named is a view"),
-        ("x` union all select 1 --", "is not a table's name"),
-        ("a.b.c.d", "is not a table's name"),
-        ("", "is not a table's name"),
+        ("x` union all select 1 --", "is not a table name"),
+        ("a.b.c.d", "is not a table name"),
+        ("", "is not a table name"),
     ],
 )
 def test_what_is_no_table_is_one_line(stations: Settings, table: str, message: str) -> None:
@@ -75,11 +75,11 @@ def test_what_is_no_table_is_one_line(stations: Settings, table: str, message: s
 
 
 def test_no_rows_and_no_tables_are_one_line_each(stations: Settings, warehouse: Settings) -> None:
-    with pytest.raises(TuningError, match="--rows 0 shows nothing"):
+    with pytest.raises(TuningError, match="--rows 0 is less than 1"):
         list(peek(stations, "all_stations", 0))
     nowhere = Settings(home=warehouse.home, bigquery_port=warehouse.bigquery_port, raw_schema="nowhere")
     with pytest.raises(
-        TuningError, match=r"there are no tables in bigquery-public-data\.nowhere\. `invoke ingest DUMP`"
+        TuningError, match=r"there are no tables in bigquery-public-data\.nowhere\. Run `invoke ingest DUMP`"
     ):
         list_tables(nowhere)
 

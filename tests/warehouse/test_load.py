@@ -109,7 +109,7 @@ def test_a_file_with_columns_in_another_order_is_refused_by_name(
     load_old(warehouse, client, tmp_path)
     swapped = tmp_path / "swapped.parquet"
     pq.write_table(pq.read_table(tmp_path / "old.parquet").select(["title", "id", "tags"]), swapped)
-    with pytest.raises(TuningError, match="has the columns title, id, tags; the table has id, title, tags"):
+    with pytest.raises(TuningError, match="has the columns title, id, tags, but the table has id, title, tags"):
         load_parquet(warehouse, client, FRUIT, [swapped], SCHEMA)
     assert rows_of(client, FRUIT) == [(1, "old", [])]
 

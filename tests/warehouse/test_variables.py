@@ -29,7 +29,7 @@ def test_the_seed_preset_takes_python_anywhere_and_joins_by_id_alone() -> None:
 
 @pytest.mark.parametrize("since", ["2020-13-01", "2020-02-30", "yesterday", "20200101", "2020-1-1", ""])
 def test_a_date_that_is_none_is_one_line(since: str) -> None:
-    with pytest.raises(TuningError, match=r"--since .* is no date\. Write it as YYYY-MM-DD"):
+    with pytest.raises(TuningError, match=r"--since .* is not a date\. Write it as YYYY-MM-DD"):
         Variables(since=since)
 
 

@@ -1,1 +1,1 @@
-"""What a Google Cloud project needs before a run, and what a run costs."""
+"""Check and set up a Google Cloud project, and estimate the cost of a run."""

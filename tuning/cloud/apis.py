@@ -1,4 +1,4 @@
-"""Calls of Google's smaller APIs, for which this project carries no client of their own."""
+"""Call Google APIs for which this project has no client library."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -16,16 +16,21 @@ def call(
     body: Mapping[str, Any] | None = None,
     query: Mapping[str, str | list[str]] | None = None,
 ) -> dict[str, Any]:
-    """One call of ``https://HOST/PATH``; raises requests.HTTPError for an answer that is an error."""
+    """Send one JSON request to ``https://HOST/PATH`` and return the JSON response.
+
+    Retries temporary errors. Raises requests.HTTPError if the response is an error, and TuningError if there are no
+    usable credentials.
+    """
     http: Any = session(settings.google_endpoint, settings)
 
     def attempt() -> requests.Response:
-        answer: requests.Response = http.request(method, google_url(settings, url), json=body, params=query, timeout=60)
-        if answer.status_code in TRY_AGAIN:
-            answer.raise_for_status()
-        return answer
+        url_sent = google_url(settings, url)
+        response: requests.Response = http.request(method, url_sent, json=body, params=query, timeout=60)
+        if response.status_code in TRY_AGAIN:
+            response.raise_for_status()
+        return response
 
-    answer: requests.Response = backoff()(attempt)()
-    answer.raise_for_status()
-    found: dict[str, Any] = answer.json()
-    return found
+    response: requests.Response = backoff()(attempt)()
+    response.raise_for_status()
+    content: dict[str, Any] = response.json()
+    return content

@@ -1,4 +1,4 @@
-"""Whether the project is ready: what is right, what is wrong, and the command that mends it. Reads only."""
+"""Check whether a Google Cloud project is ready, and name the command that fixes each problem. Only reads."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -29,7 +29,10 @@ INIT = "invoke cloud.init --target gcp"
 
 @dataclass(frozen=True)
 class Finding:
-    """`mend` is a command, or empty where nothing is wrong. "unseen": the answer was refused, so nothing is known."""
+    """Hold the result of one check. `mend` is the command that fixes the problem, or '' if there is none.
+
+    The state is "unseen" if Google refused to answer, so that the check has no result.
+    """
 
     state: Literal["right", "wrong", "unseen"]
     what: str
@@ -37,7 +40,11 @@ class Finding:
 
 
 def check(settings: Settings) -> Iterator[Finding]:
-    """Every finding as it is made. Without credentials or project there is one error instead: nothing can be asked."""
+    """Yield the result of each check as soon as it is known.
+
+    Raises TuningError if the target is local, if the project or bucket is still the local default, or if there are no
+    usable credentials.
+    """
     require_google(settings)
     credentials(settings.google_endpoint, settings)
     number = ""
@@ -53,24 +60,25 @@ def check(settings: Settings) -> Iterator[Finding]:
 
 
 def finding_lines(findings: list[Finding]) -> list[str]:
+    """Return the printed lines: each result, the command that fixes it, and a summary."""
     lines = []
     for finding in findings:
         lines.append(f"{finding.state:6} {finding.what}")
         lines += [f"       {finding.mend}"] if finding.mend else []
     wrong = sum(finding.state == "wrong" for finding in findings)
-    return [*lines, f"{wrong} of {len(findings)} are wrong" if wrong else "nothing is wrong that can be seen"]
+    return [*lines, f"{wrong} of {len(findings)} checks found a problem" if wrong else "the checks found no problem"]
 
 
 _Part = Callable[[Settings], Iterator[tuple[Finding, str]]]
 
 
 def _seen(part: _Part, settings: Settings) -> Iterator[tuple[Finding, str]]:
-    """A refusal to answer is a finding of its own, not the end of the check."""
+    """Yield an "unseen" finding, instead of stopping, if Google refuses to answer."""
     try:
         yield from part(settings)
     except requests.HTTPError as error:
         name = part.__name__.strip("_")
-        what = f"{name}: the answer was refused (HTTP {error.response.status_code})"
+        what = f"{name}: Google refused to answer (HTTP {error.response.status_code})"
         mend = LOOK if error.response.status_code != 401 else "gcloud auth application-default login"
         yield Finding("unseen", what, mend), ""
     except (requests.ConnectionError, requests.Timeout):
@@ -123,7 +131,7 @@ def _permissions(settings: Settings) -> Iterator[tuple[Finding, str]]:
 def _compare(wanted: dict[str, str], held: list[str], where: str, bind: str) -> Iterator[Finding]:
     missing = [permission for permission in wanted if permission not in held]
     if not missing:
-        yield Finding("right", f"all {len(wanted)} permissions {where} are held")
+        yield Finding("right", f"you have all {len(wanted)} permissions {where}")
     for role in sorted({wanted[permission] for permission in missing}):
         names = ", ".join(permission for permission in missing if wanted[permission] == role)
         yield Finding("wrong", f"missing {where}: {names}", f"{bind} --role={role}")
@@ -133,11 +141,12 @@ def _bucket(settings: Settings, number: str) -> Iterator[Finding]:
     from google.api_core.exceptions import Forbidden
 
     name = f"gs://{settings.bucket}"
-    with google_errors(f"looking at {name}"):
+    with google_errors(f"reading the settings of {name}"):
         try:
             bucket = storage_client(settings).lookup_bucket(settings.bucket)
         except Forbidden:
-            yield Finding("wrong", f"{name} is somebody else's or may not be seen", "choose another TUNING_BUCKET")
+            what = f"{name} belongs to somebody else, or you may not read it"
+            yield Finding("wrong", what, "choose another TUNING_BUCKET")
             return
         if bucket is None:
             yield Finding("wrong", f"there is no bucket {name}", INIT)
@@ -153,13 +162,13 @@ def _bucket(settings: Settings, number: str) -> Iterator[Finding]:
 def _bucket_settings(settings: Settings, bucket: Any) -> Iterator[Finding]:
     where = f"gs://{settings.bucket} is in {bucket.location}"
     if contains(settings.location, bucket.location):
-        yield Finding("right", f"{where}, which takes exports from BigQuery in {settings.location}")
+        yield Finding("right", f"{where}, which accepts exports from BigQuery in {settings.location}")
     else:
-        what = f"{where}, which takes no exports from BigQuery in {settings.location}"
+        what = f"{where}, which does not accept exports from BigQuery in {settings.location}"
         yield Finding("wrong", what, f"choose another TUNING_BUCKET, then {INIT}")
     configuration = bucket.iam_configuration
     closed = configuration.uniform_bucket_level_access_enabled and configuration.public_access_prevention == "enforced"
-    what = "has uniform access and public access prevention" if closed else "is open to object ACLs or to the public"
+    what = "has uniform access and public access prevention" if closed else "allows object ACLs or public access"
     yield Finding("right" if closed else "wrong", f"gs://{settings.bucket} {what}", "" if closed else INIT)
 
 
@@ -167,31 +176,35 @@ def _dataset(settings: Settings) -> Iterator[Finding]:
     from google.api_core.exceptions import NotFound
 
     if settings.raw_database == "bigquery-public-data" and settings.location != "US":
-        what = f"the public dataset is in US, and queries run in {settings.location}"
+        what = f"the public dataset is in US, but queries run in {settings.location}"
         yield Finding("wrong", what, "unset TUNING_LOCATION")
-    name = f"{settings.project}.{settings.dataset}"
-    with google_errors(f"looking at {name}"):
+    name = f"{settings.project}.{settings.bigquery_dataset}"
+    with google_errors(f"reading the BigQuery dataset {name}"):
         try:
-            found = connect(settings).get_dataset(name)
+            dataset = connect(settings).get_dataset(name)
         except NotFound:
             yield Finding("wrong", f"there is no BigQuery dataset {name}", INIT)
             return
-    same = str(found.location).upper() == settings.location.upper()
-    what = f"BigQuery dataset {name} is in {found.location}"
-    yield Finding("right" if same else "wrong", what, "" if same else f"bq rm -r {settings.project}:{settings.dataset}")
+    same = str(dataset.location).upper() == settings.location.upper()
+    what = f"BigQuery dataset {name} is in {dataset.location}"
+    yield Finding(
+        "right" if same else "wrong", what, "" if same else f"bq rm -r {settings.project}:{settings.bigquery_dataset}"
+    )
 
 
 def _region(settings: Settings) -> Finding:
     if settings.region in SERVED_FROM:
-        return Finding("right", f"Gemini is tuned in {settings.region} and answers from {SERVED_FROM[settings.region]}")
+        served = SERVED_FROM[settings.region]
+        return Finding("right", f"Gemini tuning is available in {settings.region}; tuned models run in {served}")
     first = next(iter(SERVED_FROM))
-    return Finding("wrong", f"Gemini is not tuned in {settings.region}", f"export TUNING_REGION={first}")
+    return Finding("wrong", f"Gemini tuning is not available in {settings.region}", f"export TUNING_REGION={first}")
 
 
 def _account(settings: Settings) -> Iterator[tuple[Finding, str]]:
     if not settings.service_account:
-        what = "runs use the project's default service account, which may do more than they need"
-        yield Finding("wrong", what, f"{INIT} prints a smaller one; set TUNING_SERVICE_ACCOUNT"), ""
+        what = "runs use the project's default service account, which has more permissions than runs need"
+        mend = f"{INIT} prints commands that create a restricted account; then set TUNING_SERVICE_ACCOUNT to it"
+        yield Finding("wrong", what, mend), ""
         return
     url = f"https://iam.googleapis.com/v1/projects/-/serviceAccounts/{settings.service_account}:testIamPermissions"
     held = call(settings, "POST", url, body={"permissions": [ACT_AS]}).get("permissions", [])
@@ -212,10 +225,10 @@ def _repository(settings: Settings) -> Iterator[tuple[Finding, str]]:
             raise
         yield Finding("wrong", f"there is no repository {repository_path(settings)}", INIT), ""
     else:
-        yield Finding("right", f"repository {repository_path(settings)} is there"), ""
+        yield Finding("right", f"repository {repository_path(settings)} exists"), ""
 
 
 def refuse_wrong(findings: list[Finding]) -> None:
-    """TuningError where something is wrong, so that a script stops."""
+    """Raise TuningError if a check found a problem, so that a script stops."""
     if wrong := [finding for finding in findings if finding.state == "wrong"]:
-        raise TuningError(f"{len(wrong)} things are wrong, the first: {wrong[0].what}", wrong[0].mend)
+        raise TuningError(f"{len(wrong)} checks found a problem. The first: {wrong[0].what}", f"Fix: {wrong[0].mend}")

@@ -1,4 +1,4 @@
-"""What a build and a tuning will cost and take, before anything is sent, and the budget that stops them."""
+"""Estimate the cost and duration of a build and a tuning before anything is sent, and enforce the budget."""
 
 import math
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Cost:
-    """One line of an estimate. `dollars` is NaN where no price is known, `seconds` where no time is."""
+    """Represent one line of an estimate. `dollars` or `seconds` is NaN if the value is not known."""
 
     what: str
     amount: str
@@ -36,112 +36,125 @@ class Cost:
 def estimate_all(
     settings: Settings, variables: "Variables", dataset: Dataset | None, tuner: Tuner, options: TuneOptions
 ) -> list[Cost]:
-    """Build, tuning (where there is a dataset to count) and run."""
+    """Return the costs of the build, of the tuning and of the pipeline run.
+
+    Leaves out the tuning if `dataset` is None. Raises TuningError if dbt or Google fails, or if there is a budget and
+    no price is known for the model.
+    """
     tuning = [estimate_tuning(settings, dataset, tuner, options)] if dataset else []
     return [estimate_build(settings, variables), *tuning, estimate_run(settings)]
 
 
 def cost_lines(costs: list[Cost]) -> list[str]:
+    """Return the printed lines: each cost, its notes, and the total."""
     lines = []
     for cost in costs:
         time = "" if math.isnan(cost.seconds) else f", about {cost.seconds / 60:,.0f} min"
         lines.append(f"{in_words(cost)}{time}")
         lines += [f"  {note}" for note in cost.notes]
-    return [*lines, f"together {total_in_words(costs)}"]
+    return [*lines, f"total: {total_in_words(costs)}"]
 
 
 def in_words(cost: Cost) -> str:
+    """Return one cost as text, without its duration and notes."""
     dollars = "no price known" if math.isnan(cost.dollars) else f"{cost.dollars:,.2f} dollars"
     return f"{cost.what}: {cost.amount}, {dollars}"
 
 
 def total_in_words(costs: list[Cost]) -> str:
-    """The sum of what has a price, and that it is not all where something has none."""
+    """Return the sum of the known prices as text. It says so if some prices are not known."""
     known = [cost.dollars for cost in costs if not math.isnan(cost.dollars)]
-    rest = "" if len(known) == len(costs) else ", and what has no known price"
+    rest = "" if len(known) == len(costs) else ", plus the items without a known price"
     return f"about {sum(known):,.2f} dollars{rest}"
 
 
 def estimate_build(settings: Settings, variables: "Variables") -> Cost:
-    """The bytes that a full build reads, by a dry run of each staging view: what BigQuery itself says, at no cost.
+    """Estimate a full build from the bytes that it reads. BigQuery reports them in a free dry run of each staging view.
 
-    An upper bound: BigQuery leaves out the columns of a view that a table does not use.
+    The estimate is an upper bound, because BigQuery skips the columns of a view that a table does not use. Raises
+    TuningError if dbt or BigQuery fails.
     """
     run_dbt(settings, ["compile", "--select", "+python_qa_instructions", "+python_qa_preferences"], variables)
     nodes = orjson.loads(dbt_files(settings, variables).manifest.read_bytes())["nodes"]
     client = connect(settings)
-    with google_errors("asking BigQuery what the build reads"):
+    with google_errors("asking BigQuery how many bytes the build reads"):
         read = _bytes_read(client, nodes)
     local = bool(settings.bigquery_endpoint) or settings.target != "gcp"
     today = datetime.now(UTC).date()
     return Cost(
         what="dbt build",
-        amount=f"{read / 1e9:,.1f} GB read at most, of {settings.maximum_bytes_billed / 1e9:,.0f} GB allowed a query",
+        amount=f"reads at most {read / 1e9:,.1f} GB (limit per query: {settings.maximum_bytes_billed / 1e9:,.0f} GB)",
         dollars=read / 2**40 * BIGQUERY.dollars,
         seconds=math.nan,
-        notes=("a server on loopback reports no bytes",) if local else staleness(BIGQUERY, today),
+        notes=("a local BigQuery server reports no bytes",) if local else staleness(BIGQUERY, today),
     )
 
 
 def estimate_tuning(settings: Settings, dataset: Dataset, tuner: Tuner, options: TuneOptions) -> Cost:
-    """Tokens times epochs, and the money and time that they take."""
-    found = tuner.estimate(settings, dataset, options)
+    """Estimate the cost and duration of a tuning from its tokens times its epochs.
+
+    Raises TuningError if there is a budget and no price is known for the model.
+    """
+    estimate = tuner.estimate(settings, dataset, options)
     return Cost(
         what=f"tuning on dataset {dataset.id}",
-        amount=f"{found.tokens:,} tokens of {found.examples:,} examples",
-        dollars=found.dollars,
-        seconds=found.seconds,
-        notes=tuple(found.notes),
+        amount=f"{estimate.tokens:,} tokens in {estimate.examples:,} examples",
+        dollars=estimate.dollars,
+        seconds=estimate.seconds,
+        notes=tuple(estimate.notes),
     )
 
 
 def estimate_run(settings: Settings) -> Cost:
-    """The fee of one run on Vertex AI Pipelines."""
+    """Return the fee for one run of Vertex AI Pipelines. A run on target local is free."""
     if settings.target != "gcp":
         return Cost("pipeline run", "1 run on this machine", 0.0, math.nan)
-    amount = "1 run, without its machines, storage and the answers of its evaluation"
+    amount = "1 run, not including machines, storage and the answers generated in the evaluation"
     notes = staleness(PIPELINE_RUN, datetime.now(UTC).date())
     return Cost("pipeline run", amount, PIPELINE_RUN.dollars, math.nan, notes)
 
 
 def check_budget(settings: Settings, costs: list[Cost]) -> None:
-    """TuningError where the costs are over the budget; a budget of 0 is none.
+    """Raise TuningError if the costs exceed the budget. A budget of 0 means no limit.
 
-    Every cost has a price here: `Tuner.estimate` refuses a budget where it knows none.
+    With a budget, every cost has a price, because `Tuner.estimate` raises TuningError if it knows no price.
     """
     total = sum(cost.dollars for cost in costs)
     if settings.budget and total > settings.budget:
         parts = ", ".join(f"{cost.what} {cost.dollars:,.2f}" for cost in costs if cost.dollars)
         raise TuningError(
-            f"this would cost about {total:,.2f} dollars, over the budget of {settings.budget:,.2f} ({parts})",
-            "Fewer epochs, a smaller --limit or a larger --budget; nothing was sent",
+            f"this would cost about {total:,.2f} dollars, more than the budget of {settings.budget:,.2f} ({parts})",
+            "Use fewer epochs, a smaller --limit or a larger --budget; nothing was sent",
         )
 
 
 def _bytes_read(client: "bigquery.Client", nodes: dict[str, dict[str, Any]]) -> int:
-    """Each table reads, once more, every staging view that it reaches through views alone."""
+    """Return the bytes that all tables read.
+
+    A table reads each staging view from which only views lead to it. If two tables read one view, it counts twice.
+    """
     models = {name: node for name, node in nodes.items() if node["resource_type"] == "model"}
     sources: dict[str, int] = {}
 
-    def reached(name: str) -> set[str]:
+    def staging_views(name: str) -> set[str]:
         parents = [parent for parent in models[name]["depends_on"]["nodes"] if parent in models]
-        found = set() if parents else {name}
+        views = set() if parents else {name}
         for parent in parents:
             if models[parent]["config"]["materialized"] != "table":
-                found |= reached(parent)
-        return found
+                views |= staging_views(parent)
+        return views
 
     for name, node in models.items():
         if node["config"]["materialized"] != "table" or not node.get("compiled_code"):
             continue
-        for staged in reached(name) - {name}:
+        for staged in staging_views(name) - {name}:
             if staged not in sources:
                 sources[staged] = _dry_run(client, models[staged]["compiled_code"])
     return sum(
         sources[staged]
         for name, node in models.items()
         if node["config"]["materialized"] == "table" and node.get("compiled_code")
-        for staged in reached(name) - {name}
+        for staged in staging_views(name) - {name}
     )
 
 

@@ -1,4 +1,4 @@
-"""What `invoke estimate` prints."""
+"""Produce the output of `invoke estimate`."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -14,11 +14,15 @@ from tuning.tuners.select import find_tuner
 def estimate_lines(
     settings: Settings, build: Mapping[str, Any], tuning: Mapping[str, Any], dataset_id: str | None
 ) -> Iterator[str]:
-    """The lines, then one TuningError where it is over the budget."""
+    """Yield the printed lines of an estimate. `build` and `tuning` hold the options that the user gave.
+
+    Uses the newest dataset if `dataset_id` is not given. Raises TuningError at the end if the costs exceed the budget,
+    and earlier for wrong options or an unknown dataset.
+    """
     settings, options = tuning_settings(settings, tuning)
     dataset = find_dataset(settings, dataset_id) if dataset_id else next(datasets(settings), None)
     costs = estimate_all(settings, resolve_variables(None, **build), dataset, find_tuner(settings.tuner), options)
     yield from cost_lines(costs)
     if dataset is None:
-        yield "there is no dataset yet: `invoke dataset` makes one, then the tuning can be estimated"
+        yield "there is no dataset yet, so the tuning is not included. Create one with `invoke dataset`"
     check_budget(settings, costs)

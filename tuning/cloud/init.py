@@ -1,4 +1,4 @@
-"""Bucket, dataset and image repository of a project, made once; who may use them is printed, never granted."""
+"""Create the bucket, BigQuery dataset and image repository of a project. Print the commands that grant access."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -10,55 +10,60 @@ from tuning.cloud.required import REPOSITORY, STAGING_DAYS, STAGING_PREFIXES, co
 from tuning.errors import TuningError
 from tuning.gcs.access import backoff, google_errors, require_google
 from tuning.gcs.object_file import client as storage_client
+from tuning.machine import package_version
 from tuning.settings import Settings
 from tuning.warehouse.client import connect
 
 
 def init(settings: Settings) -> Iterator[str]:
-    """Make what is missing and set what differs; say each, and what was right. Run again, it changes nothing."""
+    """Create what is missing, correct settings that differ, and yield a line for each resource.
+
+    A second run changes nothing. The lines end with the commands that grant roles, which this function never runs.
+    Raises TuningError if the target is local, if a location does not fit, or if Google refuses a call.
+    """
     require_google(settings)
     yield from _bucket(settings)
     yield from _dataset(settings)
     yield from _repository(settings)
-    yield "for the owner of the project to run (nothing was granted):"
+    yield "the project's owner must run these commands (nothing was granted):"
     yield from (f"  {command}" for command in grants(settings))
-    yield "the image of the pipeline's steps:"
-    image = f"{repository_path(settings)}/tuning:0.1.0"
+    yield "build and push the image of the pipeline steps:"
+    image = f"{repository_path(settings)}/tuning:{package_version()}"
     yield f"  gcloud auth configure-docker {image.partition('/')[0]} --quiet"
     yield f"  docker build --platform linux/amd64 -t {image} . && docker push {image} && export TUNING_IMAGE={image}"
 
 
 def _bucket(settings: Settings) -> Iterator[str]:
     name = f"gs://{settings.bucket}"
-    with google_errors(f"making {name}"):
+    with google_errors(f"creating {name}"):
         client = storage_client(settings)
         bucket = client.lookup_bucket(settings.bucket, retry=backoff())
         created = bucket is None
         if bucket is None:
             bucket = client.bucket(settings.bucket)
-            _close(bucket)
+            _restrict_access(bucket)
             bucket.lifecycle_rules = [_staging_rule()]
             bucket.create(location=settings.region)
             bucket.reload()
         if not contains(settings.location, bucket.location) and not created:
             raise TuningError(
-                f"{name} is in {bucket.location}, where BigQuery in {settings.location} cannot export to",
-                "Set TUNING_BUCKET to a new name",
+                f"{name} is in {bucket.location}, and BigQuery in {settings.location} cannot export to that location",
+                "Set TUNING_BUCKET to the name of a new bucket",
             )
         changed = _changes(bucket)
         if changed:
-            _close(bucket)
+            _restrict_access(bucket)
             if "lifecycle" in changed:
                 bucket.lifecycle_rules = [*bucket.lifecycle_rules, _staging_rule()]
             bucket.patch()
     if created:
-        rules = f"uniform access, no public access, staging for {STAGING_DAYS} days"
+        rules = f"uniform access, no public access, working files deleted after {STAGING_DAYS} days"
         yield f"created bucket {name} in {settings.region}: {rules}"
     else:
-        yield f"bucket {name}: {'set ' + ', '.join(changed) if changed else 'is right'}"
+        yield f"bucket {name}: {'set ' + ', '.join(changed) if changed else 'exists, nothing to change'}"
 
 
-def _close(bucket: Any) -> None:
+def _restrict_access(bucket: Any) -> None:
     bucket.iam_configuration.uniform_bucket_level_access_enabled = True
     bucket.iam_configuration.public_access_prevention = "enforced"
 
@@ -74,7 +79,7 @@ def _changes(bucket: Any) -> list[str]:
 
 
 def _staging_rule() -> dict[str, Any]:
-    """What any run makes again goes after a while; datasets and models stay."""
+    """Return the rule that deletes old working files. It does not delete datasets and models."""
     condition = {"age": STAGING_DAYS, "matchesPrefix": list(STAGING_PREFIXES)}
     return {"action": {"type": "Delete"}, "condition": condition}
 
@@ -83,35 +88,35 @@ def _dataset(settings: Settings) -> Iterator[str]:
     from google.api_core.exceptions import NotFound
     from google.cloud import bigquery
 
-    name = f"{settings.project}.{settings.dataset}"
-    with google_errors(f"making the BigQuery dataset {name}"):
+    name = f"{settings.project}.{settings.bigquery_dataset}"
+    with google_errors(f"creating the BigQuery dataset {name}"):
         client = connect(settings)
         try:
-            found = client.get_dataset(name)
+            existing = client.get_dataset(name)
         except NotFound:
             dataset = bigquery.Dataset(name)
             dataset.location = settings.location
             client.create_dataset(dataset, exists_ok=True)
             yield f"created BigQuery dataset {name} in {settings.location}"
         else:
-            if str(found.location).upper() != settings.location.upper():
+            if str(existing.location).upper() != settings.location.upper():
                 raise TuningError(
-                    f"BigQuery dataset {name} is in {found.location}, and queries run in {settings.location}",
-                    "Set TUNING_DATASET to a new name",
+                    f"BigQuery dataset {name} is in {existing.location}, but queries run in {settings.location}",
+                    "Set TUNING_BIGQUERY_DATASET to the name of a new dataset",
                 )
-            yield f"BigQuery dataset {name}: is right"
+            yield f"BigQuery dataset {name}: exists, nothing to change"
 
 
 def _repository(settings: Settings) -> Iterator[str]:
     parent = f"https://artifactregistry.googleapis.com/v1/projects/{settings.project}/locations/{settings.region}"
-    with google_errors(f"making the repository {repository_path(settings)}"):
+    with google_errors(f"creating the repository {repository_path(settings)}"):
         try:
             call(settings, "GET", f"{parent}/repositories/{REPOSITORY}")
         except requests.HTTPError as error:
             if error.response.status_code != 404:
                 raise
-            body = {"format": "DOCKER", "description": "images of the pipeline's steps"}
+            body = {"format": "DOCKER", "description": "images of the pipeline steps"}
             call(settings, "POST", f"{parent}/repositories", body=body, query={"repositoryId": REPOSITORY})
             yield f"created repository {repository_path(settings)}"
         else:
-            yield f"repository {repository_path(settings)}: is right"
+            yield f"repository {repository_path(settings)}: exists, nothing to change"

@@ -1,4 +1,4 @@
-"""Champion and challenger as aliases in Vertex AI's Model Registry, where Google's tuning puts its models itself."""
+"""Mark champion and challenger as aliases in Vertex AI Model Registry, where Google's tuning registers its models."""
 
 import re
 from typing import TYPE_CHECKING
@@ -15,16 +15,16 @@ _NAME = re.compile(r"(projects/[^/]+/locations/([^/]+)/models/[^/@]+)@(.+)")
 
 
 def set_alias(settings: Settings, name: str, alias: str) -> bool:
-    """Give the model version ``projects/…/models/ID@VERSION`` the alias champion or challenger and take the other away;
-    '' takes both. Returns whether something changed. Raises TuningError for a name of another form.
+    """Set the alias of a model version to champion or challenger and remove the other one. '' removes both.
 
-    The service takes an alias from another version of the same model by itself, but each tuning makes a model of its
-    own: who marks a champion unmarks the one before.
+    `name` is ``projects/…/models/ID@VERSION``. Returns whether something changed. The service moves an alias between
+    versions of one model, but each tuning creates a separate model. So the caller must remove the alias of the previous
+    champion. Raises TuningError if the name has another form or if Google refuses a call.
     """
     with google_errors(f"marking {name} as {alias or 'neither champion nor challenger'}"):
-        held = set(aliases_of(settings, name)) & set(ALIASES)
+        current = set(aliases_of(settings, name)) & set(ALIASES)
         wanted = {alias} if alias else set()
-        changes = sorted(wanted - held) + sorted(f"-{gone}" for gone in held - wanted)
+        changes = sorted(wanted - current) + sorted(f"-{removed}" for removed in current - wanted)
         if changes:
             client = _client(settings, _parts(name)[1])
             backoff()(client.merge_version_aliases)(name=name, version_aliases=changes)
@@ -32,16 +32,19 @@ def set_alias(settings: Settings, name: str, alias: str) -> bool:
 
 
 def aliases_of(settings: Settings, name: str) -> list[str]:
-    """The aliases of a model version."""
+    """Return all aliases of a model version. Raises TuningError if the version does not exist or a call fails."""
     with google_errors(f"reading {name}"):
-        found = backoff()(_client(settings, _parts(name)[1]).get_model)(name=name)
-        return list(found.version_aliases)
+        model = backoff()(_client(settings, _parts(name)[1]).get_model)(name=name)
+        return list(model.version_aliases)
 
 
 def _parts(name: str) -> tuple[str, str, str]:
     match = _NAME.fullmatch(name)
     if not match:
-        raise TuningError(f"{name!r} is no model of the Model Registry")
+        raise TuningError(
+            f"{name!r} is not a model version of Model Registry",
+            "Use the form projects/PROJECT/locations/REGION/models/ID@VERSION",
+        )
     return match[1], match[2], match[3]
 
 

@@ -1,4 +1,4 @@
-"""What a project must have: APIs, permissions and the smallest roles that hold them, buckets' settings."""
+"""List the APIs, permissions, roles and bucket settings that a Google Cloud project needs."""
 
 from tuning.settings import Settings
 
@@ -8,7 +8,7 @@ APIS = (
     "bigquery.googleapis.com",
     "storage.googleapis.com",
 )
-# Permission of the person who submits, and the smallest predefined role that has it.
+# The permissions of the user who submits jobs, each with the smallest predefined role that has it.
 PROJECT_PERMISSIONS = {
     "bigquery.jobs.create": "roles/bigquery.jobUser",
     "bigquery.datasets.create": "roles/bigquery.user",
@@ -25,16 +25,17 @@ BUCKET_PERMISSIONS = {
     "storage.objects.delete": "roles/storage.objectUser",
 }
 ACT_AS = "iam.serviceAccounts.actAs"
-# Rows that any run makes again; datasets and models stay.
+# Working files that a run can create again. Datasets and models have other prefixes.
 STAGING_PREFIXES = ("load/", "parts/", "pipelines/", "requests/", "snapshots/")
 STAGING_DAYS = 30
 REPOSITORY = "python-qa"
 
 
 def contains(outer: str, inner: str) -> bool:
-    """Whether a Cloud Storage location `inner` may take exports of a BigQuery location `outer`.
+    """Return whether BigQuery in the location `outer` can export to Cloud Storage in the location `inner`.
 
-    A multi-region takes its own regions: https://cloud.google.com/bigquery/docs/exporting-data#data-locations
+    A multi-region can export to each of its regions:
+    https://cloud.google.com/bigquery/docs/exporting-data#data-locations
     """
     outer, inner = outer.upper(), inner.upper()
     prefix = {"US": "US-", "EU": "EUROPE-"}.get(outer)
@@ -42,18 +43,20 @@ def contains(outer: str, inner: str) -> bool:
 
 
 def repository_path(settings: Settings) -> str:
-    """Where the image of the pipeline's steps is pushed."""
+    """Return the address of the Artifact Registry repository for the image of the pipeline steps."""
     return f"{settings.region}-docker.pkg.dev/{settings.project}/{REPOSITORY}"
 
 
 def runner_account(settings: Settings) -> str:
-    """The service account of the pipeline's runs: the one that is set, else the one that `cloud.init` proposes."""
+    """Return the service account of pipeline runs: the setting, or else the account that `cloud.init` proposes."""
     return settings.service_account or f"python-qa-runner@{settings.project}.iam.gserviceaccount.com"
 
 
 def grants(settings: Settings) -> list[str]:
-    """Commands that give the least that a run and a person need. They are printed, never run: who may do what is the
-    decision of the project's owner."""
+    """Return the gcloud commands that grant the smallest roles that a run and a user need.
+
+    They are only printed, because the project's owner decides who gets access.
+    """
     account = runner_account(settings)
     runner, person = f"serviceAccount:{account}", "user:YOU@EXAMPLE.COM"
     project, bucket = settings.project, f"gs://{settings.bucket}"

@@ -1,4 +1,4 @@
-"""A dataset from a snapshot: pass one prepares every row, pass two writes the kept ones in order."""
+"""Create a dataset from a snapshot: pass one prepares every row, pass two writes the remaining rows in order."""
 
 import contextlib
 import os
@@ -19,7 +19,6 @@ from tuning.dataset.leaks.check import find_leaks, refuse_leaks
 from tuning.dataset.leaks.lines import Written
 from tuning.dataset.options import DatasetOptions, dataset_id
 from tuning.dataset.rows.pass_one import run_pass_one
-from tuning.dataset.snapshot.columns import check_columns
 from tuning.dataset.snapshot.export import kind_of
 from tuning.dataset.snapshot.snapshot import Snapshot, column_names
 from tuning.dataset.split.pass_two import write_splits
@@ -27,49 +26,54 @@ from tuning.dataset.split.selection import select
 from tuning.dataset.split.texts import Texts
 from tuning.dataset.versions import versions
 from tuning.dataset.workspace.outputs import BucketOutputs, FolderOutputs, Outputs, adopt
-from tuning.dataset.workspace.parallel import Workers, available_cores
+from tuning.dataset.workspace.parallel import Workers
 from tuning.dataset.workspace.parts import Parts, mark_of
 from tuning.dataset.workspace.store import BucketStore, FolderStore, Store
 from tuning.errors import TuningError
 from tuning.gcs.objects import is_folder
+from tuning.machine import usable_cores
 from tuning.settings import Settings
 from tuning.storage import atomic_folder, locked, write_bytes, write_json
 
-_FORGOTTEN = 7 * 24 * 3600  # seconds
+_FORGOTTEN = 7 * 24 * 3600  # seconds after which the working files of a killed run are deleted
 
 
 def create_dataset(
     settings: Settings, snapshot: Snapshot, options: DatasetOptions, workers: int | None = None
 ) -> Dataset:
-    """The dataset of this snapshot and these options; one that is finished is only found.
+    """Create the dataset for this snapshot and these options, or return it if it is already finished.
 
-    Its bytes depend on the snapshot's rows, the options and the libraries' versions alone: not on `workers` (None: all
-    cores), nor on the order of the rows and files, nor on how often it was killed and begun again.
+    The bytes depend only on the snapshot's rows, the options, and the library versions. They do not depend on `workers`
+    (None: all cores), on the order of the rows and files, or on how often the command was killed and run again.
+    Raises TuningError if the snapshot does not fit the options, a split is empty, or evaluation examples leak.
     """
     if snapshot.kind != kind_of(options):
-        raise TuningError(f"--format {options.format} is made of {kind_of(options)}, and {snapshot.folder} has others")
+        raise TuningError(
+            f"--format {options.format} needs {kind_of(options)}, but {snapshot.folder} contains {snapshot.kind}",
+            f"Run `invoke export --format {options.format}`",
+        )
     if workers is not None and workers < 1:
-        raise TuningError(f"--workers is {workers}", "It is a number of processes, 1 or more")
-    check_columns(options, column_names(snapshot.files), str(snapshot.folder))
+        raise TuningError(f"--workers is {workers}", "Use a number of processes, 1 or more")
+    snapshot.roles.check(column_names(snapshot.files), str(snapshot.folder))
     identity = dataset_id(snapshot.digest, options, snapshot.template, versions())
     folder = settings.datasets_dir / identity
     with locked(settings.datasets_dir / f".{identity}.lock", f"the dataset {identity}"):
-        for left_over in settings.datasets_dir.glob(f".{identity}.*.tmp"):  # of a killed run
+        for left_over in settings.datasets_dir.glob(f".{identity}.*.tmp"):  # written by a killed run
             shutil.rmtree(left_over)
         store = _store(settings, identity)
         if not _is_finished(settings, folder):
             parts = Parts(store.within(mark_of(snapshot)), is_spent=options.is_seed)
-            with Workers(workers or available_cores()) as pool, atomic_folder(folder) as unfinished:
+            with Workers(workers or usable_cores()) as pool, atomic_folder(folder) as unfinished:
                 outputs = _outputs(settings, identity, unfinished)
                 _make(unfinished, outputs, parts, snapshot, options, pool, identity)
-        os.utime(folder)  # the newest dataset is the one asked for last
+        os.utime(folder)  # `find_dataset` returns the dataset that was requested last
         _clear(store)
     _remove_forgotten(settings)
     return open_dataset(folder, settings)
 
 
 def _is_finished(settings: Settings, folder: Path) -> bool:
-    """Whether the dataset is there, here or in the bucket, where another machine may have made it."""
+    """Return whether the dataset is finished. Adopt it if another machine finished it in the bucket."""
     is_out_of_reach = is_folder(settings) and (folder / OBJECTS).exists()
     is_here = (folder / MANIFEST).exists() and not is_out_of_reach
     if is_here and all(file.exists() for file in open_dataset(folder, settings).objects.values()):
@@ -88,19 +92,19 @@ def _outputs(settings: Settings, identity: str, folder: Path) -> Outputs:
 
 
 def _clear(store: Store) -> None:
-    """Of the finished dataset's parts; that they stay is no reason to fail."""
+    """Delete the working files of the finished dataset. A failure only prints a warning."""
     try:
         store.clear()
     except TuningError as error:
-        print(f"warning: prepared rows were not removed ({error})", file=sys.stderr)
+        print(f"warning: could not delete working files ({error})", file=sys.stderr)
 
 
 def _remove_forgotten(settings: Settings) -> None:
-    """Delete the prepared rows of killed runs that nobody goes on with; in a bucket its own rule does."""
+    """Delete the working files of killed runs that were not resumed. In a bucket, a lifecycle rule deletes them."""
     for folder in settings.datasets_dir.glob(".*.parts"):
         if folder.stat().st_mtime < time.time() - _FORGOTTEN:
             with contextlib.suppress(TuningError), locked(folder.with_suffix(".lock"), "the dataset", timeout=0):
-                shutil.rmtree(folder)  # whoever goes on with them holds the lock
+                shutil.rmtree(folder)  # a run that resumes from them holds the lock
 
 
 def _make(
@@ -152,6 +156,6 @@ def _make(
 
 
 def describe_dataset(dataset: Dataset) -> str:
-    """What a person wants to read of a finished dataset: the funnel, the files, the ID."""
+    """Return the text that the command prints for a finished dataset: its funnel, ID, format, and address."""
     rows = [f"{row['rows']:>9,}  {row['step']}: {row['reason']}" for row in dataset.manifest.funnel]
     return "\n".join([*rows, f"dataset {dataset.id} ({dataset.manifest.format}): {dataset.address}"])

@@ -1,6 +1,7 @@
-"""A finished dataset: its folder, its manifest, and how to find one.
+"""Open and find finished datasets.
 
-Its large files lie in the folder, or in Cloud Storage: then the folder holds their addresses and generations.
+The large files of a dataset are in its folder or in Cloud Storage. If they are in Cloud Storage, the folder contains
+their addresses and generations.
 """
 
 from collections.abc import Iterator, Mapping
@@ -20,36 +21,41 @@ from tuning.storage import sha256_of, write_json
 Split = Literal["train", "eval"]
 MANIFEST = "manifest.json"
 ATTRIBUTION = "attribution.jsonl"
-OBJECTS = "objects.json"  # where the large files are, if not here
+OBJECTS = "objects.json"  # addresses of the large files that are in Cloud Storage
 
 
 class FileFacts(msgspec.Struct, frozen=True):
+    """Hold the size and checksum of one JSONL file."""
+
     rows: int
     bytes: int
     sha256: str
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
-    """What a dataset was made of and how. No time, host or commit: the same input and settings give the same bytes."""
+    """Hold what a dataset was created from and how.
+
+    The manifest contains no time, host, or commit, so the same input and settings give the same bytes.
+    """
 
     id: str
     format: Format
-    template: str  # the instruction that every prompt carries
+    template: str  # the instruction that every prompt contains
     options: dict[str, object]
     build: dict[str, object]  # the row of python_qa_build
-    versions: dict[str, str]  # of the libraries that shape the output
+    versions: dict[str, str]  # of the libraries that affect the output
     funnel: list[dict[str, object]]  # {"step", "reason", "rows"} in order
     files: dict[str, FileFacts]  # by file name
     tokens: dict[str, object]
-    leaks: dict[str, object]  # what the leak check found; anything but zeros only under the seed preset
+    leaks: dict[str, object]  # result of the leak check; all zeros except under the seed preset
 
 
 class Attribution(msgspec.Struct, frozen=True, kw_only=True):
-    """One line of attribution.jsonl: the lines of train.jsonl in order, then those of eval.jsonl."""
+    """Represent one line of attribution.jsonl, which describes the lines of train.jsonl, then those of eval.jsonl."""
 
     split: Split
-    line: int  # counted from 0 within its split's file
-    group: int  # examples that share it are never on two sides: the smallest question id of the group
+    line: int  # counted from 0 in the file of its split
+    group: int  # smallest question id of the group; a group is in one split, except under the seed preset
     example_id: str
     question_id: int
     answer_id: int
@@ -68,7 +74,7 @@ class Attribution(msgspec.Struct, frozen=True, kw_only=True):
     question_license_url: str
     answer_license: str
     answer_license_url: str
-    # The worse answer of a preference format; empty in the others.
+    # The rejected answer of a preference format; empty in other formats.
     rejected_answer_id: int = 0
     rejected_score: int = 0
     rejected_created_at: str = ""
@@ -82,44 +88,55 @@ class Attribution(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class Dataset:
+    """Represent a finished dataset."""
+
     folder: Path
     manifest: Manifest
-    sampled_eval: Path | None = None  # stands for eval.jsonl where a tuner's limit is lower
-    objects: Mapping[str, ObjectFile] = field(default_factory=dict)  # by name, the files that are in Cloud Storage
+    sampled_eval: Path | None = None  # used instead of eval.jsonl if a tuner accepts fewer rows
+    objects: Mapping[str, ObjectFile] = field(default_factory=dict)  # the files in Cloud Storage, by name
 
     @property
     def id(self) -> str:
+        """Return the dataset's ID."""
         return self.manifest.id
 
     @property
     def address(self) -> str:
-        """Where a person finds the large files."""
+        """Return the folder, local or in Cloud Storage, that contains the large files."""
         return next((file.uri.rpartition("/")[0] for file in self.objects.values()), str(self.folder))
 
     def source(self, name: str) -> Source:
+        """Return the file with this name, local or in Cloud Storage."""
         return self.objects.get(name) or self.folder / name
 
     def file(self, split: Split) -> Source:
+        """Return the file with the examples of a split, which is `sampled_eval` for evaluation if that is set."""
         if split == "eval" and self.sampled_eval:
             return self.sampled_eval
         return self.source(f"{split}.jsonl")
 
     def files(self) -> dict[str, Source]:
-        """All of it by name, without what is only of this machine."""
+        """Return all files of the dataset by name, except ``objects.json``, which only this machine uses."""
         here = sorted(path.name for path in self.folder.iterdir() if path.name != OBJECTS)
         return {**{name: self.folder / name for name in here}, **self.objects}
 
     def sha256(self, source: Source) -> str:
-        """Of what a file of this dataset holds now. That of an object is known: its one generation was checked when it
-        was written."""
+        """Return the SHA-256 of a file of this dataset.
+
+        For an object in Cloud Storage, it is the value in the manifest, because its generation was verified when it was
+        written. Raises TuningError if the object was deleted or replaced.
+        """
         if isinstance(source, ObjectFile):
             if not source.exists():
-                raise TuningError(f"{source} is gone or another than it was", "`invoke dataset` makes it anew")
+                raise TuningError(f"{source} was deleted or replaced", "Run `invoke dataset` to create it again")
             return self.manifest.files[source.name].sha256
         return sha256_of(source)
 
     def attributions(self, split: Split) -> Iterator[Attribution]:
-        """The metadata of each line of one split, in the order of its file."""
+        """Yield the attribution of each line of one split, in the order of its file.
+
+        Raises TuningError if attribution.jsonl is in Cloud Storage and cannot be read.
+        """
         decoder = msgspec.json.Decoder(Attribution)
         with self.source(ATTRIBUTION).open("rb") as file:
             for line in file:
@@ -128,52 +145,66 @@ class Dataset:
 
 
 def open_dataset(folder: Path, settings: Settings | None = None) -> Dataset:
-    """The finished dataset in `folder`; `settings` say how its files are reached where they are in Cloud Storage."""
+    """Return the finished dataset in `folder`. `settings` is required if its files are in Cloud Storage.
+
+    Raises TuningError if the folder contains no valid manifest, or if the files are in Cloud Storage and the target is
+    local.
+    """
     path = folder / MANIFEST
     try:
         manifest = msgspec.json.decode(path.read_bytes(), type=Manifest)
     except FileNotFoundError:
-        raise TuningError(f"{folder} holds no dataset", "`invoke dataset` makes one") from None
+        raise TuningError(f"{folder} contains no dataset", "Run `invoke dataset` to create one") from None
     except msgspec.DecodeError as error:
-        raise TuningError(f"{path} is not a manifest ({error})", "`invoke dataset` makes the dataset again") from None
-    noted = folder / OBJECTS
-    if not noted.exists():
+        raise TuningError(
+            f"{path} is not a valid manifest ({error})", f"Delete {folder} and run `invoke dataset` to create it again"
+        ) from None
+    objects_file = folder / OBJECTS
+    if not objects_file.exists():
         return Dataset(folder, manifest)
     if settings is None:
         raise ValueError(f"the files of {folder} are in Cloud Storage")
-    objects = msgspec.json.decode(noted.read_bytes(), type=list[dict[str, Any]])
+    objects = msgspec.json.decode(objects_file.read_bytes(), type=list[dict[str, Any]])
     if is_folder(settings):
         raise TuningError(
             f"the files of dataset {manifest.id} are in Cloud Storage, such as {objects[0]['uri']}",
-            "Add --target gcp, or make it here: `invoke dataset`",
+            "Add --target gcp, or run `invoke dataset` to create the dataset locally",
         )
     files = [ObjectFile(settings, **one) for one in objects]
     return Dataset(folder, manifest, objects={file.name: file for file in files})
 
 
 def bucket_address(settings: Settings, dataset_id: str) -> str:
-    """Where the files of that dataset are in Cloud Storage, whoever puts them there."""
+    """Return the folder in Cloud Storage for the files of this dataset."""
     return f"gs://{settings.bucket}/datasets/{dataset_id}"
 
 
 def note_objects(folder: Path, objects: Mapping[str, ObjectFile]) -> None:
-    """Say in `folder` where its large files are."""
+    """Record in `folder` the addresses of its files in Cloud Storage."""
     write_json(folder / OBJECTS, [file.facts() for file in objects.values()])
 
 
 def find_dataset(settings: Settings, dataset_id: str | None = None) -> Dataset:
-    """The dataset of that ID; without one, the newest by the time its folder appeared."""
+    """Return the dataset with this ID or, without an ID, the one that was created or requested last.
+
+    Raises TuningError if there is no such dataset.
+    """
     if dataset_id:
         if "/" in dataset_id or dataset_id.startswith("."):
-            raise TuningError(f"{dataset_id!r} is not a dataset ID")
+            raise TuningError(
+                f"{dataset_id!r} is not a dataset ID", f"Use the name of a folder in {settings.datasets_dir}"
+            )
         return open_dataset(settings.datasets_dir / dataset_id, settings)
     for dataset in datasets(settings):
         return dataset
-    raise TuningError(f"there is no dataset in {settings.datasets_dir}", "`invoke dataset` makes one")
+    raise TuningError(f"there is no dataset in {settings.datasets_dir}", "Run `invoke dataset` to create one")
 
 
 def datasets(settings: Settings) -> Iterator[Dataset]:
-    """The finished ones, the newest first; without those whose files are out of reach on target local."""
+    """Yield the finished datasets, the newest first. On target local, skip those with files in Cloud Storage.
+
+    Raises TuningError if a manifest is not valid.
+    """
     folders = [path.parent for path in settings.datasets_dir.glob(f"[!.]*/{MANIFEST}")]
     for folder in sorted(folders, key=lambda folder: (folder.stat().st_mtime_ns, folder.name), reverse=True):
         if not (is_folder(settings) and (folder / OBJECTS).exists()):

@@ -1,4 +1,7 @@
-"""Which pairs make no training example, and why. Nothing is ever cut to fit: a cut could fall inside a code block."""
+"""Filter out pairs of question and answer that cannot become training examples, and say why.
+
+No text is shortened to fit a limit, because the cut could fall inside a code block.
+"""
 
 import re
 from enum import StrEnum
@@ -8,14 +11,14 @@ import msgspec
 
 from tuning.dataset.tokens import TokenEstimator
 
-# Below this many letters and digits there is nothing to learn, unless some of them are code: "Yes, it does." has nine.
+# A text with fewer letters and digits is dropped unless it contains code. "Yes, it does." has nine.
 LEAST_CHARACTERS = 10
-# Outside its links, an answer that is only a link has at most this many words: "Have a look at … and …".
+# An answer is only a link if it has at most this many words outside its links, as in "Have a look at … and …".
 MOST_WORDS_AROUND_A_LINK = 5
 
 
 class Reason(StrEnum):
-    """Why a pair is left out. The names stand in manifests: they are never renamed."""
+    """Represent the reason why a pair is dropped. Do not change the values: manifests contain them."""
 
     CONTROL_CHARACTERS = "control characters"
     UNFAITHFUL = "unfaithful conversion"
@@ -27,15 +30,18 @@ class Reason(StrEnum):
 
 
 class TokenLimits(msgspec.Struct, frozen=True, kw_only=True):
-    """What the target takes. `training` is where a trainer cuts an example off from the right; 0: nowhere."""
+    """Hold the token limits of a target."""
 
     example: int  # tokens of one example, prompt and answer
-    training: int = 0
+    training: int = 0  # the trainer truncates an example after this many tokens; 0: no truncation
     overhead: int = 0  # tokens that the chat template adds to an example
 
 
 def check_pair(question: str, answer: str) -> Reason | None:
-    """Why this question's body and this answer (Markdown or HTML) make no example, or None."""
+    """Return why the pair is dropped because of its content, or None. Both texts are Markdown or HTML.
+
+    `question` is the body of the question without its title.
+    """
     if has_control_characters(question) or has_control_characters(answer):
         return Reason.CONTROL_CHARACTERS
     if not _has_substance(question):
@@ -44,7 +50,7 @@ def check_pair(question: str, answer: str) -> Reason | None:
 
 
 def check_answer(answer: str) -> Reason | None:
-    """The same for an answer alone, such as the rejected one of a preference."""
+    """Return why an answer alone, such as the rejected answer of a preference, is dropped, or None."""
     if has_control_characters(answer):
         return Reason.CONTROL_CHARACTERS
     return _check_content(answer)
@@ -57,7 +63,10 @@ def _check_content(answer: str) -> Reason | None:
 
 
 def check_length(prompt: str, answer: str, limits: TokenLimits, tokens: TokenEstimator) -> Reason | None:
-    """Why this prompt (all of its text) and answer do not fit the target, or None. Exact near each limit."""
+    """Return why the example does not fit the token limits, or None. `prompt` is the whole text of the prompt.
+
+    Near a limit, tokens are counted exactly. Raises TuningError if the tokenizer cannot be loaded.
+    """
     if tokens.total((prompt, answer), limits.example, limits.overhead) > limits.example:
         return Reason.TOO_LONG
     if limits.training and tokens.total((prompt,), limits.training, limits.overhead) >= limits.training:
@@ -65,12 +74,13 @@ def check_length(prompt: str, answer: str, limits: TokenLimits, tokens: TokenEst
     return None
 
 
-# White space is text; what else is below a blank, and what is no character at all, breaks terminals and tokenizers.
+# Control characters, surrogates, and noncharacters break terminals and tokenizers. Tabs and line breaks are allowed.
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 _CONTROL_BYTES = bytes([*range(0x09), 0x0B, 0x0C, *range(0x0E, 0x20), 0x7F])
 
 
 def has_control_characters(text: str) -> bool:
+    """Return whether the text contains a control character (not a tab or line break), surrogate, or noncharacter."""
     if text.isascii():  # five times as fast
         raw = text.encode()
         return len(raw.translate(None, _CONTROL_BYTES)) != len(raw)
@@ -84,14 +94,14 @@ _WORD = re.compile(r"[^\W\d_]+")
 
 
 def _has_substance(text: str) -> bool:
-    """Whether enough letters and digits stand outside the tags."""
+    """Return whether the text contains enough letters and digits outside HTML tags."""
     least = 1 if "`" in text or "<code" in text else LEAST_CHARACTERS
     found = _LETTER_OR_DIGIT.finditer(_TAG.sub(" ", text) if "<" in text else text)
     return len(list(islice(found, least))) == least
 
 
 def _is_only_link(answer: str) -> bool:
-    """Whether little but links is said. Code is an answer, in a link's text too."""
+    """Return whether the answer is little more than links. An answer with code, even in a link's text, is not."""
     if len(answer) > 2_000 or "`" in answer or "<code" in answer or "://" not in answer:
         return False
     outside = _TAG.sub(" ", _LINK.sub(" ", answer))

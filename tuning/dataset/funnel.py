@@ -1,14 +1,16 @@
-"""How many rows came in, which were dropped at which step for which reason, and how many were written."""
+"""Count the rows that were read, that each step dropped for each reason, and that were written."""
 
 from collections.abc import Iterable
 
 import msgspec
 
-EXAMPLES = 3  # of each dropped kind, those of the smallest ids, for the card
-_EXCERPT = 2_000  # characters of each of its texts
+EXAMPLES = 3  # shown on the card for each step and reason: those with the smallest ids
+_EXCERPT = 2_000  # maximum characters of a text on the card
 
 
 class DroppedExample(msgspec.Struct, frozen=True):
+    """Hold one dropped row as the card shows it."""
+
     question_id: int
     answer_id: int
     url: str
@@ -19,11 +21,12 @@ class DroppedExample(msgspec.Struct, frozen=True):
 
     @property
     def key(self) -> tuple[int, int]:
+        """Return the ids that order the examples."""
         return self.question_id, self.answer_id
 
 
 class Dropped(msgspec.Struct):
-    """The rows that one step drops for one reason."""
+    """Count the rows that one step drops for one reason."""
 
     step: str
     reason: str
@@ -31,12 +34,13 @@ class Dropped(msgspec.Struct):
     examples: list[DroppedExample] = []
 
     def add(self, rows: int, examples: Iterable[DroppedExample]) -> None:
+        """Add rows to the count, and keep the three examples with the smallest ids."""
         self.rows += rows
         self.examples = sorted([*self.examples, *examples], key=lambda one: one.key)[:EXAMPLES]
 
 
 class Funnel:
-    """Counts by step and reason. What was read is what was dropped and what was written."""
+    """Count rows by step and reason. The rows read are the sum of the rows dropped and the rows written."""
 
     def __init__(self, read: int) -> None:
         self.read = read
@@ -44,20 +48,21 @@ class Funnel:
         self.written: dict[str, int] = {}
 
     def drop(self, step: str, reason: str, rows: int, examples: Iterable[DroppedExample] = ()) -> None:
+        """Count the rows that a step drops for a reason."""
         if rows:
             self.dropped.setdefault((step, reason), Dropped(step, reason)).add(rows, examples)
 
     def wants(self, step: str, reason: str) -> bool:
-        """Whether an example is still missing, for who drops rows by ascending id."""
+        """Return whether the card needs another example, if the caller drops rows in ascending order of id."""
         known = self.dropped.get((step, reason))
         return known is None or len(known.examples) < EXAMPLES
 
     def kinds(self) -> list[Dropped]:
-        """What was dropped, in the order of the steps; reasons of one step by name."""
+        """Return the dropped rows in the order of the steps. The reasons of one step are in alphabetical order."""
         return sorted(self.dropped.values(), key=lambda one: (STEPS.index(one.step), one.reason))
 
     def rows(self) -> list[dict[str, object]]:
-        """As the manifest has it."""
+        """Return the counts as the manifest contains them."""
         return [
             {"step": "read", "reason": "rows of the mart", "rows": self.read},
             *({"step": one.step, "reason": one.reason, "rows": one.rows} for one in self.kinds()),
@@ -69,4 +74,5 @@ STEPS = ("limit", "clean", "filter", "deduplicate", "split")
 
 
 def excerpt(text: str) -> str:
+    """Return the first 2,000 characters of the text, with an ellipsis if it is longer."""
     return text if len(text) <= _EXCERPT else text[:_EXCERPT] + "…"

@@ -1,4 +1,4 @@
-"""What a dataset is made with: every choice resolved, checked against the others, and hashed into the dataset's ID."""
+"""Resolve and check the options of a dataset, and compute its ID from them."""
 
 import datetime
 import hashlib
@@ -16,35 +16,40 @@ if TYPE_CHECKING:
     from tuning.warehouse.variables import Variables
 
 SplitMethod = Literal["hash", "time", "random"]
-# Part of every dataset's ID. Raise it whenever a change of our code changes a byte of any dataset.
+# Part of every dataset's ID. Increase it when a code change alters any byte of any dataset.
 FORMAT_VERSION = 2
 
 
 class DatasetOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """The resolved choices. `resolve_options` makes them from what the command line was given."""
+    """Hold the resolved options. `resolve_options` creates them from the options of the command line."""
 
     preset: Literal["", "seed"] = ""
     format: Format = "messages"
     body: Body = "markdown"
     split: SplitMethod = "hash"
-    split_date: str = ""  # ISO date; answers of that day and later are the evaluation side of split "time"
+    split_date: str = ""  # ISO date; split "time" puts answers from that day or later into evaluation
     eval_fraction: float = 0.1
     seed: int = 42
-    limit: int = 0  # questions, 0: all
+    limit: int = 0  # number of questions; 0: all
     decontaminate: Path | None = None  # text or JSONL file; examples that share 13 words in a row with it are dropped
-    tokenizer: Path | None = None  # folder of the model whose tokenizer counts tokens; None: bytes are counted
-    max_length: int = 0  # tokens that the trainer reads: an answer that begins beyond never trains; 0: all
+    tokenizer: Path | None = None  # folder of the model whose tokenizer counts tokens; None: estimate from bytes
+    max_length: int = 0  # tokens that the trainer reads; examples whose answer begins later are dropped; 0: no limit
 
     @property
     def is_seed(self) -> bool:
+        """Return whether the seed preset is used."""
         return self.preset == "seed"
 
     @property
     def is_preference(self) -> bool:
+        """Return whether the format has a chosen and a rejected answer."""
         return self.format in PREFERENCE_FORMATS
 
     def recorded(self) -> dict[str, object]:
-        """The options as the manifest has them: files by name and content, never by path."""
+        """Return the options for the manifest. Files are recorded by name and SHA-256, without their path.
+
+        Raises TuningError if a file cannot be read.
+        """
         values: dict[str, object] = {name: getattr(self, name) for name in self.__struct_fields__}
         for name, path in (("decontaminate", self.decontaminate), ("tokenizer", self.tokenizer)):
             if path:
@@ -54,31 +59,31 @@ class DatasetOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 SEED = DatasetOptions(preset="seed", format="notebook", body="html", split="random", eval_fraction=0.2, seed=42)
-# What the seed preset leaves open.
+# Options that can be combined with the seed preset.
 _OPEN_IN_SEED = frozenset({"format", "limit", "decontaminate"})
 
 
 def resolve_options(preset: str | None = None, tuner: str = "hf", **given: Any) -> DatasetOptions:
-    """The options from those that were given (None: not given), or one TuningError for a bad value or combination.
+    """Return the resolved options from the given ones (None: not given). `tuner` only sets the default format.
 
-    The tuner only decides the format where none is given.
+    Raises TuningError for an invalid value or combination.
     """
     chosen = {name: value for name, value in given.items() if value is not None}
     for name in ("decontaminate", "tokenizer"):
         if name in chosen:
             chosen[name] = Path(chosen[name])
     if preset not in (None, "", "seed"):
-        raise TuningError(f"there is no preset {preset!r}", "The one preset is: seed")
+        raise TuningError(f"there is no preset {preset!r}", "The only preset is: seed")
     for name, allowed in (("format", FORMATS), ("body", get_args(Body)), ("split", get_args(SplitMethod))):
         if name in chosen and chosen[name] not in allowed:
             raise TuningError(f"--{name} is {chosen[name]!r}", f"Choose one of: {', '.join(allowed)}")
     if preset == "seed":
         for name in sorted(set(chosen) - _OPEN_IN_SEED):
-            raise TuningError(f"--preset seed decides {_option(name)} itself", "Leave one of the two out")
+            raise TuningError(f"--preset seed sets {_option(name)} itself", "Remove one of the two options")
         if chosen.get("format", "notebook") not in ("notebook", "text-bison"):
             raise TuningError(
-                f"--preset seed writes one text, which --format {chosen['format']} does not",
-                "Use --format notebook or text-bison with it",
+                f"--preset seed writes each prompt as a single text, but --format {chosen['format']} does not",
+                "Use --format notebook or --format text-bison",
             )
     base = SEED if preset == "seed" else DatasetOptions(format="gemini" if tuner == "gemini" else "messages")
     options = msgspec.structs.replace(base, **chosen)
@@ -87,45 +92,51 @@ def resolve_options(preset: str | None = None, tuner: str = "hf", **given: Any) 
 
 
 def resolve_variables(preset: str | None = None, **given: str | None) -> "Variables":
-    """The variables of the build that a dataset is made of: the preset's, or the defaults save those given."""
+    """Return the dbt variables of the dataset's build: those of the preset, or the defaults and the given ones.
+
+    Raises TuningError for an invalid value or combination.
+    """
     from tuning.warehouse.variables import Variables
 
     chosen: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     if preset == "seed":
         for name in sorted(chosen):
-            raise TuningError(f"--preset seed decides {_option(name)} itself", "Leave one of the two out")
+            raise TuningError(f"--preset seed sets {_option(name)} itself", "Remove one of the two options")
         return Variables.seed()
     return Variables(**chosen)
 
 
 def _check(options: DatasetOptions, chosen: dict[str, Any]) -> None:
     if options.split == "time" and not options.split_date:
-        raise TuningError("--split time needs a date", "Give --split-date YYYY-MM-DD")
+        raise TuningError("--split time needs a date", "Add --split-date YYYY-MM-DD")
     if options.split_date:
         if options.split != "time":
-            raise TuningError(f"--split-date has no meaning with --split {options.split}", "Use --split time with it")
+            raise TuningError(f"--split-date cannot be combined with --split {options.split}", "Use --split time")
         try:
             datetime.date.fromisoformat(options.split_date)
         except ValueError:
-            raise TuningError(f"--split-date {options.split_date!r} is no date", "Write it as YYYY-MM-DD") from None
+            raise TuningError(f"--split-date: {options.split_date!r} is not a date (use YYYY-MM-DD)") from None
     if options.split == "time" and "eval_fraction" in chosen:
-        raise TuningError("--split time divides at its date alone", "Leave --eval-fraction out")
+        raise TuningError("--split time splits by date, not by --eval-fraction", "Remove --eval-fraction")
     if not 0 < options.eval_fraction < 1:
-        raise TuningError(f"--eval-fraction is {options.eval_fraction}", "It lies between 0 and 1")
+        raise TuningError(f"--eval-fraction is {options.eval_fraction}", "Use a number between 0 and 1")
     if options.limit < 0:
-        raise TuningError(f"--limit is {options.limit}", "It is a number of questions, or 0 for all")
+        raise TuningError(f"--limit is {options.limit}", "Use a number of questions, or 0 for all")
     if options.max_length < 0:
-        raise TuningError(f"--max-length is {options.max_length}", "It is a number of tokens, or 0 for no bound")
+        raise TuningError(f"--max-length is {options.max_length}", "Use a number of tokens, or 0 for no limit")
     if options.max_length and not options.tokenizer:
-        raise TuningError("--max-length counts the tokens of a model", "Name that model with --tokenizer")
+        raise TuningError("--max-length needs the tokenizer of a model", "Name the model with --tokenizer")
     if not 0 <= options.seed < 2**32:
-        raise TuningError(f"--seed is {options.seed}", "It is a whole number from 0 to 4294967295")
+        raise TuningError(f"--seed is {options.seed}", "Use a whole number from 0 to 4294967295")
     if options.decontaminate and not options.decontaminate.is_file():
         raise TuningError(f"--decontaminate: there is no file {options.decontaminate}")
 
 
 def dataset_id(digest: str, options: DatasetOptions, template: str, versions: dict[str, str]) -> str:
-    """Sixteen hex digits that the same input, options, libraries and format version always give."""
+    """Return the ID of a dataset: 16 hex digits of a hash of the arguments and FORMAT_VERSION.
+
+    `digest` is the digest of the snapshot. Raises TuningError if a file that the options name cannot be read.
+    """
     parts = [FORMAT_VERSION, digest, options.recorded(), template, versions]
     return hashlib.sha256(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
 

@@ -1,4 +1,4 @@
-"""Versions of what shapes a dataset's bytes: part of its ID."""
+"""Collect the versions of the libraries that affect a dataset's bytes. They are part of its ID."""
 
 import functools
 import unicodedata
@@ -6,18 +6,21 @@ from importlib.metadata import version
 
 _LIBRARIES = (
     "html-to-markdown",  # the Markdown
-    "lxml",  # the Markdown of what the former cannot carry
+    "lxml",  # the Markdown that html-to-markdown cannot write
     "markdown-it-py",  # the card
-    "numpy",  # scikit-learn's permutations are numpy's
+    "numpy",  # scikit-learn shuffles with numpy
     "orjson",  # the JSON
     "polars",  # the seed preset's JSON
-    "pyromark",  # which conversion passes its check
-    "rensa",  # which near duplicates are found
+    "pyromark",  # the check of each conversion
+    "rensa",  # the search for near-duplicates
     "scikit-learn",  # split random
 )
 
 
 @functools.cache
 def versions() -> dict[str, str]:
-    """Unicode's version decides what a word is; Python itself leaves no trace."""
+    """Return the version of each library and of Unicode, which defines what a word is.
+
+    The version of Python itself does not affect the bytes.
+    """
     return {**{library: version(library) for library in _LIBRARIES}, "unicode": unicodedata.unidata_version}

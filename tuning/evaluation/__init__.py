@@ -1,1 +1,1 @@
-"""Base against tuned: generation, metrics, release gate, report."""
+"""Evaluate a tuned model against its base and the champion: answers, metrics, release gate and report."""

@@ -1,21 +1,21 @@
-"""Intervals by a bootstrap that resamples whole groups, since examples of one group are alike."""
+"""Compute bootstrap intervals. Whole groups are resampled, because the examples of a group are similar."""
 
 from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-_CELLS = 20_000_000  # weights held at once: resamples x groups, 8 bytes each
+_CELLS = 20_000_000  # maximum weights in memory: resamples x groups, 8 bytes each
 
 Floats = NDArray[np.float64]
 
 
 def bootstrap_means(values: ArrayLike, groups: ArrayLike, resamples: int, seed: int) -> Floats:
-    """Means of each column of `values` in each resample of groups, drawn with replacement.
+    """Return the mean of each column of `values` in each resample of groups, drawn with replacement.
 
-    `values`: (examples, columns); NaN where a column has no value for an example. `groups`: (examples,) labels.
-    Returns (resamples, columns), NaN where a resample holds no value of a column. The columns of one call share their
-    resamples.
+    `values` has the shape (examples, columns), with NaN for missing values. `groups` has the shape (examples,). The
+    result has the shape (resamples, columns), with NaN if a resample has no value in a column. All columns of a call
+    use the same resamples.
     """
     table = np.asarray(values, dtype=np.float64)
     _, member = np.unique(np.asarray(groups), return_inverse=True)
@@ -30,14 +30,14 @@ def bootstrap_means(values: ArrayLike, groups: ArrayLike, resamples: int, seed: 
 
 
 def interval(draws: Floats, level: float) -> tuple[float, float]:
-    """The two-sided percentile interval of one column of draws."""
+    """Return the two-sided percentile interval of one column of draws."""
     tail = (1 - level) / 2
     low, high = np.nanquantile(draws, [tail, 1 - tail])
     return float(low), float(high)
 
 
 def _weights(groups: int, resamples: int, seed: int) -> Iterator[Floats]:
-    """How often each resample drew each group, some resamples at a time so that memory stays bounded."""
+    """Yield how often each resample drew each group. Blocks of resamples keep the memory bounded."""
     random = np.random.default_rng(seed)
     step = max(1, _CELLS // groups)
     for start in range(0, resamples, step):

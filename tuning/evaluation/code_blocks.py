@@ -1,4 +1,4 @@
-"""The code in an answer: fenced or indented Markdown blocks, or ``<pre>`` of an HTML answer."""
+"""Find the code in an answer: fenced or indented Markdown blocks, or ``<pre>`` elements of an HTML answer."""
 
 import ast
 import doctest
@@ -15,13 +15,15 @@ PYTHON = frozenset({"", "py", "python", "python3", "pycon"})
 
 @dataclass(frozen=True)
 class CodeBlock:
+    """Hold one block of code."""
+
     text: str
-    language: str  # of a fence's info string, lower case; "" where it names none
+    language: str  # from the info string of a fence, in lower case; "" if there is none
     fenced: bool
 
 
 def code_blocks(answer: str) -> list[CodeBlock]:
-    """Every block of code in order."""
+    """Return all blocks of code in the answer, in order."""
     if "<pre" in answer and "```" not in answer:
         return _html_blocks(answer)
     return [
@@ -32,19 +34,19 @@ def code_blocks(answer: str) -> list[CodeBlock]:
 
 
 def python_blocks(answer: str) -> list[CodeBlock]:
-    """The fenced blocks that are Python or do not say what they are."""
+    """Return the fenced blocks whose language is Python or not specified."""
     return [block for block in code_blocks(answer) if block.fenced and block.language in PYTHON]
 
 
 def parses(code: str) -> bool:
-    """Whether `code` is Python's grammar; a session with ``>>>`` prompts is judged by what was typed at them."""
+    """Return whether `code` is valid Python. Of a session with ``>>>`` prompts, only the input is checked."""
     try:
         if any(line.lstrip().startswith(">>>") for line in code.splitlines()):
             code = "".join(example.source for example in doctest.DocTestParser().get_examples(code))
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # an invalid escape in an answer is the answer's business
+            warnings.simplefilter("ignore")  # no warnings about invalid escapes in answers
             ast.parse(code)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):  # the last two: nesting too deep for the parser
+    except (SyntaxError, ValueError, RecursionError, MemoryError):  # the last two occur if the nesting is too deep
         return False
     return True
 

@@ -1,4 +1,4 @@
-"""One model on a dataset's evaluation examples: losses on all of them, generated answers on a few."""
+"""Evaluate one model on the evaluation split: losses for all examples, generated answers for a few."""
 
 import math
 from collections.abc import Sequence
@@ -21,14 +21,15 @@ def evaluate(
     primary_metric: str,
     dataset_sha256: str,
 ) -> Evaluation:
-    """Score `model` by its `predictor`. Every model is asked the same prompts in the same way (greedy).
+    """Score `model` with its `predictor`. Every model gets the same prompts and decodes greedily.
 
-    Where the primary metric is one of generated answers, all examples get one, not only the first `options.answers`.
+    If the primary metric needs generated answers, all examples get one, not only the first `options.answers`. Raises
+    TuningError if the evaluation split is empty or if requests to a managed model fail.
     """
     examples = read_examples(dataset, options.examples)
-    asked = len(examples) if primary_metric != "loss" else options.answers
+    answered = len(examples) if primary_metric != "loss" else options.answers
     losses = predictor.losses([example.example for example in examples], options.max_length)
-    answers = predictor.generate([example.example.prompt for example in examples[:asked]], options.max_new_tokens)
+    answers = predictor.generate([example.example.prompt for example in examples[:answered]], options.max_new_tokens)
     return Evaluation(
         role=role,
         model=model,
@@ -51,7 +52,7 @@ def _scored(
         reference = example.example.answer
         if answer:
             scores |= score_answer(answer.text, reference, answer.finish_reason)
-            if losses is None:  # a managed service, which gives filters and citations in place of probabilities
+            if losses is None:  # a managed service: it reports filters and citations, but no losses
                 scores |= score_service(answer.finish_reason, answer.notes)
         rows.append(
             Scored(

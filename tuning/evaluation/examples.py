@@ -1,4 +1,4 @@
-"""The evaluation examples of a dataset, with what is known of each for slices."""
+"""Read the evaluation examples of a dataset and assign them to slices."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,18 +9,22 @@ from tuning.dataset.formats.records import Example
 from tuning.errors import TuningError
 from tuning.evaluation.sample import stable_sample
 
-# Characters of the reference answer, and votes: fixed bounds, so that a slice means the same in every dataset.
+# Bounds for characters of the reference answer and for votes. They are fixed, so that a slice means the same in every
+# dataset.
 _LENGTHS = ((500, "answer under 500 characters"), (1500, "answer of 500-1,500 characters"))
 _SCORES = ((1, "score 0 or less"), (10, "score 1-9"))
 
 
 @dataclass(frozen=True)
 class EvaluationExample:
+    """Hold an evaluation example and its attribution."""
+
     attribution: Attribution
     example: Example
 
     @property
     def slices(self) -> list[str]:
+        """Return the names of the example's slices: its tags, and the answer's length, year and score."""
         row = self.attribution
         length = next((name for bound, name in _LENGTHS if len(self.example.answer) < bound), "answer over 1,500")
         score = next((name for bound, name in _SCORES if row.answer_score < bound), "score 10 or more")
@@ -28,21 +32,24 @@ class EvaluationExample:
 
 
 def read_examples(dataset: Dataset, limit: int) -> list[EvaluationExample]:
-    """The stable sample of `limit` examples (0: all) of the evaluation split, in the order of their lines."""
+    """Return the stable sample of `limit` examples (0: all) of the evaluation split, in the order of their lines.
+
+    Raises TuningError if the split is empty, if a line is invalid, or if eval.jsonl and attribution.jsonl do not match.
+    """
     wanted = {row.line: row for row in stable_sample(dataset.attributions("eval"), limit)}
     if not wanted:
         raise TuningError(f"the evaluation set of dataset {dataset.id} is empty", "Raise --eval-fraction or --limit")
     found = [EvaluationExample(wanted[number], example) for number, example in _lines(dataset) if number in wanted]
     if len(found) != len(wanted):
         raise TuningError(
-            f"{dataset.address} has attributions of evaluation lines that eval.jsonl lacks",
+            f"attribution.jsonl in {dataset.address} lists evaluation lines that eval.jsonl does not have",
             "Remove the folder and run `invoke dataset` again",
         )
     return found
 
 
 def _lines(dataset: Dataset) -> Iterator[tuple[int, Example]]:
-    # Not dataset.file("eval"): the lines of a sampled file are numbered otherwise.
+    # Not dataset.file("eval"), because a sampled file has other line numbers.
     with dataset.source("eval.jsonl").open("rb") as file:
         for number, line in enumerate(file):
             yield number, parse_line(dataset.manifest.format, line)

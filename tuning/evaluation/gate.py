@@ -1,8 +1,9 @@
-"""The release gate: is the tuned model better than the base, and than the champion, beyond chance?
+"""Decide whether the tuned model is better than the base and the champion, beyond chance: the release gate.
 
-It passes when the two-sided interval of the primary metric's mean improvement, from a paired bootstrap that resamples
-groups, lies above zero against the base and against the champion where there is one. It blocks where a slice is surely
-worse, and says "undecided" where the evaluation cannot tell.
+The gate looks at the two-sided interval of the mean improvement in the primary metric, from a paired bootstrap that
+resamples groups. The verdict is "fail" if the interval against the base, or against the champion if there is one, is
+not above zero, or if a slice is certainly worse. Otherwise it is "undecided", because the code in the answers is not
+run: loss and text overlap alone do not show whether the answers got better.
 """
 
 from collections.abc import Sequence
@@ -15,6 +16,11 @@ from tuning.evaluation.bootstrap import Floats, bootstrap_means, interval
 from tuning.evaluation.options import UNITS, GateOptions
 from tuning.evaluation.records import Comparison, Interval, Pair, SliceVerdict, Verdict
 
+# A model can gain in loss and chrF while its answers get worse, so neither is enough for a release.
+ANSWERS_NOT_RUN = (
+    "the code in the answers was not run, and loss or text overlap alone does not show whether answers got better"
+)
+
 
 def judge(
     comparison: Comparison,
@@ -25,8 +31,11 @@ def judge(
     smoke_test: bool = False,
     inputs: dict[str, str] | None = None,
 ) -> Verdict:
-    """The verdict on `comparison`. `shared_with_champion` counts the evaluation examples whose question or group is in
-    the champion's training data: against a model that has seen the answers there is nothing to decide."""
+    """Return the verdict on `comparison`.
+
+    `shared_with_champion` is the number of evaluation examples whose question or group is in the champion's training
+    data. If it is not 0, the comparison with the champion is undecided, because the champion has seen the answers.
+    """
     metric = comparison.primary_metric
     failures: list[str] = []
     doubts = list(comparison.incomparable.values())
@@ -59,10 +68,11 @@ def judge(
         for row in slices
         if row.blocks
     ]
-    good = [describe(metric, opponent, found, options) for opponent, found in improvements.items()]
+    doubts.append(ANSWERS_NOT_RUN)
+    figures = [describe(metric, opponent, found, options) for opponent, found in improvements.items()]
     return Verdict(
-        status="fail" if failures else "undecided" if doubts else "pass",
-        reasons=failures + doubts if failures else doubts + good,
+        status="fail" if failures else "undecided",
+        reasons=failures + doubts if failures else doubts + figures,
         primary_metric=metric,
         improvements=improvements,
         slices=slices,
@@ -74,15 +84,18 @@ def judge(
 
 
 def improvement(pairs: Sequence[Pair], options: GateOptions) -> Interval:
-    """The mean improvement with its interval at the gate's level."""
+    """Return the mean improvement and its interval at `options.level`."""
     values = np.array([[pair.improvement] for pair in pairs])
     draws = bootstrap_means(values, [pair.group for pair in pairs], options.resamples, options.seed)
     return Interval(float(values.mean()), *interval(draws[:, 0], options.level), len(pairs))
 
 
 def judge_slices(pairs: Sequence[Pair], opponent: str, metric: str, options: GateOptions) -> list[SliceVerdict]:
-    """Every slice, the largest first. Those of at least `slice_minimum` examples are judged together: Holm's method
-    keeps the chance of blocking a model that is worse nowhere at ``1 - level``."""
+    """Return the result of every slice with two examples or more, the largest first.
+
+    Slices with at least `slice_minimum` examples are tested together. Holm's method keeps the probability of blocking a
+    model that is not worse in any slice at ``1 - level`` or less.
+    """
     sizes: dict[str, int] = {}
     for pair in pairs:
         for name in pair.slices:
@@ -121,6 +134,7 @@ def judge_slices(pairs: Sequence[Pair], opponent: str, metric: str, options: Gat
 
 
 def describe(metric: str, opponent: str, found: Interval, options: GateOptions) -> str:
+    """Return one sentence about the improvement on an opponent."""
     unit = UNITS.get(metric, metric)
     return (
         f"{metric} improves on the {opponent} by {found.mean:+.3g} {unit} "
@@ -129,14 +143,14 @@ def describe(metric: str, opponent: str, found: Interval, options: GateOptions) 
 
 
 def in_words(verdict: Verdict) -> str:
-    """One paragraph for a person."""
+    """Return the verdict and its reasons as one paragraph of text."""
     head = {
-        "pass": "The tuned model passes the release gate",
+        "pass": "The tuned model passes the release gate",  # of versions that were registered by earlier releases
         "fail": "The tuned model does not pass the release gate",
         "undecided": "The release gate cannot decide",
     }[verdict.status]
     smoke = (
-        " This was a smoke test of the pipeline with a base made for tests: it says nothing about quality."
+        " This was a smoke test of the pipeline with a base model for tests: it says nothing about quality."
         if verdict.smoke_test
         else ""
     )
@@ -148,10 +162,11 @@ def _margin(opponent: str, options: GateOptions) -> float:
 
 
 def surely_below(draws: dict[str, Floats], bound: float, level: float) -> tuple[dict[str, float], set[str]]:
-    """The level of each slice's interval, and the slices whose interval at that level lies wholly below `bound`.
+    """Return the level of each slice's interval, and the slices whose whole interval at that level is below `bound`.
 
-    Holm's step-down: the slice most surely below is asked at alpha/m, the next at alpha/(m-1), until one is not below;
-    the rest keep that one's level.
+    This is Holm's step-down method, with alpha = 1 - `level` and m slices. The slice that is most certainly below is
+    tested at alpha/m, the next one at alpha/(m-1), and so on until a slice is not below. The remaining slices get the
+    level of that slice.
     """
     alpha = 1 - level
     order = sorted(draws, key=lambda name: (_share_above(draws[name], bound), float(np.nanmean(draws[name]))))

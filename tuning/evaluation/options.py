@@ -1,4 +1,4 @@
-"""How much to evaluate and when a model passes. Every number is a trade between time and certainty."""
+"""Define how much to evaluate and when a model passes. Each number is a trade-off between time and certainty."""
 
 from typing import Annotated, Literal
 
@@ -10,50 +10,59 @@ from tuning.settings import Settings
 Positive = Annotated[int, Meta(gt=0)]
 Level = Annotated[float, Meta(gt=0, lt=1)]
 
-# What `improvement` of each primary metric means: the unit, and whether smaller is better.
+# The unit of an improvement, by primary metric.
 UNITS = {"loss": "nats per answer token", "chrf": "points of chrF (0-100)"}
-SMOKE_TEST_BASE = "tiny"  # a base model that shows that the pipeline works, and nothing else
+SMOKE_TEST_BASE = "tiny"  # a base model that shows only that the pipeline works
 SMALLER_IS_BETTER = frozenset({"loss"})
 
 
 class EvaluationOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """What is scored. The default takes about 80 s for two models of 135 M parameters on two cores."""
+    """Hold the number of examples and tokens to score.
 
-    # Losses: about 0.3 s per example and model there. An interval narrows with the square root: 200 halve that of 48.
+    The defaults take about 80 s for two models of 135 M parameters on two cores.
+    """
+
+    # Number of losses, at about 0.3 s per example and model. An interval narrows with the square root of the number:
+    # with 200 examples it is half as wide as with 48.
     examples: Positive = 48
-    # Generated answers: about 2 s each and model. They illustrate; few prove nothing, and their intervals say so.
+    # Number of generated answers, at about 2 s per answer and model. A few answers are illustrations and prove nothing,
+    # as their wide intervals show.
     answers: Annotated[int, Meta(ge=0)] = 8
-    # Shorter answers are cut sooner (counted as truncated) and cost less time.
+    # A lower limit takes less time, but cuts more answers, which count as truncated.
     max_new_tokens: Positive = 96
-    # Tokens of prompt and answer that a loss reads; what is beyond is not scored.
+    # Tokens of prompt and answer that are scored by the loss. Tokens after the limit are not scored.
     max_length: Positive = 384
 
 
 class GateOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """When a model passes. Improvement is in the primary metric's unit, positive when the new model is better."""
+    """Hold the conditions of the release gate.
+
+    Improvements are in the unit of the primary metric and positive for a better model.
+    """
 
     level: Level = 0.95  # of the two-sided interval
-    resamples: Positive = 10_000  # the adjusted intervals of many slices rest on the outermost few
+    resamples: Positive = 10_000  # the adjusted intervals of many slices depend on only a few extreme resamples
     seed: int = 42
-    minimum_groups: Positive = 30  # a percentile bootstrap over fewer is too narrow: "undecided"
-    slice_minimum: Positive = 100  # examples; a smaller slice is shown and never blocks
-    # How much worse a slice may be before it blocks, in nats or chrF points: what nobody would notice in an answer.
+    minimum_groups: Positive = 30  # with fewer, a percentile bootstrap is too narrow, so the verdict is "undecided"
+    slice_minimum: Positive = 100  # examples; a smaller slice is shown but never blocks
+    # How much worse a slice may be before it blocks, in nats or chrF points. Readers do not notice such a difference.
     slice_margin_loss: Annotated[float, Meta(ge=0)] = 0.02
     slice_margin_chrf: Annotated[float, Meta(ge=0)] = 1.0
-    # "non-inferiority" asks of a new model only that it is not worse than the champion by more than `margin`;
-    # against the base it must always be better.
+    # With "non-inferiority", a new model may be worse than the champion by up to `margin`. It must always be better
+    # than the base.
     mode: Literal["superiority", "non-inferiority"] = "superiority"
     margin: Annotated[float, Meta(ge=0)] = 0.0
 
     def slice_margin(self, metric: str) -> float:
+        """Return how much worse a slice may be before it blocks, in the unit of `metric`."""
         return self.slice_margin_loss if metric == "loss" else self.slice_margin_chrf
 
 
 def evaluation_options(settings: Settings) -> EvaluationOptions:
-    """What the settings ask to evaluate."""
+    """Return the evaluation options in the settings."""
     return EvaluationOptions(examples=settings.evaluation_examples, answers=settings.evaluation_answers)
 
 
 def gate_options(settings: Settings) -> GateOptions:
-    """What the settings ask of a new model."""
+    """Return the gate options in the settings."""
     return GateOptions(mode=settings.gate_mode, margin=settings.gate_margin)

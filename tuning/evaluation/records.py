@@ -1,4 +1,4 @@
-"""What evaluation writes and later steps read: JSON files with these shapes."""
+"""Define the JSON records that the evaluation writes and later steps read."""
 
 from typing import Literal
 
@@ -8,22 +8,22 @@ from tuning.tuners.protocol import Model
 
 
 class Scored(msgspec.Struct, frozen=True, kw_only=True):
-    """One example as one model did on it. `scores` holds only what was measured: ``loss``, ``chrf`` and so on."""
+    """Hold the scores of one model on one example. `scores` has the measured metrics, such as ``loss`` or ``chrf``."""
 
     example_id: str
     question_id: int
     group: int
-    slices: list[str]  # such as "tag: pandas"
+    slices: list[str]  # for example, "tag: pandas"
     scores: dict[str, float]
-    tokens: int = 0  # of the answer, that the loss is a mean over
-    question: str = ""  # these four for examples with a generated answer only
+    tokens: int = 0  # number of answer tokens that the loss is averaged over
+    question: str = ""  # these four fields are set only for examples with a generated answer
     reference: str = ""
     answer: str = ""
     finish_reason: str = ""
 
 
 class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
-    """One model on the examples of one dataset. `model` is None where there was no model (no champion yet)."""
+    """Hold the scores of one model on one dataset. `model` is None if there is no model, such as no champion yet."""
 
     role: str  # base, tuned or champion; or a version
     model: Model | None
@@ -33,10 +33,13 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def base(self) -> str:
+        """Return the name of the base model, or "" if there is no model."""
         return self.model.base_model if self.model else ""
 
 
 class Interval(msgspec.Struct, frozen=True):
+    """Hold a mean, its interval from `low` to `high`, and the number of examples."""
+
     mean: float
     low: float
     high: float
@@ -44,15 +47,15 @@ class Interval(msgspec.Struct, frozen=True):
 
 
 class Figure(msgspec.Struct, frozen=True, kw_only=True):
-    """One metric: each model's mean and the tuned model's paired difference to each other, with intervals."""
+    """Hold one metric: the mean of each model and the paired differences to the tuned model, with intervals."""
 
     metric: str
     models: dict[str, Interval]  # by role
-    differences: dict[str, Interval]  # tuned minus that role, over examples that both have
+    differences: dict[str, Interval]  # by role: tuned minus that role, on the examples that both models have
 
 
 class Pair(msgspec.Struct, frozen=True, kw_only=True):
-    """The tuned model against another on one example; `improvement` is positive where the tuned one is better."""
+    """Compare the tuned model with another on one example. `improvement` is positive if the tuned model is better."""
 
     example_id: str
     question_id: int
@@ -62,7 +65,7 @@ class Pair(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Side(msgspec.Struct, frozen=True, kw_only=True):
-    """The answers to one question beside each other."""
+    """Hold all answers to one question, to show them side by side."""
 
     example_id: str
     question: str
@@ -72,18 +75,20 @@ class Side(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):
+    """Hold the comparison of the tuned model with the base and the champion."""
+
     primary_metric: str
     figures: list[Figure]
     perplexity: dict[str, Interval]  # by role: exp of the mean of the examples' losses
     token_loss: dict[str, Interval]  # by role: the mean over all answer tokens, as training frameworks report it
-    pairs: dict[str, list[Pair]]  # by opponent: base, and champion where there is one
+    pairs: dict[str, list[Pair]]  # by opponent: base, and champion if there is one
     sides: list[Side]
-    incomparable: dict[str, str] = {}  # by opponent: why the primary metric does not compare
+    incomparable: dict[str, str] = {}  # by opponent: why the primary metric cannot be compared
     inputs: dict[str, str]  # sha256 of what was compared
 
 
 class SliceVerdict(msgspec.Struct, frozen=True, kw_only=True):
-    """`low` and `high` are Holm-adjusted where the slice was judged, plain where it was only shown."""
+    """Hold the result of one slice. `low` and `high` are Holm-adjusted if the slice is large enough to be `judged`."""
 
     name: str
     opponent: str
@@ -96,10 +101,10 @@ class SliceVerdict(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
-    """What the release gate says and why."""
+    """Hold the verdict of the release gate and the reasons for it."""
 
     status: Literal["pass", "fail", "undecided"]
-    reasons: list[str]  # in words, the first says most
+    reasons: list[str]  # sentences, the most important first
     primary_metric: str
     improvements: dict[str, Interval]  # by opponent
     slices: list[SliceVerdict]
@@ -110,4 +115,5 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def passed(self) -> bool:
+        """Return whether the model passed the gate."""
         return self.status == "pass"

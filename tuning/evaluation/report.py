@@ -1,4 +1,4 @@
-"""The report of a run: one HTML page without scripts or outside references, and a short Markdown form."""
+"""Render the report of a run: an HTML page without scripts or external references, and a short Markdown summary."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,40 +12,42 @@ from tuning.tuners.hf.train.curves import Curves, draw
 from tuning.tuners.protocol import Model
 
 _SLICES_SHOWN = 30
-# After the point; of percentages one.
+# Decimal places; 1 for all other metrics.
 _DIGITS = {"loss": 3, "token_loss": 3, "length_ratio": 3, "perplexity": 2}
 ROLES = ("base", "champion", "tuned")
 SMOLLM2_NOTE = (
-    "smollm2 is SmolLM2-135M-Instruct from a package on the index, whose weights were stored in 4 bits and are "
-    "unpacked again: a little worse than HuggingFaceTB/SmolLM2-135M-Instruct, which --base-model takes where the "
-    "hub is reachable."
+    "smollm2 is SmolLM2-135M-Instruct from a Python package with weights in 4 bits. It is a little worse than the "
+    "original. If the Hugging Face hub is reachable, you can use the original with "
+    "--base-model HuggingFaceTB/SmolLM2-135M-Instruct."
 )
 SMOKE_NOTE = (
-    "Smoke test: the base is a tiny model with random weights, made to test the pipeline. Nothing here says anything "
+    "Smoke test: the base is a tiny model with random weights, made to test the pipeline. This report says nothing "
     "about quality."
 )
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReportInputs:
+    """Hold everything that the report shows."""
+
     manifest: Manifest
-    notes: Sequence[str]  # of validation
+    notes: Sequence[str]  # from the validation step
     model: Model
     options: dict[str, object]
     tuner: str
     curves: Curves | None
-    seconds: dict[str, float]  # by step, when it last ran
+    seconds: dict[str, float]  # by step, from its last run
     comparison: Comparison
     verdict: Verdict
 
 
 def as_html(inputs: ReportInputs) -> str:
-    """The page. Everything from the data is escaped."""
+    """Return the report as an HTML page. All text from the data is escaped."""
     return _render("report.html.j2", inputs)
 
 
 def as_markdown(inputs: ReportInputs) -> str:
-    """The short form, for a terminal or a pipeline's page."""
+    """Return a short summary as Markdown, for a terminal or for the page of a pipeline run."""
     return _render("report.md.j2", inputs)
 
 
@@ -89,13 +91,13 @@ def _base_notes(inputs: ReportInputs) -> list[str]:
 
 
 def _rows(facts: dict[str, object]) -> dict[str, object]:
-    """What became of the training examples, where the tuner tells."""
+    """Return the numbers of training examples, if the tuner reports them."""
     names = {"used": "rows_used", "total": "rows_total", "left_out": "rows_left_out", "max_length": "max_length"}
     return {short: facts[name] for short, name in names.items()} if set(names.values()) <= set(facts) else {}
 
 
 def show(value: Interval | None, metric: str, sign: bool = False) -> str:
-    """A mean with its interval, to the digits of the metric."""
+    """Format a mean and its interval with the decimal places of the metric, or "-" if there is no value."""
     if value is None:
         return "-"
     digits = _DIGITS.get(metric, 1)

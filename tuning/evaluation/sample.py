@@ -1,22 +1,15 @@
-"""A fixed sample of evaluation examples: the same ids give the same sample, and a smaller one lies in a larger one."""
+"""Choose the evaluation examples."""
 
-import hashlib
-import heapq
 from collections.abc import Iterable
 
 from tuning.dataset.dataset import Attribution
-
-_SALT = b"evaluation sample 1:"
+from tuning.sampling import draw
 
 
 def stable_sample(rows: Iterable[Attribution], limit: int) -> list[Attribution]:
-    """The `limit` rows (0: all) whose salted hash of the example's id is smallest, in the order of their lines.
+    """Return `limit` of the rows (0: all) in the order of their lines.
 
-    Memory is bounded by `limit`, not by the rows.
+    The same ids give the same sample, and a smaller sample is part of a larger one. At most `limit` rows are in memory.
     """
-    chosen = list(rows) if limit <= 0 else heapq.nsmallest(limit, rows, key=_rank)
+    chosen = list(rows) if limit <= 0 else draw("evaluation", rows, limit, lambda row: row.example_id)
     return sorted(chosen, key=lambda row: row.line)
-
-
-def _rank(row: Attribution) -> tuple[bytes, str]:
-    return hashlib.blake2b(_SALT + row.example_id.encode(), digest_size=16).digest(), row.example_id

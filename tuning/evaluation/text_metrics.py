@@ -1,4 +1,7 @@
-"""What one generated answer is worth beside its reference, as numbers from 0 to 100 (shares: 0 or 100)."""
+"""Score a generated answer against its reference.
+
+Scores are from 0 to 100, yes-or-no scores are 0 or 100, and `length_ratio` is a ratio.
+"""
 
 import functools
 import re
@@ -8,35 +11,38 @@ from typing import Any
 
 from tuning.evaluation.code_blocks import code_blocks, parses, python_blocks
 
-# Short of asking a model, a refusal is known by its first words.
+# A refusal is recognized by its first words, without a model.
 _REFUSAL = re.compile(
     r"\s*((i'?m|i am) (sorry|not able|unable)|sorry,|i apologi[sz]e|i can(no|')t |as an ai\b)",
     re.IGNORECASE,
 )
-_LOOP_MINIMUM = 100  # bytes below which nothing is called a loop
-_LOOP_SHARE = 0.2
+_LOOP_MINIMUM = 100  # bytes; a shorter answer is never a loop
+_LOOP_SHARE = 0.2  # compressed size as a share of the size
 
 DESCRIPTIONS = {
     "loss": "mean cross entropy per answer token in nats, averaged over examples (lower is better)",
     "chrf": "chrF of the answer against the reference, 0-100",
     "rouge_l": "ROUGE-L F-measure against the reference, 0-100",
-    "code": "share of answers with a block of code, %",
+    "code": "share of answers with a code block, %",
     "parses": "share of an answer's fenced Python blocks that parse, %",
-    "refusal": "share of answers that refuse, %",
+    "refusal": "share of answers that refuse to answer, %",
     "empty": "share of empty answers, %",
     "loop": "share of answers that repeat themselves, %",
     "truncated": "share of answers cut at the token limit, %",
-    "length_ratio": "length of the answer over that of the reference",
-    "stopped": "share of questions and answers that the service's filters stopped (managed models only), %",
-    "cited": "share of answers that quote a source which the service names (managed models only), %",
+    "length_ratio": "length of the answer divided by the length of the reference",
+    "stopped": "share of prompts and answers that the service's filters blocked (managed models only), %",
+    "cited": "share of answers for which the service cites a source (managed models only), %",
 }
-# What a service says where its filters, not the model, ended an answer.
+# The finish reasons of answers that the filters of a service ended.
 _STOPPED = frozenset({"BLOCKED", "SAFETY", "RECITATION", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII"})
 
 
 def score_answer(answer: str, reference: str, finish_reason: str) -> dict[str, float]:
-    """The metrics of DESCRIPTIONS save the loss and those of `score_service`; ``parses`` only where there is a fenced
-    Python block."""
+    """Return the metrics of DESCRIPTIONS, except the loss and those of `score_service`.
+
+    ``parses`` is included only if the answer has a fenced Python block, ``length_ratio`` only if the reference is not
+    empty.
+    """
     scores = {
         "chrf": _chrf(answer, reference),
         "rouge_l": _rouge_l(answer, reference),
@@ -48,7 +54,7 @@ def score_answer(answer: str, reference: str, finish_reason: str) -> dict[str, f
     }
     if reference:
         scores["length_ratio"] = len(answer) / len(reference)
-    # The last block of a truncated answer breaks off; that is the limit's doing, not the model's.
+    # The token limit can cut the last block of an answer. That is not an error of the model.
     blocks = python_blocks(answer)
     if finish_reason == "MAX_TOKENS" and blocks and _unclosed(answer):
         blocks = blocks[:-1]
@@ -58,7 +64,7 @@ def score_answer(answer: str, reference: str, finish_reason: str) -> dict[str, f
 
 
 def score_service(finish_reason: str, notes: Sequence[str]) -> dict[str, float]:
-    """What a managed service did to an answer: its filters stopped it, or it found it quoted."""
+    """Return whether a managed service blocked an answer and whether it cites a source for it."""
     return {
         "stopped": 100.0 * (finish_reason in _STOPPED),
         "cited": 100.0 * any(note.startswith("cites ") for note in notes),
@@ -66,8 +72,11 @@ def score_service(finish_reason: str, notes: Sequence[str]) -> dict[str, float]:
 
 
 def loops(answer: str) -> bool:
-    """Whether an answer of some length mostly repeats itself, words or letters: zlib takes a fifth of it or less, where
-    it takes about half of prose and a third of code."""
+    """Return whether an answer mostly repeats words or letters.
+
+    This is the case if the answer has at least 100 bytes and zlib compresses it to a fifth or less. It compresses prose
+    to about a half and code to about a third.
+    """
     content = answer.encode()
     return len(content) >= _LOOP_MINIMUM and len(zlib.compress(content)) <= _LOOP_SHARE * len(content)
 

@@ -1,1 +1,1 @@
-"""Read and write Cloud Storage objects, or the local files that stand for them."""
+"""Read and write Cloud Storage objects, or the local files that replace them."""

@@ -1,4 +1,4 @@
-"""One generation of an object of Cloud Storage, read where it lies; and what can be read alike, it or a local file."""
+"""Read one generation of a Cloud Storage object in place, with the same functions as a local file."""
 
 import contextlib
 import functools
@@ -18,13 +18,16 @@ from tuning.storage import CHUNK, split_uri
 if TYPE_CHECKING:
     from google.cloud.storage import Blob, Client
 
-PARALLEL = 8  # transfers at a time; more gain nothing on a common line
-AT_LEAST = 8 * CHUNK  # bytes of one request where a file is read from its beginning to its end
+PARALLEL = 8  # transfers at a time; more are not faster on a typical connection
+AT_LEAST = 8 * CHUNK  # bytes to request at a time when a file is read from beginning to end
 
 
 @functools.lru_cache(8)
 def client(settings: Settings) -> "Client":
-    """A Cloud Storage client. An endpoint given is used as it is; STORAGE_EMULATOR_HOST is not needed."""
+    """Return a Cloud Storage client for Google or for TUNING_STORAGE_ENDPOINT. STORAGE_EMULATOR_HOST is not needed.
+
+    Raises TuningError if there are no usable credentials.
+    """
     from google.cloud.storage import Client
 
     options = {"api_endpoint": settings.storage_endpoint} if settings.storage_endpoint else None
@@ -34,17 +37,22 @@ def client(settings: Settings) -> "Client":
 
 
 def blob_at(settings: Settings, uri: str, generation: int | None = None) -> "Blob":
+    """Return a handle for an object, without a request. Raises TuningError if `uri` is not ``gs://BUCKET/NAME``."""
     bucket, name = split_uri(uri)
     return client(settings).bucket(bucket).blob(name, generation=generation)
 
 
 def look(settings: Settings, uri: str, generation: int | None = None) -> "Blob | None":
-    """The object as it is now, or that generation of it; None where there is none."""
+    """Fetch the metadata of an object, or of one generation of it. Returns None if it does not exist.
+
+    Raises TuningError if `uri` is not ``gs://BUCKET/NAME``. Errors of Google's client pass unchanged.
+    """
     bucket, name = split_uri(uri)
     return client(settings).bucket(bucket).get_blob(name, generation=generation, retry=backoff())
 
 
 def bytes_of(blob: "Blob", offset: int, size: int) -> bytes:
+    """Download `size` bytes of an object from `offset` on. Errors of Google's client pass unchanged."""
     if not size:
         return b""
     content: bytes = blob.download_as_bytes(
@@ -55,9 +63,9 @@ def bytes_of(blob: "Blob", offset: int, size: int) -> bytes:
 
 @dataclass(frozen=True)
 class ObjectFile:
-    """One generation of an object: what takes its place is never read in its stead.
+    """Represent one generation of an object. If the object is replaced, the new generation is never read instead.
 
-    Reading raises TuningError, at the beginning or on the way, where this generation is no longer there.
+    Reading raises TuningError if this generation no longer exists, at the beginning or during the read.
     """
 
     settings: Settings = field(repr=False)
@@ -71,21 +79,28 @@ class ObjectFile:
 
     @property
     def name(self) -> str:
+        """Return the last part of the address."""
         return self.uri.rpartition("/")[2]
 
     def facts(self) -> dict[str, str | int]:
-        """All but the settings."""
+        """Return every field except the settings."""
         return {"uri": self.uri, "generation": self.generation, "size": self.size, "crc32c": self.crc32c}
 
     @contextlib.contextmanager
     def open(self, mode: Literal["rb"] = "rb") -> Iterator[BinaryIO]:
-        """A reader for a file that is read from its beginning to its end, as a local path's of the same mode."""
+        """Yield a reader for reading from beginning to end, like `Path.open`.
+
+        Raises TuningError if this generation no longer exists.
+        """
         with self.open_ranges(AT_LEAST, mode) as reader:
-            yield io.BufferedReader(reader)  # type: ignore[type-var]  # Google's by itself reads a line byte by byte
+            yield io.BufferedReader(reader)  # type: ignore[type-var]  # Google's own reader reads a line byte by byte.
 
     @contextlib.contextmanager
     def open_ranges(self, at_least: int, mode: Literal["rb"] = "rb") -> Iterator[BinaryIO]:
-        """A seekable reader that asks the server for what is read and no more, but for `at_least` bytes."""
+        """Yield a seekable reader that downloads only the ranges that are read, at least `at_least` bytes each time.
+
+        Raises TuningError if this generation no longer exists.
+        """
         with self.reading():
             blob = look(self.settings, self.uri, self.generation)
             if blob is None:
@@ -94,16 +109,18 @@ class ObjectFile:
                 yield reader
 
     def read_range(self, offset: int, size: int) -> bytes:
+        """Return `size` bytes from `offset` on. Raises TuningError if this generation no longer exists."""
         with self.reading():
             return bytes_of(blob_at(self.settings, self.uri, self.generation), offset, size)
 
     def exists(self) -> bool:
+        """Return whether this generation still exists. Raises TuningError if Google refuses the call."""
         with google_errors(f"looking for {self}"):
             return look(self.settings, self.uri, self.generation) is not None
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[None]:
-        """What Google's clients raise in the block, as a TuningError."""
+        """Raise TuningError if a Google client fails in the block or this generation no longer exists."""
         from google.api_core.exceptions import NotFound
 
         with google_errors(f"reading {self}"):
@@ -113,14 +130,17 @@ class ObjectFile:
                 raise self._gone() from None
 
     def _gone(self) -> TuningError:
-        return TuningError(f"{self} is gone or another than it was", "`invoke dataset` makes it anew")
+        return TuningError(f"{self} was deleted or replaced", "Run `invoke dataset` to create it again")
 
 
 Source = Path | ObjectFile
 
 
 def read_ranges(spans: Sequence[tuple[Source, int, int]]) -> list[bytes]:
-    """`read_range` for each, those of objects in parallel."""
+    """Return the bytes of each span (source, offset, size). Reads from Cloud Storage run in parallel.
+
+    Raises TuningError if an object no longer exists.
+    """
     if any(isinstance(source, ObjectFile) for source, *_ in spans):
         with ThreadPoolExecutor(PARALLEL) as pool:
             return list(pool.map(read_range, *zip(*spans, strict=True)))
@@ -128,6 +148,10 @@ def read_ranges(spans: Sequence[tuple[Source, int, int]]) -> list[bytes]:
 
 
 def read_range(source: Source, offset: int, size: int) -> bytes:
+    """Return `size` bytes of an object or a local file from `offset` on.
+
+    Raises TuningError if the object no longer exists.
+    """
     if isinstance(source, ObjectFile):
         return source.read_range(offset, size)
     with source.open("rb", buffering=0) as file:

@@ -1,6 +1,7 @@
-"""Objects of ``gs://``: whole or absent, checked by crc32c on both ends, resumed where a transfer was cut.
+"""Upload, download, list and delete ``gs://`` objects.
 
-On target local, without TUNING_STORAGE_ENDPOINT, an object is the file that `tuning.storage.local_path` names.
+An object appears only when it is complete. Both ends compare CRC32C checksums. An interrupted transfer is resumed. On
+target local, without TUNING_STORAGE_ENDPOINT, an object is the local file that `tuning.storage.local_path` returns.
 """
 
 import contextlib
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Stored:
-    """An object as it now stands; `sent` is False where it already held these bytes."""
+    """Hold the facts of an object after a transfer. `sent` is False if the target already had the same bytes."""
 
     uri: str
     size: int
@@ -35,15 +36,15 @@ class Stored:
 
 
 def is_folder(settings: Settings) -> bool:
-    """Whether ``gs://`` means a folder under TUNING_HOME."""
+    """Return whether ``gs://`` addresses are files under TUNING_HOME."""
     return settings.target == "local" and not settings.storage_endpoint
 
 
 def put(settings: Settings, source: Source, uri: str) -> Stored:
-    """Make `uri` hold the bytes of `source`; sends nothing where it already does, and has an object copied there by
-    the server.
+    """Write the bytes of `source` to `uri`. Sends nothing if the object already has these bytes.
 
-    Raises TuningError when somebody else writes the object meanwhile, or when what arrived differs.
+    If `source` is an object, the server copies it. Raises TuningError if another process writes the same object at the
+    same time, if the checksums differ after the transfer, or if Google refuses a call.
     """
     if isinstance(source, ObjectFile):
         checksum, size = source.crc32c, source.size
@@ -52,31 +53,35 @@ def put(settings: Settings, source: Source, uri: str) -> Stored:
         if is_folder(settings):
             return _put_locally(settings, source, uri, checksum, size)
     with google_errors(f"uploading {source.name} to {uri}"):
-        found = look(settings, uri)
-        if found and found.crc32c == checksum:
+        existing = look(settings, uri)
+        if existing and existing.crc32c == checksum:
             return Stored(uri, size, checksum, sent=False)
-        blob, generation = blob_at(settings, uri), int(found.generation) if found else 0
+        blob, generation = blob_at(settings, uri), int(existing.generation) if existing else 0
         if isinstance(source, ObjectFile):
             _rewrite(source, blob, generation)
         else:
             upload(settings, source, blob, checksum, generation)
         arrived = look(settings, uri)
     if arrived is None or arrived.crc32c != checksum:
-        raise TuningError(f"{uri} arrived with another checksum than {source} has", "Run the same command again")
+        raise TuningError(
+            f"the upload of {source} is damaged: {uri} has a different checksum", "Run the same command again"
+        )
     return Stored(uri, size, checksum, sent=True)
 
 
 def put_folder(settings: Settings, folder: Path, prefix: str, last: str) -> list[Stored]:
-    """`put_files` of every file of `folder`."""
+    """Upload every file of `folder` as `put_files` does. Raises TuningError for the same reasons."""
     names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
     return put_files(settings, {name: folder / name for name in names}, prefix, last)
 
 
 def put_files(settings: Settings, files: Mapping[str, Source], prefix: str, last: str) -> list[Stored]:
-    """Each file under its name below ``prefix/``, in parallel; the one named `last` only after all others are there,
-    so that whoever sees it sees all."""
+    """Upload each file to ``prefix/NAME``, in parallel. The file named `last` follows after all others.
+
+    If the file `last` exists, all other files exist too. Raises TuningError if an upload fails, as `put` does.
+    """
     sizes = sum(one.size if isinstance(one, ObjectFile) else one.stat().st_size for one in files.values())
-    with progress(f"to {prefix}", sizes, "bytes") as advance:
+    with progress(f"uploading to {prefix}", sizes, "bytes") as advance:
 
         def send(name: str) -> Stored:
             stored = put(settings, files[name], f"{prefix}/{name}")
@@ -84,12 +89,15 @@ def put_files(settings: Settings, files: Mapping[str, Source], prefix: str, last
             return stored
 
         with ThreadPoolExecutor(PARALLEL) as pool:
-            done = list(pool.map(send, [name for name in files if name != last]))
-        return done + [send(name) for name in files if name == last]
+            stored = list(pool.map(send, [name for name in files if name != last]))
+        return stored + [send(name) for name in files if name == last]
 
 
 def delete(files: Sequence[ObjectFile]) -> None:
-    """Delete these generations, in parallel; one that is not there any more is no error."""
+    """Delete these generations in parallel. A generation that no longer exists is not an error.
+
+    Raises TuningError if Google refuses a call.
+    """
     from google.api_core.exceptions import NotFound
 
     def delete_one(file: ObjectFile) -> None:
@@ -101,60 +109,72 @@ def delete(files: Sequence[ObjectFile]) -> None:
 
 
 def get(settings: Settings, uri: str, path: Path) -> Stored:
-    """Make `path` hold the object's bytes, going on from what an earlier call had fetched of the same generation."""
+    """Download an object to `path`. Resumes a partial download of the same generation.
+
+    Raises TuningError if the object does not exist, if the checksums differ after the transfer, or if Google refuses a
+    call.
+    """
     if is_folder(settings):
-        source = _existing(settings, uri)
+        source = _require_file(settings, uri)
         with source.open("rb") as opened, atomic_file(path) as file:
             shutil.copyfileobj(opened, file, CHUNK)
         return Stored(uri, path.stat().st_size, crc32c(path), sent=True)
     path.parent.mkdir(parents=True, exist_ok=True)
     with google_errors(f"downloading {uri}"):
-        blob = _found(settings, uri)
+        blob = _require_blob(settings, uri)
         if path.is_file() and crc32c(path) == blob.crc32c:
             return Stored(uri, int(blob.size), blob.crc32c, sent=False)
         partial = path.with_name(f".{path.name}.{blob.generation}.part")
         _fetch_rest(blob, partial)
     if crc32c(partial) != blob.crc32c:
         partial.unlink()
-        raise TuningError(f"{uri} arrived with another checksum than it has there", "Run the same command again")
+        raise TuningError(
+            f"the download of {uri} is damaged: its checksum differs from the object's", "Run the same command again"
+        )
     partial.rename(path)
     return Stored(uri, int(blob.size), blob.crc32c, sent=True)
 
 
 def open_object(settings: Settings, uri: str) -> BinaryIO:
-    """A seekable reader of one generation of the object: what is read stays one file even if it is replaced."""
+    """Return a seekable reader of the object's current generation, which never mixes in bytes of a later one.
+
+    Raises TuningError if the object does not exist or Google refuses the call.
+    """
     if is_folder(settings):
-        return _existing(settings, uri).open("rb")
+        return _require_file(settings, uri).open("rb")
     with google_errors(f"reading {uri}"):
-        blob = _found(settings, uri)
-        # Google's reader by itself reads a line one byte at a time.
+        blob = _require_blob(settings, uri)
+        # Google's own reader reads a line byte by byte.
         return io.BufferedReader(blob.open("rb", chunk_size=AT_LEAST, if_generation_match=blob.generation))
 
 
 def object_files(settings: Settings, prefix: str) -> list[ObjectFile]:
-    """The objects whose addresses begin with `prefix`, by address, as they are now. Not for a local folder."""
+    """Return the objects whose addresses begin with `prefix`, sorted by address.
+
+    Does not work if `is_folder`. Raises TuningError if Google refuses the call.
+    """
     bucket, name = split_uri(prefix)
     with google_errors(f"listing {prefix}"):
-        found = list(client(settings).list_blobs(bucket, prefix=name, retry=backoff()))
+        blobs = list(client(settings).list_blobs(bucket, prefix=name, retry=backoff()))
     return [
         ObjectFile(settings, f"gs://{bucket}/{blob.name}", int(blob.generation), int(blob.size), blob.crc32c)
-        for blob in found
+        for blob in blobs
     ]
 
 
 def list_objects(settings: Settings, prefix: str) -> Iterator[str]:
-    """The addresses that begin with `prefix`, sorted."""
+    """Yield the addresses that begin with `prefix`, sorted. Raises TuningError if Google refuses the call."""
     bucket, name = split_uri(prefix)
     if is_folder(settings):
         root = settings.gcs_dir / bucket
         names = sorted(path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file())
-        yield from (f"gs://{bucket}/{found}" for found in names if found.startswith(name))
+        yield from (f"gs://{bucket}/{path}" for path in names if path.startswith(name))
         return
     yield from (file.uri for file in object_files(settings, prefix))
 
 
 def crc32c(path: Path) -> str:
-    """The checksum of a file as Cloud Storage writes it."""
+    """Return the CRC32C of a file in the notation of Cloud Storage."""
     import google_crc32c
 
     checksum: Any = google_crc32c.Checksum()  # type: ignore[no-untyped-call]
@@ -174,7 +194,10 @@ def _put_locally(settings: Settings, path: Path, uri: str, checksum: str, size: 
 
 
 def _rewrite(source: ObjectFile, target: "Blob", generation: int) -> None:
-    """Copied by the server, in as many requests as it wants, while the target still has `generation`, 0 for none."""
+    """Let the server copy an object. A large object takes several requests.
+
+    The server refuses the copy if the target does not have `generation`. 0 means that it must not exist.
+    """
     blob, token = blob_at(source.settings, source.uri, source.generation), None
     with source.reading():
         while True:
@@ -184,24 +207,29 @@ def _rewrite(source: ObjectFile, target: "Blob", generation: int) -> None:
 
 
 def _fetch_rest(blob: "Blob", partial: Path) -> None:
-    have = partial.stat().st_size if partial.exists() else 0
+    start = partial.stat().st_size if partial.exists() else 0
     with partial.open("ab") as file:
-        if have < int(blob.size):
-            # raw_download: the stored bytes, so that sizes and checksum are those of the object.
+        if start < int(blob.size):
+            # raw_download returns the stored bytes, so that size and checksum match the object.
             blob.download_to_file(
-                file, start=have, if_generation_match=blob.generation, raw_download=True, checksum=None, retry=backoff()
+                file,
+                start=start,
+                if_generation_match=blob.generation,
+                raw_download=True,
+                checksum=None,
+                retry=backoff(),
             )
 
 
-def _found(settings: Settings, uri: str) -> "Blob":
+def _require_blob(settings: Settings, uri: str) -> "Blob":
     blob = look(settings, uri)
     if blob is None:
         raise TuningError(f"there is no {uri}")
     return blob
 
 
-def _existing(settings: Settings, uri: str) -> Path:
+def _require_file(settings: Settings, uri: str) -> Path:
     path = local_path(settings, uri)
     if not path.is_file():
-        raise TuningError(f"there is no {uri}", f"Locally that is {path}")
+        raise TuningError(f"there is no {uri}", f"On target local, this address is the file {path}")
     return path

@@ -1,7 +1,8 @@
-"""Resumable uploads, of a file or of bytes as they come, that a later process can take up where one was killed.
+"""Upload a file or a stream of bytes so that a later process can resume the upload of a killed one.
 
-The protocol: https://cloud.google.com/storage/docs/performing-resumable-uploads. Its session address lets anyone write
-the object, so it is kept in a file that only its owner reads, never printed, and removed at the end.
+The protocol is https://cloud.google.com/storage/docs/performing-resumable-uploads. Anyone who has its session URL can
+write the object. So the URL is stored in a file that only the owner can read, is never printed, and is deleted at the
+end.
 """
 
 import base64
@@ -22,12 +23,16 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from google.cloud.storage import Blob
 
-PART = 8 * CHUNK  # bytes per request; the protocol wants a multiple of 256 KiB
+PART = 8 * CHUNK  # bytes per request; the protocol requires a multiple of 256 KiB
 
 
 def upload(settings: Settings, path: Path, blob: "Blob", checksum: str, generation: int) -> None:
-    """Send `path`; the server refuses it (412) unless the object still has `generation`, 0 for none, and (400) unless
-    what arrived has `checksum`."""
+    """Upload the file `path`, or resume its upload.
+
+    The server answers 412 if the object does not have `generation` (0: the object must not exist), and 400 if the
+    uploaded bytes do not have `checksum`. These errors of Google's clients pass unchanged. Raises TuningError if
+    another process uploads the same file.
+    """
     size = path.stat().st_size
     blob.crc32c = checksum
     state = _state(settings, f"gs://{blob.bucket.name}/{blob.name} {generation} {checksum} {size}")
@@ -45,10 +50,10 @@ def upload(settings: Settings, path: Path, blob: "Blob", checksum: str, generati
 
 
 class Stream:
-    """An object that grows as bytes come. What the server has not acknowledged yet stays in memory: about two parts.
+    """Upload an object while its bytes are produced. Bytes that the server has not confirmed stay in memory.
 
-    The same bytes written to the same object by a process after a killed one are sent from where the server is. The
-    server refuses them (412) unless the object still has `generation`, 0 for none.
+    That is about two parts. If a process was killed, a later process that writes the same bytes to the same object
+    resumes the upload. The server answers 412 if the object does not have `generation` (0: it must not exist).
     """
 
     def __init__(self, settings: Settings, blob: "Blob", generation: int) -> None:
@@ -61,28 +66,33 @@ class Stream:
 
     @property
     def crc32c(self) -> str:
+        """Return the checksum of the bytes written so far, in the notation of Cloud Storage."""
         return as_stored(self._crc32c)
 
     def write(self, content: "bytes | pa.Buffer") -> None:
+        """Append bytes. Raises TuningError if the server lost bytes that it had confirmed."""
         self._crc32c.update(content)
         self._kept += content
         self._forget()
-        while len(self._kept) > PART:  # one byte more at least: the last request must not be empty
+        while len(self._kept) > PART:  # Keep at least one byte, because the last request must not be empty.
             self._transfer.send(self._part)
             self._forget()
 
     def close(self) -> None:
-        """Send the rest. The object is there from now on, and its checksum is for the caller to compare."""
+        """Send the rest, so that the object exists. The caller must compare its checksum.
+
+        Raises TuningError if the server lost bytes that it had confirmed.
+        """
         self._transfer.size = self._offset + len(self._kept)
         while not self._transfer.send(self._rest):
             pass
         self._state.unlink()
 
     def _forget(self) -> None:
-        """Drop what the server has."""
-        known = min(self._transfer.sent - self._offset, len(self._kept))
-        del self._kept[:known]
-        self._offset += known
+        """Drop the bytes that the server has confirmed."""
+        confirmed = min(self._transfer.sent - self._offset, len(self._kept))
+        del self._kept[:confirmed]
+        self._offset += confirmed
 
     def _part(self, offset: int) -> bytes:
         content = self._rest(offset)[:PART]
@@ -91,54 +101,56 @@ class Stream:
     def _rest(self, offset: int) -> bytes:
         if offset < self._offset:
             self._state.unlink(missing_ok=True)
-            raise TuningError("the server has lost what was uploaded", "Run the same command again")
+            raise TuningError("the server lost a part of the upload", "Run the same command again")
         return bytes(self._kept[offset - self._offset :])
 
 
 def as_stored(checksum: Any) -> str:
-    """A ``google_crc32c.Checksum`` as Cloud Storage writes it: base64 of the big-endian CRC32C."""
+    """Return a ``google_crc32c.Checksum`` in the notation of Cloud Storage: base64 of the big-endian CRC32C."""
     return base64.b64encode(checksum.digest()).decode()
 
 
 class _Transfer:
-    """One session of an upload: a request at a time, and after an error from where the server says it is."""
+    """One upload session, which sends one request at a time. After an error it resumes where the server stopped."""
 
     def __init__(self, http: Any, address: str, sent: int, size: int | None) -> None:
         self._http, self._address = http, address
-        self.sent, self.size = sent, size  # bytes that the server has, and of the whole: None where not yet known
-        self._is_unsure = False  # after a broken connection only the server knows how much arrived
+        self.sent, self.size = sent, size  # bytes that the server has, and the total (None: not yet known)
+        self._is_unsure = False  # After a broken connection, only the server knows how much arrived.
 
     def send(self, part: Callable[[int], bytes]) -> bool:
-        """Send what ``part(offset)`` gives from the server's end on (nothing: only ask how much it has); whether the
-        object is whole with it."""
+        """Send ``part(offset)``, where `offset` is the number of bytes that the server has.
+
+        If the part is empty, only ask the server how much it has. Return whether the object is complete.
+        """
 
         def attempt() -> Any:
             if self._is_unsure:
                 self.sent = _received(self._http, self._address, self.size) or 0
             self._is_unsure = True
             content = part(self.sent)
-            answer = _put(self._http, self._address, content, self.sent, self.size)
+            response = _put(self._http, self._address, content, self.sent, self.size)
             self._is_unsure = False
-            return answer
+            return response
 
-        answer = backoff()(attempt)()
-        if answer.status_code == 308:
-            self.sent = _end_of_range(answer)
+        response = backoff()(attempt)()
+        if response.status_code == 308:  # more bytes are expected
+            self.sent = _end_of_range(response)
             return False
-        answer.raise_for_status()
+        response.raise_for_status()
         return True
 
 
 def _received(http: Any, address: str, size: int | None) -> int | None:
-    """How many bytes the server has; None where the session is gone (it lives a week)."""
-    answer = backoff()(_put)(http, address, b"", 0, size)
-    if answer.status_code in (200, 201):
+    """Return how many bytes the server has, or None if the session has expired (after a week)."""
+    response = backoff()(_put)(http, address, b"", 0, size)
+    if response.status_code in (200, 201):
         return size
-    return _end_of_range(answer) if answer.status_code == 308 else None
+    return _end_of_range(response) if response.status_code == 308 else None
 
 
 def _begin(settings: Settings, state: Path, blob: "Blob", generation: int, size: int | None = None) -> _Transfer:
-    """The session that `state` remembers, or a new one, which it then does."""
+    """Resume the session whose URL is in the file `state`, or start a new session and write its URL there."""
     http = session(settings.storage_endpoint, settings)
     address = state.read_text() if state.is_file() else None
     sent = _received(http, address, size) if address else None
@@ -158,15 +170,15 @@ def _new_address(blob: "Blob", generation: int, size: int | None) -> str:
 def _put(http: Any, address: str, content: bytes, offset: int, size: int | None) -> Any:
     total = "*" if size is None else size
     span = f"bytes {offset}-{offset + len(content) - 1}/{total}" if content else f"bytes */{total}"
-    answer = http.put(address, data=content, headers={"Content-Range": span}, allow_redirects=False, timeout=120)
-    if answer.status_code in TRY_AGAIN:
-        answer.raise_for_status()
-    return answer
+    response = http.put(address, data=content, headers={"Content-Range": span}, allow_redirects=False, timeout=120)
+    if response.status_code in TRY_AGAIN:
+        response.raise_for_status()
+    return response
 
 
-def _end_of_range(answer: Any) -> int:
-    """``Range: bytes=0-N`` means N + 1 bytes are there; no such header means none."""
-    range_header = answer.headers.get("Range", "")
+def _end_of_range(response: Any) -> int:
+    """Return how many bytes the server has: N + 1 for ``Range: bytes=0-N``, 0 without this header."""
+    range_header = response.headers.get("Range", "")
     return int(range_header.rpartition("-")[2]) + 1 if range_header else 0
 
 

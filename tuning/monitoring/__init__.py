@@ -1,1 +1,1 @@
-"""Drift between datasets and the history of runs."""
+"""Measure the drift between datasets, and show the history of runs."""

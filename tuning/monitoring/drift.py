@@ -1,8 +1,8 @@
-"""How far one dataset has moved from another: is a model tuned on the old one still tuned for the new one?
+"""Measure how much a dataset differs from another one, to decide whether a model must be tuned again.
 
-Numbers are compared by the population stability index over the reference's deciles, tags by the Jensen-Shannon distance
-in base 2. The index's bounds for "moved" (0.1) and "far" (0.25) are credit scoring's convention (Siddiqi, Credit Risk
-Scorecards, 2006); the distance's are set to rank alike.
+Numbers are compared with the population stability index over the reference's deciles, and tags with the Jensen-Shannon
+distance in base 2. The bounds of the index for "moved" (0.1) and "far" (0.25) are a convention of credit scoring
+(Siddiqi, Credit Risk Scorecards, 2006). The same bounds are used for the distance.
 """
 
 from collections import Counter
@@ -19,23 +19,28 @@ from tuning.errors import TuningError
 
 Verdict = Literal["steady", "moved", "far"]
 MOVED, FAR = 0.1, 0.25
-_COMMON_TAGS = 50  # the reference's most common tags are compared one by one, the rest as one
+_COMMON_TAGS = 50  # the most common tags of the reference are compared one by one, all others as one tag
 
 
 @dataclass(frozen=True)
 class Measure:
+    """Represent the drift of one property of the examples."""
+
     name: str
-    reference: float  # mean, or for tags the number of different ones
+    reference: float  # mean; for tags, the number of different tags
     current: float
     drift: float
 
     @property
     def verdict(self) -> Verdict:
+        """Return "far", "moved" or "steady", by the bounds FAR and MOVED."""
         return "far" if self.drift >= FAR else "moved" if self.drift >= MOVED else "steady"
 
 
 @dataclass(frozen=True)
 class Drift:
+    """Represent the differences between two datasets."""
+
     reference: str  # dataset IDs
     current: str
     rows: tuple[int, int]
@@ -46,7 +51,7 @@ class Drift:
 
 @dataclass
 class _Profile:
-    """Numbers per example only, never texts: about 150 bytes an example."""
+    """Hold numbers per example and no texts, which takes about 150 bytes per example."""
 
     ids: set[str]
     tags: Counter[str]
@@ -54,7 +59,7 @@ class _Profile:
 
 
 def compare(reference: Dataset, current: Dataset) -> Drift:
-    """Both splits of both datasets. Raises TuningError where a dataset has no example."""
+    """Compare both splits of two datasets. Raises TuningError if a dataset has no examples."""
     old, new = _profile(reference), _profile(current)
     measures = [
         Measure(name, float(values.mean()), float(new.numbers[name].mean()), stability_index(values, new.numbers[name]))
@@ -66,9 +71,10 @@ def compare(reference: Dataset, current: Dataset) -> Drift:
 
 
 def stability_index(reference: npt.NDArray[np.float64], current: npt.NDArray[np.float64]) -> float:
-    """Population stability index over the reference's deciles; half an example is added to each bin, so none is empty.
+    """Return the population stability index over the reference's deciles.
 
-    A decile's own value is a bin of its own: in "has code: 0 or 1" many values lie on one.
+    Half an example is added to each bin, so that no bin is empty. Values that equal a decile get a separate bin,
+    because in a yes-or-no measure such as "answers with code", most values equal a decile.
     """
     edges = np.unique(np.quantile(reference, np.linspace(0.1, 0.9, 9)))
     shares = []
@@ -80,7 +86,10 @@ def stability_index(reference: npt.NDArray[np.float64], current: npt.NDArray[np.
 
 
 def tag_distance(reference: Counter[str], current: Counter[str]) -> float:
-    """Jensen-Shannon distance (0 to 1) of the tags' shares; ties in the reference's order are broken by name."""
+    """Return the Jensen-Shannon distance (0 to 1) between the shares of the tags.
+
+    If tags of the reference are equally common, the order of their names decides which are compared one by one.
+    """
     common = [tag for tag, _ in sorted(reference.items(), key=lambda item: (-item[1], item[0]))[:_COMMON_TAGS]]
     shares = []
     for tags in (reference, current):
@@ -106,7 +115,7 @@ def _profile(dataset: Dataset) -> _Profile:
             tags.update(attribution.tags)
             rows.append((*numbers, float(attribution.answer_score)))
     if not rows:
-        raise TuningError(f"dataset {dataset.id} has no example", "`invoke dataset` makes one")
+        raise TuningError(f"dataset {dataset.id} has no examples", "Run `invoke dataset` to create another dataset")
     names = ("words in the prompt", "words in the answer", "answers with code", "answer score")
     return _Profile(ids, tags, dict(zip(names, np.array(rows).T, strict=True)))
 

@@ -1,4 +1,4 @@
-"""The history of runs, read from their records (``var/runs/RUN_ID/run.json``)."""
+"""Read the history of runs from their records (``var/runs/RUN_ID/run.json``)."""
 
 import msgspec
 
@@ -6,7 +6,7 @@ from tuning.settings import Settings
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
-    """The fields of a run's record that its history shows; the record holds more."""
+    """Represent a run. It has the fields of the run's record that the history shows."""
 
     id: str
     status: str
@@ -21,6 +21,6 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def runs(settings: Settings, newest: int) -> list[Run]:
-    """The `newest` last runs, oldest first. Run IDs sort by time."""
+    """Return the `newest` last runs, oldest first. Run IDs sort by time."""
     records = sorted(settings.runs_dir.glob("*/run.json"))[-newest:] if newest else []
     return [msgspec.json.decode(path.read_bytes(), type=Run) for path in records]

@@ -1,4 +1,4 @@
-"""What `invoke monitor` shows: drift of the newest dataset from the champion's, and the last runs."""
+"""Format what `invoke monitor` shows: the drift of the newest dataset from the champion's, and the last runs."""
 
 from collections.abc import Iterator
 
@@ -11,7 +11,11 @@ from tuning.settings import Settings
 
 
 def in_lines(settings: Settings, dataset_id: str, reference_id: str, newest_runs: int) -> list[str]:
-    """The page as lines of text. Raises TuningError where a named dataset is not there."""
+    """Return the drift of a dataset (empty: the newest) from a reference, and the last runs, as lines.
+
+    Without `reference_id`, the reference is the champion's dataset, or else the newest other one. Raises TuningError if
+    a named dataset does not exist or `newest_runs` is negative.
+    """
     current = find_dataset(settings, dataset_id or None)
     reference = find_dataset(settings, reference_id) if reference_id else _reference(settings, current)
     lines = ["nothing to compare with yet: this is the only dataset"] if reference is None else []
@@ -21,7 +25,7 @@ def in_lines(settings: Settings, dataset_id: str, reference_id: str, newest_runs
 
 
 def _reference(settings: Settings, current: Dataset) -> Dataset | None:
-    """The dataset of the champion; without one, or where that is the current one, the newest of the others."""
+    """Return the champion's dataset, unless there is none or it is `current`. Then return the newest other dataset."""
     champion = registry.champion(settings)
     others = [other for other in datasets(settings) if other.id != current.id]
     of_champion = (other for other in others if champion and other.id == champion.dataset_id)
@@ -37,14 +41,14 @@ def _drift(drift: Drift) -> Iterator[str]:
         numbers = f"{measure.reference:10.2f} {measure.current:10.2f} {measure.drift:8.3f}"
         yield f"{measure.name:24} {numbers}  {measure.verdict}"
     if any(measure.verdict == "far" for measure in drift.measures):
-        yield "the data have moved far from what the model was tuned on: `invoke tune` tunes a challenger on them"
+        yield "the data differ a lot from the reference. Run `invoke tune` to tune a challenger on the new data."
 
 
 def _history(settings: Settings, newest: int) -> Iterator[str]:
     if newest < 0:
-        raise TuningError(f"--runs is {newest}", "It is a number of runs")
+        raise TuningError(f"--runs must be at least 0, not {newest}")
     last = runs(settings, newest)
-    yield f"{len(last)} last runs" if last else "no runs yet: `invoke tune` makes one"
+    yield f"the last {len(last)} runs" if last else "no runs yet. Run `invoke tune` to start one."
     for run in last:
         released = f"{run.version}{' promoted' if run.promoted else ''}" if run.version else run.error
         yield (

@@ -1,1 +1,1 @@
-"""The KFP pipelines and what runs them."""
+"""Define the KFP pipelines and run them."""

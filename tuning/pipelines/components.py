@@ -1,7 +1,7 @@
-"""KFP components: thin calls into the package, all in one container image.
+"""Define the KFP components: thin calls into the package, all in one container image.
 
-Importing this module imports kfp (half a second): do so inside functions. `code` is an argument that no step reads; it
-makes a step run again where the package's code changed, of which KFP's cache knows nothing.
+Importing this module imports kfp, which takes half a second, so import it inside functions. No step reads the argument
+`code`. It makes a step run again if the package's code changed, because KFP's cache only compares a step's arguments.
 """
 # mypy: disable-error-code="untyped-decorator"
 # ruff: noqa: ARG001
@@ -9,7 +9,9 @@ makes a step run again where the package's code changed, of which KFP's cache kn
 from kfp import dsl
 from kfp.dsl import HTML, Artifact, Dataset, Input, Markdown, Metrics, Model, Output
 
-IMAGE = "python-qa-tuning:0.1.0"
+from tuning.machine import package_version
+
+IMAGE = f"python-qa-tuning:{package_version()}"
 
 
 @dsl.component(base_image=IMAGE, install_kfp_package=False)
@@ -46,7 +48,7 @@ def evaluate_base(
     evaluation: Output[Artifact],
     metrics: Output[Metrics],
 ) -> None:
-    """Evaluate the model that was there before tuning."""
+    """Evaluate the base model, without tuning."""
     from tuning.pipelines.steps import evaluate as evaluate_step
     from tuning.pipelines.steps import process
 
@@ -80,7 +82,7 @@ def evaluate_champion(
     evaluation: Output[Artifact],
     metrics: Output[Metrics],
 ) -> None:
-    """Evaluate the released model, if any, on the same examples."""
+    """Evaluate the released model, if there is one, on the same examples."""
     from tuning.pipelines.steps import evaluate as evaluate_step
     from tuning.pipelines.steps import process
 
@@ -97,7 +99,7 @@ def compare(
     comparison: Output[Artifact],
     metrics: Output[Metrics],
 ) -> None:
-    """Put the evaluations beside each other."""
+    """Compare the evaluations of the models."""
     from tuning.pipelines.steps import gate as gate_step
     from tuning.pipelines.steps import process
 
@@ -134,7 +136,7 @@ def report(
     page: Output[HTML],
     summary: Output[Markdown],
 ) -> None:
-    """Write the report as a page and as Markdown."""
+    """Write the report as an HTML page and as Markdown."""
     from tuning.pipelines.steps import gate as gate_step
     from tuning.pipelines.steps import process
 

@@ -1,4 +1,7 @@
-"""All of it: a filled warehouse, the dbt build, the dataset, the pipeline. What is finished already is only found."""
+"""Run all steps: fill the warehouse, build with dbt, create the dataset, and run the pipeline.
+
+A step that is already finished is reused.
+"""
 
 import time
 from collections.abc import Callable, Iterator
@@ -12,8 +15,8 @@ from tuning.dataset.dataset import Dataset, find_dataset
 from tuning.dataset.options import DatasetOptions, resolve_variables
 from tuning.dataset.snapshot.export import export
 from tuning.errors import TuningError
-from tuning.pipelines.local.log import Step
 from tuning.pipelines.local.run import run_local
+from tuning.pipelines.outcome import Step
 from tuning.pipelines.release.release import PipelineRun
 from tuning.pipelines.submit import on_vertex
 from tuning.pipelines.vertex.run import run_vertex
@@ -28,14 +31,14 @@ Show = Callable[[str], None]
 
 @dataclass
 class Steps:
-    """What each step took and whether it was found finished; says so as it goes."""
+    """Record the time of each step and whether it was reused, and print each step when it ends."""
 
     show: Show
     done: list[Step] = field(default_factory=list)
 
     @contextmanager
     def step(self, name: str) -> Iterator[Callable[[str, bool], None]]:
-        """Yield ``ended(what, reused)``, to be called with what came of the step."""
+        """Time a step. Yields ``ended(what, reused)``, to be called with the result and whether it was reused."""
         outcome: list[tuple[str, bool]] = []
         started = time.monotonic()
         yield lambda what, reused: outcome.append((what, reused))
@@ -54,9 +57,11 @@ def tune_all(
     dataset_id: str,
     show: Show,
 ) -> PipelineRun:
-    """From whatever is there to a judged model. The options are those given, under their names on the command line.
+    """Run every step from the warehouse to an evaluated model.
 
-    With `dataset_id` that dataset is tuned on and nothing is built.
+    `build`, `made` and `tuning` contain the options that the user gave for the dbt build, the dataset and the tuning.
+    With `dataset_id`, nothing is built and the model is tuned on that dataset. Raises TuningError if options conflict
+    or a step fails.
     """
     settings, options = tuning_settings(settings, tuning | ({"seed": made["seed"]} if "seed" in made else {}))
     steps = Steps(show)
@@ -64,7 +69,9 @@ def tune_all(
         check_start(settings, settings.tuner, options)
     if dataset_id:
         if build or set(made) - {"seed"} or preset:
-            raise TuningError("--dataset names a finished dataset", "Leave out the options that would make another")
+            raise TuningError(
+                "--dataset names an existing dataset", "Remove it, or remove the options that create another dataset"
+            )
         dataset = find_dataset(settings, dataset_id)
     else:
         variables = resolve_variables(preset, **build)
@@ -75,7 +82,7 @@ def tune_all(
             before = time.time()
             wanted = dataset_options(settings, preset, made, options.base_model if trains_here else "")
             if wanted.tokenizer:
-                ended(f"tokens are counted by {wanted.tokenizer}", wanted.tokenizer.stat().st_mtime < before)
+                ended(f"token counts use {wanted.tokenizer}", wanted.tokenizer.stat().st_mtime < before)
         dataset = make_dataset(settings, variables, wanted, steps, fill=True)
     run = run_vertex if on_vertex(settings) else run_local
     return run(settings, dataset, options, tuner=settings.tuner, before=steps.done, show=show)
@@ -90,11 +97,14 @@ def make_dataset(
     fill: bool = False,
     workers: int | None = None,
 ) -> Dataset:
-    """Build, export and split, each only where it is not finished; `fill` loads the sample into an empty warehouse."""
+    """Build the mart, export a snapshot and create the dataset. Steps that are already finished are reused.
+
+    With `fill`, an empty local warehouse is first filled with the sample. Raises TuningError if a step fails.
+    """
     if fill and settings.target == "local":
         with steps.step("warehouse") as ended:
             loaded = load_sample_if_empty(settings)
-            ended("loaded the standard library sample" if loaded else "has data", loaded is None)
+            ended("loaded the sample of questions" if loaded else "already has data", loaded is None)
     with steps.step("build") as ended:
         built = ensure_built(settings, variables)
         ended("dbt built the mart" if built else "the mart is up to date", built is None)
@@ -108,7 +118,7 @@ def make_dataset(
         known = _names(settings.datasets_dir)
         dataset = create_dataset(settings, snapshot, options, workers)
         rows = {name: facts.rows for name, facts in dataset.manifest.files.items()}
-        what = f"{rows['train.jsonl']:,} train and {rows['eval.jsonl']:,} eval lines in {dataset.address}"
+        what = f"{rows['train.jsonl']:,} train and {rows['eval.jsonl']:,} eval examples in {dataset.address}"
         ended(what, dataset.id in known)
     return dataset
 

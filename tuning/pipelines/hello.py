@@ -1,7 +1,7 @@
-"""The seed's first pipeline: two components that greet, to see that a runner works."""
+"""Define the course's first pipeline: two components that build a greeting. It shows that a runner works."""
 
 # mypy: disable-error-code="untyped-decorator,no-any-return"
-# ruff: noqa: RET504 - the components are the seed's, to the letter
+# ruff: noqa: RET504 - the components are exact copies of the course's
 
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ NAME = "hello-pipeline"
 
 
 def compile_hello(path: Path, image: str = "") -> Path:
-    """Write the pipeline as YAML; `image` runs its components (empty: the package's own)."""
+    """Write the pipeline as YAML. `image` is the container image of its components (empty: the package's image)."""
     from kfp import compiler
 
     path.parent.mkdir(parents=True, exist_ok=True)

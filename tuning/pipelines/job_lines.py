@@ -1,4 +1,4 @@
-"""How a job stands, in lines for a person: on Vertex AI, or the newest run on this machine."""
+"""Format the status of jobs, schedules and local runs as lines for a terminal."""
 
 from tuning.errors import TuningError
 from tuning.pipelines.release.record import RECORD, RunRecord
@@ -10,11 +10,15 @@ from tuning.settings import Settings
 
 
 def status_lines(settings: Settings, name: str) -> list[str]:
-    """The job or run of that id; without one, the newest."""
+    """Describe the job or the local run with the ID `name` (empty: the newest).
+
+    Raises TuningError if there is none.
+    """
     return job_lines(get_job(settings, name or None)) if on_vertex(settings) else _run_lines(settings, name)
 
 
 def job_lines(job: Job) -> list[str]:
+    """Return the ID and state of a job, its labels, tasks, error and link."""
     labels = " ".join(f"{name}={value}" for name, value in sorted(job.labels.items()))
     tasks = [f"  {task.state:10} {task.name}{f': {task.error}' if task.error else ''}" for task in job.tasks]
     return [
@@ -27,8 +31,9 @@ def job_lines(job: Job) -> list[str]:
 
 
 def schedule_lines(schedules: list[Schedule]) -> list[str]:
+    """Return one line for each schedule."""
     if not schedules:
-        return ["there is no schedule"]
+        return ["there are no schedules"]
     return [f"{one.id} {one.state} '{one.cron}' {one.name} next: {one.next_run or '-'}" for one in schedules]
 
 
@@ -37,7 +42,7 @@ def _run_lines(settings: Settings, name: str) -> list[str]:
 
     records = sorted(settings.runs_dir.glob(f"{name or '*'}/{RECORD}"))
     if not records:
-        raise TuningError(f"there is no run {name or ''} in {settings.runs_dir}", "`invoke tune` makes one")
+        raise TuningError(f"there is no run {name or ''} in {settings.runs_dir}", "Run `invoke tune` to start one")
     record = msgspec.json.decode(records[-1].read_bytes(), type=RunRecord)
     steps = [f"  {step.name}{' (reused)' if step.cached else ''}, {step.seconds:.1f} s" for step in record.steps]
     return [

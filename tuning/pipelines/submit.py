@@ -1,4 +1,4 @@
-"""What `invoke submit` and `invoke schedule` are asked for: a template of any address, or this project's pipeline."""
+"""Submit or schedule any KFP template or this project's pipeline, for `invoke submit` and `invoke schedule`."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -24,7 +24,11 @@ def submit_any(
     wait: bool,
     show: Show,
 ) -> None:
-    """Send the job; with `wait`, follow it to its end. On target local this project's pipeline runs here instead."""
+    """Submit the template as a job, or this project's pipeline if `template` is empty.
+
+    With `wait`, follow the job until it ends. On target local, this project's pipeline runs on this machine. Raises
+    TuningError if a check fails, the service refuses the job, or a job that is followed does not succeed.
+    """
     if not template and not on_vertex(settings):
         _run_here(settings, parameters, tuning, options, show)
         return
@@ -43,12 +47,15 @@ def schedule_any(
     options: SubmitOptions,
     show: Show,
 ) -> tuple[Schedule, bool]:
-    """Schedule what `submit_any` would send; says whether the schedule is new."""
+    """Schedule the job that `submit_any` would submit. Return the schedule and whether it is new.
+
+    Raises TuningError if a check fails or the service refuses the schedule.
+    """
     return create_schedule(settings, _request(settings, template, parameters, tuning, options, show), cron)
 
 
 def on_vertex(settings: Settings) -> bool:
-    """Whether the runner is Vertex AI, Google's own or a server that stands for it."""
+    """Return whether pipelines run on Vertex AI: the target is gcp, or `vertex_endpoint` names another server."""
     return settings.target == "gcp" or bool(settings.vertex_endpoint)
 
 
@@ -64,12 +71,10 @@ def _request(
     settings, tune = tuning_settings(settings, tuning)
     if not template:
         if given:
-            raise TuningError("--param goes with --template", "This pipeline's own options say how to tune")
+            raise TuningError("--param needs --template", "Without a template, use the tuning options such as --epochs")
         return tuning_request(settings, settings.tuner, tune, options, show)
     if settings.budget:
-        raise TuningError(
-            "what a template of others costs is not known, so no --budget can hold it", "Leave out --budget"
-        )
+        raise TuningError("the cost of an external template is unknown, so --budget cannot limit it", "Remove --budget")
     return template_request(settings, template, given, options, show)
 
 
@@ -79,7 +84,7 @@ def _run_here(
     from tuning.pipelines.local.run import run_local
 
     if parameters:
-        raise TuningError("--param goes with --template", "This pipeline's own options say how to tune")
+        raise TuningError("--param needs --template", "Without a template, use the tuning options such as --epochs")
     settings, tune = tuning_settings(settings, tuning)
     run = run_local(settings, find_dataset(settings, options.dataset), tune, tuner=settings.tuner, show=show)
     show(run.in_words)

@@ -1,4 +1,4 @@
-"""The pipeline `tune_python_qa` and its compilation to YAML. kfp.local and Vertex AI Pipelines run the same file."""
+"""Define the pipeline `tune_python_qa` and compile it to YAML. kfp.local and Vertex AI Pipelines run the same file."""
 
 # mypy: disable-error-code="untyped-decorator"
 
@@ -21,7 +21,10 @@ STEPS = {
 
 
 def compile_pipeline(settings: Settings, path: Path) -> Path:
-    """Write the pipeline as YAML. Its image is the setting `image`, or the name that the Dockerfile's header builds."""
+    """Write the pipeline as YAML.
+
+    Its container image is the setting `image`, or the default IMAGE of the components if that is empty.
+    """
     from kfp import compiler
 
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -51,7 +54,9 @@ def _pipeline(image: str) -> Any:
         task.set_display_name(STEPS[task.name])
         return task.set_container_image(image) if image else task
 
-    @dsl.pipeline(name=NAME, description="Tune a model on Python questions and answers, evaluate it, and judge it.")
+    @dsl.pipeline(
+        name=NAME, description="Tune a model on Python questions and answers, evaluate it, and decide on its release."
+    )
     def tune_python_qa(
         tuner: str,
         dataset_uri: str,
@@ -68,11 +73,15 @@ def _pipeline(image: str) -> Any:
         evaluation_code: str,
         judging_code: str,
     ) -> Outputs:
-        """1 validate the dataset, 2 tune, 3 evaluate base, tuned and champion on the same examples, 4 compare, 5 gate,
-        6 report. Registering and promoting are the runner's: a step taken from the cache would not do them.
+        """Run the steps of the pipeline.
 
-        Each ``*_uri`` names a file or folder and ``*_sha256`` the hash of its content: the hash goes into the
-        artifact's metadata and so into the cache keys. ``*_code`` are hashes of the code that the steps run.
+        They are: 1 validate, 2 tune, 3 evaluate the base, tuned and champion models, 4 compare, 5 gate, 6 report.
+
+        The three models are evaluated on the same examples. The runner registers and promotes the model after the
+        pipeline, because a step that is taken from the cache has no side effects.
+
+        Each ``*_uri`` names a file or folder, and ``*_sha256`` is the hash of its content. The hash is part of the
+        artifact's metadata and therefore of the cache keys. ``*_code`` are hashes of the code that the steps run.
         """
         imported = dsl.importer(
             artifact_uri=dataset_uri, artifact_class=Dataset, reimport=False, metadata={"sha256": dataset_sha256}
@@ -88,7 +97,7 @@ def _pipeline(image: str) -> Any:
         tuned = tuning_task.outputs["model"]
 
         def evaluated(component: Any, **model: Any) -> Any:
-            """After tuning, though base and champion do not need it: a failed tuning costs no evaluation."""
+            """Evaluate a model after tuning, even if it is not the tuned one, so that a failed tuning costs less."""
             common = {"dataset": dataset, "checked": checked, "request": evaluation, "code": evaluation_code}
             return step(component, **common, **model).after(tuning_task).outputs["evaluation"]
 

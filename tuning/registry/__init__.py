@@ -1,1 +1,1 @@
-"""Model versions, champion and challenger."""
+"""Store model versions, and which of them is the champion."""

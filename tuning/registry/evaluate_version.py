@@ -1,4 +1,4 @@
-"""A registered model against its base on any dataset, outside the pipeline: for a look, not for a release."""
+"""Compare a registered model with its base model on any dataset. The result is for information, not for a release."""
 
 from dataclasses import dataclass
 
@@ -24,6 +24,8 @@ from tuning.tuners.select import find_tuner
 
 @dataclass(frozen=True)
 class Judged:
+    """Hold the comparison of a registered version with its base model on a dataset."""
+
     version: Version
     dataset: Dataset
     comparison: Comparison
@@ -34,7 +36,11 @@ class Judged:
 def evaluate_version(
     settings: Settings, name: str, dataset_id: str, examples: int | None, answers: int | None
 ) -> Judged:
-    """Evaluate the version `name` and its base on a dataset (empty: the newest). Nothing is written."""
+    """Evaluate the version `name` and its base model on a dataset (empty: the newest). Nothing is written.
+
+    `examples` and `answers` replace the settings of the same purpose. Raises TuningError if they are out of range, or
+    if there is no such version or dataset.
+    """
     options = evaluation_options(settings)
     options = msgspec.structs.replace(
         options,
@@ -42,7 +48,7 @@ def evaluate_version(
         answers=options.answers if answers is None else answers,
     )
     if options.examples < 1 or options.answers < 0:
-        raise TuningError("--examples takes a number from 1, --answers one from 0")
+        raise TuningError("--examples must be at least 1, and --answers at least 0")
     version = registry.find_version(settings, name)
     dataset = find_dataset(settings, dataset_id or None)
     gate = gate_options(settings)
@@ -53,8 +59,8 @@ def evaluate_version(
     base = tuner.base(settings, dataset, TuneOptions(base_model=version.base_model, seed=tune.seed))
     content = sha256_of(dataset.folder / "manifest.json")
     evaluations = {
-        role: _evaluate(settings, tuner, role, found, dataset, options, content)
-        for role, found in (("base", base), ("tuned", model))
+        role: _evaluate(settings, tuner, role, evaluated, dataset, options, content)
+        for role, evaluated in (("base", base), ("tuned", model))
     }
     comparison = compare(evaluations, tuner.primary_metric, gate, {"manifest": content})
     scored = evaluations["tuned"].scored
@@ -65,7 +71,7 @@ def evaluate_version(
 
 
 def in_lines(judged: Judged) -> list[str]:
-    """The figures and what they say, for a terminal."""
+    """Return the metrics and the reasons of the verdict as lines for a terminal."""
     lines = [
         f"{judged.version.name} (tuned {judged.version.base_model}) on dataset {judged.dataset.id}",
         f"{'metric':14} {'base':>26} {'tuned':>26} {'tuned minus base':>26}",
@@ -77,13 +83,14 @@ def in_lines(judged: Judged) -> list[str]:
     if judged.trained_on:
         lines.append(
             f"warning: the model was trained on {judged.trained_on} of these {len(judged.comparison.pairs['base'])} "
-            "questions, so it looks better than it is"
+            "questions, so its scores are too good"
         )
     return lines
 
 
 def describe_all(verdict: Verdict) -> str:
-    smoke = " This base is for smoke tests: nothing here speaks of quality." if verdict.smoke_test else ""
+    """Return all reasons of the verdict as one text."""
+    smoke = " This base model is for smoke tests: its scores do not measure quality." if verdict.smoke_test else ""
     return f"{'; '.join(verdict.reasons)}.{smoke}"
 
 

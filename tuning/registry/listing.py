@@ -1,23 +1,23 @@
-"""The registry in lines for a terminal."""
+"""Format the registry as lines for a terminal."""
 
 from tuning.registry import registry
 from tuning.settings import Settings
 
 
 def model_lines(settings: Settings) -> list[str]:
-    """One line per version, the champion marked with a star."""
+    """Return one line per version. The champion's line has a star. Raises TuningError if a record is damaged."""
     champion = registry.champion(settings)
     found = registry.versions(settings)
     if not found:
-        return [f"no models in {settings.models_dir}; `invoke tune` makes one"]
+        return [f"no models in {settings.models_dir}. Run `invoke tune` to create one."]
     lines = [
-        f"  {'model':6} {'made (UTC)':17} {'base':24} {'dataset':18} {'verdict':10} primary metric, and improvement"
+        f"  {'model':6} {'created (UTC)':17} {'base':24} {'dataset':18} {'verdict':10} primary metric, improvement"
     ]
     for version in found:
         mark = "*" if champion and champion.name == version.name else " "
         primary = version.verdict.primary_metric
         figures = [f"{primary} {version.metrics[primary]:.4g}"] if primary in version.metrics else []
-        figures += [f"{found.mean:+.3g} on the {role}" for role, found in version.verdict.improvements.items()]
+        figures += [f"{change.mean:+.3g} over the {role}" for role, change in version.verdict.improvements.items()]
         lines.append(
             f"{mark} {version.name:6} {version.created_at[:16]:17} {version.base_model[-24:]:24} "
             f"{version.dataset_id[:18]:18} {version.verdict.status:10} {', '.join(figures)}"
@@ -27,9 +27,9 @@ def model_lines(settings: Settings) -> list[str]:
 
 
 def history_lines(settings: Settings) -> list[str]:
-    """One line per event, the oldest first."""
+    """Return one line per event, the oldest first. Raises TuningError if the journal is damaged."""
     return [
         f"{event.at[:19]} {event.action:18} {event.version:6} champion: {event.champion or '-'}"
         + (f" ({event.reason})" if event.reason else "")
         for event in registry.history(settings)
-    ] or ["nothing happened yet"]
+    ] or ["no events yet"]

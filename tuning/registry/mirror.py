@@ -1,4 +1,7 @@
-"""The standing of our versions as aliases in Vertex AI's Model Registry, for the versions that Google tuned."""
+"""Copy the registry's champion and challenger to Vertex AI's Model Registry, as aliases.
+
+Only versions that Gemini tuning created are in that registry.
+"""
 
 from tuning.cloud.model_registry import set_alias
 from tuning.errors import TuningError
@@ -9,10 +12,10 @@ from tuning.settings import Settings
 
 
 def mirror(settings: Settings) -> list[str]:
-    """Make the aliases say what the registry says; return a line for each that changed.
+    """Set the aliases to match the local registry. Return a line for each version whose alias changed.
 
-    The champion is `champion`, the newest version that is not is `challenger`, no other has either alias. The registry
-    here decides: where Google's cannot be reached, the TuningError says how to tell it later.
+    The champion gets the alias `champion`, and the newest other version gets `challenger`. All other versions get
+    neither. Raises TuningError if Google's registry cannot be changed; the message names the command to try again.
     """
     versions = registry.versions(settings)
     champion = registry.champion(settings)
@@ -28,9 +31,10 @@ def mirror(settings: Settings) -> list[str]:
                 what = alias or "neither champion nor challenger"
                 lines.append(f"{version.name} is {what} in the Model Registry ({name})")
     except TuningError as error:
-        again = f"`invoke promote {champion.name} --target gcp`" if champion else "The next promotion"
+        command = f"Run `invoke promote {champion.name} --target gcp`" if champion else "Promote a version"
         raise TuningError(
-            f"the registry is changed here and not in the Model Registry ({error})", f"{again} says it there again"
+            f"the local registry is up to date, but Vertex AI's Model Registry is not ({error})",
+            f"{command} to update it",
         ) from error
     return lines
 

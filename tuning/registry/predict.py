@@ -1,4 +1,4 @@
-"""Ask a model questions, worded exactly as its training rows are, and screen the answers for secrets."""
+"""Ask a model questions, with prompts worded like its training examples, and check the answers for secrets."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,11 +20,14 @@ from tuning.tuners.protocol import Answer, Predictor, StreamingPredictor, TuneOp
 from tuning.tuners.select import find_tuner
 
 MAX_NEW_TOKENS = 512
-_BATCH = 32  # questions of a file in memory at once
+_BATCH = 32  # questions of a file that are in memory at a time
 
 
 def print_answer(settings: Settings, name: str, text: str, max_new_tokens: int) -> None:
-    """Ask one question and print the answer as it is made, then how it ended and what is suspect in it."""
+    """Ask one question and print the answer while it is generated, then its finish reason, notes and warnings.
+
+    Raises TuningError if the question is empty, `max_new_tokens` is below 1, or there is no such model.
+    """
     _check_length(max_new_tokens)
     asked = load(settings, name)
     for piece in ask(asked, text, max_new_tokens):
@@ -35,28 +38,38 @@ def print_answer(settings: Settings, name: str, text: str, max_new_tokens: int) 
         for note in piece.notes:
             print(f"[note: {note}]")
         for secret in piece.secrets:
-            print(f"[warning: the answer seems to hold a secret: {secret}]")
+            print(f"[warning: the answer may contain a secret: {secret}]")
 
 
 def write_answers(settings: Settings, name: str, questions: str, output: str, max_new_tokens: int) -> str:
-    """Answer a file of questions; a sentence that says what was written."""
+    """Answer a file of questions and return a message about the file written.
+
+    Raises TuningError if `output` is empty, `max_new_tokens` is below 1, there is no such model, or a line of the file
+    is not a question.
+    """
     _check_length(max_new_tokens)
     if not output:
-        raise TuningError("--file needs --output, the file of the answers")
+        raise TuningError("--file needs --output, the file to write the answers to")
     asked = load(settings, name)
     count = answer_file(asked, Path(questions), Path(output), max_new_tokens)
-    return f"{asked.name} answered {count} questions in {output}"
+    return f"wrote {count} answers of {asked.name} to {output}"
 
 
 class Question(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One line of a file of questions: ``{"title": …, "body": …}``, the body optional and in the dataset's markup."""
+    """Represent one line of a file of questions: ``{"title": …, "body": …}``.
+
+    The body is optional and has the same markup as the dataset.
+    """
 
     title: str
     body: str = ""
 
 
 class Prediction(msgspec.Struct, frozen=True, kw_only=True):
-    """One line of a file of answers. `secrets` names what the answer seems to hold; its text is never edited."""
+    """Represent one line of a file of answers.
+
+    `secrets` names the kinds of secrets that the answer may contain. They are not removed from `answer`.
+    """
 
     title: str
     body: str
@@ -69,7 +82,7 @@ class Prediction(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class Asked:
-    """A model ready to answer, and how its training rows word a question."""
+    """Hold a loaded model and the wording of its prompts."""
 
     name: str
     predictor: Predictor
@@ -78,12 +91,17 @@ class Asked:
     body: Body
 
     def prompt(self, question: Question) -> tuple[Message, ...]:
+        """Return the prompt for a question, worded like the model's training examples."""
         *system, user = as_prompt(self.format, self.template, question.title, question.body, self.body)
         return (*system, Message("user", user.content.rstrip()))
 
 
 def load(settings: Settings, name: str = "champion", dataset_id: str | None = None) -> Asked:
-    """The model of that name: ``champion``, a version, or ``base``, which is worded as `dataset_id` (or the newest)."""
+    """Load the model `name`: ``champion``, a version such as ``v1``, or ``base``.
+
+    Prompts for ``base`` are worded like the dataset `dataset_id`, or the newest. Raises TuningError if the version, the
+    dataset or the files of the model do not exist.
+    """
     if name == "base":
         dataset = find_dataset(settings, dataset_id)
         manifest = dataset.manifest
@@ -98,12 +116,14 @@ def load(settings: Settings, name: str = "champion", dataset_id: str | None = No
 
 
 def ask(asked: Asked, text: str, max_new_tokens: int = MAX_NEW_TOKENS) -> Iterator[str | Prediction]:
-    """Pieces of the answer as they are made, then the whole. The first line of `text` is the title, the rest the
-    body."""
+    """Yield pieces of the answer while it is generated, then the whole answer as a Prediction.
+
+    The first line of `text` is the title, and the rest is the body. Raises TuningError if `text` is empty.
+    """
     title, _, body = text.strip().partition("\n")
     question = Question(title.strip(), body.strip())
     if not question.title:
-        raise TuningError("there is no question", 'Ask one: invoke predict "How do I …"')
+        raise TuningError("the question is empty", 'Ask one: invoke predict "How do I …"')
     prompt = asked.prompt(question)
     if isinstance(asked.predictor, StreamingPredictor):
         answer = None
@@ -121,7 +141,11 @@ def ask(asked: Asked, text: str, max_new_tokens: int = MAX_NEW_TOKENS) -> Iterat
 
 
 def answer_file(asked: Asked, questions: Path, output: Path, max_new_tokens: int = MAX_NEW_TOKENS) -> int:
-    """Answer each line of `questions` into `output`, which appears whole or not at all; the number of answers."""
+    """Answer each line of `questions` and return the number of answers.
+
+    `output` is written only if all questions are answered. Raises TuningError if `questions` is missing or a line is
+    not a question.
+    """
     count = 0
     with atomic_file(output) as file:
         lines = _questions(questions)
@@ -135,7 +159,7 @@ def answer_file(asked: Asked, questions: Path, output: Path, max_new_tokens: int
 
 def _check_length(max_new_tokens: int) -> None:
     if max_new_tokens < 1:
-        raise TuningError(f"--max-tokens takes a number from 1, not {max_new_tokens}")
+        raise TuningError(f"--max-tokens must be at least 1, not {max_new_tokens}")
 
 
 def _questions(path: Path) -> Iterator[Question]:

@@ -1,4 +1,4 @@
-"""What the registry keeps of a model version, and of what was done with it."""
+"""Define the records of the registry: model versions and events."""
 
 from typing import Literal
 
@@ -12,17 +12,17 @@ Action = Literal["registered", "judged again", "promoted", "promoted by force", 
 
 
 class Version(msgspec.Struct, frozen=True, kw_only=True):
-    """One model. Its files lie in `model/` beside this record."""
+    """Represent one version of a model. Its files are in `model/`, next to this record."""
 
     name: str  # v1, v2, …
     created_at: str  # ISO 8601, UTC
-    training_key: str  # the same data, options and code: the same model
+    training_key: str  # a hash of the data, options and code; versions differ in it
     tuner: str
     base_model: str
     options: dict[str, object]
     dataset_id: str
     dataset_sha256: str
-    template: str  # these three word a question as the training rows are worded
+    template: str  # template, format and body define the wording of prompts
     format: Format
     body: Body
     contents_sha256: str
@@ -32,7 +32,7 @@ class Version(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):
-    """One line of the journal. `champion` is who was champion after it."""
+    """Represent one line of the journal. `champion` is the champion after the event."""
 
     at: str
     action: Action

@@ -1,7 +1,7 @@
-"""Model versions in ``var/models/``: one folder each, and a journal that says who is champion and how that came.
+"""Keep model versions in ``var/models/``: one folder per version, and a journal of events that names the champion.
 
-``journal.jsonl`` is rewritten whole at each event, so that it is never torn; versions are never changed save for a
-newer verdict. One process writes at a time.
+Each event rewrites ``journal.jsonl`` as a whole, so a crash cannot leave an incomplete line. A version does not change,
+except that a newer verdict replaces its verdict. Only one process writes at a time.
 """
 
 import contextlib
@@ -25,33 +25,33 @@ _JOURNAL = "journal.jsonl"
 
 
 def versions(settings: Settings) -> list[Version]:
-    """Every version, the oldest first."""
+    """Return all versions, the oldest first. Raises TuningError if a version's record is damaged."""
     found = [_read(path) for path in settings.models_dir.glob(f"v*/{RECORD}")]
     return sorted(found, key=lambda version: int(version.name[1:]))
 
 
 def find_version(settings: Settings, name: str) -> Version:
-    """The version of that name, or the one called ``champion``."""
+    """Return the version `name`, which can be ``champion``. Raises TuningError if there is no such version."""
     if name == "champion":
         if found := champion(settings):
             return found
-        raise TuningError("there is no champion yet", "`invoke tune` makes one, `invoke promote VERSION` names one")
+        raise TuningError("there is no champion yet", "Run `invoke tune`, or choose one with `invoke promote VERSION`")
     known = {version.name: version for version in versions(settings)}
     if name not in known:
         listed = ", ".join(known) or "none"
-        raise TuningError(f"there is no model {name!r}", f"Registered: {listed}; `invoke models` lists them")
+        raise TuningError(f"there is no model {name!r}", f"Registered versions: {listed}")
     return known[name]
 
 
 def champion(settings: Settings) -> Version | None:
-    """The released version, if any."""
+    """Return the released version, if there is one. Raises TuningError if the journal is damaged."""
     events = history(settings)
     name = events[-1].champion if events else None
     return find_version(settings, name) if name else None
 
 
 def history(settings: Settings) -> list[Event]:
-    """Everything that happened, the oldest first."""
+    """Return all events, the oldest first. Raises TuningError if the journal is damaged."""
     path = settings.models_dir / _JOURNAL
     if not path.exists():
         return []
@@ -62,13 +62,15 @@ def history(settings: Settings) -> list[Event]:
 
 
 def model_folder(settings: Settings, version: Version) -> Path:
+    """Return the folder of a version's model files."""
     return settings.models_dir / version.name / MODEL
 
 
 def register(settings: Settings, version: Version, files: Path) -> Version:
-    """Register a model whose folder is `files`, as the next name; `version.name` is ignored.
+    """Register the model in the folder `files` under the next free name, and return the version.
 
-    A model of the same training key is not registered again: where its verdict is new, that is recorded.
+    `version.name` is ignored. A model with a known training key is not registered again; if its verdict differs, the
+    new verdict is recorded. Raises TuningError if the registry is damaged or locked, or the disk is full.
     """
     with _writing(settings):
         for known in versions(settings):
@@ -84,7 +86,11 @@ def register(settings: Settings, version: Version, files: Path) -> Version:
 
 
 def promote(settings: Settings, name: str, *, force: bool = False, reason: str = "") -> Version:
-    """Make a version the champion. Refused without a passing verdict, unless by force and with a reason."""
+    """Make a version the champion and return it.
+
+    Raises TuningError if there is no such version, or if its verdict is not "passed", unless `force` and a `reason` are
+    given.
+    """
     with _writing(settings):
         version = find_version(settings, name)
         if force and not reason.strip():
@@ -93,8 +99,8 @@ def promote(settings: Settings, name: str, *, force: bool = False, reason: str =
             return version
         if not version.verdict.passed and not force:
             raise TuningError(
-                f"{version.name} has no passing verdict ({version.verdict.status}: {version.verdict.reasons[0]})",
-                'Tune a better one, or promote it with --force --reason "…"',
+                f"{version.name} did not pass the gate ({version.verdict.status}: {version.verdict.reasons[0]})",
+                'Tune a better model, or promote this one with --force --reason "…"',
             )
         action: Action = "promoted" if version.verdict.passed else "promoted by force"
         _note(settings, action, version.name, version.name, reason)
@@ -102,19 +108,22 @@ def promote(settings: Settings, name: str, *, force: bool = False, reason: str =
 
 
 def rollback(settings: Settings, reason: str = "") -> tuple[Version, Version | None]:
-    """Take the last promotion back: who was champion, and who is now (None: nobody)."""
+    """Undo the last promotion. Return the former champion and the current one, which is None if there is none.
+
+    Raises TuningError if there is no champion.
+    """
     with _writing(settings):
         events = history(settings)
         line = _line_of_champions(events)
         if not line:
-            raise TuningError("there is no champion to roll back", "`invoke models` lists the versions")
+            raise TuningError("there is no champion to roll back", "Run `invoke models` to list the versions")
         previous = line[-2] if len(line) > 1 else None
         _note(settings, "rolled back", line[-1], previous, reason)
     return find_version(settings, line[-1]), find_version(settings, previous) if previous else None
 
 
 def _line_of_champions(events: list[Event]) -> list[str]:
-    """The promotions that still stand, in order."""
+    """Return the promoted versions that were not rolled back, the oldest promotion first."""
     line: list[str] = []
     for event in events:
         if event.action in ("promoted", "promoted by force"):
@@ -149,7 +158,7 @@ def _read(path: Path) -> Version:
     try:
         return msgspec.json.decode(path.read_bytes(), type=Version)
     except msgspec.DecodeError as error:
-        raise TuningError(f"{path} is damaged ({error})", "Remove its folder") from None
+        raise TuningError(f"{path} is damaged ({error})", "Delete its folder") from None
 
 
 @contextlib.contextmanager
@@ -159,7 +168,7 @@ def _writing(settings: Settings) -> Iterator[None]:
 
 
 def _link(source: str, target: str) -> None:
-    """A second name for the same bytes, since models are large and never changed; a copy across file systems."""
+    """Create a hard link, because models are large and never change. Copy the file if a link is not possible."""
     try:
         os.link(source, target)
     except OSError:

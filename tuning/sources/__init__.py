@@ -1,1 +1,1 @@
-"""What fills the raw tables locally: a Stack Exchange dump, or a sample made from the standard library's docs."""
+"""Fill the raw tables locally, from a Stack Exchange dump or from a sample of the standard library's docs."""

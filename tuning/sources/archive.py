@@ -1,4 +1,4 @@
-"""A ``.7z`` as streams of bytes, one member after another, without unpacking it to disk."""
+"""Read a ``.7z`` archive as byte streams, one member at a time, without unpacking it to disk."""
 
 import lzma
 import queue
@@ -13,7 +13,7 @@ from py7zr.io import Py7zIO, WriterFactory
 from tuning.errors import TuningError
 
 _PIECE = 1 << 20  # bytes; py7zr itself hands over up to 128 MB at a time
-_AHEAD = 8  # pieces that the thread may have ready
+_AHEAD = 8  # pieces that the thread may decompress ahead of the reader
 _BROKEN = (
     ArchiveError,
     PasswordRequired,
@@ -25,29 +25,35 @@ _BROKEN = (
     IndexError,
     KeyError,
 )
-_MEND = "Get the file again, or give the unpacked folder"
+_HINT = "Download the file again, or give the unpacked folder"
 
 
 def archive_sizes(path: Path) -> dict[str, int]:
-    """The members and their sizes in bytes. Refuses folders, paths and links, as no official archive has any."""
+    """Return the name and the size in bytes of each member.
+
+    Raises TuningError if the archive cannot be read, or if it contains a folder, a path or a link. No official archive
+    contains one of these.
+    """
     with _opened(path) as archive:
         for member in archive.files:
             name = str(member.filename)
             if member.is_symlink or member.is_junction or member.is_socket:
-                raise TuningError(f"{path.name} holds a link, {name!r}: it is refused", _MEND)
+                raise TuningError(f"{path.name} contains a link, {name!r}. Links are not allowed", _HINT)
             if name in ("", ".", "..") or name != PurePosixPath(name).name or name != PureWindowsPath(name).name:
                 raise TuningError(
-                    f"{path.name} holds a path, {name!r}, where dumps have only files: it is refused", _MEND
+                    f"{path.name} contains a path, {name!r}. Only files at the top level are allowed", _HINT
                 )
         return {str(member.filename): int(member.uncompressed) for member in archive.files}
 
 
 def read_archive(path: Path, names: frozenset[str]) -> Iterator[tuple[str, Iterator[bytes]]]:
-    """Each member in `names`, in the archive's order, with its bytes; each must be read before the next is asked for.
+    """Yield the name and the bytes of each member in `names`, in the archive's order.
 
-    The library pushes bytes into a writer; a thread runs it and a short queue hands them over, so that decompression
-    (which frees the interpreter's lock) goes on beside the parsing and memory stays bounded. The library verifies the
-    checksums.
+    Read a member's bytes before you request the next member. If you request a member and read an earlier one, this
+    raises RuntimeError. Raises TuningError if the archive is damaged. py7zr verifies the checksums.
+
+    py7zr pushes bytes into a writer. It runs in a thread, and a short queue passes the bytes to the reader.
+    Decompression releases the GIL, so it runs in parallel with parsing, and memory stays bounded.
     """
     pipe = _Pipe()
     thread = threading.Thread(target=_decompress, args=(path, names, pipe), daemon=True)
@@ -63,23 +69,26 @@ def read_archive(path: Path, names: frozenset[str]) -> Iterator[tuple[str, Itera
 
 def _decompress(path: Path, names: frozenset[str], pipe: "_Pipe") -> None:
     try:
-        # An open file, not a path: with a path py7zr reads several members at once, each in a thread.
+        # Pass an open file. Given a path, py7zr reads several members at once, each in a thread.
         with path.open("rb") as file, py7zr.SevenZipFile(file) as archive:
             archive.extract(targets=sorted(names), factory=_Writers(pipe))
     except _StoppedError:
-        pass  # the reader wants no more
-    except BaseException as error:  # handed to the reader, which raises it
+        pass  # the reader stopped early
+    except BaseException as error:  # raise_failure raises it in the reader's thread
         pipe.failure = error
     finally:
         pipe.put(None)
 
 
 class _StoppedError(Exception):
-    """The reader has gone."""
+    """Signal to the decompressing thread that the reader stopped."""
 
 
 class _Pipe:
-    """What the decompressing thread hands to the reader: a member's name, then its pieces; None at the end."""
+    """Pass members from the decompressing thread to the reader.
+
+    The queue contains a member's name, then its pieces, then the next name. None marks the end.
+    """
 
     def __init__(self) -> None:
         self.failure: BaseException | None = None
@@ -98,7 +107,7 @@ class _Pipe:
             raise _StoppedError
 
     def next_member(self) -> str | None:
-        """The name of the next member; what is left of the one before is skipped."""
+        """Return the name of the next member, or None at the end. Skips unread bytes of the previous member."""
         item = self._next or self._queue.get()
         self._next = None
         while isinstance(item, bytes):
@@ -107,7 +116,7 @@ class _Pipe:
 
     def chunks(self, path: Path) -> Iterator[bytes]:
         if self._stopped.is_set():
-            raise RuntimeError("a member's bytes must be read before the next member is asked for")
+            raise RuntimeError("a member's bytes must be read before the next member is requested")
         while isinstance(item := self._queue.get(), bytes):
             yield item
         if item is None:
@@ -116,7 +125,7 @@ class _Pipe:
         self._next = item
 
     def raise_failure(self, path: Path) -> None:
-        """A broken archive in one line; a bug as itself."""
+        """Raise TuningError for a damaged archive. Raise any other failure unchanged, because it is a bug."""
         if isinstance(self.failure, _BROKEN):
             raise _broken(path, self.failure) from None
         if self.failure is not None:
@@ -136,7 +145,7 @@ class _Writers(WriterFactory):
 
 
 class _Writer(Py7zIO):
-    """What py7zr takes for a file: it writes from beginning to end."""
+    """Act as the file that py7zr writes to. It writes from start to end and never seeks."""
 
     def __init__(self, pipe: _Pipe) -> None:
         self._pipe = pipe
@@ -155,7 +164,7 @@ class _Writer(Py7zIO):
         return 0
 
     def flush(self) -> None:
-        """Nothing is held back."""
+        """Do nothing: `write` buffers no bytes."""
 
     def size(self) -> int:
         return self._size
@@ -169,4 +178,4 @@ def _opened(path: Path) -> py7zr.SevenZipFile:
 
 
 def _broken(path: Path, error: BaseException) -> TuningError:
-    return TuningError(f"{path.name} is not a 7z archive that can be read ({type(error).__name__}: {error})", _MEND)
+    return TuningError(f"{path.name} is not a readable 7z archive ({type(error).__name__}: {error})", _HINT)

@@ -1,4 +1,4 @@
-"""A Stack Exchange dump as people have it: ``Posts.xml``, a folder, or a ``.7z``; read as streams of bytes."""
+"""Read a Stack Exchange dump as byte streams. A dump is a ``Posts.xml``, a folder or a ``.7z`` archive."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -10,22 +10,23 @@ from tuning.sources.archive import archive_sizes, read_archive
 from tuning.sources.rows import BLOCK
 from tuning.sources.sites import Site, site_of_file
 
-# What we read of a dump, by the file's name without its ending: the table it becomes and the XML's outer element.
+# The files to read: the file name without its extension, in lower case, and the table that it is loaded into. The file
+# name is also the name of the XML's root element.
 PARTS = {"posts": "posts", "users": "users", "postlinks": "post_links"}
-# "Posts.xml", or "stackoverflow.com-Posts.7z" as the largest site is handed out.
+# "Posts.xml", or "stackoverflow.com-Posts.7z": the largest site is published as one archive for each table.
 _PART_FILE = re.compile(r"(?:.+-)?(posts|users|postlinks)\.(xml|7z)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class Part:
-    """One XML file of a dump. `kind` is a key of PARTS; `chunks` must be read to its end before the next part's."""
+    """Represent one XML file of a dump. `kind` is a key of PARTS. Read `chunks` to the end before the next part's."""
 
     kind: str
     name: str
     chunks: Iterator[bytes]
 
     def read(self, advance: Callable[[float], None]) -> Iterator[bytes]:
-        """The chunks, saying of each how many bytes it had."""
+        """Yield the chunks. Before each one, call `advance` with its size in bytes."""
         for chunk in self.chunks:
             advance(len(chunk))
             yield chunk
@@ -33,15 +34,16 @@ class Part:
 
 @dataclass(frozen=True)
 class Dump:
-    """A dump that was looked at but not read. `size` is in bytes of XML; `kinds` are the keys of PARTS that it has."""
+    """Describe a dump before it is read. `size` is in bytes of XML. `kinds` are the keys of PARTS that it contains."""
 
     path: Path
     files: tuple[Path, ...]
     size: int
     kinds: frozenset[str]
-    site: Site | None  # as the name of the file or folder says
+    site: Site | None  # from the name of the file or folder
 
     def parts(self) -> Iterator[Part]:
+        """Yield the XML files of the dump. Raises TuningError if an archive cannot be read."""
         for file in self.files:
             if _is_xml(file):
                 yield Part(_kind(file.name), file.name, _read_file(file))
@@ -51,9 +53,9 @@ class Dump:
 
 
 def open_dump(path: Path) -> Dump:
-    """Look at what `path` holds. Raises TuningError where it is no dump or has no posts."""
+    """Check what `path` contains. Raises TuningError if it is not one dump with posts."""
     if not path.exists():
-        raise TuningError(f"{path} does not exist", "Give a Posts.xml, a folder with one, or a .7z of a dump")
+        raise TuningError(f"{path} does not exist", "Give a Posts.xml, a folder with one, or a .7z archive of a dump")
     files = _files_of_folder(path) if path.is_dir() else (path,)
     size = 0
     kinds: list[str] = []
@@ -63,9 +65,9 @@ def open_dump(path: Path) -> Dump:
         size += sum(members.values())
     twice = next((kind for kind in kinds if kinds.count(kind) > 1), None)
     if twice:
-        raise TuningError(f"{path} has more than one file of {twice}", "Leave one dump in it")
+        raise TuningError(f"{path} has more than one file of {twice}", "Keep the files of only one dump in it")
     if "posts" not in kinds:
-        raise TuningError(f"{path} has no Posts.xml", "Give a Posts.xml, a folder with one, or a .7z of a dump")
+        raise TuningError(f"{path} has no Posts.xml", "Give a Posts.xml, a folder with one, or a .7z archive of a dump")
     site = site_of_file(path.name) or (None if path.is_dir() else site_of_file(path.absolute().parent.name))
     return Dump(path, files, size, frozenset(kinds), site)
 
@@ -75,7 +77,7 @@ def _files_of_folder(folder: Path) -> tuple[Path, ...]:
 
 
 def _members(archive: Path) -> dict[str, int]:
-    """The archive's files that we read, with their sizes in bytes."""
+    """Return the sizes in bytes of the archive members to read, by name."""
     return {
         name: size
         for name, size in archive_sizes(archive).items()
@@ -89,7 +91,7 @@ def _is_xml(file: Path) -> bool:
 
 def _kind(name: str) -> str:
     match = _PART_FILE.fullmatch(name)
-    return match[1].lower() if match else "posts"  # a file named by the person is taken for posts: rows.py looks inside
+    return match[1].lower() if match else "posts"  # an XML file with another name is read as posts; rows.py checks it
 
 
 def _read_file(path: Path) -> Iterator[bytes]:

@@ -1,14 +1,15 @@
-"""Load a Stack Exchange dump into the raw tables, which then hold that dump and nothing else.
+"""Load a Stack Exchange dump into the raw tables. It replaces everything in them.
 
-1. look at the dump (`dump`), settle which site it is of (`sites`);
-2. stream its bytes as blocks of rows (`rows`), with a tag only what belongs to it (`tagged`);
-3. parse the blocks on all cores (`parse`, `workers`), write Parquet (`tables`);
-4. load all tables or none, and the origin beside them.
+1. Check the dump (`dump`) and find out which site it is from (`sites`).
+2. Stream its bytes as blocks of rows (`rows`). With a tag, keep only the rows for that tag (`tag_filter`).
+3. Parse the blocks on all cores (`parse`, `workers`) and write Parquet files (`tables`).
+4. Load all tables and the origin table, or none of them (`load`).
 """
 
 from pathlib import Path
 
 from tuning.errors import TuningError
+from tuning.machine import usable_cores
 from tuning.progress import progress
 from tuning.settings import Settings
 from tuning.sources.dump import PARTS, Dump, Part, open_dump
@@ -20,17 +21,18 @@ from tuning.sources.report import IngestReport
 from tuning.sources.rows import blocks, raw_blocks
 from tuning.sources.sites import Site, parse_site
 from tuning.sources.tag_filter import TagFilter, checked_tag
-from tuning.sources.workers import Parsers, worker_count
+from tuning.sources.workers import Parsers
 
 
 def ingest(settings: Settings, path: Path, site: str = "", tag: str = "", workers: int | None = None) -> IngestReport:
-    """Load the dump at `path`, of `site` (else what its name says, else Stack Overflow), restricted to `tag` if given.
+    """Load the dump at `path` into the raw tables, with only the questions and answers of `tag` if it is given.
 
-    Users and post links are loaded as they are, whatever the tag. Where the dump cannot be read to its end, this raises
-    TuningError and leaves what was loaded before.
+    Without `site`, the site is the one in the file name, or else Stack Overflow. All users and post links are loaded,
+    even with a tag. Raises TuningError if an option is invalid, or if the dump cannot be read to its end. The tables
+    then stay as they were.
     """
     if workers is not None and workers < 1:
-        raise TuningError(f"--workers {workers}: at least one has to work")
+        raise TuningError(f"--workers {workers} is less than 1", "Give a number of at least 1")
     dump = open_dump(path)
     its_site = settle_site(dump, site)
     with staging(settings) as folder:
@@ -40,23 +42,30 @@ def ingest(settings: Settings, path: Path, site: str = "", tag: str = "", worker
 
 
 def settle_site(dump: Dump, given: str) -> Site:
-    """Raises TuningError where the file's name and the option disagree: a post must never point at another site."""
+    """Return the site of the dump: `given`, or else the one in the file name, or else Stack Overflow.
+
+    Raises TuningError if `given` is not a site, or if it differs from the file name: the links of all posts would then
+    lead to the wrong site.
+    """
     site = parse_site(given) if given else dump.site or parse_site("stackoverflow")
     if dump.site and site != dump.site:
         raise TuningError(
-            f"{dump.path.name} is named as a dump of {dump.site.host}, --site says {site.host}",
-            "Leave --site out, or rename the file",
+            f"{dump.path.name} is named as a dump of {dump.site.host}, but --site is {site.host}",
+            "Omit --site, or rename the file",
         )
     return site
 
 
 def write_tables(dump: Dump, site: Site, tag: str, folder: Path, workers: int | None = None) -> IngestReport:
-    """Write ``TABLE.parquet`` for every table of a dump into `folder`; tables that it lacks are empty."""
+    """Write ``TABLE.parquet`` into `folder` for every table. A table that the dump does not contain is empty.
+
+    Raises TuningError if the dump cannot be read to its end, or if it has no question to load.
+    """
     tag = checked_tag(tag) if tag else ""
     tables = RawTables(folder)
     with (
         progress(f"reading {dump.path.name}", dump.size, "bytes") as advance,
-        Parsers(workers or worker_count()) as parsers,
+        Parsers(workers or usable_cores()) as parsers,
     ):
         for part in dump.parts():
             chunks = part.read(advance)
@@ -91,6 +100,6 @@ def _parser(part: Part) -> Parser:
 
 
 def _notes(dump: Dump) -> tuple[str, ...]:
-    """What a person may have expected to be loaded, and was not."""
+    """Return a note on optional tables that the dump does not contain."""
     absent = [name for kind, name in (("users", "users"), ("postlinks", "post links")) if kind not in dump.kinds]
     return (f"the dump has no {' and no '.join(absent)}",) if absent else ()

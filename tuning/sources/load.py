@@ -1,4 +1,4 @@
-"""From Parquet files to the raw tables: all of them or none, one load at a time."""
+"""Load Parquet files into the raw tables: all of them or none, one load at a time."""
 
 import contextlib
 import shutil
@@ -20,11 +20,15 @@ _PUBLIC = "bigquery-public-data"
 
 @contextlib.contextmanager
 def staging(settings: Settings) -> Iterator[Path]:
-    """An empty folder for Parquet files, this process's alone, gone afterwards, as is what a killed process left."""
+    """Yield an empty folder for Parquet files, and delete it afterwards.
+
+    A lock makes sure that only one process uses the folder. Files that a killed process left there are deleted. Raises
+    TuningError if the raw tables are Google's public dataset, or if another process loads tables at the moment.
+    """
     if settings.target == "gcp" and settings.raw_database == _PUBLIC:
         raise TuningError(
-            f"nothing can be loaded into Google's own {_PUBLIC}",
-            f"Set {variable('raw_database')} to a project of yours, or leave --target out",
+            f"the raw tables are Google's {_PUBLIC}, which is read-only",
+            f"Set {variable('raw_database')} to your own project, or omit --target",
         )
     with locked(settings.home / "sources.lock", "loading of the raw tables"):
         folder = settings.home / "sources"
@@ -37,7 +41,7 @@ def staging(settings: Settings) -> Iterator[Path]:
 
 
 def is_loaded(settings: Settings) -> bool:
-    """Whether the raw tables are there, whatever filled them."""
+    """Return whether the raw tables exist. Raises TuningError if BigQuery does not answer."""
     from google.cloud.exceptions import NotFound
 
     from tuning.warehouse.client import connect
@@ -50,7 +54,10 @@ def is_loaded(settings: Settings) -> bool:
 
 
 def load_raw(settings: Settings, folder: Path, origin: Origin) -> None:
-    """Replace every raw table by ``folder/TABLE.parquet``, and the origin beside them."""
+    """Replace every raw table with ``folder/TABLE.parquet``, and the table `origin` with `origin`.
+
+    Raises TuningError if a file cannot be loaded. Every table then stays as it was.
+    """
     from tuning.warehouse.client import connect
     from tuning.warehouse.load import load_tables
 

@@ -1,4 +1,4 @@
-"""Load the sample: what an empty warehouse gets, so that everything runs on a first day without a download."""
+"""Load the sample data into an empty warehouse, so that you can run everything without downloading a dump."""
 
 import sys
 from collections import defaultdict
@@ -20,9 +20,12 @@ _SITE = "docs.python.org"
 
 
 def load_sample(settings: Settings, rows: int = DEFAULT_ROWS) -> IngestReport:
-    """Replace the raw tables by at most `rows` questions made from this Python's standard library documentation."""
+    """Replace the raw tables with at most `rows` questions, generated from the docs of this Python's standard library.
+
+    Raises TuningError if `rows` is less than 1, or if the tables cannot be loaded.
+    """
     if rows < 1:
-        raise TuningError(f"--rows {rows}: the sample needs at least one question")
+        raise TuningError(f"--rows {rows} is less than 1", "Give a number of at least 1")
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     with staging(settings) as folder:
         tables = RawTables(folder)
@@ -42,13 +45,16 @@ def load_sample(settings: Settings, rows: int = DEFAULT_ROWS) -> IngestReport:
             answers=tables.rows("posts_answers"),
         )
         few = tables.rows("posts_questions") < rows
-        notes = (f"this Python documents no more: {rows:,} questions were asked for",) if few else ()
+        notes = (f"fewer than the requested {rows:,} questions: this Python's docs have no more",) if few else ()
         load_raw(settings, folder, origin)
     return tables.report(origin, notes)
 
 
 def load_sample_if_empty(settings: Settings) -> IngestReport | None:
-    """The sample where the raw tables hold nothing; None where they do, or where they are Google's own."""
+    """Load the sample if the raw tables do not exist. Return None if they exist, or if the target is not local.
+
+    Raises TuningError if the local BigQuery does not answer, or if the tables cannot be loaded.
+    """
     if settings.target != "local" or is_loaded(settings):
         return None
     return load_sample(settings)
@@ -56,8 +62,8 @@ def load_sample_if_empty(settings: Settings) -> IngestReport | None:
 
 def _parsed(rows: int, version: str) -> Parsed:
     by_table: dict[str, list[Row]] = defaultdict(list)
-    for asked, answers in sample_rows(rows, version):
-        by_table["posts_questions"].append(asked)
+    for question, answers in sample_rows(rows, version):
+        by_table["posts_questions"].append(question)
         by_table["posts_answers"] += answers
     parsed = Parsed()
     for table, its_rows in by_table.items():

@@ -1,4 +1,4 @@
-"""The one-row table `origin`: where the raw tables' content comes from, from which every URL and notice is built."""
+"""Define the one-row table `origin`: the source of the raw data, from which URLs and notices are built."""
 
 from typing import TYPE_CHECKING, Literal
 
@@ -9,13 +9,13 @@ from tuning.settings import Settings
 if TYPE_CHECKING:
     from google.cloud import bigquery
 
-# Of the posts' own text; the version follows from each post's date.
+# The license of the posts' text. Its version depends on each post's date.
 CC_BY_SA = ("CC BY-SA", "https://creativecommons.org/licenses/by-sa/4.0/")
 PSF = ("PSF-2.0", "https://docs.python.org/3/license.html")
 
 
 class Origin(msgspec.Struct, frozen=True, kw_only=True):
-    """What was loaded. `source` is a file's name without its folder; `digest` is the sha256 of the loaded content."""
+    """Describe the loaded data. `source` is a file name without its folder. `digest` is the SHA-256 of the content."""
 
     site: str
     kind: Literal["stack_exchange", "python_docs"]
@@ -31,7 +31,10 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read_origin(settings: Settings) -> Origin | None:
-    """The origin of what the raw tables hold; None for the public dataset and for an empty warehouse."""
+    """Return the origin of the raw tables' content, or None for the public dataset and for an empty warehouse.
+
+    Raises TuningError if BigQuery does not answer.
+    """
     from google.cloud.exceptions import NotFound
 
     from tuning.warehouse.client import connect
@@ -45,7 +48,7 @@ def read_origin(settings: Settings) -> Origin | None:
 
 
 def table_id(settings: Settings, table: str) -> str:
-    """``project.dataset.table`` of a raw table."""
+    """Return the full name of a raw table, ``project.dataset.table``."""
     return f"{settings.raw_database}.{settings.raw_schema}.{table}"
 
 

@@ -1,4 +1,4 @@
-"""Blocks of ``<row … />`` elements as record batches of the raw tables, with a counted reason for every row dropped."""
+"""Parse blocks of ``<row … />`` elements into record batches of the raw tables, and count why rows are dropped."""
 
 import datetime
 import functools
@@ -13,7 +13,7 @@ from lxml import etree
 
 from tuning.sources.schemas import Column, Kind, arrow_schema, columns
 
-# What the counters speak of: (table or post type, "read" | "kept" | a reason).
+# Numbers of rows. The key is (table or post type, "read" or the reason why rows were dropped).
 Counts = Counter[tuple[str, str]]
 READ = "read"
 
@@ -26,7 +26,7 @@ _POST_TYPES = {
     "7": "wiki placeholders",
     "8": "privilege wikis",
 }
-# Null in the public dataset, whatever a dump says.
+# Columns that are always null in the public dataset. They are null here too, even if a dump has values.
 _UNUSED = {
     "posts_questions": {"parent_id"},
     "posts_answers": {"title", "accepted_answer_id", "answer_count", "favorite_count", "tags", "view_count"},
@@ -47,7 +47,11 @@ Row = dict[str, str]
 
 @dataclass
 class Parsed:
-    """`batches` by table. Of `licensed` posts, `other_license` state another licence than their dates say."""
+    """Hold parsed rows and counts. `batches` has the table as its key.
+
+    `licensed` is the number of posts that state their license. For `other_license` of them, the license that follows
+    from their dates is different.
+    """
 
     batches: dict[str, pa.RecordBatch] = field(default_factory=dict)
     counts: Counts = field(default_factory=Counter)
@@ -59,7 +63,7 @@ Parser = Callable[[Sequence[bytes]], Parsed]
 
 
 def parse_posts(blocks: Sequence[bytes]) -> Parsed:
-    """Questions and answers in the blocks; other kinds of posts are only counted."""
+    """Parse the questions and answers in the blocks. Count other kinds of posts, but do not parse them further."""
     parsed = Parsed()
     rows: dict[str, list[Row]] = {table: [] for table in _POST_TABLES.values()}
     for row in itertools.chain.from_iterable(parse_rows(block, "posts", parsed.counts) for block in blocks):
@@ -75,20 +79,21 @@ def parse_posts(blocks: Sequence[bytes]) -> Parsed:
 
 
 def parse_table(table: str) -> Parser:
-    """The parser of the blocks of `users` or `post_links`; it can be sent to another process."""
+    """Return a function that parses blocks of the table `users` or `post_links`. You can pickle it."""
     return functools.partial(_parse_table, table)
 
 
 def post_type_name(kind: str) -> str:
+    """Return the name that the counts use for a ``PostTypeId`` that is neither a question nor an answer."""
     return _POST_TYPES.get(kind, f"posts of type {kind[:20] or 'unknown'}")
 
 
 def parse_rows(block: bytes, table: str, counts: Counts) -> list[Row]:
-    """The attributes of each row. A row that is not XML spoils only itself."""
+    """Return the attributes of each row. A row that is not well-formed is counted and dropped; the others are kept."""
     found = _Rows()
-    # No document type gets this far, and these settings load nothing from outside. Told to resolve no entity at all, a
-    # parser with a target leaves &amp; as &#38;.
-    # The ignored type: the stubs ask a target for every method, lxml only for those that are to be called.
+    # The caller already rejected document types, and these settings load nothing from outside. With
+    # resolve_entities=False, a parser with a target returns &amp; as &#38;.
+    # The stubs require every method of a target, although lxml calls only those that exist: mypy must ignore the call.
     parser = etree.XMLParser(target=found, resolve_entities="internal", no_network=True, encoding="utf-8")  # type: ignore[call-overload]
     try:
         etree.fromstring(b"<rows>" + block + b"</rows>", parser)
@@ -104,11 +109,11 @@ def parse_rows(block: bytes, table: str, counts: Counts) -> list[Row]:
 
 
 class _Rows:
-    """What lxml tells of its reading; without a tree in between that takes half the time."""
+    """Collect rows as a target of lxml's parser. This takes half the time of building a tree."""
 
     def __init__(self) -> None:
         self.rows: list[Row] = []
-        self.others = -1  # the element around the rows
+        self.others = -1  # do not count the root element around the rows
 
     def start(self, tag: str, attrib: Row) -> None:
         if tag == "row":
@@ -117,7 +122,7 @@ class _Rows:
             self.others += 1
 
     def close(self) -> None:
-        """lxml wants a result."""
+        """Do nothing. lxml requires this method."""
 
 
 def _parse_table(table: str, blocks: Sequence[bytes]) -> Parsed:
@@ -148,7 +153,7 @@ def _to_batch(table: str, rows: list[Row], parsed: Parsed) -> None:
 
 
 def _column(table: str, column: Column, rows: list[Row], reasons: list[str | None]) -> pa.Array:
-    """One column's values; a value of the wrong form is null and marks its row."""
+    """Return one column's values. A malformed value becomes null, and its row gets a reason to be dropped."""
     attribute = _attribute(column.name)
     if column.name in _UNUSED.get(table, ()):
         return pa.nulls(len(rows), arrow_schema(table).field(column.name).type)
@@ -166,7 +171,7 @@ def _column(table: str, column: Column, rows: list[Row], reasons: list[str | Non
 
 
 def plain_tags(tags: pa.Array) -> pa.Array:
-    """``<a><b>`` and ``|a|b|`` as the public dataset has them: ``a|b``."""
+    """Convert the dumps' tags, ``<a><b>`` or ``|a|b|``, to the format of the public dataset: ``a|b``."""
     return pc.replace_substring(pc.utf8_trim(tags, "<>|"), "><", "|")
 
 
@@ -179,7 +184,7 @@ def _convert(text: pa.Array, kind: Kind) -> pa.Array:
         return text
     try:
         return _cast(text, kind)
-    except pa.ArrowInvalid:  # at least one is malformed: find out which
+    except pa.ArrowInvalid:  # at least one value is malformed; convert them one by one
         return pa.chunked_array(
             [_cast_one(text[number : number + 1], kind) for number in range(len(text))]
         ).combine_chunks()
@@ -188,7 +193,7 @@ def _convert(text: pa.Array, kind: Kind) -> pa.Array:
 def _cast(text: pa.Array, kind: Kind) -> pa.Array:
     if kind == "INT64":
         return text.cast(pa.int64())
-    return text.cast(pa.timestamp("us")).cast(pa.timestamp("us", tz="UTC"))  # dumps write UTC without saying so
+    return text.cast(pa.timestamp("us")).cast(pa.timestamp("us", tz="UTC"))  # dumps write UTC without an offset
 
 
 def _cast_one(text: pa.Array, kind: Kind) -> pa.Array:
@@ -199,14 +204,17 @@ def _cast_one(text: pa.Array, kind: Kind) -> pa.Array:
 
 
 def _mark(reasons: list[str | None], mask: pa.Array, reason: str) -> None:
-    """Give the rows of `mask` their reason; the first one found stays."""
+    """Set the reason of the rows in `mask`, unless a row already has one."""
     if pc.any(mask).as_py():
         for number in pc.indices_nonzero(mask).to_pylist():
             reasons[number] = reasons[number] or reason
 
 
 def _compare_licenses(batch: pa.RecordBatch, given: pa.Array, parsed: Parsed) -> None:
-    """The public dataset states no licence, so dbt derives it from the dates: see where that differs."""
+    """Count the posts whose stated license differs from the one derived from their dates.
+
+    The public dataset has no license column, so dbt derives the license in the same way.
+    """
     dates = pc.coalesce(batch.column("last_edit_date"), batch.column("creation_date"))
     newer = pc.if_else(pc.less(dates, _LICENSE_4), "CC BY-SA 3.0", "CC BY-SA 4.0")
     derived = pc.if_else(pc.less(dates, _LICENSE_3), "CC BY-SA 2.5", newer)

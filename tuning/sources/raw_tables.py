@@ -1,4 +1,4 @@
-"""The Parquet files of all tables of a dump, and what there is to say about them together."""
+"""Write the Parquet files of all tables of a dump, and count the rows that are kept and dropped."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -17,29 +17,32 @@ DUPLICATE = "duplicate Id"
 
 
 class RawTables:
-    """Writes ``TABLE.parquet`` for each of DUMP_TABLES into `folder`; a table without rows is an empty file."""
+    """Write ``TABLE.parquet`` into `folder` for each of DUMP_TABLES, even for a table without rows."""
 
     def __init__(self, folder: Path) -> None:
         self.counts: Counts = Counter()
         self._files = {table: TableFile(folder, table) for table in DUMP_TABLES}
-        posts = SeenIds()  # questions and answers share their ids
+        posts = SeenIds()  # an ID is unique among questions and answers together
         self._seen = {"posts_questions": posts, "posts_answers": posts, "users": SeenIds(), "post_links": SeenIds()}
         self._accepted = BitMap64()
         self._answers = BitMap64()
         self._licensed = self._other_license = 0
 
     def rows(self, table: str) -> int:
+        """Return the number of rows written for a table so far."""
         return self._files[table].rows
 
     def add_all(self, parsed: Iterable[Parsed]) -> None:
+        """Write the parsed rows, except rows whose ID was already written. Add up their counts."""
         for part in parsed:
             self._add(part)
 
     def close(self) -> str:
-        """Finish every file; the digest of their content."""
+        """Finish all files and return the digest of their content."""
         return combined_digest([f"{table} {file.close()}" for table, file in self._files.items()])
 
     def report(self, origin: Origin, notes: tuple[str, ...]) -> IngestReport:
+        """Return the report of everything that was added. `notes` are extra lines for the user."""
         return IngestReport(
             origin=origin,
             rows={table: self.rows(table) for table in DUMP_TABLES},

@@ -1,6 +1,7 @@
-"""The raw tables: columns, order and types of ``bigquery-public-data.stackoverflow``, and our own table `origin`.
+"""Define the raw tables: those of ``bigquery-public-data.stackoverflow``, and this project's table `origin`.
 
-A column that questions or answers never use is STRING and null there, exactly as in the public dataset.
+Columns have the same names, order and types as in the public dataset. As there, a column that questions or answers
+never use has the type STRING and is null.
 """
 
 from dataclasses import dataclass
@@ -17,29 +18,31 @@ _ARROW = {"INT64": pa.int64(), "STRING": pa.string(), "TIMESTAMP": pa.timestamp(
 
 @dataclass(frozen=True)
 class Column:
-    """One column: its name and BigQuery type. Every column is nullable, as in the public dataset."""
+    """Describe a column by name and BigQuery type. Every column is nullable, as in the public dataset."""
 
     name: str
     kind: Kind
 
 
 def columns(table: str) -> tuple[Column, ...]:
-    """The columns of a raw table in their order, which a load job from Parquet goes by."""
+    """Return the columns of a raw table, in the order that Parquet files for a load job must have."""
     return TABLES[table]
 
 
 def arrow_schema(table: str) -> pa.Schema:
+    """Return the Arrow schema of a raw table."""
     return pa.schema([(column.name, _ARROW[column.kind]) for column in columns(table)])
 
 
 def bigquery_schema(table: str) -> list["bigquery.SchemaField"]:
+    """Return the BigQuery schema of a raw table."""
     from google.cloud import bigquery
 
     return [bigquery.SchemaField(column.name, column.kind) for column in columns(table)]
 
 
 def _table(text: str) -> tuple[Column, ...]:
-    """`name KIND` per line."""
+    """Parse lines of the form `name KIND`."""
     kinds: dict[str, Kind] = {"INT64": "INT64", "STRING": "STRING", "TIMESTAMP": "TIMESTAMP"}
     pairs = (line.split() for line in text.strip().splitlines())
     return tuple(Column(name, kinds[kind]) for name, kind in pairs)

@@ -1,4 +1,4 @@
-"""Rows of one raw table into one Parquet file: bounded memory, every id once, and a digest of the content."""
+"""Write the rows of one raw table to one Parquet file in bounded memory. Each ID is written once."""
 
 import hashlib
 from collections.abc import Sequence
@@ -12,17 +12,20 @@ from pyroaring import BitMap64
 
 from tuning.sources.schemas import arrow_schema
 
-ROW_GROUP = 8 << 20  # bytes of Arrow data: a row group holds no more than this and one batch
+ROW_GROUP = 8 << 20  # bytes of Arrow data; one batch more can be in a row group
 
 
 class TableFile:
-    """A Parquet file that grows by batches. `digest` depends on the rows and their order, not on how they were cut."""
+    """Write a Parquet file batch by batch.
+
+    The digest depends on the rows and their order, but not on how they were split into batches.
+    """
 
     def __init__(self, folder: Path, table: str) -> None:
         self.path = folder / f"{table}.parquet"
         self.rows = 0
         self._schema = arrow_schema(table)
-        # Texts repeat too little for dictionaries; nobody filters these files, so statistics are dead weight.
+        # Texts rarely repeat, so dictionaries do not help. These files are not filtered, so statistics are not needed.
         self._writer = pq.ParquetWriter(
             self.path, self._schema, compression="zstd", use_dictionary=False, write_statistics=False
         )
@@ -31,6 +34,7 @@ class TableFile:
         self._digest = ContentDigest(self._schema)
 
     def add(self, batch: pa.RecordBatch) -> None:
+        """Append the rows of a batch."""
         if not batch.num_rows:
             return
         self._digest.add(batch)
@@ -41,7 +45,7 @@ class TableFile:
             self._flush()
 
     def close(self) -> str:
-        """Finish the file; the digest of its content."""
+        """Finish the file and return the digest of its content."""
         self._flush()
         self._writer.close()
         return self._digest.hexdigest()
@@ -54,7 +58,10 @@ class TableFile:
 
 
 class ContentDigest:
-    """sha256 over columns: of each, its values one after another, and apart from them their lengths and nulls."""
+    """Compute the SHA-256 of a table that is added batch by batch.
+
+    Each column has two hashes: one of its values, and one of their lengths and nulls.
+    """
 
     def __init__(self, schema: pa.Schema) -> None:
         self._names = schema.names
@@ -62,6 +69,7 @@ class ContentDigest:
         self._shapes = [hashlib.sha256() for _ in schema]
 
     def add(self, batch: pa.RecordBatch) -> None:
+        """Add the rows of a batch to the digest."""
         for column, values, shape in zip(batch.columns, self._values, self._shapes, strict=True):
             if column.null_count == len(column):
                 shape.update(b"\xff" * 4 * len(column))
@@ -73,22 +81,24 @@ class ContentDigest:
                 values.update(np.asarray(column.drop_null().cast(pa.int64()), dtype="<i8").tobytes())
 
     def hexdigest(self) -> str:
+        """Return the digest of all rows so far, in hexadecimal."""
         parts = zip(self._names, self._values, self._shapes, strict=True)
         return combined_digest([f"{name} {value.hexdigest()} {shape.hexdigest()}" for name, value, shape in parts])
 
 
 def combined_digest(parts: Sequence[str]) -> str:
+    """Return the SHA-256 of the lines `parts`, in hexadecimal."""
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
 class SeenIds:
-    """Every id once. Compressed bitmaps: about one bit for each id of a dense range, never the rows themselves."""
+    """Remember the IDs of rows in a compressed bitmap. It needs about one bit per ID in a dense range."""
 
     def __init__(self) -> None:
         self._ids = BitMap64()
 
     def first_only(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """The rows whose id has not come before."""
+        """Return the rows whose ID is new, and remember their IDs."""
         numbers = ids_of(batch.column("id"))
         new = BitMap64(numbers)
         if len(new) == len(numbers) and self._ids.isdisjoint(new):
@@ -102,12 +112,12 @@ class SeenIds:
 
 
 def ids_of(column: pa.Array) -> "np.ndarray[tuple[int], np.dtype[np.uint64]]":
-    """The ids that are not null, as a bitmap takes them: -1 (the user Community) becomes the largest number."""
+    """Return the IDs that are not null as unsigned integers. -1, the user Community, becomes the largest number."""
     return np.asarray(column.drop_null(), dtype=np.int64).astype(np.uint64)
 
 
 def _text_bytes(column: pa.StringArray) -> memoryview:
-    """The bytes of all values, nulls being empty, without a copy."""
+    """Return the bytes of all values without a copy. A null has no bytes."""
     _, offsets, data = column.buffers()
     ends = np.frombuffer(offsets, dtype=np.int32)[column.offset : column.offset + len(column) + 1]
     return memoryview(data if data is not None else b"")[int(ends[0]) : int(ends[-1])]

@@ -1,8 +1,7 @@
-"""``--tag TEXT``: keep the rows of questions with such a tag and of their answers, before anything is parsed.
+"""Filter rows for ``--tag TEXT``: keep the questions that have a tag with this text, and their answers.
 
-A look at a row's first bytes and at its tags decides; only what is kept is parsed as XML. Answers come after their
-question save where questions were merged: an answer whose question has not come yet is set aside and looked at again at
-the end.
+The filter reads the start of each row and its tags. Only rows that it keeps are parsed as XML. An answer comes after
+its question, except if questions were merged. An answer that comes before its question is deferred to the end.
 """
 
 import re
@@ -18,41 +17,47 @@ from tuning.sources.parse import READ, Counts, parse_rows, post_type_name
 from tuning.sources.rows import BLOCK, plain_rows
 
 OTHER_TAG = "of another tag"
-_IN_MEMORY = 8 << 20  # bytes of answers set aside before they go to a file
-# Finds each "<"; of a row as every dump writes it also the id, an answer's question or a question's accepted answer. A
-# row that is written otherwise is parsed to find out.
+_IN_MEMORY = 8 << 20  # bytes of deferred answers in memory; more of them go to a file
+# Finds each "<". If the row has the usual order of attributes, it also finds the row's ID, and the ID of an answer's
+# question or of a question's accepted answer. Any other row is parsed.
 _HEAD = re.compile(
     rb'<(?:row\s+Id="(\d{1,18})" PostTypeId="(?:2" ParentId="(\d{1,18})"|1"(?: AcceptedAnswerId="(\d{1,18})")? ))?'
 )
 
-Aside = tempfile.SpooledTemporaryFile[bytes]
+DeferredRows = tempfile.SpooledTemporaryFile[bytes]
 
 
 class TagFilter:
-    """Keeps what belongs to tags containing `text`; may spill to `folder`."""
+    """Keep the questions that have a tag containing `text`, and their answers.
+
+    Many deferred answers are written to a temporary file in `folder`. Raises TuningError if no tag can contain `text`.
+    """
 
     def __init__(self, text: str, folder: Path) -> None:
         self._text = checked_tag(text)
         self._raw_text = self._text.encode()
         self._folder = folder
-        self._questions = BitMap64()  # all that came, kept or not
+        self._questions = BitMap64()  # all so far, kept or not
         self._kept = BitMap64()
-        self._accepted = BitMap64()  # by the questions kept
+        self._accepted = BitMap64()  # answers accepted by kept questions
         self._other_posts: Counts = Counter()
         self._left_out = {"posts_questions": 0, "posts_answers": 0}
 
     def counts(self) -> Counts:
-        """What was left out so far."""
+        """Return the numbers of rows that were left out so far."""
         by_tag = {(table, what): n for table, n in self._left_out.items() for what in (READ, OTHER_TAG)}
         return self._other_posts + Counter(by_tag)
 
     def keep(self, raw_blocks: Iterator[bytes], name: str) -> Iterator[bytes]:
-        """Blocks of the rows to keep, in the file's order; those that had been set aside come last."""
-        with tempfile.SpooledTemporaryFile(_IN_MEMORY, dir=str(self._folder)) as aside:
+        """Yield blocks of the rows to keep, in the file's order. Deferred rows come last.
+
+        `name` is the file name for error messages. Raises TuningError if a row contains a declaration or comment.
+        """
+        with tempfile.SpooledTemporaryFile(_IN_MEMORY, dir=str(self._folder)) as deferred:
             kept: list[bytes] = []
             size = 0
             for block in raw_blocks:
-                for row in self._keep_of(block, name, aside):
+                for row in self._keep_of(block, name, deferred):
                     kept.append(row)
                     size += len(row)
                 if size >= BLOCK:
@@ -60,10 +65,10 @@ class TagFilter:
                     kept, size = [], 0
             if kept:
                 yield b"".join(kept)
-            yield from self._keep_late(aside)
+            yield from self._keep_late(deferred)
 
-    def _keep_of(self, block: bytes, name: str, aside: Aside) -> Iterator[bytes]:
-        """The rows of `block` to keep. Every row of a dump comes through this loop, so it is written for speed."""
+    def _keep_of(self, block: bytes, name: str, deferred: DeferredRows) -> Iterator[bytes]:
+        """Yield the rows of `block` to keep. Every row of a dump goes through this loop, so it must be fast."""
         heads = list(_HEAD.finditer(block))
         if not all(head.lastindex for head in heads):
             block = plain_rows(block, name)
@@ -77,33 +82,33 @@ class TagFilter:
                 verdict = self._verdict_of_question(head, block, end)
             elif block.startswith(b"<row", head.start()):
                 verdict = self._verdict_of_parsed(block[head.start() : end])
-            else:  # a "<" inside an attribute: its row is not XML, which the parser will count
+            else:  # a "<" inside an attribute; the parser counts its row as not well-formed
                 continue
             if verdict:
                 yield block[head.start() : end]
             elif verdict is None:
-                aside.write((end - head.start()).to_bytes(4, "big") + block[head.start() : end])
+                deferred.write((end - head.start()).to_bytes(4, "big") + block[head.start() : end])
 
     def _verdict_of_question(self, head: re.Match[bytes], block: bytes, end: int) -> bool | None:
-        """Whether to keep the question that begins with `head` and ends before `end`."""
+        """Return whether to keep the question that starts with `head` and ends before `end`."""
         start = block.rfind(b' Tags="', head.end(), end) + 7
         tags = block[start : block.find(b'"', start, end)]
         if start < 7 or b"&#" in tags:
             return self._verdict_of_parsed(block[head.start() : end])
-        # The text may also stand in the name of an entity: look again at the tags themselves.
+        # The match can also be in the name of an entity such as &lt;. Check the unescaped tags.
         hit = self._raw_text in tags.lower() and self._has_tag(_unescaped(tags))
         return self._note_question(int(head[1]), hit, int(head[3] or 0))
 
     def _verdict_of_parsed(self, row: bytes) -> bool | None:
         attributes = next(iter(parse_rows(row, "", Counter())), None)
         if attributes is None:
-            return True  # not XML: the parser will count it as such
+            return True  # not XML; the parser counts it
         kind, number, parent = (attributes.get(name, "") for name in ("PostTypeId", "Id", "ParentId"))
         if kind not in ("1", "2"):
             self._other_posts[post_type_name(kind), READ] += 1
             return False
         if not _is_id(number) or (kind == "2" and not _is_id(parent)):
-            return True  # malformed: the parser will say what
+            return True  # malformed; the parser counts the reason
         if kind == "2":
             return self._verdict_of_answer(int(number), int(parent))
         accepted = attributes.get("AcceptedAnswerId", "")
@@ -128,15 +133,15 @@ class TagFilter:
         self._left_out["posts_answers"] += 1
         return False
 
-    def _keep_late(self, aside: Aside) -> Iterator[bytes]:
-        """The rows set aside whose question came after all."""
-        aside.seek(0)
-        while length := aside.read(4):
-            row = aside.read(int.from_bytes(length, "big"))
+    def _keep_late(self, deferred: DeferredRows) -> Iterator[bytes]:
+        """Yield the deferred rows whose question came later and was kept."""
+        deferred.seek(0)
+        while length := deferred.read(4):
+            row = deferred.read(int.from_bytes(length, "big"))
             verdict = self._verdict_of_parsed(row)
             if verdict:
                 yield row
-            elif verdict is None:  # no question of that id anywhere
+            elif verdict is None:  # the file has no question with this ID
                 self._left_out["posts_answers"] += 1
 
     def _has_tag(self, tags: str) -> bool:
@@ -144,10 +149,10 @@ class TagFilter:
 
 
 def checked_tag(text: str) -> str:
-    """The text in the form it is looked for in. Raises TuningError for one that no tag can contain."""
+    """Return the text stripped and in lower case. Raises TuningError if no tag can contain it."""
     lower = text.strip().lower()
     if not lower or re.search(r"[\s<>|&\"']", lower):
-        raise TuningError(f"--tag {text!r}: no tag contains that", "Give a part of a tag, such as `--tag python`")
+        raise TuningError(f"--tag {text!r} cannot be part of a tag", "Give a part of a tag, such as `--tag python`")
     return lower
 
 

@@ -1,19 +1,19 @@
-"""Parsing blocks on all cores, in order: what comes out does not depend on how many there are."""
+"""Parse blocks in parallel. The results come in the order of the blocks, whatever the number of threads."""
 
-import os
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from tuning.sources.parse import Parsed, Parser
 
-_BATCH = 8  # blocks parsed at a time: fewer cost Arrow more than XML
+_BATCH = 8  # blocks parsed at a time; with fewer, Arrow's overhead would exceed the cost of parsing XML
 
 
 class Parsers:
-    """Threads that parse while another reads and writes: lxml, Arrow and zstd free the interpreter's lock.
+    """Parse blocks in threads, while the main thread reads and writes. lxml, Arrow and zstd release the GIL.
 
-    Not processes: those would take as long to start as a dump of some 100 MB takes, and outlive a killed parent.
+    Processes would take as long to start as it takes to load a dump of about 100 MB, and they would outlive a killed
+    parent.
     """
 
     def __init__(self, workers: int) -> None:
@@ -27,7 +27,7 @@ class Parsers:
         self._pool.shutdown(cancel_futures=True)
 
     def parse(self, function: Parser, blocks: Iterator[bytes]) -> Iterator[Parsed]:
-        """`function` of every few blocks, in their order, with few of them in memory at a time."""
+        """Apply `function` to batches of blocks. Yield the results in order, and keep only a few in memory."""
         waiting: deque[Future[Parsed]] = deque()
         for batch in _batches(blocks):
             waiting.append(self._pool.submit(function, batch))
@@ -35,11 +35,6 @@ class Parsers:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
-
-
-def worker_count() -> int:
-    """As many as this process may use cores."""
-    return len(os.sched_getaffinity(0))
 
 
 def _batches(blocks: Iterator[bytes]) -> Iterator[list[bytes]]:

@@ -1,1 +1,1 @@
-"""What tunes a model on a dataset, behind one protocol."""
+"""Tune models on a dataset. Every tuner follows one protocol."""

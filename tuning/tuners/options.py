@@ -15,10 +15,10 @@ _SETTINGS = ("tuner", "base_model", "budget")
 
 
 def tuning_settings(settings: Settings, tuning: Mapping[str, Any]) -> tuple[Settings, TuneOptions]:
-    """The settings and the options of a tuning, from the options that were given under their names.
+    """Return the settings and the tuning options that result from `tuning`, the given options by name.
 
-    The base model is the one that is really tuned: tuner gemini does not tune the default of local tuning. Raises
-    TuningError for options that exclude each other.
+    The returned base model is the one that is tuned: the tuner gemini replaces the default of local tuning. Raises
+    TuningError if options exclude each other or if the base model can no longer be tuned.
     """
     chosen = {name: tuning[name] for name in _SETTINGS if name in tuning}
     settings = msgspec.structs.replace(settings, **chosen)
@@ -26,11 +26,11 @@ def tuning_settings(settings: Settings, tuning: Mapping[str, Any]) -> tuple[Sett
         base_model=settings.base_model, **{name: value for name, value in tuning.items() if name not in chosen}
     )
     if options.full and options.lora_rank:
-        raise TuningError("--full trains all weights, --lora-rank an adapter", "Leave one of them out")
+        raise TuningError("--full trains all weights and --lora-rank trains an adapter", "Use only one of them")
     if settings.tuner != "gemini":
         return settings, options
     if options.full:
-        raise TuningError("the tuner gemini trains adapters only", "Leave out --full, or take --tuner hf")
+        raise TuningError("the tuner gemini trains adapters only", "Leave out --full or use --tuner hf")
     from tuning.tuners.gemini.models import base_model
 
     return settings, msgspec.structs.replace(options, base_model=base_model(settings, options))
@@ -39,11 +39,12 @@ def tuning_settings(settings: Settings, tuning: Mapping[str, Any]) -> tuple[Sett
 def dataset_options(
     settings: Settings, preset: str | None, made: Mapping[str, Any], base_model: str = ""
 ) -> DatasetOptions:
-    """The options of a dataset from those given, with the folder of the model that counts its tokens.
+    """Return the dataset options that result from `made`, the given options by name, and find the tokenizer.
 
-    That model is the one named by ``tokenizer``, else `base_model`. It is fetched where it is not there yet, so that
-    the same command gives the same dataset whatever was fetched before. The length of one tuning's examples is no part
-    of this: tunings of other lengths share a dataset and so are compared on the same questions.
+    The tokenizer is that of the model named by ``tokenizer``, else of `base_model`. The seed preset uses none. The
+    model is downloaded if it is missing, so that the same command always builds the same dataset. The maximum length of
+    a tuning run is not a dataset option: runs with different lengths share a dataset and are compared on the same
+    questions. Raises TuningError if an option is invalid or if the model or its tokenizer cannot be found.
     """
     options = resolve_options(preset, settings.tuner, **made)
     named = str(options.tokenizer or "")
@@ -52,5 +53,5 @@ def dataset_options(
         return options
     folder = find_tokenizer(settings, wanted)
     if named and folder is None:
-        raise TuningError(f"the model {named} has no tokenizer.json to count tokens by", "Name another --tokenizer")
+        raise TuningError(f"the model {named} has no tokenizer.json to count tokens with", "Choose another --tokenizer")
     return msgspec.structs.replace(options, tokenizer=folder)

@@ -1,4 +1,4 @@
-"""What a tuner is: one protocol for local training and for managed tuning in the cloud."""
+"""Define the protocol of tuners, for local training and for managed tuning in the cloud."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -12,21 +12,21 @@ from tuning.settings import Settings
 
 
 class TuneOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """How to tune. Zero and empty mean "the tuner's own default for this base model"."""
+    """Hold the options of a tuning run. Zero or empty means the tuner's default for the base model."""
 
     base_model: str = "smollm2"
     steps: int = 0  # optimizer steps; wins over epochs
     epochs: float = 0
     learning_rate: float = 0
     lora_rank: int = 0
-    full: bool = False  # train all weights, in place of a LoRA adapter
-    max_length: int = 0  # tokens of prompt and answer; longer examples are left out of training and counted
+    full: bool = False  # train all weights instead of a LoRA adapter
+    max_length: int = 0  # tokens in prompt and answer; longer examples are not trained on, but counted
     batch_size: int = 0  # examples per optimizer step
     seed: int = 42
 
 
 class Problem(msgspec.Struct, frozen=True):
-    """Why a dataset does not suit a tuner. A problem that is not `fatal` was mended or is advice."""
+    """Describe why a dataset does not suit a tuner. A problem that is not `fatal` was fixed or is advice."""
 
     what: str
     mend: str
@@ -34,16 +34,16 @@ class Problem(msgspec.Struct, frozen=True):
 
 
 class Model(msgspec.Struct, frozen=True, kw_only=True):
-    """A model that a tuner's predictor can load: a folder, or a resource name in the cloud."""
+    """Identify a model that a tuner's predictor can load."""
 
     tuner: str
     base_model: str
-    uri: str  # local folder, gs:// folder or Vertex AI resource name
-    facts: dict[str, object] = {}  # tokens/s, rows used, rows left out, losses: what the report shows
+    uri: str  # local folder, gs:// folder, or Vertex AI resource name
+    facts: dict[str, object] = {}  # shown in the report: tokens/s, rows used, rows left out, losses
 
 
 class Estimate(msgspec.Struct, frozen=True, kw_only=True):
-    """Before anything is sent. `dollars` is 0 for local work and NaN where no price is known."""
+    """Hold the expected size, time and price of a tuning run. `dollars` is 0 for local work and NaN if unknown."""
 
     examples: int
     tokens: int
@@ -53,44 +53,61 @@ class Estimate(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Answer(msgspec.Struct, frozen=True):
+    """Hold a generated answer and why it ended."""
+
     text: str
     finish_reason: str  # STOP, MAX_TOKENS, SAFETY, RECITATION ...
-    notes: tuple[str, ...] = ()  # such as citations with their licence
+    notes: tuple[str, ...] = ()  # for example, citations with their licence
 
 
 class Predictor(Protocol):
+    """Generate and score answers with one model."""
+
     def generate(self, prompts: Sequence[Sequence[Message]], max_new_tokens: int) -> list[Answer]:
-        """Greedy answers, in the order of the prompts; batched inside."""
+        """Return answers by greedy decoding, in the order of the prompts. The predictor forms the batches."""
 
     def losses(self, examples: Sequence[Example], max_length: int) -> list[tuple[float, int]] | None:
-        """Per example: mean cross entropy in nats over the answer's tokens, and their number; (nan, 0) where the prompt
-        leaves no answer token within `max_length`. None where the model gives no token probabilities."""
+        """Return the loss and the number of answer tokens of each example.
+
+        The loss is the mean cross entropy over the answer tokens, in nats. The result is (nan, 0) for an example whose
+        prompt leaves no answer token within `max_length` tokens. Returns None if the model gives no token
+        probabilities.
+        """
 
 
 @runtime_checkable
 class StreamingPredictor(Predictor, Protocol):
-    """A predictor that can also give an answer while it is made. One that cannot is asked for the whole."""
+    """Generate answers piece by piece. For predictors without `stream`, callers use `generate`."""
 
     def stream(self, prompt: Sequence[Message], max_new_tokens: int) -> Iterator[str | Answer]:
-        """Pieces of the text of `generate`'s answer as they are made, then that Answer."""
+        """Yield pieces of the answer's text as they are generated, then the Answer that `generate` would return."""
 
 
 class Tuner(Protocol):
+    """Tune models on a dataset, and query the results."""
+
     name: str
     formats: tuple[Format, ...]
-    primary_metric: str  # of the release gate
+    primary_metric: str  # the metric that the release gate compares
 
-    def check(self, dataset: Dataset) -> list[Problem]: ...
+    def check(self, dataset: Dataset) -> list[Problem]:
+        """Return the reasons why the dataset does not suit this tuner. The list is empty if there are none."""
 
     def evaluation_limit(self, dataset_format: Format, train_rows: int) -> int:
-        """Most rows that the target takes as evaluation set beside `train_rows`; 0: no limit. The pipeline derives
-        ``eval.sampled.jsonl`` where eval.jsonl has more, and `tune` finds it as ``dataset.file("eval")``."""
+        """Return the maximum number of evaluation rows for `train_rows` training rows. 0 means no limit.
 
-    def estimate(self, settings: Settings, dataset: Dataset, options: TuneOptions) -> Estimate: ...
+        If eval.jsonl has more rows, the pipeline writes a sample to ``eval.sampled.jsonl``. ``dataset.file("eval")``
+        then returns that sample to `tune`.
+        """
 
-    def tune(self, settings: Settings, dataset: Dataset, options: TuneOptions, output: Path) -> Model: ...
+    def estimate(self, settings: Settings, dataset: Dataset, options: TuneOptions) -> Estimate:
+        """Estimate size, time and price of a tuning run without starting it."""
+
+    def tune(self, settings: Settings, dataset: Dataset, options: TuneOptions, output: Path) -> Model:
+        """Tune a model and write its files to the folder `output`. Raises TuningError if that fails."""
 
     def base(self, settings: Settings, dataset: Dataset, options: TuneOptions) -> Model:
-        """The untuned model, as `predictor` takes it."""
+        """Return the untuned model, in the form that `predictor` accepts."""
 
-    def predictor(self, settings: Settings, model: Model) -> Predictor: ...
+    def predictor(self, settings: Settings, model: Model) -> Predictor:
+        """Return a predictor for a tuned or untuned model of this tuner."""

@@ -7,7 +7,7 @@ from tuning.tuners.protocol import Tuner
 
 
 def find_tuner(name: str) -> Tuner:
-    """Return the tuner of a name: ``hf``, ``gemini``, or your own class as ``package.module:Class``.
+    """Return the tuner named ``hf`` or ``gemini``, or your own class named ``package.module:Class``.
 
     Raises TuningError for any other name, and for a class that cannot be imported.
     """
@@ -23,7 +23,7 @@ def find_tuner(name: str) -> Tuner:
             gemini: Tuner = GeminiTuner()
             return gemini
         case _ if not colon:
-            raise TuningError(f"there is no tuner {name!r}", "Use hf or gemini")
+            raise TuningError(f"there is no tuner {name!r}", "Use hf, gemini or package.module:Class")
     try:
         custom: Tuner = getattr(importlib.import_module(module), attribute)()
     except (ImportError, AttributeError) as error:

@@ -1,1 +1,1 @@
-"""BigQuery, real or local."""
+"""Work with BigQuery: Google's or the local one."""

@@ -1,4 +1,7 @@
-"""Google's BigQuery client with every wait bounded: its own retries an absent server, or a 500, for ten minutes."""
+"""Limit how long Google's BigQuery client waits.
+
+By default, the client retries for ten minutes if the server is absent or answers with status 500.
+"""
 
 from typing import Any
 
@@ -7,7 +10,10 @@ from google.cloud.bigquery.retry import DEFAULT_JOB_RETRY
 
 
 class BoundedClient(bigquery.Client):
-    """Retries for `patience` seconds, and waits `seconds` for one answer: a local load job answers when it is done."""
+    """Retry a request for `patience` seconds, and wait `seconds` for each response.
+
+    The local BigQuery answers a load job only after the job is done, so `seconds` must cover the longest job.
+    """
 
     def __init__(self, *, patience: float, seconds: float, **options: Any) -> None:
         super().__init__(**options)
@@ -15,11 +21,11 @@ class BoundedClient(bigquery.Client):
         self._seconds = seconds
 
     def _call_api(self, retry: Any, *args: Any, timeout: float | None = None, **kwargs: Any) -> Any:
-        """Every method of the client makes its requests through this one, which has been so since 2019."""
+        """Send a request with these limits. Since 2019, every method of the client sends its requests with this one."""
         bounded = retry and retry.with_timeout(self._patience)
         return super()._call_api(bounded, *args, timeout=timeout or self._seconds, **kwargs)
 
     def query(self, query: str, *args: Any, **kwargs: Any) -> Any:
-        """A query has a second retry around the first."""
+        """Run a query, and limit its second retry loop too, which restarts the whole job."""
         kwargs.setdefault("job_retry", DEFAULT_JOB_RETRY.with_timeout(self._patience))
         return super().query(query, *args, **kwargs)

@@ -1,4 +1,4 @@
-"""The client of BigQuery: Google's, the local one, or one at an endpoint."""
+"""Connect to BigQuery: Google's, the local one, or a server at an endpoint."""
 
 import re
 import socket
@@ -14,22 +14,27 @@ from tuning.warehouse import emulator, identity
 if TYPE_CHECKING:
     from google.cloud import bigquery
 
-LABELS = {"application": "python-qa-tuning"}  # on every job, so that its cost can be found in the billing export
+LABELS = {"application": "python-qa-tuning"}  # on every job, to find its cost in the billing export
 LOCAL_PATIENCE = 10  # seconds of retries against a server on this machine
 GOOGLE_PATIENCE = 120
 
 
 def endpoint(settings: Settings) -> str:
-    """The address of BigQuery, '' for Google's own; locally the home's server, started where it does not run."""
+    """Return the address of the BigQuery server, or '' for Google's.
+
+    For target local without an endpoint, this starts the home's server if it is not running. Raises TuningError if the
+    server cannot start.
+    """
     if settings.bigquery_endpoint:
         return settings.bigquery_endpoint.rstrip("/")
     return emulator.ensure(settings).endpoint if settings.target == "local" else ""
 
 
 def connect(settings: Settings) -> "bigquery.Client":
-    """A client whose queries carry the job labels, the job timeout and the most bytes they may bill.
+    """Return a client whose queries have the job labels, the job timeout and the limit of billed bytes.
 
-    Raises TuningError when there is no server at the endpoint, when it is another home's, and without credentials.
+    Raises TuningError if no server answers at the endpoint, if the server belongs to another home, if no project is
+    set, or if there are no credentials.
     """
     from google.cloud import bigquery
 
@@ -56,9 +61,9 @@ def connect(settings: Settings) -> "bigquery.Client":
 
 
 def query(client: "bigquery.Client", sql: str, parameters: Sequence[Any] = ()) -> list["bigquery.Row"]:
-    """Run one statement with `parameters` (bigquery.ScalarQueryParameter, …) and return its rows.
+    """Run one SQL statement and return its rows. `parameters` are bigquery.ScalarQueryParameter objects and similar.
 
-    Not ``client.query_and_wait``: against the local server that hides the error of a script.
+    This does not use ``client.query_and_wait``, which hides the error of a script on the local server.
     """
     from google.cloud import bigquery
 
@@ -67,9 +72,9 @@ def query(client: "bigquery.Client", sql: str, parameters: Sequence[Any] = ()) -
 
 
 def quoted(table: str) -> str:
-    """`table` for use inside SQL; TuningError where it is more than a name."""
+    """Return the table name quoted for SQL. Raises TuningError if it is not of the form project.dataset.table."""
     if not re.fullmatch(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_]+\.[A-Za-z0-9_-]+", table):
-        raise TuningError(f"{table!r} is not a table's name of the form project.dataset.table")
+        raise TuningError(f"{table!r} is not a table name of the form project.dataset.table")
     return f"`{table}`"
 
 
@@ -86,6 +91,6 @@ def _probe(settings: Settings, address: str) -> None:
         other = identity.home_at(address, seconds=settings.job_timeout)
         if other is not None and other != settings.home:
             raise TuningError(
-                f"the BigQuery server at {address} is that of {other}, not of {settings.home}",
+                f"the BigQuery server at {address} belongs to {other}, not to {settings.home}",
                 f"Unset {variable('bigquery_endpoint')}, or set {variable('home')}={other}",
             )

@@ -1,15 +1,17 @@
-"""What dbt promises to Python: the exposure `tune_python_qa`, read from dbt's manifest."""
+"""Read the interface between dbt and Python, the exposure `tune_python_qa`, from dbt's manifest."""
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import orjson
 
 from tuning.errors import TuningError
 from tuning.settings import Settings
 from tuning.warehouse.dbt_process import dbt_files, run_dbt
 from tuning.warehouse.fingerprint import parse_inputs
+from tuning.warehouse.mart_columns import MartColumns
 from tuning.warehouse.variables import Variables
 
 EXPOSURE = "tune_python_qa"
@@ -17,26 +19,29 @@ EXPOSURE = "tune_python_qa"
 
 @dataclass(frozen=True)
 class Contract:
-    """Tables by their full names ``project.dataset.table``, and the columns that leave the warehouse."""
+    """Hold full table names, ``project.dataset.table``, and the columns that may leave the warehouse."""
 
     mart: str
     preferences: str
     build: str
     columns: tuple[str, ...]
     preference_columns: tuple[str, ...]
+    instruction_roles: MartColumns
+    preference_roles: MartColumns
     key: str
     template: str
 
 
 def contract(settings: Settings, variables: Variables) -> Contract:
-    """The contract of the build with these variables, whether or not it was built yet.
+    """Return the contract for a build with these variables. The build does not have to exist yet.
 
-    Raises TuningError where the exposure is gone or names a column that its model does not have.
+    Raises TuningError if the dbt project cannot be parsed, if it has no such exposure, or if the exposure names a model
+    or a column that does not exist.
     """
     manifest = orjson.loads(_manifest(settings, variables).read_bytes())
     exposure = next((one for one in manifest["exposures"].values() if one["name"] == EXPOSURE), None)
     if exposure is None:
-        raise TuningError(f"the dbt project has no exposure {EXPOSURE}", "It says what may leave the warehouse")
+        raise TuningError(f"the dbt project has no exposure {EXPOSURE}", "Add it to say what may leave the warehouse")
     meta = exposure["config"]["meta"]
     mart, preferences, build = (_model(manifest, meta[role]) for role in ("mart", "preferences", "build"))
     _check(mart, [*meta["columns"], meta["key"]])
@@ -47,13 +52,15 @@ def contract(settings: Settings, variables: Variables) -> Contract:
         build=_table(build),
         columns=tuple(meta["columns"]),
         preference_columns=tuple(meta["preference_columns"]),
+        instruction_roles=_roles(meta, "instruction_roles", mart, meta["columns"]),
+        preference_roles=_roles(meta, "preference_roles", preferences, meta["preference_columns"]),
         key=meta["key"],
         template=meta["instruction_template"],
     )
 
 
 def _manifest(settings: Settings, variables: Variables) -> Path:
-    """The manifest of these settings and variables, parsed again only where the project has changed."""
+    """Return the manifest for these settings and variables. Parse the project again only if it has changed."""
     files = dbt_files(settings, variables)
     parsed = orjson.loads(files.parsed.read_bytes()) if files.parsed.exists() else None
     if parsed != parse_inputs(settings, variables) or not files.manifest.exists():
@@ -64,8 +71,8 @@ def _manifest(settings: Settings, variables: Variables) -> Path:
 def _model(manifest: dict[str, Any], name: str) -> dict[str, Any]:
     for node in manifest["nodes"].values():
         if node["resource_type"] == "model" and node["name"] == name:
-            found: dict[str, Any] = node
-            return found
+            model: dict[str, Any] = node
+            return model
     raise TuningError(f"the exposure {EXPOSURE} names the model {name}, which is not in the dbt project")
 
 
@@ -74,8 +81,14 @@ def _check(model: dict[str, Any], columns: list[str]) -> None:
         if column not in model["columns"]:
             raise TuningError(
                 f"the exposure {EXPOSURE} names the column {column}, which {model['name']} does not have",
-                f"Add it to {model['patch_path'] or model['path']}, or take it out of the exposure",
+                f"Add it to {model['patch_path'] or model['path']}, or remove it from the exposure",
             )
+
+
+def _roles(meta: dict[str, Any], name: str, model: dict[str, Any], exported: list[str]) -> MartColumns:
+    roles = msgspec.convert(meta[name], MartColumns)
+    roles.check(exported, f"the list of columns of {model['name']} in the exposure {EXPOSURE}")
+    return roles
 
 
 def _table(node: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""Build the marts with dbt, only where what they follow from has changed."""
+"""Build the marts with dbt, or skip the build if its inputs have not changed."""
 
 import contextlib
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ __all__ = ["BuildResult", "Contract", "NodeResult", "Variables", "build", "contr
 
 @dataclass(frozen=True)
 class NodeResult:
-    """One model or seed. `rows` is None where BigQuery counts none (a view); `bytes` are those processed."""
+    """Describe one built model or seed. `rows` is None for a view. `bytes` is the number of processed bytes."""
 
     name: str
     status: str
@@ -31,20 +31,22 @@ class NodeResult:
 
 @dataclass(frozen=True)
 class BuildResult:
+    """Hold the results of one ``dbt build``."""
+
     nodes: tuple[NodeResult, ...]
     tests: int
-    warnings: tuple[str, ...]  # of tests with severity warn, and where the source may hold too little
+    warnings: tuple[str, ...]  # of tests with severity warn, and if the source may lack some questions
     seconds: float
-    bytes: int  # processed by all of it, tests too
+    bytes: int  # processed by all models, seeds and tests
 
 
 def build(
     settings: Settings, variables: Variables, select: str | None = None, *, unit_tests: bool = True
 ) -> BuildResult:
-    """``dbt build`` of all, or of what `select` names in dbt's own syntax.
+    """Run ``dbt build`` for everything, or for a selection in dbt's syntax.
 
-    Unit tests ask whether the project is right, whatever the data: who only wants its marts can leave them out. Tests
-    of the data always run. Raises TuningError for an empty source, and for the first model or test that fails.
+    Unit tests check the project's SQL and do not use the source data, so you can skip them to get only the marts. Data
+    tests always run. Raises TuningError if the source is empty, and for the first model or test that fails.
     """
     client = connect(settings)
     made_of = {**parse_inputs(settings, variables), "source": source(settings, client)}
@@ -63,8 +65,10 @@ def build(
 
 
 def ensure_built(settings: Settings, variables: Variables) -> BuildResult | None:
-    """`build` without unit tests where it is needed; None where the marts there are were built and their data tested
-    from the same project, variables, settings and source, which takes well under a second to see.
+    """Run `build` without unit tests if it is needed, or return None.
+
+    It is not needed if the existing marts were built and tested from the same project, variables, settings and source.
+    This check takes well under a second. Raises TuningError as `build` does.
     """
     client = connect(settings)
     made_of = {**parse_inputs(settings, variables), "source": source(settings, client)}
@@ -72,7 +76,11 @@ def ensure_built(settings: Settings, variables: Variables) -> BuildResult | None
 
 
 def _is_built(settings: Settings, variables: Variables, made_of: dict[str, Any]) -> bool:
-    """The stamp says what was built; the row of python_qa_build, that nothing has built over it since."""
+    """Return whether the marts are up to date.
+
+    The stamp file records the inputs of the last build. The row of python_qa_build shows that no other build has
+    replaced its tables since.
+    """
     from google.cloud.exceptions import NotFound
 
     stamp = _stamp(settings, variables)
@@ -99,8 +107,8 @@ def _narrowed(variables: Variables, origin: dict[str, Any]) -> tuple[str, ...]:
     if not may_want_more(variables.tag_pattern, loaded):
         return ()
     return (
-        f"only questions with a tag containing {loaded!r} were loaded, and the tag pattern {variables.tag_pattern} "
-        "may want others: `invoke ingest` without --tag loads all",
+        f"only questions with a tag containing {loaded!r} were loaded, but the tag pattern {variables.tag_pattern} "
+        "may match other tags: run `invoke ingest` without --tag to load all questions",
     )
 
 

@@ -1,4 +1,4 @@
-"""Run dbt as a person would, in a process of its own, with this home's settings and files."""
+"""Run the dbt command in a separate process, with the settings and files of this home."""
 
 import json
 import os
@@ -12,57 +12,62 @@ import orjson
 
 from tuning.errors import TuningError
 from tuning.progress import progress
-from tuning.settings import Settings, variable
+from tuning.settings import DBT_PROJECT, Settings, variable
 from tuning.storage import locked, write_json
 from tuning.warehouse.client import endpoint
 from tuning.warehouse.fingerprint import parse_inputs
-from tuning.warehouse.variables import DBT_PROJECT, Variables
+from tuning.warehouse.variables import Variables
 
-# The settings that profiles.yml and the macros read; each name also is its environment variable's.
+# The settings that profiles.yml and the macros read, each from its environment variable.
 _READ_BY_DBT = (
-    *("home", "project", "dataset", "location", "raw_database", "raw_schema"),
+    *("home", "project", "bigquery_dataset", "location", "raw_database", "raw_schema"),
     *("maximum_bytes_billed", "job_timeout", "access_token"),
 )
-_LONGEST = 500  # characters of a message: a unit test's is a whole table
+_LONGEST = 500  # characters of an error message; that of a unit test contains a whole table
 _OF_ONE_NODE = ("LogModelResult", "LogTestResult", "LogSeedResult")
 
 
 @dataclass(frozen=True)
 class DbtFiles:
-    """Where dbt writes for one target and one set of variables."""
+    """Locate the files that dbt writes for one target and one set of variables."""
 
     folder: Path
 
     @property
     def target(self) -> Path:
+        """Return dbt's target folder."""
         return self.folder / "target"
 
     @property
     def manifest(self) -> Path:
+        """Return dbt's manifest of the project."""
         return self.target / "manifest.json"
 
     @property
     def parsed(self) -> Path:
-        """What the manifest was made from."""
+        """Return the JSON file with the inputs that the manifest was parsed from."""
         return self.folder / "parsed.json"
 
     @property
     def run_results(self) -> Path:
+        """Return the results of dbt's last command."""
         return self.target / "run_results.json"
 
     @property
     def log(self) -> Path:
+        """Return dbt's log file."""
         return self.folder / "logs" / "dbt.log"
 
 
 def dbt_files(settings: Settings, variables: Variables) -> DbtFiles:
+    """Return where dbt writes its files for these settings and variables."""
     return DbtFiles(settings.home / "dbt" / f"{settings.target}-{variables.key()}")
 
 
 def run_dbt(settings: Settings, arguments: list[str], variables: Variables | None = None) -> dict[str, Any] | None:
-    """Run ``dbt ARGUMENTS`` on the project and return its run_results.json, None where the command writes none.
+    """Run ``dbt ARGUMENTS`` on the project. Return its run_results.json, or None if the command does not write one.
 
-    Raises TuningError with dbt's own first error and the path of its log.
+    Raises TuningError with dbt's first error and the path of its log if dbt fails.
     """
     variables = variables or Variables()
     files = dbt_files(settings, variables)
@@ -75,13 +80,13 @@ def run_dbt(settings: Settings, arguments: list[str], variables: Variables | Non
         if status == 0:
             write_json(files.parsed, inputs)
     if status != 0:
-        what = _first_failure(results) or next(iter(errors), "it said nothing")
-        raise TuningError(f"dbt {arguments[0]} failed: {what}", f"The log is {files.log}")
+        what = _first_failure(results) or next(iter(errors), "it printed no error")
+        raise TuningError(f"dbt {arguments[0]} failed: {what}", f"See the log {files.log}")
     return results
 
 
 def command(settings: Settings, arguments: list[str], variables: Variables) -> list[str]:
-    """The command line; `dbt` is the one installed beside this Python, for it may not be on PATH."""
+    """Return the command line. It runs the `dbt` installed next to this Python, because `dbt` may not be on PATH."""
     files = dbt_files(settings, variables)
     overrides = variables.overrides()
     return [
@@ -95,13 +100,13 @@ def command(settings: Settings, arguments: list[str], variables: Variables) -> l
 
 
 def environment(settings: Settings) -> dict[str, str]:
-    """The process's own environment with the effective settings in it."""
+    """Return the environment for dbt: that of this process, plus the effective settings."""
     ours = {variable(name): str(getattr(settings, name)) for name in _READ_BY_DBT}
     return os.environ | ours | {variable("bigquery_endpoint"): endpoint(settings)}
 
 
 def _run(arguments: list[str], variables: dict[str, str], label: str) -> tuple[int, list[str]]:
-    """The exit status and the messages of level error, in their order."""
+    """Run the command. Return its exit status and its error messages in order."""
     errors = []
     process = subprocess.Popen(
         arguments, env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
@@ -111,7 +116,7 @@ def _run(arguments: list[str], variables: dict[str, str], label: str) -> tuple[i
         for line in process.stdout:
             try:
                 event = orjson.loads(line)["info"]
-            except (orjson.JSONDecodeError, KeyError):  # what some library printed
+            except (orjson.JSONDecodeError, KeyError):  # not a line of dbt's log: a library printed it
                 errors.append(line.strip())
                 continue
             if event["name"] in _OF_ONE_NODE:

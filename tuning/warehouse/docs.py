@@ -1,4 +1,4 @@
-"""dbt's documentation of the project as one page: every model, its columns and types, the lineage to the exposure."""
+"""Generate and serve dbt's documentation as one page: every model, its columns and types, and the lineage graph."""
 
 import shutil
 from collections.abc import Callable
@@ -16,9 +16,9 @@ from tuning.warehouse.variables import Variables
 
 
 def make_docs(settings: Settings) -> Path:
-    """Write the page of the default variables' build and return its path.
+    """Write the page for the build with the default variables, and return its path.
 
-    Raises TuningError where nothing is built yet: column types come from the tables.
+    Raises TuningError if nothing is built yet, because dbt reads the column types from the tables.
     """
     from google.cloud.exceptions import NotFound
 
@@ -26,9 +26,7 @@ def make_docs(settings: Settings) -> Path:
     try:
         connect(settings).get_table(contract(settings, variables).build)
     except NotFound:
-        raise TuningError(
-            "there are no marts yet whose column types could be shown", "Run `invoke build` first"
-        ) from None
+        raise TuningError("there are no tables to document yet", "Run `invoke build` first") from None
     run_dbt(settings, ["docs", "generate", "--static"], variables)
     page = settings.home / "docs" / "index.html"
     with (dbt_files(settings, variables).target / "static_index.html").open("rb") as source, atomic_file(page) as file:
@@ -37,12 +35,12 @@ def make_docs(settings: Settings) -> Path:
 
 
 def page_server(page: Path, port: int = 0) -> ThreadingHTTPServer:
-    """A server of the page's folder for this machine alone, on a free port unless given one."""
+    """Return an HTTP server for the page's folder. Only this machine can reach it. Port 0 takes a free port."""
     return ThreadingHTTPServer(("127.0.0.1", port), partial(_Quiet, directory=str(page.parent)))
 
 
 def serve(page: Path, ready: Callable[[str], None]) -> None:
-    """Serve the page until Ctrl-C; `ready` is called with its address."""
+    """Serve the page until Ctrl-C. Call `ready` with its URL."""
     with page_server(page) as server:
         ready(f"http://127.0.0.1:{server.server_port}/")
         server.serve_forever()
@@ -50,4 +48,4 @@ def serve(page: Path, ready: Callable[[str], None]) -> None:
 
 class _Quiet(SimpleHTTPRequestHandler):
     def log_message(self, *_: object) -> None:
-        """dbt's page asks for icons by addresses that are no files; nobody needs to read that."""
+        """Log nothing. The page requests icons that do not exist, and each request would log an error."""

@@ -1,6 +1,6 @@
-"""The local BigQuery: one server per home, in the background, started where it is needed.
+"""Start and stop the local BigQuery: one background server per home, which starts on demand.
 
-Its process is `tuning.warehouse.server`; its data, state file and log lie under ``HOME/warehouse``.
+The process runs `tuning.warehouse.server`. Its data, state file and log are in ``HOME/warehouse``.
 """
 
 import contextlib
@@ -20,15 +20,18 @@ from tuning.settings import Settings, variable
 from tuning.storage import locked
 from tuning.warehouse import identity
 
-STATE = "server.json"  # written by the server once both ports answer, removed when it ends
-START_SECONDS = 120  # a start takes 2 s; replaying the log of a killed server takes longer
+STATE = "server.json"  # the server writes it when both ports are open, and deletes it when it stops
+START_SECONDS = 120  # a start takes 2 s, or longer after a kill, because DuckDB replays its log
 STOP_SECONDS = 60
 _MODULE = "tuning.warehouse.server"
 
 
 @dataclass(frozen=True)
 class Server:
-    """A server that runs. `started` is its process's start in seconds since 1970, which tells a reused pid."""
+    """Describe a running server.
+
+    `started` is the start time of its process, in seconds since 1970. It shows whether another process reuses the pid.
+    """
 
     home: Path
     pid: int
@@ -38,32 +41,34 @@ class Server:
 
     @property
     def endpoint(self) -> str:
+        """Return the URL of the REST API."""
         return f"http://127.0.0.1:{self.rest_port}"
 
 
 def ensure(settings: Settings) -> Server:
-    """The home's server, started if it does not run.
+    """Return the home's server. Start it if it is not running.
 
-    It listens on ``settings.bigquery_port``, or where that is another home's on a free port, and then prints the
-    variable that points plain `dbt` at it. Raises TuningError when the port is taken by anything else and when the
-    server does not start, with the last lines of its log.
+    The server listens on ``settings.bigquery_port``. If the server of another home uses that port, it takes a free
+    port, and this prints the environment variable that plain `dbt` needs. Raises TuningError if another program uses
+    the port, if the target is not local, or, with the end of the log, if the server does not start.
     """
     if settings.target != "local":
-        raise TuningError("the local BigQuery is of target local only", "Leave --target out")
+        raise TuningError("the local BigQuery works only with target local", "Omit --target")
     server = running(settings)
     if server is None or not identity.is_recorded(settings, server.endpoint):
         with _start_lock(settings):
             server = running(settings) or _start(settings, _choose_port(settings))
             if server.rest_port != settings.bigquery_port:
-                print(f"for plain dbt: export {variable('bigquery_endpoint')}={server.endpoint}")
+                print(f"to run dbt directly: export {variable('bigquery_endpoint')}={server.endpoint}")
             identity.record(settings, server.endpoint)
     return server
 
 
 def running(settings: Settings) -> Server | None:
-    """The home's server, or None; a state file whose process is gone, or is another program by now, counts for nothing.
+    """Return the home's server, or None if it is not running.
 
-    Looks at the process, not at an answer: a server that loads a large file does not answer until it is done.
+    This ignores a state file if its process ended or if another program has its pid. It checks the process and sends no
+    request, because a server that loads a large file does not answer until it is done.
     """
     try:
         state = (settings.warehouse_dir / STATE).read_bytes()
@@ -74,7 +79,10 @@ def running(settings: Settings) -> Server | None:
 
 
 def stop(settings: Settings) -> bool:
-    """End the home's server and wait for it; False when none ran. Its data stays."""
+    """Stop the home's server and wait until it ends. Return False if it was not running. Its data stays.
+
+    Raises TuningError if another process is starting the server at the moment and does not finish.
+    """
     with _start_lock(settings):
         server = running(settings)
         process = _process(server) if server else None
@@ -84,13 +92,14 @@ def stop(settings: Settings) -> bool:
         try:
             process.wait(STOP_SECONDS)
         except psutil.TimeoutExpired:
-            process.kill()  # what was committed is in DuckDB's log and is there after the next start
+            process.kill()  # committed data is in DuckDB's log, which the next start replays
             process.wait()
         (settings.warehouse_dir / STATE).unlink(missing_ok=True)
     return True
 
 
 def log_file(settings: Settings) -> Path:
+    """Return the log file of the home's server."""
     return settings.warehouse_dir / "server.log"
 
 
@@ -111,7 +120,7 @@ def _start(settings: Settings, port: int) -> Server:
             stdout=output,
             stderr=output,
             env=environment,
-            start_new_session=True,  # it outlives the command that started it, and that command's Ctrl-C
+            start_new_session=True,  # the server keeps running after the command ends, and ignores its Ctrl-C
         )
     deadline = time.monotonic() + START_SECONDS
     while process.poll() is None and time.monotonic() < deadline:
@@ -123,12 +132,12 @@ def _start(settings: Settings, port: int) -> Server:
     process.wait()
     raise TuningError(
         f"the local BigQuery did not start: {_last_lines(log)}",
-        f"The log is {log}; is its folder in use, full or gone?",
+        f"See the log {log}. Check that its folder exists, is not full, and is not in use",
     )
 
 
 def _choose_port(settings: Settings) -> int:
-    """The port to listen on; 0 (any free one) where the default port is another home's."""
+    """Return the port to listen on, or 0 for any free port if the server of another home uses the default port."""
     port = settings.bigquery_port
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -141,10 +150,10 @@ def _choose_port(settings: Settings) -> int:
     other = identity.home_at(f"http://127.0.0.1:{port}")
     if other is None or other == settings.home:
         raise TuningError(
-            f"port {port} for the local BigQuery is taken by another program",
+            f"port {port} for the local BigQuery is in use by another program",
             f"Stop that program, or set {variable('bigquery_port')} to a free port",
         )
-    print(f"port {port} is the local BigQuery of {other}: taking a free one")
+    print(f"port {port} is in use by the local BigQuery of {other}; using a free port")
     return 0
 
 

@@ -1,6 +1,6 @@
-"""Whose local BigQuery answers on a port: every server says its home, over HTTP and to SQL.
+"""Find out which home a local BigQuery server belongs to. Each server reports its home over HTTP and in a table.
 
-SQL reads it in the one-row table ``PROJECT.tuning_server.home``, so that a plain `dbt run` can refuse another home's.
+The one-row table is ``PROJECT.tuning_server.home``. A plain `dbt run` reads it, and refuses the server of another home.
 """
 
 from pathlib import Path
@@ -11,11 +11,11 @@ from tuning.settings import Settings
 HOME_PATH = "/tuning/home"
 DATASET = "tuning_server"
 TABLE = "home"
-_SECONDS = 600  # one statement at a time: an answer waits for a load that is under way
+_SECONDS = 600  # the server runs one statement at a time, so a request waits for a load to end
 
 
 def home_at(endpoint: str, seconds: float = 2) -> Path | None:
-    """The home whose server answers at `endpoint`; None when nothing, or something else, does."""
+    """Return the home of the server at `endpoint`, or None if no local BigQuery answers within `seconds`."""
     import requests
 
     try:
@@ -26,6 +26,7 @@ def home_at(endpoint: str, seconds: float = 2) -> Path | None:
 
 
 def is_recorded(settings: Settings, endpoint: str) -> bool:
+    """Return whether the project's table `home` contains the current home."""
     import requests
 
     answer = requests.get(f"{_table(settings, endpoint)}/data", timeout=_SECONDS)
@@ -37,7 +38,7 @@ def is_recorded(settings: Settings, endpoint: str) -> bool:
 
 
 def record(settings: Settings, endpoint: str) -> None:
-    """Write the project's table anew: where a home was moved it is wrong, in another project it is missing."""
+    """Replace the project's table `home`. It is wrong after a home was moved, and missing in a new project."""
     import requests
 
     reference = {"projectId": settings.project, "datasetId": DATASET}

@@ -1,4 +1,4 @@
-"""What the warehouse's tasks print: a build's rows and bytes per model, a server's state."""
+"""Format the output of the warehouse tasks: the results of a build, and the state of the server."""
 
 from collections.abc import Iterator
 
@@ -8,7 +8,7 @@ from tuning.warehouse.dbt import BuildResult
 
 
 def build_lines(result: BuildResult, *, local: bool) -> Iterator[str]:
-    """A line per model with its rows and the bytes it processed, and the total, tests included."""
+    """Yield a line per model with its rows and processed bytes, then the totals, which include tests, and warnings."""
     yield f"{'model':36} {'rows':>12} {'bytes':>16} {'seconds':>8}"
     for node in result.nodes:
         rows = "-" if node.rows is None else f"{node.rows:,}"
@@ -17,14 +17,15 @@ def build_lines(result: BuildResult, *, local: bool) -> Iterator[str]:
     yield f"{'total':36} {total:>12,} {result.bytes:>16,} {result.seconds:>8.1f}"
     yield f"{len(result.nodes)} models and seeds built, {result.tests} tests, {len(result.warnings)} warnings"
     if not result.bytes and local:
-        yield "the local BigQuery counts no bytes: `invoke estimate` says what BigQuery would read"
+        yield "the local BigQuery does not count bytes: run `invoke estimate` to see what BigQuery would read"
     yield from (f"warning: {warning}" for warning in result.warnings)
 
 
 def status_lines(settings: Settings) -> Iterator[str]:
+    """Yield lines on the state of the home's server: its address, log and data."""
     server = emulator.running(settings)
     if server is None:
-        yield f"the local BigQuery of {settings.home} is not running; `invoke warehouse.up` starts it"
+        yield f"the local BigQuery of {settings.home} is not running; run `invoke warehouse.up` to start it"
         return
     yield server_line(server)
     yield f"log {emulator.log_file(settings)}"
@@ -33,5 +34,6 @@ def status_lines(settings: Settings) -> Iterator[str]:
 
 
 def server_line(server: emulator.Server) -> str:
+    """Return a line with the home and the address of a running server."""
     where = f"{server.endpoint} (gRPC {server.grpc_port}, pid {server.pid})"
     return f"the local BigQuery of {server.home} answers at {where}"

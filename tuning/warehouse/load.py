@@ -1,4 +1,7 @@
-"""Parquet into tables by load jobs and out of them by extract jobs: the two roads that are the same in both worlds."""
+"""Load Parquet files into tables and export tables to Parquet files.
+
+Load jobs and extract jobs work the same on BigQuery and on the local server.
+"""
 
 import os
 import shutil
@@ -24,16 +27,17 @@ Sources = Mapping[str, tuple[Sequence[Path], Sequence["bigquery.SchemaField"]]]
 
 
 def load_tables(settings: Settings, client: "bigquery.Client", tables: Sources) -> dict[str, int]:
-    """Replace tables ``{"project.dataset.table": (Parquet files, schema)}`` and return each one's rows.
+    """Replace tables and return the number of rows of each. `tables` maps full table names to Parquet files and schema.
 
-    All are loaded beside the real ones first, so that a file that does not fit leaves every table as it was; then each
-    is replaced by one statement that happens or does not. Files must have the schema's columns in the schema's order.
-    What a killed process left of its own loading goes when the next one loads the same tables here.
+    The files are first loaded into temporary tables. If one cannot be loaded, every table stays as it was. Then one
+    atomic statement replaces each table. Temporary tables that a killed local process left behind are replaced by the
+    next load of the same tables. Raises TuningError if a file does not have the schema's columns in the schema's order,
+    or if a job fails.
     """
     for files, schema in tables.values():
         for file in files:
             _check_columns(file, schema)
-    if not is_folder(settings):  # a warehouse that others load into at the same time
+    if not is_folder(settings):  # others may load into the same warehouse at the same time
         return _load_all(settings, client, tables, uuid.uuid4().hex[:12])
     with locked(settings.home / "load.lock", "loading tables"):
         return _load_all(settings, client, tables, "here")
@@ -51,7 +55,7 @@ def _load_all(settings: Settings, client: "bigquery.Client", tables: Sources, to
             with google_errors(f"replacing {table}"):
                 query(client, f"create or replace table {quoted(table)} as select * from {quoted(staged[table])}")  # noqa: S608
     finally:
-        with google_errors("removing what was loaded halfway"):
+        with google_errors("deleting temporary tables"):
             for table in staged.values():
                 client.delete_table(table, not_found_ok=True)
     return rows
@@ -64,23 +68,24 @@ def load_parquet(
     files: Sequence[Path],
     schema: Sequence["bigquery.SchemaField"],
 ) -> int:
-    """`load_tables` for one table; returns its rows."""
+    """Replace one table as `load_tables` does, and return its number of rows. Raises TuningError if that fails."""
     return load_tables(settings, client, {table: (files, schema)})[table]
 
 
 def extract_parquet(
     settings: Settings, client: "bigquery.Client", table: str, prefix: str
 ) -> Sequence[Path | ObjectFile]:
-    """Write the table as Parquet under ``gs://BUCKET/NAME``, in place of what is there; return the files, all complete.
+    """Export a table as Parquet files under `prefix`, ``gs://BUCKET/NAME``, and return the files.
 
-    Paths where ``gs://`` is a local folder. On BigQuery it costs nothing and makes as many files as it likes; locally
-    it makes one.
+    Older files there are replaced, and every returned file is complete. If ``gs://`` is a local folder, the result is
+    one path. On BigQuery, the export is free, and BigQuery chooses the number of files. Raises TuningError if the
+    export fails.
     """
     from google.cloud import bigquery
 
     config: Any = bigquery.ExtractJobConfig(destination_format="PARQUET", labels=LABELS)  # type: ignore[no-untyped-call]
     with google_errors(f"exporting {table}"):
-        client.get_table(table)  # asked for a missing one, the local server fails in a way that is retried
+        client.get_table(table)  # if the table is missing, extract_table on the local server would retry in vain
         if is_folder(settings):
             folder = local_path(settings, prefix)
             folder.mkdir(parents=True, exist_ok=True)
@@ -110,27 +115,27 @@ def _load(client: "bigquery.Client", table: str, uris: Sequence[str], schema: Se
 
 
 def _check_columns(file: Path, schema: Sequence["bigquery.SchemaField"]) -> None:
-    """The local server matches columns by position and would put a file in another order into the wrong ones."""
+    """Check the order of a file's columns. The local server ignores their names and loads them by position."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        found = pq.read_schema(file).names
+        names = pq.read_schema(file).names
     except (OSError, pa.ArrowInvalid) as error:
         raise TuningError(f"{file} is not a Parquet file ({error})") from error
     wanted = [field.name for field in schema]
-    if found != wanted:
-        raise TuningError(f"{file} has the columns {', '.join(found)}; the table has {', '.join(wanted)}")
+    if names != wanted:
+        raise TuningError(f"{file} has the columns {', '.join(names)}, but the table has {', '.join(wanted)}")
 
 
 @contextmanager
 def _offered(settings: Settings, files: Sequence[Path], token: str) -> Iterator[list[str]]:
-    """Addresses of `files` for a load job; what was put there for it goes again."""
+    """Yield URIs of `files` for a load job, and delete the copies at these URIs afterwards."""
     prefix = f"gs://{settings.bucket}/load/{token}"
     uris = [f"{prefix}/part-{number:05d}.parquet" for number in range(len(files))]
     folder = local_path(settings, prefix) if is_folder(settings) else None
     if folder:
-        shutil.rmtree(folder, ignore_errors=True)  # of a killed process
+        shutil.rmtree(folder, ignore_errors=True)  # left by a killed process
     try:
         for file, uri in zip(files, uris, strict=True):
             if folder:
@@ -146,7 +151,7 @@ def _offered(settings: Settings, files: Sequence[Path], token: str) -> Iterator[
 
 
 def _link(file: Path, target: Path) -> None:
-    """A second name for the file; a copy where the file system has none."""
+    """Create a hard link to the file, or a copy if the file system does not support links."""
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         os.link(file, target)

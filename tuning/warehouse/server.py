@@ -1,9 +1,9 @@
-"""The process that is the local BigQuery: bqemulator with its doors to this machine shut.
+"""Run the local BigQuery server: bqemulator, without access to the files of this machine.
 
-Started by `tuning.warehouse.emulator` as ``python -m tuning.warehouse.server HOME PROJECT PORT``, never imported by it.
-bqemulator runs DuckDB, whose SQL reads and writes any file of the host and loads extensions from the network. Here
-DuckDB may touch its own database and the folder that stands for Cloud Storage, nothing else, and no statement can undo
-that. The version of bqemulator is pinned exactly, because this replaces names inside it.
+`tuning.warehouse.emulator` starts it as ``python -m tuning.warehouse.server HOME PROJECT PORT`` and never imports it.
+bqemulator runs DuckDB. By default, SQL in DuckDB can read and write any file of the machine, and load extensions from
+the network. Here, DuckDB can access only its own database and the folder that replaces Cloud Storage, and no statement
+can change that. This module replaces names inside bqemulator, so the version of bqemulator is pinned.
 """
 
 import asyncio
@@ -31,7 +31,8 @@ from tuning.storage import write_json
 from tuning.warehouse.emulator import STATE
 from tuning.warehouse.identity import HOME_PATH
 
-# https://cloud.google.com/bigquery/docs/reference/standard-sql/lexical: comments, quoted names, strings of every kind.
+# Comments, quoted names and strings of every kind:
+# https://cloud.google.com/bigquery/docs/reference/standard-sql/lexical
 _OPAQUE = re.compile(
     r"""
     --[^\n]* | \#[^\n]* | /\*.*?\*/ | `(?:\\.|[^`\\])*`
@@ -43,7 +44,7 @@ LOOPBACK = "127.0.0.1"
 
 
 def main(home: str, project: str, port: str) -> None:
-    """Serve until SIGTERM or SIGINT. `port` 0 takes a free one; the gRPC port always is a free one."""
+    """Configure and run the server until SIGTERM or SIGINT. Port 0 takes a free port, and so does gRPC always."""
     settings = Settings(home=Path(home), project=project, bigquery_port=max(int(port), 1))
     shut(settings.gcs_dir, settings.home)
     translator.__dict__["rewrite_decimal_literals"] = outside_text(rewrite_decimal_literals)
@@ -57,8 +58,8 @@ def main(home: str, project: str, port: str) -> None:
         default_project_id=project,
         gcs_local_root=settings.gcs_dir,
         upload_staging_dir=settings.gcs_dir / ".uploads",
-        time_travel_retention_days=0,  # else each change keeps a copy of its table
-        enable_format_extensions=False,  # would be downloaded
+        time_travel_retention_days=0,  # otherwise, each change keeps a copy of its table
+        enable_format_extensions=False,  # bqemulator would download them
         metrics_enabled=False,
         log_level=LogLevel.WARNING,
         log_format=LogFormat.CONSOLE,
@@ -67,6 +68,7 @@ def main(home: str, project: str, port: str) -> None:
 
 
 async def serve(settings: Settings, options: EmulatorSettings) -> None:
+    """Run the server until SIGTERM or SIGINT. The state file exists while both ports are open."""
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -92,7 +94,7 @@ async def serve(settings: Settings, options: EmulatorSettings) -> None:
 
 
 def shut(gcs: Path, home: Path) -> None:
-    """Make bqemulator open no file but its database and those under `gcs`, and answer nobody but local programs."""
+    """Restrict bqemulator to its database and the files under `gcs`, and to requests from local programs."""
     gcs.mkdir(parents=True, exist_ok=True)
 
     class ShutEngine(DuckDBEngine):
@@ -100,20 +102,19 @@ def shut(gcs: Path, home: Path) -> None:
             await super().start()
             folder = str(gcs.resolve()).replace("'", "''")
             self.execute(f"SET allowed_directories = ['{folder}']")
-            self.execute(
-                "SET python_enable_replacements = false"
-            )  # else a name in SQL can be a variable of this process
+            # Otherwise, a table name in SQL can refer to a Python variable of this process.
+            self.execute("SET python_enable_replacements = false")
             self.execute("SET enable_external_access = false")
             self.execute("SET lock_configuration = true")
 
         def _load_spatial(self) -> None:
-            """From the installed package: nothing is downloaded, and nobody's ~/.duckdb is read or written."""
+            """Load the extension from the installed package, without a download and without the folder ~/.duckdb."""
             package = importlib.resources.files("duckdb_extension_spatial") / "extensions"
             (extension,) = Path(str(package)).glob("*/spatial.duckdb_extension")
             self.execute(f"LOAD '{str(extension).replace(chr(39), chr(39) * 2)}'")
 
     def resolve(uri: str, context: Any) -> str:
-        """Jobs name files by gs:// only; bqemulator's own resolver takes file:// and bare paths of the host too."""
+        """Allow only gs:// URIs in jobs. bqemulator itself also allows file:// URIs and paths of this machine."""
         path = resolve_any(uri, context)
         if gcs.resolve() not in Path(path).resolve().parents:
             raise InvalidQueryError(f"{uri!r} is not an address of the form gs://BUCKET/NAME")
@@ -126,9 +127,9 @@ def shut(gcs: Path, home: Path) -> None:
         async def local_programs_only(request: Any, call: Callable[[Any], Awaitable[Any]]) -> Any:
             from starlette.responses import JSONResponse, PlainTextResponse
 
-            # A web page cannot leave Origin out of what it posts, nor name this host by loopback after DNS rebinding.
+            # A POST from a web page always has an Origin header. After DNS rebinding, its host is not a loopback name.
             if "origin" in request.headers or request.url.hostname not in (LOOPBACK, "localhost"):
-                return PlainTextResponse("web pages may not use the local BigQuery", status_code=403)
+                return PlainTextResponse("web pages cannot use the local BigQuery", status_code=403)
             if request.url.path == HOME_PATH:
                 return JSONResponse({"home": str(home), "pid": os.getpid()})
             return await call(request)
@@ -140,12 +141,8 @@ def shut(gcs: Path, home: Path) -> None:
     bqemulator.server.__dict__.update(create_app=create_app, DuckDBEngine=ShutEngine)
 
 
-if __name__ == "__main__":
-    main(*sys.argv[1:])
-
-
 def outside_text(rewrite: Callable[[str], str]) -> Callable[[str], str]:
-    """`rewrite` applied to what of a statement is neither comment nor string nor quoted name."""
+    """Return a function that applies `rewrite` to a statement, except to its comments, strings and quoted names."""
 
     def rewrite_outside(sql: str) -> str:
         parts, end = [], 0
@@ -155,3 +152,7 @@ def outside_text(rewrite: Callable[[str], str]) -> Callable[[str], str]:
         return "".join([*parts, rewrite(sql[end:])])
 
     return rewrite_outside
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

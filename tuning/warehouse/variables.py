@@ -1,4 +1,4 @@
-"""What a build can vary: the dbt project's variables, as `dbt_project/dbt_project.yml` declares and checks them."""
+"""Define the dbt variables of a build. `dbt_project/dbt_project.yml` declares and checks them."""
 
 import datetime
 import hashlib
@@ -10,21 +10,40 @@ import msgspec
 import orjson
 
 from tuning.errors import TuningError
-from tuning.settings import PROJECT_ROOT
+from tuning.settings import DBT_PROJECT
 
-DBT_PROJECT = PROJECT_ROOT / "dbt_project"
 _IN_BRACKETS = re.compile(r"\\.|\[[^\]]*\]|\([^()]*\)")
 
 
-class Variables(msgspec.Struct, frozen=True, kw_only=True):
-    """One build's variables; what is left out is the project's default. Raises TuningError for a date that is none."""
+@cache
+def _declared() -> dict[str, dict[str, Any]]:
+    """Read the variables of dbt_project.yml: the defaults, and the notebook's."""
+    import yaml
 
-    tag_pattern: str = r"^python(-\d.*)?$"  # RE2, searched in each single tag; BigQuery itself judges it
-    since: str = "2020-01-01"  # answers created on or after this day, UTC
-    minimum_answer_score: int | None = None  # None: no bound
-    instruction_template: str | None = None  # None: the project's own
-    match_parent: bool = True
-    preference_vote_gap: int = 2
+    project = yaml.safe_load((DBT_PROJECT / "dbt_project.yml").read_text(encoding="utf-8"))
+    declared: dict[str, dict[str, Any]] = {name: project["vars"][name] for name in ("defaults", "notebook")}
+    for values in declared.values():
+        values["since"] = str(values["since"])  # YAML reads a date without quotes as a date
+    return declared
+
+
+def _default(name: str) -> Any:
+    return msgspec.field(default_factory=lambda: _declared()["defaults"][name])
+
+
+class Variables(msgspec.Struct, frozen=True, kw_only=True):
+    """Hold the effective dbt variables of one build.
+
+    A variable that is not given has its default of dbt_project.yml, so that an edit of that file has its effect here
+    too. Raises TuningError for a `since` that is not a date, and for an empty `tag_pattern`.
+    """
+
+    tag_pattern: str = _default("tag_pattern")  # RE2, searched in each single tag; BigQuery checks its syntax
+    since: str = _default("since")  # answers created on or after this day, UTC
+    minimum_answer_score: int | None = _default("minimum_answer_score")  # None: no limit
+    instruction_template: str = _default("instruction_template")
+    match_parent: bool = _default("match_parent")
+    preference_vote_gap: int = _default("preference_vote_gap")
 
     def __post_init__(self) -> None:
         try:
@@ -32,52 +51,41 @@ class Variables(msgspec.Struct, frozen=True, kw_only=True):
         except ValueError:
             is_date = False
         if not is_date:
-            raise TuningError(f"--since {self.since!r} is no date", "Write it as YYYY-MM-DD")
+            raise TuningError(f"--since {self.since!r} is not a date", "Write it as YYYY-MM-DD")
         if not self.tag_pattern:
-            raise TuningError("--tag-pattern is empty", "'.' takes every tag")
+            raise TuningError("--tag-pattern is empty", "Use '.' to match every tag")
 
     @classmethod
     def seed(cls) -> "Variables":
-        """The seed notebook's choices: `python` anywhere in a tag, the accepted answer joined by its id alone."""
-        return cls(tag_pattern="python", since="2020-01-01", match_parent=False)
+        """Return the notebook's choices, as `notebook` in dbt_project.yml lists them."""
+        return cls(**_declared()["notebook"])
 
     def all(self) -> dict[str, Any]:
-        """Every variable with its effective value, as the row of python_qa_build records them."""
-        values = {name: getattr(self, name) for name in self.__struct_fields__}
-        if self.instruction_template is None:
-            values["instruction_template"] = defaults()["instruction_template"]
-        return values
+        """Return every variable with its effective value, as the row of python_qa_build records them."""
+        return msgspec.structs.asdict(self)
 
     def overrides(self) -> dict[str, Any]:
-        """The variables that differ from the project's defaults: with any, dbt builds into a dataset of its own."""
-        return {name: value for name, value in self.all().items() if value != defaults()[name]}
+        """Return the variables that differ from the defaults. If there are any, dbt builds into a separate dataset."""
+        return {name: value for name, value in self.all().items() if value != _declared()["defaults"][name]}
 
     def key(self) -> str:
-        """A short name for files of such builds: ``default``, or eight hex digits of the overrides."""
+        """Return a short name for files of such builds: ``default``, or eight hex digits of the overrides."""
         overrides = self.overrides()
         canonical = orjson.dumps(overrides, option=orjson.OPT_SORT_KEYS)
         return hashlib.sha256(canonical).hexdigest()[:8] if overrides else "default"
 
 
-@cache
-def defaults() -> dict[str, Any]:
-    """The variables of dbt_project.yml with their values."""
-    import yaml
-
-    project = yaml.safe_load((DBT_PROJECT / "dbt_project.yml").read_text(encoding="utf-8"))
-    return {name: project["vars"][name] for name in Variables.__struct_fields__}
-
-
 def may_want_more(tag_pattern: str, tag_filter: str) -> bool:
-    """False only where every tag that matches `tag_pattern` contains `tag_filter`, as far as its plain text shows.
+    """Return whether `tag_pattern` may match tags that do not contain `tag_filter`.
 
-    Text inside groups and sets, and a pattern with alternatives, prove nothing: then it may.
+    Return False only if the literal text of the pattern shows that every match contains `tag_filter`. Text in groups
+    and sets does not count, and a pattern with alternatives always gives True.
     """
     if not tag_filter:
         return False
     plain = tag_pattern
     while (shorter := _IN_BRACKETS.sub("\n", plain)) != plain:
         plain = shorter
-    # A sign before ?, * or {0} may be absent.
+    # A character before ?, * or {0} is optional.
     certain = re.sub(r".(?:[?*]|\{)", "\n", plain)
     return "|" in plain or tag_filter not in certain.lower()

@@ -89,8 +89,8 @@ def test_from_the_build_to_a_champion(
     assert typed(road, "status").startswith(f"{job} SUCCEEDED")
     assert "[v1: STOP]" in typed(road, "predict", "How do I read a file?", "--model", "v1")
     priced = typed(road, "estimate", "--tuner", "gemini").splitlines()
-    assert priced[0].startswith("dbt build: 0.0 GB read at most")
-    assert "a server on loopback reports no bytes" in priced[1]
+    assert priced[0].startswith("dbt build: reads at most 0.0 GB")
+    assert "a local BigQuery server reports no bytes" in priced[1]
     exported = object_files(road, "gs://bucket/snapshots/")
     assert list(road.home.rglob("*.parquet")) == []  # read in the bucket, never copied to this machine
     spans = {span for _, path, span in storage_record.seen if path.startswith("/download") and "/snapshots/" in path}

@@ -105,7 +105,7 @@ def test_a_busy_service_is_asked_again(predictor: Predictor, vertex_api: Loopbac
 
 def test_a_refusal_is_one_clear_error(predictor: Predictor, vertex_api: Loopback) -> None:
     vertex_api.faults = [Fault("POST", ":generateContent$", 403)]
-    with pytest.raises(TuningError, match=r"asking projects/mine.*planted fault"):
+    with pytest.raises(TuningError, match=r"querying projects/mine.*planted fault"):
         predictor.generate([ask("Why?")], 8)
 
 

@@ -122,7 +122,7 @@ def test_a_failed_tuning_says_why_and_the_next_one_starts_anew(
 
         with serve(vertex) as server:
             pointed = msgspec.structs.replace(cloud, vertex_endpoint=server.url)
-            with pytest.raises(TuningError, match="ended FAILED: row 7 is too long"):
+            with pytest.raises(TuningError, match="ended as FAILED: row 7 is too long"):
                 GeminiTuner().tune(pointed, dataset, TuneOptions(), tmp_path)
     GeminiTuner().tune(cloud, dataset, TuneOptions(), tmp_path)
     assert len(vertex.tuning_jobs) == 2
@@ -131,13 +131,18 @@ def test_a_failed_tuning_says_why_and_the_next_one_starts_anew(
 @pytest.mark.parametrize(
     ("kind", "change", "options", "said"),
     [
-        ("gemini", {"region": "europe-west1"}, {}, "models are not tuned in europe-west1"),
+        ("gemini", {"region": "europe-west1"}, {}, "Vertex AI does not tune models in europe-west1"),
         ("gemini", {}, {"base_model": "gemini-2.5-flash"}, "gemini-2.5-flash can no longer be tuned"),
-        ("gemini", {}, {"base_model": OPEN}, "does not take the format gemini"),
-        ("messages", {}, {"base_model": "gemini-3.5-flash"}, "does not take the format messages"),
-        ("gemini", {}, {"lora_rank": 3}, "gemini-3.5-flash-lite takes no adapter of size 3"),
-        ("gemini", {}, {"lora_rank": 32}, "takes no adapter of size 32. Take one of 1, 2, 4, 8, 16"),
-        ("gemini", {}, {"batch_size": 4}, "chooses its batch size itself"),
+        ("gemini", {}, {"base_model": OPEN}, "does not accept the format gemini"),
+        ("messages", {}, {"base_model": "gemini-3.5-flash"}, "does not accept the format messages"),
+        ("gemini", {}, {"lora_rank": 3}, "gemini-3.5-flash-lite does not accept adapters of rank 3"),
+        (
+            "gemini",
+            {},
+            {"lora_rank": 32},
+            "does not accept adapters of rank 32. Set --lora-rank to one of 1, 2, 4, 8, 16",
+        ),
+        ("gemini", {}, {"batch_size": 4}, "the batch size of gemini-3.5-flash-lite cannot be set"),
     ],
 )
 def test_what_vertex_ai_would_refuse_is_said_before_any_request(
@@ -169,7 +174,7 @@ def test_the_documented_limits(settings: Settings) -> None:
 
 def test_a_dataset_within_the_limits_has_no_problem_but_its_size(settings: Settings) -> None:
     (advice,) = GeminiTuner().check(make_dataset(settings, "gemini", train=16))
-    assert advice.what == "16 train rows are few: 100 are advised"
+    assert advice.what == "the dataset has only 16 training rows; at least 100 are recommended"
     assert not advice.fatal
     assert GeminiTuner().check(make_dataset(settings, "gemini-preference", train=100)) == []
 
@@ -180,14 +185,14 @@ def test_what_the_limits_refuse_is_named(settings: Settings) -> None:
     empty = json.dumps(line("gemini", "Why?", " "))
     dataset.file("train").write_text(dataset.file("train").read_text() + f"{long}\n{empty}\n" + '{"contents": 1}\n')
     problems = [problem.what for problem in GeminiTuner().check(dataset) if problem.fatal]
-    assert problems[0].startswith("Gemini tuning takes at most 1,000 evaluation rows beside 18 train rows")
-    assert problems[1].startswith("train.jsonl: line 18 is not of the format gemini")
-    assert problems[2] == "train.jsonl has 1 rows without prompt or answer"
-    assert problems[3] == "train.jsonl has 1 rows of about more than 131,072 tokens"
+    assert problems[0].startswith("Gemini tuning accepts at most 1,000 evaluation rows for 18 training rows")
+    assert problems[1].startswith("train.jsonl: line 18 is not in the format gemini")
+    assert problems[2] == "train.jsonl has 1 rows without a prompt or an answer"
+    assert problems[3] == "train.jsonl has about 1 rows with more than 131,072 tokens"
     few = GeminiTuner().check(
         make_dataset(msgspec.structs.replace(settings, home=settings.home / "b"), "gemini", train=15)
     )
-    assert few[0].what == "Gemini tuning takes 16 to 10,000,000 train rows, and there are 15"
+    assert few[0].what == "Gemini tuning accepts 16 to 10,000,000 training rows, but the dataset has 15"
 
 
 def test_preferences_need_exactly_one_better_and_one_worse_answer(settings: Settings) -> None:
@@ -197,12 +202,12 @@ def test_preferences_need_exactly_one_better_and_one_worse_answer(settings: Sett
     dataset.file("train").write_text(dataset.file("train").read_text() + json.dumps(both_good) + "\n")
     problems = [problem.what for problem in GeminiTuner().check(dataset) if problem.fatal]
     assert len(problems) == 1
-    assert problems[0].startswith("train.jsonl: line 41 is not of the format gemini-preference")
+    assert problems[0].startswith("train.jsonl: line 41 is not in the format gemini-preference")
 
 
 def test_open_models_take_shorter_examples_and_a_smaller_evaluation_set(settings: Settings) -> None:
     dataset = make_dataset(settings, "messages", train=40, evaluation=10)
     problems = [problem.what for problem in GeminiTuner().check(dataset) if problem.fatal]
     assert problems == [
-        "open model tuning takes at most 9 evaluation rows beside 40 train rows, and there are 10",
+        "open model tuning accepts at most 9 evaluation rows for 40 training rows, but the dataset has 10",
     ]

@@ -64,6 +64,6 @@ def test_schedules_are_listed_and_deleted(cloud: Settings, request_: JobRequest)
 def test_what_is_no_cron_line_is_refused_before_any_request(
     cloud: Settings, request_: JobRequest, vertex_api: Loopback, cron: str
 ) -> None:
-    with pytest.raises(TuningError, match="is no schedule"):
+    with pytest.raises(TuningError, match="is not a schedule"):
         create_schedule(cloud, request_, cron)
     assert vertex_api.seen == []

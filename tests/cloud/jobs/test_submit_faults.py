@@ -58,7 +58,7 @@ def test_a_server_that_dies_between_two_calls_is_one_clear_error_and_the_next_su
         submit(cloud)
     with serve(vertex) as revived:
         job, said = submit(msgspec.structs.replace(cloud, vertex_endpoint=revived.url))
-    assert said[-2].startswith(f"found {job.id}, ")
+    assert said[-2].startswith(f"{job.id} already exists (")
     assert len(vertex.jobs) == 1
 
 
@@ -96,7 +96,7 @@ def test_a_second_submit_finds_the_running_job_and_sends_nothing(
     second, said = submit(cloud)
     assert second.id == first.id
     assert any("already there: gs://bucket/" in line for line in said)
-    assert said[-2].startswith(f"found {first.id}, ")
+    assert said[-2].startswith(f"{first.id} already exists (")
     assert len(vertex_api.asked("POST", "/pipelineJobs$")) == 1
 
 
@@ -194,11 +194,11 @@ def test_no_credential_shows_anywhere(
     ("change", "said"),
     [
         ({"vertex_endpoint": "", "storage_endpoint": "", "google_endpoint": ""}, "Google credentials|GOOGLE_APPL"),
-        ({"region": "mars-east1"}, "'mars-east1' is no region of Vertex AI"),
+        ({"region": "mars-east1"}, "'mars-east1' is not a region of Vertex AI"),
         ({"vertex_endpoint": "", "project": "local-project"}, "needs your own project"),
         ({"vertex_endpoint": "", "bucket": "tuning"}, "needs your own bucket"),
         ({"vertex_endpoint": "", "target": "local"}, "Add --target gcp"),
-        ({"vertex_endpoint": "http://vertex.example"}, "would carry credentials unencrypted"),
+        ({"vertex_endpoint": "http://vertex.example"}, "would receive credentials without encryption"),
     ],
 )
 def test_what_is_wrong_is_said_before_any_request(
@@ -213,7 +213,7 @@ def test_what_is_wrong_is_said_before_any_request(
 
 @pytest.mark.parametrize(
     ("kind", "rows", "said"),
-    [("messages", (40, 12), "reads the notebook's format"), ("notebook", (40, 9), "at least 10 evaluation rows")],
+    [("messages", (40, 12), "needs the notebook's format"), ("notebook", (40, 9), "at least 10 evaluation rows")],
 )
 def test_a_dataset_that_the_template_refuses_is_said_before_anything_is_sent(
     cloud: Settings,

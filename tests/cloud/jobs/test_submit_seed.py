@@ -62,7 +62,7 @@ def test_the_request_that_arrives_is_the_notebooks_job(cloud: Settings, vertex_a
     for split, uri in (("train", values["dataset_uri"]), ("eval", values["evaluation_data_uri"])):
         with open_object(cloud, uri) as file:
             assert file.read() == dataset.file(split).read_bytes()
-    assert "text-bison@001 and all PaLM models are gone" in said[0]
+    assert "text-bison@001 and all other PaLM models have been unavailable" in said[0]
     assert "--tuner gemini --epochs 40" in said[0]  # 200 steps of 8 rows on 40 rows
 
 
@@ -72,7 +72,7 @@ def test_an_evaluation_set_above_the_templates_limit_is_said_before_anything_is_
     dataset = make_dataset(cloud, train=40, evaluation=251)
     said: list[tuple[str, list[str]]] = []
     submit_template(cloud, NOTEBOOK["template_path"], {}, SubmitOptions(), lambda line: said.append((line, created())))
-    assert said[0] == ("eval.jsonl has 251 rows, the template takes 250: a stable sample of 250 is sent", [])
+    assert said[0] == ("eval.jsonl has 251 rows, but the template accepts at most 250: sending a sample of 250", [])
     (request,) = vertex_api.asked("POST", "/pipelineJobs$")
     with open_object(cloud, request.body["runtimeConfig"]["parameterValues"]["evaluation_data_uri"]) as file:
         sent = file.read().splitlines()

@@ -2,6 +2,7 @@
 
 import logging
 import math
+import re
 from collections.abc import Callable
 
 import msgspec
@@ -39,7 +40,7 @@ def test_the_compiled_pipeline_arrives_with_what_it_reads(cloud: Settings, verte
     assert values["dataset_sha256"] == dataset_sha256(dataset)
     assert request.body["pipelineSpec"]["pipelineInfo"]["name"] == "tune-python-qa"
     assert request.body["labels"]["dataset_id"] == dataset.id
-    assert len(request.body["labels"]["git_commit"]) == 40
+    assert re.fullmatch(r"[0-9a-f]{40}(-dirty)?", request.body["labels"]["git_commit"])
     assert request.query["pipelineJobId"] == job.id
     with open_object(cloud, values["tuning_uri"]) as file:
         asked = msgspec.json.decode(file.read())
@@ -74,11 +75,11 @@ def test_a_second_submit_uploads_nothing_and_sends_nothing(cloud: Settings, vert
 @pytest.mark.parametrize(
     ("kind", "change", "options", "said"),
     [
-        ("gemini", {"budget": 0.01}, {"base_model": "gemini-3.5-flash"}, r"over the budget of 0\.01"),
+        ("gemini", {"budget": 0.01}, {"base_model": "gemini-3.5-flash"}, r"more than the budget of 0\.01"),
         ("gemini", {"budget": 50.0}, {}, "no price known for gemini-3.5-flash-lite, so its tuning cannot be held"),
-        ("gemini", {"region": "europe-west1"}, {}, "models are not tuned in europe-west1"),
+        ("gemini", {"region": "europe-west1"}, {}, "Vertex AI does not tune models in europe-west1"),
         ("gemini", {}, {"base_model": "text-bison@001"}, "text-bison@001 can no longer be tuned"),
-        ("notebook", {}, {}, "the tuner gemini does not take the format notebook"),
+        ("notebook", {}, {}, "the tuner gemini does not accept the format notebook"),
     ],
 )
 def test_what_is_wrong_is_said_before_any_request_that_costs_money(
@@ -103,7 +104,7 @@ def test_an_evaluation_set_above_the_limit_is_said_before_anything_is_made_and_s
     make_dataset(cloud, "gemini", train=40, evaluation=1_001)
     said: list[tuple[str, list[str]]] = []
     submit_tuning(cloud, "gemini", TuneOptions(), SubmitOptions(), lambda line: said.append((line, created())))
-    line = "eval.jsonl has 1,001 rows, the target takes 1,000: validation samples that many of them"
+    line = "eval.jsonl has 1,001 rows, but the tuner accepts at most 1,000: validation takes a sample"
     assert said[0] == (line, [])
 
 
@@ -134,7 +135,7 @@ def test_no_credential_reaches_a_request_file_or_the_log(
 @pytest.mark.parametrize(
     ("change", "tuning", "said"),
     [
-        ({"region": "europe-west1"}, {}, "models are not tuned in europe-west1"),
+        ({"region": "europe-west1"}, {}, "Vertex AI does not tune models in europe-west1"),
         ({}, {"base_model": "gemini-2.5-flash"}, "gemini-2.5-flash can no longer be tuned"),
         ({"vertex_endpoint": "", "project": "local-project"}, {}, "needs your own project"),
         ({"vertex_endpoint": ""}, {}, "GOOGLE_APPLICATION_CREDENTIALS"),
@@ -154,5 +155,5 @@ def test_tune_asks_what_the_build_costs_before_it_builds(cloud: Settings, monkey
     build = Cost("dbt build", "66 GB", 0.38, math.nan)
     monkeypatch.setattr("tuning.pipelines.vertex.tuning_job.estimate_build", lambda settings, variables: build)
     settings = msgspec.structs.replace(cloud, budget=0.4)
-    with pytest.raises(TuningError, match=r"over the budget of 0\.40 \(dbt build 0\.38, pipeline run 0\.03\)"):
+    with pytest.raises(TuningError, match=r"more than the budget of 0\.40 \(dbt build 0\.38, pipeline run 0\.03\)"):
         tune_all(settings, {}, {}, {"tuner": "gemini", "base_model": "gemini-3.5-flash"}, None, "", print)

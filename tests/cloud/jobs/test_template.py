@@ -58,14 +58,14 @@ def test_text_becomes_what_the_template_declares(template: Template) -> None:
     ("given", "said"),
     [
         ({"project": "mine"}, "model_display_name is missing"),
-        ({**REQUIRED, "train_step": "9"}, r"train_step is not among its parameters \(did you mean train_steps\?\)"),
-        ({**REQUIRED, "train_steps": "many"}, "train_steps takes a whole number, not 'many'"),
-        ({**REQUIRED, "train_steps": "1.5"}, "train_steps takes a whole number, not '1.5'"),
-        ({**REQUIRED, "train_steps": True}, "train_steps takes a whole number, not True"),
-        ({**REQUIRED, "train_steps": ""}, "train_steps takes a whole number, not ''"),
-        ({**REQUIRED, "enable_early_stopping": "yes"}, "enable_early_stopping takes true or false, not 'yes'"),
-        ({**REQUIRED, "learning_rate_multiplier": "NaN"}, "learning_rate_multiplier takes a number, not 'NaN'"),
-        ({**REQUIRED, "location": 3}, "location takes text, not 3"),
+        ({**REQUIRED, "train_step": "9"}, r"train_step is not one of its parameters \(did you mean train_steps\?\)"),
+        ({**REQUIRED, "train_steps": "many"}, "train_steps must be a whole number, not 'many'"),
+        ({**REQUIRED, "train_steps": "1.5"}, "train_steps must be a whole number, not '1.5'"),
+        ({**REQUIRED, "train_steps": True}, "train_steps must be a whole number, not True"),
+        ({**REQUIRED, "train_steps": ""}, "train_steps must be a whole number, not ''"),
+        ({**REQUIRED, "enable_early_stopping": "yes"}, "enable_early_stopping must be true or false, not 'yes'"),
+        ({**REQUIRED, "learning_rate_multiplier": "NaN"}, "learning_rate_multiplier must be a number, not 'NaN'"),
+        ({**REQUIRED, "location": 3}, "location must be text, not 3"),
     ],
 )
 def test_wrong_parameters_are_named(template: Template, given: dict[str, object], said: str) -> None:
@@ -77,7 +77,7 @@ def test_all_that_is_wrong_is_said_at_once(template: Template) -> None:
     with pytest.raises(TuningError) as refused:
         fit_parameters(template, {"steps": "1", "train_steps": "x"})
     assert str(refused.value).count(";") == 3
-    assert "It takes: accelerator_type?, dataset_uri?" in str(refused.value)
+    assert "marked with ?: accelerator_type?, dataset_uri?" in str(refused.value)
 
 
 def test_wrong_parameters_are_said_before_anything_reaches_vertex_ai(
@@ -120,12 +120,12 @@ def test_an_address_without_a_template_is_one_clear_error(cloud: Settings, addre
 @pytest.mark.parametrize("content", [b"", b"just text", b"a: [", b"root: {}", yaml.dump({"pipelineInfo": {}}).encode()])
 def test_what_is_no_pipeline_is_refused(cloud: Settings, google: Google, content: bytes) -> None:
     google.templates[URI] = content
-    with pytest.raises(TuningError, match="is no compiled KFP pipeline"):
+    with pytest.raises(TuningError, match="is not a compiled KFP pipeline"):
         read_template(cloud, URI)
 
 
 def test_parameters_are_given_as_name_and_value() -> None:
     assert parse_parameters(["a=1", "b=x=y", "c="]) == {"a": "1", "b": "x=y", "c": ""}
     for text in ("a", "=1"):
-        with pytest.raises(TuningError, match="--param takes NAME=VALUE"):
+        with pytest.raises(TuningError, match="--param must be NAME=VALUE"):
             parse_parameters([text])

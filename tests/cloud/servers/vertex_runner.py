@@ -12,8 +12,8 @@ from typing import Any
 import msgspec
 
 from tuning.gcs.objects import get, list_objects, put
-from tuning.pipelines.local.process import Output
 from tuning.pipelines.local.runner import run_template
+from tuning.pipelines.outcome import Output
 from tuning.pipelines.vertex.run import OUTPUTS
 from tuning.settings import Settings
 

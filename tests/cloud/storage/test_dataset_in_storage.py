@@ -56,7 +56,9 @@ def store(cloud: Settings) -> Callable[..., Snapshot]:
         for path in here.files:
             put(cloud, path, f"gs://bucket/snapshots/{name}/{path.name}")
             path.unlink()
-        return seal_snapshot(folder, "instructions", here.build, object_files(cloud, f"gs://bucket/snapshots/{name}/"))
+        return seal_snapshot(
+            folder, "instructions", here.build, here.roles, object_files(cloud, f"gs://bucket/snapshots/{name}/")
+        )
 
     return make
 
@@ -260,7 +262,7 @@ def test_another_machine_finds_what_one_has_made(
 def test_a_dataset_whose_files_are_gone_is_said_to_be_and_made_again(cloud: Settings, few: Snapshot) -> None:
     dataset = create_dataset(cloud, few, DatasetOptions(), 1)
     blob_at(cloud, f"gs://bucket/datasets/{dataset.id}/train.jsonl").delete()
-    gone = r"train\.jsonl is gone or another than it was\. `invoke dataset` makes it anew"
+    gone = r"train\.jsonl was deleted or replaced\. Run `invoke dataset` to create it again"
     with pytest.raises(TuningError, match=gone):
         dataset_sha256(dataset)
     again = create_dataset(cloud, few, DatasetOptions(), 1)
@@ -294,7 +296,7 @@ def test_prepared_rows_that_stay_are_named(
     monkeypatch.setattr(BucketStore, "clear", refused)
     dataset = create_dataset(cloud, few, DatasetOptions(), 1)
     assert capsys.readouterr().err == (
-        f"warning: prepared rows were not removed (deleting gs://bucket/parts/{dataset.id}/000000.data: forbidden.)\n"
+        f"warning: could not delete working files (deleting gs://bucket/parts/{dataset.id}/000000.data: forbidden.)\n"
     )
 
 
@@ -316,5 +318,5 @@ def test_the_files_are_one_generation_each(cloud: Settings, few: Snapshot) -> No
     assert isinstance(train, ObjectFile)
     assert open_snapshot(few.folder, cloud) == few
     blob_at(cloud, train.uri).upload_from_string(b"another")
-    with pytest.raises(TuningError, match="is gone or another than it was"), train.open() as file:
+    with pytest.raises(TuningError, match="was deleted or replaced"), train.open() as file:
         file.read()

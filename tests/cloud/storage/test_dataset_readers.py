@@ -108,5 +108,5 @@ def test_steps_on_this_machine_are_given_a_folder(cloud: Settings, here: Dataset
     assert {path.name: path.read_bytes() for path in fetched.folder.iterdir()} == files
     assert _here(cloud, here) is here
     blob_at(cloud, there.objects["train.jsonl"].uri).upload_from_string(b"another")
-    with pytest.raises(TuningError, match=r"train\.jsonl is another than it was\. `invoke dataset` makes it anew"):
+    with pytest.raises(TuningError, match=r"train\.jsonl was changed after the dataset was created\. Create it"):
         _here(cloud, there)

@@ -206,7 +206,7 @@ def test_a_download_whose_beginning_is_another_files_is_refused(cloud: Settings,
     put(cloud, source, URI)
     generation = client(cloud).bucket("bucket").get_blob("folder/data.jsonl").generation
     (tmp_path / f".fetched.{generation}.part").write_bytes(b"x" * 100)
-    with pytest.raises(TuningError, match="another checksum"):
+    with pytest.raises(TuningError, match="is damaged: its checksum differs"):
         get(cloud, URI, tmp_path / "fetched")
     assert not (tmp_path / "fetched").exists()
     get(cloud, URI, tmp_path / "fetched")

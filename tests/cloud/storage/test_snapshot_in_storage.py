@@ -7,6 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.cloud.servers.storage_bridge import Record
+from tests.marts import roles
 from tuning.dataset.snapshot.snapshot import (
     FACTS,
     Snapshot,
@@ -56,7 +57,7 @@ def stored(cloud: Settings, files: list[Path], storage_record: Record) -> list[O
 def snapshot(stored: list[ObjectFile], tmp_path: Path) -> Snapshot:
     folder = tmp_path / "snapshot"
     folder.mkdir()
-    return seal_snapshot(folder, "instructions", BUILD, stored)
+    return seal_snapshot(folder, "instructions", BUILD, roles("instructions"), stored)
 
 
 def test_rows_are_those_of_the_same_files_on_this_machine(stored: list[ObjectFile], files: list[Path]) -> None:
@@ -103,7 +104,7 @@ def test_what_takes_the_place_of_a_file_is_not_read_in_its_stead(snapshot: Snaps
     assert [file.crc32c for file in again] == [file.crc32c for file in snapshot.files]
     assert snapshot.marks() != [[file.uri, file.generation] for file in again]
     with pytest.raises(
-        TuningError, match=r"part-1\.parquet is gone or another than it was\. `invoke dataset` makes it"
+        TuningError, match=r"part-1\.parquet was deleted or replaced\. Run `invoke dataset` to create it"
     ):
         list(read_batches(snapshot.files))
 
@@ -113,14 +114,14 @@ def test_a_file_that_is_replaced_while_it_is_read_is_one_clear_error(snapshot: S
     next(batches)
     client(cloud).bucket("bucket").blob("snapshots/mart/part-0.parquet").upload_from_string(b"PAR1 of another")
     with pytest.raises(
-        TuningError, match=r"part-0\.parquet is gone or another than it was\. `invoke dataset` makes it"
+        TuningError, match=r"part-0\.parquet was deleted or replaced\. Run `invoke dataset` to create it"
     ):
         list(batches)
 
 
 def test_a_file_that_is_no_parquet_is_named(cloud: Settings, storage_api: str) -> None:
     client(cloud).bucket("bucket").blob("snapshots/mart/part-0.parquet").upload_from_string(b"not parquet at all")
-    with pytest.raises(TuningError, match=r"gs://bucket/snapshots/mart/part-0\.parquet is no whole Parquet file"):
+    with pytest.raises(TuningError, match=r"gs://bucket/snapshots/mart/part-0\.parquet is not a complete Parquet file"):
         digest_rows(object_files(cloud, PREFIX))
 
 
@@ -131,7 +132,7 @@ def test_a_page_that_arrived_otherwise_than_it_was_written_is_found(cloud: Setti
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     client(cloud).bucket("bucket").blob("snapshots/mart/part-0.parquet").upload_from_string(bytes(content))
-    with pytest.raises(TuningError, match=r"part-0\.parquet is no whole Parquet file \(.*CRC"):
+    with pytest.raises(TuningError, match=r"part-0\.parquet is not a complete Parquet file \(.*CRC"):
         digest_rows(object_files(cloud, PREFIX))
 
 

@@ -79,7 +79,7 @@ def test_the_page_shows_the_funnel_with_examples_and_ten_examples(tmp_path: Path
     for one in dataset.manifest.funnel:
         assert str(one["reason"]) in page.text
     assert "same answer (4 rows)" in page.text
-    assert "10-1000010 stays" in page.text
+    assert "10-1000010 is kept instead" in page.text
     shown = re.findall(r"questions/(\d+)", html)
     assert len(shown) == 3 + 3 + 10
     assert shown[:6] == ["20", "21", "22", "11", "12", "13"]
@@ -123,7 +123,7 @@ def test_the_notice_says_what_was_changed(tmp_path: Path) -> None:
         name: (made(tmp_path / name, rows, **given).folder / "NOTICE.md").read_text()
         for name, given in {"markdown": {}, "html": {"body": "html"}, "seed": {"preset": "seed"}}.items()
     }
-    assert "HTML was converted to Markdown; mail addresses" in notices["markdown"]
+    assert "HTML was converted to Markdown; email addresses" in notices["markdown"]
     assert "converted" not in notices["html"]
     assert "nothing else was changed" in notices["seed"]
     assert all("CC BY-SA" in notice and "denied_posts.csv" in notice for notice in notices.values())

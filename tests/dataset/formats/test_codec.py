@@ -1,4 +1,4 @@
-"""Each format's line is as its documentation has it, and reads back to the same example."""
+"""A line of each format has the documented form, and parses back to the same example."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""The table of targets' limits."""
+"""Each target has the documented limits."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Each format's file passes the checker of the target that reads it."""
+"""Test that the files of each format pass the checks of the programs that read them."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Markdown made from a body renders back to that body: the same code, links, lists and prose."""
+"""Test that the Markdown of a body renders to the same code, links, lists and prose."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ def markdown(html: str) -> str:
 
 
 def differences(html: str, text: str) -> dict[str, tuple[object, object]]:
-    """What a reader gets from the HTML and from the rendered Markdown, where that is not the same."""
+    """Return the differences between the content of the HTML and of the rendered Markdown."""
     expected, got = read_html(html, SITE), read_markdown(text, SITE)
     names = [field.name for field in dataclasses.fields(Content)]
     return {name: (a, b) for name in names if (a := getattr(expected, name)) != (b := getattr(got, name))}
@@ -147,12 +147,12 @@ def test_an_empty_body_is_empty() -> None:
 @pytest.mark.parametrize(
     "mangled",
     [
-        "one *two* `f(x)`\n\n```\nx = 1\n```",  # a blank line less in code
+        "one *two* `f(x)`\n\n```\nx = 1\n```",  # one empty line less in code
         "one *two* `f(x)`\n\n```\nx = 1\n\n y\n```",  # indentation
         "one *two* `f( x)`\n\n```\nx = 1\n\n  y\n```",  # inline code
         "one two `f(x)`\n\n```\nx = 1\n\n  y\n```",  # emphasis
-        "one *two*`f(x)`\n\n```\nx = 1\n\n  y\n```",  # a blank before code
-        "one *two* `f(x)` more\n\n```\nx = 1\n\n  y\n```",  # a word more
+        "one *two*`f(x)`\n\n```\nx = 1\n\n  y\n```",  # the space before code
+        "one *two* `f(x)` more\n\n```\nx = 1\n\n  y\n```",  # one more word
         "- one *two* `f(x)`\n\n```\nx = 1\n\n  y\n```",  # a list
         "one\n\n*two* `f(x)`\n\n```\nx = 1\n\n  y\n```",  # another paragraph
     ],
@@ -180,7 +180,7 @@ def bodies(archive: Path, folder: Path) -> Iterator[str]:
     ("archive", "every"), [("stackoverflow-python-bodies.7z", 4), ("cardano.stackexchange.com.7z", 1)]
 )
 def test_every_kept_body_of_real_dumps_comes_back(real_data: Path, tmp_path: Path, archive: str, every: int) -> None:
-    """`clean_bench.py` does the same for all of them."""
+    """The program `clean_bench.py` tests all of them."""
     chosen = [body for number, body in enumerate(bodies(real_data / archive, tmp_path)) if number % every == 0]
     kept = [(body, text) for body in chosen if isinstance(text := to_markdown(body, SITE), str)]
     assert len(kept) >= 0.995 * len(chosen)

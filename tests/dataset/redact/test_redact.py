@@ -1,4 +1,4 @@
-"""Secrets go, and what only looks like one stays."""
+"""Test that secrets are replaced and that text which only looks like a secret remains."""
 
 import argparse
 import ast
@@ -54,7 +54,7 @@ MODULES: list[ModuleType] = [
 
 
 def wilson(hits: int, total: int) -> tuple[float, float]:
-    """The 95% interval of a share."""
+    """Return the 95% confidence interval of a share."""
     z, share = 1.96, hits / total
     middle = (share + z * z / (2 * total)) / (1 + z * z / total)
     half = z * ((share * (1 - share) + z * z / (4 * total)) / total) ** 0.5 / (1 + z * z / total)
@@ -83,7 +83,7 @@ def test_at_most_2_of_1000_clean_texts_are_touched(capsys: pytest.CaptureFixture
 
 
 def _core(secret: str) -> str:
-    """What must be gone of a secret: of a URL its password, of a key's text a line, else all of it."""
+    """Return the part of a secret that must be removed: the password of a URL, one line of a key, else all of it."""
     if "@" in secret and "://" in secret:
         return secret.split("://")[1].split("@")[0].split(":")[1]
     if "\n" in secret:

@@ -1,4 +1,4 @@
-"""Duplicates are dropped, groups stay whole, and the leak check finds whatever is left, by other means."""
+"""Test that duplicates are dropped, groups are not divided, and the leak check finds every leak."""
 
 import itertools
 import random
@@ -34,7 +34,7 @@ def written_ids(dataset: Dataset) -> set[int]:
 
 
 def near_across(left: list[str], right: list[str]) -> int:
-    """Texts of `right` that are near to one of `left`: every pair of sets is compared that shares a shingle at all."""
+    """Count the texts of `right` with a near duplicate in `left`. Compares all pairs that have a shingle in common."""
     sets = [shingles(text) for text in left]
     having: dict[Shingle, set[int]] = {}
     for number, one in enumerate(sets):
@@ -49,7 +49,7 @@ def near_across(left: list[str], right: list[str]) -> int:
 
 
 def varied(text: str, changes: int) -> str:
-    """The text with that many words replaced, evenly spread."""
+    """Replace that many words of the text, evenly spread."""
     parts = text.split()
     for number in range(changes):
         parts[number * len(parts) // changes] = f"changed{number}"
@@ -71,7 +71,7 @@ def test_the_best_scored_of_near_duplicates_stays(tmp_path: Path) -> None:
             "question_body": f"<p>{varied(text, changes)}</p>",
         }
     dataset = made(tmp_path, rows)
-    # 101 and 103 are equal and have the best score, so the smaller id stays; 100 and 102 are near to it.
+    # 101 and 103 are equal and have the best score, so the smaller id is kept. 100 and 102 are near duplicates of it.
     assert {100, 101, 102, 103} & written_ids(dataset) == {101}
     assert dropped(dataset) == {"same question": 1, "near-duplicate question": 2}
 
@@ -109,7 +109,7 @@ def test_the_far_ends_of_a_chain_of_near_duplicates_both_stay_and_share_a_group(
     dataset = made(tmp_path, rows)
     groups = {one.question_id: one.group for side in ("train", "eval") for one in dataset.attributions(side)}
     assert 101 not in groups
-    assert {groups.get(100), groups.get(102)} <= {100, None}  # where they fell on two sides, the training one is gone
+    assert {groups.get(100), groups.get(102)} <= {100, None}  # in different splits, the train row is dropped
     assert groups[150] == 150
 
 
@@ -160,7 +160,7 @@ def test_texts_without_words_are_near_to_nothing() -> None:
 
 
 def write_sides(folder: Path, train: list[tuple[str, str]], evaluation: list[tuple[str, str]]) -> Written:
-    """A dataset's files as some other program might have written them: ids and groups are all different."""
+    """Write the files of a dataset without `create_dataset`. All ids and groups are different."""
     folder.mkdir(parents=True)
     number = itertools.count(1)
     attribution = []
@@ -210,14 +210,14 @@ def test_the_leak_check_finds_what_both_sides_share(tmp_path: Path, name: str, v
     path.write_bytes(b"".join(orjson.dumps(line) + b"\n" for line in lines))
     leaks = find_leaks(written, FolderStore(tmp_path / "scratch"), Workers(1))
     assert leaks.total == 1
-    assert leaks.examples == [f"{name} {value} on both sides"]
+    assert leaks.examples == [f"{name} {value} is in both splits"]
 
 
 def test_the_leak_check_reads_every_line_back(tmp_path: Path) -> None:
     written = write_sides(tmp_path / "dataset", [(words(1), words(2))], [(words(3), words(4))])
     with (tmp_path / "dataset" / "eval.jsonl").open("ab") as file:
         file.write(b'{"messages": 1}\n')
-    with pytest.raises(TuningError, match="not of the format messages"):
+    with pytest.raises(TuningError, match="does not match the format messages"):
         find_leaks(written, FolderStore(tmp_path / "scratch"), Workers(1))
 
 
@@ -225,7 +225,7 @@ def test_a_leak_stops_the_run_and_names_one() -> None:
     none = {"question_ids": 0, "answer_ids": 0, "groups": 0, "near_questions": 0, "near_answers": 0, "benchmark": 0}
     refuse_leaks(Leaks(**none))
     for name in none:
-        with pytest.raises(TuningError, match="such as this one"):
+        with pytest.raises(TuningError, match="for example: this one"):
             refuse_leaks(Leaks(**{**none, name: 2}, examples=["this one"]))
 
 

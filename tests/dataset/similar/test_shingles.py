@@ -1,4 +1,4 @@
-"""The numbers stand for exactly the sets that the definition has."""
+"""Test that the hashes correspond exactly to the sets of shingles."""
 
 import random
 

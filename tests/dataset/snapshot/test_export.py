@@ -1,4 +1,4 @@
-"""The mart leaves the local BigQuery by an extract job, once for each build, with its build's row beside it."""
+"""An extract job exports the mart from the local BigQuery, once for each build, together with the build's row."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -48,7 +48,7 @@ def load(settings: Settings, folder: Path, table: str, schema: pa.Schema, rows: 
 def load_build(
     settings: Settings, folder: Path, invocation: str, instructions: int = len(ROWS), **given: object
 ) -> None:
-    """The marts as a build would leave them; `instructions` is what its row claims to have made."""
+    """Load the marts as after a build; `instructions` is the number of rows that the build recorded."""
     agreed = contract(settings, Variables())
     preferences = [preference_row(number) for number in range(7)]
     load(settings, folder, agreed.mart, INSTRUCTIONS, ROWS)
@@ -65,7 +65,7 @@ def load_build(
 
 
 @pytest.mark.slow
-def test_a_build_is_exported_once_and_the_next_anew(warehouse: Settings, tmp_path: Path) -> None:
+def test_each_build_is_exported_once(warehouse: Settings, tmp_path: Path) -> None:
     load_build(warehouse, tmp_path, "first")
     first = export(warehouse, Variables())
     assert (first.kind, first.rows) == ("instructions", len(ROWS))
@@ -86,7 +86,7 @@ def test_a_build_is_exported_once_and_the_next_anew(warehouse: Settings, tmp_pat
     assert find_snapshot(warehouse, resolve_options(format="gemini-preference")) == preferences
 
     load_build(warehouse, tmp_path, "third", instructions=41)
-    with pytest.raises(TuningError, match="gave 40 rows, and its build made 41"):
+    with pytest.raises(TuningError, match="has 40 rows, but its build recorded 41"):
         export(warehouse, Variables())
     assert find_snapshot(warehouse, DatasetOptions()) == second
 
@@ -96,7 +96,7 @@ def test_a_build_is_exported_once_and_the_next_anew(warehouse: Settings, tmp_pat
         export(warehouse, Variables())
 
 
-def test_without_a_snapshot_of_the_kind_the_mend_is_named(tmp_path: Path) -> None:
+def test_without_a_snapshot_of_the_kind_the_error_names_the_command_to_run(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path)
     write_snapshot(tmp_path / "snapshots" / "one", ROWS)
     assert find_snapshot(settings, DatasetOptions()).rows == len(ROWS)

@@ -1,4 +1,4 @@
-"""A snapshot's digest is of its rows, not of how they lie in files."""
+"""A snapshot's digest depends on its rows, not on how the files divide and order them."""
 
 from pathlib import Path
 
@@ -59,6 +59,6 @@ def test_a_finished_snapshot_opens_as_it_was_made_and_keeps_no_invocation_for_th
 
 
 def test_an_unfinished_snapshot_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(TuningError, match="holds no finished snapshot"):
+    with pytest.raises(TuningError, match="contains no finished snapshot"):
         open_snapshot(tmp_path)
     assert parquet_files(tmp_path) == []

@@ -1,4 +1,4 @@
-"""`--preset seed` writes what the seed notebook's pandas code writes, line for line."""
+"""Test that `--preset seed` writes the same lines as the pandas code of the seed notebook."""
 
 import json
 import random
@@ -20,7 +20,7 @@ from tuning.settings import Settings
 
 
 def notebook(rows: list[dict[str, Any]]) -> tuple[str, str]:
-    """The notebook's code on posts sorted by question id: the training and the evaluation JSONL."""
+    """Run the notebook's code on posts sorted by question id, and return the train and eval JSONL."""
     frame = pd.DataFrame(sorted(rows, key=lambda one: one["question_id"]))
     frame["input_text"] = frame["question_title"] + frame["question_body"]
     frame["output_text"] = frame["answer_body"]

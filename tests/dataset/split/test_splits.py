@@ -1,4 +1,4 @@
-"""Sides of the split, and the groups that may not stand on both."""
+"""Test the assignment to splits, and that no group is in both splits."""
 
 import datetime
 
@@ -8,7 +8,8 @@ from sklearn.model_selection import train_test_split
 
 from tuning.dataset.options import SEED, resolve_options
 from tuning.dataset.similar.groups import Groups
-from tuning.dataset.split.splits import evaluation_side, first_by_salt, salted, seed_order, straddling
+from tuning.dataset.split.splits import evaluation_side, seed_order, straddling
+from tuning.sampling import draw, salted
 
 IDS = np.arange(1, 10_001)
 
@@ -31,7 +32,7 @@ def test_another_seed_is_another_split() -> None:
 
 
 def test_a_limit_takes_no_side_first() -> None:
-    taken = np.isin(IDS, first_by_salt("limit", IDS.tolist(), 42, 1_000))
+    taken = np.isin(IDS, draw("limit", IDS.tolist(), 1_000, int, 42))
     side = evaluation_side(resolve_options(), IDS, IDS, IDS)
     assert 60 < (side & taken).sum() < 140
 

@@ -1,4 +1,4 @@
-"""A run that is killed leaves nothing half done, and the next one gives the same bytes."""
+"""Test that a killed run leaves no incomplete dataset, and that the next run writes the same bytes."""
 
 import json
 import os
@@ -18,7 +18,7 @@ from tuning.dataset.create import create_dataset
 from tuning.dataset.options import DatasetOptions
 from tuning.dataset.rows import prepare
 from tuning.dataset.split.selection import select
-from tuning.settings import PROJECT_ROOT, Settings
+from tuning.settings import Settings
 from tuning.storage import locked
 
 RUNS = 20

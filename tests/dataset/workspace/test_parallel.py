@@ -1,4 +1,4 @@
-"""Work on several cores: results in order, few inputs ahead, errors seen."""
+"""Test work in threads: results are in order, few inputs are taken ahead, and errors are raised."""
 
 import threading
 from collections.abc import Iterator

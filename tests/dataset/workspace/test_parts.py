@@ -1,4 +1,4 @@
-"""What pass one wrote is read back in any order."""
+"""Test that the parts of pass one are read back in any order."""
 
 import hashlib
 import random
@@ -21,7 +21,7 @@ Row = tuple[int, int, bytes, bytes]  # part, offset, line, tail
 
 
 def _parts(folder: Path, monkeypatch: pytest.MonkeyPatch, gap: int) -> tuple[Parts, list[Row]]:
-    """Three parts, and their rows."""
+    """Write three parts and return them with their rows."""
     monkeypatch.setattr(FolderStore, "gap", gap)
     parts, rows = Parts(FolderStore(folder)), []
     rng = random.Random(gap)  # noqa: S311
@@ -86,7 +86,7 @@ def test_parts_that_are_not_spent_stay(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_a_disk_that_is_full_stops_the_run(tmp_path: Path) -> None:
-    """/dev/full takes no byte."""
+    """Every write to /dev/full fails."""
     outputs = FolderOutputs(tmp_path)
     (tmp_path / "train.jsonl").symlink_to("/dev/full")
     with pytest.raises(OSError, match="No space left"), outputs.open("train.jsonl") as lines:
@@ -106,7 +106,7 @@ def test_facts_are_of_all_that_was_appended(tmp_path: Path) -> None:
 
 
 def test_pass_one_does_not_import_pandas(tmp_path: Path) -> None:
-    """It would cost each worker a fifth of a second and 40 MB."""
+    """The import would take 0.2 seconds and 40 MB in each worker."""
     snapshot = write_snapshot(tmp_path / "snapshot", [row(number) for number in range(5)])
     code = """
 import sys

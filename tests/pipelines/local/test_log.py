@@ -2,7 +2,8 @@
 
 import pytest
 
-from tuning.pipelines.local.log import Events, Step
+from tuning.pipelines.local.log import Events
+from tuning.pipelines.outcome import Step
 from tuning.pipelines.steps.process import ERROR_MARK
 
 
@@ -54,7 +55,8 @@ def test_a_steps_own_error_is_what_the_person_reads():
 
 
 ENDED = (
-    "the step tune failed: the system ended it, as when memory runs out. Lower --max-length or --batch-size, or see log"
+    "the step tune failed: the system killed it, possibly because memory ran out. "
+    "Reduce --max-length or --batch-size, or see log"
 )
 
 

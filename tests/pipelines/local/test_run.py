@@ -51,36 +51,32 @@ def record(result: local.PipelineRun) -> RunRecord:
 
 
 @pytest.mark.slow
-def test_a_run_tunes_evaluates_judges_registers_and_promotes_and_the_next_finds_all_of_it_done(settings, dataset):
+def test_a_run_tunes_evaluates_and_registers_and_the_next_run_reuses_all_of_it(settings, dataset):
     shown: list[str] = []
     first = run(settings, dataset, show=shown.append)
     assert sorted(step.name for step in first.steps) == sorted(STEPS)
     assert [step.name for step in first.steps][:2] == ["validate", "tune"]
     assert shown[0].startswith("  1 validate ")
-    assert first.verdict.passed, first.in_words
+    assert first.verdict.status == "undecided", first.in_words
     assert "loss improves on the base by +" in first.in_words
-    assert (first.version.name, first.registered, first.promoted, first.champion) == ("v1", True, True, "v1")
+    assert (first.version.name, first.registered, first.promoted, first.champion) == ("v1", True, False, None)
     assert open_model(settings.models_dir / "v1" / "model").base_model == "characters"
     assert newest_report(settings) == first.report
     assert "Answers side by side" in first.report.read_text()
-    assert (record(first).status, record(first).version, record(first).promoted) == ("succeeded", "v1", True)
+    assert (record(first).status, record(first).version, record(first).promoted) == ("succeeded", "v1", False)
     assert record(first).steps == first.steps
 
     history = registry.history(settings)
     second = run(settings, dataset)
     assert ran(second) == set()
-    assert (second.version.name, second.registered, second.promoted, second.champion) == ("v1", False, False, "v1")
+    assert (second.version.name, second.registered, second.promoted, second.champion) == ("v1", False, False, None)
     assert registry.history(settings) == history
-
-    registry.rollback(settings)
-    third = run(settings, dataset)
-    assert (ran(third), third.promoted, third.champion) == (set(), True, "v1")
 
 
 @pytest.mark.slow
 def test_each_change_runs_again_what_depends_on_it_and_nothing_else(settings, dataset, monkeypatch):
     first = run(settings, dataset)
-    assert first.promoted
+    registry.promote(settings, first.version.name, force=True, reason="the gate does not run answers")
 
     # The champion is now v1, which other options must beat: the base's evaluation is the same.
     other = run(settings, dataset, msgspec.structs.replace(OPTIONS, steps=40))
@@ -97,8 +93,8 @@ def test_each_change_runs_again_what_depends_on_it_and_nothing_else(settings, da
         found.unlink()
     shown: list[str] = []
     again = run(settings, dataset, show=shown.append)
-    assert any("is damaged or gone" in line for line in shown)
-    assert any(re.search(r"removed [1-9][\d,]* bytes of earlier runs that nothing needs", line) for line in shown)
+    assert any("is damaged or missing" in line for line in shown)
+    assert any(re.search(r"removed [1-9][\d,]* bytes of unused files from earlier runs", line) for line in shown)
     assert {"tune", "evaluate-tuned", "compare", "gate", "report"} <= ran(again)
     assert "evaluate-base" not in ran(again)
     assert again.version.name == "v1"
@@ -185,7 +181,9 @@ def test_a_disk_that_fills_up_while_the_model_is_saved_registers_nothing_and_the
     unlimited = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (LARGE // 2, unlimited[1]))  # the steps' processes inherit it
     try:
-        with pytest.raises(TuningError, match=r"^the disk took no more while the model was written\. Free some space"):
+        with pytest.raises(
+            TuningError, match=r"^the disk became full while the model was being written\. Free some space"
+        ):
             run(settings, dataset, TuneOptions(base_model="large"))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, unlimited)
@@ -197,7 +195,7 @@ def test_a_disk_that_fills_up_while_the_model_is_saved_registers_nothing_and_the
 
 
 def test_a_step_that_the_system_kills_for_its_memory_says_so_and_nothing_is_registered(settings, dataset):
-    with pytest.raises(TuningError, match=r"^the step tune failed: the system ended it, as when memory runs out\."):
+    with pytest.raises(TuningError, match=r"^the step tune failed: the system killed it, possibly because memory"):
         run(settings, dataset, TuneOptions(base_model="too large"))
     assert registry.versions(settings) == []
 
@@ -205,8 +203,8 @@ def test_a_step_that_the_system_kills_for_its_memory_says_so_and_nothing_is_regi
 @pytest.mark.parametrize(
     ("kind", "message"),
     [
-        ({"evaluation": 3}, "the evaluation set of dataset d2 has 3 rows, at least 5 are needed"),
-        ({"format_": "gemini"}, "does not take the format gemini of dataset d2"),
+        ({"evaluation": 3}, "the evaluation set of dataset d2 has 3 rows, but at least 5 are needed"),
+        ({"format_": "gemini"}, "does not accept the format gemini of dataset d2"),
     ],
 )
 def test_a_dataset_that_does_not_suit_is_refused_in_one_line(settings, kind, message):

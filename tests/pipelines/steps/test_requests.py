@@ -66,7 +66,7 @@ def test_a_changed_row_changes_the_datasets_hash_though_the_manifest_is_the_same
 
 
 def test_a_setting_that_no_step_reads_changes_nothing(settings, dataset):
-    other = msgspec.structs.replace(settings, budget=7.0, image="x", dataset="y")
+    other = msgspec.structs.replace(settings, budget=7.0, image="x", bigquery_dataset="y")
     assert arguments(settings, dataset) == arguments(other, dataset)
 
 

@@ -126,7 +126,7 @@ def test_what_a_tuner_finds_fatal_stops_the_run_and_advice_is_kept(run, monkeypa
 def test_lines_without_attribution_are_refused(run, dataset):
     with dataset.file("eval").open("ab") as file:
         file.write(dataset.file("eval").read_bytes().splitlines(keepends=True)[0])
-    with pytest.raises(TuningError, match=r"eval\.jsonl has 61 lines and attribution\.jsonl tells of 60"):
+    with pytest.raises(TuningError, match=r"eval\.jsonl has 61 lines, but attribution\.jsonl has 60"):
         run.validate()
 
 
@@ -141,7 +141,7 @@ def test_a_tuned_model_is_whole_and_the_work_is_gone(run):
 def test_a_tuning_that_fails_leaves_no_model_and_keeps_its_work(run, monkeypatch):
     def break_off(self, settings, dataset, options, output):
         (output / "checkpoint").write_text("half")
-        raise TuningError("the disk took no more")
+        raise TuningError("the disk became full")
 
     run.validate()
     monkeypatch.setattr(CharacterTuner, "tune", break_off)
@@ -201,7 +201,7 @@ def test_a_champion_trained_on_the_evaluation_set_is_undecided(run, tmp_path, se
 @pytest.mark.parametrize(
     ("error", "words"),
     [
-        (OSError(errno.ENOSPC, "No space left on device"), "the disk took no more"),
+        (OSError(errno.ENOSPC, "No space left on device"), "the disk became full"),
         (MemoryError(), "not enough memory"),
         (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: 9 bytes"), "not enough memory"),
         (TuningError("as it is"), "as it is"),

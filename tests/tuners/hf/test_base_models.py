@@ -47,7 +47,9 @@ def test_a_folder_that_lacks_a_part_is_one_line(
     (folder / lost).unlink()
     with pytest.raises(TuningError) as caught:
         find_base_model(settings, str(folder), dataset)
-    assert str(caught.value) == f"the base model folder {folder} lacks {what}. Save model and tokenizer into it"
+    assert (
+        str(caught.value) == f"the base model folder {folder} does not contain {what}. Save model and tokenizer in it"
+    )
 
 
 @pytest.mark.parametrize("name", ["smollm", "./no/such/folder", "/no/such/folder", "a/b/c"])
@@ -55,7 +57,7 @@ def test_an_unknown_base_model_is_one_line(name: str, dataset: Dataset, settings
     with pytest.raises(TuningError) as caught:
         find_base_model(settings, name, dataset)
     assert str(caught.value) == (
-        f"there is no base model {name!r}. Take smollm2, tiny, a local folder or a name on the Hugging Face hub"
+        f"there is no base model {name!r}. Use smollm2, tiny, a local folder or a name on the Hugging Face hub"
     )
 
 

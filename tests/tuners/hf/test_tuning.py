@@ -62,7 +62,7 @@ def test_the_output_holds_card_curves_and_events(adapted: tuple[Model, Path], da
     assert curves["development"][-1]["loss"] < curves["development"][0]["loss"]
     assert (output / "curves.svg").read_text().count("<polyline") == 2
     card = (output / "README.md").read_text()
-    assert f"Dataset `{dataset.id}` (messages), made from Invented questions: 80 training examples" in card
+    assert f"Dataset `{dataset.id}` (messages), built from Invented questions: 80 training examples" in card
     assert "| learning rate | 0.01 |" in card
     assert f"| development loss | {model.facts['development_loss']} |" in card
 
@@ -144,12 +144,12 @@ def test_an_estimate_costs_nothing_and_knows_the_time(dataset: Dataset, settings
     unknown = TUNER.estimate(settings, dataset, TuneOptions(base_model="some/model", epochs=2))
     assert unknown.examples == 160
     assert math.isnan(unknown.seconds)
-    assert "no rate was measured for some/model" in unknown.notes[-1]
+    assert "no speed was measured for some/model" in unknown.notes[-1]
 
 
 def test_a_dataset_of_another_format_is_a_problem(dataset: Dataset) -> None:
     other = Dataset(dataset.folder, msgspec.structs.replace(dataset.manifest, format="gemini"))
     (problem,) = TUNER.check(other)
     assert problem.fatal
-    assert problem.what == "the tuner hf does not take the format gemini of dataset invented"
+    assert problem.what == "the tuner hf does not accept the format gemini of dataset invented"
     assert TUNER.check(dataset) == []

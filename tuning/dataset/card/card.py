@@ -1,4 +1,4 @@
-"""The card: README.md as Hugging Face reads it, and card.html for a person, without scripts or outside references."""
+"""Write the dataset card: README.md for Hugging Face, and card.html, which has no scripts or external resources."""
 
 import html
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from tuning.dataset.funnel import Dropped
 from tuning.dataset.split.texts import Shown
 from tuning.storage import write_bytes
 
-# Hugging Face's names of the splits: https://huggingface.co/docs/hub/datasets-manual-configuration
+# Names of the splits on Hugging Face: https://huggingface.co/docs/hub/datasets-manual-configuration
 SPLIT_FILES = {"train": "train.jsonl", "evaluation": "eval.jsonl"}
 _WIDTH, _HEIGHT = 700, 150
 
@@ -19,12 +19,13 @@ _WIDTH, _HEIGHT = 700, 150
 def write_card(
     folder: Path, manifest: Manifest, facts: CardFacts, dropped: Sequence[Dropped], shown: Sequence[Shown]
 ) -> None:
+    """Write README.md and card.html to the folder. `shown` are the examples to render in card.html."""
     view = {
         "manifest": manifest,
         "title": f"Python questions and answers of {manifest.build['name']}",
         "files": SPLIT_FILES,
         "front_matter": _front_matter(manifest, facts),
-        "split_in_words": _split_in_words(manifest.options),
+        "split_description": _split_description(manifest.options),
         "splits": facts.splits,
         "charts": _charts(facts),
         "tags": facts.first_tags(),
@@ -66,38 +67,41 @@ def _front_matter(manifest: Manifest, facts: CardFacts) -> str:
 
 
 def _size_category(rows: int) -> str:
-    """Hugging Face's own classes, such as ``1K<n<10K``."""
+    """Return the size category of Hugging Face, such as ``1K<n<10K``."""
     bounds = [(1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M")]
     return next((name for bound, name in bounds if rows < bound), "1M<n<10M")
 
 
-def _split_in_words(options: dict[str, object]) -> str:
+def _split_description(options: dict[str, object]) -> str:
     share = f"{float(str(options['eval_fraction'])):.0%}"
     if options["preset"] == "seed":
-        return f"scikit-learn's train_test_split of the rows by question id, {share} for evaluation, its order kept."
-    groups = "Questions that are linked as duplicates or nearly the same are never on two sides."
+        return (
+            f"scikit-learn's train_test_split, applied to the rows in order of question id, with {share} for"
+            " evaluation. The rows keep the order that it returns."
+        )
+    groups = "Questions that are linked as duplicates or nearly the same are always in the same split."
     match options["split"]:
         case "time":
-            return f"evaluation is what was answered on {options['split_date']} or later. {groups}"
+            return f"questions answered on {options['split_date']} or later are for evaluation. {groups}"
         case "random":
-            return f"scikit-learn's GroupShuffleSplit, {share} of the groups for evaluation. {groups}"
+            return f"scikit-learn's GroupShuffleSplit, with {share} of the groups for evaluation. {groups}"
         case _:
-            return f"by a hash of the question's id, about {share} for evaluation. {groups}"
+            return f"by a hash of the question id, with about {share} for evaluation. {groups}"
 
 
 def _charts(facts: CardFacts) -> list[dict[str, Any]]:
-    ends = [f"to {end:,}" for end in LENGTH_BINS] + ["longer"]
+    ends = [f"up to {end:,}" for end in LENGTH_BINS] + ["longer"]
     quarters = sorted({quarter for split in facts.splits.values() for quarter in split.quarters})
     by_quarter = {name: [split.quarters[quarter] for quarter in quarters] for name, split in facts.splits.items()}
     return [
-        _chart("Characters of the question", ends, {n: s.question_lengths for n, s in facts.splits.items()}),
-        _chart("Characters of the answer", ends, {n: s.answer_lengths for n, s in facts.splits.items()}),
-        _chart("Quarter of the answer", quarters, by_quarter),
+        _chart("Question length in characters", ends, {n: s.question_lengths for n, s in facts.splits.items()}),
+        _chart("Answer length in characters", ends, {n: s.answer_lengths for n, s in facts.splits.items()}),
+        _chart("Answers by quarter", quarters, by_quarter),
     ]
 
 
 def _chart(title: str, labels: Sequence[str], rows: dict[Split, list[int]]) -> dict[str, Any]:
-    """Bars side by side for each split, as shares of its rows; as many labels as fit."""
+    """Return a bar chart with each split's bars side by side, as shares of its rows, and with as many labels as fit."""
     shares = {split: [count / max(1, sum(counts)) for count in counts] for split, counts in rows.items()}
     most = max((share for one in shares.values() for share in one), default=0) or 1
     step = _WIDTH / max(1, len(labels))
@@ -115,8 +119,8 @@ def _chart(title: str, labels: Sequence[str], rows: dict[Split, list[int]]) -> d
         for side, split in enumerate(rows)
         for at, label in enumerate(labels)
     ]
-    every = -(-len(labels) // 10) or 1
-    shown = [{"x": round((at + 0.5) * step, 1), "text": labels[at]} for at in range(0, len(labels), every)]
+    label_step = -(-len(labels) // 10) or 1
+    shown = [{"x": round((at + 0.5) * step, 1), "text": labels[at]} for at in range(0, len(labels), label_step)]
     return {"title": title, "bars": bars, "labels": shown}
 
 
@@ -127,12 +131,12 @@ def _rendered(shown: Shown, manifest: Manifest) -> dict[str, Any]:
     turns.append(("assistant", shown.example.answer))
     if shown.example.rejected is not None:
         turns.append(("assistant, rejected", shown.example.rejected))
-    rendered = [(role, Markup(_as_html(text, manifest))) for role, text in turns]  # noqa: S704 - made without raw HTML
+    rendered = [(role, Markup(_as_html(text, manifest))) for role, text in turns]  # noqa: S704 - raw HTML is escaped
     return {"example_id": shown.example_id, "url": shown.url, "turns": rendered}
 
 
 def _as_html(text: str, manifest: Manifest) -> str:
-    """Markdown as a person reads it. HTML in it is shown, not run; an image is a link, as the page fetches nothing."""
+    """Render a text as HTML. HTML inside Markdown is escaped. An image becomes a link, so the page loads nothing."""
     from markdown_it import MarkdownIt
 
     from tuning.dataset.markdown.convert import Dropped, to_markdown

@@ -1,4 +1,7 @@
-"""What a dataset's card says, gathered in one pass over the attribution: memory is that of the distinct tags."""
+"""Collect the facts for the dataset card in one pass over attribution.jsonl.
+
+Memory use grows only with the number of distinct tags.
+"""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -10,34 +13,39 @@ from tuning.dataset.dataset import Split
 from tuning.dataset.workspace.parts import Column
 from tuning.gcs.object_file import Source
 
-# Upper ends in characters; the last bin is open.
+# Upper bounds of the bins in characters. One more bin contains longer texts.
 LENGTH_BINS = (250, 500, 1_000, 2_000, 4_000, 8_000, 16_000, 32_000)
 _TAGS = 30
 
 
 @dataclass
 class SplitFacts:
+    """Hold the facts of one split."""
+
     rows: int = 0
-    quarters: Counter[str] = field(default_factory=Counter)  # of the answers, such as 2021-Q3
-    question_lengths: list[int] = field(default_factory=list)  # rows by bin of LENGTH_BINS
+    quarters: Counter[str] = field(default_factory=Counter)  # answers by quarter, such as 2021-Q3
+    question_lengths: list[int] = field(default_factory=list)  # rows in each bin of LENGTH_BINS
     answer_lengths: list[int] = field(default_factory=list)
 
 
 @dataclass
 class CardFacts:
+    """Hold the facts of the whole dataset."""
+
     splits: dict[Split, SplitFacts]
     tags: Counter[str] = field(default_factory=Counter)
-    licences: Counter[str] = field(default_factory=Counter)  # by post: a question or an answer
+    licences: Counter[str] = field(default_factory=Counter)  # number of posts (questions and answers) by licence
     licence_urls: dict[str, str] = field(default_factory=dict)
     redactions: Counter[str] = field(default_factory=Counter)  # placeholders by kind
     redacted_rows: int = 0
 
     def first_tags(self) -> list[tuple[str, int]]:
+        """Return the most frequent tags with their numbers of rows."""
         return sorted(self.tags.items(), key=lambda one: (-one[1], one[0]))[:_TAGS]
 
 
 class _Row(msgspec.Struct):
-    """What the card reads of an Attribution."""
+    """Hold the fields of an Attribution that the card needs."""
 
     split: Split
     tags: list[str]
@@ -52,7 +60,11 @@ class _Row(msgspec.Struct):
 
 
 def gather(attribution: Source, lengths: dict[Split, tuple[Column, Column]]) -> CardFacts:
-    """Of ``attribution.jsonl``; `lengths`: for each split the characters of its questions and of its answers."""
+    """Return the facts from attribution.jsonl and from the lengths of the texts.
+
+    `lengths` contains, for each split, the numbers of characters of its questions and of its answers. Raises
+    TuningError if the file is in Cloud Storage and cannot be read.
+    """
     facts = CardFacts({split: SplitFacts() for split in lengths})
     for split, (questions, answers) in lengths.items():
         facts.splits[split].question_lengths = _histogram(questions)

@@ -1,4 +1,4 @@
-"""The licence notice beside a dataset: what the content is, whose, and what was changed."""
+"""Write the licence notice of a dataset: the origin and licence of its content, and the changes to it."""
 
 from tuning.dataset.options import DatasetOptions
 
@@ -6,14 +6,17 @@ NOTICE = "NOTICE.md"
 
 
 def notice(build: dict[str, object], options: DatasetOptions) -> str:
-    """Markdown. What it says of each example stands in attribution.jsonl; both go wherever the dataset goes."""
+    """Return the notice as Markdown.
+
+    Whenever the dataset is shared, the notice and attribution.jsonl, which covers each example, must be included.
+    """
     changes = _changes(options)
     if build["kind"] == "stack_exchange":
         licence = (
             f"The questions and answers are from [{build['name']}]({build['base_url']}) and are licensed under Creative"
-            " Commons Attribution-ShareAlike (CC BY-SA): version 2.5, 3.0 or 4.0 by the date of each post, an edited"
-            " post by that of its last revision. Whoever shares this dataset, or what is adapted from it, names the"
-            " authors, links the posts and the licence, says what was changed and shares under the same licence."
+            " Commons Attribution-ShareAlike (CC BY-SA). The version is 2.5, 3.0, or 4.0, depending on the date of the"
+            " post or, if the post was edited, of its last revision. To share this dataset or an adaptation of it,"
+            " name the authors, link to the posts and the licence, state the changes, and use the same licence."
         )
     else:
         licence = (
@@ -26,13 +29,13 @@ def notice(build: dict[str, object], options: DatasetOptions) -> str:
             "",
             licence,
             "",
-            "`attribution.jsonl` has for each line of `train.jsonl` and `eval.jsonl` the links of the question and the"
-            " answer, both authors with the pages of their profiles, and both licences with their addresses.",
+            "For each line of `train.jsonl` and `eval.jsonl`, `attribution.jsonl` contains the links of the question"
+            " and the answer, both authors with links to their profiles, and both licences with their links.",
             "",
             f"Changes: {changes}",
             "",
-            "Authors may delete their posts. Put the ids of posts that are to go into the dbt project's seed"
-            " `denied_posts.csv` and make the dataset again.",
+            "Authors can delete their posts. To remove posts from the dataset, add their ids to the seed"
+            " `denied_posts.csv` of the dbt project, and create the dataset again.",
             "",
         ]
     )
@@ -40,9 +43,10 @@ def notice(build: dict[str, object], options: DatasetOptions) -> str:
 
 def _changes(options: DatasetOptions) -> str:
     if options.is_seed:
-        return "title and body of the question were joined behind an instruction; nothing else was changed."
+        return "the title and body of each question were joined after an instruction; nothing else was changed."
     converted = "HTML was converted to Markdown; " if options.body == "markdown" else ""
     return (
-        f"{converted}mail addresses, IP addresses, keys and passwords were replaced by placeholders; an instruction was"
-        " added to each question. `changes` in `attribution.jsonl` says which of these befell an example."
+        f"{converted}email addresses, IP addresses, keys, and passwords were replaced by placeholders; an instruction"
+        " was added to each question. The field `changes` in `attribution.jsonl` lists the conversions and redactions"
+        " of each example."
     )

@@ -1,4 +1,4 @@
-"""How many tokens the prompts and answers of each split take."""
+"""Summarize the numbers of tokens of the prompts and answers of each split."""
 
 import numpy as np
 
@@ -9,7 +9,7 @@ from tuning.dataset.workspace.parts import Column
 
 
 def token_facts(index: Index, selection: Selection, tokens: TokenEstimator) -> dict[str, object]:
-    """For the manifest; empty under the seed preset, which looks into no text."""
+    """Return the token facts for the manifest. They are empty under the seed preset, which does not read the texts."""
     if "prompt_tokens" not in index.columns:
         return {}
     facts: dict[str, object] = {"estimate": tokens.recorded()}

@@ -1,4 +1,4 @@
-"""One example as one line of JSON, in every format, and back."""
+"""Encode an example as one line of JSON in any of the formats, and parse such a line."""
 
 import functools
 import re
@@ -16,23 +16,27 @@ from tuning.errors import TuningError
 
 Numbers = npt.NDArray[np.uint32]
 Body = Literal["html", "markdown"]
-# The keys of the formats whose prompt is one text.
+# Formats whose prompt is a single text, with the keys of the prompt and the answer.
 ONE_TEXT: dict[Format, tuple[str, str]] = {
     "notebook": ("input_text_instruct", "output_text"),
     "text-bison": ("input_text", "output_text"),
 }
 _LABEL = re.compile(r"\n\s*\n[^\n]*:\s*$")
+_AGAIN = "Delete the dataset and run `invoke dataset` to create it again"
 
 
 def instruction(template: str) -> str:
-    """What a system message says: the template without its last paragraph where that only introduces the question."""
+    """Return the system message: the template without a last paragraph that only introduces the question.
+
+    Such a paragraph is one line that ends with a colon, as in "Question:".
+    """
     return _LABEL.sub("", template.strip()).strip()
 
 
 def as_text(template: str, title: str, body: str, body_format: Body = "markdown") -> str:
-    """The prompt as the seed's one text: template, one blank, title and body.
+    """Return the prompt as a single text, as the seed preset does: the template, a space, the title, and the body.
 
-    The seed joins title and body directly, which HTML's own tags keep apart; Markdown needs a blank line.
+    HTML follows the title directly, because its tags separate the two. Markdown follows a blank line.
     """
     return f"{template} {title}{'' if body_format == 'html' else chr(10) * 2}{body}"
 
@@ -40,20 +44,24 @@ def as_text(template: str, title: str, body: str, body_format: Body = "markdown"
 def as_prompt(
     format_: Format, template: str, title: str, body: str, body_format: Body = "markdown"
 ) -> tuple[Message, ...]:
-    """The messages that ask a question, worded exactly as the training rows of that format are."""
+    """Return the prompt for a question, worded exactly as in the training examples of this format."""
     if format_ in ONE_TEXT:
         return (Message("user", as_text(template, title, body, body_format)),)
     return (Message("system", instruction(template)), Message("user", f"{title}\n\n{body}"))
 
 
 def question_of(format_: Format, template: str, example: Example) -> str:
-    """Title and body as written to the prompt, without the template."""
+    """Return title and body as they are in the prompt, without the template."""
     user = example.prompt[-1].content
     return user.removeprefix(f"{template} ") if format_ in ONE_TEXT else user
 
 
 def encode(format_: Format, example: Example) -> bytes:
-    """One line without its newline. Keys stand in the order of the format's documentation."""
+    """Return the example as one line of JSON, without the newline.
+
+    The keys are in the order of the format's documentation. Raises ValueError if a preference format gets no rejected
+    answer.
+    """
     prompt, answer = example.prompt, example.answer
     user = prompt[-1].content
     match format_:
@@ -89,9 +97,11 @@ def encode(format_: Format, example: Example) -> bytes:
 
 
 def encode_columns(columns: dict[str, pa.Array]) -> tuple[pa.LargeStringArray, list[Numbers]]:
-    """For each row its values by these names as JSON, the very bytes of `encode`, and of each column the texts' lengths
-    in characters: by Polars, in a few calls."""
-    import polars as pl  # not where workers are forked from: it has threads
+    """Return each row as JSON, with the column names as keys, and the number of characters of each text by column.
+
+    The bytes are the same as those of `encode`, but Polars encodes all rows in a few calls.
+    """
+    import polars as pl  # imported here because it starts threads, and no process with threads may fork workers
 
     frame = pl.DataFrame(pa.table(columns))
     lines = frame.select(pl.struct(pl.all()).struct.json_encode()).to_series()
@@ -100,11 +110,14 @@ def encode_columns(columns: dict[str, pa.Array]) -> tuple[pa.LargeStringArray, l
 
 
 def parse_line(format_: Format, line: bytes) -> Example:
-    """Read one line back, checked against the format's record. TuningError says what does not fit."""
+    """Return the example of a line, which is checked against the record type of the format.
+
+    Raises TuningError if the line does not match the format.
+    """
     try:
         record = _decoder(format_).decode(line)
-    except msgspec.DecodeError as error:  # ValidationError is one
-        raise TuningError(f"a line is not of the format {format_}: {error}", "Make the dataset again") from None
+    except msgspec.DecodeError as error:  # includes ValidationError
+        raise TuningError(f"a line does not match the format {format_}: {error}", _AGAIN) from None
     return _example(record)
 
 
@@ -133,8 +146,8 @@ def _example(record: Line) -> Example:
             return Example(tuple(prompt), chosen, rejected)
         case _:
             raise TuningError(
-                f"a line of the format {type(record).__name__} has other roles than question and answer",
-                "Make the dataset again",
+                f"a line does not consist of a question and its answer ({type(record).__name__})",
+                _AGAIN,
             )
 
 

@@ -1,8 +1,12 @@
-"""What each target accepts: the one table. Splitting never samples; a tuner's own check compares with this.
+"""Define how many rows, bytes, and tokens each target accepts.
 
-Gemini: https://cloud.google.com/vertex-ai/generative-ai/docs/models/gemini-use-supervised-tuning; open models:
-https://cloud.google.com/vertex-ai/generative-ai/docs/models/open-model-tuning; text-bison: the tuning template's page
-of 2024, kept for who still has a service that takes it. As of November 2026.
+Splitting a dataset does not sample rows to meet these limits. Each tuner checks its dataset against them.
+
+Sources, as of November 2026:
+
+* Gemini: https://cloud.google.com/vertex-ai/generative-ai/docs/models/gemini-use-supervised-tuning
+* Open models: https://cloud.google.com/vertex-ai/generative-ai/docs/models/open-model-tuning
+* text-bison: the page of the tuning template in 2024. It is kept for users whose service still accepts it.
 """
 
 import math
@@ -14,22 +18,22 @@ from tuning.errors import TuningError
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """Rows, bytes and tokens that a target takes. Bounds are inclusive."""
+    """Hold the limits of one target. Bounds are inclusive."""
 
     name: str
     formats: tuple[Format, ...]
     train_rows: tuple[int, int]
-    advised_rows: int  # fewer are taken, and advised against
+    advised_rows: int  # fewer rows are accepted, but not recommended
     train_bytes: int
     evaluation_rows: tuple[int, int]
-    evaluation_share: float  # most evaluation rows per train row, once there are more than `share_from`
-    share_from: int
+    evaluation_share: float  # maximum evaluation rows per train row
+    share_from: int  # evaluation rows that are accepted whatever the share
     example_tokens: int  # prompt and answer together
     prompt_tokens: int = 0  # 0: only `example_tokens` counts
     answer_tokens: int = 0
 
     def evaluation(self, train_rows: int) -> int:
-        """Most evaluation rows beside that many train rows."""
+        """Return the maximum number of evaluation rows for this number of train rows."""
         return min(self.evaluation_rows[1], max(self.share_from, math.floor(self.evaluation_share * train_rows)))
 
 
@@ -51,7 +55,7 @@ OPEN_MODELS = Limits(
     advised_rows=100,
     train_bytes=10**9,
     evaluation_rows=(1, 4_999),
-    evaluation_share=0.2499,  # under a quarter
+    evaluation_share=0.2499,  # less than a quarter
     share_from=0,
     example_tokens=8_192,
 )
@@ -77,18 +81,24 @@ LOCAL = Limits(
     evaluation_rows=(1, 10_000_000),
     evaluation_share=1.0,
     share_from=10_000_000,
-    example_tokens=8_192,  # positions of smollm2
+    example_tokens=8_192,  # context length of smollm2
 )
 _TARGETS = {"gemini": GEMINI, "open-models": OPEN_MODELS, "text-bison": TEXT_BISON, "hf": LOCAL}
 
 
 def for_target(target: str) -> Limits:
-    """Limits of ``gemini``, ``open-models``, ``text-bison`` or ``hf``."""
+    """Return the limits of ``gemini``, ``open-models``, ``text-bison``, or ``hf``.
+
+    Raises TuningError for another name.
+    """
     if target not in _TARGETS:
         raise TuningError(f"there is no target {target!r}", f"Choose one of: {', '.join(_TARGETS)}")
     return _TARGETS[target]
 
 
 def example_tokens(format_: Format) -> int:
-    """Most tokens of prompt and answer that every target of the format takes: longer examples are dropped."""
+    """Return the maximum tokens of prompt and answer that all targets of the format accept.
+
+    Longer examples are dropped from a dataset.
+    """
     return min(limits.example_tokens for limits in _TARGETS.values() if format_ in limits.formats)

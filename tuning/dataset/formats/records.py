@@ -1,4 +1,4 @@
-"""The typed record of one line in every format, and the neutral view of it that tuners and evaluation read.
+"""Define the record type of a line in each format, and the format-independent Example that other modules use.
 
 Formats: https://cloud.google.com/vertex-ai/generative-ai/docs/models/gemini-supervised-tuning-prepare (gemini),
 https://huggingface.co/docs/trl/dataset_formats (messages, prompt-completion, trl-preference).
@@ -15,67 +15,91 @@ FORMATS: tuple[Format, ...] = get_args(Format)
 
 
 class Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Represent one chat message."""
+
     role: Literal["system", "user", "assistant"]
     content: str
 
 
 class Example(msgspec.Struct, frozen=True):
-    """What one line asks and answers, whatever its format. `rejected` is set in preference formats only."""
+    """Represent the content of a line, independent of its format. `rejected` is only set in preference formats."""
 
-    prompt: tuple[Message, ...]  # system (where there is one) and user
+    prompt: tuple[Message, ...]  # a system message, if the format has one, and a user message
     answer: str
     rejected: str | None = None
 
 
 class NotebookLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Represent a line of the format ``notebook``."""
+
     input_text_instruct: str
     output_text: str
 
 
 class TextBisonLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Represent a line of the format ``text-bison``."""
+
     input_text: str
     output_text: str
 
 
 class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Represent one part of a Gemini content."""
+
     text: str
 
 
 class SystemInstruction(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Represent the system instruction of a Gemini line."""
+
     parts: list[Part]
 
 
 class Content(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Represent one turn of a Gemini conversation."""
+
     role: Literal["user", "model"]
     parts: list[Part]
 
 
 class GeminiLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    systemInstruction: SystemInstruction  # noqa: N815 - the API's own name
+    """Represent a line of the format ``gemini``."""
+
+    systemInstruction: SystemInstruction  # noqa: N815 - the name in the API
     contents: list[Content]
 
 
 class MessagesLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Represent a line of the format ``messages``."""
+
     messages: list[Message]
 
 
 class PromptCompletionLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Represent a line of the format ``prompt-completion``."""
+
     prompt: list[Message]
     completion: list[Message]
 
 
 class Completion(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Represent one scored answer of a Gemini preference."""
+
     score: float
     completion: Content
 
 
 class GeminiPreferenceLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Represent a line of the format ``gemini-preference``."""
+
     system_instruction: SystemInstruction
     contents: list[Content]
     completions: list[Completion]
 
 
 class TrlPreferenceLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Represent a line of the format ``trl-preference``."""
+
     prompt: list[Message]
     chosen: list[Message]
     rejected: list[Message]

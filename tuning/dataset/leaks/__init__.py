@@ -1,1 +1,1 @@
-"""Check the written files for text that is in both splits."""
+"""Check the written files for ids and texts that are in both splits."""

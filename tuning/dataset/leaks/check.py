@@ -1,4 +1,4 @@
-"""The leak check: what was written is read back and compared across the two sides, by other means than made it."""
+"""Check for leaks: read the written files and compare the two splits, independently of the code that split them."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -19,31 +19,32 @@ from tuning.dataset.workspace.store import Store
 from tuning.errors import TuningError
 from tuning.gcs.object_file import Source
 
-_WORTH_WORKERS = 4  # blocks: fewer are read before workers have started
+_WORTH_WORKERS = 4  # blocks. Up to this number, reading them takes less time than starting workers
 _COMMON = "common.npy"
 KINDS = ("question", "answer")
 
 
 class Leaks(msgspec.Struct, frozen=True, kw_only=True):
-    """How much of the evaluation side can be seen from the training side."""
+    """Hold how much of the eval split also occurs in the train split or in the benchmark file."""
 
-    question_ids: int  # on both sides
+    question_ids: int  # in both splits
     answer_ids: int
     groups: int
-    near_questions: int  # evaluation examples whose question is near or equal to a training example's
+    near_questions: int  # eval examples whose question equals or nearly equals one in the train split
     near_answers: int
-    benchmark: int  # examples of either side that share 13 words in a row with the benchmark file
-    examples: list[str] = []  # the first few, in words
+    benchmark: int  # examples of both splits that share 13 words in a row with the benchmark file
+    examples: list[str] = []  # descriptions of the first few leaks
 
     @property
     def total(self) -> int:
+        """Return the sum of all counts."""
         return sum(getattr(self, name) for name in self.__struct_fields__ if name != "examples")
 
 
 def find_leaks(written: Written, scratch: Store, workers: Workers) -> Leaks:
-    """Read every line back and compare the sides. What `scratch` gets is smaller than the evaluation side.
+    """Read every line and compare the two splits. The data in `scratch` is smaller than the eval split.
 
-    Raises TuningError where a line is not of its format.
+    Raises TuningError if a line does not match its format or a request to Cloud Storage fails.
     """
     shared = _shared_ids(written.files[ATTRIBUTION])
     places = list(places_of(written.files))
@@ -60,34 +61,35 @@ def find_leaks(written: Written, scratch: Store, workers: Workers) -> Leaks:
         near_answers=len(near["answer"]),
         benchmark=len(contaminated),
         examples=[
-            *(f"{name} {values[0]} on both sides" for name, values in shared.items() if len(values)),
-            *(f"the {kind} of {lines.name(line)} is also in training" for kind in KINDS for line in near[kind][:3]),
-            *(f"{lines.name(line)} has text of the benchmark" for line in contaminated[:3]),
+            *(f"{name} {values[0]} is in both splits" for name, values in shared.items() if len(values)),
+            *(f"the {kind} of {lines.name(line)} is also in train.jsonl" for kind in KINDS for line in near[kind][:3]),
+            *(f"{lines.name(line)} contains text of the benchmark file" for line in contaminated[:3]),
         ],
     )
 
 
 def refuse_leaks(leaks: Leaks) -> None:
-    """TuningError where anything leaks."""
+    """Raise TuningError if there is a leak."""
     if leaks.total:
         raise TuningError(
-            f"the split leaks in {leaks.total} places, such as {leaks.examples[0]}", "Please report it as a defect"
+            f"the leak check found leaks ({leaks.total} in total), for example: {leaks.examples[0]}",
+            "Please report this as a bug",
         )
 
 
 class _Job(msgspec.Struct, frozen=True):
-    """One block of lines to read."""
+    """Describe one block of lines to read."""
 
     written: Written
     place: Place
 
 
 class _Block(msgspec.Struct, frozen=True):
-    """What a worker found in a block of lines."""
+    """Hold what a worker has computed for a block of lines."""
 
     keys: dict[str, Hashes]  # by kind
     sizes: Column  # of the lines, in bytes
-    contaminated: list[int]
+    contaminated: list[int]  # numbers of the lines that share text with the benchmark file
 
 
 def _read_block(job: _Job) -> _Block:
@@ -109,32 +111,32 @@ def _near(
     scratch: Store,
     workers: Workers,
 ) -> dict[str, list[int]]:
-    """By kind, numbers of the evaluation lines whose text is equal or near to that of a training line."""
+    """Return by kind the numbers of the eval lines whose text equals or nearly equals that of a train line."""
     border = written.train_rows
-    equal = {kind: np.isin(those[border:], those[:border]) for kind, those in keys.items()}
-    found = {kind: set((border + np.flatnonzero(those)).tolist()) for kind, those in equal.items()}
-    unsettled = {kind: border + np.flatnonzero(~those) for kind, those in equal.items() if not those.all()}
-    if unsettled:
+    equal = {kind: np.isin(hashes[border:], hashes[:border]) for kind, hashes in keys.items()}
+    leaked = {kind: set((border + np.flatnonzero(is_equal)).tolist()) for kind, is_equal in equal.items()}
+    remaining = {kind: border + np.flatnonzero(~is_equal) for kind, is_equal in equal.items() if not is_equal.all()}
+    if remaining:
         scratch.save(_COMMON, _common(written, places))
         evaluation = [place for place in places if place[3] >= border]
         firsts = [place[3] for place in evaluation[1:]]
-        divided = {kind: np.split(those, np.searchsorted(those, firsts)) for kind, those in unsettled.items()}
+        divided = {kind: np.split(numbers, np.searchsorted(numbers, firsts)) for kind, numbers in remaining.items()}
         jobs = [
-            _PrefixJob(written, place, scratch, {kind: those[at] for kind, those in divided.items()})
+            _PrefixJob(written, place, scratch, {kind: numbers[at] for kind, numbers in divided.items()})
             for at, place in enumerate(evaluation)
         ]
         parts = list(_over(workers, _prefixes, jobs))
-        for kind in unsettled:
+        for kind in remaining:
             Prefixes.write([part[kind] for part in parts], scratch.within(kind))
-        look_ups = [_LookUp(written, place, scratch, list(unsettled)) for place in places if place[3] < border]
+        look_ups = [_LookUp(written, place, scratch, list(remaining)) for place in places if place[3] < border]
         pairs = list(_over(workers, _candidates, look_ups))
-        for kind in unsettled:
-            _confirm(written, lines, kind, np.concatenate([part[kind] for part in pairs]), found[kind])
-    return {kind: sorted(those) for kind, those in found.items()}
+        for kind in remaining:
+            _confirm(written, lines, kind, np.concatenate([part[kind] for part in pairs]), leaked[kind])
+    return {kind: sorted(numbers) for kind, numbers in leaked.items()}
 
 
 class _PrefixJob(msgspec.Struct, frozen=True):
-    """A block of evaluation lines, and by kind the numbers of those whose text is not in training as it is."""
+    """Describe a block of eval lines. `numbers` has by kind the lines whose exact text is not in the train split."""
 
     written: Written
     place: Place
@@ -153,7 +155,7 @@ def _prefixes(job: _PrefixJob) -> dict[str, Entries]:
 
 
 class _LookUp(msgspec.Struct, frozen=True):
-    """A block of training lines to be looked up among the prefixes of these kinds."""
+    """Describe a block of train lines to look up in the prefixes of these kinds."""
 
     written: Written
     place: Place
@@ -169,18 +171,18 @@ def _candidates(job: _LookUp) -> dict[str, Hashes]:
     }
 
 
-def _confirm(written: Written, lines: "Lines", kind: str, pairs: Hashes, found: set[int]) -> None:
-    """Add to `found` the evaluation line of each pair whose similarity, computed exactly, reaches the threshold."""
+def _confirm(written: Written, lines: "Lines", kind: str, pairs: Hashes, leaked: set[int]) -> None:
+    """Add to `leaked` the eval line of each pair whose exact similarity reaches the threshold."""
     is_near = comparer(lambda number: texts_of(written, lines.read(number))[kind])
-    ordered = np.sort(pairs)  # so that the candidates of one evaluation line stand in a row
+    ordered = np.sort(pairs)  # puts the candidates of one eval line next to each other
     for at in range(0, len(ordered), PAIRS):
         some = [
-            (pair >> 32, pair & 0xFFFFFFFF) for pair in ordered[at : at + PAIRS].tolist() if pair >> 32 not in found
+            (pair >> 32, pair & 0xFFFFFFFF) for pair in ordered[at : at + PAIRS].tolist() if pair >> 32 not in leaked
         ]
         lines.expect(np.unique(np.array(some, dtype=np.int64)))
         for line, other in some:
-            if line not in found and is_near(other, line):
-                found.add(line)
+            if line not in leaked and is_near(other, line):
+                leaked.add(line)
 
 
 def _over(workers: Workers, function: Callable[[In], Out], jobs: Sequence[In]) -> Iterator[Out]:
@@ -206,7 +208,7 @@ def _shared_ids(source: Source) -> dict[str, Column]:
 
 
 def _common(written: Written, places: Sequence[Place]) -> npt.NDArray[np.bool_]:
-    """What a twentieth of the lines, at least one block and at most eight, have in common."""
+    """Return which shingles are common in a sample: a twentieth of the blocks, but at least one and at most nine."""
     chosen = places[:: max(20, len(places) // 8)]
     return common_shingles(
         [text for place in chosen for line in lines_at(place) for text in texts_of(written, line).values()]

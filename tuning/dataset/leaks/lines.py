@@ -1,4 +1,4 @@
-"""The lines of a dataset as they were written, read back: in blocks by the workers, and one by one."""
+"""Read the written lines of a dataset: in blocks for the workers, and one by one."""
 
 from collections.abc import Iterator, Mapping
 
@@ -13,20 +13,20 @@ from tuning.gcs.object_file import Source, read_range, read_ranges
 
 _BLOCK = 2 << 20  # bytes of lines read at a time
 _SPLITS: tuple[Split, ...] = ("train", "eval")
-Place = tuple[Source, int, int, int]  # file, offset and size in bytes of a block of lines, number of its first line
+Place = tuple[Source, int, int, int]  # of a block of lines: file, offset and size in bytes, number of the first line
 
 
 class Written(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the lines are and how they are to be read. Plain values: it travels to the workers."""
+    """Hold where the lines are and how to read them. It can be sent to the worker processes."""
 
     files: Mapping[str, Source]  # by name
     options: DatasetOptions
     template: str
-    train_rows: int  # texts are numbered through: the training lines, then the evaluation lines
+    train_rows: int  # lines are numbered across both files: first the train lines, then the eval lines
 
 
 def places_of(files: Mapping[str, Source]) -> Iterator[Place]:
-    """Blocks of whole lines, the training side first."""
+    """Yield blocks of whole lines, the train split first. Raises TuningError if a request to Cloud Storage fails."""
     number = 0
     for split in _SPLITS:
         source = files[f"{split}.jsonl"]
@@ -40,17 +40,19 @@ def places_of(files: Mapping[str, Source]) -> Iterator[Place]:
 
 
 def lines_at(place: Place) -> list[bytes]:
+    """Read the lines of a block. Raises TuningError if a request to Cloud Storage fails."""
     source, offset, size, _ = place
     return read_range(source, offset, size).splitlines(keepends=True)
 
 
 def texts_of(written: Written, line: bytes) -> dict[str, str]:
+    """Return the question and the answer of a line. Raises TuningError if the line does not match its format."""
     example = parse_line(written.options.format, line)
     return {"question": question_of(written.options.format, written.template, example), "answer": example.answer}
 
 
 class Lines:
-    """Access to the written lines by number."""
+    """Read written lines by number."""
 
     def __init__(self, written: Written, sizes: Column) -> None:
         self._border = written.train_rows
@@ -61,15 +63,16 @@ class Lines:
         self._read: dict[int, bytes] = {}
 
     def name(self, number: int) -> str:
+        """Return the file name and the line number in the file, which starts at 0 as in the attribution."""
         is_eval = number >= self._border
         return f"{_SPLITS[is_eval]}.jsonl line {number - self._border * is_eval}"
 
     def expect(self, numbers: Column) -> None:
-        """Read these lines together, before they are asked for one by one."""
+        """Read these lines together, before they are requested one by one. Raises TuningError if a request fails."""
         files = [self._files[is_eval] for is_eval in (numbers >= self._border).tolist()]
         spans = zip(files, self._offsets[numbers].tolist(), self._sizes[numbers].tolist(), strict=True)
         self._read = dict(zip(numbers.tolist(), read_ranges(list(spans)), strict=True))
 
     def read(self, number: int) -> bytes:
-        """One of those that were expected last."""
+        """Return a line that was in the last call of `expect`."""
         return self._read[number]

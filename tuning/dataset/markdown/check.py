@@ -1,8 +1,8 @@
-"""Whether Markdown, rendered by a CommonMark library, says what the HTML it was made from says.
+"""Check that Markdown, rendered by a CommonMark library, has the same content as its source HTML.
 
-`looks_same` compares two HTML texts as lists of words and tags and takes about a fifth of the time of a conversion. It
-never says yes wrongly; where two texts say the same in other words (attributes in another order, code with markup
-inside) it may say no, and `says_same` decides by comparing two parsed documents.
+`looks_same` compares two HTML texts as lists of words and tags. It takes about a fifth of the time of a conversion. If
+it returns True, the content is the same. It can return False for equal content, for example when attributes are in
+another order or code contains markup. For those cases, `says_same` compares two parsed documents.
 """
 
 import re
@@ -15,24 +15,27 @@ _TABLES = pyromark.Options.ENABLE_TABLES
 
 
 def render(markdown: str) -> str:
-    """CommonMark and tables to HTML."""
+    """Render Markdown (CommonMark and tables) as HTML."""
     return pyromark.html(markdown, options=_TABLES)
 
 
 # The quick comparison -------------------------------------------------------------------------------------------------
 
 _CODE = re.compile(rb"<code[^>]*>([^<]*)</code>")
-_LISTS_AND_SUCH = re.compile(rb"(</?(?:[uo]l|li|blockquote|h[1-6r]|t(?:able|[rhd]|head|body)|d[ltd])\b[^>]*>)")
+_BLOCK_TAG = re.compile(rb"(</?(?:[uo]l|li|blockquote|h[1-6r]|t(?:able|[rhd]|head|body)|d[ltd])\b[^>]*>)")
 _ITEM_OF_PARAGRAPHS = re.compile(rb"<li>\s*<p>")
-# What html-to-markdown and lxml pass over: comments, `<span>`, and a `<div>` that only wraps blocks.
-_PASSED_OVER = re.compile(
+# Markup that html-to-markdown and lxml ignore: comments, `<span>`, and a `<div>` that only wraps blocks.
+_IGNORED_MARKUP = re.compile(
     r"<!--.*?-->|</?span\b[^>]*>|</?div\b[^>]*>\s*(?=</?(?:div|p|pre|table|[uo]l|h\d|blockquote)\b|$)", re.DOTALL
 )
 
 
 def looks_same(html: str, rendered: str) -> bool:
-    """Whether two HTML texts are the same but for white space that means nothing and a few ways of writing a tag."""
-    # The blank lines between blocks are all that tells most bodies from their rendering. No code holds `>`.
+    """Return whether two HTML texts are equal except for insignificant white space and equivalent spellings of tags.
+
+    The result can be False for equal content, but is never True for different content.
+    """
+    # Most bodies differ from their rendering only in the empty lines between blocks. Code contains no raw `>`.
     html = html.strip().replace(">\n\n<", ">\n<").replace(" />", ">").replace("/>", ">")
     rendered = rendered.strip().replace(" />", ">").replace("/>", ">")
     if html == rendered:
@@ -40,31 +43,34 @@ def looks_same(html: str, rendered: str) -> bool:
     if "&quot;" in html or "&#39;" in rendered:
         html = html.replace("&quot;", '"')
         rendered = rendered.replace("&quot;", '"').replace("&#39;", "'")
-    # As bytes, because their `split` knows ASCII white space only: a non-breaking space is text.
+    # `bytes.split` splits at ASCII white space only. A non-breaking space counts as text.
     pieces, rendered_pieces = _CODE.split(html.encode()), _CODE.split(rendered.encode())
     if len(pieces) != len(rendered_pieces):
         return False
     if pieces[1::2] != rendered_pieces[1::2] and _codes(pieces) != _codes(rendered_pieces):
         return False
     differing = [pair for pair in zip(pieces[::2], rendered_pieces[::2], strict=True) if pair[0] != pair[1]]
-    # The marks between pieces and at the ends keep what touches the code.
+    # The null bytes between the pieces show whether there is white space next to the code.
     prose = b"\0%b\0" % b"\0".join(pair[0] for pair in differing)
     rendered_prose = b"\0%b\0" % b"\0".join(pair[1] for pair in differing)
-    if b"<code" in prose:  # with markup inside: not for words
+    if b"<code" in prose:  # code with markup inside: only `says_same` can compare it
         return False
-    # White space before the end of a paragraph or between two words is all that tells most others.
+    # Most of the remaining bodies differ only in white space between words or before the end of a paragraph.
     if prose.replace(b"</p>", b" ").split() == rendered_prose.replace(b"</p>", b" ").split():
         return True
     return _words(prose) == _words(rendered_prose)
 
 
 def plainer(html: str) -> str:
-    """Without what a Markdown text does not show. Each pattern starts at a tag, which text and code cannot hold."""
-    return _PASSED_OVER.sub("", html)
+    """Remove markup that has no effect in Markdown.
+
+    The patterns match tags only. Text and code cannot match, because they contain no raw `<`.
+    """
+    return _IGNORED_MARKUP.sub("", html)
 
 
 def _codes(pieces: list[bytes]) -> list[bytes]:
-    """The code among the pieces; a block without the blank lines at its edges."""
+    """Return the pieces of code. Code blocks lose the empty lines at their edges."""
     return [
         code.strip(b"\n") if before.endswith(b"<pre>") else code.replace(b"\n", b" ")
         for before, code in zip(pieces[::2], pieces[1::2], strict=False)
@@ -72,14 +78,14 @@ def _codes(pieces: list[bytes]) -> list[bytes]:
 
 
 def _words(prose: bytes) -> list[bytes]:
-    """The words and tags of what stands between pieces of code."""
+    """Return the words and tags of the text between the pieces of code."""
     prose = prose.replace(b"<br>", b" <br> ")
-    if _LISTS_AND_SUCH.search(prose):
-        prose = _ITEM_OF_PARAGRAPHS.sub(b"<li>", prose)  # whether a list is tight or loose is no difference
-        prose = b" ".join(_LISTS_AND_SUCH.split(prose))
+    if _BLOCK_TAG.search(prose):
+        prose = _ITEM_OF_PARAGRAPHS.sub(b"<li>", prose)  # tight and loose lists count as equal
+        prose = b" ".join(_BLOCK_TAG.split(prose))
     prose = prose.replace(b"</p>", b" ").replace(b"<p>", b" <p> ")
     prose = prose.replace(b"<pre>", b" <pre>").replace(b"</pre>", b"</pre> ")
-    if b"strong><" in prose or b"</strong>" in prose:  # `***both***` comes back with the two the other way round
+    if b"strong><" in prose or b"</strong>" in prose:  # `***both***` swaps the two tags
         prose = prose.replace(b"<strong><em>", b"<em><strong>").replace(b"</em></strong>", b"</strong></em>")
     return prose.split()
 
@@ -90,7 +96,8 @@ _SPACES = re.compile(r"[ \t\r\n\f]+")
 _EDGES = re.compile(r"\A(?:[ \t]*\n)+|(?:\n[ \t]*)+\Z")
 _SAME = {"b": "strong", "i": "em", "th": "td"}
 _TRANSPARENT = frozenset({"p", "div", "section", "thead", "tbody", "tfoot", "body", "html", "span", "font"})
-# Marks of inline elements within a line of text: control characters, which no body that comes here holds.
+# Markers of inline elements within a line of text. They are control characters; bodies with such characters are dropped
+# before the comparison.
 _OPEN, _CLOSE, _END, _CODE_SPACE = "\x01", "\x02", "\x03", "\x04"
 _SPACE_INSIDE_START = re.compile(r"(\x01[^\x03]*\x03) +")
 _SPACE_INSIDE_END = re.compile(r" +(\x02[^\x03]*\x03)")
@@ -99,22 +106,22 @@ _BREAK = "\x05"
 
 
 def says_same(root: Node, other: Node, base_url: str) -> bool:
-    """Whether two parsed bodies hold the same code, text, links, images, lists, quotations, headings and tables.
+    """Return whether two parsed bodies have the same code, text, links, images, lists, quotations, headings and tables.
 
-    Code counts to the byte, but for blank lines at a block's edges; outside code a run of ASCII white space counts as
-    one blank; a non-breaking space counts as what it is.
+    Code must be equal byte for byte, except for empty lines at the edges of a block. Outside code, a run of ASCII white
+    space equals one space. A non-breaking space does not equal a space.
     """
     return outline(root, base_url) == outline(other, base_url)
 
 
 def outline(root: Node, base_url: str) -> list[str]:
-    """The document as a flat list: a text per paragraph, a mark per start and end of every other block."""
-    found: list[str] = []
+    """Return the document as a flat list: one text per paragraph, and one entry per start and end of other blocks."""
+    lines: list[str] = []
     line: list[str] = []
 
     def end_line() -> None:
         if text := _tidy("".join(line)):
-            found.append(text)
+            lines.append(text)
         line.clear()
 
     def visit(nodes: list[str | Node]) -> None:
@@ -128,18 +135,18 @@ def outline(root: Node, base_url: str) -> list[str]:
             tag = _SAME.get(tag, tag)
             if tag == "pre":
                 end_line()
-                found.append("<pre>" + _EDGES.sub("", code_text(node)))
-                # A fence holds neither links nor images. Emphasis of parts of code is let go.
-                found.extend(f"<{tag_of(inner)} in pre>" for inner in node.iter("a", "img"))
+                lines.append("<pre>" + _EDGES.sub("", code_text(node)))
+                # A fenced block cannot contain links or images. Emphasis within code is ignored.
+                lines.extend(f"<{tag_of(inner)} in pre>" for inner in node.iter("a", "img"))
             elif tag in BLOCKS:
                 end_line()
-                shown = tag not in _TRANSPARENT
-                if shown:
-                    found.append(f"<{tag} {int(node.get('start') or 1)}>" if tag == "ol" else f"<{tag}>")
+                is_listed = tag not in _TRANSPARENT
+                if is_listed:
+                    lines.append(f"<{tag} {int(node.get('start') or 1)}>" if tag == "ol" else f"<{tag}>")
                 visit(children(node))
                 end_line()
-                if shown:
-                    found.append(f"</{tag}>")
+                if is_listed:
+                    lines.append(f"</{tag}>")
             elif tag == "br":
                 line.append(_BREAK)
             elif tag == "img":
@@ -164,11 +171,11 @@ def outline(root: Node, base_url: str) -> list[str]:
 
     visit(children(root))
     end_line()
-    return found
+    return lines
 
 
 def _tidy(text: str) -> str:
-    """One form for texts that look alike: white space at the edges of an element stands outside it."""
+    """Normalize a line: move white space at the edges of an inline element to the outside of the element."""
     text = _SPACES.sub(" ", text)
     if _OPEN in text:
         before = ""
@@ -176,7 +183,7 @@ def _tidy(text: str) -> str:
             before = text
             text = _EMPTY.sub(r"\2", _SPACE_INSIDE_END.sub(r"\1 ", _SPACE_INSIDE_START.sub(r" \1", text)))
             text = text.replace("  ", " ")
-        # `***both***` comes back with the two emphases the other way round.
+        # Rendering `***both***` swaps the two tags.
         text = text.replace("\x01strong\x03\x01em\x03", "\x01em\x03\x01strong\x03")
         text = text.replace("\x02em\x03\x02strong\x03", "\x02strong\x03\x02em\x03")
     if _BREAK in text:

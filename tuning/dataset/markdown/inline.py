@@ -1,6 +1,6 @@
-"""Inline HTML as Markdown: text with no more backslashes than it needs, emphasis, code, links and images.
+"""Write inline HTML (text, emphasis, code, links and images) as Markdown with as few backslashes as possible.
 
-What Markdown has no form for (`<kbd>`, `<sup>`, emphasis of part of a word) is written as the HTML that CommonMark
+Elements that have no Markdown form (`<kbd>`, `<sup>`, emphasis of part of a word) remain as HTML, which CommonMark
 allows.
 """
 
@@ -13,32 +13,33 @@ from tuning.dataset.markdown.tree import IGNORED, Node, children, code_text, joi
 MAXIMUM_DEPTH = 80
 SPACES = re.compile(r"[ \t\r\n\f]+")
 EMPHASIS = {"em": "*", "i": "*", "strong": "**", "b": "**"}
-# Those that Markdown has no form for stay as they are; any other, such as `<span>`, is let go.
+# These elements have no Markdown form and remain as HTML. Other tags, such as `<span>`, are removed.
 KEPT_INLINE = frozenset(
     {"sub", "sup", "kbd", "s", "del", "strike", "ins", "small", "u", "mark", "abbr", "cite", "q", "samp"}
 )
 _BOUNDARY = " \n" + string.punctuation
 SPECIAL = re.compile(r"[\\`*_<&\]]")
-# Which of those stand for themselves where they are.
+# Special characters that need no backslash, because of their context.
 HARMLESS = re.compile(
-    r"\\(?![!-/:-@\[-`{-~]|$)"  # a backslash before a letter, a digit or a blank
-    r"|(?<= )\*(?= )"  # a star between two blanks
+    r"\\(?![!-/:-@\[-`{-~]|$)"  # a backslash before a letter, a digit or a space
+    r"|(?<= )\*(?= )"  # an asterisk between two spaces
     r"|(?<=[^\W_])_(?=[^\W_])"  # an underscore within a word
     r"|<(?![A-Za-z/!?])"
     r"|&(?!#?\w{1,31};)"
     r"|\](?![(\[:]|$)"
 )
-_AUTOLINK = re.compile(r"https?://[!-$&-;=?-~]+")  # with a `%` some renderers show another text
+_AUTOLINK = re.compile(r"https?://[!-$&-;=?-~]+")  # without `%`, which some renderers decode in the displayed text
 
 
 class TooDeep(Exception):  # noqa: N818 - a reason to drop a body, not a failure
-    """Elements nested deeper than any post nests them."""
+    """Signal that elements are nested deeper than in any real post."""
 
 
 class InlineWriter:
-    """Writes inline content; a line's end, from `<br>`, is two blanks and a line feed.
+    """Write inline content as Markdown. A `<br>` becomes two spaces and a line feed.
 
-    `tags` writes every emphasis as `<em>` or `<strong>`, for texts where stars and underscores beside others mislead.
+    With `tags`, all emphasis becomes `<em>` or `<strong>`. Use it for texts in which CommonMark would misread the
+    delimiters `*` and `_`.
     """
 
     def __init__(self, base_url: str, tags: bool) -> None:
@@ -47,7 +48,7 @@ class InlineWriter:
         self.in_link = False
 
     def write(self, nodes: list[str | Node], depth: int) -> str:
-        """Text and elements as one string. Raises TooDeep."""
+        """Write text and elements as one string. Raises TooDeep if elements are nested too deeply."""
         if depth > MAXIMUM_DEPTH:
             raise TooDeep
         text = ""
@@ -61,11 +62,11 @@ class InlineWriter:
             if tag in IGNORED:
                 continue
             if tag == "br":
-                # Two ends of line in a row would end the paragraph.
+                # Two line breaks in a row would end the paragraph.
                 text += "<br>" if _next_tag(rest) == "br" else "  \n"
             elif tag == "img":
                 text = _before_bracket(text) + self.image(node)
-            elif tag == "code" and len(node):  # a link or emphasis within code: only HTML holds that
+            elif tag == "code" and len(node):  # a link or emphasis within code: only HTML can express it
                 text += f"<code>{self.write(children(node), depth + 1)}</code>"
             elif tag == "code":
                 text += code_span(code_text(node))
@@ -80,6 +81,10 @@ class InlineWriter:
         return text
 
     def emphasis(self, node: Node, before: str, rest: list[str | Node], depth: int) -> str:
+        """Write an emphasized element. Uses HTML tags if CommonMark would not read the delimiters as emphasis.
+
+        `before` is the preceding character, `rest` are the following nodes. Raises TooDeep.
+        """
         inner = self.write(children(node), depth + 1)
         text = inner.strip(" ")
         if not text:
@@ -99,6 +104,7 @@ class InlineWriter:
         return f"{lead}<{tag}>{text}</{tag}>{trail}"
 
     def link(self, node: Node, depth: int) -> str:
+        """Write a link with its absolute URL. Raises TooDeep if elements are nested too deeply."""
         url = joined(self.base_url, node.get("href"))
         words = "".join(node.itertext())
         title = node.get("title")
@@ -110,21 +116,28 @@ class InlineWriter:
         return f"[{text}]({_destination(url)}{_title(title)})"
 
     def image(self, node: Node) -> str:
+        """Write an image with its absolute URL."""
         url = joined(self.base_url, node.get("src"))
         text = _escaped((node.get("alt") or "").strip(), brackets=True)
         return f"![{text}]({_destination(url)}{_title(node.get('title'))})"
 
 
 def _escaped(text: str, *, brackets: bool) -> str:
-    """Prose with a backslash before what would be read as Markdown, and before little else; before all brackets in the
-    text of a link or an image."""
+    """Escape the characters of prose that would be read as Markdown.
+
+    With `brackets`, escape all brackets, as the text of a link or an image needs.
+    """
     text = SPACES.sub(" ", text)
     text = SPECIAL.sub(lambda match: match[0] if HARMLESS.match(text, match.start()) else "\\" + match[0], text)
     return re.sub(r"(?<!\\)[\[\]]", r"\\\g<0>", text) if brackets and ("[" in text or "]" in text) else text
 
 
 def code_span(code: str) -> str:
-    """Inline code, delimited by more backticks than any run inside; CommonMark takes one space off each end."""
+    """Write inline code between backticks.
+
+    The delimiter has a length that no run of backticks in the code has. Spaces are added at the ends where CommonMark
+    removes one.
+    """
     if not code:
         return ""
     code = re.sub(r"[\r\n]", " ", code)
@@ -134,7 +147,7 @@ def code_span(code: str) -> str:
     return f"{ticks} {code} {ticks}" if padded else f"{ticks}{code}{ticks}"
 
 
-# Parentheses that no one level of pairs explains: CommonMark would end the destination at the wrong one.
+# Parentheses that are unbalanced or nested more than once: CommonMark could end the destination at the wrong one.
 _UNBALANCED = re.compile(r"^(?!(?:[^()]|\([^()]*\))*$)")
 
 
@@ -151,7 +164,7 @@ def _title(title: str | None) -> str:
 
 
 def _next_tag(nodes: list[str | Node]) -> str:
-    """The tag of what follows, white space aside; '' for text."""
+    """Return the tag of the next node that is not white space, or '' if that node is text."""
     following = next((node for node in nodes if not isinstance(node, str) or node.strip(" \t\n")), "")
     return "" if isinstance(following, str) else tag_of(following)
 
@@ -162,10 +175,10 @@ def _within_strong(node: Node) -> bool:
 
 
 def _is_symbol(character: str) -> bool:
-    """Punctuation or a symbol: beside a word, emphasis cannot begin or end there."""
+    """Return whether this is punctuation, a symbol or a space. Next to a word, emphasis cannot start or end with it."""
     return unicodedata.category(character)[0] in "PSZ"
 
 
 def _before_bracket(text: str) -> str:
-    """`!` before a link would make it an image."""
+    """Escape a final `!`, which would turn the following link into an image."""
     return text[:-1] + "\\!" if text.endswith("!") else text

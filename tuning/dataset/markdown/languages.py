@@ -1,11 +1,11 @@
-"""The language of a code block, as Stack Exchange says it and as a fence names it."""
+"""Find the language of a code block in the HTML of Stack Exchange and translate it to the name used in Markdown."""
 
 import re
 
 from lxml import etree
 
-# Hints are written by hand: `lang-py`, `lang-python3`, `language-python`. A fence gets one name per language.
-# https://meta.stackexchange.com/questions/184108 lists the codes of Stack Exchange.
+# Language hints are written by hand: `lang-py`, `lang-python3`, `language-python`. A fence has one name per language.
+# The codes of Stack Exchange are listed in https://meta.stackexchange.com/questions/184108.
 NAMES = {
     "py": "python", "python3": "python", "python2": "python", "py3": "python", "cv": "python", "js": "javascript",
     "ts": "typescript", "rb": "ruby", "pl": "perl", "sh": "bash", "bsh": "bash", "csh": "bash", "cs": "csharp",
@@ -21,8 +21,11 @@ _ALL = re.compile(r"<!--\s*language-all:\s*(?:lang-)?([\w+#.-]+)\s*-->", re.IGNO
 
 
 def name_languages(html: str) -> str:
-    """The HTML with each block's language as the one class `language-NAME` of its `<code>`, read from the classes of
-    `<pre>` and `<code>`, or else from the comment `<!-- language: lang-py -->` before it or `language-all` anywhere."""
+    """Replace all attributes of each code block by the class `language-NAME` on its `<code>`, if the language is known.
+
+    The language comes from the classes of `<pre>` and `<code>`, else from a comment `<!-- language: lang-py -->` before
+    the block, else from a comment `<!-- language-all: lang-py -->` anywhere in the text.
+    """
     everywhere = _ALL.search(html) if "<!--" in html else None
 
     def named(match: re.Match[str]) -> str:
@@ -34,7 +37,7 @@ def name_languages(html: str) -> str:
 
 
 def fence_language(pre: etree._Element) -> str:
-    """The info string for a `<pre>` of HTML that went through `name_languages`."""
+    """Return the language for the fence of a `<pre>`, or ''. The HTML must have passed through `name_languages`."""
     return _language(" ".join(element.get("class") or "" for element in pre.iter("pre", "code")))
 
 

@@ -1,4 +1,4 @@
-"""Parsed HTML as the writer and the check read it."""
+"""Parse the HTML of posts and read the parsed elements."""
 
 import re
 from urllib.parse import quote, urljoin
@@ -19,7 +19,10 @@ _SAFE_IN_URL = "%/:?#@!$&()*+,;=~'"
 
 
 def parse(html: str) -> Node:
-    """The `<body>` of a body's HTML. Nested deeper than libxml2 reads, it ends early, which the check sees."""
+    """Parse the HTML of a post's body and return the `<body>` element.
+
+    libxml2 cuts off elements that are nested too deeply. The comparison with the rendered Markdown detects the loss.
+    """
     parser = etree.HTMLParser(remove_comments=True, remove_pis=True, encoding="utf-8")
     document = etree.fromstring(b"<html><body>" + html.encode() + b"</body></html>", parser)
     body = document.find("body") if document is not None else None
@@ -27,27 +30,27 @@ def parse(html: str) -> Node:
 
 
 def tag_of(node: Node) -> str:
-    """The element's name; '' for a comment and the like."""
+    """Return the element's tag name, or '' for a comment or a processing instruction."""
     return node.tag if isinstance(node.tag, str) else ""
 
 
 def children(node: Node) -> list[str | Node]:
-    """Texts and elements inside, in order."""
-    found: list[str | Node] = [node.text] if node.text else []
+    """Return the texts and elements directly inside the element, in order."""
+    nodes: list[str | Node] = [node.text] if node.text else []
     for child in node:
-        found.append(child)
+        nodes.append(child)
         if child.tail:
-            found.append(child.tail)
-    return found
+            nodes.append(child.tail)
+    return nodes
 
 
 def has_block(node: Node) -> bool:
-    """Whether it is a block or has one inside."""
+    """Return whether the element is a block or contains one."""
     return tag_of(node) in BLOCKS or any(tag_of(inner) in BLOCKS for inner in node.iterdescendants())
 
 
 def code_text(node: Node) -> str:
-    """The text of `<pre>` or `<code>`; `<br>` is a line's end."""
+    """Return the text of `<pre>` or `<code>`, with a line feed for each `<br>`."""
     if not len(node):
         return node.text or ""
     for line_break in node.iter("br"):
@@ -56,7 +59,7 @@ def code_text(node: Node) -> str:
 
 
 def joined(base_url: str, url: str | None) -> str:
-    """The URL made absolute; one that is no URL at all stays as it is."""
+    """Make a URL absolute. A text that is not a valid URL is returned unchanged."""
     url = (url or "").strip()
     if url.startswith(("https://", "http://")):
         return url
@@ -67,6 +70,6 @@ def joined(base_url: str, url: str | None) -> str:
 
 
 def absolute(base_url: str, url: str | None) -> str:
-    """The whole URL, with what a URL may not hold percent-encoded, as renderers write it."""
+    """Make a URL absolute and percent-encode the characters that a URL cannot contain, as renderers do."""
     url = joined(base_url, url)
     return url if _PLAIN_URL.fullmatch(url) else quote(url, safe=_SAFE_IN_URL)

@@ -1,7 +1,7 @@
-"""HTML to Markdown for the bodies that html-to-markdown does not carry: every construct spelled so that it comes back.
+"""Write HTML as Markdown for the bodies that html-to-markdown converts wrongly.
 
-Slower than html-to-markdown and used for a few bodies in a hundred. What Markdown has no form for (definition lists,
-tables with merged cells) is written as the HTML that CommonMark allows.
+This writer is slower than html-to-markdown and is used for a few bodies in a hundred. Blocks that have no Markdown form
+(definition lists, tables with merged cells) remain as HTML, which CommonMark allows.
 """
 
 import copy
@@ -15,15 +15,16 @@ from tuning.dataset.markdown.languages import fence_language
 from tuning.dataset.markdown.tree import BLOCKS, HEADINGS, Node, children, code_text, has_block, joined, tag_of
 
 _LINE_START = re.compile(
-    r"(\d{1,9})(?=[.)](?:[ \t]|$))"  # a list's number: its full stop is escaped
+    r"(\d{1,9})(?=[.)](?:[ \t]|$))"  # the number of a list item: the period after it is escaped
     r"|(?=#{1,6}(?:[ \t]|$)|[-+](?:[ \t]|$)|>|=+[ \t]*$|-+[ \t]*$|~~~|[|:-][|: -]*$)"
 )
 
 
 def write_markdown(root: Node, base_url: str, *, tags: bool = False) -> str:
-    """The Markdown of the children of `root`. Raises TooDeep.
+    """Write the children of `root` as Markdown. Raises TooDeep if elements are nested too deeply.
 
-    `tags` writes every emphasis as `<em>` or `<strong>`, for texts where stars and underscores beside others mislead.
+    With `tags`, all emphasis becomes `<em>` or `<strong>`. Use it for texts in which CommonMark would misread the
+    delimiters `*` and `_`.
     """
     return "\n\n".join(_Writer(base_url, tags).blocks(children(root), 0))
 
@@ -34,17 +35,17 @@ class _Writer:
         self.inline = InlineWriter(base_url, tags)
 
     def blocks(self, nodes: list[str | Node], depth: int) -> list[str]:
-        """The blocks of a container, each one string of one or more lines."""
+        """Write the blocks of a container, each as one string of one or more lines."""
         if depth > MAXIMUM_DEPTH:
             raise TooDeep
-        found: list[str] = []
-        run: list[str | Node] = []  # text and inline elements that stand between two blocks: a paragraph
+        result: list[str] = []
+        run: list[str | Node] = []  # text and inline elements between two blocks, which form a paragraph
         previous_list, marker = "", 0
 
         def end_paragraph() -> None:
             nonlocal previous_list
             if text := self.paragraph(run, depth):
-                found.append(text)
+                result.append(text)
                 previous_list = ""
             run.clear()
 
@@ -55,7 +56,7 @@ class _Writer:
             end_paragraph()
             tag = tag_of(node)
             if tag in ("ul", "ol"):
-                # Two lists side by side would become one: the second takes another marker.
+                # Two adjacent lists would be read as one, so the second list uses another marker.
                 marker = 1 - marker if previous_list == tag else 0
                 written = [self.items(node, marker, depth)]
             elif tag in BLOCKS:
@@ -63,12 +64,13 @@ class _Writer:
             else:  # an inline element around blocks
                 written = self.blocks(children(node), depth + 1)
             if written:
-                found += written
+                result += written
                 previous_list = tag if tag in ("ul", "ol") else ""
         end_paragraph()
-        return [block for block in found if block]
+        return [block for block in result if block]
 
     def block(self, node: Node, tag: str, depth: int) -> list[str]:
+        """Write one block element other than a list."""
         match tag:
             case "pre":
                 return [fenced(code_text(node), fence_language(node))]
@@ -78,7 +80,7 @@ class _Writer:
                 inside = "\n\n".join(self.blocks(children(node), depth + 1))
                 return [_indented(inside, "> ", "> ")] if inside else []
             case _ if tag in HEADINGS:
-                text = re.sub(r"(#+)$", r"\\\1", self.line(children(node), depth))  # a closing run would be dropped
+                text = re.sub(r"(#+)$", r"\\\1", self.line(children(node), depth))  # renderers remove a final `#`
                 return [f"{'#' * int(tag[1])} {text}"] if text else []
             case "table":
                 return [self.table(node, depth)]
@@ -88,6 +90,7 @@ class _Writer:
                 return self.blocks(children(node), depth + 1)
 
     def items(self, node: Node, marker: int, depth: int) -> str:
+        """Write a list. `marker` selects one of two markers: `-` or `*`, `1.` or `1)`."""
         entries = [child for child in node if tag_of(child) == "li"]
         loose = any(tag_of(child) == "p" for entry in entries for child in entry)
         number = int(node.get("start") or 1) if (node.get("start") or "1").isdigit() else 1
@@ -97,13 +100,14 @@ class _Writer:
             blocks = self.blocks(children(entry), depth + 1)
             text = blocks[0] if blocks else ""
             for before, block in pairwise(blocks):
-                # Only a bullet list or one that starts at 1 may follow a line of text without a blank line.
+                # Without an empty line, only a bullet list or a list that starts at 1 can follow a line of text.
                 close = not loose and re.match(r"[-*] |1[.)] ", block) and not re.search(r"^[`~>|<#]", before, re.M)
                 text += ("\n" if close else "\n\n") + block
             lines.append(_indented(text, first + " ", " " * (len(first) + 1)))
         return ("\n\n" if loose else "\n").join(lines)
 
     def table(self, node: Node, depth: int) -> str:
+        """Write a table as Markdown, or as HTML if it has merged cells, blocks in cells or rows of unequal length."""
         rows = [row for row in node.iter("tr") if row.getparent() is not None]
         cells = [[cell for cell in row if tag_of(cell) in ("th", "td")] for row in rows]
         widths = {len(row) for row in cells}
@@ -116,7 +120,7 @@ class _Writer:
         return "\n".join("| " + " | ".join(row) + " |" for row in [texts[0], rule, *texts[1:]])
 
     def raw(self, node: Node) -> str:
-        """The element as HTML. A blank line would end an HTML block, so there is none."""
+        """Write the element as HTML without empty lines, because an empty line would end an HTML block."""
         node = copy.deepcopy(node)
         node.tail = None
         for element in node.iter("a", "img"):
@@ -126,16 +130,20 @@ class _Writer:
         return re.sub(r"\s*\n\s*", "\n", etree.tostring(node, encoding="unicode", method="html"))
 
     def paragraph(self, nodes: list[str | Node], depth: int) -> str:
+        """Write a paragraph, with the start of each line escaped where it would be read as a block."""
         lines = [_shield(_kept_spaces(line.strip(" "))) for line in self.inline.write(nodes, depth).split("\n")]
         return "  \n".join(line for line in lines if line)
 
     def line(self, nodes: list[str | Node], depth: int) -> str:
-        """Inline content that has to stay on one line: a heading, a cell."""
+        """Write inline content on one line, for a heading or a table cell."""
         return _kept_spaces(self.inline.write(nodes, depth).replace("  \n", "<br>").strip(" "))
 
 
 def _kept_spaces(line: str) -> str:
-    """Renderers strip a non-breaking space and its like from the edges of a line, but not an entity."""
+    """Write non-breaking and other Unicode spaces at the edges of a line as entities.
+
+    Renderers remove such characters from the edges of a line, but not the entities.
+    """
     text = line.strip()
     if len(text) == len(line):
         return line
@@ -144,7 +152,7 @@ def _kept_spaces(line: str) -> str:
 
 
 def fenced(code: str, language: str) -> str:
-    """A fenced block whose fence is longer than any run of backticks inside."""
+    """Write a fenced code block. The fence is longer than any run of backticks in the code."""
     code = code.strip("\n")
     longest = max((len(run) for run in re.findall(r"`{3,}", code)), default=2)
     fence = "`" * (longest + 1)
@@ -152,7 +160,7 @@ def fenced(code: str, language: str) -> str:
 
 
 def _shield(line: str) -> str:
-    """Escapes what would make a list, a heading, a quotation or a rule of a line of prose."""
+    """Escape the start of a line of prose that would be read as a list, a heading, a quotation or a rule."""
     match = _LINE_START.match(line)
     return line[: match.end()] + "\\" + line[match.end() :] if match else line
 

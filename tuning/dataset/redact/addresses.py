@@ -1,4 +1,4 @@
-"""Mail and IP addresses of people and machines, not those that only stand in documentation."""
+"""Find email and IP addresses of real people and machines, except addresses that are only used in documentation."""
 
 import ipaddress
 import re
@@ -7,11 +7,11 @@ from collections.abc import Iterator
 
 Span = tuple[int, int]
 
-# Mail -----------------------------------------------------------------------------------------------------------------
+# Email ----------------------------------------------------------------------------------------------------------------
 
 _DOMAIN = re.compile(r"@((?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?\.)+([A-Za-z]{2,24}))(?![\w@-]|\.\w|\()")
 _LOCAL = re.compile(r"[A-Za-z0-9_+-](?:[\w.+%-]*[\w+-])?$", re.ASCII)
-# Matrix products (`A@B.T`) and attributes (`a@b.shape`) look like addresses: only these ends of names are mail.
+# Matrix products (`A@B.T`) and attributes (`a@b.shape`) look like addresses. Only names with these endings are email.
 _GENERIC = (
     "com org net edu gov mil int info biz name pro mobi aero coop museum jobs travel tel cat asia post xxx app dev "
     "online site store tech cloud xyz email page blog shop live news work world life today agency company systems "
@@ -28,15 +28,16 @@ _COUNTRIES = (
     "va vc ve vg vi vn vu wf ws ye yt za zm zw"
 )
 _ENDS = frozenset((_GENERIC + " " + _COUNTRIES).split())
-# RFC 2606 and RFC 6761, and names that nobody writes as his own.
+# Domains that RFC 2606 and RFC 6761 reserve, and names that are used as placeholders.
 _RESERVED = re.compile(
     r"(?:^|\.)(?:example\.\w+|(?:test|domain|foo|bar|baz|foobar|abc|xyz|acme|somewhere|localhost|invalid)\.(?:com|org|net)|"
     r"(?:your|my|some)-?\w+\.\w+|test|example|invalid|localhost|local)$"
 )
-_NOT_MAIL = frozenset({"git", "hg", "svn", "bzr"})  # the user of a repository's address
+_NOT_MAIL = frozenset({"git", "hg", "svn", "bzr"})  # user names in repository URLs
 
 
 def emails(text: str) -> Iterator[Span]:
+    """Yield the places of email addresses, except in reserved domains, placeholders and the credentials of URLs."""
     if "@" not in text:
         return
     for match in _DOMAIN.finditer(text):
@@ -47,16 +48,16 @@ def emails(text: str) -> Iterator[Span]:
         if end_of_name.lower() not in _ENDS or not (end_of_name.islower() or match[1].isupper()):
             continue
         start = match.start() - len(local[0])
-        if "://" not in text[max(0, start - 40) : start].rpartition(" ")[2]:  # else a user or password of a URL
+        if "://" not in text[max(0, start - 40) : start].rpartition(" ")[2]:  # not the credentials of a URL
             yield start, match.end()
 
 
 # IP -------------------------------------------------------------------------------------------------------------------
 
 _IPV4 = re.compile(r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?!\w|-[A-Za-z]|\.\d|\.in-addr)")
-_DOTTED = re.compile(r"\.\d{1,3}\.\d{1,3}\.\d")  # quick to find: dots are rare
+_DOTTED = re.compile(r"\.\d{1,3}\.\d{1,3}\.\d")  # a fast first check, because dots are rare
 _IPV6 = re.compile(r"[23][0-9A-Fa-f]{3}:[0-9A-Fa-f:]+(?!\w)")
-# Quick to find: four hexadecimal digits before a colon, in a copy that has "h" for every such digit.
+# A fast first check: four hexadecimal digits before a colon, in a copy in which every such digit is "h".
 _AS_HEX = bytes(ord("h" if chr(code) in string.hexdigits else chr(code)) for code in range(128)) + bytes(128)
 _GROUP = b"hhhh:"
 _GOES_ON = re.compile(r"[\w:.]\Z")
@@ -68,7 +69,10 @@ _WELL_KNOWN = frozenset({"8.8.8.8", "8.8.4.4", "1.1.1.1", "1.0.0.1", "9.9.9.9", 
 
 
 def ip_addresses(text: str) -> Iterator[Span]:
-    """Addresses of the public internet. A dotted number that reads as a version stays."""
+    """Yield the places of public IPv4 and IPv6 addresses.
+
+    Skips numbers that look like versions and the addresses of well-known DNS resolvers.
+    """
     for match in _IPV4.finditer(text) if _DOTTED.search(text) else ():
         octets = match[0].split(".")
         small = all(int(octet) <= 30 for octet in octets)

@@ -1,4 +1,4 @@
-"""Passwords and keys that only their surroundings show: `password = "…"`, `Bearer …`, `//user:…@host`."""
+"""Find passwords and keys that only their context reveals: `password = "…"`, `Bearer …`, `//user:…@host`."""
 
 import math
 import re
@@ -8,7 +8,7 @@ from itertools import pairwise
 
 Span = tuple[int, int]
 
-# The words in names of secrets. `key` alone names a dictionary's key: only after one of the words below is it a secret.
+# Words in the names of secrets. `key` can also be the key of a dictionary. It names a secret only after a word below.
 _WORDS_OF_SECRETS = ("pass", "pwd", "secret", "token", "key", "sessionid")
 _KINDS_OF_KEYS = (
     "api", "access", "secret", "auth", "account", "private", "encrypt", "encryption", "signing", "consumer", "license",
@@ -17,14 +17,14 @@ _KINDS_OF_KEYS = (
 )  # fmt: skip
 _OF_PASSWORD = re.compile(r"(?i:word|wd|phrase)")
 _PASS = re.compile(r"(?:[A-Z]+_|[a-z]+_|(?<!\w)|--)\Z")  # DB_PASS, db_pass, pass
-# How a value follows its name: the rest of the name (but a hash of a secret is none), then `=`, `:`, `=>`, `", "`,
-# `">`, ` is `, or the blank after a command's option; then a quoted value, or a bare one.
+# How a value follows its name: first the rest of the name (without words such as "hash": a hash of a secret is not
+# secret), then `=`, `:`, `=>`, `", "`, `">`, ` is ` or the space after a command's option, then a quoted or bare value.
 _ASSIGNED = re.compile(
     r"(?i:(?:word|wd|phrase)?)(?i:[_-]?(?:access|secret|api|auth|salt|key|token|value|string|text|prod|dev|live|staging|base64|s|\d+))*"
     r"(?:"
     r"\\?[\"'`]?\]?\)?(?:[ \t]*(?::=|=>|==?|:)[ \t]*|[ \t]{1,3}(?:is|was)(?::[ \t]*|[ \t]+)|[ \t]+value[ \t]*=[ \t]*)"
     r"(?:[A-Za-z\[\]]{3,14}[ \t]*=[ \t]*)?(?:[brufBRUF]{1,2}(?=[\"']))?"
-    r"|\\?[\"']\s*,\s*(?=\\?[\"'])|(?P<tag>>)|(?P<blank>[ \t]+)"
+    r"|\\?[\"']\s*,\s*(?=\\?[\"'])|(?P<tag>>)|(?P<space>[ \t]+)"
     r")"
     r"(?:(?P<open>\\?[\"'`])(?P<quoted>[^\s\"'`]{6,300}?)(?P=open)|(?P<bare>[^\s\"'`,;<>(){}\[\]&|]{8,300}))"
 )
@@ -39,7 +39,7 @@ _PLACEHOLDER = re.compile(
     r"pass_?w(?:or)?d|passphrase|123456|abcdef|qwert|asdf|0{7}|my_?(?:api|secret|token|key|pass)|"
     r"(?:api|secret|access|auth)_?(?:key|token)|_here\b)"
 )
-# A variable, a format, a path, a URL, a call: filled in when the program runs.
+# A variable, a format, a path, a URL or a call: the program fills in the real value when it runs.
 _TEMPLATE = re.compile(r"\$[{(A-Z]|[{}<>]|%\w?\(|%[sdr]\b|\\[ux]|^[/.~]|://|^[\w.-]+\(")
 _NAME = re.compile(r"[A-Za-z]+\d{0,4}(?:[._/:-][A-Za-z]*\d{0,4})*")
 _PART_OF_WORD = re.compile("[a-z]{3,}")
@@ -52,7 +52,7 @@ _URL_WORD = re.compile(_PLAIN_WORDS, re.IGNORECASE)
 
 
 def passwords(text: str) -> Iterator[tuple[str, int, int]]:
-    """Kinds and places of secret values that their names, headers or URLs give away."""
+    """Yield the kind, start and end of values that their names, headers or URLs mark as secret."""
     if "://" in text and "@" in text:
         for match in _URL.finditer(text):
             value = match[2]
@@ -70,11 +70,11 @@ def passwords(text: str) -> Iterator[tuple[str, int, int]]:
             if not is_placeholder(match[1]) and not _URL_WORD.fullmatch(match[1]) and not _TEMPLATE.search(match[1]):
                 yield "PASSWORD", *match.span(1)
     lower = text.lower()
-    if len(lower) != len(text):  # a letter that grows in lower case: places would differ
+    if len(lower) != len(text):  # some letters get longer in lower case, which would shift the places
         lower = text
     if "bearer " in lower or "basic " in lower or "authorization" in lower:
         for match in _HEADER.finditer(text):
-            if is_random(match[1]) and not match[1].startswith("AWS4"):  # the name of a way to sign
+            if is_random(match[1]) and not match[1].startswith("AWS4"):  # the name of a signing method
                 yield "SECRET", *match.span(1)
     for word in _WORDS_OF_SECRETS:
         place = lower.find(word)
@@ -88,52 +88,58 @@ def _names_secret(text: str, lower: str, word: str, place: int) -> bool:
     if word == "key":
         end = place - (lower[place - 1 : place] in ("_", " ", "-"))
         return lower.endswith(_KINDS_OF_KEYS, max(0, end - 14), end)
-    if word == "pass":  # `password` is a secret within any name, `pass` only at a name's end: not `bypass`
+    if word == "pass":  # `password` marks a secret anywhere in a name, `pass` only as the last word: not `bypass`
         before = text[max(0, place - 14) : place]
         return _OF_PASSWORD.match(text, place + 4) is not None or _PASS.search(before) is not None
     return True
 
 
 def _value_after(text: str, word: str, place: int) -> Span | None:
-    """Where the value stands that is given to the name with this word at this place."""
+    """Return the place of the secret value that is assigned to the name with `word` at `place`, or None."""
     match = _ASSIGNED.match(text, place + len(word))
     if match is None:
         return None
     start, end = match.span("quoted" if match["quoted"] else "bare")
     if match["bare"]:
-        end = start + len(match["bare"].rstrip(".:!?"))  # the end of a sentence
-        if text[end : end + 1] in tuple("([{"):  # a call or an index: code, no value
+        end = start + len(match["bare"].rstrip(".:!?"))  # punctuation at the end of a sentence
+        if text[end : end + 1] in tuple("([{"):  # a call or an index, so this is code and not a value
             return None
-    if match["blank"] is not None and "--" not in text[max(0, place - 24) : place].rpartition(" ")[2]:
-        return None  # only an option of a command has its value after a blank
+    if match["space"] is not None and "--" not in text[max(0, place - 24) : place].rpartition(" ")[2]:
+        return None  # only the option of a command is separated from its value by a space
     if match["tag"] and text[end : end + 2] != "</":
         return None
     value = text[start:end]
     if is_placeholder(value) or _TEMPLATE.search(value):
         return None
-    named_loudly = match["quoted"] is not None or text[place : place + len(word)].isupper()  # "…" or PASSWORD=…
-    strong = word.startswith("p") and _is_strong(value) and (named_loudly or _has_symbol(value))
+    is_explicit = match["quoted"] is not None or text[place : place + len(word)].isupper()  # "…" or PASSWORD=…
+    strong = word.startswith("p") and _is_strong(value) and (is_explicit or _has_symbol(value))
     return (start, end) if strong or is_random(value) else None
 
 
 def is_placeholder(value: str) -> bool:
-    """Whether a value stands for a secret without being one: words, repetition, a run of the keyboard."""
+    """Return whether a value is only a placeholder: a known word, repeated characters or a keyboard sequence."""
     return _PLACEHOLDER.search(value) is not None or len(set(value)) < min(8, 0.6 * len(value))
 
 
 def is_random(value: str) -> bool:
-    """Whether a value looks drawn at random: twelve characters at least, letters and digits mixed, no words."""
+    """Return whether a value looks random: 12 or more characters, letters mixed with digits, no words.
+
+    Letters without digits count if there are 20 or more and they change case often.
+    """
     if len(value) < 12 or is_placeholder(value) or _reads_as_words(value):
         return False
     kinds = [_kind(character) for character in value]
     changes = sum(a != b for a, b in pairwise(kinds))
-    if "d" not in kinds:  # letters alone have to be long and to change case often
+    if "d" not in kinds:
         return len(value) >= 20 and changes >= len(value) / 4 and _entropy(value) > 3.5
     return changes >= max(4, len(value) / 8) and _entropy(value) > 2.8 and kinds.count("d") < len(value)
 
 
 def _is_strong(value: str) -> bool:
-    """Whether a value reads as a real password: a digit and two of lower, upper and symbol, or letters but no word."""
+    """Return whether a value looks like a real password.
+
+    It has a digit and two of lower case, upper case and symbol, or it has mixed-case letters that are not words.
+    """
     kinds = {_kind(character) for character in value}
     if "d" in kinds:
         return len(value) >= 8 and len(kinds) >= 3
@@ -141,7 +147,7 @@ def _is_strong(value: str) -> bool:
 
 
 def _reads_as_words(value: str) -> bool:
-    """Whether a value is a name (`tokenV2`, `access-token-2019`, `MY_TOKEN`): half of it in parts of words."""
+    """Return whether a value is a name (`tokenV2`, `access-token-2019`, `MY_TOKEN`): at least half of it is words."""
     part = _PART_OF_WORD if any(map(str.islower, value)) else _PART_OF_CONSTANT
     return _NAME.fullmatch(value) is not None and sum(map(len, part.findall(value))) >= len(value) / 2
 
@@ -155,6 +161,6 @@ def _kind(character: str) -> str:
 
 
 def _entropy(value: str) -> float:
-    """Bits for each character."""
+    """Return the entropy in bits per character."""
     counts = Counter(value).values()
     return -sum(count / len(value) * math.log2(count / len(value)) for count in counts)

@@ -1,8 +1,9 @@
-"""What the secrets of the common providers look like: a table to read and to extend.
+"""Define the formats of the secrets of common providers. Extend the table `RULES` to find more kinds.
 
-A rule's literals make it cheap: at least one of them stands in any text that the pattern can match. Formats:
-https://docs.github.com/en/code-security/reference/secret-security/supported-secret-scanning-patterns and each
-provider's documentation.
+Every text that a rule's pattern can match contains at least one of the rule's literals. Texts without them are skipped
+quickly. The formats are from
+https://docs.github.com/en/code-security/reference/secret-security/supported-secret-scanning-patterns and from the
+documentation of each provider.
 """
 
 import re
@@ -10,9 +11,10 @@ from typing import NamedTuple
 
 
 class Rule(NamedTuple):
-    """`pattern` finds the secret: its group "secret", or all of the match. The kind names the placeholder.
+    """Describe the format of one secret. The placeholder in the redacted text is named after `kind`.
 
-    A whole match that goes on from a word before it ("task-…" for "sk-…") is none.
+    The secret is the group "secret" of `pattern`, or the whole match if there is no such group. A whole match that
+    continues a preceding word is not a secret ("sk-…" in "task-…").
     """
 
     kind: str
@@ -21,7 +23,7 @@ class Rule(NamedTuple):
 
 
 def _rule(kind: str, literals: str, *alternatives: str) -> Rule:
-    # C stands for a character of URL-safe base64.
+    # `C{` is short for a repeated character of URL-safe base64.
     return Rule(kind, tuple(literals.split()), re.compile("|".join(alternatives).replace("C{", "[A-Za-z0-9_-]{")))
 
 
@@ -32,8 +34,9 @@ RULES = (
     _rule(
         "PRIVATE_KEY",
         "PRIVATE",
-        # No backtick inside: a redaction never swallows the end of a code block. An end may be cut off.
+        # Contains no backtick, so that a redaction never includes the end of a code block.
         f"-----BEGIN {_PEM_LABEL}(?=[^`-]*?[A-Za-z0-9+/]{{16}})[^`]{{16,20000}}?-----END {_PEM_LABEL}",
+        # A key whose end is cut off.
         rf"-----BEGIN {_PEM_LABEL}(?:(?:\s|\\n|[\"'>+,])*[A-Za-z0-9+/=]{{40,}})+",
     ),
     _rule("PRIVATE_KEY", "Private-Lines", r"Private-Lines: \d+\s+(?P<secret>[A-Za-z0-9+/=\s]{40,}[A-Za-z0-9+/=])"),

@@ -1,7 +1,8 @@
-"""Personal data and secrets in a text, and the text without them.
+"""Find personal data and secrets in a text and replace them by placeholders.
 
-Precision comes first where text and code look alike: a decorator, a matrix product, a version, a private address, an
-address of documentation, a placeholder (`YOUR_API_KEY`, `xxx`), a checksum and a UUID stay as they are.
+Where code can look like a secret, precision is more important than recall. These remain unchanged: decorators, matrix
+products, versions, private IP addresses, addresses reserved for documentation, placeholders (`YOUR_API_KEY`, `xxx`),
+checksums and UUIDs.
 """
 
 import re
@@ -14,15 +15,18 @@ from tuning.dataset.redact.providers import RULES
 
 
 class Secret(NamedTuple):
-    kind: str  # such as "EMAIL"; `<EMAIL>` stands for it in a redacted text
+    """Represent the place and the kind of a secret in a text."""
+
+    kind: str  # for example "EMAIL", which the redacted text contains as `<EMAIL>`
     start: int
     end: int  # exclusive, in characters
 
 
 def redact(text: str) -> tuple[str, tuple[str, ...]]:
-    """The text with a placeholder such as `<EMAIL>` for each secret, and the kind of each, in order of place.
+    """Replace each secret by a placeholder such as `<EMAIL>`.
 
-    No redaction crosses a line of backticks, so that code blocks stay closed.
+    Returns the text and the kinds of the secrets in text order. A redaction never includes the backticks that end a
+    code block.
     """
     secrets = find_secrets(text)
     if not secrets:
@@ -35,15 +39,16 @@ def redact(text: str) -> tuple[str, tuple[str, ...]]:
 
 
 def find_secrets(text: str) -> list[Secret]:
-    """Every secret, in order of place, none overlapping. Where two kinds claim a place, the more specific has it."""
-    found: list[Secret] = []
+    """Return all secrets in text order. If two kinds overlap, only the more specific one is returned."""
+    secrets: list[Secret] = []
     for secret in _candidates(text):
-        if all(secret.end <= other.start or other.end <= secret.start for other in found):
-            found.append(secret)
-    return sorted(found, key=lambda secret: secret.start)
+        if all(secret.end <= other.start or other.end <= secret.start for other in secrets):
+            secrets.append(secret)
+    return sorted(secrets, key=lambda secret: secret.start)
 
 
-# Every provider's secret holds a run of at least twenty such characters, a digit among them, that are not just words.
+# Each secret in `providers.RULES` contains at least 20 such characters in a row, which include a digit and are not only
+# words and short numbers.
 _LONG_RUN = re.compile(r"[A-Za-z0-9_+%-]{20,}")
 _DIGIT = re.compile("[0-9]")
 _WORDS_AND_NUMBERS = re.compile(r"(?:[A-Z]?[a-z]+|[A-Z]+|[0-9]{1,9})(?:[-_](?:[A-Z]?[a-z]+|[A-Z]+|[0-9]{1,9}))+[-_]*")
@@ -52,7 +57,10 @@ _AS_RUN = bytes(ord("x" if _LONG_RUN.fullmatch(chr(code) * 20) else " ") for cod
 
 
 def _long_runs(text: str) -> Iterator[str]:
-    """What `_LONG_RUN` finds, ten times as fast: in a copy with "x" for every such character, " " for all others."""
+    """Yield what `_LONG_RUN` matches, ten times as fast.
+
+    The search runs in a copy of the text in which these characters are "x" and all others are spaces.
+    """
     raw = text.encode("utf-8", "surrogatepass")
     as_run = raw.translate(_AS_RUN)
     end = 0
@@ -64,7 +72,7 @@ def _long_runs(text: str) -> Iterator[str]:
 
 
 def _candidates(text: str) -> Iterator[Secret]:
-    """The most specific first."""
+    """Yield possible secrets, the most specific kinds first."""
     if any(_DIGIT.search(run) and not _WORDS_AND_NUMBERS.fullmatch(run) for run in _long_runs(text)):
         yield from _of_providers(text)
     for kind, start, end in passwords(text):
@@ -82,10 +90,10 @@ def _of_providers(text: str) -> Iterator[Secret]:
         has_group = "secret" in rule.pattern.groupindex
         for match in rule.pattern.finditer(text):
             start, end = match.span("secret" if has_group else 0)
-            goes_on = not has_group and _WORD_BEFORE.search(text, max(0, start - 3), start)
-            if rule.kind == "PRIVATE_KEY" or not (goes_on or is_placeholder(text[start:end])):
+            is_part_of_word = not has_group and _WORD_BEFORE.search(text, max(0, start - 3), start)
+            if rule.kind == "PRIVATE_KEY" or not (is_part_of_word or is_placeholder(text[start:end])):
                 yield Secret(rule.kind, start, end)
 
 
-# `\n`, `\t` and `bot` may stand before a secret; any other letter, digit, `-` or `_` makes it a part of a word.
+# A match directly after a letter, digit, `-` or `_` is part of a longer word. Exceptions: `\n`, `\r`, `\t` and `bot`.
 _WORD_BEFORE = re.compile(r"(?<!\\)(?<!bo)[A-Za-z0-9_-]\Z|\\[A-Za-mo-qsu-z0-9_-]\Z")

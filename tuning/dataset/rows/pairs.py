@@ -1,4 +1,4 @@
-"""One question with its answer on the way to a line: converted, redacted, judged."""
+"""Convert, redact, filter, and encode pairs of question and answer."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -16,12 +16,12 @@ from tuning.dataset.redact.redact import redact
 from tuning.dataset.similar.decontaminate import overlap
 from tuning.dataset.tokens import TokenEstimator
 
-# Tokens that a chat template puts around system, user and assistant: the largest in use adds about thirty.
+# Tokens that a chat template adds to the messages of an example. The largest template in use adds about 30.
 _TEMPLATE_TOKENS = 40
 
 
 class Pair(msgspec.Struct):
-    """One row. `reason` is set where it is dropped, by `step` of the funnel."""
+    """Hold one row while it is prepared. If the row is dropped, `step` and `reason` say where in the funnel and why."""
 
     row: int
     title: str
@@ -31,34 +31,40 @@ class Pair(msgspec.Struct):
     prompt: tuple[Message, ...] = ()
     prompt_tokens: int = 0
     answer_tokens: int = 0
-    changes: list[str] = []  # as the attribution has them
+    changes: list[str] = []  # as written to attribution.jsonl
     step: str = ""
     reason: str = ""
 
     @property
     def question(self) -> str:
+        """Return the title and the body, separated by a blank line."""
         return f"{self.title}\n\n{self.body}"
 
     def drop(self, step: str, reason: str) -> None:
+        """Mark the pair as dropped by this step for this reason."""
         self.step, self.reason = step, str(reason)
 
 
 class Rules(msgspec.Struct, frozen=True, kw_only=True):
-    """What pairs are made with. Plain values: it travels to the workers."""
+    """Hold the settings for preparing pairs. The fields are plain values, so they can be sent to worker processes."""
 
     options: DatasetOptions
     template: str
-    base_url: str  # of the site, for relative links
+    base_url: str  # base of relative links in the texts
     tokens: TokenEstimator = TokenEstimator()
 
     @property
     def token_limits(self) -> TokenLimits:
+        """Return the token limits of the format and the trainer."""
         limit = example_tokens(self.options.format)
         return TokenLimits(example=limit, training=self.options.max_length, overhead=_TEMPLATE_TOKENS)
 
 
 def judge(pairs: Sequence[Pair], rules: Rules) -> None:
-    """Convert, redact and judge each pair in place."""
+    """Convert, redact, and filter each pair in place.
+
+    Raises TuningError if the tokenizer or the benchmark file is not valid.
+    """
     for pair in pairs:
         _clean(pair, rules)
         if not pair.reason:
@@ -68,6 +74,7 @@ def judge(pairs: Sequence[Pair], rules: Rules) -> None:
 
 
 def line_of(pair: Pair, rules: Rules) -> bytes:
+    """Return the pair as one line of its format, with the newline."""
     return encode(rules.options.format, Example(pair.prompt, pair.answer, pair.rejected)) + b"\n"
 
 

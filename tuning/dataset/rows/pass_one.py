@@ -1,4 +1,4 @@
-"""Pass one: every wanted row of the snapshot is prepared by the workers; what stays in memory is the index."""
+"""Run pass one: workers prepare the rows of the snapshot, and only the index of the rows stays in memory."""
 
 import functools
 from collections.abc import Callable, Iterator
@@ -14,30 +14,36 @@ from tuning.dataset.rows.pairs import Pair, Rules, judge
 from tuning.dataset.rows.prepare import Job, prepare
 from tuning.dataset.snapshot.columns import columns, text_columns
 from tuning.dataset.snapshot.snapshot import Snapshot, read_batches
-from tuning.dataset.split.splits import first_by_salt, seed_order
+from tuning.dataset.split.splits import seed_order
 from tuning.dataset.tokens import calibrate
 from tuning.dataset.workspace.index import Index, build_index
 from tuning.dataset.workspace.parallel import Workers
 from tuning.dataset.workspace.parts import Column, Parts, notes_of
 from tuning.errors import TuningError
 from tuning.progress import progress
+from tuning.sampling import draw
 
 _ROWS_PER_PART, _ROWS_PER_PART_SEED = 1024, 4096
-_IDS_READ = 1 << 16  # rows of one column of numbers
-_WORTH_WORKERS = 2_000  # rows: fewer are done before workers have started
-_SAMPLE = 300  # questions whose texts calibrate the count of tokens
+_IDS_READ = 1 << 16  # rows of a batch with only the column of ids
+_WORTH_WORKERS = 2_000  # rows: fewer are prepared before workers have started
+_SAMPLE = 300  # questions whose texts calibrate the token estimate
 
 
 def run_pass_one(
     parts: Parts, snapshot: Snapshot, options: DatasetOptions, workers: Workers, funnel: Funnel
 ) -> tuple[Index, Rules]:
-    """Make the part files that are not there yet, and join their keys. Counts in `funnel` what is dropped."""
+    """Prepare the parts that are not finished yet. Return the index of the rows, and the rules they were prepared with.
+
+    Dropped rows are counted in `funnel`. Raises TuningError if the snapshot has no rows or cannot be read.
+    """
     chosen = _limited(snapshot, options)
     rows = snapshot.rows if chosen is None else len(chosen)
     rules = _calibrated(snapshot, options, chosen)
     batches = _batches(snapshot, options, chosen, funnel)
     places = _places(snapshot, options, chosen)
-    jobs = (Job(rules, parts.store, number, batch, places(batch)) for number, batch in enumerate(batches))
+    jobs = (
+        Job(rules, snapshot.roles, parts.store, number, batch, places(batch)) for number, batch in enumerate(batches)
+    )
     if options.is_seed:
         done = workers.map_in_threads(prepare, jobs)
     else:
@@ -50,7 +56,7 @@ def run_pass_one(
             keys.append(part)
             advance(len(part["question_id"]))
     if not keys:
-        raise TuningError("the snapshot has no rows", "Build with another --tag-pattern or --since")
+        raise TuningError("the snapshot has no rows", "Run `invoke dataset` with another --tag-pattern or --since")
     return build_index(keys), rules
 
 
@@ -59,46 +65,53 @@ def _lent(slots: int, job: Job) -> Job:
 
 
 def _calibrated(snapshot: Snapshot, options: DatasetOptions, chosen: Column | None) -> Rules:
-    """The rules with an estimator of tokens, fitted on texts that are chosen by a salted hash of the question id."""
+    """Return the rules, with a token estimator that is fitted on questions drawn by a salted hash of their id."""
     rules = Rules(options=options, template=snapshot.template, base_url=str(snapshot.build["base_url"]))
     if not options.tokenizer:
         return rules
     ids = _question_ids(snapshot) if chosen is None else chosen
-    sample = np.sort(np.array(first_by_salt("tokens", ids.tolist(), options.seed, _SAMPLE), dtype=np.int64))
+    sample = np.sort(np.array(draw("tokens", ids.tolist(), _SAMPLE, int, options.seed), dtype=np.int64))
     pairs = [
-        Pair(row["question_id"], *(row[name] for name in text_columns(options)))
+        Pair(row[_id(snapshot)], *(row[name] for name in text_columns(snapshot.roles, options)))
         for batch in _batches(snapshot, options, sample, Funnel(0))
         for row in batch.to_pylist()
     ]
-    pairs.sort(key=lambda pair: pair.row)  # here the question's id: any order of the snapshot gives one sample
+    pairs.sort(key=lambda pair: pair.row)  # `row` is the question id here, so the snapshot's order has no effect
     judge(pairs, rules)
     texts = [text for pair in pairs if not pair.reason for text in (pair.question, pair.answer)]
     return msgspec.structs.replace(rules, tokens=calibrate(texts, options.tokenizer))
 
 
 def _limited(snapshot: Snapshot, options: DatasetOptions) -> Column | None:
-    """The question ids that --limit keeps, sorted; None: all."""
+    """Return the sorted question ids that --limit keeps, or None for all."""
     if not options.limit:
         return None
     ids = _question_ids(snapshot)
     if options.is_seed:
         return ids[: options.limit]
-    return np.sort(np.array(first_by_salt("limit", ids.tolist(), options.seed, options.limit), dtype=np.int64))
+    return np.sort(np.array(draw("limit", ids.tolist(), options.limit, int, options.seed), dtype=np.int64))
 
 
 def _places(snapshot: Snapshot, options: DatasetOptions, chosen: Column | None) -> Callable[[pa.RecordBatch], Column]:
-    """For each row of a batch a number that says where in its part it lies: by id; in the seed's order the last first,
-    so that what was read can be cut off."""
+    """Return a function that gives the sort keys of a batch's rows, which order them in their part.
+
+    The keys are the question ids. Under the seed preset they reverse the order of the output, so that pass two can cut
+    off the end of a part after reading it.
+    """
     if not options.is_seed:
-        return lambda batch: integers(batch.column("question_id"))
+        return lambda batch: integers(batch.column(_id(snapshot)))
     ids = _question_ids(snapshot) if chosen is None else chosen
     places = -np.argsort(np.concatenate(seed_order(options, len(ids))))
-    return lambda batch: places[np.searchsorted(ids, integers(batch.column("question_id")))]
+    return lambda batch: places[np.searchsorted(ids, integers(batch.column(_id(snapshot))))]
+
+
+def _id(snapshot: Snapshot) -> str:
+    return snapshot.roles.attribution["question_id"]
 
 
 def _question_ids(snapshot: Snapshot) -> Column:
-    ids = [integers(batch.column(0)) for batch in read_batches(snapshot.files, ["question_id"], _IDS_READ)]
-    # With the index by sorting; without it by a hash table, which takes six times as long.
+    ids = [integers(batch.column(0)) for batch in read_batches(snapshot.files, [_id(snapshot)], _IDS_READ)]
+    # With `return_index`, numpy sorts. Without it, numpy uses a hash table, which takes six times as long.
     distinct, _ = np.unique(np.concatenate([np.zeros(0, np.int64), *ids]), return_index=True)
     return distinct
 
@@ -107,10 +120,10 @@ def _batches(
     snapshot: Snapshot, options: DatasetOptions, chosen: Column | None, funnel: Funnel
 ) -> Iterator[pa.RecordBatch]:
     rows_per_part = _ROWS_PER_PART_SEED if options.is_seed else _ROWS_PER_PART
-    for batch in read_batches(snapshot.files, columns(options), rows_per_part):
+    for batch in read_batches(snapshot.files, columns(snapshot.roles, options), rows_per_part):
         rows = batch.num_rows
         if chosen is not None:
-            batch = batch.take(as_indices(np.flatnonzero(np.isin(integers(batch.column("question_id")), chosen))))
+            batch = batch.take(as_indices(np.flatnonzero(np.isin(integers(batch.column(_id(snapshot))), chosen))))
             funnel.drop("limit", "beyond --limit", rows - batch.num_rows)
         if batch.num_rows:
             yield batch

@@ -1,4 +1,4 @@
-"""Pass one, in a worker: a batch of mart rows becomes encoded lines in a part file, and keys that stay in memory."""
+"""Prepare a batch of mart rows in a worker: write the encoded lines to a part file, and return the keys."""
 
 import contextlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,22 +14,23 @@ import pyarrow.compute as pc
 from tuning.dataset.arrow import as_indices, content_of, integers, joined
 from tuning.dataset.formats.codec import ONE_TEXT, encode_columns
 from tuning.dataset.funnel import Dropped, DroppedExample, excerpt
-from tuning.dataset.options import DatasetOptions
 from tuning.dataset.rows.pairs import Pair, Rules, judge, line_of
 from tuning.dataset.similar.minhash import band_hashes
 from tuning.dataset.similar.shingles import text_keys
-from tuning.dataset.snapshot.columns import LINKS, attributed, attribution_heads, text_columns
+from tuning.dataset.snapshot.columns import attribution_heads, text_columns
 from tuning.dataset.workspace.parts import Column, Keys, Notes, Parts
 from tuning.dataset.workspace.store import Store
+from tuning.warehouse.mart_columns import MartColumns
 
 
 class Job(msgspec.Struct, frozen=True):
-    """One part to make: the rules, where the parts are, the part's number and the mart's rows, or how they are lent.
+    """Describe one part to prepare. `rows` is the batch itself, or a file or bytes that contain it.
 
-    The part gets its rows in the order of `places`, in which pass two finds together what it reads together.
+    The rows are sorted by `places` in the part, so that rows that pass two reads together are adjacent.
     """
 
     rules: Rules
+    roles: MartColumns
     store: Store
     number: int
     rows: pa.RecordBatch | Path | bytes
@@ -37,7 +38,10 @@ class Job(msgspec.Struct, frozen=True):
 
 
 def prepare(job: Job) -> Keys:
-    """The keys of the part, made from the rows or found finished."""
+    """Prepare the part unless it is already finished, and return its keys.
+
+    Raises TuningError if the tokenizer or the benchmark file is not valid, or if Cloud Storage fails.
+    """
     if keys := Parts(job.store).keys(job.number):
         return keys
     with _opened(job.rows) as batch:
@@ -49,25 +53,28 @@ def _opened(rows: pa.RecordBatch | Path | bytes) -> Iterator[pa.RecordBatch]:
     if isinstance(rows, pa.RecordBatch):
         yield rows
         return
-    lent = pa.memory_map(str(rows)) if isinstance(rows, Path) else pa.BufferReader(rows)
-    with lent as file, pa.ipc.open_stream(file) as reader:
+    source = pa.memory_map(str(rows)) if isinstance(rows, Path) else pa.BufferReader(rows)
+    with source as file, pa.ipc.open_stream(file) as reader:
         yield reader.read_next_batch()
 
 
 def _prepare_seed(job: Job, batch: pa.RecordBatch) -> Keys:
-    """The seed's texts as they are. None becomes a Python object, so that threads wait little for Python's lock."""
+    """Write the texts of the seed preset without changes.
+
+    No value becomes a Python object, so the threads rarely wait for the global interpreter lock.
+    """
     options = job.rules.options
     batch = batch.take(as_indices(np.argsort(job.places)))
-    texts = (batch.column(name) for name in text_columns(options))
+    texts = (batch.column(name) for name in text_columns(job.roles, options))
     lines, (prompts, answers) = encode_columns(dict(zip(ONE_TEXT[options.format], texts, strict=True)))
-    both = joined(lines, "\n", *attribution_heads(options, batch), "[]}")
+    both = joined(lines, "\n", *attribution_heads(job.roles, batch), "[]}")
     line_size = _lengths(pc.binary_length(lines)) + 1
-    asked = len(job.rules.template) + 1  # characters before the question
+    template_length = len(job.rules.template) + 1  # with the space before the question
     keys = {
-        **_ids(options, batch),
+        **_ids(job.roles, batch),
         "line_size": line_size,
         "tail_size": _lengths(pc.binary_length(both)) - line_size,
-        "question_length": prompts.astype(np.int32) - asked,
+        "question_length": prompts.astype(np.int32) - template_length,
         "answer_length": answers.astype(np.int32),
     }
     return Parts(job.store).write(job.number, content_of(both), keys, Notes())
@@ -75,17 +82,17 @@ def _prepare_seed(job: Job, batch: pa.RecordBatch) -> Keys:
 
 def _prepare(job: Job, batch: pa.RecordBatch) -> Keys:
     options = job.rules.options
-    columns = [batch.column(name).to_pylist() for name in text_columns(options)]
+    columns = [batch.column(name).to_pylist() for name in text_columns(job.roles, options)]
     pairs = [Pair(row, *(column[row] for column in columns)) for row in np.argsort(job.places).tolist()]
     judge(pairs, job.rules)
     kept = [pair for pair in pairs if not pair.reason]
-    heads = joined(*attribution_heads(options, batch)).to_pylist()
+    heads = joined(*attribution_heads(job.roles, batch)).to_pylist()
     lines = [line_of(pair, job.rules) for pair in kept]
     tails = [heads[pair.row] + orjson.dumps(pair.changes) + b"}" for pair in kept]
     questions = [pair.question for pair in kept]
     answers = [pair.answer for pair in kept]
     keys = {
-        **_ids(options, batch.take(as_indices(np.array([pair.row for pair in kept])))),
+        **_ids(job.roles, batch.take(as_indices(np.array([pair.row for pair in kept])))),
         "line_size": _ints(map(len, lines)),
         "tail_size": _ints(map(len, tails)),
         "question_length": _ints(map(len, questions)),
@@ -101,12 +108,12 @@ def _prepare(job: Job, batch: pa.RecordBatch) -> Keys:
     return Parts(job.store).write(job.number, content, keys, Notes(dropped=_dropped(pairs, heads)))
 
 
-def _ids(options: DatasetOptions, batch: pa.RecordBatch) -> Keys:
-    column = attributed(options)
-    links = batch.column(LINKS)
+def _ids(roles: MartColumns, batch: pa.RecordBatch) -> Keys:
+    column = roles.attribution
+    links = batch.column(roles.links)
     answered_at = batch.column(column["answer_created_at"]).cast(pa.timestamp("us")).cast(pa.int64())
     return {
-        "question_id": integers(batch.column("question_id")),
+        "question_id": integers(batch.column(column["question_id"])),
         "answer_id": integers(batch.column(column["answer_id"])),
         "score": integers(batch.column(column["answer_score"])),
         "answered_at": integers(answered_at),

@@ -1,4 +1,7 @@
-"""Thirteen words in a row of a benchmark file: an example that has them would train on the exam."""
+"""Find texts that share 13 words in a row with a benchmark file.
+
+Such an example must not be in the dataset, because the model would be trained on the benchmark.
+"""
 
 import functools
 import itertools
@@ -16,26 +19,29 @@ SIZE = 13
 
 @functools.lru_cache(maxsize=1)
 def benchmark_hashes(path: Path) -> Hashes:
-    """Sorted hashes of every run of 13 words in the file."""
+    """Return the sorted hashes of all 13-word shingles in the file. Raises TuningError if the file is not text."""
     return distinct(hash_shingles(_long_texts(path), SIZE)[0])
 
 
 @functools.lru_cache(maxsize=1)
 def benchmark_shingles(path: Path) -> frozenset[Shingle]:
-    """Every run of 13 words in the file, as it is."""
+    """Return all 13-word shingles in the file, as words. Raises TuningError if the file is not text."""
     return frozenset().union(*(shingles(text, SIZE) for text in _long_texts(path)))
 
 
 def overlap(texts: Sequence[str], path: Path) -> list[bool]:
-    """For each text whether it has 13 words in a row with the file."""
+    """Return for each text whether it shares 13 words in a row with the file. Raises TuningError if it is not text."""
     known = benchmark_hashes(path)
     hashes, offsets = hash_shingles(texts, SIZE)
-    found = np.concatenate([[0], np.cumsum(np.isin(hashes, known))])
-    return [bool(found[end] > found[begin]) for begin, end in itertools.pairwise(offsets)]
+    matches_before = np.concatenate([[0], np.cumsum(np.isin(hashes, known))])
+    return [bool(matches_before[end] > matches_before[begin]) for begin, end in itertools.pairwise(offsets)]
 
 
 def _long_texts(path: Path) -> list[str]:
-    """Every text of the file that has 13 words: the strings of each line of JSON, or other text as a whole."""
+    """Return the texts of at least 13 words in the file.
+
+    In a JSON Lines file, each string in each line is a text. Any other file is one text.
+    """
     content = path.read_bytes()
     try:
         texts = [text for line in content.splitlines() if line.strip() for text in _leaves(orjson.loads(line))]
@@ -43,7 +49,9 @@ def _long_texts(path: Path) -> list[str]:
         try:
             texts = [content.decode()]
         except UnicodeDecodeError:
-            raise TuningError(f"--decontaminate: {path} is neither JSON lines nor text in UTF-8") from None
+            raise TuningError(
+                f"--decontaminate: {path} is neither JSON Lines nor UTF-8 text", "Convert the file to one of these"
+            ) from None
     return [text for text in texts if len(words(text)) >= SIZE]
 
 

@@ -1,4 +1,4 @@
-"""Groups of questions that ask the same: connected by duplicate links or near duplicates."""
+"""Group questions that ask the same thing, which duplicate links or near-duplicate texts connect."""
 
 from collections.abc import Iterable
 
@@ -7,22 +7,25 @@ import numpy.typing as npt
 
 
 class Groups:
-    """Union-find over question ids. A group's id is the smallest question id in it."""
+    """Hold groups of question ids (a union-find structure). The id of a group is the smallest question id in it."""
 
     def __init__(self) -> None:
         self._parent: dict[int, int] = {}
 
     def join(self, one: int, other: int) -> None:
+        """Join the groups of two questions."""
         one, other = self.of(one), self.of(other)
         if one != other:
             self._parent[max(one, other)] = min(one, other)
 
     def join_all(self, ids: Iterable[int]) -> None:
+        """Join the groups of all these questions. Needs at least one id."""
         first, *rest = ids
         for other in rest:
             self.join(first, other)
 
     def of(self, question: int) -> int:
+        """Return the id of the question's group. A question that was never joined is a group of one."""
         root = question
         while (parent := self._parent.get(root, root)) != root:
             root = parent
@@ -31,7 +34,8 @@ class Groups:
         return root
 
     def of_all(self, questions: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        groups = questions.copy()  # most are alone
+        """Return the group id of each question."""
+        groups = questions.copy()  # most questions are groups of one
         for at in np.flatnonzero(np.isin(questions, np.fromiter(self._parent, np.int64))).tolist():
             groups[at] = self.of(int(questions[at]))
         return groups

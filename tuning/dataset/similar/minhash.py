@@ -1,4 +1,4 @@
-"""Which texts are near duplicates: MinHash bands propose, the exact similarity decides."""
+"""Find near-duplicate texts: MinHash bands give candidate pairs, and the exact similarity decides."""
 
 import functools
 from collections.abc import Callable, Sequence
@@ -10,17 +10,18 @@ from rensa import RMinHash
 from tuning.dataset.similar.groups import Groups
 from tuning.dataset.similar.shingles import comparer, hash_shingles
 
-BANDS = 32  # of 4 hashes: finds about every pair at 0.8, where 16 bands of 8 miss one in twenty
-PAIRS = 500  # whose texts are read together
+BANDS = 32  # of 4 hashes each. At a similarity of 0.8 they find nearly every pair; 16 bands of 8 would miss 1 in 20
+PAIRS = 500  # candidate pairs whose texts are read together
 _HASHES = 128
 _SEED = 42  # of the MinHash permutations
 Array = npt.NDArray[np.uint64]
 
 
 def band_hashes(texts: Sequence[str]) -> Array:
-    """One row of 32 numbers for each text. Two texts at the threshold share one of them but for one in 20 million.
+    """Return the hash of each MinHash band of each text, with shape (texts, 32).
 
-    A text without words gets zeros, which match nothing.
+    Two texts with a similarity of 0.8 have at least one band in common, except for about 1 in 20 million pairs. The row
+    of a text without words is zero, which matches no other text.
     """
     if not texts:
         return np.zeros((0, BANDS), dtype=np.uint64)
@@ -36,16 +37,16 @@ def band_hashes(texts: Sequence[str]) -> Array:
 def near_pairs(
     bands: Array, text_of: Callable[[int], str], expect: Callable[[list[int]], None] = lambda _: None
 ) -> list[tuple[int, int]]:
-    """Every pair (smaller, larger) of rows of `bands` whose texts are near duplicates, each once, in order.
+    """Return all pairs (smaller, larger) of rows of `bands` whose texts are near duplicates, sorted.
 
-    `expect` is told of the next rows whose texts will be wanted, so that they can be read together.
+    Before texts are requested, `expect` is called with their row numbers, so that it can read them together.
     """
     candidates = _candidates(bands)
-    alike = Groups()
+    connected = Groups()
     for one, other in candidates:
-        alike.join(one, other)
-    # One group after the other, so that the sets of its texts are still remembered.
-    candidates.sort(key=lambda pair: (alike.of(pair[0]), pair))
+        connected.join(one, other)
+    # Compare the pairs group by group, so that the shingles of recent texts are still in the cache.
+    candidates.sort(key=lambda pair: (connected.of(pair[0]), pair))
     is_near, near = comparer(text_of), []
     for at in range(0, len(candidates), PAIRS):
         some = candidates[at : at + PAIRS]
@@ -55,8 +56,8 @@ def near_pairs(
 
 
 def _candidates(bands: Array) -> list[tuple[int, int]]:
-    """Pairs of rows that share a band."""
-    found = [np.zeros(0, dtype=np.uint64)]
+    """Return the pairs of rows that have a band in common."""
+    parts = [np.zeros(0, dtype=np.uint64)]
     for band in range(bands.shape[1]):
         column = bands[:, band]
         order = np.argsort(column)
@@ -67,11 +68,11 @@ def _candidates(bands: Array) -> list[tuple[int, int]]:
             if ordered[begin] != 0:
                 members = np.sort(order[begin:end]).astype(np.uint64)
                 one, other = _every_two(len(members))
-                found.append((members[one] << np.uint64(32)) | members[other])
-    pairs = np.unique(np.concatenate(found))
+                parts.append((members[one] << np.uint64(32)) | members[other])
+    pairs = np.unique(np.concatenate(parts))
     return [(pair >> 32, pair & 0xFFFFFFFF) for pair in pairs.tolist()]
 
 
-@functools.lru_cache(maxsize=4)  # most runs are of two or three
+@functools.lru_cache(maxsize=4)  # most runs have two or three members
 def _every_two(count: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     return np.triu_indices(count, 1)

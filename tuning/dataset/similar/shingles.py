@@ -1,8 +1,8 @@
-"""Sets of five words in a row: what near-duplicate means here, as text and, for speed, as numbers.
+"""Split texts into shingles, and define near duplicates by them.
 
-A word is what ``\\w+`` finds in the lower-cased text. Two texts are near duplicates when the Jaccard similarity of
-their sets of shingles is at least 0.8. A text of fewer than five words is one shingle of all of them; one without words
-has none.
+A shingle is five words in a row, as a tuple of words or, for speed, as a 64-bit hash. A word is a match of ``\\w+`` in
+the lower-cased text. Two texts are near duplicates if the Jaccard similarity of their sets of shingles is at least 0.8.
+A text of one to four words has one shingle of all its words. A text without words has none.
 """
 
 import functools
@@ -18,42 +18,45 @@ THRESHOLD = 0.8
 _WORD = re.compile(r"\w+")
 _WHITE_SPACE = b" \t\n\r\x0b\x0c"
 _BASE = 0x9E3779B97F4A7C15  # odd, so that it has an inverse modulo 2^64
-_REMEMBERED = 500  # sets of shingles
-_TEXTS = 128  # hashed at a time: their arrays stay in the processor's cache
+_REMEMBERED = 500  # sets of shingles in the cache
+_TEXTS = 128  # hashed together: their arrays fit into the processor's cache
 
 Hashes = npt.NDArray[np.uint64]
 Shingle = tuple[str, ...]
 
 
 def shingles(text: str, size: int = SIZE) -> set[Shingle]:
-    """The set itself, as the definition has it."""
-    found = words(text)
-    if len(found) < size:
-        return {tuple(found)} if found else set()
-    return set(zip(*(found[at:] for at in range(size)), strict=False))
+    """Return the set of shingles of `size` words. A shorter text has one shingle of all its words."""
+    in_order = words(text)
+    if len(in_order) < size:
+        return {tuple(in_order)} if in_order else set()
+    return set(zip(*(in_order[at:] for at in range(size)), strict=False))
 
 
 def words(text: str) -> list[str]:
+    """Return the lower-case words of the text, in order."""
     return _WORD.findall(text.lower())
 
 
 def similarity(one: set[Shingle], other: set[Shingle]) -> float:
-    """Exact Jaccard similarity of two sets of shingles; 0 where one is empty."""
+    """Return the exact Jaccard similarity of two sets of shingles, or 0 if one is empty."""
     shared = len(one & other)
     return shared / (len(one) + len(other) - shared) if shared else 0.0
 
 
 def comparer(text_of: Callable[[int], str]) -> Callable[[int, int], bool]:
-    """Whether two texts, given by number, are near duplicates, exactly. Remembers sets: best asked for one text in a
-    row."""
+    """Return a function that compares two texts, given by number, and returns whether they are near duplicates.
+
+    The function caches the sets of 500 texts. It is fastest if all pairs of one text follow each other.
+    """
     set_of = functools.lru_cache(_REMEMBERED)(lambda number: shingles(text_of(number)))
     return lambda one, other: similarity(set_of(one), set_of(other)) >= THRESHOLD
 
 
 def hash_shingles(texts: Sequence[str], size: int = SIZE) -> tuple[Hashes, npt.NDArray[np.int64]]:
-    """A 64-bit hash of every shingle of every text, repetitions included, and the offsets that divide them by text.
+    """Return a 64-bit hash of every shingle of every text, including repeated ones, and the offsets of the texts.
 
-    The shingles of text i are ``hashes[offsets[i]:offsets[i + 1]]``. Equal shingles have equal hashes on any machine.
+    The hashes of text i are ``hashes[offsets[i]:offsets[i + 1]]``. Equal shingles have equal hashes on any machine.
     """
     if not texts:
         return np.zeros(0, dtype=np.uint64), np.zeros(1, dtype=np.int64)
@@ -63,19 +66,20 @@ def hash_shingles(texts: Sequence[str], size: int = SIZE) -> tuple[Hashes, npt.N
 
 
 def _hash_some(texts: Sequence[str], size: int) -> tuple[Hashes, npt.NDArray[np.int64]]:
-    """Hashes, and how many each text has.
+    """Return the hashes of a few texts, and the number of hashes of each text.
 
-    All texts are one run of characters in which every gap between words is one separator (0), so that a shingle's hash
-    is a difference of two sums of characters weighted by powers of one base: no Python code runs per word.
+    This is a polynomial hash. The words of all texts form one array of characters with one separator (0) after each
+    word. With prefix sums of the characters weighted by powers of a base, the hash of a shingle is the difference of
+    two sums. So no Python code runs for each word.
     """
     lowered = [text.lower() for text in texts]
     codes = np.frombuffer("\n".join(["", *lowered, ""]).encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
     values = _word_values()[codes]
     is_word = values != 0
     edges = np.flatnonzero(is_word[1:] != is_word[:-1]) + 1
-    begins, ends = edges[::2], edges[1::2]  # of the words
+    begins, ends = edges[::2], edges[1::2]  # of each word
     lengths = ends - begins
-    starts = np.cumsum(lengths + 1) - (lengths + 1)  # in the run, where each word has its separator after it
+    starts = np.cumsum(lengths + 1) - (lengths + 1)  # in `run`, where a separator follows each word
 
     is_word[ends] = True
     run = values[is_word].astype(np.uint64)
@@ -94,21 +98,21 @@ def _hash_some(texts: Sequence[str], size: int) -> tuple[Hashes, npt.NDArray[np.
 
 
 def text_keys(texts: Sequence[str]) -> Hashes:
-    """One number per text, equal for texts that differ in case and white space only."""
+    """Return one hash per text. Texts that differ only in case and ASCII white space have the same hash."""
     raw = (text.lower().encode().translate(None, _WHITE_SPACE) for text in texts)
     digests = [hashlib.blake2b(content, digest_size=8).digest() for content in raw]
     return np.frombuffer(b"".join(digests), dtype="<u8").astype(np.uint64)
 
 
 def distinct(hashes: Hashes) -> Hashes:
-    """Sorted, each once."""
+    """Return the hashes sorted and without repetitions."""
     hashes = np.sort(hashes)
     return hashes[np.concatenate([[True], hashes[1:] != hashes[:-1]])] if len(hashes) else hashes
 
 
 @functools.cache
 def _word_values() -> npt.NDArray[np.uint32]:
-    """For every code point that ``\\w`` matches itself and one, else zero."""
+    """Return a table by code point: code point + 1 if ``\\w`` matches the character, else 0."""
     table = np.arange(1, 0x110001, dtype=np.uint32)
     is_word = np.zeros(0x110000, dtype=np.bool_)
     for match in _WORD.finditer("".join(map(chr, range(0x110000)))):
@@ -131,7 +135,7 @@ def _powers(length: int) -> tuple[Hashes, Hashes]:
 
 
 def _mix(hashes: Hashes) -> Hashes:
-    """Spread every bit of each value over all (the finalizer of MurmurHash3)."""
+    """Mix the bits of each value (the finalizer of MurmurHash3)."""
     for factor in (0xFF51AFD7ED558CCD, 0xC4CEB9FE1A85EC53):
         hashes = (hashes ^ (hashes >> np.uint64(33))) * np.uint64(factor)
     return hashes ^ (hashes >> np.uint64(33))

@@ -1,11 +1,15 @@
-"""Every near-duplicate pair across two sides, exactly, while only hashes of the smaller side are held.
+"""Find candidate pairs of near duplicates between two sides, such as the eval and the train split.
 
-A set with a Jaccard similarity of at least 0.8 to a set A has at least ceil(0.8 * |A|) of A's shingles. So of any
-|A| - ceil(0.8 * |A|) + 3 of them it has at least three (a prefix filter: Chaudhuri, Ganti and Kaushik, "A Primitive
-Operator for Similarity Joins", ICDE 2006; with more than one in common: Wang, Li and Feng, "Can We Beat the Prefix
-Filtering?", SIGMOD 2012). Those of the smaller side are kept, and every shingle of the other side is looked up among
-them; pairs that meet often enough are candidates, and whoever asks compares them. Which shingles of A are kept goes by
-hash, those that a sample shows to be common last, since they would bring every text together with every other.
+The method is a prefix filter. A set with a Jaccard similarity of at least 0.8 to a set A contains at least
+ceil(0.8 * |A|) of A's shingles. So it contains at least three of any |A| - ceil(0.8 * |A|) + 3 of them. That many
+shingles of A are called a prefix of A. References: Chaudhuri, Ganti and Kaushik, "A Primitive Operator for Similarity
+Joins", ICDE 2006. For more than one common shingle: Wang, Li and Feng, "Can We Beat the Prefix Filtering?", SIGMOD
+2012.
+
+Only the prefixes of the smaller side are stored, and every shingle of the other side is looked up in them. Pairs with
+enough common shingles are candidates. The filter misses no near-duplicate pair, and the caller compares the candidates
+exactly. The prefix of A has the shingles with the smallest hashes. Shingles that are common in a sample sort last,
+because they would pair every text with every other text.
 """
 
 import itertools
@@ -19,22 +23,25 @@ from tuning.dataset.similar.shingles import Hashes, distinct, hash_shingles
 from tuning.dataset.workspace.parts import Column
 from tuning.dataset.workspace.store import Store
 
-_PAIRS = 1 << 21  # meetings expanded at a time
+_PAIRS = 1 << 21  # matches of single shingles that are expanded at a time
 _COMMON = np.uint64((1 << 22) - 1)  # the last bits of a hash
-_MEETINGS = 3  # shingles of its prefix that a set has in common at least with one that is near
+_MEETINGS = 3  # least number of prefix shingles that a near-duplicate set contains
 _ENTRY = np.dtype([("hash", "<u8"), ("text", "<u4"), ("needed", "u1")])
 Entries = npt.NDArray[np.void]
 
 
 def common_shingles(texts: Sequence[str]) -> npt.NDArray[np.bool_]:
-    """By the last bits of a hash, whether more than one of the texts has such a shingle. Chance hits do no harm."""
+    """Return a table by the last 22 bits of a shingle's hash: whether more than one text has such a shingle.
+
+    Collisions only change the order of the shingles, so they cause no wrong results.
+    """
     hashes, offsets = hash_shingles(texts)
     sets = [distinct(hashes[begin:end]) for begin, end in itertools.pairwise(offsets)]
     return np.bincount(np.concatenate([np.zeros(0, np.uint64), *sets]) & _COMMON, minlength=int(_COMMON) + 1) > 1
 
 
 def prefixes(texts: Sequence[str], numbers: npt.NDArray[np.int64], common: npt.NDArray[np.bool_]) -> Entries:
-    """The shingles of each text that are kept. `numbers` are the texts' own."""
+    """Return the prefixes of the texts as entries. `numbers` contains the number of each text."""
     hashes, offsets = hash_shingles(texts)
     last = common[hashes & _COMMON].astype(np.uint64) << np.uint64(63)
     ranks = (hashes >> np.uint64(1)) | last
@@ -44,20 +51,22 @@ def prefixes(texts: Sequence[str], numbers: npt.NDArray[np.int64], common: npt.N
     lengths = np.minimum(sizes, sizes - least_shared + _MEETINGS)
     entries = np.empty(int(lengths.sum()), dtype=_ENTRY)
     kept = [one[:length] for one, length in zip(sets, lengths, strict=True)]
-    entries["hash"] = np.concatenate([np.zeros(0, np.uint64), *kept]) << np.uint64(1)  # without the mark
+    # Shift out the highest bit, which marks common shingles.
+    entries["hash"] = np.concatenate([np.zeros(0, np.uint64), *kept]) << np.uint64(1)
     entries["text"] = np.repeat(numbers, lengths)
     entries["needed"] = np.repeat(np.minimum(_MEETINGS, least_shared), lengths)
     return entries
 
 
 class Prefixes(NamedTuple):
-    """All prefixes of one side, in two files that any number of processes can read."""
+    """Hold the prefixes of all texts of one side, in two files that several processes can read."""
 
-    entries: Entries  # by hash
-    is_there: npt.NDArray[np.bool_]  # by the first bits of a hash, whether an entry has them: most shingles have not
+    entries: Entries  # sorted by hash
+    is_there: npt.NDArray[np.bool_]  # by the first bits of a hash: whether an entry has them. Most shingles fail here
 
     @classmethod
     def write(cls, parts: Sequence[Entries], store: Store) -> None:
+        """Merge the entries and write them. Raises TuningError if a request to Cloud Storage fails."""
         entries = np.concatenate([np.empty(0, dtype=_ENTRY), *parts])
         entries = entries[np.argsort(entries["hash"], kind="stable")]
         bits = min(26, (16 * len(entries)).bit_length())
@@ -68,25 +77,29 @@ class Prefixes(NamedTuple):
 
     @classmethod
     def open(cls, store: Store) -> Self:
+        """Open what `write` wrote. Raises TuningError if a request to Cloud Storage fails."""
         return cls(*(store.load(f"{name}.npy") for name in cls._fields))
 
     def candidates(self, texts: Sequence[str], first: int) -> Hashes:
-        """Pairs as ``number << 32 | other``: a text of the prefixes, and one of `texts`, numbered from `first`."""
+        """Return candidate pairs as ``number << 32 | other``.
+
+        `number` is that of a text of the prefixes. `other` is that of one of `texts`, which are numbered from `first`.
+        """
         hashes, offsets = hash_shingles(texts)
-        hashes &= ~np.uint64(1)  # as the entries have them
+        hashes &= ~np.uint64(1)  # the hashes in the entries lack the lowest bit
         bits = (len(self.is_there) - 1).bit_length()
         places = np.flatnonzero(self.is_there[hashes >> np.uint64(64 - bits)])
         found = np.empty(len(places), dtype=[("text", "<u4"), ("hash", "<u8")])
         found["text"] = first + np.searchsorted(offsets, places, "right") - 1
         found["hash"] = hashes[places]
-        found = np.unique(found)  # a text has each of its shingles once
+        found = np.unique(found)  # count a repeated shingle of a text once
         begin = np.searchsorted(self.entries["hash"], found["hash"], "left")
         counts = np.searchsorted(self.entries["hash"], found["hash"], "right") - begin
         pairs = [self._often(found["text"][rows], begin[rows], counts[rows]) for rows in _chunks(found["text"], counts)]
         return np.concatenate([np.zeros(0, np.uint64), *pairs])
 
     def _often(self, texts: Column, begin: Column, counts: Column) -> Hashes:
-        """The pairs that meet often enough, of some texts with all of their meetings."""
+        """Return the pairs with enough common shingles. The arguments contain all matches of the texts."""
         ends = np.cumsum(counts)
         within = np.arange(int(counts.sum())) - np.repeat(ends - counts, counts)
         entries = self.entries[np.repeat(begin, counts) + within]
@@ -97,7 +110,7 @@ class Prefixes(NamedTuple):
 
 
 def _chunks(texts: Column, counts: Column) -> Iterator[slice]:
-    """Slices of rows whose counts sum to about `_PAIRS` each; all rows of a text are in one."""
+    """Yield slices of rows whose counts sum to about `_PAIRS` each. All rows of a text are in one slice."""
     if not len(counts):
         return
     block = np.cumsum(counts) // _PAIRS

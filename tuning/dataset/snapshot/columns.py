@@ -1,4 +1,4 @@
-"""The columns that are read of the two marts, and what of a row stands in its attribution."""
+"""Select the columns to read from the two marts, and write the attribution of each row as JSON."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,78 +9,41 @@ import pyarrow.compute as pc
 
 from tuning.dataset.arrow import as_array, constant, joined
 from tuning.dataset.options import DatasetOptions
-from tuning.errors import TuningError
-
-LINKS = "linked_question_ids"
-_ABOUT_A_POST = {
-    "score": "score",
-    "created_at": "created_at",
-    "url": "url",
-    "author": "author_name",
-    "author_url": "author_url",
-    "license": "license",
-    "license_url": "license_url",
-}
+from tuning.warehouse.mart_columns import MartColumns
 
 
-def text_columns(options: DatasetOptions) -> tuple[str, ...]:
-    """The columns that become the line: the seed's prompt and answer; else title, body and one answer or two."""
-    if options.is_seed:
-        return ("input_text_instruct", "output_text")
-    if options.is_preference:
-        return ("question_title", "question_body", "chosen_body", "rejected_body")
-    return ("question_title", "question_body", "answer_body")
+def text_columns(roles: MartColumns, options: DatasetOptions) -> tuple[str, ...]:
+    """Return the columns whose texts become the JSONL line: the notebook's two under the seed preset."""
+    return roles.notebook_texts if options.is_seed else roles.texts
 
 
-def columns(options: DatasetOptions) -> list[str]:
-    """Every column that a dataset with these options reads, each once."""
-    return [*attributed(options).values(), LINKS, *text_columns(options)]
+def columns(roles: MartColumns, options: DatasetOptions) -> list[str]:
+    """Return all columns that a dataset with these options reads."""
+    return [*roles.attribution.values(), roles.links, *text_columns(roles, options)]
 
 
-def check_columns(options: DatasetOptions, present: Sequence[str], where: str) -> None:
-    if missing := [column for column in columns(options) if column not in present]:
-        raise TuningError(f"{where} lacks the column {missing[0]}", "`invoke build` makes the mart anew")
+def attribution_heads(roles: MartColumns, batch: pa.RecordBatch) -> list[pa.Array | str]:
+    """Return the JSON of each row's Attribution, from `example_id` to the key `changes`, as arguments of `joined`.
 
-
-def attributed(options: DatasetOptions) -> dict[str, str]:
-    """Field of Attribution: column of the mart."""
-    answer = "chosen" if options.is_preference else "answer"
-    fields = {
-        "example_id": "example_id",
-        "question_id": "question_id",
-        "answer_id": "chosen_answer_id" if options.is_preference else "answer_id",
-        "tags": "tags",
-        **_post("question", "question"),
-        **_post("answer", answer),
-    }
-    if options.is_preference:
-        fields |= {"rejected_answer_id": "rejected_answer_id", **_post("rejected", "rejected")}
-    return fields
-
-
-def attribution_heads(options: DatasetOptions, batch: pa.RecordBatch) -> list[pa.Array | str]:
-    """The JSON of each row's Attribution from `example_id` on, up to and without the value of `changes`, for `joined`.
-
-    Column by column: to make every value a Python object first takes three times as long.
+    The JSON is written column by column. Converting every value to a Python object first takes three times as long.
     """
     pieces: list[pa.Array | str] = []
     between = ""
-    for field, column in attributed(options).items():
+    for field, column in roles.attribution.items():
         before, values, after = _as_json(batch.column(column))
         pieces += [f'{between}"{field}":{before}', values]
         between = f"{after},"
     return [*pieces, f'{between}"changes":']
 
 
-def _post(field: str, column: str) -> dict[str, str]:
-    return {f"{field}_{one}": f"{column}_{other}" for one, other in _ABOUT_A_POST.items()}
-
-
-_ESCAPED = bytes([*range(0x20), *b'"\\'])  # in a string of JSON
+_ESCAPED = bytes([*range(0x20), *b'"\\'])  # characters that a JSON string must escape
 
 
 def _as_json(column: pa.Array) -> tuple[str, pa.Array, str]:
-    """Each value as JSON: what stands before it, strings, and what stands after it. Null is as Attribution has it."""
+    """Return each value as JSON: a text before every value, the values as strings, and a text after every value.
+
+    Null becomes ``null`` in columns of times and integers, and an empty list or string in other columns.
+    """
     if pa.types.is_timestamp(column.type):  # UTC: 2022-02-18T18:02:59.179Z
         text = column.cast(pa.timestamp("us")).cast(pa.timestamp("ms"), safe=False).cast(pa.string())
         text = pc.replace_substring(text, " ", "T")
@@ -94,7 +57,7 @@ def _as_json(column: pa.Array) -> tuple[str, pa.Array, str]:
         quoted = joined('"', pc.binary_join(texts, constant('","')), '"')
         is_any = pc.list_value_length(texts).cast(pa.bool_())
         return "[", _filled(pc.if_else(is_any, quoted, constant("")), ""), "]"
-    text = _filled(column, "")  # null: a deleted user has neither name nor page
+    text = _filled(column, "")  # null: a deleted user has no name and no profile page
     return (
         ('"', text, '"') if _is_plain(text) else ("", _each_as_json([value or "" for value in column.to_pylist()]), "")
     )
@@ -105,7 +68,7 @@ def _filled(values: pa.Array, null: str) -> pa.LargeBinaryArray:
 
 
 def _is_plain(texts: pa.Array) -> bool:
-    """Whether no string, nor what lies beside them in memory, holds a character that JSON escapes."""
+    """Return whether the array's buffer has no character that JSON escapes. It can contain more than these texts."""
     data = texts.buffers()[2]
     raw = data.to_pybytes() if data else b""
     return len(raw.translate(None, _ESCAPED)) == len(raw)

@@ -1,4 +1,4 @@
-"""The mart out of the warehouse: an extract job writes Parquet, which becomes a snapshot."""
+"""Export the mart from the warehouse: an extract job writes Parquet files, which become a snapshot."""
 
 import datetime
 import decimal
@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from tuning.dataset.options import DatasetOptions
-from tuning.dataset.snapshot.columns import check_columns
 from tuning.dataset.snapshot.snapshot import FACTS, Kind, Snapshot, open_snapshot, seal_snapshot
 from tuning.errors import TuningError
 from tuning.gcs.access import google_errors
@@ -28,9 +27,10 @@ if TYPE_CHECKING:
 
 
 def export(settings: Settings, variables: "Variables", options: DatasetOptions | None = None) -> Snapshot:
-    """The snapshot of the mart that a dataset with these options is made of; one of the same build is only found.
+    """Return the snapshot of the mart for these options. Export the mart unless this build is already exported.
 
-    Columns are checked before anything is exported. Raises TuningError where the mart is not built or empty.
+    The columns are checked before the export. Raises TuningError if the mart is not built, is empty, lacks a column, or
+    has another number of rows than its build recorded.
     """
     from tuning.warehouse.client import connect
     from tuning.warehouse.contract import contract
@@ -38,49 +38,55 @@ def export(settings: Settings, variables: "Variables", options: DatasetOptions |
     options = options or DatasetOptions()
     agreed = contract(settings, variables)
     table = agreed.preferences if options.is_preference else agreed.mart
-    check_columns(options, agreed.preference_columns if options.is_preference else agreed.columns, "dbt's exposure")
+    roles = agreed.preference_roles if options.is_preference else agreed.instruction_roles
     client = connect(settings)
     with google_errors(f"reading {table}"):
         present = [field.name for field in client.get_table(table).schema]
         build = _build_row(client, agreed.build)
-    check_columns(options, present, table)
+    roles.check(present, table)
     folder = _folder(settings, table, build)
     with locked(folder.with_name(f".{folder.name}.lock"), f"the snapshot {folder.name}"):
         if not _is_whole(settings, folder):
             with atomic_folder(folder) as unfinished:
                 objects = _extract(settings, client, table, unfinished, folder.name)
-                snapshot = seal_snapshot(unfinished, kind_of(options), build, objects)
+                snapshot = seal_snapshot(unfinished, kind_of(options), build, roles, objects)
                 if snapshot.rows != build[snapshot.kind]:
                     raise TuningError(
-                        f"{table} gave {snapshot.rows} rows, and its build made {build[snapshot.kind]}",
-                        "`invoke build` makes it anew",
+                        f"{table} has {snapshot.rows} rows, but its build recorded {build[snapshot.kind]}",
+                        "Run `invoke build` to build it again",
                     )
     return open_snapshot(folder, settings)
 
 
 def find_snapshot(settings: Settings, options: DatasetOptions, variables: "Variables | None" = None) -> Snapshot:
-    """The newest exported snapshot for these options, of a build with these variables (None: any)."""
-    found = []
+    """Return the newest exported snapshot for these options, of a build with these variables (None: of any build).
+
+    Raises TuningError if there is no such snapshot.
+    """
+    candidates = []
     for path in settings.home.glob(f"snapshots/[!.]*/{FACTS}"):
         snapshot = open_snapshot(path.parent, settings)
         if is_folder(settings) and not all(isinstance(file, Path) for file in snapshot.files):
-            continue  # of target gcp, whose files are out of reach here
+            continue  # its files are in Cloud Storage, which target local does not read
         is_of_build = variables is None or orjson.loads(snapshot.build["variables"]) == variables.all()
         if snapshot.kind == kind_of(options) and is_of_build:
-            found.append((path.stat().st_mtime_ns, path.parent.name, snapshot))
-    if not found:
-        raise TuningError("no snapshot for these options was exported", "`invoke dataset` builds, exports and splits")
-    return max(found, key=lambda one: one[:2])[2]
+            candidates.append((path.stat().st_mtime_ns, path.parent.name, snapshot))
+    if not candidates:
+        raise TuningError(
+            "no snapshot matches these options", "Run `invoke dataset` to build, export, and split in one step"
+        )
+    return max(candidates, key=lambda one: one[:2])[2]
 
 
 def kind_of(options: DatasetOptions) -> Kind:
+    """Return which mart a dataset with these options is created from."""
     return "preferences" if options.is_preference else "instructions"
 
 
 def _build_row(client: "bigquery.Client", table: str) -> dict[str, Any]:
     rows = list(client.list_rows(table, max_results=2))
     if len(rows) != 1:
-        raise TuningError(f"{table} has {len(rows)} rows where it should have one", "`invoke build` makes it anew")
+        raise TuningError(f"{table} has {len(rows)} rows instead of one", "Run `invoke build` to build it again")
     return {name: _plain(value) for name, value in rows[0].items()}
 
 
@@ -97,25 +103,25 @@ def _plain(value: object) -> object:
 
 
 def _folder(settings: Settings, table: str, build: dict[str, Any]) -> Path:
-    """Another build of the same table has another folder: its row says when it ran."""
+    """Return the snapshot's folder. Each build of a table has a separate folder, because its row contains its time."""
     digest = hashlib.sha256(orjson.dumps([table, build], option=orjson.OPT_SORT_KEYS)).hexdigest()[:12]
     return settings.home / "snapshots" / f"{re.sub(r'[^A-Za-z0-9_]+', '.', table)}-{digest}"
 
 
 def _is_whole(settings: Settings, folder: Path) -> bool:
-    """Whether the snapshot is finished and all its files are there: a bucket's rules delete staged ones in time."""
+    """Return whether the snapshot is finished and all its files exist. A bucket's lifecycle rules delete old files."""
     if not (folder / FACTS).exists():
         return False
     return all(file.exists() for file in open_snapshot(folder, settings).files)
 
 
 def _extract(settings: Settings, client: "bigquery.Client", table: str, folder: Path, name: str) -> list[ObjectFile]:
-    """The table's files in `folder`, or, in Cloud Storage, left where the extract job wrote them and returned."""
+    """Export the table. Move local files to `folder`, and return the files that are in Cloud Storage."""
     from tuning.warehouse.load import extract_parquet
 
     files = extract_parquet(settings, client, table, f"gs://{settings.bucket}/snapshots/{name}/{uuid.uuid4().hex[:12]}")
     for number, path in enumerate(sorted(file for file in files if isinstance(file, Path))):
         shutil.move(path, folder / f"part-{number:05d}.parquet")
     if not files:
-        raise TuningError(f"{table} has no rows to export", "Build with another --tag-pattern or --since")
+        raise TuningError(f"{table} has no rows to export", "Run `invoke build` with another --tag-pattern or --since")
     return [file for file in files if isinstance(file, ObjectFile)]

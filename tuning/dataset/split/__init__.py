@@ -1,1 +1,1 @@
-"""Select rows, assign them to train or evaluation, and write their texts."""
+"""Select rows, assign them to the train or eval split, and write their texts."""

@@ -1,4 +1,4 @@
-"""Of rows that say the same only the best scored stays; what is near to what also makes the groups of the split."""
+"""Find duplicate rows, of which only the one with the best score is kept, and group their questions for the split."""
 
 from collections import defaultdict
 from collections.abc import Callable
@@ -15,16 +15,19 @@ from tuning.dataset.workspace.parts import Column
 
 @dataclass(frozen=True)
 class Duplicate:
+    """Represent a row to drop and the row that replaces it."""
+
     row: int
     reason: str
-    of: int  # the row that stays
+    of: int  # the row that is kept
 
 
 def find_duplicates(index: Index, texts: Texts, groups: Groups) -> list[Duplicate]:
-    """The rows to drop, each with the better one that stays, by row. Joins in `groups` all that say the same.
+    """Return the rows to drop, sorted by row, and join the questions of all equal or near texts in `groups`.
 
-    The best score goes first and the smallest id among equals; a row stays when its question is neither equal nor near
-    to one that stays, nor its answer. So no two rows that stay are near, and a chain of near ones keeps its far ends.
+    Rows are processed by descending score, then by ascending id. A row is kept if neither its question nor its answer
+    equals or nearly equals that of a kept row. So no two kept rows are near duplicates. In a chain of near duplicates,
+    the ends can both be kept if they are not near duplicates of each other. Raises TuningError if texts cannot be read.
     """
     sides = [
         _Side("question", index, texts, texts.question, groups),
@@ -34,9 +37,9 @@ def find_duplicates(index: Index, texts: Texts, groups: Groups) -> list[Duplicat
     order = np.lexsort((rows, -index["score"][rows]))
     dropped = []
     for row in rows[order].tolist():
-        found = next((found for side in sides if (found := side.better(row))), None)
-        if found:
-            dropped.append(found)
+        duplicate = next((one for side in sides if (one := side.better(row))), None)
+        if duplicate:
+            dropped.append(duplicate)
         else:
             for side in sides:
                 side.keep(row)
@@ -44,7 +47,7 @@ def find_duplicates(index: Index, texts: Texts, groups: Groups) -> list[Duplicat
 
 
 class _Side:
-    """The questions, or the answers: distinct texts, and which of them are near to each other."""
+    """Hold the distinct texts of the questions or of the answers, and which of them are near duplicates."""
 
     def __init__(self, name: str, index: Index, texts: Texts, text_of: Callable[[int], str], groups: Groups) -> None:
         self.name = name
@@ -66,9 +69,10 @@ class _Side:
         has_near = np.zeros(len(first), dtype=np.bool_)
         has_near[list(self._near)] = True
         self.is_shared: Column = (count > 1)[self._text] | has_near[self._text]
-        self._kept: dict[int, int] = {}  # row by text
+        self._kept: dict[int, int] = {}  # the kept row, by number of the text
 
     def better(self, row: int) -> Duplicate | None:
+        """Return the row as a duplicate if an equal or near text has been kept."""
         text = int(self._text[row])
         if text in self._kept:
             return Duplicate(row, f"same {self.name}", self._kept[text])
@@ -76,4 +80,5 @@ class _Side:
         return Duplicate(row, f"near-duplicate {self.name}", min(near)) if near else None
 
     def keep(self, row: int) -> None:
+        """Mark the row as kept."""
         self._kept[int(self._text[row])] = row

@@ -1,4 +1,4 @@
-"""Pass two: the kept lines in their order, and their attribution beside them, gathered from the parts."""
+"""Run pass two: collect the kept lines and their attribution from the parts, in the final order, and write them."""
 
 import functools
 
@@ -14,13 +14,16 @@ from tuning.dataset.workspace.outputs import Outputs
 from tuning.dataset.workspace.parallel import Workers
 from tuning.dataset.workspace.parts import Column, Parts
 
-_ROWS = 4096  # gathered at a time: in the seed's order they come from every part
+_ROWS = 4096  # collected at a time. With the seed preset they come from all parts
 
 
 def write_splits(
     outputs: Outputs, parts: Parts, index: Index, selection: Selection, workers: Workers
 ) -> dict[str, FileFacts]:
-    """Write ``train.jsonl``, ``eval.jsonl`` and ``attribution.jsonl``."""
+    """Write ``train.jsonl``, ``eval.jsonl`` and ``attribution.jsonl``, and return the facts of each by file name.
+
+    Raises TuningError if a request to Cloud Storage fails.
+    """
     facts = {}
     with outputs.open(ATTRIBUTION) as attribution:
         for split, rows in selection.sides.items():
@@ -37,7 +40,7 @@ def write_splits(
 
 
 class _Gathered(msgspec.Struct, frozen=True):
-    """Some lines in a row of one file with their attribution."""
+    """Hold consecutive lines of one file and their attribution."""
 
     lines: pa.Buffer
     attribution: pa.Buffer

@@ -1,4 +1,4 @@
-"""Which of the prepared rows are written, on which side, in which order."""
+"""Select which prepared rows are written to which split, and in which order."""
 
 from dataclasses import dataclass
 
@@ -18,32 +18,38 @@ from tuning.errors import TuningError
 
 @dataclass(frozen=True)
 class Selection:
+    """Hold the rows of each split."""
+
     groups: Column  # by row of the index: the smallest question id of its group
-    sides: dict[Split, Column]  # rows of the index in the order of their file
+    sides: dict[Split, Column]  # rows of the index in the order of the lines in the file
 
 
 def select(index: Index, texts: Texts, options: DatasetOptions, funnel: Funnel) -> Selection:
-    """Drop duplicates, divide, and drop the training members of groups that stand on both sides; all counted."""
+    """Drop duplicates, split the rows, and drop training rows whose group is also in the eval split.
+
+    Dropped and written rows are counted in `funnel`. With the seed preset, no rows are dropped. Raises TuningError if a
+    split has no rows, if texts cannot be read, or if a question occurs twice with the seed preset.
+    """
     groups = Groups()
     for row, links in index.links.items():
         groups.join_all([int(index["question_id"][row]), *links])
     if options.is_seed:
-        check_each_once(index, "question", "question_id")  # the seed's order is one of questions
+        check_each_once(index, "question", "question_id")  # its order needs unique question ids
         train, evaluation = seed_order(options, len(index))
         return _finished(index, groups, {"train": train, "eval": evaluation}, funnel)
 
-    stays = np.ones(len(index), dtype=np.bool_)
-    for duplicate in find_duplicates(index, texts, groups):  # by row, so that the first are those of the smallest ids
-        stays[duplicate.row] = False
-        detail = f"{index['question_id'][duplicate.of]}-{index['answer_id'][duplicate.of]} stays"
+    is_kept = np.ones(len(index), dtype=np.bool_)
+    for duplicate in find_duplicates(index, texts, groups):  # sorted by id
+        is_kept[duplicate.row] = False
+        detail = f"{index['question_id'][duplicate.of]}-{index['answer_id'][duplicate.of]} is kept instead"
         _drop(funnel, "deduplicate", duplicate.reason, texts, duplicate.row, detail)
-    rows = np.flatnonzero(stays)
+    rows = np.flatnonzero(is_kept)
     group = groups.of_all(index["question_id"][rows])
     side = evaluation_side(options, index["question_id"][rows], index["answered_at"][rows], group)
-    torn = straddling(side, group)
-    for row, its_group in zip(rows[torn].tolist(), group[torn].tolist(), strict=True):
+    is_straddling = straddling(side, group)
+    for row, its_group in zip(rows[is_straddling].tolist(), group[is_straddling].tolist(), strict=True):
         _drop(funnel, "split", "training member of a group in evaluation", texts, row, f"group {its_group}")
-    return _finished(index, groups, {"train": rows[~side & ~torn], "eval": rows[side]}, funnel)
+    return _finished(index, groups, {"train": rows[~side & ~is_straddling], "eval": rows[side]}, funnel)
 
 
 def _drop(funnel: Funnel, step: str, reason: str, texts: Texts, row: int, detail: str) -> None:
@@ -54,7 +60,7 @@ def _finished(index: Index, groups: Groups, sides: dict[Split, Column], funnel: 
     for split, rows in sides.items():
         if not len(rows):
             raise TuningError(
-                f"no example is left for {split}", "Take more rows, or another --eval-fraction or --split-date"
+                f"no example is left for {split}", "Use more rows, or change --eval-fraction or --split-date"
             )
         funnel.written[split] = len(rows)
     return Selection(groups.of_all(index["question_id"]), sides)

@@ -1,6 +1,5 @@
-"""The texts of prepared rows, read back from the part files when something has to look at them again."""
+"""Read the texts of prepared rows back from the part files."""
 
-import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,16 +9,16 @@ from tuning.dataset.formats.codec import parse_line, question_of
 from tuning.dataset.formats.records import Example
 from tuning.dataset.funnel import DroppedExample, excerpt
 from tuning.dataset.options import DatasetOptions
-from tuning.dataset.split.splits import salted
 from tuning.dataset.workspace.index import Index
 from tuning.dataset.workspace.parts import Column, Parts
+from tuning.sampling import draw
 
-_REMEMBERED = 2_000  # rows
+_REMEMBERED = 2_000  # rows in the cache
 
 
 @dataclass(frozen=True)
 class Shown:
-    """One example that the card renders."""
+    """Hold one example that the dataset card shows."""
 
     example_id: str
     url: str
@@ -27,14 +26,17 @@ class Shown:
 
 
 class Texts:
-    """Question (title and body as written to the prompt) and answer of a row of the index."""
+    """Read the question (title and body as in the prompt) and the answer of rows of the index, with a cache.
+
+    The methods raise TuningError if a line does not match its format or a request to Cloud Storage fails.
+    """
 
     def __init__(self, parts: Parts, index: Index, options: DatasetOptions, template: str) -> None:
         self._parts, self._index, self._options, self._template = parts, index, options, template
-        self._known: dict[int, tuple[str, str]] = {}  # the least lately expected first
+        self._known: dict[int, tuple[str, str]] = {}  # least recently expected first
 
     def expect(self, rows: Sequence[int]) -> None:
-        """Read these rows together, before they are asked for one by one."""
+        """Read these rows together into the cache, before they are requested one by one."""
         known = {row: self._known.pop(row) for row in rows if row in self._known}
         new = [row for row in rows if row not in known]
         for row in list(self._known)[: max(0, len(self._known) + len(known) + len(new) - _REMEMBERED)]:
@@ -46,13 +48,15 @@ class Texts:
             self._known[row] = question_of(self._options.format, self._template, example), example.answer
 
     def question(self, row: int) -> str:
+        """Return the question of a row."""
         return self._pair(row)[0]
 
     def answer(self, row: int) -> str:
+        """Return the answer of a row."""
         return self._pair(row)[1]
 
     def dropped(self, row: int, detail: str = "") -> DroppedExample:
-        """How the card shows a row that is dropped."""
+        """Return a dropped row as the dataset card shows it."""
         question, answer = self._pair(row)
         _, tails = self._index.blobs(self._parts, [row])
         tail = msgspec.json.decode(b"{" + tails[0].as_py())
@@ -68,10 +72,9 @@ class Texts:
         )
 
     def shown(self, rows: Column, count: int = 10) -> list[Shown]:
-        """`count` of the rows, chosen by a salted hash of their question ids, as the card shows them."""
+        """Return `count` of the rows for the dataset card, drawn by a salted hash of the question id."""
         question_ids = self._index["question_id"]
-        salted_rows = ((salted("card", self._options.seed, int(question_ids[row])), int(row)) for row in rows)
-        chosen = [row for _, row in heapq.nsmallest(count, salted_rows)]
+        chosen = draw("card", rows.tolist(), count, lambda row: int(question_ids[row]), self._options.seed)
         lines, tails = self._index.blobs(self._parts, chosen)
         return [self._shown(line, tail) for line, tail in zip(lines.to_pylist(), tails.to_pylist(), strict=True)]
 

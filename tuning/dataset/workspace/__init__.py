@@ -1,1 +1,1 @@
-"""Keep the working files of a dataset that is not finished."""
+"""Store the working files of a dataset while it is being created."""

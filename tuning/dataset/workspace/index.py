@@ -1,4 +1,4 @@
-"""What pass one leaves in memory: each prepared row's ids, hashes and where its line lies, in the order of the ids."""
+"""Build the index that pass one keeps in memory: the ids, the hashes and the place of the line of each prepared row."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,10 +12,10 @@ from tuning.errors import TuningError
 
 @dataclass
 class Index:
-    """Column `i` of every array belongs to the row with the i-th smallest (question_id, answer_id)."""
+    """Hold one array per column. The rows are sorted by (question_id, answer_id)."""
 
     columns: dict[str, Column]
-    links: dict[int, list[int]]  # by row, only where there are any: question ids of its duplicates
+    links: dict[int, list[int]]  # by row, only for rows with links: question ids of its duplicates
 
     def __len__(self) -> int:
         return len(self["question_id"])
@@ -24,13 +24,20 @@ class Index:
         return self.columns[name]
 
     def blobs(self, parts: Parts, rows: Sequence[int] | Column) -> tuple[pa.LargeBinaryArray, pa.LargeBinaryArray]:
-        """The line of each row and the tail of its attribution."""
+        """Return the line of each row and the end of its attribution record.
+
+        Raises TuningError if a request to Cloud Storage fails.
+        """
         some = np.asarray(rows, dtype=np.int64)
         return parts.read_many(*(self[name][some] for name in ("part", "offset", "line_size", "tail_size")))
 
 
 def build_index(keys: Sequence[Keys]) -> Index:
-    """Join the keys of all parts, by part number. Takes each column out of `keys`, so that little is held twice."""
+    """Build the index from the keys of all parts, in the order of the parts.
+
+    Removes the columns from `keys` on the way, so that few of them are in memory twice. Raises TuningError if a pair of
+    question id and answer id occurs more than once.
+    """
     links = _links(keys)
     names = sorted(keys[0].keys() - {"links", "link_counts", "notes", "crc32c"})
     rows = [len(part["question_id"]) for part in keys]
@@ -44,16 +51,19 @@ def build_index(keys: Sequence[Keys]) -> Index:
     place = np.empty(len(order), dtype=np.int64)
     place[order] = np.arange(len(order))
     index = Index(columns, {int(place[old]): its_links for old, its_links in links.items()})
-    check_each_once(index, "the pair", "question_id", "answer_id")
+    check_each_once(index, "the question-answer pair", "question_id", "answer_id")
     return index
 
 
 def check_each_once(index: Index, what: str, *names: str) -> None:
-    """TuningError where two rows have the same values in these columns, of those that the index is in the order of."""
+    """Raise TuningError if two rows have the same values in these columns.
+
+    The index must be sorted by the columns. The message calls the values `what`.
+    """
     is_same = [index[name][1:] == index[name][:-1] for name in names]
-    if len(twice := np.flatnonzero(np.logical_and.reduce(is_same))):
-        values = "-".join(str(index[name][twice[0]]) for name in names)
-        raise TuningError(f"the snapshot has {what} {values} more than once", "`invoke export` makes it anew")
+    if len(repeated := np.flatnonzero(np.logical_and.reduce(is_same))):
+        values = "-".join(str(index[name][repeated[0]]) for name in names)
+        raise TuningError(f"the snapshot has {what} {values} more than once", "Run `invoke export` to create it again")
 
 
 def _offsets(part: Keys) -> Column:
@@ -63,7 +73,7 @@ def _offsets(part: Keys) -> Column:
 
 
 def _links(keys: Sequence[Keys]) -> dict[int, list[int]]:
-    """Linked questions by row, counted through the parts, of the few rows that have any."""
+    """Return the linked question ids of the few rows that have any. Rows are numbered across all parts."""
     counts = np.concatenate([part["link_counts"] for part in keys])
     values = np.concatenate([part["links"] for part in keys])
     rows = np.flatnonzero(counts)

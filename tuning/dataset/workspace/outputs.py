@@ -1,4 +1,4 @@
-"""Where the large files of a dataset are written: into its folder, or to Cloud Storage as they come."""
+"""Write the large files of a dataset to its folder, or stream them to Cloud Storage."""
 
 import contextlib
 import hashlib
@@ -21,47 +21,53 @@ from tuning.storage import atomic_folder
 
 
 class Outputs(Protocol):
-    """The large files of one dataset."""
+    """Write the large files of one dataset.
+
+    The methods of `BucketOutputs` raise TuningError if a request to Cloud Storage fails.
+    """
 
     @property
     def sources(self) -> dict[str, Source]:
-        """Those that are finished, by name."""
+        """Return the finished files, by name."""
 
-    def open(self, name: str) -> contextlib.AbstractContextManager["Output"]: ...
+    def open(self, name: str) -> contextlib.AbstractContextManager["Output"]:
+        """Open a file for writing. It is finished when the block ends without an exception."""
 
     def finish(self, folder: Path) -> None:
-        """To be called when `folder` has all other files."""
+        """Complete the dataset. Call this when `folder` contains all other files."""
 
 
 class Output:
-    """A file that grows. What was appended last is written and hashed in two threads, while the next is made."""
+    """Write one file. Two threads write and hash the last appended content while the caller prepares the next."""
 
     def __init__(self, write: Callable[[pa.Buffer], object], threads: ThreadPoolExecutor) -> None:
         self._write, self._threads = write, threads
         self._hash = hashlib.sha256()
         self._rows = self._bytes = 0
-        self._under_way: list[Future[object]] = []
+        self._pending: list[Future[object]] = []
 
     def append(self, content: pa.Buffer, rows: int) -> None:
+        """Append content of this number of rows. Raises the exception of the previous write, if it failed."""
         self.wait()
-        self._under_way = [self._threads.submit(step, content) for step in (self._hash.update, self._write)]
+        self._pending = [self._threads.submit(step, content) for step in (self._hash.update, self._write)]
         self._rows += rows
         self._bytes += len(content)
 
     def wait(self) -> None:
-        """Until all is written. Raises what went wrong with it."""
-        for step in self._under_way:
+        """Wait until all content is written. Raises the exception of the write, if it failed."""
+        for step in self._pending:
             step.result()
 
     @property
     def facts(self) -> FileFacts:
+        """Return the number of rows, the size in bytes and the SHA-256 of the content so far."""
         self.wait()
         return FileFacts(self._rows, self._bytes, self._hash.hexdigest())
 
 
 @contextlib.contextmanager
 def _output(write: Callable[[pa.Buffer], object]) -> Iterator[Output]:
-    """All is written when the block has ended."""
+    """Yield an output, and wait at the end of the block until all content is written."""
     with ThreadPoolExecutor(2) as threads:
         output = Output(write, threads)
         yield output
@@ -69,23 +75,29 @@ def _output(write: Callable[[pa.Buffer], object]) -> Iterator[Output]:
 
 
 class FolderOutputs:
+    """Write the large files to a local folder."""
+
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self.sources: dict[str, Source] = {}
 
     @contextlib.contextmanager
     def open(self, name: str) -> Iterator[Output]:
+        """Open a file in the folder for writing."""
         path = self._folder / name
         with path.open("wb") as file, _output(file.write) as output:
             yield output
         self.sources[name] = path
 
     def finish(self, folder: Path) -> None:
-        """Nothing is left to do."""
+        """Do nothing, because all files are already in the folder."""
 
 
 class BucketOutputs:
-    """Below ``gs://BUCKET/datasets/ID/``, where the manifest comes last: where it is, all is there."""
+    """Write the files below ``gs://BUCKET/datasets/ID/``.
+
+    The manifest is written last. So a dataset with a manifest is complete.
+    """
 
     def __init__(self, settings: Settings, prefix: str) -> None:
         self._settings, self._prefix = settings, prefix
@@ -93,10 +105,15 @@ class BucketOutputs:
 
     @property
     def sources(self) -> dict[str, Source]:
+        """Return the finished objects, by file name."""
         return dict(self._objects)
 
     @contextlib.contextmanager
     def open(self, name: str) -> Iterator[Output]:
+        """Open an object for writing and check it at the end.
+
+        Raises TuningError if a request fails or the uploaded object has another checksum or size than the content.
+        """
         uri = f"{self._prefix}/{name}"
         with google_errors(f"writing {uri}"):
             found = look(self._settings, uri)
@@ -104,22 +121,26 @@ class BucketOutputs:
             with _output(stream.write) as output:
                 yield output
             stream.close()
-            arrived = look(self._settings, uri)
+            uploaded = look(self._settings, uri)
         size = output.facts.bytes
-        if arrived is None or (arrived.crc32c, int(arrived.size)) != (stream.crc32c, size):
-            raise TuningError(f"{uri} arrived with another checksum than was sent", "Run the same command again")
-        self._objects[name] = ObjectFile(self._settings, uri, int(arrived.generation), size, stream.crc32c)
+        if uploaded is None or (uploaded.crc32c, int(uploaded.size)) != (stream.crc32c, size):
+            raise TuningError(f"{uri} does not have the checksum of the uploaded data", "Run the same command again")
+        self._objects[name] = ObjectFile(self._settings, uri, int(uploaded.generation), size, stream.crc32c)
 
     def finish(self, folder: Path) -> None:
-        """Put the small files beside the large ones, and note in `folder` where those are."""
+        """Upload the small files from `folder`, and record in `folder` where the large files are.
+
+        Raises TuningError if an upload fails.
+        """
         put_files(self._settings, {path.name: path for path in folder.iterdir()}, self._prefix, last=MANIFEST)
         note_objects(folder, self._objects)
 
 
 def adopt(settings: Settings, prefix: str, folder: Path) -> bool:
-    """Make `folder` that of a dataset which another run, perhaps of another machine, has finished below `prefix`.
+    """Create `folder` from the dataset that another run, perhaps on another machine, has finished below `prefix`.
 
-    What is there and not whole loses its manifest, if it has one.
+    Returns False if there is no complete dataset. The manifest of an incomplete dataset is deleted. Raises TuningError
+    if a request to Cloud Storage fails.
     """
     found = {file.name: file for file in object_files(settings, f"{prefix}/")}
     if MANIFEST not in found:

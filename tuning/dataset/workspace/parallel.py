@@ -1,4 +1,4 @@
-"""The same function over many inputs on all cores, results in order, few of them in memory."""
+"""Run one function over many inputs on several cores, with results in order and few inputs in memory at a time."""
 
 import collections
 import multiprocessing
@@ -14,19 +14,15 @@ In = TypeVar("In")
 Out = TypeVar("Out")
 
 
-def available_cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-# What workers run: imported once, in the process that they are forked from.
+# Modules that workers need. They are imported once, in the server process that the workers are forked from.
 _IMPORTED = ["tuning.dataset.rows.prepare", "tuning.dataset.leaks.check"]
 
 
 class Workers:
-    """`count` processes, started when they are first needed; one is this process itself.
+    """Run functions in `count` worker processes, which start when they are first needed.
 
-    They are forks of a process that was started afresh and has no threads, not of this one. So a script that uses them
-    needs the usual ``if __name__ == "__main__"``.
+    With a count of 1, the functions run in this process. Workers are forked from a new process without threads, not
+    from this one. So a script that uses them needs ``if __name__ == "__main__"``.
     """
 
     def __init__(self, count: int) -> None:
@@ -35,9 +31,10 @@ class Workers:
         self._pool: ProcessPoolExecutor | None = None
 
     def map(self, function: Callable[[In], Out], inputs: Iterable[In], is_long: bool = True) -> Iterator[Out]:
-        """Yield ``function(input)`` in order; at most `ahead` inputs are taken before their result was yielded.
+        """Yield ``function(input)`` in order, with at most `ahead` inputs whose result has not been yielded.
 
-        Work that is not long is done here: it would be over before workers have started.
+        If `is_long` is False and no workers run yet, the function runs in this process. Short work would be done before
+        the workers have started.
         """
         if self._count == 1 or not (is_long or self._pool):
             yield from map(function, inputs)
@@ -49,9 +46,9 @@ class Workers:
         yield from _in_order(self._pool, function, inputs, self.ahead)
 
     def map_in_threads(self, function: Callable[[In], Out], inputs: Iterable[In]) -> Iterator[Out]:
-        """`map` in threads of this process: they start at once and nothing is sent.
+        """Do the same as `map` in threads of this process, which start quickly and need no transfer of data.
 
-        For what reads, writes or computes in libraries that let other threads run meanwhile.
+        Use it for functions that mostly read, write, or compute in libraries that release the interpreter's lock.
         """
         if self._count == 1:
             yield from map(function, inputs)
@@ -84,12 +81,12 @@ def _in_order(pool: Executor, function: Callable[[In], Out], inputs: Iterable[In
 
 
 def _begin() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is interrupted too, and ends its workers
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C also interrupts the parent, which then stops its workers
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
 def _end_with_parent() -> None:
-    """A killed parent cannot tell its workers, which would wait for it for ever."""
+    """Exit when the parent process ends. Otherwise the workers of a killed parent would wait forever."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()

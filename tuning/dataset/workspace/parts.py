@@ -1,7 +1,9 @@
-"""Pass one's results: encoded lines in part files, and beside each its keys, which say that it is whole.
+"""Store the results of pass one in part files.
 
-The part files are the only place that holds texts between the passes. A part whose keys exist is not made again after a
-kill; where the snapshot's files are others than before, all parts are.
+Each part has two files. `NUMBER.data` contains the encoded lines. `NUMBER.keys` contains arrays with the ids, hashes
+and sizes of its rows. It is written last and contains the checksum of the data, so it shows that the part is complete.
+Between the passes, only the part files contain the texts. A run after a killed run reuses the complete parts. If the
+files of the snapshot have changed, it prepares all parts again.
 """
 
 import hashlib
@@ -21,30 +23,34 @@ from tuning.dataset.funnel import Dropped
 from tuning.dataset.snapshot.snapshot import Snapshot
 from tuning.dataset.workspace.store import Store
 
-# By name, one value or row of values for each row of the part, save `links` with `link_counts` of each row.
+# By name: one value or one array of values for each row of the part. Only `links` differs: it contains `link_counts[i]`
+# values for row i.
 Column = npt.NDArray[Any]
 Keys = dict[str, Column]
-_LAYOUT = 2  # raised when rows lie otherwise in the parts: those of a killed older run are then not looked at
+_LAYOUT = 2  # increase it when the layout of the parts changes, so that parts of an older version are not reused
 
 
 class Notes(msgspec.Struct, frozen=True):
-    """What pass one says about a part as a whole."""
+    """Hold information of pass one about a whole part."""
 
     dropped: list[Dropped] = []
 
 
 class Parts:
-    """One dataset's part files, of one snapshot's very files.
+    """Read and write the part files of one dataset from one snapshot.
 
-    Where pass two spends them, what it has read is cut off their ends: memory and disk then hold the texts once, and
-    pass two takes half the time. For parts that are made in seconds, as a run killed in pass two makes them anew.
+    With `is_spent`, pass two truncates the parts while it reads them. The texts are then stored only once at any time,
+    and pass two takes half the time. If such a run is killed in pass two, the next run must prepare the parts again. So
+    use `is_spent` only for parts that are prepared in seconds.
+
+    The methods raise TuningError if a request to Cloud Storage fails.
     """
 
     def __init__(self, store: Store, is_spent: bool = False) -> None:
         self.store, self._is_spent = store, is_spent
 
     def keys(self, part: int) -> Keys | None:
-        """The keys of a finished part whose data is what was written; None where it is to be made."""
+        """Return the keys of a part that is complete and unchanged, or None if the part must be prepared."""
         content = self.store.read(_name(part, "keys"))
         if content is None:
             return None
@@ -56,7 +62,7 @@ class Parts:
         return keys if keys["crc32c"][0] == self.store.crc32c(_name(part, "data")) else None
 
     def write(self, part: int, content: bytes | pa.Buffer, keys: Keys, notes: Notes) -> Keys:
-        """Write one part, data first, and return its keys, which `notes` are then among."""
+        """Write one part, the data first. Return its keys with `notes` and the checksum added."""
         keys["crc32c"] = np.array([google_crc32c.value(content)], dtype=np.uint32)
         keys["notes"] = np.frombuffer(msgspec.json.encode(notes), dtype=np.uint8)
         self.store.write(_name(part, "data"), content)
@@ -68,9 +74,9 @@ class Parts:
     def read_many(
         self, parts: Column, offsets: Column, line_sizes: Column, tail_sizes: Column
     ) -> tuple[pa.LargeBinaryArray, pa.LargeBinaryArray]:
-        """The line and the tail behind it at each place, in the given order.
+        """Return the line at each place and the tail that follows the line, in the given order.
 
-        What lies side by side in a part is read at once, with the bytes between where they are few.
+        Neighboring rows of a part are read together, including the bytes between them if these are few.
         """
         order = np.lexsort((offsets, parts))
         parts, begins = parts[order], offsets[order]
@@ -83,14 +89,17 @@ class Parts:
         spans = zip(parts[firsts].tolist(), begins[firsts].tolist(), lengths.tolist(), strict=True)
         content = self.store.read_spans([(_name(part, "data"), begin, length) for part, begin, length in spans])
         moved = np.repeat(np.cumsum(lengths) - lengths - begins[firsts], counts)
-        # Three values for each row: its line, its tail, and what was read between it and the next.
+        # Three values for each row: its line, its tail, and the bytes between it and the next row.
         borders = np.append(np.column_stack((begins, middles, ends)) + moved[:, None], content.size)
         blobs = divided(content, borders)
         place = np.argsort(order) * 3
         return blobs.take(as_indices(place)), blobs.take(as_indices(place + 1))
 
     def were_read(self, parts: Column, offsets: Column) -> None:
-        """Nothing at these places, nor behind them in the same part, is needed again."""
+        """Declare that these places, and all later bytes of the same parts, are not needed again.
+
+        With `is_spent`, the parts are truncated there.
+        """
         if self._is_spent:
             order = np.lexsort((offsets, parts))
             firsts = order[np.flatnonzero(np.diff(parts[order], prepend=-1))]
@@ -98,18 +107,19 @@ class Parts:
                 self.store.cut(_name(part, "data"), offset)
 
     def scratch(self, name: str) -> Store:
-        """Empty, for files of this run only."""
+        """Return an empty store for files of this run."""
         store = self.store.within(name)
         store.clear()
         return store
 
 
 def mark_of(snapshot: Snapshot) -> str:
-    """Names the very files of a snapshot: parts of others are not looked at."""
+    """Return a hash that identifies the files of a snapshot. Parts are reused only if it is the same."""
     return hashlib.sha256(orjson.dumps([_LAYOUT, snapshot.marks()])).hexdigest()[:12]
 
 
 def notes_of(keys: Keys) -> Notes:
+    """Decode the notes in a part's keys."""
     return msgspec.json.decode(keys["notes"].tobytes(), type=Notes)
 
 

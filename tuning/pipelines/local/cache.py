@@ -1,4 +1,7 @@
-"""What kfp.local keeps of earlier runs: its cache, which only asks whether an output's path exists, and the outputs."""
+"""Clean up the cache and the outputs that kfp.local keeps from earlier runs.
+
+kfp.local's cache only checks whether the path of an output exists.
+"""
 
 import json
 import shutil
@@ -11,9 +14,10 @@ from tuning.pipelines.steps.hashing import listing_sha256
 
 
 def drop_broken_entries(cache: Path) -> list[Path]:
-    """Remove each entry of which an output is gone or has other files than when it was written; return those outputs.
+    """Remove the cache entries whose outputs are missing or changed, and return the paths of those outputs.
 
-    The step runs again then, and so does whatever reads its output.
+    An output counts as changed if the names or sizes of its files differ from when it was written. Its step then runs
+    again, and so do the steps that read the output.
     """
     broken = []
     for entry in sorted(cache.glob("*.json")):
@@ -25,8 +29,10 @@ def drop_broken_entries(cache: Path) -> list[Path]:
 
 
 def prune_outputs(root: Path, pipeline: str) -> int:
-    """Remove what runs of `pipeline` left under `root` and no cache entry names: outputs of steps that failed or ran
-    again. Registered models are links of their own and stay. Returns the bytes that this frees."""
+    """Remove the outputs of `pipeline` under `root` that no cache entry names. Return the number of bytes freed.
+
+    These are outputs of steps that failed or ran again. Registered models stay, because they have separate hard links.
+    """
     outputs = (Path(output["uri"]) for entry in root.glob("cache/*.json") for output in _artifacts(entry))
     needed = {path.relative_to(root).parts[:2] for path in outputs if path.is_relative_to(root)}
     tasks = [task for task in root.glob(f"{pipeline}-*/*/") if task.relative_to(root).parts not in needed]
@@ -38,7 +44,7 @@ def prune_outputs(root: Path, pipeline: str) -> int:
 
 
 def prune_work(work: Path, days: float) -> int:
-    """Remove tunings that nobody went on with for so many days. Returns the bytes that this frees."""
+    """Remove unfinished tunings that have not changed for `days` days. Return the number of bytes freed."""
     oldest = time.time() - days * 86_400
     unfinished = [folder for folder in work.glob("[!.]*") if folder.is_dir()]
     return sum(_remove(folder) for folder in unfinished if _last_written(folder) < oldest)
@@ -47,7 +53,7 @@ def prune_work(work: Path, days: float) -> int:
 def _remove(path: Path) -> int:
     files = [file.stat() for file in path.rglob("*") if file.is_file()]
     shutil.rmtree(path)
-    return sum(file.st_size for file in files if file.st_nlink == 1)  # another link's bytes stay
+    return sum(file.st_size for file in files if file.st_nlink == 1)  # otherwise another link keeps the bytes
 
 
 def _last_written(folder: Path) -> float:
@@ -55,7 +61,7 @@ def _last_written(folder: Path) -> float:
 
 
 def _artifacts(entry: Path) -> Iterator[dict[str, Any]]:
-    """The outputs of a cached step that lie in files."""
+    """Yield the outputs of a cached step that are files or folders."""
     for value in json.loads(entry.read_bytes()).values():
         if isinstance(value, dict) and "uri" in value:
             yield value

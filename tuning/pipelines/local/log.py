@@ -1,13 +1,12 @@
-"""What kfp.local's output says of the steps: begun, done, taken from the cache, failed, and why."""
+"""Read from kfp.local's output which steps began, ended, came from the cache or failed, and why."""
 
 import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-import msgspec
-
 from tuning.errors import TuningError
+from tuning.pipelines.outcome import Step
 from tuning.pipelines.steps.process import ERROR_MARK
 from tuning.pipelines.tuning import STEPS
 
@@ -15,22 +14,16 @@ _COLOUR = re.compile(r"\x1b\[\d+m")
 _BEGUN = re.compile(r"INFO - Executing task '([\w-]+)'")
 _ENDED = re.compile(r"(?:INFO|ERROR) - Task '([\w-]+)' finished with status (SUCCESS|FAILURE)")
 _CACHED = re.compile(r"INFO - Task ([\w-]+) cache hit ")
-# What reaches the person of a step's own lines: how a training stands.
+# The lines of a step that the user sees: the progress of training, and notes.
 _SHOWN = re.compile(r"step \d+/\d+: |resuming from |\d+ of \d+ training examples |(note|error): ")
 
-# What the shell around a step says of its end.
+# The message of the shell if the step's process was killed.
 _KILLED = re.compile(r"(Killed|Segmentation fault|Aborted|Bus error)( \(core dumped\))?")
-
-
-class Step(msgspec.Struct, frozen=True, kw_only=True):
-    name: str
-    seconds: float  # 0 where it was taken from the cache
-    cached: bool
 
 
 @dataclass
 class Events:
-    """Feed it the runner's lines as they come."""
+    """Collect the events of a run from the lines that the runner prints, and show progress."""
 
     show: Callable[[str], None]
     clock: Callable[[], float] = time.monotonic
@@ -38,9 +31,10 @@ class Events:
     failed: str = ""
     _running: str = ""
     _since: float = 0.0
-    _lines: list[str] = field(default_factory=list)  # since the last step began, the last few
+    _lines: list[str] = field(default_factory=list)  # the last lines since the latest step began
 
     def feed(self, line: str) -> None:
+        """Process the next line of the runner's output."""
         line = _COLOUR.sub("", line.rstrip("\n"))
         if found := _CACHED.search(line):
             self._add(Step(name=found[1], seconds=0.0, cached=True))
@@ -52,28 +46,28 @@ class Events:
             else:
                 self._add(Step(name=found[1], seconds=round(self.clock() - self._since, 1), cached=False))
             self._running = ""
-        elif not self.failed:  # what follows a failure is the runner's own traceback
+        elif not self.failed:  # after a failure, the runner prints its own traceback
             self._lines = [*self._lines[-50:], line.strip()]
             if self._running and _SHOWN.match(line.strip()):
                 self.show(f"      {line.strip()}")
 
     def error(self, log: str) -> TuningError:
-        """Why the run failed, as the step itself put it."""
+        """Return the error of a failed run, with the step's own message if there is one. `log` is the log's path."""
         for line in reversed(self._lines):
             if line.startswith(ERROR_MARK):
                 return TuningError(line.removeprefix(ERROR_MARK))
         step = self.failed or self._running
-        # How a training stood explains no failure.
-        said = [
+        # Progress lines do not explain a failure.
+        messages = [
             line for line in self._lines if line and not line.startswith("[KFP Executor") and not _SHOWN.match(line)
         ]
         failed = f"the step {step} failed" if step else "the run failed"
-        if not said or _KILLED.fullmatch(said[-1]):
+        if not messages or _KILLED.fullmatch(messages[-1]):
             return TuningError(
-                f"{failed}: the system ended it, as when memory runs out",
-                f"Lower --max-length or --batch-size, or see {log}",
+                f"{failed}: the system killed it, possibly because memory ran out",
+                f"Reduce --max-length or --batch-size, or see {log}",
             )
-        return TuningError(f"{failed}: {said[-1]}", f"See {log}")
+        return TuningError(f"{failed}: {messages[-1]}", f"See {log}")
 
     def _add(self, step: Step) -> None:
         if step.name.startswith("importer"):

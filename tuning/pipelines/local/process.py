@@ -1,6 +1,7 @@
-"""The process that runs a compiled pipeline by kfp.local: ``python -m tuning.pipelines.local.process REQUEST RESULT``.
+"""Run a compiled pipeline with kfp.local: ``python -m tuning.pipelines.local.process REQUEST RESULT``.
 
-A process of its own, since kfp.local is a global, prints every step's whole input, and leaks temporary folders.
+This runs in a separate process because kfp.local has global state, prints the whole input of every step, and leaves
+temporary folders behind.
 """
 
 import logging
@@ -10,35 +11,34 @@ from typing import Any
 
 import msgspec
 
+from tuning.pipelines.outcome import Output
 from tuning.pipelines.steps.watchdog import end_with_ancestors
 from tuning.storage import write_json
 
 
 class LocalRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """Hold the input of this process."""
+
     template: str  # path of the compiled YAML
     arguments: dict[str, str]
-    root: str  # folder of what the steps write
+    root: str  # folder for the outputs of the steps
     caching: bool
-    scratch: str  # folder of this run's temporary files; `python3` on PATH must be this interpreter
-
-
-class Output(msgspec.Struct, frozen=True, kw_only=True):
-    """One output of the pipeline: a value, or an artifact's path and metadata."""
-
-    value: object = None
-    path: str = ""
-    metadata: dict[str, Any] = {}
+    scratch: str  # folder for this run's temporary files
 
 
 class LocalResult(msgspec.Struct, frozen=True, kw_only=True):
+    """Hold the result of this process."""
+
     outputs: dict[str, Output]
 
 
 def main(request_path: str, result_path: str) -> None:
+    """Run the pipeline that the request file describes, and write its outputs to the result file."""
     end_with_ancestors(1)
     request = msgspec.json.decode(Path(request_path).read_bytes(), type=LocalRequest)
-    # kfp.local puts this in place of every `python3` in a step's command and arguments. An interpreter's path with a
-    # blank breaks the command, and a folder named python3 breaks the paths; the name itself harms neither.
+    # kfp.local replaces every `python3` in a step's command and arguments with this value. A path with a space would
+    # break the command, and a path would break arguments that contain a folder named python3. The plain name is safe:
+    # the caller puts a `python3` on PATH that runs this interpreter.
     sys.executable = "python3"
     logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="%(levelname)s - %(message)s")
     from kfp import components, local

@@ -1,4 +1,4 @@
-"""Tune on this machine: the compiled pipeline by kfp.local, then the registry."""
+"""Tune on this machine: run the compiled pipeline with kfp.local, then register the model."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -13,8 +13,8 @@ from tuning.gcs.objects import get
 from tuning.pipelines.hello import NAME as HELLO
 from tuning.pipelines.hello import compile_hello
 from tuning.pipelines.local.cache import drop_broken_entries, prune_outputs, prune_work
-from tuning.pipelines.local.log import Step
 from tuning.pipelines.local.runner import pipeline_root, run_template
+from tuning.pipelines.outcome import Step
 from tuning.pipelines.release.record import start_run, write_record
 from tuning.pipelines.release.release import PipelineRun, arguments_against_champion, release
 from tuning.pipelines.tuning import NAME, compile_pipeline
@@ -24,7 +24,7 @@ from tuning.settings import Settings
 from tuning.storage import locked, write_bytes
 from tuning.tuners.protocol import TuneOptions
 
-_UNFINISHED_DAYS = 30  # a tuning that was killed longer ago starts anew
+_UNFINISHED_DAYS = 30  # older unfinished tunings are deleted and start from the beginning
 
 
 def run_local(
@@ -40,10 +40,9 @@ def run_local(
 ) -> PipelineRun:
     """Run the pipeline on `dataset`, register the model, and promote it if the gate passed.
 
-    `before` are steps that came before the pipeline's own; the record and the report list them too.
-
-    A step whose inputs, options and code are unchanged is taken from the cache. Raises TuningError with the failing
-    step's own message; nothing is registered then.
+    A step whose inputs, options and code are unchanged is taken from the cache. `before` holds the steps that ran
+    before the pipeline; the record and the report list them too. Raises TuningError with the step's own message if a
+    step fails; nothing is registered then.
     """
     with locked(pipeline_root(settings) / ".lock", "the local pipeline", timeout=15):
         folder, record = start_run(settings, NAME, dataset.id)
@@ -53,7 +52,7 @@ def run_local(
             arguments = _arguments(settings, dataset, tuner, tune, evaluation, gate)
             record = msgspec.structs.replace(record, arguments=arguments)
             for lost in drop_broken_entries(pipeline_root(settings) / "cache"):
-                show(f"  {lost} is damaged or gone: its step runs again")
+                show(f"  {lost} is damaged or missing, so its step runs again")
             _prune(settings, show)
             template = compile_pipeline(settings, folder / "pipeline.yaml")
             ran = run_template(settings, template, arguments, folder, show)
@@ -77,7 +76,10 @@ def run_local(
 
 
 def run_hello(settings: Settings, recipient: str, show: Callable[[str], None] = print) -> str:
-    """The seed's greeting, by the local runner and never from its cache: that is what it checks."""
+    """Run the greeting pipeline with the local runner and return the greeting.
+
+    It never uses the cache, because its purpose is to check the runner. Raises TuningError if a step fails.
+    """
     folder, record = start_run(settings, HELLO)
     started = time.monotonic()
     template = compile_hello(folder / "pipeline.yaml", settings.image)
@@ -89,11 +91,11 @@ def run_hello(settings: Settings, recipient: str, show: Callable[[str], None] = 
 def _prune(settings: Settings, show: Callable[[str], None]) -> None:
     freed = prune_outputs(pipeline_root(settings), NAME) + prune_work(settings.home / "work", _UNFINISHED_DAYS)
     if freed:
-        show(f"  removed {freed:,} bytes of earlier runs that nothing needs")
+        show(f"  removed {freed:,} bytes of unused files from earlier runs")
 
 
 def _here(settings: Settings, dataset: Dataset) -> Dataset:
-    """The dataset as the steps read it, from a folder: fetched where its files are in Cloud Storage."""
+    """Return the dataset in a local folder, as the steps need it. Download its files if they are in Cloud Storage."""
     if not dataset.objects:
         return dataset
     folder = settings.cache_dir / "datasets" / dataset.id
@@ -101,7 +103,9 @@ def _here(settings: Settings, dataset: Dataset) -> Dataset:
         if isinstance(source, Path):
             write_bytes(folder / name, source.read_bytes())
         elif get(settings, source.uri, folder / name).crc32c != source.crc32c:
-            raise TuningError(f"{source} is another than it was", "`invoke dataset` makes it anew")
+            raise TuningError(
+                f"{source} was changed after the dataset was created", "Create it again with `invoke dataset`"
+            )
     return open_dataset(folder)
 
 

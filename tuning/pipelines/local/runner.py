@@ -1,4 +1,4 @@
-"""Run a compiled pipeline on this machine: kfp.local in a process of its own, its output in a log."""
+"""Run a compiled pipeline on this machine, with kfp.local in a separate process, and log its output."""
 
 import os
 import shlex
@@ -11,20 +11,23 @@ from pathlib import Path
 
 import msgspec
 
-from tuning.pipelines.local.log import Events, Step
-from tuning.pipelines.local.process import LocalRequest, LocalResult, Output
+from tuning.pipelines.local.log import Events
+from tuning.pipelines.local.process import LocalRequest, LocalResult
+from tuning.pipelines.outcome import Output, Step
 from tuning.settings import Settings
 from tuning.storage import write_json
 
 
 @dataclass(frozen=True)
 class LocalRun:
+    """Hold the outputs and the steps of a run on this machine."""
+
     outputs: dict[str, Output]
     steps: list[Step]
 
 
 def pipeline_root(settings: Settings) -> Path:
-    """Where steps write. Outputs stay there as long as the cache may name them."""
+    """Return the folder that steps write to. Outputs stay there while the cache may refer to them."""
     return settings.home / "pipeline"
 
 
@@ -36,9 +39,10 @@ def run_template(
     show: Callable[[str], None],
     caching: bool = True,
 ) -> LocalRun:
-    """Run `template`; logs go into `folder`. Raises TuningError with the failing step's own message.
+    """Run a compiled pipeline and return its outputs. Logs go into `folder`.
 
-    Without `caching` no step's files outlive the run, only the values that the pipeline returns.
+    Without `caching`, the files of the steps are deleted after the run, and only the values that the pipeline returns
+    remain. Raises TuningError with the step's own message if a step fails.
     """
     scratch = folder / "scratch"
     log = folder / "pipeline.log"
@@ -66,7 +70,7 @@ def run_template(
 def _run(folder: Path, scratch: Path, log: Path, events: Events) -> int:
     environment = {
         **os.environ,
-        "TMPDIR": str(scratch / "tmp"),  # kfp.local leaks a folder per step there
+        "TMPDIR": str(scratch / "tmp"),  # kfp.local leaves a folder per step there
         "PATH": f"{scratch / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
         "PYTHONUNBUFFERED": "1",
         "PYTHONWARNINGS": "ignore::FutureWarning,ignore::DeprecationWarning",
@@ -88,7 +92,7 @@ def _run(folder: Path, scratch: Path, log: Path, events: Events) -> int:
                 events.feed(line)
         return process.returncode
     finally:
-        process.kill()  # on an interrupt; its running step notices and ends too
+        process.kill()  # After an interrupt. Its running step then ends too.
 
 
 def _write_interpreter(path: Path) -> None:

@@ -1,8 +1,10 @@
-"""The record of one run: ``var/runs/RUN_ID/run.json``. Times, host and commit are here and nowhere else."""
+"""Write the record of a run, ``var/runs/RUN_ID/run.json``, and find the newest report.
+
+Only the record contains the run's times, host and commit.
+"""
 
 import platform
 import secrets
-import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
@@ -10,8 +12,9 @@ from typing import Literal
 import msgspec
 
 from tuning.errors import TuningError
-from tuning.pipelines.local.log import Step
-from tuning.settings import PROJECT_ROOT, Settings
+from tuning.machine import git_commit
+from tuning.pipelines.outcome import Step
+from tuning.settings import Settings
 from tuning.storage import write_json
 
 RECORD = "run.json"
@@ -19,13 +22,15 @@ REPORT = "report.html"
 
 
 class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """Represent one run of a pipeline."""
+
     id: str
     status: Literal["running", "succeeded", "failed"]
     started_at: str  # ISO 8601, UTC
     seconds: float = 0.0
     host: str = ""
     python: str = ""
-    commit: str = ""  # of the code, empty outside a git checkout
+    commit: str = ""  # git commit of the code, empty outside a git checkout
     pipeline: str = ""
     arguments: dict[str, str] = {}
     dataset_id: str = ""
@@ -37,7 +42,7 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def start_run(settings: Settings, pipeline: str, dataset_id: str = "") -> tuple[Path, RunRecord]:
-    """A new run's folder and its first record. IDs sort by time."""
+    """Create the folder and the first record of a new run and return both. Run IDs sort by time."""
     now = datetime.now(UTC)
     record = RunRecord(
         id=f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}",
@@ -45,7 +50,7 @@ def start_run(settings: Settings, pipeline: str, dataset_id: str = "") -> tuple[
         started_at=now.isoformat(timespec="seconds"),
         host=platform.node(),
         python=platform.python_version(),
-        commit=_commit(),
+        commit=git_commit(),
         pipeline=pipeline,
         dataset_id=dataset_id,
     )
@@ -56,20 +61,13 @@ def start_run(settings: Settings, pipeline: str, dataset_id: str = "") -> tuple[
 
 
 def write_record(folder: Path, record: RunRecord) -> None:
+    """Write the record into the run's folder."""
     write_json(folder / RECORD, msgspec.to_builtins(record))
 
 
 def newest_report(settings: Settings) -> Path:
-    """The report of the newest run that has one."""
+    """Return the report of the newest run that has one. Raises TuningError if there is no report."""
     reports = sorted(settings.runs_dir.glob(f"*/{REPORT}"))
     if not reports:
-        raise TuningError(f"there is no report in {settings.runs_dir}", "`invoke tune` makes one")
+        raise TuningError(f"there is no report in {settings.runs_dir}", "Run `invoke tune` to create one")
     return reports[-1]
-
-
-def _commit() -> str:
-    command = ["git", "-C", str(PROJECT_ROOT), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
-    except (OSError, subprocess.SubprocessError):  # no git, or no checkout: the record says nothing of it
-        return ""

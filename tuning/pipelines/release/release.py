@@ -1,4 +1,4 @@
-"""Before and after a run of the pipeline, wherever it runs: whom the model must beat, and its registration."""
+"""Choose the version that a new model must beat, before a pipeline run, and register the model after the run."""
 
 import shutil
 from collections.abc import Callable
@@ -13,8 +13,7 @@ from tuning.errors import TuningError
 from tuning.evaluation.gate import in_words
 from tuning.evaluation.options import SMOKE_TEST_BASE, EvaluationOptions, GateOptions, evaluation_options, gate_options
 from tuning.evaluation.records import Comparison, Verdict
-from tuning.pipelines.local.log import Step
-from tuning.pipelines.local.process import Output
+from tuning.pipelines.outcome import Output, Step
 from tuning.pipelines.release.record import REPORT, RunRecord
 from tuning.pipelines.release.times import with_steps
 from tuning.pipelines.steps.hashing import contents_sha256
@@ -28,7 +27,7 @@ from tuning.tuners.protocol import TuneOptions
 
 @dataclass(frozen=True, kw_only=True)
 class PipelineRun:
-    """How a run ended. `report` is the page; `champion` who is champion now."""
+    """Represent a finished run. `report` is the HTML page, and `champion` is the champion after the run."""
 
     id: str
     folder: Path
@@ -42,6 +41,7 @@ class PipelineRun:
 
     @property
     def in_words(self) -> str:
+        """Return the verdict as text."""
         return in_words(self.verdict)
 
 
@@ -56,9 +56,11 @@ def arguments_against_champion(
     place: Callable[[str, bytes], str],
     folder_of: Callable[[Version], str],
 ) -> dict[str, str]:
-    """The pipeline's arguments, among them the version that the new model must beat.
+    """Return the pipeline's arguments, including the version that the new model must beat.
 
-    ``place(name, content)`` stores a file where the steps run, ``folder_of(version)`` says where its model is there.
+    ``place(name, content)`` stores a file where the steps can read it and returns its address. ``folder_of(version)``
+    returns the address of a version's model for the steps. Raises TuningError if a file of the dataset is missing or
+    the registry is damaged.
     """
 
     def arguments(opponent: Version | None) -> dict[str, str]:
@@ -78,14 +80,14 @@ def arguments_against_champion(
 
     champion = registry.champion(settings)
     if champion and champion.base_model == SMOKE_TEST_BASE != tune.base_model:
-        champion = None  # a smoke test says nothing about quality, so it is nobody to beat
-    found = arguments(champion)
-    if champion and champion.training_key == training_key(found):
-        # This run would make the champion itself: it is judged against the one that it took over from.
+        champion = None  # A smoke test does not measure quality, so the new model need not beat it.
+    values = arguments(champion)
+    if champion and champion.training_key == training_key(values):
+        # This run would reproduce the champion, so compare it with the previous champion.
         before = champion.verdict.champion
         champion = registry.find_version(settings, before) if before else None
-        found = arguments(champion)
-    return found
+        values = arguments(champion)
+    return values
 
 
 def release(
@@ -98,7 +100,10 @@ def release(
     tuner: str,
     tune: TuneOptions,
 ) -> PipelineRun:
-    """Copy the reports, register the model, promote it if it passed."""
+    """Copy the reports, register the model, and promote it if it passed the gate.
+
+    Raises TuningError if the model's files changed after it was tuned.
+    """
     write_bytes(folder / REPORT, with_steps(Path(outputs["page"].path).read_bytes(), steps))
     shutil.copyfile(outputs["summary"].path, folder / "report.md")
     verdict = msgspec.json.decode(Path(outputs["verdict"].path).read_bytes(), type=Verdict)
@@ -108,7 +113,7 @@ def release(
     metadata = model.metadata
     if contents_sha256(Path(model.path)) != metadata["contents_sha256"]:
         raise TuningError(
-            f"the model in {model.path} was changed after it was tuned", "Remove that folder and run again"
+            f"the model in {model.path} was changed after it was tuned", "Delete that folder and run the command again"
         )
     version = registry.register(
         settings,

@@ -1,15 +1,15 @@
-"""What each step of one run took, put into the report: the report itself may come from the cache of an earlier run."""
+"""Add the times of a run's steps to its report. The report itself may come from the cache of an earlier run."""
 
 import html
 from collections.abc import Sequence
 
-from tuning.pipelines.local.log import Step
+from tuning.pipelines.outcome import Step
 
 _MARK = b"<!-- this run -->"
 
 
 def with_steps(page: bytes, steps: Sequence[Step]) -> bytes:
-    """The report's page with a table of this run's steps where it has the mark."""
+    """Return the report's page with a table of this run's steps in place of the marker comment."""
     rows = "".join(f"<tr><td>{html.escape(step.name)}</td><td class='number'>{_took(step)}</td></tr>" for step in steps)
     total = sum(step.seconds for step in steps)
     table = f"<h3>This run</h3><table>{rows}<tr><th>all</th><th class='number'>{total:.1f} s</th></tr></table>"

@@ -1,4 +1,4 @@
-"""A hash of the code that a step runs, since KFP's cache knows only a step's arguments."""
+"""Compute a hash of the code that a step runs, because KFP's cache only compares a step's arguments."""
 
 import ast
 import hashlib
@@ -8,18 +8,26 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from tuning.storage import sha256_of
+from tuning.warehouse.fingerprint import project_digest
 
 _PACKAGE = "tuning"
-# Libraries whose versions change what a step makes.
+_READS_DBT_PROJECT = "tuning.warehouse.variables"
+# Libraries whose versions can change the output of a step.
 _LIBRARIES = ("torch", "transformers", "trl", "peft", "google-genai", "numpy", "sacrebleu", "rouge-score")
-_DATA = "templates"  # a folder of this name beside a module counts as its code
+_DATA = "templates"  # a folder of this name next to a module counts as its code
 
 
 def code_sha256(module: str, tuner: str) -> str:
-    """A hash of `module` and of every module of this package that it reaches by import statements, of a tuner of your
-    own (``package.module:Class``), and of the libraries' versions."""
+    """Return a hash of the code that `module` uses.
+
+    It covers the modules from `reached`, the dbt project if one of them reads it, the module of a custom tuner
+    (``package.module:Class``), and the versions of the libraries.
+    """
     total = hashlib.sha256()
-    for name, path in sorted(reached(module).items()):
+    modules = reached(module)
+    if _READS_DBT_PROJECT in modules:
+        total.update(f"dbt_project {project_digest()}\n".encode())
+    for name, path in sorted(modules.items()):
         total.update(f"{name} {sha256_of(path)}\n".encode())
         for data in sorted((path.parent / _DATA).glob("*")):
             total.update(f"{name} {data.name} {sha256_of(data)}\n".encode())
@@ -33,7 +41,10 @@ def code_sha256(module: str, tuner: str) -> str:
 
 
 def reached(module: str) -> dict[str, Path]:
-    """The source file of `module` and of each module that it imports, at its top or inside a function."""
+    """Return the source files, by module name, of `module` and the modules of this package that it imports.
+
+    Indirect imports and imports inside functions count too.
+    """
     found: dict[str, Path] = {}
     waiting = [module]
     while waiting:
@@ -65,5 +76,5 @@ def _source(name: str) -> Path | None:
 def _installed(library: str) -> str:
     try:
         return version(library)
-    except PackageNotFoundError:  # the cloud's users need no torch
+    except PackageNotFoundError:  # training on Vertex AI does not need torch
         return "none"

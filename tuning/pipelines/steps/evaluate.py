@@ -1,4 +1,4 @@
-"""The steps that evaluate a model, each on the same examples in the same way."""
+"""Run the pipeline steps that evaluate a model, each on the same examples in the same way."""
 
 from pathlib import Path
 
@@ -20,38 +20,41 @@ from tuning.tuners.select import find_tuner
 def evaluate_base(
     dataset: Artifact, checked: Artifact, request: Artifact, evaluation: Artifact, metrics: Artifact
 ) -> None:
-    """Evaluate the model that was there before tuning."""
-    asked = read_request(request.path, EvaluationRequest)
-    options = TuneOptions(base_model=asked.base_model, seed=asked.seed)
+    """Evaluate the base model, without tuning. Raises TuningError if the model or the dataset cannot be used."""
+    spec = read_request(request.path, EvaluationRequest)
+    options = TuneOptions(base_model=spec.base_model, seed=spec.seed)
     opened = checked_dataset(dataset, checked)
-    model = find_tuner(asked.tuner).base(load_settings(asked.settings), opened, options)
-    _evaluate("base", model, dataset, opened, asked, evaluation, metrics)
+    model = find_tuner(spec.tuner).base(load_settings(spec.settings), opened, options)
+    _evaluate("base", model, dataset, opened, spec, evaluation, metrics)
 
 
 def evaluate_tuned(
     dataset: Artifact, checked: Artifact, request: Artifact, model: Artifact, evaluation: Artifact, metrics: Artifact
 ) -> None:
-    """Evaluate the tuned model on the same examples."""
-    asked = read_request(request.path, EvaluationRequest)
+    """Evaluate the tuned model. Raises TuningError if the model or the dataset cannot be used."""
+    spec = read_request(request.path, EvaluationRequest)
     opened = checked_dataset(dataset, checked)
-    _evaluate("tuned", open_model(Path(model.path)), dataset, opened, asked, evaluation, metrics)
+    _evaluate("tuned", open_model(Path(model.path)), dataset, opened, spec, evaluation, metrics)
 
 
 def evaluate_champion(
     dataset: Artifact, checked: Artifact, request: Artifact, champion: Artifact, evaluation: Artifact, metrics: Artifact
 ) -> None:
-    """Evaluate the released model on the same examples; where there is none yet, write an empty evaluation."""
-    asked = read_request(request.path, EvaluationRequest)
+    """Evaluate the released model, or write an empty evaluation if there is none.
+
+    Raises TuningError if the model or the dataset cannot be used.
+    """
+    spec = read_request(request.path, EvaluationRequest)
     opened = checked_dataset(dataset, checked)
     released = read_request(champion.path, ChampionRequest)
     if released.folder is None:
-        nobody = Evaluation(
+        empty = Evaluation(
             role="champion", model=None, dataset_id=opened.id, dataset_sha256=dataset.metadata["sha256"], scored=[]
         )
-        write_json(Path(evaluation.path), msgspec.to_builtins(nobody))
+        write_json(Path(evaluation.path), msgspec.to_builtins(empty))
         log_metrics(metrics, {})
         return
-    _evaluate("champion", open_model(mounted(released.folder)), dataset, opened, asked, evaluation, metrics)
+    _evaluate("champion", open_model(mounted(released.folder)), dataset, opened, spec, evaluation, metrics)
 
 
 def _evaluate(
@@ -59,15 +62,15 @@ def _evaluate(
     model: Model,
     dataset: Artifact,
     opened: Dataset,
-    asked: EvaluationRequest,
+    spec: EvaluationRequest,
     evaluation: Artifact,
     metrics: Artifact,
 ) -> None:
     target = find_tuner(model.tuner)
     found = evaluate(
-        target.predictor(load_settings(asked.settings), model),
+        target.predictor(load_settings(spec.settings), model),
         opened,
-        asked.options,
+        spec.options,
         role=role,
         model=model,
         primary_metric=target.primary_metric,

@@ -1,4 +1,4 @@
-"""The steps that judge: compare the models, ask the release gate, write the report."""
+"""Run the pipeline steps after evaluation: compare the models, apply the release gate, and write the report."""
 
 from pathlib import Path
 
@@ -23,15 +23,15 @@ from tuning.tuners.select import find_tuner
 def compare(
     base: Artifact, tuned: Artifact, champion: Artifact, gate: Artifact, comparison: Artifact, metrics: Artifact
 ) -> None:
-    """Put the three evaluations beside each other."""
-    asked = read_request(gate.path, GateRequest)
+    """Compare the evaluations of the base, tuned and champion models."""
+    spec = read_request(gate.path, GateRequest)
     files = {"base": base, "tuned": tuned, "champion": champion}
     evaluations = {
         role: msgspec.json.decode(Path(artifact.path).read_bytes(), type=Evaluation) for role, artifact in files.items()
     }
     inputs = {f"evaluation_{role}": sha256_of(Path(artifact.path)) for role, artifact in files.items()}
     inputs["dataset"] = evaluations["tuned"].dataset_sha256
-    found = compare_evaluations(evaluations, find_tuner(asked.tuner).primary_metric, asked.options, inputs)
+    found = compare_evaluations(evaluations, find_tuner(spec.tuner).primary_metric, spec.options, inputs)
     write_json(Path(comparison.path), msgspec.to_builtins(found))
     log_metrics(
         metrics,
@@ -40,9 +40,12 @@ def compare(
 
 
 def gate(comparison: Artifact, request: Artifact, champion: Artifact, verdict: Artifact, metrics: Artifact) -> None:
-    """Decide. The branches are in the verdict, which the runner acts upon: a cached step has no side effects, so
-    registering and promoting cannot be steps under a ``dsl.If``."""
-    asked = read_request(request.path, GateRequest)
+    """Apply the release gate and write its verdict.
+
+    The runner registers and promotes the model according to the verdict. These cannot be steps under a ``dsl.If``,
+    because a step that is taken from the cache has no side effects.
+    """
+    spec = read_request(request.path, GateRequest)
     released = read_request(champion.path, ChampionRequest)
     found = msgspec.json.decode(Path(comparison.path).read_bytes(), type=Comparison)
     rows = found.pairs.get("champion", [])
@@ -52,10 +55,10 @@ def gate(comparison: Artifact, request: Artifact, champion: Artifact, verdict: A
         shared = count_seen(mounted(released.folder), questions, np.array([row.group for row in rows], dtype=np.int64))
     decided = release_gate.judge(
         found,
-        asked.options,
+        spec.options,
         champion=released.version,
         shared_with_champion=shared,
-        smoke_test=asked.smoke_test,
+        smoke_test=spec.smoke_test,
         inputs=found.inputs | {"gate": sha256_of(Path(request.path)), "champion": sha256_of(Path(champion.path))},
     )
     print(release_gate.in_words(decided))
@@ -75,8 +78,8 @@ def report(
     page: Artifact,
     summary: Artifact,
 ) -> None:
-    """Write the page and its short form."""
-    asked = read_request(tuning.path, TuningRequest)
+    """Write the report as an HTML page and as Markdown. Raises TuningError if the model or dataset cannot be read."""
+    spec = read_request(tuning.path, TuningRequest)
     steps = {"validate": checked, "tune": model, "evaluate base": base, "evaluate tuned": tuned}
     inputs = ReportInputs(
         manifest=open_dataset(Path(dataset.path)).manifest,
@@ -86,8 +89,8 @@ def report(
         ],
         model=open_model(Path(model.path)),
         curves=_curves(Path(model.path)),
-        options=msgspec.to_builtins(asked.options),
-        tuner=asked.tuner,
+        options=msgspec.to_builtins(spec.options),
+        tuner=spec.tuner,
         seconds={name: float(artifact.metadata["seconds"]) for name, artifact in steps.items()},
         comparison=msgspec.json.decode(Path(comparison.path).read_bytes(), type=Comparison),
         verdict=msgspec.json.decode(Path(verdict.path).read_bytes(), type=Verdict),
@@ -97,6 +100,6 @@ def report(
 
 
 def _curves(model: Path) -> Curves | None:
-    """The learning curves, where the tuner wrote some."""
+    """Return the learning curves, if the tuner wrote any."""
     path = model / WEIGHTS / CURVES
     return msgspec.json.decode(path.read_bytes(), type=Curves) if path.exists() else None

@@ -1,4 +1,4 @@
-"""What an artifact holds, so that a cached one that lost a file is noticed."""
+"""Hash the files of an artifact, to detect a cached artifact that has changed or lost a file."""
 
 import hashlib
 from collections.abc import Callable
@@ -8,12 +8,12 @@ from tuning.storage import sha256_of
 
 
 def listing_sha256(path: Path) -> str:
-    """A hash of the names and sizes of the files in a folder (or of one file): cheap, whatever they weigh."""
+    """Return a hash of the names and sizes of the files in a folder, or of one file. It does not read the files."""
     return _total(path, lambda file: str(file.stat().st_size))
 
 
 def contents_sha256(path: Path) -> str:
-    """A hash of the names and bytes of the files in a folder, or of one file."""
+    """Return a hash of the names and contents of the files in a folder, or of one file."""
     return _total(path, sha256_of)
 
 

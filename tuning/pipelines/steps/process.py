@@ -1,4 +1,8 @@
-"""How a step runs in its process: errors of a person in one marked line, time and contents noted, no orphan left."""
+"""Run a step in its own process.
+
+The process prints a TuningError as one marked line, records the time and the files of the outputs, and ends when the
+runner ends.
+"""
 
 import sys
 import time
@@ -16,15 +20,18 @@ ERROR_MARK = "TUNING ERROR: "
 
 
 class Artifact(Protocol):
-    """What a step needs of a KFP artifact. `path` may be a folder."""
+    """Represent the part of a KFP artifact that a step uses. `path` may be a folder."""
 
     path: str
     metadata: dict[str, Any]
 
 
 def run(step: Callable[..., None], *inputs: object, outputs: Sequence[Artifact]) -> None:
-    """Run a step in its own process: print a person's error as one marked line, note time and contents."""
-    end_with_ancestors(3)  # a shell, the runner, and who called that
+    """Run a step, and record its time and the files of its outputs in their metadata.
+
+    A TuningError is printed as one marked line and ends the process with status 1.
+    """
+    end_with_ancestors(3)  # the shell, the runner, and the process that started the runner
     started = time.monotonic()
     try:
         with in_one_line():
@@ -38,14 +45,20 @@ def run(step: Callable[..., None], *inputs: object, outputs: Sequence[Artifact])
 
 
 def output_folder(artifact: Artifact) -> Path:
-    """An output that is a folder, made. Written in place: a step's outputs count only once it has succeeded, and a
-    bucket mounted as a folder cannot rename one."""
+    """Create the folder of an output and return it.
+
+    A step writes into this folder directly and does not rename a temporary one. Outputs are used only if the step
+    succeeds, and a bucket that is mounted as a folder cannot rename folders.
+    """
     folder = Path(artifact.path)
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 
 def log_metrics(metrics: Artifact, numbers: dict[str, float]) -> None:
-    """Numbers for the runner's own pages; also as a file, without which kfp.local never caches the step."""
+    """Record the numbers as metadata, which the runner's pages show, and in a file.
+
+    kfp.local caches a step only if this file exists.
+    """
     metrics.metadata |= numbers
     write_json(Path(metrics.path), numbers)

@@ -1,6 +1,7 @@
-"""What a pipeline run is given: small JSON files, imported as artifacts with their hash; caching follows content so.
+"""Write and read the requests of a pipeline run: small JSON files that the pipeline imports as artifacts.
 
-Files, not parameters: kfp.local rewrites ``python3`` and ``{{$...}}`` inside parameters, and a file has no such limits.
+Each artifact carries the hash of its file, so the cache depends on the content. Requests are files because kfp.local
+rewrites ``python3`` and ``{{$...}}`` inside parameters.
 """
 
 import hashlib
@@ -17,18 +18,24 @@ from tuning.pipelines.steps.code_hash import code_sha256
 from tuning.settings import Settings
 from tuning.tuners.protocol import TuneOptions
 
-# The settings that a step reads. Secrets stay in the environment; another budget or image must not run a step again.
+# The settings that a step reads. Secrets stay in the environment. Settings such as the budget and the image are left
+# out, so that steps do not run again if they change.
 _STEP_SETTINGS = ("target", "project", "location", "region", "bucket", "storage_endpoint", "vertex_endpoint")
 
 
 class TuningRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """Hold the input of the tuning step."""
+
     settings: dict[str, str]
     tuner: str
     options: TuneOptions
 
 
 class EvaluationRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """Says nothing of the tuning, so that the base model's evaluation serves every tuning of it."""
+    """Hold the input of the evaluation steps.
+
+    It contains no tuning options, so that one evaluation of a base model can be reused for every tuning of it.
+    """
 
     settings: dict[str, str]
     tuner: str
@@ -38,13 +45,18 @@ class EvaluationRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class GateRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """Hold the input of the compare and gate steps."""
+
     tuner: str
     options: GateOptions
     smoke_test: bool
 
 
 class ChampionRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """Whom the new model must beat: a version and its model folder (a path or ``gs://``), or nobody yet."""
+    """Hold the version that the new model must beat and its model folder (a path or ``gs://``).
+
+    Both are None if there is no champion.
+    """
 
     version: str | None = None
     folder: str | None = None
@@ -64,9 +76,10 @@ def pipeline_arguments(
     champion: ChampionRequest,
     place: Callable[[str, bytes], str],
 ) -> dict[str, str]:
-    """The arguments of the compiled pipeline. ``place(name, content)`` stores a file and returns its path or URI.
+    """Return the arguments of the compiled pipeline.
 
-    `dataset_uri` is the dataset's folder where the steps run.
+    `dataset_uri` is the folder of the dataset, as the steps see it. ``place(name, content)`` stores a file where the
+    steps can read it and returns its path or URI. Raises TuningError if a file of the dataset is missing.
     """
     shared = step_settings(settings)
     files = {
@@ -94,32 +107,36 @@ def pipeline_arguments(
 
 
 def read_request(path: str | Path, kind: type[Request]) -> Request:
+    """Read a request of the type `kind` from a file."""
     return msgspec.json.decode(Path(path).read_bytes(), type=kind)
 
 
 def step_settings(settings: Settings) -> dict[str, str]:
-    """The settings a step needs. In the cloud `home` is the container's own, from its environment."""
+    """Return the settings that a step needs. On target gcp, `home` comes from the container's environment instead."""
     values = {name: str(getattr(settings, name)) for name in _STEP_SETTINGS}
     return values if settings.target == "gcp" else {**values, "home": str(settings.home)}
 
 
 def training_key(arguments: dict[str, str]) -> str:
-    """Runs with the same key tune the same model."""
+    """Return a key from the pipeline's arguments. Runs with the same key tune the same model."""
     return key_of(arguments["dataset_sha256"], arguments["tuning_sha256"], arguments["tuner_code"])
 
 
 def key_of(dataset: str, request: str, code: str) -> str:
-    """One key for the hashes of data, options and code."""
+    """Combine the hashes of data, options and code into one key."""
     return hashlib.sha256(f"{dataset}\n{request}\n{code}".encode()).hexdigest()
 
 
 def dataset_sha256(dataset: Dataset) -> str:
-    """A hash of what the dataset's files hold now, not of what the manifest says they held."""
+    """Return a hash of the current contents of the dataset's files, not of the hashes in its manifest.
+
+    Raises TuningError if a file is missing.
+    """
     names = [MANIFEST, *sorted(dataset.manifest.files)]
     total = hashlib.sha256()
     for name in names:
         source = dataset.source(name)
         if isinstance(source, Path) and not source.is_file():
-            raise TuningError(f"{source} is missing", "Remove the dataset's folder and run `invoke dataset` again")
+            raise TuningError(f"{source} is missing", "Delete the dataset's folder and run `invoke dataset` again")
         total.update(f"{name} {dataset.sha256(source)}\n".encode())
     return total.hexdigest()

@@ -1,4 +1,4 @@
-"""The steps that prepare and tune, as plain functions over artifacts: what the KFP components call."""
+"""Run the pipeline steps that validate a dataset and tune a model. The KFP components call these functions."""
 
 import shutil
 from pathlib import Path
@@ -20,31 +20,35 @@ from tuning.tuners.protocol import Problem
 from tuning.tuners.select import find_tuner
 
 _SPLITS: tuple[Split, Split] = ("train", "eval")
-MINIMUM_EVALUATION = 5  # rows; with fewer not even an undecided verdict means anything
+MINIMUM_EVALUATION = 5  # rows; with fewer, no verdict of the gate is meaningful
 
 
 def validate(dataset: Artifact, tuner: str, checked: Artifact) -> None:
-    """Check a dataset against its own manifest and the tuner's limits; derive a smaller evaluation set where needed."""
+    """Check a dataset against its manifest and the tuner's limits.
+
+    If the evaluation set is larger than the tuner accepts, write a sample of it. Raises TuningError if the dataset
+    cannot be used.
+    """
     opened = open_dataset(Path(dataset.path))
     target = find_tuner(tuner)
     problems = _integrity(opened)
     if opened.manifest.format not in target.formats:
         raise TuningError(
-            f"the tuner {tuner} does not take the format {opened.manifest.format} of dataset {opened.id}",
-            f"It takes {', '.join(target.formats)}: `invoke dataset --format …`",
+            f"the tuner {tuner} does not accept the format {opened.manifest.format} of dataset {opened.id}",
+            f"Run `invoke dataset --format FORMAT` with one of these formats: {', '.join(target.formats)}",
         )
     rows = {split: _count(opened.file(split)) for split in _SPLITS}
     if rows["eval"] < MINIMUM_EVALUATION:
         raise TuningError(
             f"the evaluation set of dataset {opened.id} has {rows['eval']} rows, "
-            f"at least {MINIMUM_EVALUATION} are needed",
-            "Raise --eval-fraction or --limit",
+            f"but at least {MINIMUM_EVALUATION} are needed",
+            "Increase --eval-fraction or --limit",
         )
     limit = target.evaluation_limit(opened.manifest.format, rows["train"])
     folder = output_folder(checked)
     sampled = sample_evaluation(opened, limit, folder / SAMPLED) if 0 < limit < rows["eval"] else 0
-    judged = Dataset(opened.folder, opened.manifest, folder / SAMPLED if sampled else None)
-    problems += target.check(judged)
+    candidate = Dataset(opened.folder, opened.manifest, folder / SAMPLED if sampled else None)
+    problems += target.check(candidate)
     for problem in problems:
         print(f"{'error' if problem.fatal else 'note'}: {problem.what} {problem.mend}")
     if fatal := [problem for problem in problems if problem.fatal]:
@@ -62,21 +66,24 @@ def validate(dataset: Artifact, tuner: str, checked: Artifact) -> None:
 def tune(
     dataset: Artifact, checked: Artifact, request: Artifact, code: str, model: Artifact, metrics: Artifact
 ) -> None:
-    """Tune. Until it is finished the work lies in a folder of the same data, options and code, where the next run goes
-    on."""
-    asked = read_request(request.path, TuningRequest)
-    settings = load_settings(asked.settings)
+    """Tune a model and write it with its metrics.
+
+    Unfinished work is in a folder that is named by a hash of the data, options and code. The next run with the same
+    inputs resumes from it. Raises TuningError if tuning fails.
+    """
+    spec = read_request(request.path, TuningRequest)
+    settings = load_settings(spec.settings)
     opened = checked_dataset(dataset, checked)
     work = settings.home / "work" / key_of(dataset.metadata["sha256"], request.metadata["sha256"], code)
     work.mkdir(parents=True, exist_ok=True)
-    tuned = find_tuner(asked.tuner).tune(settings, opened, asked.options, work)
+    tuned = find_tuner(spec.tuner).tune(settings, opened, spec.options, work)
     folder = output_folder(model)
     write_training_ids(folder / TRAINED_ON, opened.attributions("train"))
     write_model(folder, tuned, work)
     shutil.move(work, folder / WEIGHTS)
     model.metadata |= {
         "dataset_sha256": dataset.metadata["sha256"],
-        "base_model": asked.options.base_model,
+        "base_model": spec.options.base_model,
         "contents_sha256": contents_sha256(Path(model.path)),
     }
     numbers = {name: float(value) for name, value in tuned.facts.items() if isinstance(value, int | float)}
@@ -84,10 +91,12 @@ def tune(
 
 
 def _integrity(dataset: Dataset) -> list[Problem]:
-    """Whether the files are the ones that the manifest describes. Lines that lack their attribution are fatal."""
+    """Find files that differ from the manifest. Only a wrong number of attribution records is fatal."""
     problems = [
         Problem(
-            f"{name} was changed after the dataset was made", "Its numbers no longer speak of the source", fatal=False
+            f"{name} was changed after the dataset was created",
+            "The dataset's manifest and card no longer describe this file",
+            fatal=False,
         )
         for name, facts in sorted(dataset.manifest.files.items())
         if sha256_of(dataset.folder / name) != facts.sha256
@@ -97,15 +106,18 @@ def _integrity(dataset: Dataset) -> list[Problem]:
         if lines != attributed:
             problems.append(
                 Problem(
-                    f"{split}.jsonl has {lines} lines and attribution.jsonl tells of {attributed}",
-                    "Remove the dataset's folder and run `invoke dataset` again",
+                    f"{split}.jsonl has {lines} lines, but attribution.jsonl has {attributed} for them",
+                    "Delete the dataset's folder and run `invoke dataset` again",
                 )
             )
     return problems
 
 
 def sample_evaluation(dataset: Dataset, limit: int, target: Path) -> int:
-    """Write the lines of the stable sample of `limit` evaluation examples, in order."""
+    """Write a sample of `limit` evaluation examples to `target`, in their order. Return how many were written.
+
+    The same dataset and limit always give the same sample.
+    """
     wanted = {row.line for row in stable_sample(dataset.attributions("eval"), limit)}
     with dataset.file("eval").open("rb") as source, target.open("wb") as sampled:
         for number, line in enumerate(source):

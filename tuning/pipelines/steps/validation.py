@@ -1,4 +1,4 @@
-"""What validation leaves for the later steps: its findings, and a smaller evaluation set where a limit asks for one."""
+"""Define what the validation step passes to later steps: its findings and, if needed, a sampled evaluation set."""
 
 from pathlib import Path
 
@@ -13,16 +13,19 @@ SAMPLED = "eval.sampled.jsonl"
 
 
 class Checked(msgspec.Struct, frozen=True, kw_only=True):
-    """What validation found."""
+    """Hold the findings of the validation step."""
 
     problems: list[Problem]
     train_rows: int
     eval_rows: int
-    sampled_rows: int  # 0: eval.jsonl serves as it is
+    sampled_rows: int  # 0: eval.jsonl is used unchanged
 
 
 def checked_dataset(dataset: Artifact, checked: Artifact) -> Dataset:
-    """The dataset with the evaluation set that validation derived, if any."""
+    """Return the dataset, with the sampled evaluation set if the validation step wrote one.
+
+    Raises TuningError if the dataset cannot be opened.
+    """
     opened = open_dataset(Path(dataset.path))
     sampled = Path(checked.path) / SAMPLED
     return Dataset(opened.folder, opened.manifest, sampled if sampled.exists() else None)

@@ -1,4 +1,4 @@
-"""End a process when the one that wanted its work is gone: a killed run leaves no step behind."""
+"""End a process when the process that started it has ended, so that no step outlives a killed run."""
 
 import os
 import threading
@@ -12,7 +12,7 @@ _SECONDS = 0.5
 def end_with_ancestors(depth: int) -> None:
     """End this process soon after any of its `depth` nearest ancestors has ended.
 
-    Between a step and the runner stands a shell, which outlives the runner: hence more than the parent is watched.
+    A step's parent is a shell, which outlives the runner. Therefore, watching only the parent is not enough.
     """
     watched = psutil.Process().parents()[:depth]
     threading.Thread(target=_watch, args=(watched,), name="ancestors", daemon=True).start()
@@ -21,7 +21,7 @@ def end_with_ancestors(depth: int) -> None:
 def _watch(ancestors: list[psutil.Process]) -> None:
     while all(_alive(process) for process in ancestors):
         time.sleep(_SECONDS)
-    os._exit(1)  # from a thread, sys.exit would end only the thread
+    os._exit(1)  # sys.exit would end only this thread
 
 
 def _alive(process: psutil.Process) -> bool:

@@ -1,4 +1,4 @@
-"""A pipeline job of Vertex AI as the service last described it: its state, its tasks, what they left."""
+"""Describe a pipeline job on Vertex AI: its state, its tasks and their outputs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ _ENDED = frozenset({"SUCCEEDED", "FAILED", "CANCELLED"})
 
 @dataclass(frozen=True)
 class Artifact:
-    """What a task left in Cloud Storage: a file or a folder."""
+    """Represent an output of a task in Cloud Storage: a file or a folder."""
 
     uri: str
     metadata: Mapping[str, Any]
@@ -23,7 +23,10 @@ class Artifact:
 
 @dataclass(frozen=True)
 class Task:
-    """`state` is SKIPPED where the service took the outputs from its cache. `seconds` is 0 while it runs."""
+    """Represent a task of a job.
+
+    `state` is SKIPPED if the service took the outputs from its cache. `seconds` is 0 until the task ends.
+    """
 
     name: str
     state: str
@@ -34,7 +37,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Job:
-    """States are Vertex AI's, without their prefix."""
+    """Represent a pipeline job. States are Vertex AI's, without the prefix ``PIPELINE_STATE_``."""
 
     id: str
     display_name: str
@@ -46,14 +49,16 @@ class Job:
 
     @property
     def ended(self) -> bool:
+        """Return whether the job has succeeded, failed or been cancelled."""
         return self.state in _ENDED
 
     def output(self, task: str, name: str) -> Artifact | None:
-        """The output of that name of the task."""
+        """Return the output `name` of the task `task`, or None if the task has no such output."""
         return next((one.outputs[name] for one in self.tasks if one.name == task and name in one.outputs), None)
 
 
 def describe(settings: Settings, job: "PipelineJob") -> Job:
+    """Return the job as the service last described it."""
     resource = job.gca_resource
     name = resource.name.rpartition("/")[2]
     return Job(

@@ -1,4 +1,4 @@
-"""The runner `vertex`: pipeline jobs on Vertex AI, by Google's own PipelineJob."""
+"""Submit, read, cancel and follow pipeline jobs on Vertex AI with Google's PipelineJob class."""
 
 import contextlib
 import hashlib
@@ -24,16 +24,16 @@ if TYPE_CHECKING:
     from google.cloud.aiplatform import PipelineJob
 
 FailurePolicy = Literal["slow", "fast"]
-CREATE_TIMEOUT = 120.0  # seconds until a request to create something counts as unanswered
+CREATE_TIMEOUT = 120.0  # seconds to wait for the answer to a create request
 _MAY_RUN_AGAIN = frozenset({"FAILED", "CANCELLED"})
 
 
 @dataclass(frozen=True)
 class JobRequest:
-    """What a job runs. `parameters` are already fitted to the template's types.
+    """Hold what a job runs. `parameters` already have the types that the template declares.
 
-    `identity` decides the job's id: the same identity is the same job, so it leaves out what changes by itself, such as
-    a date in a display name.
+    `identity` is part of the hash in the job's ID: two requests with the same identity are the same job. It must omit
+    values that change with each request, such as the date in a display name.
     """
 
     template: Template
@@ -47,10 +47,11 @@ class JobRequest:
 
 
 def submit(settings: Settings, request: JobRequest, again: bool = False) -> tuple[Job, bool]:
-    """Send the job and return at once, with whether it is a new one.
+    """Submit the job without waiting for it. Return the job and whether it is new.
 
-    A job of the same identity that runs or has succeeded is returned instead of a second one; after one that failed or
-    was cancelled, or with `again`, the next attempt gets the next number.
+    If the same job is running or has succeeded, that job is returned. If it failed or was cancelled, or if it has ended
+    and `again` is set, a new attempt is submitted with the next number. Raises TuningError if the service cannot be
+    reached or refuses the job.
     """
     with google_errors("submitting the pipeline job"), connected(settings):
         stem = job_id(settings, request)
@@ -65,7 +66,10 @@ def submit(settings: Settings, request: JobRequest, again: bool = False) -> tupl
 
 
 def job_id(settings: Settings, request: JobRequest) -> str:
-    """The id without its attempt's number: the template's name and a hash of all that the job depends on."""
+    """Return the job's ID without the number of the attempt.
+
+    It consists of the template's name and a hash of everything that the job depends on.
+    """
     facts = {
         "project": settings.project,
         "region": settings.region,
@@ -80,7 +84,7 @@ def job_id(settings: Settings, request: JobRequest) -> str:
 
 
 def get_job(settings: Settings, name: str | None = None) -> Job:
-    """The job of that id; without one, the newest."""
+    """Return the job with the ID `name`, or the newest job without `name`. Raises TuningError if there is none."""
     with google_errors("reading the pipeline job"), connected(settings):
         if name:
             job = _find(settings, name)
@@ -91,12 +95,17 @@ def get_job(settings: Settings, name: str | None = None) -> Job:
 
         jobs = backoff()(PipelineJob.list)(order_by="create_time desc")
         if not jobs:
-            raise TuningError(f"there is no pipeline job in {settings.project}, {settings.region}", "`invoke submit`")
+            raise TuningError(
+                f"there is no pipeline job in {settings.project}, {settings.region}", "Run `invoke submit` to start one"
+            )
         return describe(settings, jobs[0])
 
 
 def cancel(settings: Settings, name: str) -> Job:
-    """Ask the service to stop the job; it does what it can."""
+    """Ask the service to cancel the job and return the job. The service does not guarantee that it stops.
+
+    Raises TuningError if the job does not exist or has already ended.
+    """
     with google_errors(f"cancelling the pipeline job {name}"), connected(settings):
         job = _find(settings, name)
         if job is None:
@@ -108,7 +117,10 @@ def cancel(settings: Settings, name: str) -> Job:
 
 
 def wait(settings: Settings, name: str, show: Callable[[str], None]) -> Job:
-    """Follow the job to its end, saying each change of a task's state. Raises TuningError where it did not succeed."""
+    """Follow the job until it ends and show each change of a task's state.
+
+    Raises TuningError if the job does not succeed.
+    """
     seen: dict[str, str] = {}
     while True:
         job = get_job(settings, name)
@@ -130,7 +142,10 @@ def wait(settings: Settings, name: str, show: Callable[[str], None]) -> Job:
 
 @contextlib.contextmanager
 def connected(settings: Settings) -> Iterator[None]:
-    """Google's library pointed at the project, region and server of the settings; it keeps them for the process."""
+    """Configure Google's library with the project, region and server of the settings.
+
+    The configuration lasts until the process ends. Raises TuningError if the project or the credentials are missing.
+    """
     require_project(settings)
     quiet()
     from google.cloud import aiplatform
@@ -149,7 +164,10 @@ def connected(settings: Settings) -> Iterator[None]:
 
 
 def quiet() -> None:
-    """Google's library prints each call to standard output unless its log has a handler before it is imported."""
+    """Keep Google's library from printing each call to standard output.
+
+    It prints unless its logger has a handler before the library is imported.
+    """
     logger = logging.getLogger("google.cloud.aiplatform")
     if not logger.handlers:
         handler = logging.StreamHandler()
@@ -158,7 +176,10 @@ def quiet() -> None:
 
 
 def pipeline_job(request: JobRequest, name: str) -> "PipelineJob":
-    """Google's own object for the request, made from the very bytes that were checked: nothing is fetched twice."""
+    """Return Google's PipelineJob for the request.
+
+    It is built from the template that was checked, so the template is not downloaded a second time.
+    """
     from google.cloud.aiplatform import PipelineJob
 
     with tempfile.TemporaryDirectory() as folder:
@@ -175,15 +196,18 @@ def pipeline_job(request: JobRequest, name: str) -> "PipelineJob":
             failure_policy=request.failure_policy,
         )
     if request.template.uri.startswith("https://"):
-        # What PipelineJob itself does when it is given the address and fetches it.
+        # PipelineJob sets this field only if it downloads the template itself.
         job._gca_resource.template_uri = request.template.uri
     return job
 
 
 def _create(request: JobRequest, name: str) -> bool:
-    """Create the job once, whatever happens on the way: a try that the server took before the connection broke makes
-    the next one meet its own job. Returns False where another submitter was first."""
-    from google.api_core.exceptions import Conflict  # what HTTP 409 is to the REST transport
+    """Create the job once and return True. Return False if another process created it first.
+
+    Retries are safe. If the server accepted a try before the connection broke, the next try gets a conflict with the
+    job of that try, which counts as success.
+    """
+    from google.api_core.exceptions import Conflict  # the REST transport's error for HTTP 409
     from google.cloud.aiplatform.utils import gcs_utils
 
     job = pipeline_job(request, name)
@@ -198,8 +222,8 @@ def _create(request: JobRequest, name: str) -> bool:
             return tries > 1
         return True
 
-    # submit() would create a missing bucket, grant roles on it and ask another API who owns it. The bucket is there:
-    # the files of this job have just been written to it, and `invoke cloud.init` is what makes and checks buckets.
+    # submit() would create a missing bucket, grant roles on it, and ask another API for its owner. That is not needed:
+    # this job's files were just written to the bucket, and `invoke cloud.init` creates and checks buckets.
     with mock.patch.object(gcs_utils, "create_gcs_bucket_for_pipeline_artifacts_if_it_does_not_exist"):
         return backoff()(attempt)()
 
@@ -208,7 +232,7 @@ def _find(settings: Settings, name: str) -> Job | None:
     from google.api_core.exceptions import NotFound
 
     if not re.fullmatch(r"[a-z][-a-z0-9]{0,127}", name):
-        raise TuningError(f"{name!r} is no id of a pipeline job", "`invoke status` shows the newest")
+        raise TuningError(f"{name!r} is not the ID of a pipeline job", "Run `invoke status` to see the newest job")
     try:
         return _get(settings, name)
     except NotFound:
@@ -226,7 +250,7 @@ def _resource(settings: Settings, name: str) -> "PipelineJob":
 
 
 def label(text: str) -> str:
-    """`text` as a label may be: lower case, digits, dash and underscore, at most 63 characters."""
+    """Return `text` as a label: lower-case letters, digits, dashes and underscores, at most 63 characters."""
     return re.sub(r"[^a-z0-9_-]+", "-", text.lower())[:63].strip("-")
 
 

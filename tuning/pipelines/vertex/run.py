@@ -1,4 +1,4 @@
-"""Tune on Vertex AI: the compiled pipeline as a job, followed to its end, then its model in the registry."""
+"""Tune on Vertex AI: submit the compiled pipeline as a job, follow it until it ends, and register its model."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -9,8 +9,7 @@ import msgspec
 from tuning.dataset.dataset import Dataset
 from tuning.errors import TuningError
 from tuning.gcs.objects import get, list_objects
-from tuning.pipelines.local.log import Step
-from tuning.pipelines.local.process import Output
+from tuning.pipelines.outcome import Output, Step
 from tuning.pipelines.release.record import RunRecord, start_run, write_record
 from tuning.pipelines.release.release import PipelineRun, release
 from tuning.pipelines.tuning import NAME, STEPS
@@ -22,7 +21,7 @@ from tuning.registry.mirror import mirror
 from tuning.settings import Settings
 from tuning.tuners.protocol import TuneOptions
 
-# The outputs that a release needs: by name, the task and its own name for it.
+# The outputs that a release needs, by name. Each value is a task and the name of one of its outputs.
 OUTPUTS = {
     "model": ("tune", "model"),
     "comparison": ("compare", "comparison"),
@@ -41,10 +40,11 @@ def run_vertex(
     before: Sequence[Step] = (),
     show: Callable[[str], None] = print,
 ) -> PipelineRun:
-    """Run the pipeline on Vertex AI, fetch what it made, register the model, and promote it if the gate passed.
+    """Run the pipeline on Vertex AI, download its outputs, register the model, and promote it if the gate passed.
 
-    A job of the same inputs that runs or has succeeded is not sent again but followed. The standing
-    of the model is mirrored as an alias in Google's Model Registry.
+    If a job with the same inputs is running or has succeeded, that job is followed and no new job is sent. The aliases
+    in Google's Model Registry are updated. `before` holds the steps that ran before the pipeline. Raises TuningError if
+    the job cannot be sent or does not succeed; nothing is registered then.
     """
     request = tuning_request(settings, tuner, tune, SubmitOptions(dataset=dataset.id), show)
     folder, record = start_run(settings, NAME, dataset.id)
@@ -77,13 +77,15 @@ def run_vertex(
 
 
 def _fetch(settings: Settings, job: Job, target: Path, task: str, name: str) -> Output:
-    """One output of the job, a file or a folder, with its metadata."""
+    """Download one output of the job, a file or a folder, with its metadata."""
     found = job.output(task, name)
     if found is None:
-        raise TuningError(f"the job {job.id} left no {name} of the step {STEPS[task]}", job.link)
+        raise TuningError(f"the job {job.id} has no output {name} of the step {STEPS[task]}", job.link)
     uris = [uri for uri in list_objects(settings, found.uri) if uri == found.uri or uri.startswith(f"{found.uri}/")]
     if not uris:
-        raise TuningError(f"{found.uri} of the job {job.id} is gone", "`invoke submit --again` runs it once more")
+        raise TuningError(
+            f"the output {found.uri} of the job {job.id} is missing", "Run the job again with `invoke submit --again`"
+        )
     for uri in uris:
         get(settings, uri, target / uri.removeprefix(f"{found.uri}/") if uri != found.uri else target)
     return Output(path=str(target), metadata=dict(found.metadata))

@@ -1,4 +1,4 @@
-"""Pipeline jobs that Vertex AI starts by itself, at times that a cron line names."""
+"""Create, list and delete schedules. Vertex AI starts a scheduled pipeline job at the times of a cron line."""
 
 import hashlib
 import re
@@ -18,7 +18,7 @@ _CRON = re.compile(r"((TZ|CRON_TZ)=[\w/+-]+ )?(\S+ ){4}\S+")
 
 @dataclass(frozen=True)
 class Schedule:
-    """A schedule as the service describes it. `id` is its number, `next_run` ISO 8601 in UTC or empty."""
+    """Represent a schedule. `id` is its number, and `next_run` is ISO 8601 in UTC, or empty."""
 
     id: str
     name: str
@@ -28,14 +28,15 @@ class Schedule:
 
 
 def create_schedule(settings: Settings, request: JobRequest, cron: str) -> tuple[Schedule, bool]:
-    """Start the job at the times of `cron` (five fields, in UTC unless a ``TZ=…`` precedes them), one at a time; says
-    whether the schedule is new. One that runs the same job at the same times is found instead.
+    """Schedule the job at the times of `cron`. Return the schedule and whether it is new.
 
-    Each run reads what `request` names now: a later dataset needs a schedule of its own.
+    `cron` has five fields, in UTC unless ``TZ=…`` precedes them. At most one run is active at a time. If a schedule for
+    the same job and times exists, it is returned. Each run uses the inputs that `request` names now, so a later dataset
+    needs a separate schedule. Raises TuningError if `cron` is malformed or the service refuses the schedule.
     """
     if not _CRON.fullmatch(cron):
         raise TuningError(
-            f"{cron!r} is no schedule", "Write five fields, such as '0 3 * * 1', or 'TZ=Europe/Berlin 0 3 * * 1'"
+            f"{cron!r} is not a schedule", "Write five fields, such as '0 3 * * 1' or 'TZ=Europe/Berlin 0 3 * * 1'"
         )
     with google_errors("creating the schedule"), connected(settings):
         stem = job_id(settings, request)
@@ -45,7 +46,10 @@ def create_schedule(settings: Settings, request: JobRequest, cron: str) -> tuple
         tries = 0
 
         def attempt() -> "PipelineJobSchedule":
-            """The service numbers schedules itself, so a second try first looks for what the first one left."""
+            """Create the schedule. A retry first looks for the schedule that an earlier try created.
+
+            The service assigns the number of a schedule, so a retry would otherwise create a second schedule.
+            """
             nonlocal tries
             tries += 1
             if tries > 1 and (left := _named(name)):
@@ -63,7 +67,10 @@ def create_schedule(settings: Settings, request: JobRequest, cron: str) -> tuple
 
 
 def list_schedules(settings: Settings) -> list[Schedule]:
-    """Every schedule of the project in its region, by name."""
+    """Return all schedules of the project in its region, sorted by name.
+
+    Raises TuningError if the service cannot be reached.
+    """
     with google_errors("listing the schedules"), connected(settings):
         from google.cloud.aiplatform import PipelineJobSchedule
 
@@ -72,11 +79,14 @@ def list_schedules(settings: Settings) -> list[Schedule]:
 
 
 def delete_schedule(settings: Settings, number: str) -> Schedule:
-    """Delete the schedule of that number; jobs that it started go on."""
+    """Delete the schedule with the number `number` and return it. Jobs that it started continue to run.
+
+    Raises TuningError if there is no such schedule.
+    """
     from google.api_core.exceptions import NotFound
 
     if not number.isdigit():
-        raise TuningError(f"{number!r} is no number of a schedule", "`invoke schedule` lists them")
+        raise TuningError(f"{number!r} is not the number of a schedule", "Run `invoke schedule` to list them")
     with google_errors(f"deleting the schedule {number}"), connected(settings):
         from google.cloud.aiplatform import PipelineJobSchedule
 
@@ -84,7 +94,7 @@ def delete_schedule(settings: Settings, number: str) -> Schedule:
         try:
             schedule = backoff()(PipelineJobSchedule.get)(resource)
         except NotFound:
-            raise TuningError(f"there is no schedule {number}", "`invoke schedule` lists them") from None
+            raise TuningError(f"there is no schedule {number}", "Run `invoke schedule` to list them") from None
         backoff()(schedule.delete)()
         return _describe(schedule)
 

@@ -1,6 +1,7 @@
-"""A KFP template, whatever its address, and the check of parameters against what it declares.
+"""Read a KFP template from an address or a file, and check parameters against the ones that it declares.
 
-`PipelineJob` checks neither missing parameters nor types; the service does, after the files are uploaded.
+`PipelineJob` does not check for missing parameters or wrong types. The service does, but only after the files are
+uploaded.
 """
 
 import difflib
@@ -18,7 +19,7 @@ from tuning.gcs.access import backoff, google_errors, google_url, session
 from tuning.gcs.objects import open_object
 from tuning.settings import Settings
 
-# The compiler's names, and those of pipelines compiled before KFP 2.
+# The type names of the compiler, and of pipelines compiled before KFP 2.
 _TYPES = {
     "STRING": str,
     "NUMBER_INTEGER": int,
@@ -42,6 +43,8 @@ _REGISTRY = re.compile(r"[\w-]+-kfp\.pkg\.dev")
 
 @dataclass(frozen=True)
 class Parameter:
+    """Represent a parameter that a template declares."""
+
     name: str
     type: type
     required: bool
@@ -50,7 +53,7 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Template:
-    """A compiled pipeline. `uri` is where it came from, `digest` the sha256 of its bytes."""
+    """Represent a compiled pipeline. `uri` is the address that it was read from, `digest` the SHA-256 of its bytes."""
 
     uri: str
     content: bytes
@@ -59,37 +62,49 @@ class Template:
 
     @property
     def name(self) -> str:
+        """Return the name of the pipeline."""
         return str(self.spec["pipelineInfo"]["name"])
 
     @property
     def parameters(self) -> dict[str, Parameter]:
+        """Return the parameters that the pipeline declares, by name."""
         declared = self.spec["root"].get("inputDefinitions", {}).get("parameters", {})
         return {name: _parameter(name, facts) for name, facts in declared.items()}
 
 
 def read_template(settings: Settings, uri: str) -> Template:
-    """The template at a KFP registry's address (``https://REGION-kfp.pkg.dev/PROJECT/REPOSITORY/NAME/TAG``), another
-    https address of a .yaml or .json, ``gs://`` or a local file."""
+    """Read the template at `uri`.
+
+    `uri` is an address in a KFP registry (``https://REGION-kfp.pkg.dev/PROJECT/REPOSITORY/NAME/TAG``), another https
+    address of a .yaml or .json file, a ``gs://`` address or a local path. Raises TuningError if the template cannot be
+    read or is not a compiled pipeline.
+    """
     content = _read(settings, uri)
     return Template(uri, content, _spec(content, uri), hashlib.sha256(content).hexdigest())
 
 
 def fit_parameters(template: Template, given: Mapping[str, object]) -> dict[str, Any]:
-    """The parameters with text converted to the declared types. Raises one TuningError that names all that is wrong."""
+    """Return the parameters, with texts converted to the declared types.
+
+    Raises TuningError if parameters are unknown, missing or of the wrong type. Its message lists all of them.
+    """
     declared = template.parameters
     values, wrong = {}, []
     for name, value in given.items():
         if name not in declared:
-            wrong.append(f"{name} is not among its parameters{_nearest(name, declared)}")
+            wrong.append(f"{name} is not one of its parameters{_nearest(name, declared)}")
             continue
         try:
             values[name] = _convert(value, declared[name].type)
         except ValueError:
-            wrong.append(f"{name} takes {_NOUNS[declared[name].type]}, not {value!r}")
+            wrong.append(f"{name} must be {_NOUNS[declared[name].type]}, not {value!r}")
     wrong += [f"{one.name} is missing" for one in declared.values() if one.required and one.name not in given]
     if wrong:
-        shown = ", ".join(f"{one.name}{'' if one.required else '?'}" for one in declared.values())
-        raise TuningError(f"the template {template.name} refuses: {'; '.join(wrong)}", f"It takes: {shown}")
+        known = ", ".join(f"{one.name}{'' if one.required else '?'}" for one in declared.values())
+        raise TuningError(
+            f"wrong parameters for the template {template.name}: {'; '.join(wrong)}",
+            f"Its parameters, optional ones marked with ?: {known}",
+        )
     return values
 
 
@@ -100,7 +115,7 @@ def _parameter(name: str, facts: Mapping[str, Any]) -> Parameter:
 
 
 def _convert(value: object, kind: type) -> object:
-    """ValueError where `value` is not of that type and is no text that says such a value."""
+    """Return `value` as the type `kind`. Parse a text as JSON. Raises ValueError if the type does not match."""
     if kind is str:
         if not isinstance(value, str):
             raise ValueError(value)
@@ -131,16 +146,16 @@ def _read(settings: Settings, uri: str) -> bytes:
         return _download(settings, uri)
     path = Path(uri)
     if not path.is_file():
-        raise TuningError(f"there is no template {uri}", "`invoke compile` writes the pipeline of this project")
+        raise TuningError(f"there is no template {uri}", "Run `invoke compile` to write this project's pipeline")
     return path.read_bytes()
 
 
 def _download(settings: Settings, uri: str) -> bytes:
-    """Credentials go to a KFP registry only; another site serves its template to everybody or not at all."""
+    """Download a template. Credentials are sent only to a KFP registry; other sites must allow public access."""
     import requests
 
     if not uri.startswith("https://"):
-        raise TuningError(f"{uri} is not an https address", "A template decides what runs in your project")
+        raise TuningError(f"{uri} is not an https address", "Use https: a template decides what runs in your project")
     registry = _REGISTRY.fullmatch(urlsplit(uri).hostname or "")
     with google_errors(f"fetching the template {uri}"):
         http = session(settings.google_endpoint, settings) if registry else requests.Session()
@@ -157,7 +172,7 @@ def _spec(content: bytes, uri: str) -> dict[str, Any]:
     import yaml
 
     try:
-        loaded = next(iter(yaml.safe_load_all(content)), None)  # a second document holds a platform's own settings
+        loaded = next(iter(yaml.safe_load_all(content)), None)  # a second document has platform-specific settings
     except yaml.YAMLError:
         loaded = None
     spec: Any = loaded.get("pipelineSpec", loaded) if isinstance(loaded, dict) else None
@@ -165,4 +180,4 @@ def _spec(content: bytes, uri: str) -> dict[str, Any]:
         case {"pipelineInfo": {"name": str()}, "root": dict(), "schemaVersion": str()}:
             return dict(spec)
         case _:
-            raise TuningError(f"{uri} is no compiled KFP pipeline", "`invoke compile` writes one")
+            raise TuningError(f"{uri} is not a compiled KFP pipeline", "Run `invoke compile` to write one")

@@ -1,6 +1,5 @@
-"""From a template and parameters to a job on Vertex AI: what can be wrong is found before anything is sent."""
+"""Submit a template with parameters as a job on Vertex AI. All checks run before anything is sent."""
 
-import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -10,16 +9,20 @@ from tuning.dataset.dataset import Dataset, Split, find_dataset
 from tuning.errors import TuningError
 from tuning.gcs.access import credentials, require_project
 from tuning.gcs.objects import put
+from tuning.machine import git_commit
 from tuning.pipelines.steps.tune import sample_evaluation
 from tuning.pipelines.vertex import jobs, notebook_template
 from tuning.pipelines.vertex.job import Job
 from tuning.pipelines.vertex.template import Template, fit_parameters, read_template
-from tuning.settings import PROJECT_ROOT, Settings
+from tuning.settings import Settings
 
 
 @dataclass(frozen=True, kw_only=True)
 class SubmitOptions:
-    """How to send. Empty: the default of the template. `again` starts a job that has already succeeded once more."""
+    """Hold the options of a submission. An empty text means the template's default.
+
+    `again` submits a job again that has already succeeded. Raises TuningError if the failure policy is unknown.
+    """
 
     dataset: str | None = None
     display_name: str = ""
@@ -30,21 +33,27 @@ class SubmitOptions:
 
     def __post_init__(self) -> None:
         if self.failure_policy not in get_args(jobs.FailurePolicy):
-            raise TuningError(f"--failure-policy is slow or fast, not {self.failure_policy!r}")
+            raise TuningError(f"--failure-policy must be slow or fast, not {self.failure_policy!r}")
 
 
 def submit_template(
     settings: Settings, uri: str, given: Mapping[str, str], options: SubmitOptions, show: Callable[[str], None]
 ) -> Job:
-    """Send any KFP template and return at once."""
+    """Submit any KFP template as a job, without waiting for it.
+
+    Raises TuningError if a check fails or the service refuses the job.
+    """
     return send(settings, template_request(settings, uri, given, options, show), options.again, show)
 
 
 def template_request(
     settings: Settings, uri: str, given: Mapping[str, str], options: SubmitOptions, show: Callable[[str], None]
 ) -> jobs.JobRequest:
-    """The job of any KFP template. The notebook's own is filled from settings and the dataset where `given` is silent,
-    and its two files are uploaded first."""
+    """Return the job request for any KFP template.
+
+    For the course notebook's template, the settings and the dataset supply the parameters that `given` omits, and the
+    two dataset files are uploaded. Raises TuningError if a check fails.
+    """
     check_access(settings)
     template = read_template(settings, uri)
     if uri == notebook_template.URI:
@@ -53,46 +62,47 @@ def template_request(
 
 
 def check_access(settings: Settings) -> None:
-    """TuningError where no job could be sent at all: runner, project, region, credentials. Costs no request."""
+    """Check the target, project, region and credentials, without sending a request.
+
+    Raises TuningError if no job could be submitted with them.
+    """
     if settings.target != "gcp" and not settings.vertex_endpoint:
-        raise TuningError("a template runs on Vertex AI, and the target is local", "Add --target gcp")
+        raise TuningError("a template runs only on Vertex AI, but the target is local", "Add --target gcp")
     require_project(settings)
     jobs.quiet()
     from google.cloud.aiplatform.constants.base import SUPPORTED_REGIONS
 
     if settings.region not in SUPPORTED_REGIONS:
-        raise TuningError(f"{settings.region!r} is no region of Vertex AI", "Set TUNING_REGION, such as us-central1")
+        raise TuningError(f"{settings.region!r} is not a region of Vertex AI", "Set TUNING_REGION, such as us-central1")
     credentials(settings.vertex_endpoint, settings)
 
 
 def send(settings: Settings, request: jobs.JobRequest, again: bool, show: Callable[[str], None]) -> Job:
+    """Submit the job, show its ID and link, and return it. Raises TuningError if the service refuses the job."""
     job, created = jobs.submit(settings, request, again)
-    show(f"submitted {job.id} ({job.display_name})" if created else f"found {job.id}, {job.state}: nothing was sent")
+    if created:
+        show(f"submitted {job.id} ({job.display_name})")
+    else:
+        show(f"{job.id} already exists ({job.state}): nothing was sent")
     show(job.link)
     return job
 
 
 def parse_parameters(texts: list[str]) -> dict[str, str]:
-    """``NAME=VALUE`` texts as a mapping."""
+    """Parse ``NAME=VALUE`` texts into a mapping. Raises TuningError if a text has another form."""
     values = {}
     for text in texts:
-        name, sign, value = text.partition("=")
-        if not sign or not name:
-            raise TuningError(f"--param takes NAME=VALUE, not {text!r}")
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise TuningError(f"--param must be NAME=VALUE, not {text!r}")
         values[name] = value
     return values
 
 
 def commit_label() -> dict[str, str]:
-    """The git commit of this code as a label; nothing outside a git checkout."""
-    found = subprocess.run(
-        ["git", "rev-parse", "HEAD"],  # noqa: S607 - git is wherever the developer has it
-        cwd=PROJECT_ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return {"git_commit": found.stdout.strip()} if found.returncode == 0 else {}
+    """Return the git commit of this code as a label, or no label outside a git checkout."""
+    commit = git_commit()
+    return {"git_commit": commit} if commit else {}
 
 
 def _request(
@@ -130,7 +140,7 @@ def _seed_request(
     undated: dict[str, Any] = {**notebook_template.parameters(settings, dataset, ""), **given}
     root = options.pipeline_root or notebook_template.PIPELINE_ROOT
     show(notebook_template.warning(settings, dataset))
-    show(f"the notebook's ./ is {notebook_template.folder(settings, dataset)} in the cloud")
+    show(f"the notebook's ./ is {notebook_template.folder(settings, dataset)} in Cloud Storage")
     request = jobs.JobRequest(
         template=template,
         parameters=parameters,
@@ -146,14 +156,14 @@ def _seed_request(
 
 
 def _sampled(settings: Settings, dataset: Dataset, show: Callable[[str], None]) -> Dataset:
-    """The dataset with a smaller evaluation set where the template takes fewer rows than it has."""
+    """Return the dataset, with a sampled evaluation set if it has more rows than the template accepts."""
     rows, most = dataset.manifest.files["eval.jsonl"].rows, notebook_template.EVALUATION_ROWS[1]
     if rows <= most:
         return dataset
     path = settings.home / "uploads" / dataset.id / "eval.sampled.jsonl"
     path.parent.mkdir(parents=True, exist_ok=True)
     sample_evaluation(dataset, most, path)
-    show(f"eval.jsonl has {rows:,} rows, the template takes {most}: a stable sample of {most} is sent")
+    show(f"eval.jsonl has {rows:,} rows, but the template accepts at most {most}: sending a sample of {most}")
     return replace(dataset, sampled_eval=path)
 
 
@@ -165,9 +175,7 @@ def _upload(settings: Settings, dataset: Dataset, splits: Sequence[Split], show:
 
 
 def _gs(root: str) -> str:
-    """Vertex AI writes what a pipeline makes to a bucket and refuses any other root."""
+    """Return `root`. Raises TuningError unless it is in Cloud Storage, because Vertex AI accepts no other root."""
     if not root.startswith("gs://"):
-        raise TuningError(
-            f"the pipeline root {root!r} is not in Cloud Storage", "Give --pipeline-root gs://BUCKET/NAME"
-        )
+        raise TuningError(f"the pipeline root {root!r} is not in Cloud Storage", "Set --pipeline-root gs://BUCKET/NAME")
     return root

@@ -1,4 +1,7 @@
-"""The pipeline of this project as a job on Vertex AI: checked, priced, its dataset uploaded once, then sent."""
+"""Prepare this project's pipeline as a job on Vertex AI.
+
+Check the dataset, estimate the cost, and upload the inputs that are not in Cloud Storage yet.
+"""
 
 import tempfile
 from collections.abc import Callable
@@ -36,10 +39,10 @@ from tuning.warehouse.variables import Variables
 def tuning_request(
     settings: Settings, name: str, tune: TuneOptions, options: SubmitOptions, show: Callable[[str], None]
 ) -> JobRequest:
-    """The pipeline for the dataset of `options` (the newest without one), everything it reads in place.
+    """Upload the pipeline's inputs and return the job request.
 
-    Raises TuningError, before anything is uploaded, for a dataset that the tuner refuses, an estimate over the budget,
-    and an image that Vertex AI could not pull.
+    The dataset is the one in `options`, or the newest. Raises TuningError before anything is uploaded if the tuner does
+    not accept the dataset, the estimate exceeds the budget, or no container image is set.
     """
     check_start(settings, name, tune)
     tuner, dataset = find_tuner(name), find_dataset(settings, options.dataset)
@@ -49,7 +52,7 @@ def tuning_request(
     show(f"{total_in_words(costs)} ({'; '.join(in_words(cost) for cost in costs)})")
     template = _template(settings)
     home = bucket_address(settings, dataset.id)
-    with google_errors("uploading what the job reads"):
+    with google_errors("uploading the job's inputs"):
         stored = put_files(settings, dataset.files(), home, last=MANIFEST)
         arguments = arguments_against_champion(
             settings,
@@ -83,7 +86,10 @@ def tuning_request(
 
 
 def check_start(settings: Settings, name: str, tune: TuneOptions) -> None:
-    """TuningError where no tuning could be sent, whatever the dataset. Costs no request: it comes before the build."""
+    """Check everything that does not depend on the dataset, before it is built. No request is sent.
+
+    Raises TuningError if access, region, price or container image do not allow a tuning job.
+    """
     check_access(settings)
     if name == GeminiTuner.name:
         check_region(settings)
@@ -91,28 +97,31 @@ def check_start(settings: Settings, name: str, tune: TuneOptions) -> None:
     if not settings.image and not settings.vertex_endpoint:
         raise TuningError(
             "there is no container image for the pipeline's steps",
-            "Build and push the Dockerfile's, then set TUNING_IMAGE (`invoke cloud.init` prints both commands)",
+            "Build the Dockerfile, push the image, and set TUNING_IMAGE (`invoke cloud.init` prints the commands)",
         )
 
 
 def check_build_budget(settings: Settings, variables: Variables) -> None:
-    """TuningError where the build alone, if it must be made, would be over the budget."""
+    """Compare the estimated cost of the dbt build and a pipeline run with the budget.
+
+    Raises TuningError if the estimate exceeds the budget.
+    """
     if settings.budget:
         check_budget(settings, [estimate_build(settings, variables), estimate_run(settings)])
 
 
 def _check_dataset(tuner: Tuner, dataset: Dataset, show: Callable[[str], None]) -> None:
-    """What the pipeline's validation would refuse, found here; what it will mend is said."""
+    """Raise the errors that the validation step would find, and show what that step will fix itself."""
     if dataset.manifest.format not in tuner.formats:
         raise TuningError(
-            f"the tuner {tuner.name} does not take the format {dataset.manifest.format} of dataset {dataset.id}",
-            f"`invoke dataset --format {tuner.formats[0]}` makes one that it takes",
+            f"the tuner {tuner.name} does not accept the format {dataset.manifest.format} of dataset {dataset.id}",
+            f"Run `invoke dataset --format {tuner.formats[0]}`",
         )
     train, evaluation = (dataset.manifest.files[f"{split}.jsonl"].rows for split in ("train", "eval"))
     limit = tuner.evaluation_limit(dataset.manifest.format, train)
     too_many = 0 < limit < evaluation
     if too_many:
-        show(f"eval.jsonl has {evaluation:,} rows, the target takes {limit:,}: validation samples that many of them")
+        show(f"eval.jsonl has {evaluation:,} rows, but the tuner accepts at most {limit:,}: validation takes a sample")
     for problem in tuner.check(dataset):
         if problem.fatal and not (too_many and "evaluation rows" in problem.what):
             raise TuningError(problem.what, problem.mend)
@@ -133,7 +142,7 @@ def _place(settings: Settings, name: str, content: bytes) -> str:
 
 
 def _model_folder(settings: Settings, version: Version) -> str:
-    """The champion's model where the steps find it."""
+    """Upload the champion's model to a place that the steps can read, and return the address."""
     uri = f"gs://{settings.bucket}/models/{version.name}-{version.contents_sha256[:12]}"
     put_folder(settings, registry.model_folder(settings, version), uri, last=MODEL)
     return uri

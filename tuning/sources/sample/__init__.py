@@ -1,1 +1,1 @@
-"""Questions and answers made from the documentation of the running interpreter's standard library."""
+"""Generate questions and answers from the documentation of the running interpreter's standard library."""

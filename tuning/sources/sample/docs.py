@@ -1,6 +1,6 @@
-"""What the standard library documents: public functions, classes and methods with their docstrings.
+"""Collect the docstrings of the standard library's public functions, classes and methods.
 
-Run as a script, this file prints the entries as JSON; it imports the standard library only.
+If you run this file as a script, it prints the entries as JSON. It imports only the standard library.
 """
 
 import contextlib
@@ -16,8 +16,8 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from types import ModuleType
 
-# Documented modules that import the same way everywhere: no output, no window, no change to the terminal (readline,
-# curses), nothing that only one system has, nothing that the library's own tests or installers are made of.
+# Documented modules that import without side effects on every system. Left out: modules that print, open a window or
+# change the terminal (readline, curses), modules of one operating system, and the library's own tests and installers.
 _MODULES = """
 abc argparse array ast asyncio base64 bdb binascii bisect builtins bz2 calendar cmath cmd code codecs codeop
 collections collections.abc colorsys compileall concurrent.futures configparser contextlib contextvars copy copyreg csv
@@ -36,43 +36,43 @@ xml.dom.minidom xml.dom.pulldom xml.etree.ElementTree xml.sax xml.sax.handler xm
 xmlrpc.server zipapp zipfile zipimport zlib zoneinfo
 """
 
-# Where a built-in is described, by what it is.
+# The page that describes a built-in, by its kind.
 _BUILTIN_PAGES = {"function": "functions", "type": "stdtypes", "error": "exceptions"}
-_SHORTEST = 30  # characters of a docstring that says something
+_SHORTEST = 30  # characters; a shorter docstring says too little
 _ADDRESS = re.compile(r"=\s*<[^<>]*>|<[^<>]* at 0x[0-9a-fA-F]+>")
-# An address or a path of this machine differs from run to run.
+# Memory addresses and paths of this machine. They differ between runs and machines.
 _DIFFERS = re.compile(r" at 0x|='/")
 _SIGNATURE_LINE = re.compile(r"[\w.]+\([^\n]*\)(\s*->\s*[^\n]+)?\Z")
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One documented object. `page` is the name of its page under ``library/``; `owner` the class of a method."""
+    """Describe one documented object. `page` is its page under ``library/``. `owner` is the class of a method."""
 
     module: str
     page: str
     name: str
     owner: str
     kind: str  # "function", "class" or "method"
-    signature: str  # "(a, b=1)", empty where Python knows none
+    signature: str  # "(a, b=1)", or empty if Python cannot tell
     doc: str  # cleaned docstring, without a first line that only repeats the signature
 
     @property
     def dotted(self) -> str:
-        """How one writes it: ``json.dumps``, ``str.join``, ``pathlib.Path.exists``."""
+        """Return the dotted name, such as ``json.dumps``, ``str.join`` or ``pathlib.Path.exists``."""
         parts = [] if self.module == "builtins" else [self.module]
         return ".".join([*parts, *([self.owner] if self.owner else []), self.name])
 
 
 def entries() -> list[Entry]:
-    """Every documented object once, in the order of module and name. The same interpreter gives the same list.
+    """Return every documented object once, by module and name. The same interpreter always gives the same list.
 
-    An interpreter of its own looks, without site-packages: in this one, libraries have put functions of theirs into
-    `logging` and others, which nobody documents on docs.python.org.
+    The objects are collected in a new interpreter without site-packages. In the current one, third-party libraries
+    may have added functions to modules such as `logging`, and docs.python.org does not describe those functions.
     """
     command = [sys.executable, "-I", "-S", "-X", "utf8", __file__]
-    printed = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=True).stdout
-    return [Entry(**entry) for entry in json.loads(printed)]
+    output = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=True).stdout
+    return [Entry(**entry) for entry in json.loads(output)]
 
 
 def _collect() -> list[Entry]:
@@ -80,7 +80,7 @@ def _collect() -> list[Entry]:
     seen: set[str] = set()
     for module in map(_import, _MODULES.split()):
         for entry in _entries_of(module):
-            if entry.doc not in seen:  # the same text under a second name, or inherited
+            if entry.doc not in seen:  # skip aliases and inherited docstrings
                 seen.add(entry.doc)
                 found.append(entry)
     return found
@@ -107,7 +107,7 @@ def _entries_of(module: ModuleType) -> Iterator[Entry]:
 
 
 def _belongs(value: object, module: ModuleType) -> bool:
-    """Whether the object is the module's own, and not one that it merely imported."""
+    """Return whether the module defines the object, as opposed to importing it."""
     if not (inspect.isclass(value) or inspect.isroutine(value)):
         return False
     if getattr(module, "__all__", None):
@@ -140,18 +140,18 @@ def _page(module: ModuleType, kind: str, value: object) -> str:
 
 
 def _signature(value: object) -> str:
-    """The call's arguments, with defaults that print as ``<object at 0x…>`` written as ``...``."""
+    """Return the arguments. Defaults that print as ``<object at 0x…>`` are replaced with ``...``."""
     target: object = getattr(value, "__func__", value)
     if not callable(target):
         return ""
     try:
         return _ADDRESS.sub("=...", str(inspect.signature(target)))
-    except (ValueError, TypeError):  # built in, and without a signature that Python can read
+    except (ValueError, TypeError):  # a built-in whose signature Python cannot read
         return ""
 
 
 def _split_signature(doc: str) -> tuple[str, str]:
-    """The arguments in a first line that is only a call, as C functions have it, and the rest."""
+    """Split off a first line that is only a call, as in C functions. Return its arguments and the other lines."""
     line, _, rest = doc.partition("\n")
     if not _SIGNATURE_LINE.match(line):
         return "", doc

@@ -1,4 +1,4 @@
-"""Docstrings as HTML like the bodies of Stack Overflow: paragraphs, lists, code blocks; everything escaped."""
+"""Convert docstrings to the HTML of Stack Overflow posts: paragraphs, lists and code blocks. All text is escaped."""
 
 import html
 import itertools
@@ -12,20 +12,22 @@ _BULLET = re.compile(r"\s*[-*•] +")
 
 
 def to_html(doc: str) -> str:
-    """A cleaned docstring as HTML: doctest examples and indented text as code blocks, ``names`` as inline code."""
+    """Convert a cleaned docstring. Doctests and indented text become code blocks, ``names`` become inline code."""
     return "".join(_block_html(lines) for lines in _blocks(doc))
 
 
 def pre(text: str) -> str:
+    """Return the text as an HTML code block."""
     return f"<pre><code>{_escape(text)}\n</code></pre>\n"
 
 
 def code(text: str) -> str:
+    """Return the text as HTML inline code."""
     return f"<code>{_escape(text)}</code>"
 
 
 def inline(text: str) -> str:
-    """Running text with its marked names as inline code and its emphasis as such."""
+    """Convert the text of a paragraph: marked names become ``<code>``, emphasis becomes ``<em>``."""
     parts = []
     end = 0
     for match in _CODE_SPAN.finditer(text):
@@ -35,7 +37,7 @@ def inline(text: str) -> str:
 
 
 def plain(text: str) -> str:
-    """Running text without its marks, on one line."""
+    """Return the text of a paragraph on one line, without markup."""
     text = _CODE_SPAN.sub(lambda match: next(filter(None, match.groups())), text)
     return " ".join(_EMPHASIS.sub(r"\1", text).split())
 
@@ -49,7 +51,7 @@ def _escape(text: str) -> str:
 
 
 def _blocks(doc: str) -> Iterator[list[str]]:
-    """Runs of lines between blank ones. Code blocks with only a blank line between them are one block."""
+    """Split at blank lines. Code blocks with only a blank line between them become one block."""
     block: list[str] = []
     groups = itertools.groupby(doc.expandtabs(4).splitlines(), key=lambda line: bool(line.strip()))
     for lines in (list(group) for filled, group in groups if filled):
@@ -65,7 +67,7 @@ def _blocks(doc: str) -> Iterator[list[str]]:
 
 
 def _split_at_prompt(lines: list[str]) -> list[list[str]]:
-    """A paragraph directly followed by a doctest, or by indented lines, is two blocks."""
+    """Split a paragraph from the doctest or the indented lines that follow it directly."""
     if _is_definitions(lines):
         return [[f"  {line}" for line in lines]]
     if not _is_code(lines) and not _BULLET.match(lines[0]):
@@ -76,7 +78,7 @@ def _split_at_prompt(lines: list[str]) -> list[list[str]]:
 
 
 def _is_definitions(lines: list[str]) -> bool:
-    """Names at the margin, each with its meaning indented below it: only a code block keeps that shape."""
+    """Return whether this is a list of names, each with an indented description. Only a code block keeps its layout."""
     indented = [line.startswith("  ") for line in lines]
     return not indented[0] and indented[-1] and indented[1:].count(False) > 0
 

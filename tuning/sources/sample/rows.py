@@ -1,4 +1,4 @@
-"""The rows of the sample's tables."""
+"""Generate the rows of the sample tables."""
 
 import datetime
 import hashlib
@@ -11,9 +11,9 @@ from tuning.sources.sample.wording import Picker, question, summary
 Row = dict[str, object]
 
 AUTHOR = "Python documentation"
-FIRST_ID = 1_000_000_000_000  # no site is near this many posts
+FIRST_ID = 1_000_000_000_000  # no site has nearly as many posts
 _FIRST_DAY = datetime.datetime(2020, 1, 1, 9, tzinfo=datetime.UTC)
-_BETWEEN = datetime.timedelta(hours=11)  # between two questions: 2,500 of them span three years
+_BETWEEN = datetime.timedelta(hours=11)  # between two questions; 2,500 questions span about three years
 _OPENINGS = (
     "Use {name}:",
     "That is what {name} does:",
@@ -23,9 +23,10 @@ _OPENINGS = (
 
 
 def sample_rows(count: int, version: str) -> Iterator[tuple[Row, list[Row]]]:
-    """At most `count` questions, each with its answers, the accepted one first. `version` is ``3.11``.
+    """Yield at most `count` questions, each with its answers. The accepted answer comes first.
 
-    The order follows from a hash of the names, so that a smaller sample is the beginning of a larger one.
+    `version` is a Python version such as ``3.11``. Questions are sorted by a hash of the name, so a smaller sample
+    contains the first questions of a larger one.
     """
     ordered = sorted(entries(), key=lambda entry: hashlib.sha256(entry.dotted.encode()).digest())
     for number, entry in enumerate(ordered[:count]):
@@ -67,7 +68,7 @@ def _post(number: int, body: str, created: datetime.datetime, score: int) -> Row
 
 
 def _answer(entry: Entry, pick: Picker, version: str) -> str:
-    """Signature, docstring and examples; every fourth with a link to the page."""
+    """Return the signature, docstring and examples. One in four answers also links to the page."""
     text = f"<p>{pick.of(_OPENINGS).format(name=code(entry.dotted))}</p>\n"
     text += pre(_call(entry)) + to_html(entry.doc)
     if pick.one_in(4):
@@ -77,7 +78,7 @@ def _answer(entry: Entry, pick: Picker, version: str) -> str:
 
 
 def _hint(entry: Entry) -> str:
-    """A worse answer: it names the thing and leaves the rest to the reader."""
+    """Return a worse answer, which names the object but explains little."""
     return f"<p>Did you try {code(f'help({entry.dotted})')}? It starts with: {inline(summary(entry))}.</p>\n"
 
 

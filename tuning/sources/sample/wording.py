@@ -1,4 +1,4 @@
-"""Words a question about one entry as a person would ask it, the same way on every run."""
+"""Write a question about one entry in natural language. The result is the same on every run."""
 
 import hashlib
 import re
@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from tuning.sources.sample.docs import Entry
 from tuning.sources.sample.markup import code, inline, plain, pre
 
-# A docstring that opens with one of these says what the function does: "Return the …" answers "How do I get the …?".
-_DEEDS = """
+# If a docstring starts with one of these verbs, it says what the function does. "Return the …" becomes "How do I get
+# the …?".
+_VERB_LIST = """
     abort accept acquire add adjust allocate append apply arrange assign associate attach authenticate begin bind
     block build calculate call cancel capture change check choose clean clear close collapse combine compare compile
     compress compute concatenate configure connect construct control convert copy count create cut decode decompress
@@ -25,7 +26,7 @@ _DEEDS = """
     traverse trim truncate try turn unescape unlock unpack unquote unregister unsubscribe unwrap update upgrade upload
     use validate verify visit wait wake walk warn wrap write yield
 """
-_VERBS = frozenset(_DEEDS.split())
+_VERBS = frozenset(_VERB_LIST.split())
 _LONGEST_TITLE = 150  # characters, as on Stack Overflow
 _SENTENCE_END = re.compile(r"(?<!e\.g)(?<!i\.e)(?<!etc)[.:](?=\s|\Z)")
 
@@ -68,13 +69,14 @@ _ATTEMPTS = (
 
 @dataclass(frozen=True)
 class Question:
-    """`title` is plain text; `body` is HTML as Stack Overflow renders it."""
+    """Hold a question. `title` is plain text, and `body` is HTML as in Stack Overflow posts."""
 
     title: str
     body: str
 
 
 def question(entry: Entry) -> Question:
+    """Write a question about the entry: about its task, or about its name if the docstring names no task."""
     pick = Picker(entry.dotted)
     task = _task(entry)
     if task and len(task) <= _LONGEST_TITLE - 50:
@@ -82,7 +84,7 @@ def question(entry: Entry) -> Question:
     else:
         title, text, task = pick.of(_NAME_TITLES), pick.of(_NAME_BODIES), ""
     title = title.format(task=task, module=entry.module, name=entry.dotted)
-    # The template is ours and plain; what is put into it is escaped by inline() and code().
+    # The template needs no escaping. inline() and code() escape the values.
     body = f"<p>{text.format(task=inline(task), module=code(entry.module), name=code(entry.dotted))}</p>\n"
     if task and pick.one_in(4):
         body += f"<p>{pick.of(_ATTEMPTS)}</p>\n{pre(_attempt(entry))}"
@@ -90,31 +92,34 @@ def question(entry: Entry) -> Question:
 
 
 class Picker:
-    """Choices that follow from a name alone, so that they are the same on every run and machine."""
+    """Make pseudo-random choices that depend only on a name, so they are the same on every run and machine."""
 
     def __init__(self, name: str) -> None:
         self._number = int.from_bytes(hashlib.sha256(name.encode()).digest(), "big")
 
     def below(self, bound: int) -> int:
+        """Return the next number from 0 up to `bound` - 1."""
         self._number, choice = divmod(self._number, bound)
         return choice
 
     def of(self, options: tuple[str, ...]) -> str:
+        """Return one of the options."""
         return options[self.below(len(options))]
 
     def one_in(self, count: int) -> bool:
+        """Return True in one of `count` cases."""
         return self.below(count) == 0
 
 
 def summary(entry: Entry) -> str:
-    """The docstring's first sentence on one line, without its full stop."""
+    """Return the docstring's first sentence on one line, without the period."""
     paragraph = " ".join(entry.doc.split("\n\n")[0].split())
     end = _SENTENCE_END.search(paragraph)
     return paragraph[: end.start()] if end else paragraph
 
 
 def _task(entry: Entry) -> str:
-    """``return the absolute value``, from ``Returns the absolute value.``; empty where the docstring names no deed."""
+    """Return a task such as ``get the absolute value`` for ``Returns the absolute value.``, or "" if there is none."""
     if entry.kind == "class" or ">>>" in summary(entry):
         return ""
     verb, _, rest = summary(entry).partition(" ")

@@ -1,4 +1,4 @@
-"""Whether a dataset is within Vertex AI's limits: one pass over its two files, before anything is sent."""
+"""Check a dataset against Vertex AI's limits before anything is sent. Each file is read once."""
 
 from dataclasses import dataclass
 
@@ -6,13 +6,11 @@ from tuning.dataset.dataset import Dataset
 from tuning.dataset.formats.codec import parse_line
 from tuning.dataset.formats.limits import Limits
 from tuning.dataset.formats.records import Example, Format
+from tuning.dataset.tokens import BYTES_PER_TOKEN
 from tuning.errors import TuningError
 from tuning.gcs.object_file import Source
 from tuning.tuners.gemini.models import limits_of
 from tuning.tuners.protocol import Problem
-
-# Characters per token of text with code, on the safe side: Gemini's tokenizer takes about four.
-CHARACTERS_PER_TOKEN = 3.0
 
 
 @dataclass
@@ -25,7 +23,7 @@ class _Seen:
 
 
 def check_limits(dataset: Dataset) -> list[Problem]:
-    """What Vertex AI would refuse (fatal) or what it advises against."""
+    """Return what Vertex AI would refuse (fatal problems) or advises against."""
     limits = limits_of(dataset.manifest.format)
     train = _look(dataset.file("train"), dataset.manifest.format, limits)
     evaluation = _look(dataset.file("eval"), dataset.manifest.format, limits)
@@ -33,7 +31,7 @@ def check_limits(dataset: Dataset) -> list[Problem]:
 
 
 def characters(example: Example) -> int:
-    """Of everything that the tuning reads."""
+    """Return the number of characters in prompt, answer and rejected answer: all that the tuning reads."""
     return sum(len(message.content) for message in example.prompt) + len(example.answer) + len(example.rejected or "")
 
 
@@ -43,27 +41,32 @@ def _sizes(limits: Limits, train: _Seen, evaluation: _Seen) -> list[Problem]:
     if not least <= train.rows <= most:
         problems.append(
             Problem(
-                f"{limits.name} takes {least:,} to {most:,} train rows, and there are {train.rows:,}", "See --limit"
+                f"{limits.name} accepts {least:,} to {most:,} training rows, but the dataset has {train.rows:,}",
+                "Change --limit",
             )
         )
     elif train.rows < limits.advised_rows:
         problems.append(
-            Problem(f"{train.rows:,} train rows are few: {limits.advised_rows} are advised", "See --limit", fatal=False)
+            Problem(
+                f"the dataset has only {train.rows:,} training rows; at least {limits.advised_rows} are recommended",
+                "Raise --limit",
+                fatal=False,
+            )
         )
     if train.bytes > limits.train_bytes:
         problems.append(
             Problem(
-                f"{limits.name} takes at most {limits.train_bytes:,} bytes, and train.jsonl has {train.bytes:,}",
-                "A smaller --limit mends that",
+                f"{limits.name} accepts at most {limits.train_bytes:,} bytes, but train.jsonl has {train.bytes:,}",
+                "Lower --limit",
             )
         )
     most = limits.evaluation(train.rows)
     if evaluation.rows > most:
         problems.append(
             Problem(
-                f"{limits.name} takes at most {most:,} evaluation rows beside {train.rows:,} train rows, and there are "
-                f"{evaluation.rows:,}",
-                "The pipeline's validation samples them; or make the dataset with a smaller --eval-fraction",
+                f"{limits.name} accepts at most {most:,} evaluation rows for {train.rows:,} training rows, but the "
+                f"dataset has {evaluation.rows:,}",
+                "The pipeline samples them in its validation step. Or build the dataset with a lower --eval-fraction",
             )
         )
     return problems
@@ -72,14 +75,19 @@ def _sizes(limits: Limits, train: _Seen, evaluation: _Seen) -> list[Problem]:
 def _lines(split: str, limits: Limits, seen: _Seen) -> list[Problem]:
     problems = []
     if seen.broken:
-        problems.append(Problem(f"{split}.jsonl: {seen.broken}", "`invoke dataset` makes it again"))
+        problems.append(Problem(f"{split}.jsonl: {seen.broken}", "Run `invoke dataset` to build it again"))
     if seen.empty:
-        problems.append(Problem(f"{split}.jsonl has {seen.empty:,} rows without prompt or answer", "Make it again"))
+        problems.append(
+            Problem(
+                f"{split}.jsonl has {seen.empty:,} rows without a prompt or an answer",
+                "Run `invoke dataset` to build it again",
+            )
+        )
     if seen.too_long:
         problems.append(
             Problem(
-                f"{split}.jsonl has {seen.too_long:,} rows of about more than {limits.example_tokens:,} tokens",
-                "A --max-length of the dataset leaves them out",
+                f"{split}.jsonl has about {seen.too_long:,} rows with more than {limits.example_tokens:,} tokens",
+                "Build the dataset with --max-length to leave them out",
             )
         )
     return problems
@@ -94,8 +102,8 @@ def _look(source: Source, dataset_format: Format, limits: Limits) -> _Seen:
             try:
                 example = parse_line(dataset_format, line)
             except TuningError as error:
-                seen.broken = seen.broken or f"line {number + 1} is not of the format {dataset_format} ({error})"
+                seen.broken = seen.broken or f"line {number + 1} is not in the format {dataset_format} ({error})"
                 continue
             seen.empty += not example.answer.strip() or not example.prompt[-1].content.strip()
-            seen.too_long += characters(example) / CHARACTERS_PER_TOKEN > limits.example_tokens
+            seen.too_long += characters(example) / BYTES_PER_TOKEN > limits.example_tokens
     return seen

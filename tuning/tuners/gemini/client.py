@@ -10,7 +10,11 @@ if TYPE_CHECKING:
 
 
 def connect(settings: Settings, location: str) -> "Client":
-    """A google-genai client of Vertex AI; `location` is a region, or us or eu. It retries nothing by itself."""
+    """Return a google-genai client for Vertex AI, which does not retry requests.
+
+    `location` is a region, or the multi-region us or eu. Raises TuningError if no project is set or if there are no
+    credentials.
+    """
     from google import genai
     from google.genai.types import HttpOptions
 

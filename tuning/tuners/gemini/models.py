@@ -1,6 +1,6 @@
-"""Which base model, where it is tuned and served, and what it accepts: the rules of Vertex AI that change with time.
+"""Apply the rules of Vertex AI that change over time: which base models it tunes, where, and with which options.
 
-Tuning: https://cloud.google.com/vertex-ai/generative-ai/docs/models/gemini-use-supervised-tuning; open models:
+Gemini: https://cloud.google.com/vertex-ai/generative-ai/docs/models/gemini-use-supervised-tuning; open models:
 https://cloud.google.com/vertex-ai/generative-ai/docs/models/open-model-tuning. As of November 2026.
 """
 
@@ -13,9 +13,9 @@ from tuning.errors import TuningError
 from tuning.settings import Settings
 from tuning.tuners.protocol import TuneOptions
 
-# Region of tuning: where its models answer.
+# Tuning regions, each with the multi-region that serves its models.
 SERVED_FROM = {"us-central1": "us", "europe-west4": "eu"}
-# Examples per step of the retired template, by which steps become epochs.
+# Batch sizes of the retired tuning template, by region. They convert steps to epochs.
 BATCH = {"us-central1": 8, "europe-west4": 24}
 ADAPTER_SIZES = {1: "ONE", 2: "TWO", 4: "FOUR", 8: "EIGHT", 16: "SIXTEEN", 32: "THIRTY_TWO"}
 GEMINI_ADAPTER_SIZES = (1, 2, 4, 8, 16)
@@ -26,55 +26,61 @@ _RETIRED = ("text-bison", "chat-bison", "code-bison", "gemini-1.", "gemini-2.")
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What one tuning job is asked for. `adapter_size` 0 and `learning_rate` 0 leave the choice to the service."""
+    """Hold the parameters of one tuning job. If `adapter_size` or `learning_rate` is 0, the service chooses it."""
 
     base_model: str
     epochs: int
     adapter_size: int
-    learning_rate: float  # a multiplier of the service's own rate; for open models the rate itself
+    learning_rate: float  # for Gemini, a multiplier of the service's rate; for open models, the rate
     batch_size: int  # open models only
 
     @property
     def is_open(self) -> bool:
+        """Return whether the base model is an open model."""
         return is_open(self.base_model)
 
 
 def is_open(base_model: str) -> bool:
-    """Open models are named ``publisher/model@variant``."""
+    """Return whether `base_model` is an open model. Their names have the form ``publisher/model@variant``."""
     return "@" in base_model
 
 
 def limits_of(dataset_format: Format) -> Limits:
+    """Return Vertex AI's limits for datasets in a format."""
     return OPEN_MODELS if dataset_format in OPEN_MODELS.formats else GEMINI
 
 
 def base_model(settings: Settings, options: TuneOptions) -> str:
-    """The model that is meant: `options` may still carry the default of local tuning."""
+    """Return the model to tune: that of `options`, or the Gemini model of the settings if `options` name a local model.
+
+    Raises TuningError if Google has retired the model.
+    """
     name = settings.gemini_model if options.base_model in _LOCAL_MODELS else options.base_model
     if name.startswith(_RETIRED):
         raise TuningError(
-            f"{name} can no longer be tuned", f"Take {Settings().gemini_model} or another that Google lists today"
+            f"{name} can no longer be tuned", f"Use {Settings().gemini_model} or another model that Google still tunes"
         )
     return name
 
 
 def make_plan(settings: Settings, options: TuneOptions, dataset_format: Format, train_rows: int) -> Plan:
-    """The options as Vertex AI counts them. TuningError for what it would refuse; nothing has been sent yet."""
+    """Convert the options to those of Vertex AI. Sends nothing. Raises TuningError if Vertex AI would refuse them."""
     name = base_model(settings, options)
     check_region(settings)
     wanted = OPEN_MODELS if is_open(name) else GEMINI
     if dataset_format not in wanted.formats:
         raise TuningError(
-            f"{name} does not take the format {dataset_format}",
-            f"`invoke dataset --format {wanted.formats[0]}` makes one that it takes",
+            f"{name} does not accept the format {dataset_format}",
+            f"Build a dataset with `invoke dataset --format {wanted.formats[0]}`",
         )
     sizes = tuple(ADAPTER_SIZES) if is_open(name) else GEMINI_ADAPTER_SIZES
     if options.lora_rank and options.lora_rank not in sizes:
         raise TuningError(
-            f"{name} takes no adapter of size {options.lora_rank}", f"Take one of {', '.join(map(str, sizes))}"
+            f"{name} does not accept adapters of rank {options.lora_rank}",
+            f"Set --lora-rank to one of {', '.join(map(str, sizes))}",
         )
     if options.batch_size and not is_open(name):
-        raise TuningError(f"{name} chooses its batch size itself", "Leave it out")
+        raise TuningError(f"the batch size of {name} cannot be set", "Leave out --batch-size")
     return Plan(
         base_model=name,
         epochs=_epochs(options, train_rows, options.batch_size or BATCH[settings.region]),
@@ -85,15 +91,15 @@ def make_plan(settings: Settings, options: TuneOptions, dataset_format: Format, 
 
 
 def check_region(settings: Settings) -> None:
-    """TuningError for a region in which nothing is tuned."""
+    """Check that Vertex AI tunes models in the region of the settings. Raises TuningError if it does not."""
     if settings.region not in SERVED_FROM:
         raise TuningError(
-            f"models are not tuned in {settings.region}", f"Set TUNING_REGION to {' or '.join(SERVED_FROM)}"
+            f"Vertex AI does not tune models in {settings.region}", f"Set TUNING_REGION to {' or '.join(SERVED_FROM)}"
         )
 
 
 def _epochs(options: TuneOptions, train_rows: int, batch: int) -> int:
-    """Vertex AI counts epochs: steps become the epochs that hold at least as many."""
+    """Convert steps to epochs, rounded up, because Vertex AI accepts epochs only."""
     if options.steps:
         return math.ceil(options.steps * batch / max(1, train_rows))
     return math.ceil(options.epochs) or DEFAULT_EPOCHS

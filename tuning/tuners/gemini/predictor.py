@@ -1,4 +1,4 @@
-"""Answers of a model on Vertex AI: several at a time, at a bounded rate, with why each ended and what it cites."""
+"""Query a model on Vertex AI: several prompts in parallel, with a limit on the requests per minute."""
 
 import threading
 import time
@@ -17,8 +17,8 @@ from tuning.tuners.protocol import Answer, Model
 if TYPE_CHECKING:
     from google.genai.types import Candidate, GenerateContentResponse
 
-PARALLEL = 8  # questions on their way at a time
-# Blocked from medium probability on: the service's own default, written down so that it does not change under us.
+PARALLEL = 8  # maximum number of concurrent requests
+# The default of the service. It is set explicitly, so that a change of the default does not change the answers.
 THRESHOLD = "BLOCK_MEDIUM_AND_ABOVE"
 HARMS = (
     "HARM_CATEGORY_HARASSMENT",
@@ -30,25 +30,28 @@ _UNREMARKABLE = frozenset({"NEGLIGIBLE", "HARM_PROBABILITY_UNSPECIFIED"})
 
 
 class GeminiPredictor:
-    """Asks the endpoint of a tuned model, or a base model of Google's."""
+    """Query the endpoint of a tuned model, or a Google base model. Raises TuningError if the model is not deployed."""
 
     def __init__(self, settings: Settings, model: Model) -> None:
         if model.uri.startswith("gs://"):
             raise TuningError(
                 f"the open model in {model.uri} is not deployed",
-                "Deploy it from the Model Registry, then ask its endpoint",
+                "Deploy it from the Model Registry and query its endpoint",
             )
         self._client = connect(settings, SERVED_FROM.get(settings.region, settings.region))
         self._model = model.uri
         self._pace = _Pace(settings.requests_per_minute)
 
     def generate(self, prompts: Sequence[Sequence[Message]], max_new_tokens: int) -> list[Answer]:
-        """Answers at temperature 0, in the order of the prompts. A blocked prompt is an answer without text."""
-        with google_errors(f"asking {self._model}"), ThreadPoolExecutor(PARALLEL) as pool:
+        """Return answers at temperature 0, in the order of the prompts. The answer to a blocked prompt has no text.
+
+        Raises TuningError if a request fails.
+        """
+        with google_errors(f"querying {self._model}"), ThreadPoolExecutor(PARALLEL) as pool:
             return list(pool.map(lambda prompt: self._ask(prompt, max_new_tokens), prompts))
 
     def losses(self, examples: Sequence[Example], max_length: int) -> None:
-        """Vertex AI gives no probabilities of an answer that it did not write itself."""
+        """Return None, because Vertex AI gives no token probabilities for answers that its model did not generate."""
         del examples, max_length
 
     def _ask(self, prompt: Sequence[Message], max_new_tokens: int) -> Answer:
@@ -79,13 +82,17 @@ class GeminiPredictor:
 
 
 def read_answer(response: "GenerateContentResponse") -> Answer:
-    """The text, why it ended, and notes: what blocked it, ratings worth saying, each citation with its licence."""
+    """Return the text of a response, why it ended, and notes.
+
+    The notes say what blocked the answer, which safety ratings are not negligible, and which sources the answer cites,
+    with their licences.
+    """
     feedback = response.prompt_feedback
     if feedback and feedback.block_reason:
         reason = feedback.block_reason.value
         return Answer("", "BLOCKED", (f"the prompt was blocked: {reason}", *_ratings(feedback.safety_ratings or [])))
     if not response.candidates:
-        return Answer("", "EMPTY", ("the service gave no answer",))
+        return Answer("", "EMPTY", ("the service returned no answer",))
     candidate = response.candidates[0]
     parts = candidate.content.parts if candidate.content and candidate.content.parts else []
     text = "".join(part.text or "" for part in parts if not part.thought)
@@ -106,14 +113,14 @@ def _ratings(ratings: Sequence[Any]) -> list[str]:
 def _citations(candidate: "Candidate") -> list[str]:
     citations = candidate.citation_metadata.citations if candidate.citation_metadata else None
     return [
-        f"cites {citation.uri or citation.title or 'a source without address'} "
+        f"cites {citation.uri or citation.title or 'a source without an address'} "
         f"(licence: {citation.license or 'not given'})"
         for citation in citations or []
     ]
 
 
 class _Pace:
-    """At most so many starts a minute, evenly spread over all threads."""
+    """Limit the requests of all threads to `per_minute`, at equal intervals."""
 
     def __init__(self, per_minute: int) -> None:
         self._gap = 60.0 / per_minute

@@ -1,7 +1,7 @@
-"""What Google charges, in US dollars: one dated table. Correct a figure and its date together.
+"""List Google's prices in US dollars. Each price has the page that it comes from and the date when it was read.
 
-A model that is not in the table has no known price: nothing is guessed. The dates are those on which the figures were
-last quoted from the pages named here; ask the pages before a large run.
+If you change a price, change its date as well. A model that is not in the table has no known price, and none is
+guessed. Check the pages before a large run.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ _TUNING = "https://cloud.google.com/vertex-ai/generative-ai/pricing"
 
 @dataclass(frozen=True)
 class Price:
-    """US dollars for one `unit`, and the page that said so on the day `quoted`."""
+    """Hold a price in US dollars per `unit`, which `page` showed on the day `quoted`."""
 
     dollars: float
     unit: str
@@ -22,11 +22,11 @@ class Price:
     page: str
 
 
-# On demand, in US; an extract job costs nothing.
+# On-demand queries in the location US. Extract jobs are free.
 BIGQUERY = Price(6.25, "TiB read by queries", date(2026, 6, 1), "https://cloud.google.com/bigquery/pricing")
-# The fee alone: machines of the steps, storage and the answers that an evaluation asks for come on top.
+# The fee only. The machines of the steps, storage, and the answers for the evaluation cost extra.
 PIPELINE_RUN = Price(0.03, "pipeline run", date(2026, 9, 20), "https://cloud.google.com/vertex-ai/pricing")
-# The tokens that a tuning is billed for are the dataset's times the epochs.
+# A tuning is billed for the tokens of the dataset, multiplied by the number of epochs.
 TRAINING = {
     "gemini-3.1-flash-lite": Price(3.0, "million training tokens", date(2026, 9, 24), _TUNING),
     "gemini-3.5-flash": Price(10.0, "million training tokens", date(2026, 9, 24), _TUNING),
@@ -34,9 +34,9 @@ TRAINING = {
 
 
 def staleness(price: Price, today: date) -> tuple[str, ...]:
-    """A warning where the figure is old."""
+    """Return a warning if the price was quoted more than STALE_AFTER days before `today`, else an empty tuple."""
     age = (today - price.quoted).days
     if age <= STALE_AFTER:
         return ()
-    what = f"{price.dollars:g} dollars per {price.unit}"
-    return (f"warning: {what} is of {price.quoted}, {age} days ago: compare {price.page}",)
+    figure = f"{price.dollars:g} dollars per {price.unit}"
+    return (f"warning: the price of {figure} was read on {price.quoted}, {age} days ago. Check {price.page}",)

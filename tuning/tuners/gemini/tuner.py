@@ -1,4 +1,4 @@
-"""The tuner `gemini`: managed tuning on Vertex AI, of Gemini and of Google's managed open models, by google-genai."""
+"""Tune Gemini and Google's managed open models on Vertex AI with google-genai: the tuner `gemini`."""
 
 import hashlib
 import time
@@ -25,32 +25,40 @@ if TYPE_CHECKING:
     from google.genai.types import CreateTuningJobConfig, TuningJob
 
 JOB = "tuning_job.json"
-KEY_LABEL = "tuning_key"  # by which a step that was started again finds the job of its first start
+KEY_LABEL = "tuning_key"  # job label by which a restarted step finds the job that it started before
 _ALIVE_OR_DONE = frozenset({"JOB_STATE_QUEUED", "JOB_STATE_PENDING", "JOB_STATE_RUNNING", "JOB_STATE_SUCCEEDED"})
 
 
 class GeminiTuner:
-    """Supervised tuning, or preference tuning where the dataset's format has rejected answers."""
+    """Tune models on Vertex AI: supervised, or on preferences if the dataset's format has rejected answers."""
 
     name = "gemini"
     formats: tuple[Format, ...] = ("gemini", "gemini-preference", "messages")
-    primary_metric = "chrf"  # Gemini gives no probabilities of given answers
+    primary_metric = "chrf"  # not the loss: Gemini gives no token probabilities for given answers
 
     def check(self, dataset: Dataset) -> list[Problem]:
+        """Return what Vertex AI would refuse (fatal problems) or advises against."""
         return check_limits(dataset)
 
     def evaluation_limit(self, dataset_format: Format, train_rows: int) -> int:
+        """Return the maximum number of evaluation rows that Vertex AI accepts for `train_rows` training rows."""
         return limits_of(dataset_format).evaluation(train_rows)
 
     def estimate(self, settings: Settings, dataset: Dataset, options: TuneOptions) -> Estimate:
+        """Estimate tokens, seconds and dollars of a tuning job.
+
+        Raises TuningError if Vertex AI would refuse the options, if a budget is set and the price of the model is not
+        known, or if the service fails to count tokens.
+        """
         from tuning.tuners.gemini.estimate import estimate
 
         return estimate(settings, dataset, options)
 
     def tune(self, settings: Settings, dataset: Dataset, options: TuneOptions, output: Path) -> Model:
-        """Send one tuning job and wait for it. `output` gets `tuning_job.json`, the service's own description.
+        """Start one tuning job and wait for its end. Write the service's description of it to `tuning_job.json`.
 
-        Called again, it goes on waiting for the job of the first call. Raises TuningError where the job fails.
+        If you call this again, it waits for the job that the first call started. Raises TuningError if Vertex AI
+        refuses the options or if the job fails.
         """
         rows = dataset.manifest.files["train.jsonl"].rows
         plan = make_plan(settings, options, dataset.manifest.format, rows)
@@ -65,32 +73,37 @@ class GeminiTuner:
         return _model(plan, job)
 
     def base(self, settings: Settings, dataset: Dataset, options: TuneOptions) -> Model:
+        """Return the untuned Gemini model. Raises TuningError if Google has retired it."""
         del dataset
         name = base_model(settings, options)
         return Model(tuner=self.name, base_model=name, uri=f"publishers/google/models/{name}")
 
     def predictor(self, settings: Settings, model: Model) -> Predictor:
+        """Return a predictor that queries `model` on Vertex AI. Raises TuningError if the model is not deployed."""
         from tuning.tuners.gemini.predictor import GeminiPredictor
 
         return GeminiPredictor(settings, model)
 
 
 def _key(plan: Plan, dataset: Dataset) -> str:
-    """Names what is tuned from what, so that the same job is not paid twice."""
+    """Return a key of the plan and the data, so that the same job is not paid for twice."""
     files = [dataset.sha256(dataset.file("train")), dataset.sha256(dataset.file("eval"))]
     return hashlib.sha256(repr((plan, files)).encode()).hexdigest()[:32]
 
 
 def _address(settings: Settings, dataset: Dataset, source: Source) -> str:
-    """Where Vertex AI reads a file: as it is where a step sees the bucket as /gcs, else uploaded or copied if it is not
-    there yet."""
+    """Return the gs:// address from which Vertex AI reads a file.
+
+    A file under /gcs, where a pipeline step sees the bucket, is used in place. Other files are uploaded or copied
+    unless they are already in the bucket.
+    """
     if isinstance(source, Path) and source.is_relative_to("/gcs"):
         return f"gs://{source.relative_to('/gcs')}"
     return put(settings, source, f"{bucket_address(settings, dataset.id)}/{source.name}").uri
 
 
 def _find(client: "Client", key: str) -> "TuningJob | None":
-    """The job of an earlier start, unless it failed."""
+    """Return the job that an earlier call started, unless it failed."""
     from google.genai.types import ListTuningJobsConfig
 
     jobs = backoff()(client.tunings.list)(config=ListTuningJobsConfig(filter=f'labels.{KEY_LABEL}="{key}"'))
@@ -103,7 +116,7 @@ def _find(client: "Client", key: str) -> "TuningJob | None":
 def _start(
     settings: Settings, client: "Client", plan: Plan, dataset: Dataset, key: str, train: str, evaluation: str
 ) -> "TuningJob":
-    """Create the job once: the service has no id of ours to refuse a second by, so each retry looks for the first."""
+    """Create the job once. The API has no request ID to reject duplicates, so each retry first looks for the job."""
     from google.genai.types import TuningDataset
 
     config = tuning_config(settings, plan, dataset, key, evaluation)
@@ -112,8 +125,8 @@ def _start(
     def attempt() -> "TuningJob":
         nonlocal tries
         tries += 1
-        if tries > 1 and (found := _find(client, key)):
-            return found
+        if tries > 1 and (earlier := _find(client, key)):
+            return earlier
         data = TuningDataset(gcs_uri=train)
         job: TuningJob = client.tunings.tune(base_model=plan.base_model, training_dataset=data, config=config)
         return job
@@ -124,7 +137,7 @@ def _start(
 def tuning_config(
     settings: Settings, plan: Plan, dataset: Dataset, key: str, evaluation: str
 ) -> "CreateTuningJobConfig":
-    """The typed configuration: a dict would lose fields that the library does not know, without a word."""
+    """Return the typed configuration of the job. In a dict, the library would silently drop unknown fields."""
     from google.genai import types
 
     preference = dataset.manifest.format == "gemini-preference"
@@ -158,7 +171,7 @@ def _wait(client: "Client", job: "TuningJob", seconds: float) -> "TuningJob":
     if not job.has_succeeded:
         state = job.state.value.removeprefix("JOB_STATE_") if job.state else "unknown"
         why = job.error.message if job.error and job.error.message else "no reason given"
-        raise TuningError(f"the tuning job {name} ended {state}: {why}", "Its page in the console says more")
+        raise TuningError(f"the tuning job {name} ended as {state}: {why}", "See its page in the Google Cloud console")
     return backoff()(client.tunings.get)(name=name)
 
 
@@ -177,5 +190,8 @@ def _model(plan: Plan, job: "TuningJob") -> Model:
         ]
     uri = (tuned.endpoint if tuned else None) or job.output_uri
     if not uri:
-        raise TuningError(f"the tuning job {job.name} names neither endpoint nor output", "See its page in the console")
+        raise TuningError(
+            f"the tuning job {job.name} has neither an endpoint nor an output folder",
+            "See its page in the Google Cloud console",
+        )
     return Model(tuner=GeminiTuner.name, base_model=plan.base_model, uri=uri, facts=facts)

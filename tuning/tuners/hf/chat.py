@@ -1,11 +1,14 @@
-"""Examples as token ids, by the base model's own chat template. Only the answer, with its end mark, is learned."""
+"""Encode examples as token IDs with the base model's chat template.
+
+Only the answer and its end-of-turn token are trained on.
+"""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from tuning.dataset.formats.records import Message
 
-# ChatML. `generation` marks what the assistant says, for TRL's `assistant_only_loss` and transformers' masks.
+# ChatML. `generation` marks the assistant's messages for TRL's `assistant_only_loss` and for transformers' masks.
 CHATML = (
     "{% for message in messages %}"
     "{% if loop.first and message['role'] != 'system' %}{{ '<|im_start|>system\n%SYSTEM%<|im_end|>\n' }}{% endif %}"
@@ -19,26 +22,26 @@ CHATML = (
 
 
 def chatml(default_system: str) -> str:
-    """The template, with what the system says where a conversation does not begin with it."""
+    """Return the ChatML template. A conversation without a system message gets `default_system`."""
     return CHATML.replace("%SYSTEM%", default_system)
 
 
 class Tokens(NamedTuple):
-    """Token ids of prompt and answer; `answer_start` counts the prompt's."""
+    """Hold the token IDs of prompt and answer. `answer_start` is the index of the first answer token."""
 
     ids: list[int]
     answer_start: int
 
 
 def encode(tokenizer: Any, prompt: Sequence[Message], answer: str) -> Tokens:
-    """Prompt and answer, ending with the end-of-turn token, so that the model learns to stop."""
-    asked = encode_prompt(tokenizer, prompt)
+    """Encode prompt and answer. The last token is the end-of-turn token, so that the model learns to stop."""
+    prompt_ids = encode_prompt(tokenizer, prompt)
     if tokenizer.chat_template is None:
-        return Tokens([*asked, *_plain(tokenizer, answer), tokenizer.eos_token_id], len(asked))
+        return Tokens([*prompt_ids, *_plain(tokenizer, answer), tokenizer.eos_token_id], len(prompt_ids))
     conversation = [*_dictionaries(prompt), {"role": "assistant", "content": answer}]
     ids: list[int] = tokenizer.apply_chat_template(conversation, tokenize=True, return_dict=False)
-    start = _common_prefix(asked, ids)
-    # What a template writes after the last end of turn (a line break) is never generated.
+    start = _common_prefix(prompt_ids, ids)
+    # Drop what the template adds after the last end-of-turn token, such as a line break. The model never generates it.
     end = _last(ids, tokenizer.eos_token_id)
     if end < start:
         return Tokens([*ids, tokenizer.eos_token_id], start)
@@ -46,7 +49,7 @@ def encode(tokenizer: Any, prompt: Sequence[Message], answer: str) -> Tokens:
 
 
 def encode_prompt(tokenizer: Any, prompt: Sequence[Message]) -> list[int]:
-    """The prompt up to where the answer begins. Without a chat template: the messages, a blank line after each."""
+    """Encode the prompt up to where the answer begins. Without a chat template, an empty line follows each message."""
     if tokenizer.chat_template is None:
         start = [] if tokenizer.bos_token_id is None else [tokenizer.bos_token_id]
         return [*start, *_plain(tokenizer, "".join(f"{message.content}\n\n" for message in prompt))]
@@ -66,7 +69,10 @@ def _plain(tokenizer: Any, text: str) -> list[int]:
 
 
 def _common_prefix(first: list[int], second: list[int]) -> int:
-    """Usually all of `first`; less where the template words a prompt alone in another way."""
+    """Return the length of the common prefix.
+
+    It is less than the length of `first` if the template renders a prompt without an answer differently.
+    """
     count = 0
     for one, other in zip(first, second, strict=False):
         if one != other:

@@ -1,28 +1,34 @@
-"""Set up torch and the Hugging Face libraries before they are used: quiet, off the network, good neighbours."""
+"""Configure torch and the Hugging Face libraries before their first import.
+
+They print nothing, stay off the network, and leave processor time to other processes.
+"""
 
 import os
 import warnings
 
 _VARIABLES = {
-    "HF_HUB_DISABLE_TELEMETRY": "1",  # TRL reports every training otherwise
+    "HF_HUB_DISABLE_TELEMETRY": "1",  # otherwise, TRL reports every training run
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
     "TRANSFORMERS_VERBOSITY": "error",
     "TOKENIZERS_PARALLELISM": "true",
-    "TQDM_DISABLE": "1",  # progress is ours
-    # Threads that wait for each other sleep instead of spinning: where other processes want the cores too, spinning
-    # halves the speed. Read by OpenMP when torch is first imported.
+    "TQDM_DISABLE": "1",  # the tuner prints its own progress
+    # Waiting threads sleep instead of spinning. If other processes need the cores as well, spinning halves the speed.
+    # OpenMP reads this when torch is first imported.
     "GOMP_SPINCOUNT": "0",
 }
 
 
 def set_up_libraries() -> None:
-    """Call before torch, transformers, TRL, PEFT or datasets are imported; they load from local folders only."""
+    """Configure the libraries to load from local folders only.
+
+    Call this before you import torch, transformers, TRL, PEFT or datasets.
+    """
     os.environ.update(_VARIABLES)
-    # TRL asks transformers by a name that transformers wants to retire.
+    # TRL uses an attribute that transformers has deprecated.
     warnings.filterwarnings("ignore", message="`is_gradient_checkpointing` is deprecated", category=FutureWarning)
     from huggingface_hub import constants
 
-    # Set here and not only in the environment, which the library reads when it is first imported.
+    # The library reads the environment only when it is first imported, so set its constants as well.
     constants.HF_HUB_OFFLINE = True
     constants.HF_HUB_DISABLE_TELEMETRY = True
     from transformers.utils import logging
@@ -32,7 +38,7 @@ def set_up_libraries() -> None:
 
 
 def go_online() -> None:
-    """Let the hub be asked, unless the user's own HF_HUB_OFFLINE forbids it."""
+    """Allow downloads from the Hugging Face hub, unless the user has set HF_HUB_OFFLINE."""
     os.environ.update(_VARIABLES)
     from huggingface_hub import constants
 

@@ -1,30 +1,34 @@
-"""What a local tuning will take, before it starts: tokens counted, time by rates that were measured."""
+"""Estimate the tokens and the time of a local tuning from measured speeds."""
 
 from tuning.dataset.dataset import Dataset
 from tuning.dataset.formats.records import PREFERENCE_FORMATS
+from tuning.dataset.tokens import BYTES_PER_TOKEN
 from tuning.settings import Settings
 from tuning.tuners.hf.device import find_processor
 from tuning.tuners.hf.train.recipe import Recipe, steps_of
 from tuning.tuners.hf.train.rows import read_examples
 from tuning.tuners.protocol import Estimate
 
-# Tokens per second that were measured on two cores with bfloat16, by base model and whether all weights are trained
-# (then in fp32).
+# Tokens per second, measured on two cores with bfloat16. The keys are the base model and whether all weights are
+# trained, which happens in fp32.
 _RATES = {("smollm2", False): 300.0, ("smollm2", True): 190.0, ("tiny", True): 6000.0}
-_OF_PAIRS = 0.3  # of that rate: both answers of a pair pass the model and its reference
+_OF_PAIRS = 0.3  # share of that speed on pairs: both answers go through the model and its reference
 _SECONDS_AROUND = 25.0  # loading, held-out losses, saving
-_CHARACTERS_PER_TOKEN = 3.5  # of Markdown with code; tokenizers differ by a quarter
 
 
 def estimate(settings: Settings, dataset: Dataset, recipe: Recipe, base_model: str) -> Estimate:
-    """Local work costs no money. Tokens are estimated from characters, so that no model must be fetched first."""
+    """Estimate tokens and seconds. Local work costs no money.
+
+    Tokens are estimated from characters, so that no model must be downloaded first. `seconds` is NaN if no speed was
+    measured for the base model on this processor. Raises TuningError if a line of the train split is invalid.
+    """
     del settings
     lengths = [
         (
             sum(len(message.content) for message in example.prompt)
             + max(len(example.answer), len(example.rejected or ""))
         )
-        / _CHARACTERS_PER_TOKEN
+        / BYTES_PER_TOKEN
         for _, example in read_examples(dataset)
     ]
     fitting = [length for length in lengths if length <= recipe.max_length]
@@ -39,7 +43,7 @@ def estimate(settings: Settings, dataset: Dataset, recipe: Recipe, base_model: s
         rate *= _OF_PAIRS
     if rate is None or processor.device == "cuda":
         notes.append(
-            f"no rate was measured for {base_model} with {recipe.trained} on {processor.name}: the time is unknown"
+            f"no speed was measured for {base_model} with {recipe.trained} on {processor.name}: the time is unknown"
         )
     return Estimate(
         examples=examples,

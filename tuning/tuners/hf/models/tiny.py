@@ -1,7 +1,7 @@
-"""The base model `tiny`: a small Llama with random weights and a tokenizer made from the train split, for smoke tests.
+"""Build the base model `tiny` for smoke tests: a small Llama with random weights.
 
-It shows that every stage works and says nothing about quality: from random weights, a minute of training teaches little
-more than which tokens are frequent.
+Its tokenizer is trained on the train split. The model shows that every stage works, but says nothing about quality:
+with random weights, a minute of training teaches little more than which tokens are frequent.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ from tuning.tuners.hf.environment import set_up_libraries
 
 VOCABULARY = 4096
 SEED = 42
-# Examples that the tokenizer is trained on: more change little and take longer.
+# Number of examples that the tokenizer is trained on. More examples change little and take longer.
 _EXAMPLES = 5000
 _SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
 _SHAPE = {
@@ -31,11 +31,14 @@ _SHAPE = {
     "max_position_embeddings": 2048,
     "rms_norm_eps": 1e-5,
     "tie_word_embeddings": True,
-}  # with the vocabulary 2.6 M parameters
+}  # 2.6 M parameters, including the vocabulary
 
 
 def make_tiny(settings: Settings, dataset: Dataset) -> Path:
-    """The folder of the tiny base of this train split; the same split gives the same model."""
+    """Return the folder of the tiny model for the train split of `dataset`. It is built if it does not exist.
+
+    The same split always gives the same model. Raises TuningError if a line of the split is invalid.
+    """
     content = dataset.sha256(dataset.file("train")) + repr((VOCABULARY, SEED, _EXAMPLES, _SHAPE))
     folder = settings.cache_dir / "tiny" / hashlib.sha256(content.encode()).hexdigest()[:16]
     with locked(folder.with_suffix(".lock"), "the base model tiny"):

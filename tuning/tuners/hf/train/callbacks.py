@@ -1,4 +1,4 @@
-"""A line now and then while a training runs: step, loss, tokens per second, time left."""
+"""Print progress lines during training: step, loss, tokens per second, time left."""
 
 import time
 from collections.abc import Sequence
@@ -6,11 +6,15 @@ from typing import Any
 
 from transformers import TrainerCallback
 
-_LINES = 12  # of a whole run
+_LINES = 12  # for a complete run
 
 
 class ProgressLines(TrainerCallback):  # type: ignore[misc]
-    """`lengths` are the tokens of each row in the order of training. `tokens` counts those of this process."""
+    """Print progress lines and measure the speed.
+
+    `lengths` contains the number of tokens of each row, in the order of training. `tokens` is the number of tokens that
+    this process has trained on.
+    """
 
     def __init__(self, steps: int, lengths: Sequence[int], batch_size: int) -> None:
         self._steps, self._lengths, self._batch_size = steps, lengths, batch_size
@@ -23,19 +27,22 @@ class ProgressLines(TrainerCallback):  # type: ignore[misc]
 
     @property
     def tokens_per_second(self) -> float:
-        """Of the training steps alone, without evaluations and checkpoints."""
+        """Return the speed of the training steps, without evaluations and checkpoints."""
         return self.tokens / self._seconds if self._seconds else 0.0
 
     def on_step_begin(self, *_: Any, **__: Any) -> None:
+        """Note when the step begins."""
         self._began = time.monotonic()
 
     def on_step_end(self, _args: Any, state: Any, *_: Any, **__: Any) -> None:
+        """Add the seconds and tokens of the step to the totals."""
         self._seconds += time.monotonic() - self._began
         self._done += 1
         first = (state.global_step - 1) * self._batch_size
         self.tokens += sum(self._lengths[first : first + self._batch_size])
 
     def on_log(self, _args: Any, state: Any, *_: Any, logs: dict[str, float], **__: Any) -> None:
+        """Print the development loss, and every few steps the training loss with the speed and the time left."""
         if "eval_loss" in logs:
             print(f"step {state.global_step}/{self._steps}: development loss {logs['eval_loss']:.3f}", flush=True)
         self._loss = logs.get("loss", self._loss)

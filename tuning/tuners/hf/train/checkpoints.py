@@ -1,4 +1,4 @@
-"""Checkpoints that a killed run goes on from. One counts only once it is written whole."""
+"""Mark and find the checkpoints from which a killed run resumes. Only complete checkpoints are used."""
 
 import os
 import shutil
@@ -6,12 +6,12 @@ from pathlib import Path
 
 from tuning.storage import write_bytes
 
-CHECKPOINTS = "checkpoints"  # the folder that holds them, while a training runs
+CHECKPOINTS = "checkpoints"  # the folder of the checkpoints, which exists only until the training ends
 _COMPLETE = "complete"
 
 
 def mark_complete(folder: str | Path, step: int) -> None:
-    """Call when the checkpoint of `step` is written: its files are put on the disk, then it is marked."""
+    """Flush the files of the checkpoint of `step` to disk, then mark it as complete."""
     checkpoint = Path(folder) / f"checkpoint-{step}"
     for file in sorted(checkpoint.iterdir()):
         with file.open("rb") as handle:
@@ -20,7 +20,7 @@ def mark_complete(folder: str | Path, step: int) -> None:
 
 
 def newest_checkpoint(folder: Path) -> tuple[Path, int] | None:
-    """The newest complete checkpoint and its step. Those that a kill left half written are removed."""
+    """Return the newest complete checkpoint and its step, or None. Remove incomplete checkpoints."""
     found = []
     for checkpoint in folder.glob("checkpoint-*"):
         if (checkpoint / _COMPLETE).exists():

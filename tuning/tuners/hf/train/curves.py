@@ -1,4 +1,4 @@
-"""Learning curves: as JSON, and as a picture that any browser shows."""
+"""Save learning curves as JSON and as an SVG image."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,19 +12,21 @@ _WIDTH, _HEIGHT, _MARGIN = 640, 320, 48
 
 
 class Point(msgspec.Struct, frozen=True):
+    """Hold the loss at an optimizer step."""
+
     step: int
     loss: float
 
 
 class Curves(msgspec.Struct, frozen=True, kw_only=True):
-    """Losses by optimizer step. `train` is of each step's own batch, `development` of rows that were held out."""
+    """Hold losses by optimizer step. `train` is the loss of each step's batch, `development` that of held-out rows."""
 
     train: list[Point]
     development: list[Point]
 
 
 def read_history(history: Sequence[dict[str, float]]) -> Curves:
-    """The curves in a trainer's log."""
+    """Return the curves that a trainer's log contains."""
     return Curves(
         train=[Point(int(row["step"]), row["loss"]) for row in history if "loss" in row],
         development=[Point(int(row["step"]), row["eval_loss"]) for row in history if "eval_loss" in row],
@@ -32,12 +34,13 @@ def read_history(history: Sequence[dict[str, float]]) -> Curves:
 
 
 def write_curves(folder: Path, curves: Curves) -> None:
+    """Write curves.json and curves.svg to `folder`."""
     write_json(folder / JSON, msgspec.to_builtins(curves))
     write_bytes(folder / PICTURE, draw(curves).encode())
 
 
 def draw(curves: Curves) -> str:
-    """An SVG of both curves; the axes name their ends."""
+    """Return both curves as an SVG image. Each axis is labeled at its ends."""
     points = [*curves.train, *curves.development]
     last = max((point.step for point in points), default=1) or 1
     low = min((point.loss for point in points), default=0.0)

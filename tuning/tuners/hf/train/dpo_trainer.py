@@ -1,4 +1,7 @@
-"""TRL's DPOTrainer on our rows. Import it inside functions only: TRL takes seconds to load."""
+"""Adapt TRL's DPOTrainer to encoded rows.
+
+Import this module inside functions only, because TRL takes seconds to load.
+"""
 
 from typing import Any
 
@@ -8,10 +11,10 @@ from tuning.tuners.hf.train.checkpoints import mark_complete
 
 
 class PreferenceTrainer(DPOTrainer):  # type: ignore[misc]
-    """Direct preference optimization (https://arxiv.org/abs/2305.18290) against the untuned model as reference."""
+    """Train by direct preference optimization (https://arxiv.org/abs/2305.18290) against the untuned model."""
 
     def _prepare_dataset(self, dataset: Any, *_: Any) -> Any:
-        """Rows are encoded already, by the same code as for supervised tuning: only TRL's columns are missing."""
+        """Add TRL's columns. The rows are already encoded, by the same code as for supervised tuning."""
         return dataset.map(_as_trl)
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:

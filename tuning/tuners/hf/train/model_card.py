@@ -1,4 +1,4 @@
-"""The tuned model's README: what it is, what it was made from and how, what may be done with it."""
+"""Write the README of a tuned model: data, settings, measurements, licence and limits."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -18,9 +18,9 @@ tags: [{tags}]
 {what}
 
 ## Data
-Dataset `{dataset}` ({format}), made from {source}: {total} training examples, of which {too_long} have more than
-{max_length} tokens and were left out, {development} were held out to choose the checkpoint, and {used} were used.
-The dataset's card and `attribution.jsonl` name the source, author and licence of every example.
+Dataset `{dataset}` ({format}), built from {source}: {total} training examples. {used} were used for training and
+{development} were held out to choose the checkpoint. {too_long} were left out because they have more than {max_length}
+tokens. The dataset's card and `attribution.jsonl` name the source, author and licence of every example.
 
 ## Settings
 | setting | value |
@@ -32,20 +32,20 @@ The dataset's card and `attribution.jsonl` name the source, author and licence o
 |---|---|
 {facts}
 
-The development loss is the mean over held-out training examples of the mean cross entropy of the answer's tokens, in
-nats. Whether the model is better than its base says the evaluation report, on other examples.
+The development loss is the cross entropy per answer token in nats, averaged over each held-out training example and
+then over the examples. The evaluation report, on other examples, shows whether the model is better than its base.
 
 ## Licence and limits
-The base model's licence is {license}. The training text is {data_license}; what that asks of a model trained on it is
-not settled, so name the dataset where you share this model. Answers can be wrong, out of date or unsafe to run, and can
-repeat training text. {smoke}
+The licence of the base model is {license}. The licence of the training text is {data_license}. It is not settled what
+that licence requires of a model trained on the text, so name the dataset when you share this model. Answers can be
+wrong, out of date or unsafe to run, and can repeat training text. {smoke}
 """
 
 
 def model_card(
     base_model: str, license_: str, dataset: Dataset, recipe: Recipe, facts: Mapping[str, Any], preference: bool
 ) -> str:
-    """The card as Markdown."""
+    """Return the README as Markdown."""
     build = dataset.manifest.build
     method = "Preference optimization (DPO)" if preference else "Supervised fine-tuning"
     return _CARD.format(
@@ -56,7 +56,7 @@ def model_card(
         format=dataset.manifest.format,
         what=f"{method} with {recipe.trained}, on questions about Python and their accepted answers.",
         source=build.get("name") or build.get("source") or "an unnamed source",
-        data_license=build.get("license") or "under the licence that the dataset's card names",
+        data_license=build.get("license") or "named in the dataset's card",
         total=facts["rows_total"],
         too_long=facts["rows_left_out"],
         development=facts["rows_development"],
@@ -64,7 +64,9 @@ def model_card(
         max_length=recipe.max_length,
         settings=_table({name: getattr(recipe, name) for name in recipe.__struct_fields__}),
         facts=_table(facts),
-        smoke="Made from random weights to test the machinery: it answers nothing." if base_model == "tiny" else "",
+        smoke="The base model has random weights and only tests the pipeline, so the answers are meaningless."
+        if base_model == "tiny"
+        else "",
     )
 
 

@@ -1,4 +1,4 @@
-"""How each base model is tuned where the options say nothing, and what the options make of it."""
+"""Define the default training settings of each base model and apply the options to them."""
 
 import msgspec
 
@@ -7,35 +7,37 @@ from tuning.tuners.protocol import TuneOptions
 
 
 class Recipe(msgspec.Struct, frozen=True, kw_only=True):
-    """Every number of a training. Fixed numbers, never measured ones: the same input gives the same run."""
+    """Hold all settings of a training run. They are constants, so that the same input always gives the same run."""
 
-    steps: int = 0  # optimizer steps; 0: as many as `epochs` take
+    steps: int = 0  # optimizer steps; 0: computed from `epochs`
     epochs: float = 1.0
     batch_size: int = 8  # examples per optimizer step
-    max_length: int = 1024  # tokens of prompt and answer; longer examples are left out, never cut
-    learning_rate: float = 2e-4  # at its highest, after `warmup` of the steps; then it falls linearly to 0
-    warmup: float = 0.1
+    max_length: int = 1024  # tokens in prompt and answer; longer examples are left out, not cut
+    learning_rate: float = 2e-4  # the peak, at the end of the warmup; then it falls linearly to 0
+    warmup: float = 0.1  # share of the steps
     lora_rank: int = 16  # 0: all weights are trained
-    lora_share: float = 1.0  # of the layers, from the top, that get an adapter
-    evaluations: int = 10  # of the loss on held-out training rows, spread evenly
-    patience: int = 3  # evaluations without a better loss that end the training
-    development_rows: int = 200  # training rows held out for those
+    lora_share: float = 1.0  # share of the layers, from the top, that get an adapter
+    evaluations: int = 10  # number of evaluations of the loss on held-out training rows, at equal intervals
+    patience: int = 3  # the training ends after this number of evaluations without a better loss
+    development_rows: int = 200  # number of training rows held out for these evaluations
     seed: int = 42
 
     @property
     def full(self) -> bool:
+        """Return whether all weights are trained."""
         return self.lora_rank == 0
 
     @property
     def trained(self) -> str:
-        """What is trained, in words."""
+        """Return a description of what is trained."""
         return "all weights" if self.full else f"a LoRA adapter of rank {self.lora_rank}"
 
 
 RECIPES = {
-    # Made to take about two minutes on two cores: more steps or --max-length 512 give a better model and take longer in
-    # proportion. Adapters in the upper two thirds of the layers, at this rate, learn as much per step as in all of them
-    # (24 steps on real posts: 0.185 +- 0.029 nats better than the base, all layers 0.177 +- 0.027) in 0.7 of the time.
+    # These settings take about two minutes on two cores. More steps or --max-length 512 give a better model and take
+    # proportionally longer. With this learning rate, adapters in the upper two thirds of the layers learn as much per
+    # step as adapters in all layers, in 0.7 of the time. After 24 steps on real posts, the gain over the base is
+    # 0.185 +- 0.029 nats, and 0.177 +- 0.027 nats with adapters in all layers.
     "smollm2": Recipe(
         steps=20,
         max_length=256,
@@ -48,24 +50,24 @@ RECIPES = {
     "tiny": Recipe(steps=40, max_length=256, learning_rate=3e-3, lora_rank=0, evaluations=2, development_rows=16),
 }
 
-# How answers are compared and not imitated, where more differs than the learning rate. Pairs are longer than single
-# answers: of 3,528 of real posts 124 have at most 256 tokens, 714 at most 384. On 16 held-out pairs of the sample the
-# margin rises to 8.1 and every one is told apart, which is easy there. On posts whose scores were invented, so that
-# there is little to prefer, it rises by 0.06 +- 0.07 on 84 pairs: no more than chance.
+# Settings for preference tuning, where they differ in more than the learning rate. A pair is longer than a single
+# answer: of 3,528 pairs of real posts, 124 have at most 256 tokens and 714 at most 384. On 16 held-out pairs of the
+# sample, the margin rises to 8.1 and all pairs are ranked correctly, which is easy there. On posts with invented
+# scores, which express hardly any preference, the margin on 84 pairs rises by 0.06 +- 0.07: no more than chance.
 PREFERENCE_RECIPES = {
     "smollm2": msgspec.structs.replace(RECIPES["smollm2"], steps=26, batch_size=4, max_length=384, learning_rate=3e-4),
 }
-# Of the learning rate, for other models: DPO at the rate of supervised tuning makes answers degenerate.
+# Factor for the learning rate of other models. At the rate of supervised tuning, DPO makes answers degenerate.
 _PREFERENCE_RATE = 0.1
 
-# Of the learning rate, where all weights are trained: adapters learn best at ten times the rate of full training
-# (https://thinkingmachines.ai/blog/lora/). smollm2 gets better than its base by 0.83 +- 0.10 nats on the sample (at a
-# twentieth 0.65, at a sixth 0.85) and by 0.20 +- 0.04 on real posts.
+# Factor for the learning rate if all weights are trained: adapters learn best at ten times the rate of full training
+# (https://thinkingmachines.ai/blog/lora/). With this factor, smollm2 becomes 0.83 +- 0.10 nats better than its base on
+# the sample (0.65 with the factor 1/20, 0.85 with 1/6) and 0.20 +- 0.04 nats better on real posts.
 _FULL_RATE = 0.1
 
 
 def make_recipe(options: TuneOptions, preference: bool) -> Recipe:
-    """The recipe of `options.base_model`, changed by what the options name; TuningError for impossible numbers."""
+    """Return the recipe for `options.base_model` with the options applied. Raises TuningError for negative numbers."""
     recipe = _default_recipe(options.base_model, preference)
     if options.full and not recipe.full:
         recipe = msgspec.structs.replace(recipe, learning_rate=recipe.learning_rate * _FULL_RATE)
@@ -88,10 +90,10 @@ def _default_recipe(base_model: str, preference: bool) -> Recipe:
     recipe = RECIPES.get(base_model, Recipe())
     if not preference:
         return recipe
-    compared = msgspec.structs.replace(recipe, learning_rate=recipe.learning_rate * _PREFERENCE_RATE)
-    return PREFERENCE_RECIPES.get(base_model, compared)
+    slower = msgspec.structs.replace(recipe, learning_rate=recipe.learning_rate * _PREFERENCE_RATE)
+    return PREFERENCE_RECIPES.get(base_model, slower)
 
 
 def steps_of(recipe: Recipe, rows: int) -> int:
-    """Optimizer steps for `rows` training rows."""
+    """Return the number of optimizer steps for `rows` training rows."""
     return recipe.steps or max(1, round(rows * recipe.epochs / recipe.batch_size))

@@ -1,6 +1,5 @@
-"""The train split as token ids on disk: rows that fit, rows left out, and a few groups held out for early stopping."""
+"""Encode the train split as token IDs on disk, and hold out a few groups for early stopping."""
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,31 +9,32 @@ from tuning.dataset.dataset import Dataset
 from tuning.dataset.formats.codec import parse_line
 from tuning.dataset.formats.records import Example
 from tuning.errors import TuningError
+from tuning.sampling import salted
 from tuning.tuners.hf.chat import Tokens, encode
 from tuning.tuners.hf.train.recipe import Recipe
 
-ROWS = "rows"  # the folder that holds them, while a training runs
+ROWS = "rows"  # the folder of the encoded rows, which exists only until the training ends
 
 
 @dataclass(frozen=True)
 class Rows:
-    """`train` and `development` are `datasets.Dataset`s, memory-mapped from disk.
+    """Hold the encoded rows. `train` and `development` are `datasets.Dataset` objects, memory-mapped from disk.
 
-    Their columns: `ids`, `answer_start`, `length` and `group`; for a preference format also `rejected_ids`, and
-    `length` is then that of the longer answer.
+    Their columns are `ids`, `answer_start`, `length` and `group`. A preference format also has `rejected_ids`, and
+    `length` is then the length with the longer answer.
     """
 
     train: Any
     development: Any
     total: int  # lines of train.jsonl
-    too_long: int  # of them, left out because they have more than `max_length` tokens
+    too_long: int  # lines left out because they have more than `max_length` tokens
 
 
 def read_rows(tokenizer: Any, dataset: Dataset, recipe: Recipe, work: Path) -> Rows:
-    """Read and encode train.jsonl into `work`. Raises TuningError where nothing is short enough.
+    """Encode train.jsonl into the folder `work`. Raises TuningError if a line is invalid or no example is short enough.
 
-    The development rows come out of the train split, whole groups at a time: the evaluation split decides about the
-    release, and must not have chosen the checkpoint as well.
+    The development rows are whole groups of the train split. They do not come from the evaluation split: it decides on
+    the release, so it must not also choose the checkpoint.
     """
     import datasets
 
@@ -43,7 +43,7 @@ def read_rows(tokenizer: Any, dataset: Dataset, recipe: Recipe, work: Path) -> R
     try:
         encoded = datasets.Dataset.from_generator(_encoded, gen_kwargs=arguments, cache_dir=str(work))
     except datasets.exceptions.DatasetGenerationError as error:
-        raise error.__cause__ or error from None  # what was wrong with a line, or with the disk
+        raise error.__cause__ or error from None  # the error in a line, or of the disk
     fits = [index for index, length in enumerate(encoded["length"]) if length <= recipe.max_length]
     if not fits:
         raise TuningError(
@@ -60,7 +60,7 @@ def read_rows(tokenizer: Any, dataset: Dataset, recipe: Recipe, work: Path) -> R
 
 
 def _encoded(tokenizer: Any, dataset: Dataset, max_length: int) -> Iterator[dict[str, Any]]:
-    """One row per line of train.jsonl; of a line that is too long only the length is kept."""
+    """Yield one row per line of train.jsonl. For a line that is too long, keep only the length."""
     for group, example in read_examples(dataset):
         row = encode_row(tokenizer, example)
         if row["length"] > max_length:
@@ -69,13 +69,14 @@ def _encoded(tokenizer: Any, dataset: Dataset, max_length: int) -> Iterator[dict
 
 
 def read_examples(dataset: Dataset) -> Iterator[tuple[int, Example]]:
-    """Group and example of each line of train.jsonl, in order."""
+    """Yield the group and the example of each line of train.jsonl, in order. Raises TuningError for an invalid line."""
     with dataset.file("train").open("rb") as file:
         for attribution, line in zip(dataset.attributions("train"), file, strict=True):
             yield attribution.group, parse_line(dataset.manifest.format, line)
 
 
 def encode_row(tokenizer: Any, example: Example) -> dict[str, Any]:
+    """Return an example as a row with the columns of `Rows`, except `group`."""
     chosen = encode(tokenizer, example.prompt, example.answer)
     row: dict[str, Any] = {"ids": chosen.ids, "answer_start": chosen.answer_start, "length": len(chosen.ids)}
     if example.rejected is not None:
@@ -87,14 +88,14 @@ def encode_row(tokenizer: Any, example: Example) -> dict[str, Any]:
 
 
 def _held_out(groups: list[int], wanted: int, seed: int) -> set[int]:
-    """Groups with about `wanted` rows, but never more than a twentieth of all rows; chosen by a salted hash."""
+    """Return groups with at most `wanted` rows in total, and at most 5% of all rows. A salted hash chooses them."""
     wanted = min(wanted, len(groups) // 20)
     sizes: dict[int, int] = {}
     for group in groups:
         sizes[group] = sizes.get(group, 0) + 1
     chosen: set[int] = set()
     rows = 0
-    for group in sorted(sizes, key=lambda group: hashlib.sha256(f"{seed}:{group}".encode()).digest()):
+    for group in sorted(sizes, key=lambda group: salted("development", seed, group)):
         if rows + sizes[group] <= wanted:
             chosen.add(group)
             rows += sizes[group]

@@ -1,4 +1,4 @@
-"""One tuning from base model to files: encode, train, save, note what was done."""
+"""Run a local tuning: encode, train, save, and record what was done."""
 
 import shutil
 import time
@@ -22,16 +22,20 @@ from tuning.tuners.protocol import Model
 
 
 def run(settings: Settings, dataset: Dataset, base_model: str, recipe: Recipe, output: Path, finished: str) -> None:
-    """Tune into `output`; the file `finished` (a Model as JSON, its path within `output`) is written last."""
+    """Tune a model and write it to `output`. The file named `finished`, a Model as JSON, is written last.
+
+    Raises TuningError if the base model cannot be found or loaded, if a line is invalid, or if no example is short
+    enough.
+    """
     started = time.monotonic()
     base = find_base_model(settings, base_model, dataset)
     tokenizer = load_tokenizer(base)
     encoded = output / ROWS
-    shutil.rmtree(encoded, ignore_errors=True)  # a killed run's
+    shutil.rmtree(encoded, ignore_errors=True)  # from a killed run
     rows = read_rows(tokenizer, dataset, recipe, encoded)
     print(
-        f"{len(rows.train)} of {rows.total} training examples have at most {recipe.max_length} tokens "
-        f"({rows.too_long} left out, {len(rows.development)} held out)",
+        f"training on {len(rows.train)} of {rows.total} examples ({rows.too_long} left out because they have more than "
+        f"{recipe.max_length} tokens, {len(rows.development)} held out)",
         flush=True,
     )
     from tuning.tuners.hf.train.training import train, training_model
@@ -58,7 +62,7 @@ def run(settings: Settings, dataset: Dataset, base_model: str, recipe: Recipe, o
 
 
 def _facts(rows: Rows, recipe: Recipe, trained: Any, curves: Curves) -> dict[str, Any]:
-    """Numbers for report, card and registry."""
+    """Return the numbers for the report, the model card and the registry."""
     weights = list(trained.model.parameters())
     used = min(len(rows.train), trained.steps * recipe.batch_size)
     facts = {
@@ -79,10 +83,10 @@ def _facts(rows: Rows, recipe: Recipe, trained: Any, curves: Curves) -> dict[str
     }
     if curves.development:
         facts["development_loss_before"] = round(curves.development[0].loss, 4)
-        # The untuned model, at step 0, is never what is saved.
+        # Step 0 is the untuned model, which is never saved.
         facts["development_loss"] = round(min(point.loss for point in curves.development[1:]), 4)
-    compared = [row for row in trained.history if "eval_rewards/margins" in row]
-    if compared:  # of held-out pairs, in the logarithm's units and as a share; noisy where they are few
-        facts["development_margin"] = round(compared[-1]["eval_rewards/margins"], 4)
-        facts["development_accuracy"] = round(compared[-1]["eval_rewards/accuracies"], 4)
+    rewards = [row for row in trained.history if "eval_rewards/margins" in row]
+    if rewards:  # on held-out pairs: the margin in log-probability, the accuracy as a share; noisy with few pairs
+        facts["development_margin"] = round(rewards[-1]["eval_rewards/margins"], 4)
+        facts["development_accuracy"] = round(rewards[-1]["eval_rewards/accuracies"], 4)
     return facts

@@ -1,4 +1,4 @@
-"""A tuned model on the disk: the adapter alone, the merged model, and what was noted while it was made."""
+"""Save a tuned model: the adapter, and the complete model."""
 
 import gc
 from pathlib import Path
@@ -18,9 +18,9 @@ def save_full(model: Any, tokenizer: Any, output: Path) -> None:
 
 
 def save_adapter(model: Any, tokenizer: Any, base: Path, output: Path) -> None:
-    """Save the adapter as PEFT loads it, and a copy of the base with the adapter merged into its weights.
+    """Save the adapter in PEFT's format, and a copy of the base model with the adapter merged into its weights.
 
-    Merged into the base as it is stored, not as it was trained: a base in fp32 keeps its digits.
+    The copy is made from the stored base model, not from the one in memory, so that a base in fp32 keeps its precision.
     """
     from peft import PeftModel
 

@@ -1,6 +1,6 @@
-"""TRL's SFTTrainer on rows that are encoded already, with the loss of answer tokens only, on any processor.
+"""Adapt TRL's SFTTrainer to encoded rows and to a loss over answer tokens only, on any processor.
 
-Import it inside functions only: TRL takes seconds to load.
+Import this module inside functions only, because TRL takes seconds to load.
 """
 
 from collections.abc import Sequence
@@ -14,6 +14,8 @@ from tuning.tuners.hf.train.checkpoints import mark_complete
 
 
 class AnswerCollator:
+    """Collate encoded rows into a batch, padded with the token ID `padding`."""
+
     def __init__(self, padding: int) -> None:
         self._padding = padding
 
@@ -22,14 +24,19 @@ class AnswerCollator:
 
 
 class AnswerTrainer(SFTTrainer):  # type: ignore[misc]
-    """Loss: the mean over the answer tokens of a batch. Evaluation: the mean over examples of each one's mean."""
+    """Train on answer tokens only.
+
+    The training loss is the mean over the answer tokens of a batch. The evaluation loss is the mean over the examples
+    of the mean loss of each.
+    """
 
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
-        """On a GPU TRL's own, which never holds all logits at once.
+        """Return the loss of a batch.
 
-        Elsewhere TRL computes the logits of prompt and padding too, which costs a third of the time.
+        On a GPU this is TRL's own loss, which never has all logits in memory. On a CPU, TRL would also compute the
+        logits of prompt and padding, which takes a third of the time.
         """
         if model.training and inputs["input_ids"].device.type == "cpu" and not return_outputs:
             batch = Batch(inputs["input_ids"], inputs["attention_mask"], inputs["labels"])
@@ -40,7 +47,7 @@ class AnswerTrainer(SFTTrainer):  # type: ignore[misc]
         return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
 
     def evaluate(self, eval_dataset: Any = None, metric_key_prefix: str = "eval", **_: Any) -> dict[str, float]:
-        """The loss as the report computes it: TRL's depends on how rows fall into batches."""
+        """Return the loss as the report computes it, because TRL's loss depends on the batches."""
         rows = self.eval_dataset if eval_dataset is None else eval_dataset
         was_training = self.model.training
         self.model.eval()

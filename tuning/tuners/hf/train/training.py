@@ -1,6 +1,6 @@
-"""One training with TRL: the trainer for the dataset's format, resumed where a killed run left off.
+"""Train with TRL, by the trainer for the dataset's format, and resume a killed run.
 
-Import it inside functions only: TRL takes seconds to load.
+Import this module inside functions only, because TRL takes seconds to load.
 """
 
 import time
@@ -23,26 +23,26 @@ from tuning.tuners.hf.train.recipe import Recipe, steps_of
 from tuning.tuners.hf.train.rows import Rows
 from tuning.tuners.hf.train.sft_trainer import AnswerCollator, AnswerTrainer
 
-# Tokens in one forward and backward pass. More use a processor better and take more memory: 2,048 tokens of a model of
-# 135 M parameters take 4 GB without gradient checkpointing.
+# Tokens in one forward and backward pass. More tokens use the processor better but take more memory. For a model with
+# 135 M parameters, 2,048 tokens take 4 GB without gradient checkpointing.
 _TOKENS = {"cpu": 2048, "cuda": 16_384}
 
 
 @dataclass(frozen=True)
 class Trained:
-    """What a training left: the model (with its adapter, not merged) and numbers for the record."""
+    """Hold the result of a training run: the model (with its adapter, not merged) and measurements."""
 
     model: Any
-    history: list[dict[str, float]]  # TRL's log, a resumed run's from its beginning
+    history: list[dict[str, float]]  # TRL's log, which for a resumed run begins at the first step
     steps: int
-    tokens: int  # read by this process, padding not counted
-    tokens_per_second: float  # of its training steps, without evaluations and checkpoints
-    seconds: float  # of this process, evaluations included
-    resumed_from: int  # step; 0: from the beginning
+    tokens: int  # trained on by this process, without padding
+    tokens_per_second: float  # in the training steps, without evaluations and checkpoints
+    seconds: float  # of this process, with evaluations
+    resumed_from: int  # step; 0: not resumed
 
 
 def train(model: Any, tokenizer: Any, rows: Rows, recipe: Recipe, processor: Processor, output: Path) -> Trained:
-    """Train `model` on `rows`; checkpoints and TensorBoard's events go under `output`."""
+    """Train `model` on `rows`. Write checkpoints and TensorBoard events to `output`."""
     checkpoints = output / CHECKPOINTS
     steps = steps_of(recipe, len(rows.train))
     lengths = list(rows.train["length"])
@@ -53,7 +53,7 @@ def train(model: Any, tokenizer: Any, rows: Rows, recipe: Recipe, processor: Pro
     if resume:
         print(f"resuming from step {resume[1]} of {steps}", flush=True)
     arguments = _arguments(recipe, processor, steps, checkpoints, preference, bool(len(rows.development)))
-    arguments.eval_on_start = arguments.eval_on_start and not resume  # it is in the log already
+    arguments.eval_on_start = arguments.eval_on_start and not resume  # otherwise, it is already in the log
     watch = ProgressLines(steps, [lengths[row] for row in plan], recipe.batch_size)
     trainer_class: Any = PreferenceTrainer if preference else AnswerTrainer
     collator = {} if preference else {"data_collator": AnswerCollator(tokenizer.pad_token_id)}
@@ -67,7 +67,7 @@ def train(model: Any, tokenizer: Any, rows: Rows, recipe: Recipe, processor: Pro
         callbacks=[watch, _tensorboard(output, resume[1] if resume else 0), *_early_stopping(recipe, rows)],
         **collator,
     )
-    trainer.remove_callback(PrinterCallback)  # `watch` prints less
+    trainer.remove_callback(PrinterCallback)  # `watch` prints the progress instead
     started = time.monotonic()
     trainer.train(resume_from_checkpoint=str(resume[0]) if resume else None)
     return Trained(
@@ -92,7 +92,7 @@ def _arguments(
         "max_steps": steps,
         "per_device_train_batch_size": micro,
         "gradient_accumulation_steps": recipe.batch_size // micro,
-        "train_sampling_strategy": "sequential",  # the plan is the order
+        "train_sampling_strategy": "sequential",  # the rows are already in the planned order
         "learning_rate": recipe.learning_rate,
         "lr_scheduler_type": "linear",
         "warmup_steps": round(recipe.warmup * steps),
@@ -100,8 +100,8 @@ def _arguments(
         "seed": recipe.seed,
         "data_seed": recipe.seed,
         "use_cpu": not on_gpu,
-        "bf16": on_gpu and processor.half,  # on a CPU the weights themselves are bfloat16, which is faster
-        # Saves memory for a fifth of the speed; on a CPU only where one row is longer than a whole batch should be.
+        "bf16": on_gpu and processor.half,  # on a CPU, the weights themselves are bfloat16, which is faster
+        # Saves memory but costs a fifth of the speed. Used on a CPU only if one row can exceed the tokens of a pass.
         "activation_checkpointing": on_gpu or recipe.max_length > _TOKENS["cpu"],
         "logging_steps": max(1, steps // 100),
         "eval_strategy": "steps" if evaluated else "no",
@@ -123,7 +123,7 @@ def _arguments(
 
 
 def _adapter(model: Any, recipe: Recipe) -> Any:
-    """LoRA on every linear layer but the output, in the upper `lora_share` of the blocks."""
+    """Return the LoRA settings: all linear layers except the output, in the upper `lora_share` of the blocks."""
     shared = {"r": recipe.lora_rank, "lora_alpha": 2 * recipe.lora_rank, "task_type": "CAUSAL_LM"}
     blocks = model.config.get_text_config().num_hidden_layers
     first = blocks - max(1, round(blocks * recipe.lora_share))
@@ -144,14 +144,16 @@ def _early_stopping(recipe: Recipe, rows: Rows) -> list[Any]:
 def _tensorboard(output: Path, step: int) -> Any:
     from tensorboardX import SummaryWriter
 
-    # A resumed run logs the steps after its checkpoint again: what was logged of them before is not shown.
+    # A resumed run logs the steps after its checkpoint again, so hide the earlier entries for these steps.
     return TensorBoardCallback(SummaryWriter(str(output / "tensorboard"), purge_step=step + 1))
 
 
 def training_model(folder: Path, recipe: Recipe, processor: Processor) -> Any:
-    """The base model in the type to train it in: an adapter's base in bfloat16 where that is native, else fp32.
+    """Load the base model in the data type for training.
 
-    All weights are trained in fp32 (on a GPU with bfloat16 products): bfloat16 would round small steps away.
+    With an adapter, this is bfloat16 where that is native, else fp32. If all weights are trained, it is fp32 (on a GPU
+    with products in bfloat16), because bfloat16 would round small updates away. Raises TuningError if the model cannot
+    be loaded.
     """
     from tuning.tuners.hf.models.base_models import load_model
 

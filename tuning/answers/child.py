@@ -1,0 +1,209 @@
+"""Run one program and its check: the process that runs inside the sandbox.
+
+Started as ``python -I child.py``. It imports nothing of this package, so that the sandbox may hide the package.
+Reads a JSON object with ``setup``, ``code`` and ``check`` from standard input, and writes a JSON object with ``ran``,
+``passed``, ``error`` and ``output`` as the last line of standard output.
+
+The three programs run in one namespace: ``setup`` (variables and files that the question shows), then the answer's
+``code``, then ``check``. The check fails by raising any exception. It may use:
+
+- ``output``: what ``code`` printed;
+- ``printed(value)``: whether the output shows `value`;
+- ``found(value, args=())``: whether ``code`` computed `value`: it is in a variable that ``code`` made or changed, it is
+  printed, or a function or class that ``code`` defines returns it when called with `args`;
+- ``functions()``: the functions that ``code`` defines, by name, for checks that call them;
+- ``same(one, other)``: equality that also compares floats, arrays and DataFrames.
+"""
+
+import ast
+import contextlib
+import copy
+import io
+import json
+import math
+import os
+import re
+import sys
+import traceback
+from typing import Any
+
+MOST_OUTPUT = 100_000  # characters of an answer's output that are kept
+
+
+class Output(io.StringIO):
+    """Keep the first characters of what is printed and drop the rest."""
+
+    def write(self, text: str) -> int:
+        """Write at most what is left of the limit."""
+        super().write(text[: max(0, MOST_OUTPUT - self.tell())])
+        return len(text)
+
+
+def same(one: Any, other: Any) -> bool:
+    """Return whether two values are equal. Floats may differ by 1e-9, and containers are compared item by item."""
+    kinds = {type(value).__module__.split(".")[0] for value in (one, other)}
+    if "pandas" in kinds or "numpy" in kinds:
+        return _same_arrays(one, other)
+    if isinstance(one, bool) or isinstance(other, bool):
+        return one is other
+    if isinstance(one, float) or isinstance(other, float):
+        try:
+            return math.isclose(one, other, rel_tol=1e-9, abs_tol=1e-12)
+        except TypeError:
+            return False
+    if isinstance(one, (list, tuple)) and isinstance(other, (list, tuple)):
+        return len(one) == len(other) and all(map(same, one, other))
+    if not isinstance(one, type(other)) and not isinstance(other, type(one)):
+        return False
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
+    return bool(one == other)
+
+
+def _same_arrays(one: Any, other: Any) -> bool:
+    import numpy as np
+    import pandas as pd
+
+    if isinstance(one, (pd.DataFrame, pd.Series)) != isinstance(other, (pd.DataFrame, pd.Series)):
+        return False
+    try:
+        if isinstance(one, pd.DataFrame) and isinstance(other, pd.DataFrame):
+            pd.testing.assert_frame_equal(one, other, check_dtype=False, check_names=False, check_index_type=False)
+        elif isinstance(one, pd.Series) and isinstance(other, pd.Series):
+            pd.testing.assert_series_equal(one, other, check_dtype=False, check_names=False, check_index_type=False)
+        else:
+            return _same_items(np.asarray(one), np.asarray(other))
+    except AssertionError:
+        return False
+    return True
+
+
+def _same_items(first: Any, second: Any) -> bool:
+    import numpy as np
+
+    if first.shape != second.shape:
+        return False
+    try:
+        return bool(np.allclose(first.astype(float), second.astype(float), equal_nan=True))
+    except (TypeError, ValueError):
+        return bool((first == second).all())
+
+
+class Check:
+    """Offer the functions that a check may call."""
+
+    def __init__(self, before: dict[str, object], namespace: dict[str, object], output: str) -> None:
+        self._made = {
+            name: value
+            for name, value in namespace.items()
+            if not name.startswith("__") and (name not in before or not self._unchanged(before[name], value))
+        }
+        self._output = output
+
+    @staticmethod
+    def _unchanged(before: object, now: object) -> bool:
+        try:
+            return same(before, now)
+        except Exception:
+            return before is now
+
+    def functions(self) -> dict[str, object]:
+        """Return the functions and classes that the code defines, by name."""
+        return {
+            name: value
+            for name, value in self._made.items()
+            if getattr(value, "__module__", "") == "__main__" and callable(value)
+        }
+
+    def found(self, value: object, args: tuple[object, ...] = ()) -> bool:
+        """Return whether the code computed `value`. See the module's docstring."""
+        for made in self._made.values():
+            with contextlib.suppress(Exception):
+                if same(made, value):
+                    return True
+        if self.printed(value):
+            return True
+        for function in self.functions().values():
+            with contextlib.suppress(BaseException), contextlib.redirect_stdout(Output()) as said:
+                result = function(*copy.deepcopy(args))  # type: ignore[operator]
+                if hasattr(result, "__next__"):
+                    result = type(value)(result) if isinstance(value, (list, tuple, set)) else list(result)
+                if same(result, value) or _shows(said.getvalue(), value):
+                    return True
+        return False
+
+    def printed(self, value: object) -> bool:
+        """Return whether the output shows `value`, as Python or one item a line."""
+        return _shows(self._output, value)
+
+
+def _shows(output: str, value: object) -> bool:
+    text = output.strip()
+    if isinstance(value, str):
+        wanted = value.strip()
+        lines = [line.strip() for line in text.splitlines()]
+        if wanted and (text == wanted or wanted in lines or ("\n" in wanted and wanted in text)):
+            return True
+        # "Result: value", where the value is long enough not to be there by chance.
+        return bool(wanted) and len(wanted) >= 3 and re.search(rf"(?<!\w){re.escape(wanted)}(?!\w)", text) is not None
+    for line in [text, *text.splitlines()]:
+        for part in [line, line.partition(":")[2], line.partition("=")[2]]:
+            with contextlib.suppress(Exception):
+                if same(ast.literal_eval(part.strip()), value):
+                    return True
+    shown = repr(value)
+    if len(shown) >= 2 and re.search(rf"(?<![\w.]){re.escape(shown)}(?![\w.]*\w)", text):
+        return True
+    if isinstance(value, (list, tuple)) and len(value) > 1:
+        lines = [line.strip() for line in text.splitlines() if line.strip()]
+        wanted_lines = [str(item) for item in value]
+        return any(lines[start : start + len(wanted_lines)] == wanted_lines for start in range(len(lines)))
+    if not isinstance(value, (int, float, bool, dict, set, frozenset, type(None))):
+        return str(value) in text
+    return False
+
+
+def run(setup: str, code: str, check: str) -> dict[str, object]:
+    """Run the three programs and return what happened. Errors of the code count, errors of the setup are raised."""
+    namespace: dict[str, object] = {"__name__": "__main__", "__builtins__": __builtins__}
+    exec(compile(setup, "<setup>", "exec"), namespace)  # noqa: S102 - that is the purpose, inside a sandbox
+    before = {}
+    for name, value in namespace.items():
+        try:
+            before[name] = copy.deepcopy(value)
+        except Exception:
+            before[name] = value
+    said = Output()
+    error = ""
+    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(Output()):
+        try:
+            exec(compile(code, "<answer>", "exec"), namespace)  # noqa: S102
+        except SystemExit as ended:
+            error = "" if not ended.code else f"SystemExit: {ended.code}"
+        except BaseException as raised:
+            error = "".join(traceback.format_exception_only(raised)).strip()
+    passed, reason = False, ""
+    checker = Check(before, namespace, said.getvalue())
+    namespace |= {
+        "output": said.getvalue(),
+        "printed": checker.printed,
+        "found": checker.found,
+        "functions": checker.functions,
+        "same": same,
+    }
+    with contextlib.redirect_stdout(Output()), contextlib.redirect_stderr(Output()):
+        try:
+            exec(compile(check, "<check>", "exec"), namespace)  # noqa: S102
+            passed = True
+        except BaseException as raised:
+            reason = "".join(traceback.format_exception_only(raised)).strip()
+    return {"ran": not error, "passed": passed, "error": error[:500], "check": reason[:500], "output": said.getvalue()}
+
+
+if __name__ == "__main__":
+    request = json.loads(sys.stdin.read())
+    sys.stdin = io.StringIO()
+    real = os.dup(1)
+    result = run(request["setup"], request["code"], request["check"])
+    os.write(real, b"\n" + json.dumps(result).encode() + b"\n")
+    os._exit(0)

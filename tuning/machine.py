@@ -1,0 +1,34 @@
+"""Tell what runs where: the package's version, its git commit, and the usable processor cores."""
+
+import functools
+import os
+import subprocess
+from importlib.metadata import version
+
+from tuning.settings import PROJECT_ROOT
+
+
+def package_version() -> str:
+    """Return the version of this package, as pyproject.toml states it."""
+    return version("python-qa-tuning")
+
+
+def usable_cores() -> int:
+    """Return the number of cores that this process may use.
+
+    macOS has no ``os.sched_getaffinity``. There every core counts.
+    """
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@functools.cache
+def git_commit() -> str:
+    """Return the full commit hash of the code, with ``-dirty`` if files differ from it.
+
+    Returns '' outside a git checkout, such as in an installed package.
+    """
+    command = ["git", "-C", str(PROJECT_ROOT), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return ""
