@@ -1,4 +1,4 @@
-"""The command line: `invoke --list` shows every task, `invoke --help TASK` its options."""
+"""Define the command line. `invoke --list` shows every task, and `invoke --help TASK` shows its options."""
 
 from typing import Annotated, Literal
 
@@ -15,7 +15,7 @@ namespace = Collection()
 
 @command
 def config(c: Context, settings: Settings) -> None:
-    """Print the effective settings and where each came from.
+    """Print the effective settings and the origin of each value.
 
     Example: TUNING_HOME=/data/tuning invoke config --target gcp
     """
@@ -29,14 +29,18 @@ namespace.add_task(config)
 
 
 class BuildOptions(Options, frozen=True, kw_only=True):
-    """What varies the mart."""
+    """Group the options of the mart."""
 
-    tag_pattern: Annotated[str | None, Meta(description="RE2 pattern searched in each single tag")] = None
-    since: Annotated[str | None, Meta(description="answers created on or after this date (YYYY-MM-DD)")] = None
+    tag_pattern: Annotated[
+        str | None, Meta(description="RE2 pattern that must match a part of at least one tag of a question")
+    ] = None
+    since: Annotated[
+        str | None, Meta(description="keep answers that were created on or after this date (YYYY-MM-DD)")
+    ] = None
 
 
 class SplitOptions(Options, frozen=True, kw_only=True):
-    """What varies the dataset made of a mart."""
+    """Group the options of the dataset that is made from a mart."""
 
     format: Annotated[
         str | None,
@@ -44,38 +48,38 @@ class SplitOptions(Options, frozen=True, kw_only=True):
             description="notebook, text-bison, gemini, messages, prompt-completion, gemini-preference, trl-preference"
         ),
     ] = None
-    body: Annotated[str | None, Meta(description="markdown or html")] = None
+    body: Annotated[str | None, Meta(description="text of questions and answers: markdown or html")] = None
     split: Annotated[str | None, Meta(description="hash, time (needs --split-date) or random")] = None
     split_date: Annotated[
-        str | None, Meta(description="answers of this day (YYYY-MM-DD) and later are the evaluation side")
+        str | None, Meta(description="put answers from this date (YYYY-MM-DD) on into the evaluation split")
     ] = None
-    eval_fraction: Annotated[float | None, Meta(description="share of the evaluation side")] = None
-    seed: Annotated[int | None, Meta(description="salt of the split and of --limit")] = None
+    eval_fraction: Annotated[float | None, Meta(description="share of questions in the evaluation split")] = None
+    seed: Annotated[int | None, Meta(description="seed of the split and of the sample of --limit")] = None
     limit: Annotated[
-        int | None, Meta(description="this many questions at most; a smaller sample is part of a larger one")
+        int | None, Meta(description="maximum number of questions; a smaller sample is part of a larger sample")
     ] = None
     decontaminate: Annotated[
-        str | None, Meta(description="file of a benchmark; examples that share 13 words in a row with it are dropped")
+        str | None, Meta(description="benchmark file; drop examples that share 13 consecutive words with it")
     ] = None
     tokenizer: Annotated[
         str | None,
-        Meta(description="smollm2, a Hugging Face name or folder: the model that counts tokens (tune: its base model)"),
+        Meta(description="model that counts tokens: smollm2, or a Hugging Face name or folder (tune: the base model)"),
     ] = None
 
 
 @command(
     positional=["path"],
     help={
-        "path": "a dump: Posts.xml, a folder with one, or an official .7z",
-        "site": "such as stackoverflow or cardano (default: what the file's name says, else stackoverflow)",
-        "tag": "only questions with a tag containing this text, and their answers; users and links are loaded whole",
-        "workers": "threads that parse; all cores unless given",
+        "path": "dump: Posts.xml, a folder that contains it, or an official .7z file",
+        "site": "site, such as stackoverflow or cardano (default: from the file name, else stackoverflow)",
+        "tag": "load only questions with a tag that contains this text, and their answers; loads all users and links",
+        "workers": "number of parser threads (default: one per core)",
     },
 )
 def ingest(
     c: Context, settings: Settings, path: str, site: str = "", tag: str = "", workers: int | None = None
 ) -> None:
-    """Load a Stack Exchange dump in place of what the source tables hold.
+    """Load a Stack Exchange dump. It replaces the contents of the source tables.
 
     Example: invoke ingest ~/Downloads/cardano.stackexchange.com.7z --site cardano
     """
@@ -86,11 +90,13 @@ def ingest(
     print("\n".join(ingest_dump(settings, Path(path).expanduser(), site, tag, workers).lines()))
 
 
-@command(help={"rows": "questions at most"})
+@command(help={"rows": "maximum number of questions"})
 def sample(c: Context, settings: Settings, rows: int = 2500) -> None:
-    """Load questions and answers made from this Python's standard library documentation.
+    """Load questions and answers that are generated from the documentation of Python's standard library.
 
-    They replace what the source tables hold. Example: invoke sample --rows 500
+    They replace the contents of the source tables.
+
+    Example: invoke sample --rows 500
     """
     from tuning.sources.load_sample import load_sample
 
@@ -103,7 +109,10 @@ namespace.add_task(sample)
 
 @command
 def up(c: Context, settings: Settings) -> None:
-    """Start the local BigQuery in the background, so that plain `dbt run` works; an empty one gets the sample."""
+    """Start the local BigQuery in the background, so that `dbt run` works. Load the sample if it is empty.
+
+    Example: invoke warehouse.up
+    """
     from tuning.sources.load_sample import load_sample_if_empty
     from tuning.warehouse.emulator import ensure
     from tuning.warehouse.in_lines import server_line
@@ -115,15 +124,21 @@ def up(c: Context, settings: Settings) -> None:
 
 @command
 def down(c: Context, settings: Settings) -> None:
-    """Stop the local BigQuery; its data stays."""
+    """Stop the local BigQuery. Its data is kept.
+
+    Example: invoke warehouse.down
+    """
     from tuning.warehouse.emulator import stop
 
-    print(f"the local BigQuery of {settings.home} {'is stopped' if stop(settings) else 'was not running'}")
+    print(f"the local BigQuery of {settings.home} {'has stopped' if stop(settings) else 'was not running'}")
 
 
 @command
 def status(c: Context, settings: Settings) -> None:
-    """Say whether the local BigQuery runs, where it answers, and where its data and log are."""
+    """Show whether the local BigQuery is running, its address, and where its data and log are.
+
+    Example: invoke warehouse.status
+    """
     from tuning.warehouse.in_lines import status_lines
 
     print("\n".join(status_lines(settings)))
@@ -131,15 +146,18 @@ def status(c: Context, settings: Settings) -> None:
 
 @command
 def tables(c: Context, settings: Settings) -> None:
-    """List the tables of the source with their rows and bytes."""
+    """List the source tables with their number of rows and bytes.
+
+    Example: invoke explore.tables
+    """
     from tuning.warehouse.explore import list_tables, table_lines
 
     print("\n".join(table_lines(list_tables(settings))))
 
 
-@command(positional=["table"], help={"table": "NAME of the source, or [PROJECT.]DATASET.NAME", "rows": "how many"})
+@command(positional=["table"], help={"table": "source table, or [PROJECT.]DATASET.TABLE", "rows": "number of rows"})
 def peek(c: Context, settings: Settings, table: str, rows: int = 3) -> None:
-    """Show a few rows of a table, without a query.
+    """Show a few rows of a table without running a query.
 
     Example: invoke explore.peek posts_questions --rows 3
     """
@@ -150,9 +168,9 @@ def peek(c: Context, settings: Settings, table: str, rows: int = 3) -> None:
         print("\n".join(row_lines(row)) + "\n")
 
 
-@command(help={"select": "what to build, in dbt's own syntax; default: all"})
+@command(help={"select": "models to build, in dbt's selection syntax (default: all)"})
 def build(c: Context, settings: Settings, build: BuildOptions, select: str | None = None) -> None:
-    """Build and test the marts with dbt; print the rows and bytes of each model and their total.
+    """Build and test the marts with dbt. Print the rows and bytes of each model and the totals.
 
     Example: invoke build --tag-pattern '^pandas$' --since 2021-01-01
     """
@@ -167,9 +185,12 @@ def build(c: Context, settings: Settings, build: BuildOptions, select: str | Non
     )
 
 
-@command(help={"serve": "serve it to this machine until Ctrl-C"})
+@command(help={"serve": "serve the page to this machine until Ctrl-C"})
 def docs(c: Context, settings: Settings, serve: bool = False) -> None:
-    """Write dbt's documentation with its lineage as one static page."""
+    """Write dbt's documentation, with the lineage graph, as one static page.
+
+    Example: invoke docs --serve
+    """
     from tuning.warehouse.docs import make_docs
     from tuning.warehouse.docs import serve as serve_page
 
@@ -185,12 +206,12 @@ namespace.add_task(build)
 namespace.add_task(docs)
 
 
-_PRESET = {"preset": "seed: the seed notebook's choices in place of all these options but --limit"}
-_WORKERS = {"workers": "processes; all cores unless given"}
-_MAX_LENGTH = {"max-length": "tokens that the trainer reads: examples whose answer begins beyond are dropped"}
+_PRESET = {"preset": "seed: use the choices of the seed notebook; excludes the other dataset options except --limit"}
+_WORKERS = {"workers": "number of processes (default: one per core)"}
+_MAX_LENGTH = {"max-length": "tokens that the trainer reads; drop examples whose answer begins after them"}
 
 
-@command(help=_PRESET | {"format": "a preference format exports the preferences"})
+@command(help=_PRESET | {"format": "format of the dataset; a preference format exports the preference mart"})
 def export(
     c: Context,
     settings: Settings,
@@ -198,7 +219,7 @@ def export(
     preset: str | None = None,
     format: str | None = None,  # noqa: A002 - the option's name
 ) -> None:
-    """Extract the built mart (of preferences with a preference format) as a Parquet snapshot.
+    """Export the built mart as a Parquet snapshot.
 
     Example: invoke export --tag-pattern '^pandas$'
     """
@@ -207,19 +228,19 @@ def export(
 
     options = resolve_options(preset, settings.tuner, format=format)
     snapshot = export_mart(settings, resolve_variables(preset, **build.given()), options)
-    print(f"snapshot {snapshot.folder}: {snapshot.rows:,} rows of {snapshot.kind}")
+    print(f"snapshot {snapshot.folder}: {snapshot.rows:,} rows, {snapshot.kind}")
 
 
 @command(help=_PRESET | _WORKERS | _MAX_LENGTH)
 def split(
     c: Context,
     settings: Settings,
-    made: SplitOptions,
+    chosen: SplitOptions,
     max_length: int | None = None,
     preset: str | None = None,
     workers: int | None = None,
 ) -> None:
-    """Make a dataset of the newest snapshot: cleaned, de-duplicated, split without leaks, attributed.
+    """Make a dataset from the newest snapshot: clean, deduplicate, split without leakage, and add attribution.
 
     Example: invoke split --format gemini --split time --split-date 2022-01-01
     """
@@ -228,7 +249,7 @@ def split(
     from tuning.dataset.snapshot.export import find_snapshot
     from tuning.tuners.options import dataset_options
 
-    options = dataset_options(settings, preset, made.given() | {"max_length": max_length})
+    options = dataset_options(settings, preset, chosen.given() | {"max_length": max_length})
     snapshot = find_snapshot(settings, options, resolve_variables(preset) if preset else None)
     print(describe_dataset(create_dataset(settings, snapshot, options, workers)))
 
@@ -238,12 +259,12 @@ def dataset(
     c: Context,
     settings: Settings,
     build: BuildOptions,
-    made: SplitOptions,
+    chosen: SplitOptions,
     max_length: int | None = None,
     preset: str | None = None,
     workers: int | None = None,
 ) -> None:
-    """Build the mart where it is not built, export it and make a dataset of it: build, export and split in one.
+    """Build the mart if necessary, export it, and make a dataset from it: build, export and split in one command.
 
     Example: invoke dataset --preset seed --limit 10000
     """
@@ -253,7 +274,7 @@ def dataset(
     from tuning.tuners.options import dataset_options
 
     variables = resolve_variables(preset, **build.given())
-    options = dataset_options(settings, preset, made.given() | {"max_length": max_length})
+    options = dataset_options(settings, preset, chosen.given() | {"max_length": max_length})
     print(describe_dataset(make_dataset(settings, variables, options, Steps(print), workers=workers)))
 
 
@@ -262,9 +283,9 @@ namespace.add_task(split)
 namespace.add_task(dataset)
 
 
-@command(help={"recipient": "whom to greet"})
+@command(help={"recipient": "name to greet"})
 def hello(c: Context, settings: Settings, recipient: str = "World") -> None:
-    """Run the seed's two-component pipeline on the chosen runner, to see that it works.
+    """Run the two-component pipeline of the seed notebook, to check that the runner works.
 
     Example: invoke hello --recipient World
     """
@@ -282,7 +303,10 @@ def hello(c: Context, settings: Settings, recipient: str = "World") -> None:
 
 @command(name="compile", help={"output": "file to write (default: pipeline.yaml under TUNING_HOME)"})
 def compile_(c: Context, settings: Settings, output: str = "") -> None:
-    """Write the pipeline tune_python_qa as YAML, which kfp.local and Vertex AI Pipelines run unchanged."""
+    """Write the pipeline tune_python_qa as YAML. kfp.local and Vertex AI Pipelines run the same file.
+
+    Example: invoke compile --output pipeline.yaml
+    """
     from pathlib import Path
 
     from tuning.pipelines.tuning import compile_pipeline
@@ -292,10 +316,10 @@ def compile_(c: Context, settings: Settings, output: str = "") -> None:
 
 @command(
     help={
-        "model": "version, or champion",
-        "dataset": "dataset ID (default: the newest)",
-        "examples": "examples scored for their loss (default: the setting evaluation_examples)",
-        "answers": "of those, how many get a generated answer (default: the setting evaluation_answers)",
+        "model": "model version, or champion",
+        "dataset": "dataset ID (default: the newest dataset)",
+        "examples": "number of examples to compute the loss on (default: the setting evaluation_examples)",
+        "answers": "how many of these get a generated answer (default: the setting evaluation_answers)",
     }
 )
 def evaluate(
@@ -306,7 +330,7 @@ def evaluate(
     examples: int | None = None,
     answers: int | None = None,
 ) -> None:
-    """Evaluate a registered model beside its base on any dataset; the registry stays as it is.
+    """Evaluate a registered model and its base model on a dataset. The registry does not change.
 
     Example: invoke evaluate --model v2 --examples 200
     """
@@ -319,11 +343,11 @@ def evaluate(
     klass=QuestionOrFile,
     positional=["question"],
     help={
-        "question": "the question; its first line is the title, the rest the body",
-        "model": "version, champion or base",
+        "question": "question; the first line is the title, the other lines are the body",
+        "model": "model version, champion or base",
         "file": 'JSONL file of questions, each {"title": …, "body": …}',
-        "output": "JSONL file of their answers (with --file)",
-        "max-tokens": "most tokens of an answer",
+        "output": "JSONL file for the answers (with --file)",
+        "max-tokens": "maximum tokens of an answer",
     },
 )
 def predict(
@@ -335,7 +359,7 @@ def predict(
     output: str = "",
     max_tokens: int = 512,
 ) -> None:
-    """Ask a model, worded as its training rows are; answers are screened for secrets and never edited.
+    """Ask a model a question with the prompt format of its training. Answers are checked for secrets, never edited.
 
     Example: invoke predict "How do I read a file line by line?" --model v1
     """
@@ -347,16 +371,19 @@ def predict(
         print_answer(settings, model, question, max_tokens)
 
 
-@command(help={"history": "what was registered, promoted and rolled back, and when"})
+@command(help={"history": "show when versions were registered, promoted and rolled back"})
 def models(c: Context, settings: Settings, history: bool = False) -> None:
-    """List the registered model versions; the champion is marked."""
+    """List the registered model versions and mark the champion with *.
+
+    Example: invoke models --history
+    """
     from tuning.registry.listing import history_lines, model_lines
 
     print("\n".join(history_lines(settings) if history else model_lines(settings)))
 
 
 def _mirror(settings: Settings) -> None:
-    """On Google Cloud the Model Registry says the same."""
+    """On target gcp, set the same champion and challenger in Vertex AI Model Registry."""
     if settings.target == "gcp":
         from tuning.registry.mirror import mirror
 
@@ -367,13 +394,13 @@ def _mirror(settings: Settings) -> None:
 @command(
     positional=["version"],
     help={
-        "version": "such as v2",
-        "force": "promote although the release gate did not pass it",
-        "reason": "why; recorded, and needed with --force",
+        "version": "model version, such as v2",
+        "force": "promote the version even if it did not pass the release gate",
+        "reason": "reason to record in the history; required with --force",
     },
 )
 def promote(c: Context, settings: Settings, version: str, force: bool = False, reason: str = "") -> None:
-    """Make a version the champion; refused without a passing verdict.
+    """Make a version the champion. It must have passed the release gate, unless --force is given.
 
     Example: invoke promote v2 --force --reason "the evaluation set was too small to decide"
     """
@@ -383,19 +410,25 @@ def promote(c: Context, settings: Settings, version: str, force: bool = False, r
     _mirror(settings)
 
 
-@command(help={"reason": "why; recorded"})
+@command(help={"reason": "reason to record in the history"})
 def rollback(c: Context, settings: Settings, reason: str = "") -> None:
-    """Take the last promotion back."""
+    """Undo the last promotion.
+
+    Example: invoke rollback --reason "worse on pandas questions"
+    """
     from tuning.registry import registry
 
-    was, now = registry.rollback(settings, reason)
-    print(f"{was.name} is no longer champion; {now.name if now else 'nobody'} is")
+    before, now = registry.rollback(settings, reason)
+    print(f"{before.name} is no longer champion; {f'the champion is now {now.name}' if now else 'there is none now'}")
     _mirror(settings)
 
 
-@command(help={"open": "show it in the browser"})
+@command(help={"open": "open the report in the browser"})
 def report(c: Context, settings: Settings, open: bool = False) -> None:  # noqa: A002 - the option's name
-    """Print the path of the newest run's report."""
+    """Print the path of the newest run's report.
+
+    Example: invoke report --open
+    """
     from tuning.pipelines.release.record import newest_report
 
     path = newest_report(settings)
@@ -417,41 +450,45 @@ namespace.add_task(report)
 
 
 class TuningOptions(Options, frozen=True, kw_only=True):
-    """What varies the tuning; what is not given is the tuner's default for the base model."""
+    """Group the options of the tuning. The defaults depend on the tuner and the base model."""
 
-    tuner: Annotated[str | None, Meta(description="hf (trains here) or gemini (managed, on Google Cloud)")] = None
+    tuner: Annotated[
+        str | None, Meta(description="hf (trains on this machine) or gemini (managed tuning on Google Cloud)")
+    ] = None
     base_model: Annotated[
         str | None, Meta(description="smollm2, tiny (a smoke test), a Hugging Face name or folder, or a Gemini model")
     ] = None
     steps: Annotated[int | None, Meta(description="optimizer steps")] = None
-    epochs: Annotated[float | None, Meta(description="passes over the training split, where no steps are given")] = None
+    epochs: Annotated[float | None, Meta(description="passes over the training split, if --steps is not given")] = None
     learning_rate: Annotated[float | None, Meta(description="peak learning rate")] = None
     lora_rank: Annotated[int | None, Meta(description="rank of the LoRA adapter")] = None
-    full: Annotated[bool, Meta(description="train all weights, not an adapter (tuner hf)")] = False
-    max_length: Annotated[int | None, Meta(description="tokens of an example; longer ones do not train")] = None
-    batch_size: Annotated[int | None, Meta(description="examples of an optimizer step")] = None
-    budget: Annotated[float | None, Meta(description="most US dollars this may cost; 0: no bound")] = None
+    full: Annotated[bool, Meta(description="train all weights instead of an adapter (tuner hf)")] = False
+    max_length: Annotated[
+        int | None, Meta(description="maximum tokens of an example; longer examples are not used for training")
+    ] = None
+    batch_size: Annotated[int | None, Meta(description="examples per optimizer step")] = None
+    budget: Annotated[float | None, Meta(description="maximum cost in US dollars; 0: no limit")] = None
 
 
-@command(help=_PRESET | {"dataset": "tune on this finished dataset in place of the newest mart"})
+@command(help=_PRESET | {"dataset": "ID of a finished dataset to tune on, instead of making a new dataset"})
 def tune(
     c: Context,
     settings: Settings,
     build: BuildOptions,
-    made: SplitOptions,
+    chosen: SplitOptions,
     tuning: TuningOptions,
     preset: str | None = None,
     dataset: str = "",
 ) -> None:
-    """All of it: warehouse, sample where it is empty, dbt build, dataset, tuning, evaluation, release gate, report.
+    """Run everything: warehouse (with the sample if it is empty), build, dataset, tuning, evaluation, gate and report.
 
     Example: invoke tune --limit 2000 --base-model smollm2
     """
     from tuning.pipelines.end_to_end import tune_all
 
-    run = tune_all(settings, build.given(), made.given(), tuning.given(), preset, dataset, print)
+    run = tune_all(settings, build.given(), chosen.given(), tuning.given(), preset, dataset, print)
     print(run.in_words)
-    registered = "registered" if run.registered else "known already"
+    registered = "registered" if run.registered else "already registered"
     print(
         f"model {run.version.name}: {registered}, {'now champion' if run.promoted else f'champion is {run.champion}'}"
     )
@@ -461,9 +498,15 @@ def tune(
 namespace.add_task(tune)
 
 
-@command(help={"reference": "dataset ID (default: the champion's, or the one before)", "dataset": "dataset ID"})
+@command(
+    help={
+        "dataset": "dataset ID (default: the newest dataset)",
+        "reference": "dataset ID to compare with (default: the champion's dataset, or else the previous dataset)",
+        "runs": "number of recent runs to show",
+    }
+)
 def monitor(c: Context, settings: Settings, dataset: str = "", reference: str = "", runs: int = 10) -> None:
-    """Show how far the newest dataset has moved from the one that the champion was tuned on, and the last runs.
+    """Show the drift of the newest dataset from the dataset that the champion was tuned on, and the latest runs.
 
     Example: invoke monitor --runs 20
     """
@@ -476,26 +519,27 @@ namespace.add_task(monitor)
 
 
 class JobOptions(Options, frozen=True, kw_only=True):
-    """How a job is sent to Vertex AI."""
+    """Group the options of a Vertex AI job."""
 
-    dataset: Annotated[str | None, Meta(description="dataset ID (default: the newest)")] = None
-    display_name: Annotated[str | None, Meta(description="the job's name in the console")] = None
-    pipeline_root: Annotated[str | None, Meta(description="where its files go: gs://BUCKET/NAME")] = None
+    dataset: Annotated[str | None, Meta(description="dataset ID (default: the newest dataset)")] = None
+    display_name: Annotated[str | None, Meta(description="name of the job in the Google Cloud console")] = None
+    pipeline_root: Annotated[str | None, Meta(description="folder for the job's files: gs://BUCKET/NAME")] = None
     failure_policy: Annotated[
-        Literal["slow", "fast"] | None, Meta(description="slow: other steps go on when one fails; fast: none starts")
+        Literal["slow", "fast"] | None,
+        Meta(description="if a step fails, slow: run the other steps anyway; fast: start no further steps"),
     ] = None
 
 
 _TEMPLATE = {
     "template": "any KFP template: https://REGION-kfp.pkg.dev/..., gs:// or a file (default: this project's pipeline)",
-    "param": "NAME=VALUE of the template, once each",
-    "caching": "reuse steps whose inputs are unchanged",
+    "param": "template parameter as NAME=VALUE; repeat the option for each parameter",
+    "caching": "reuse the results of steps whose inputs have not changed",
 }
 
 
 @command(
     iterable=["param"],
-    help=_TEMPLATE | {"wait": "follow it to its end", "again": "start a job that has succeeded once more"},
+    help=_TEMPLATE | {"wait": "wait until the job ends", "again": "run the job again even if it has succeeded"},
 )
 def submit(
     c: Context,
@@ -508,7 +552,7 @@ def submit(
     wait: bool = False,
     again: bool = False,
 ) -> None:
-    """Send the pipeline, or any KFP template, to the runner. The same job is never sent twice.
+    """Submit the pipeline, or any KFP template, to the runner. The same job is not sent twice, unless --again is given.
 
     Example: invoke submit --target gcp --tuner gemini --epochs 3 --budget 50
     """
@@ -519,9 +563,9 @@ def submit(
     submit_any(settings, template, param or [], tuning.given(), options, wait, print)
 
 
-@command(name="status", klass=JobOrNewest, help={"job": "its id, also without --job (default: the newest)"})
+@command(name="status", klass=JobOrNewest, help={"job": "job ID, with or without --job (default: the newest job)"})
 def job_status(c: Context, settings: Settings, job: str = "") -> None:
-    """Say how a job stands, its tasks and their errors.
+    """Show the state of a job, its tasks and their errors.
 
     Example: invoke status --target gcp
     """
@@ -530,15 +574,25 @@ def job_status(c: Context, settings: Settings, job: str = "") -> None:
     print("\n".join(job_status_lines(settings, job)))
 
 
-@command(positional=["job"], help={"job": "its id"})
+@command(positional=["job"], help={"job": "job ID"})
 def cancel(c: Context, settings: Settings, job: str) -> None:
-    """Ask Vertex AI to stop a job."""
+    """Ask Vertex AI to stop a job.
+
+    Example: invoke cancel JOB --target gcp
+    """
     from tuning.pipelines.vertex.jobs import cancel as cancel_job
 
     print(f"{job} {cancel_job(settings, job).state}")
 
 
-@command(iterable=["param"], help=_TEMPLATE | {"cron": "when, such as '0 3 * * 1'", "delete": "number of a schedule"})
+@command(
+    iterable=["param"],
+    help=_TEMPLATE
+    | {
+        "cron": "create a schedule with these times in cron format, such as '0 3 * * 1'",
+        "delete": "number of a schedule to delete",
+    },
+)
 def schedule(
     c: Context,
     settings: Settings,
@@ -550,7 +604,7 @@ def schedule(
     param: list[str] | None = None,
     caching: bool = True,
 ) -> None:
-    """List the schedules; with --cron make one of what `submit` would send, with --delete delete one.
+    """List the schedules. With --cron, schedule the job that `submit` would send. With --delete, delete a schedule.
 
     Example: invoke schedule --target gcp --tuner gemini --cron '0 3 * * 1'
     """
@@ -563,17 +617,17 @@ def schedule(
         print(f"deleted {delete_schedule(settings, delete).name}")
     elif cron:
         options = SubmitOptions(**job.given(), caching=caching)
-        made, created = schedule_any(settings, cron, template, param or [], tuning.given(), options, print)
-        print(f"{'created' if created else 'found'} {schedule_lines([made])[0]}")
+        scheduled, created = schedule_any(settings, cron, template, param or [], tuning.given(), options, print)
+        print(f"{'created' if created else 'found'} {schedule_lines([scheduled])[0]}")
     else:
         print("\n".join(schedule_lines(list_schedules(settings))))
 
 
-@command(help={"dataset": "dataset ID (default: the newest, if any)"})
+@command(help={"dataset": "dataset ID (default: the newest dataset, if there is one)"})
 def estimate(
     c: Context, settings: Settings, build: BuildOptions, tuning: TuningOptions, dataset: str | None = None
 ) -> None:
-    """Bytes, tokens, money and time of a build and a tuning, before anything is sent; fails over the budget.
+    """Estimate the bytes, tokens, cost and time of a build and a tuning. Nothing is sent. Fails if over the budget.
 
     Example: invoke estimate --target gcp --tuner gemini --epochs 3 --budget 50
     """
@@ -592,7 +646,7 @@ namespace.add_task(estimate)
 
 @command(name="check")
 def cloud_check(c: Context, settings: Settings) -> None:
-    """Say what is right and wrong with the project, and the command that mends each; fails where something is wrong.
+    """Check the Google Cloud project and print the command that fixes each problem. Fails if there is a problem.
 
     Example: invoke cloud.check --target gcp
     """
@@ -605,7 +659,7 @@ def cloud_check(c: Context, settings: Settings) -> None:
 
 @command(name="init")
 def cloud_init(c: Context, settings: Settings) -> None:
-    """Make bucket, dataset and image repository where they are missing; print the roles to grant, grant none.
+    """Create the bucket, BigQuery dataset and image repository if missing. Print the roles to grant, but grant none.
 
     Example: invoke cloud.init --target gcp
     """
@@ -620,16 +674,16 @@ namespace.add_collection(Collection("cloud", cloud_check, cloud_init))
 
 @command(
     help={
-        "only": "clean, ingest or dataset (default: all of data preparation)",
-        "repeat": "calls of each subject; medians are shown",
-        "train": "the tuner and its answers instead, on the newest dataset",
-        "gpu": "the tuner on this machine's GPU instead",
+        "only": "clean, ingest or dataset (default: all data preparation)",
+        "repeat": "calls per benchmark; the medians are printed",
+        "train": "measure training and answering on the newest dataset instead",
+        "gpu": "measure training on this machine's GPU instead",
     }
 )
 def bench(
     c: Context, settings: Settings, only: str = "", repeat: int = 5, train: bool = False, gpu: bool = False
 ) -> None:
-    """Measure speed and memory against named baselines in the same run; fail where a count is wrong.
+    """Measure speed and memory, and compare them with named baselines. Fails if a count of results is wrong.
 
     Example: invoke bench --only ingest --repeat 3
     """
@@ -642,7 +696,7 @@ def bench(
 
     wrong = run(settings, only, repeat, train, gpu)
     if wrong:
-        raise TuningError("; ".join(wrong), "Something does other work than it should")
+        raise TuningError("; ".join(wrong), "The measured code gives wrong results: fix it before you compare speeds")
 
 
 namespace.add_task(bench)

@@ -85,7 +85,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     evaluation_examples: Annotated[
         Positive,
         Meta(
-            description="examples to compute the loss on; more take longer and give narrower intervals; a slice needs 100"
+            description="examples to compute the loss on; more take longer but narrow the intervals; a slice needs 100"
         ),
     ] = 48
     evaluation_answers: Annotated[

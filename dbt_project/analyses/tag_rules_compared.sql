@@ -1,5 +1,5 @@
--- How many questions each tag rule takes: the pattern in force, the exact tag, and the text python anywhere in a tag.
--- Run it by: dbt show --select tag_rules_compared. It reads ids and tags, no text.
+-- Count the questions that each tag rule selects: the current pattern, the exact tag, or the text python anywhere in
+-- a tag. Run it with: dbt show --select tag_rules_compared. It reads only IDs and tags.
 with questions as (
     select
         question_id,

@@ -1,5 +1,8 @@
 {% macro funnel_steps(mart, rules) %}
-    {#- One row per rule (name, whether it applies, column of counts before it, column of counts after it), in order. -#}
+    {#-
+    Select one row per rule, in order. Each rule is (name, whether it applies, the column of `counts` before the rule, the
+    column of `counts` after the rule).
+    -#}
     {%- for rule, is_applied, count_in, count_passing in rules %}
     select
         '{{ mart }}' as mart,

@@ -1,7 +1,7 @@
 {% macro generate_schema_name(custom_schema_name, node) %}
     {#-
-    One dataset for the data team's build; a build whose variables differ gets its own, so that an experiment never
-    overwrites the marts. The same variables always name the same dataset.
+    Return the BigQuery dataset of the build. A build with other variables than the defaults uses a separate dataset, so
+    that an experiment never overwrites the marts. The same variables always give the same dataset.
     -#}
     {%- set overriding = overriding_variables() -%}
     {%- set dataset = target.schema -%}

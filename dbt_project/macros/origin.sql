@@ -1,4 +1,4 @@
 {% macro is_public_dataset() %}
-    {#- True where the raw tables are Google's copy of Stack Overflow, which has no table that says where it is from. -#}
+    {#- Return true if the raw tables are Google's copy of Stack Overflow, which has no `origin` table. -#}
     {{ return(not is_emulated() and raw_tables().raw_database == 'bigquery-public-data') }}
 {% endmacro %}

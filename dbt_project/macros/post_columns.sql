@@ -1,8 +1,8 @@
-{# Columns that questions and answers make alike; `origin` is the one row of stg_stack_exchange__origin. #}
+{# Columns that questions and answers share. `origin` is the only row of stg_stack_exchange__origin. #}
 
 
 {% macro post_license(revised_at) %}
-    {#- By date of the last revision: https://stackoverflow.com/help/licensing -#}
+    {#- The licence depends on the date of the last revision: https://stackoverflow.com/help/licensing -#}
     case
         when origin.kind != 'stack_exchange' then origin.license
         when {{ revised_at }} < timestamp('2011-04-08') then 'CC BY-SA 2.5'
@@ -28,7 +28,7 @@
 
 
 {% macro author_url(user_id) %}
-    {#- A deleted user has no page. -#}
+    {#- A deleted user has no page: the result is null. -#}
     case
         when origin.kind = 'python_docs' then origin.base_url
         else concat(origin.base_url, '/users/', cast({{ user_id }} as string))

@@ -1,4 +1,4 @@
-{# The rules that select rows, each written once: models, funnel and tests use the same one. #}
+{# The rules that select rows. Models, funnel and tests use the same macro for a rule. #}
 
 
 {% macro has_tag(tags) %}
@@ -11,7 +11,7 @@
 
 
 {% macro is_new_enough(created_at) %}
-    {#- Midnight UTC, as BigQuery reads the date that the first notebook compared with. -#}
+    {#- The date means midnight UTC, as in the query of the seed notebook. -#}
     coalesce({{ created_at }} >= timestamp({{ text_literal(variable('since')) }}), false)
 {% endmacro %}
 

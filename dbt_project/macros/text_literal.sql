@@ -1,5 +1,5 @@
 {% macro text_literal(text) %}
-    {#- Any text as one BigQuery string literal, so that what a user writes can never become a part of the query. -#}
+    {#- Return a text as one BigQuery string literal, so that user input can never change the query. -#}
     {%- set escaped = text
         | replace('\\', '\\\\') | replace("'", "\\'") | replace('\n', '\\n') | replace('\r', '\\r') -%}
     {{ return("'" ~ escaped ~ "'") }}

@@ -1,31 +1,31 @@
-{# The one place where variables are read and checked: models write {{ variable('since') }}, never var(). #}
+{# Reads and checks the variables. Models must use {{ variable('since') }} and never var(). #}
 
 
 {% macro variable(name) %}
-    {#- The checked value of one variable; a wrong one stops dbt with one line that names it. -#}
+    {#- Return the value of a variable. A wrong value stops dbt with one line that names the variable. -#}
     {%- set value = (var(name) | string) if name == 'since' else var(name) -%}
     {%- set fault = variable_fault(name, value) -%}
     {%- if fault -%}
-        {{ exceptions.raise_compiler_error("variable " ~ name ~ ": " ~ fault ~ ", not " ~ tojson(value)) }}
+        {{ exceptions.raise_compiler_error("variable " ~ name ~ " " ~ fault ~ ", not " ~ tojson(value)) }}
     {%- endif -%}
     {{ return(value) }}
 {% endmacro %}
 
 
 {% macro variable_fault(name, value) %}
-    {#- What is wrong with a value, as text; empty when nothing is. -#}
+    {#- Return what a variable must be if the value is wrong, and '' if it is right. -#}
     {%- if name == 'tag_pattern' and (value is not string or value == '' or '\0' in value) -%}
-        {{ return('a RE2 pattern is needed') }}
+        {{ return('must be an RE2 pattern') }}
     {%- elif name == 'instruction_template' and (value is not string or '\0' in value) -%}
-        {{ return('a text is needed') }}
+        {{ return('must be a text') }}
     {%- elif name == 'since' and not is_date(value) -%}
-        {{ return('a date written YYYY-MM-DD is needed') }}
+        {{ return('must be a date (YYYY-MM-DD)') }}
     {%- elif name == 'minimum_answer_score' and value is not none and value is not integer -%}
-        {{ return('a whole number or null is needed') }}
+        {{ return('must be a whole number or null') }}
     {%- elif name == 'match_parent' and value is not boolean -%}
-        {{ return('true or false is needed') }}
+        {{ return('must be true or false') }}
     {%- elif name == 'preference_vote_gap' and (value is not integer or value < 1) -%}
-        {{ return('a whole number of at least 1 is needed') }}
+        {{ return('must be a whole number of at least 1') }}
     {%- endif -%}
     {{ return('') }}
 {% endmacro %}
@@ -35,7 +35,7 @@
     {%- if not modules.re.fullmatch('[0-9]{4}-(0[1-9]|1[0-2])-[0-3][0-9]', text) or text[:4] == '0000' -%}
         {{ return(false) }}
     {%- endif -%}
-    {#- The 31st of a short month lands in the next one. -#}
+    {#- If the day does not exist in this month, the sum is a date in the next month. -#}
     {%- set first = modules.datetime.date(text[:4] | int, text[5:7] | int, 1) -%}
     {%- set day = text[8:] | int -%}
     {{ return(day > 0 and (first + modules.datetime.timedelta(days=day - 1)).month == first.month) }}
@@ -43,7 +43,7 @@
 
 
 {% macro variables() %}
-    {#- Every variable with its effective value, in alphabetical order. -#}
+    {#- Return every variable with its effective value, in alphabetical order. -#}
     {%- set effective = {} -%}
     {%- for name in var('defaults') | sort -%}
         {%- do effective.update({name: variable(name)}) -%}
@@ -53,12 +53,14 @@
 
 
 {% macro raw_tables() %}
-    {#- Where the raw tables are. These two become quoted names in the SQL, so nothing but a name may stand there. -#}
+    {#- Return the project and dataset of the raw tables. Both become quoted names in SQL, so they must be names. -#}
     {%- set effective = {} -%}
     {%- for name, default in raw_table_defaults().items() -%}
         {%- set value = var(name, default) -%}
         {%- if value is not string or not modules.re.fullmatch('[A-Za-z0-9_.:-]+', value) -%}
-            {{ exceptions.raise_compiler_error("variable " ~ name ~ ": a name is needed, not " ~ tojson(value)) }}
+            {{ exceptions.raise_compiler_error(
+                "variable " ~ name ~ " must be a name of letters, digits and _ . : -, not " ~ tojson(value)
+            ) }}
         {%- endif -%}
         {%- do effective.update({name: value}) -%}
     {%- endfor -%}
@@ -75,16 +77,16 @@
 
 
 {% macro overriding_variables() %}
-    {#- The variables whose values are not the defaults; refuses names that the project does not know. -#}
+    {#- Return the variables whose values differ from the defaults. An unknown variable stops dbt. -#}
     {%- set defaults = {} -%}
     {%- do defaults.update(var('defaults')) -%}
     {%- do defaults.update(raw_table_defaults()) -%}
     {%- for name, value in (invocation_args_dict.get('vars') or {}).items() -%}
         {%- if name not in defaults -%}
-            {{ exceptions.raise_compiler_error("unknown variable " ~ name ~ "; the project knows " ~ defaults | sort | join(', ')) }}
+            {{ exceptions.raise_compiler_error("unknown variable " ~ name ~ "; choose one of: " ~ defaults | sort | join(', ')) }}
         {%- elif value is string and modules.re.search('[{][{%#]|[#}%][}]', value) -%}
-            {#- var() would run it as a template of its own. -#}
-            {{ exceptions.raise_compiler_error("variable " ~ name ~ ": it may not hold marks of Jinja, such as two braces in a row") }}
+            {#- var() would run the value as a Jinja template. -#}
+            {{ exceptions.raise_compiler_error("variable " ~ name ~ " must not contain Jinja delimiters, such as two braces in a row") }}
         {%- endif -%}
     {%- endfor -%}
     {%- set effective = variables() -%}

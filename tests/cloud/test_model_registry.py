@@ -118,7 +118,7 @@ def test_promotion_and_rollback_as_typed_are_the_same_in_googles_registry(
     assert typed(cloud, "promote", "v3")[0] == 0
     assert marks(cloud, models) == [[], ["challenger"], ["champion"]]
     status, lines = typed(cloud, "rollback", "--reason", "worse on pandas")
-    assert (status, lines[0]) == (0, "v3 is no longer champion; v1 is")
+    assert (status, lines[0]) == (0, "v3 is no longer champion; the champion is now v1")
     assert marks(cloud, models) == [["champion"], [], ["challenger"]]
     assert [event.action for event in registry.history(cloud)][-1] == "rolled back"
 

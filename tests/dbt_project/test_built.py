@@ -165,7 +165,7 @@ def test_a_run_that_does_not_load_a_changed_deny_list_is_refused(built: Dbt, tmp
     finally:
         seeds.write_text(before)
     assert done.returncode != 0
-    assert "denied_posts.csv is not the one loaded into python_qa; `dbt seed` loads it" in done.stdout
+    assert "denied_posts.csv differs from the one loaded into python_qa; run `dbt seed` to load it" in done.stdout
 
 
 def test_the_docs_catalog_has_every_model_with_its_column_types(built: Dbt, compiled_for_gcp: Compiled) -> None:
@@ -187,7 +187,7 @@ def test_another_homes_server_is_refused(built: Dbt, tmp_path: Path) -> None:
     )
     done = Dbt(stranger, built.project, tmp_path).run("run")
     assert done.returncode != 0
-    assert f"belongs to the home {built.settings.home}, but this run's is {tmp_path / 'stranger'}" in done.stdout
+    assert f"belongs to the home {built.settings.home}, but this run uses {tmp_path / 'stranger'}" in done.stdout
 
 
 def _endpoint_of(dbt: Dbt) -> str:

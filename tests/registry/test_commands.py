@@ -52,7 +52,7 @@ def test_promoting_listing_and_rolling_back(settings, version, model_files):
     assert invoke("promote", "v1", "--force", "--reason", "a trial") == (0, "v1 is champion")
     assert "* v1 " in invoke("models")[1]
     assert "promoted by force  v1     champion: v1 (a trial)" in invoke("models", "--history")[1]
-    assert invoke("rollback", "--reason", "over") == (0, "v1 is no longer champion; nobody is")
+    assert invoke("rollback", "--reason", "over") == (0, "v1 is no longer champion; there is none now")
 
 
 def test_compile_writes_where_it_is_told(tmp_path):

@@ -1,6 +1,6 @@
 {#
-The adapter builds the docs catalog from __TABLES__, which the emulator does not have. With an endpoint set, it is built
-from INFORMATION_SCHEMA.TABLES and COLUMNS; without one, the adapter's own macros run.
+The adapter builds the catalog of the docs from __TABLES__, which the emulator does not have. If an endpoint is set, these
+macros build it from INFORMATION_SCHEMA.TABLES and COLUMNS. Otherwise the adapter's own macros run.
 #}
 
 

@@ -1,6 +1,6 @@
 {#
-dbt loads a seed without rows not at all, so that an empty deny list would be no table. Here the table is made from the
-declared column types first, and the rows, where there are any, are loaded into it.
+dbt creates no table for a seed without rows, so an empty deny list would not be a table. These macros first create the
+table from the declared column types, and then dbt loads the rows, if there are any.
 #}
 
 

@@ -1,6 +1,6 @@
 {#
-`dbt run` loads no seeds, yet the deny list must always win. So the seed writes down the checksum of the file that it
-loaded, and a run that does not load the seed itself compares: an older list stops it.
+`dbt run` does not load seeds, but every build must use the current deny list. The seed therefore records the checksum of
+the file that it loaded. A run that does not load the seed compares this checksum, and stops if the file has changed.
 #}
 
 
@@ -10,8 +10,8 @@ loaded, and a run that does not load the seed itself compares: an older list sto
         {%- if seed.unique_id not in selected_resources and loaded_deny_list(seed) != seed.checksum.checksum -%}
             {%- if seed.checksum.checksum != checksum_of_empty_deny_list() -%}
                 {{ exceptions.raise_compiler_error(
-                    "the deny list in " ~ seed.original_file_path ~ " is not the one loaded into " ~ seed.schema
-                    ~ "; `dbt seed` loads it, `dbt build` does all"
+                    "the deny list in " ~ seed.original_file_path ~ " differs from the one loaded into " ~ seed.schema
+                    ~ "; run `dbt seed` to load it, or `dbt build` to load it and build all models"
                 ) }}
             {%- endif -%}
             {%- do adapter.create_schema(api.Relation.create(database=seed.database, schema=seed.schema)) -%}
@@ -39,6 +39,6 @@ loaded, and a run that does not load the seed itself compares: an older list sto
 
 
 {% macro checksum_of_empty_deny_list() %}
-    {#- sha256 of the line `post_id,reason` alone, as dbt takes it: without the line end. -#}
+    {#- Return the SHA-256 of a file with only the header `post_id,reason`. dbt computes it without the line end. -#}
     {{ return('b4b7e5ccb41972bc9d774c2ad061cc4046048b033c85d269c93948a08641e621') }}
 {% endmacro %}
