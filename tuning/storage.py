@@ -15,6 +15,9 @@ import orjson
 from tuning.errors import TuningError
 from tuning.settings import Settings
 
+_DBT_SOURCES = frozenset({".sql", ".yml", ".yaml", ".csv"})
+_WRITTEN_BY_DBT = frozenset({"target", "logs", "dbt_packages"})
+
 CHUNK = 1 << 20  # bytes read at a time
 
 
@@ -84,6 +87,16 @@ def sha256_of(path: Path) -> str:
     """Return the SHA-256 of a file as hex digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def dbt_project_sha256(project: Path) -> str:
+    """Return a hash of the source files of a dbt project. What dbt itself writes does not count."""
+    digest = hashlib.sha256()
+    for path in sorted(project.rglob("*")):
+        name = path.relative_to(project)
+        if path.suffix in _DBT_SOURCES and name.parts[0] not in _WRITTEN_BY_DBT:
+            digest.update(f"{name.as_posix()} {sha256_of(path)}\n".encode())
+    return digest.hexdigest()
 
 
 @contextlib.contextmanager

@@ -1,4 +1,5 @@
--- Every code block that opens also closes; a text cut short would not. Warns only, as assert_no_text_is_empty does.
+-- Every code block that opens must also close, which a truncated text does not. Only warns, because cleaning is done in
+-- Python.
 {{ config(severity='warn') }}
 
 with texts as (

@@ -1,5 +1,5 @@
--- Python joins linked questions into groups, and no group may be split between training and evaluation: a link that
--- only one of its two ends knows, or that a question has to itself, would break that.
+-- Python forms groups of linked questions, and a group must not be in both the training and the evaluation split. So
+-- each link must be in the rows of both questions, and a question must not link to itself.
 with links as (
     select
         instructions.question_id,

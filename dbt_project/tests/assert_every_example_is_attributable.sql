@@ -1,4 +1,5 @@
--- The licence asks for a link to each post, and names the licence itself. An author may be gone; the link stays.
+-- The licence requires a link to each post and to the licence. The account of an author may be deleted, but the link
+-- must exist.
 with posts as (
     select
         question_url as url,

@@ -1,4 +1,5 @@
--- Each rule starts from what the rule before it left, none adds rows, and the last one leaves what the mart holds.
+-- Each rule must start with the rows that the previous rule left, no rule may add rows, and the last rule must leave
+-- the number of rows in the mart.
 with mart_rows as (
     select
         'python_qa_instructions' as mart,

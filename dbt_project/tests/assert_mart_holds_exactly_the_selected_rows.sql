@@ -1,6 +1,6 @@
 {#
-The same rules once more, written straight over the source as the first notebook wrote them: one query that shares no
-model with the mart. A row that only one of the two has fails. It reads keys only, no text.
+Applies the same rules in one query on the source, as the seed notebook does. The query shares no model with the mart. The
+test fails for each row that only the query or only the mart has. It reads only keys, no texts.
 #}
 
 with selected as (

@@ -1,4 +1,5 @@
--- A person may have a post deleted: what is on the deny list is in no mart, whatever the variables say.
+-- Authors can ask for the deletion of a post. A post on the deny list must not be in a mart for any values of the
+-- variables.
 with mart_posts as (
     select question_id as post_id from {{ ref('python_qa_instructions') }}
     union all

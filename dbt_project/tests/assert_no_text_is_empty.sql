@@ -1,4 +1,4 @@
--- Warns only: the marts hold the source to the letter, and cleaning (which counts what it drops) is left to Python.
+-- Only warns: the marts do not change the texts of the source. Python cleans them and counts the rows that it drops.
 {{ config(severity='warn') }}
 
 select

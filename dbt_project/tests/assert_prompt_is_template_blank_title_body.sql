@@ -1,4 +1,4 @@
--- The texts are exactly what the first notebook made: nothing trimmed, nothing between title and body.
+-- The texts must be exactly those of the seed notebook: not trimmed, and with no separator between title and body.
 select instructions.example_id
 from {{ ref('python_qa_instructions') }} as instructions
 cross join {{ ref('python_qa_build') }} as build

@@ -1,7 +1,7 @@
 {#
-Source freshness does not apply: the public dataset is frozen at 2022-09-25 and a dump is as old as it is. What can be
-asked is that the newest row is as new as this target's data should have. An older dump only warns, since loading
-one is the user's choice: the mart is then empty and the funnel shows it.
+Source freshness does not apply, because the public dataset has not changed since 2022-09-25 and a dump never changes.
+Instead, this test checks the date of the newest answer. The public dataset must reach its last day. A dump must reach the
+variable since, and an older dump only causes a warning: the mart is then empty, and the funnel shows why.
 #}
 {{ config(severity='error' if is_public_dataset() else 'warn') }}
 

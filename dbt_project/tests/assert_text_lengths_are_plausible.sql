@@ -1,5 +1,5 @@
--- Stack Overflow takes at most 30,000 characters of Markdown per post and 150 per title; as HTML with entities a
--- post is longer. More than this is not a post. Warns only, as assert_no_text_is_empty does.
+-- Stack Overflow accepts at most 30,000 characters of Markdown per post and 150 per title. A post is longer as HTML
+-- with entities, but not longer than these limits. Only warns, because cleaning is done in Python.
 {{ config(severity='warn') }}
 
 select example_id

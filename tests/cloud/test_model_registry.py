@@ -138,7 +138,8 @@ def test_a_promotion_that_google_did_not_hear_of_says_how_to_say_it_again(
     vertex_api.faults = [Fault("POST", ":mergeVersionAliases$", 403)]
     registry.promote(cloud, "v2")
     with pytest.raises(
-        TuningError, match=r"changed here and not in the Model Registry.*`invoke promote v2 --target gcp`"
+        TuningError,
+        match=r"Vertex AI's Model Registry is not .*`invoke promote v2 --target gcp`",
     ):
         mirror(cloud)
     registry.promote(cloud, "v2")

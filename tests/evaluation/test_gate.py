@@ -115,7 +115,10 @@ def test_a_blocking_slice_fails_a_model_that_is_better_as_a_whole():
     values = np.concatenate([np.full(100, -50.0), np.full(400, 30.0)])
     verdict = judge(comparison(base=pairs(values, slices=lambda n: ["worse"] if n < 100 else ["better"])), OPTIONS)
     assert verdict.status == "fail"
-    assert verdict.reasons == ["worse is worse than the base: -50 (-50 to -50, adjusted for 2 slices) on 100 examples"]
+    assert verdict.reasons == [
+        "worse is worse than the base: -50 (-50 to -50, adjusted for 2 slices) on 100 examples",
+        ANSWERS_NOT_RUN,
+    ]
 
 
 def test_fewer_than_thirty_examples_are_undecided():

@@ -51,7 +51,7 @@ def inputs(base_model: str = "smollm2", answer: str = "use a list") -> ReportInp
 @pytest.mark.parametrize(
     "words",
     [
-        "Pass.",
+        "Undecided.",
         "d1",
         "1,234 rows",
         "too short",
@@ -93,7 +93,7 @@ def test_a_smoke_test_says_so_first_and_claims_nothing():
 
 def test_the_summary_is_a_table_of_the_same_figures():
     summary = as_markdown(inputs())
-    assert summary.startswith("# smollm2 tuned on d1: pass")
+    assert summary.startswith("# smollm2 tuned on d1: undecided")
     assert "| loss | 2.195 (" in summary
     assert "| -0.250 (-0.250 to -0.250) |" in summary
     assert [line.count("|") for line in summary.splitlines() if line.startswith("|")] == [5] * (2 + 2)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 SplitMethod = Literal["hash", "time", "random"]
 # Part of every dataset's ID. Increase it when a code change alters any byte of any dataset.
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 
 
 class DatasetOptions(msgspec.Struct, frozen=True, kw_only=True):

@@ -3,19 +3,16 @@
 If they have not changed, the marts do not have to be built again.
 """
 
-import hashlib
 from typing import TYPE_CHECKING, Any
 
 from tuning.errors import TuningError
 from tuning.settings import DBT_PROJECT, Settings
-from tuning.storage import sha256_of
+from tuning.storage import dbt_project_sha256
 from tuning.warehouse.variables import Variables
 
 if TYPE_CHECKING:
     from google.cloud import bigquery
 
-_SUFFIXES = frozenset({".sql", ".yml", ".yaml", ".csv"})
-_WRITTEN_BY_DBT = frozenset({"target", "logs", "dbt_packages"})
 _SETTINGS = ("target", "project", "bigquery_dataset", "location", "raw_database", "raw_schema")
 _TABLES = ("posts_questions", "posts_answers", "users", "post_links")
 
@@ -23,7 +20,7 @@ _TABLES = ("posts_questions", "posts_answers", "users", "post_links")
 def parse_inputs(settings: Settings, variables: Variables) -> dict[str, Any]:
     """Return the inputs that dbt's manifest and the table names depend on."""
     return {
-        "project": project_digest(),
+        "project": dbt_project_sha256(DBT_PROJECT),
         "variables": variables.all(),
         "settings": {name: getattr(settings, name) for name in _SETTINGS},
     }
@@ -51,13 +48,3 @@ def source(settings: Settings, client: "bigquery.Client") -> dict[str, Any]:
     if rows:
         return rows[0]
     return {name: [table.num_rows, table.modified.isoformat()] for name, table in tables.items()}
-
-
-def project_digest() -> str:
-    """Return a hash of the dbt project's files."""
-    digest = hashlib.sha256()
-    for path in sorted(DBT_PROJECT.rglob("*")):
-        name = path.relative_to(DBT_PROJECT)
-        if path.suffix in _SUFFIXES and name.parts[0] not in _WRITTEN_BY_DBT:
-            digest.update(f"{name.as_posix()} {sha256_of(path)}\n".encode())
-    return digest.hexdigest()

@@ -19,7 +19,7 @@ denied_posts as (
     select * from {{ ref('denied_posts') }}
 ),
 
-judged as (
+checked as (
     select
         questions.question_id,
         questions.accepted_answer_id as answer_id,
@@ -41,7 +41,7 @@ final as (
         and is_answer_new_enough
         and is_answer_score_enough
         and {{ is_parent_enough('is_answer_to_this_question') }} as is_kept
-    from judged
+    from checked
 )
 
 select * from final

@@ -1,4 +1,4 @@
-{# A table: the only query of a build that reads bodies of answers from the source. #}
+{# A table, so that only one query of a build reads the bodies of answers from the source. #}
 {{ config(materialized='table', cluster_by=['answer_id']) }}
 
 with answers as (
@@ -40,7 +40,7 @@ final as (
     left join users
         on answers.author_id = users.user_id
     where
-        -- The second arm finds an accepted answer that was written to another question.
+        -- The second condition finds an accepted answer that was written to another question.
         (questions.question_id is not null or accepted.answer_id is not null)
         and not {{ is_denied('answers.answer_id') }}
 )

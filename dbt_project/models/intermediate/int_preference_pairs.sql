@@ -45,7 +45,7 @@ worst as (
     where rank_from_worst = 1
 ),
 
-judged as (
+checked as (
     select
         best.question_id,
         best.answer_id as chosen_answer_id,
@@ -62,7 +62,7 @@ final as (
     select
         *,
         is_chosen_score_enough and is_vote_gap_enough as is_kept
-    from judged
+    from checked
 )
 
 select * from final

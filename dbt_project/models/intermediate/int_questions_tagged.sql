@@ -1,4 +1,4 @@
-{# A table: the only query of a build that reads titles and bodies of questions from the source. #}
+{# A table, so that only one query of a build reads the titles and bodies of questions from the source. #}
 {{ config(materialized='table', cluster_by=['question_id']) }}
 
 with questions as (

@@ -18,7 +18,7 @@ preference_pairs as (
     select * from {{ ref('int_preference_pairs') }}
 ),
 
-judged_questions as (
+checked_questions as (
     select
         question_id,
         is_tagged,
@@ -35,7 +35,7 @@ question_counts as (
         countif(is_tagged and not is_denied) as allowed,
         countif(is_tagged and not is_denied and is_answered) as accepted,
         countif(is_tagged and not is_denied and is_answered and not is_answer_denied) as answer_allowed
-    from judged_questions
+    from checked_questions
 ),
 
 pair_counts as (

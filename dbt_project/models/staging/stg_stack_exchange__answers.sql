@@ -26,7 +26,7 @@ final as (
         dated.owner_user_id as author_id,
         {{ author_name('dated.owner_display_name') }} as author_name,
         {{ author_url('dated.owner_user_id') }} as author_url,
-        -- In the documentation of Python an answer stands on the page of its question.
+        -- In the documentation of Python, an answer has no URL because it is on the page of its question.
         case when origin.kind != 'python_docs' then {{ post_url('a', 'dated.id') }} end as url
     from dated
     cross join origin

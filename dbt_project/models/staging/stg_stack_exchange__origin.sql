@@ -1,7 +1,7 @@
 with
 {% if is_public_dataset() %}
 origin as (
-    -- Google froze its copy on this day; it says nowhere where it is from.
+    -- The copy of Google has not changed since this date. It has no table that states its origin.
     select
         'stackoverflow.com' as site,
         'stack_exchange' as kind,

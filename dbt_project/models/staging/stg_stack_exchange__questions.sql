@@ -29,7 +29,7 @@ final as (
         {{ author_name('dated.owner_display_name') }} as author_name,
         {{ author_url('dated.owner_user_id') }} as author_url,
         case
-            -- A page of the documentation of Python, whose name is the last tag.
+            -- The page in the documentation of Python. Its name is the last tag.
             when origin.kind = 'python_docs'
                 then concat(origin.base_url, '/library/', regexp_extract(dated.tags, r'[^|]+$'), '.html')
             else {{ post_url('questions', 'dated.id') }}

@@ -1,4 +1,4 @@
-{# A row for which the expression is null fails too. #}
+{# The expression must be true for every row. A row for which it is null fails. #}
 {% test expression_is_true(model, expression) %}
 
 select 1 as broken

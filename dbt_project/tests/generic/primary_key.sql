@@ -1,4 +1,4 @@
-{# The named columns together are never null and never stand twice: one query for what dbt has two tests for. #}
+{# The columns must not be null, and their combination must be unique. Replaces two tests of dbt by one query. #}
 {% test primary_key(model, columns) %}
 
 select

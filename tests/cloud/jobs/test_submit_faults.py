@@ -54,7 +54,7 @@ def test_a_server_that_dies_between_two_calls_is_one_clear_error_and_the_next_su
     monkeypatch.setattr("google.cloud.aiplatform.base._DEFAULT_RETRY", Retry(timeout=0.1, initial=0.01))
     make_dataset(cloud)
     vertex_api.faults = [Fault("POST", "/pipelineJobs$", "die")]
-    with pytest.raises(TuningError, match="submitting the pipeline job: gave up"):
+    with pytest.raises(TuningError, match="submitting the pipeline job: still failing"):
         submit(cloud)
     with serve(vertex) as revived:
         job, said = submit(msgspec.structs.replace(cloud, vertex_endpoint=revived.url))
@@ -76,7 +76,7 @@ def test_a_server_that_stays_busy_is_one_clear_error(
     monkeypatch.setattr("tuning.gcs.access.GIVE_UP_AFTER", 0.1)
     make_dataset(cloud)
     vertex_api.faults = [Fault("POST", "/pipelineJobs$", 429, 10**6)]
-    with pytest.raises(TuningError, match="submitting the pipeline job: gave up"):
+    with pytest.raises(TuningError, match="submitting the pipeline job: still failing"):
         submit(cloud)
     assert vertex.jobs == {}
 
@@ -84,7 +84,7 @@ def test_a_server_that_stays_busy_is_one_clear_error(
 def test_a_refusal_of_the_service_is_said_as_it_is(cloud: Settings, vertex_api: Loopback) -> None:
     make_dataset(cloud)
     vertex_api.faults = [Fault("POST", "/pipelineJobs$", 403)]
-    with pytest.raises(TuningError, match=r"planted fault\. `invoke cloud\.check` names"):
+    with pytest.raises(TuningError, match=r"planted fault\. Run `invoke cloud\.check"):
         submit(cloud)
 
 

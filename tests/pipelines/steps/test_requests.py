@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from tuning.evaluation.options import EvaluationOptions, GateOptions
+from tuning.pipelines.steps import code_hash
 from tuning.pipelines.steps.code_hash import code_sha256, reached
 from tuning.pipelines.steps.requests import (
     ChampionRequest,
@@ -110,6 +111,14 @@ def test_the_code_of_a_step_is_what_it_imports_even_inside_functions():
     assert "tuning.evaluation.report" not in tuning
     judging = reached("tuning.pipelines.steps.gate")
     assert {"tuning.evaluation.gate", "tuning.evaluation.report"} <= set(judging)
+
+
+def test_the_dbt_project_is_part_of_the_code_that_uses_it_and_of_no_other(monkeypatch):
+    uses, other = "tuning.pipelines.end_to_end", "tuning.pipelines.steps.tune"
+    before = [code_sha256(uses, "hf"), code_sha256(other, "hf")]
+    monkeypatch.setattr(code_hash, "dbt_project_sha256", lambda project: "edited")
+    assert code_sha256(uses, "hf") != before[0]
+    assert code_sha256(other, "hf") == before[1]
 
 
 def test_the_code_of_a_tuner_of_ones_own_counts(tmp_path: Path, monkeypatch):

@@ -172,7 +172,7 @@ def test_without_a_champion_the_champions_evaluation_is_empty_and_the_gate_asks_
     verdict = run.gate(ChampionRequest(), run.tune())
     empty = msgspec.json.decode((run.folder / "evaluate_champion").read_bytes(), type=Evaluation)
     assert (empty.model, empty.scored) == (None, [])
-    assert (verdict.status, set(verdict.improvements), verdict.champion) == ("pass", {"base"}, None)
+    assert (verdict.status, set(verdict.improvements), verdict.champion) == ("undecided", {"base"}, None)
 
 
 def test_with_a_champion_the_gate_asks_both(run, tmp_path, settings):

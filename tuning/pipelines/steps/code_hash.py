@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from tuning.storage import sha256_of
-from tuning.warehouse.fingerprint import project_digest
+from tuning.settings import DBT_PROJECT
+from tuning.storage import dbt_project_sha256, sha256_of
 
 _PACKAGE = "tuning"
 _READS_DBT_PROJECT = "tuning.warehouse.variables"
@@ -26,7 +26,7 @@ def code_sha256(module: str, tuner: str) -> str:
     total = hashlib.sha256()
     modules = reached(module)
     if _READS_DBT_PROJECT in modules:
-        total.update(f"dbt_project {project_digest()}\n".encode())
+        total.update(f"dbt_project {dbt_project_sha256(DBT_PROJECT)}\n".encode())
     for name, path in sorted(modules.items()):
         total.update(f"{name} {sha256_of(path)}\n".encode())
         for data in sorted((path.parent / _DATA).glob("*")):

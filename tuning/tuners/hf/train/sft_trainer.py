@@ -20,6 +20,7 @@ class AnswerCollator:
         self._padding = padding
 
     def __call__(self, rows: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
+        """Return the padded batch of the rows."""
         return collate([(row["ids"], row["answer_start"]) for row in rows], self._padding)._asdict()
 
 

@@ -1,11 +1,11 @@
-"""Every seeded fault makes at least one test fail; `python -m tests.dbt_project.plant_faults` prints the table."""
+"""Each planted fault makes at least one test fail. `python -m tests.dbt_project.planted.plant_faults` prints them."""
 
 from collections.abc import Iterator
 
 import pytest
 
-from tests.dbt_project.faults import FAULTS, Fault
-from tests.dbt_project.plant_faults import Workshop, workshop
+from tests.dbt_project.planted.faults import FAULTS, Fault
+from tests.dbt_project.planted.plant_faults import Workshop, workshop
 
 pytestmark = pytest.mark.slow
 

@@ -1,6 +1,7 @@
 """Plant faults in a copy of the dbt project, one by one, and print which test caught each.
 
-Run it as `python -m tests.dbt_project.plant_faults`; it starts a warehouse of its own, filled with the invented site.
+Run it as `python -m tests.dbt_project.planted.plant_faults`.
+It starts a separate warehouse, filled with the invented site.
 1. faults that change what is built: `dbt build` of the model, where its unit tests or data tests must fail;
 2. faults that the compiled project alone shows: Google's analyzer, the YAML's columns, the project's rules, the scans.
 """
@@ -19,8 +20,8 @@ import orjson
 
 from tests.dbt_project import invented_source
 from tests.dbt_project.compiled_project import Compiled, invented_credentials
-from tests.dbt_project.faults import FAULTS, Fault
 from tests.dbt_project.google_analyzer import analyze, declared
+from tests.dbt_project.planted.faults import FAULTS, Fault
 from tests.dbt_project.project_rules import RULES
 from tests.dbt_project.running_dbt import copy_of_the_project
 from tests.dbt_project.test_scans import raw_scans

@@ -1,0 +1,45 @@
+"""The layers of the package are enforced, and its folders stay small."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tuning.settings import PROJECT_ROOT
+
+MOST_FILES = 16
+
+
+def lint_imports(folder: Path) -> subprocess.CompletedProcess[str]:
+    command = [str(Path(sys.executable).parent / "lint-imports"), "--no-logo", "--no-cache"]
+    environment = os.environ | {"PYTHONPATH": str(folder)}
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize(
+    ("file", "line", "broken"),
+    [
+        ("tuning/dataset/funnel.py", "import tuning.pipelines.hello", "Stages import only from the stages below them"),
+        ("tuning/settings.py", "import tasks", "No stage imports the command line or the tests"),
+        ("tuning/dataset/card/facts.py", "import tuning.dataset.create", "import each other in a circle"),
+        ("tuning/__init__.py", "", ""),
+    ],
+)
+def test_a_planted_import_against_the_layers_is_found(file: str, line: str, broken: str, tmp_path: Path) -> None:
+    shutil.copytree(PROJECT_ROOT / "tuning", tmp_path / "tuning", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "tasks.py"):
+        shutil.copy(PROJECT_ROOT / name, tmp_path)
+    with (tmp_path / file).open("a") as module:
+        module.write(f"\n{line}\n")
+    result = lint_imports(tmp_path)
+    assert (result.returncode == 0) is (not broken), result.stdout + result.stderr
+    assert [name for name in result.stdout.splitlines() if name.endswith("BROKEN") and broken in name] or not broken
+
+
+def test_no_folder_has_more_than_sixteen_python_files() -> None:
+    folders = {path.parent for top in ("tuning", "tests") for path in (PROJECT_ROOT / top).rglob("*.py")}
+    sizes = {str(folder.relative_to(PROJECT_ROOT)): len(list(folder.glob("*.py"))) for folder in folders}
+    assert {name: size for name, size in sizes.items() if size > MOST_FILES} == {}
