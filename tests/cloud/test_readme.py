@@ -1,4 +1,4 @@
-"""The README's way through Google Cloud: every command as it is written there is one that exists."""
+"""Every command in the guides for Google Cloud and for the notebook exists, with its options."""
 
 import re
 import shlex
@@ -10,13 +10,8 @@ from invoke.parser import Parser
 
 from tuning.settings import PROJECT_ROOT, load_settings
 
-TEXT = (PROJECT_ROOT / "README.md").read_text()
-FIRST, NOTEBOOK, AFTER = (
-    "## From an empty Google Cloud project to a tuned Gemini",
-    "## The course notebook, cell by cell",
-    "## Development",
-)
-SECTIONS = TEXT[TEXT.index(FIRST) : TEXT.index(AFTER)]
+CLOUD, NOTEBOOK = ((PROJECT_ROOT / "tuning" / name).read_text() for name in ("cloud/README.md", "NOTEBOOK.md"))
+SECTIONS = CLOUD + NOTEBOOK
 LINES = "\n".join(re.findall(r"```sh\n(.*?)```", SECTIONS, re.DOTALL)).replace("\\\n", " ").splitlines()
 WRITTEN = [line for line in LINES if line.startswith("invoke ")]
 INLINE = re.findall(r"`(invoke [^`]+)`", SECTIONS)
