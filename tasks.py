@@ -490,7 +490,8 @@ def tune(
     print(run.in_words)
     registered = "registered" if run.registered else "already registered"
     print(
-        f"model {run.version.name}: {registered}, {'now champion' if run.promoted else f'champion is {run.champion}'}"
+        f"model {run.version.name}: {registered}, "
+        f"{'now champion' if run.promoted else f'the champion is {run.champion}' if run.champion else 'not released'}"
     )
     print(f"report: {run.report}")
 

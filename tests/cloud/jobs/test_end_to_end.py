@@ -98,7 +98,7 @@ def test_from_the_build_to_a_champion(
     assert "" not in spans
     for file in exported:  # as the bucket's rule does after thirty days
         client(road).bucket("bucket").blob(file.uri.removeprefix("gs://bucket/")).delete()
-    assert "rows of instructions" in typed(road, "export")
+    assert "200 rows, instructions" in typed(road, "export")
     again = object_files(road, "gs://bucket/snapshots/")
     assert [file.size for file in again] == [file.size for file in exported]
     assert {file.uri for file in again}.isdisjoint(file.uri for file in exported)

@@ -24,7 +24,7 @@ def test_tiny_goes_all_the_way_to_an_answer(settings):
     )
     assert (result.version.base_model, result.version.verdict.smoke_test) == ("tiny", True)
     page = result.report.read_text()
-    for words in ("Smoke test", "development loss", "<polyline", "training examples were read"):
+    for words in ("Smoke test", "development loss", "<polyline", "training examples were used"):
         assert words in page
 
     from transformers import AutoModelForCausalLM

@@ -105,7 +105,7 @@ def test_each_change_runs_again_what_depends_on_it_and_nothing_else(settings, da
     dataset.file("eval").write_bytes(b"".join([*lines[:-1], lines[-1].replace(b"Use the", b"Take the")]))
     changed = run(settings, dataset)
     assert ran(changed) == set(STEPS)
-    assert "eval.jsonl was changed after the dataset was made" in changed.report.read_text()
+    assert "eval.jsonl was changed after the dataset was created" in changed.report.read_text()
 
 
 def release_as_champion(settings: Settings, base_model: str) -> None:
@@ -163,7 +163,7 @@ def test_a_smoke_test_is_no_champion_that_a_real_model_must_beat(settings, datas
 def test_a_home_with_a_blank_and_the_name_of_the_interpreter_in_its_path_works(tmp_path):
     settings = Settings(home=tmp_path / "my python3 home")
     result = run(settings, write_dataset(settings.datasets_dir / "d1"))
-    assert result.promoted
+    assert (result.version.name, result.registered) == ("v1", True)
     assert list((settings.home / "runs").glob("*/scratch")) == []
 
 
@@ -190,7 +190,7 @@ def test_a_disk_that_fills_up_while_the_model_is_saved_registers_nothing_and_the
     assert registry.versions(settings) == []
     assert list((settings.home / "pipeline").glob("*/tune/model")) == []
     again = run(settings, dataset, TuneOptions(base_model="large"))
-    assert (ran(again), again.champion) == (set(STEPS) - {"validate"}, "v1")
+    assert (ran(again), again.version.name) == (set(STEPS) - {"validate"}, "v1")
     assert (settings.models_dir / "v1" / "model" / "weights" / "padding").stat().st_size == LARGE
 
 
