@@ -1,0 +1,66 @@
+"""Code is found in answers as models write them, and values are compared as people do."""
+
+import pytest
+
+from tests.answers.running import Program, run
+from tuning.answers.code import code_blocks, program
+
+
+@pytest.mark.parametrize(
+    ("answer", "blocks"),
+    [
+        ("Use:\n```python\nx = 1\n```\nand\n\n```py\ny = 2\n```", ["x = 1\n", "y = 2\n"]),
+        ("```\nx = 1\n```", ["x = 1\n"]),
+        ("```\n$ pip install x\n```", []),
+        ("```bash\nls\n```", []),
+        ("```python\n>>> x = 1\n>>> x\n1\n```", ["x = 1\nx"]),
+        ("```python\nx = 1", ["x = 1"]),
+        ("1. first\n\n   ```python\n   x = 1\n   ```", ["x = 1\n"]),
+        ("no code, only `x = 1`", []),
+    ],
+)
+def test_code_blocks(answer: str, blocks: list[str]) -> None:
+    assert code_blocks(answer) == blocks
+
+
+def test_a_block_that_does_not_parse_is_left_out_of_the_program() -> None:
+    assert program("```python\nx =\n```\n```python\ny = 2\n```") == "y = 2\n"
+
+
+COUNT = "assert found({'a': 2, 'b': 1}, args=(words,))"
+
+
+@pytest.mark.parametrize(
+    ("code", "passed"),
+    [
+        ("from collections import Counter\nprint(Counter(words))", True),
+        ("from collections import Counter\nprint(dict(Counter(words)))", True),
+        ("def count(ws):\n    return {w: ws.count(w) for w in ws}", True),
+        ("result = {w: words.count(w) for w in words}", True),
+        ("print('Counts:', {w: words.count(w) for w in words})", True),
+        ("print(words)", False),
+        ("result = {w: 1 for w in words}", False),
+        ("raise ValueError", False),
+        ("", False),
+        ("import sys\nsys.exit(0)", False),
+        ("import os\nos._exit(0)", False),
+    ],
+)
+def test_a_result_counts_however_it_is_shown(code: str, passed: bool) -> None:
+    program = Program("p", "words = ['a', 'b', 'a']", code, COUNT)
+    if "_exit" in code:
+        with pytest.raises(AssertionError):
+            run(program)
+        return
+    assert run(program)["passed"] is passed
+
+
+def test_the_answer_cannot_pass_by_leaving_the_input_as_it_is() -> None:
+    assert not run(Program("p", "words = [3, 1, 2]", "pass", "assert found([3, 1, 2])"))["passed"]
+    assert run(Program("p", "words = [3, 1, 2]", "words.sort()", "assert found([1, 2, 3])"))["passed"]
+
+
+def test_an_error_of_the_answer_is_told_from_a_failed_check() -> None:
+    result = run(Program("p", "", "print('x')\n1 / 0", "assert found('long enough')"))
+    assert (result["ran"], result["error"]) == (False, "ZeroDivisionError: division by zero")
+    assert result["output"] == "x\n"
