@@ -51,7 +51,10 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Attribution(msgspec.Struct, frozen=True, kw_only=True):
-    """Represent one line of attribution.jsonl, which describes the lines of train.jsonl, then those of eval.jsonl."""
+    """Represent one line of attribution.jsonl, which describes the lines of train.jsonl, then those of eval.jsonl.
+
+    The fields are in the order of the file.
+    """
 
     split: Split
     line: int  # counted from 0 in the file of its split
@@ -61,17 +64,17 @@ class Attribution(msgspec.Struct, frozen=True, kw_only=True):
     answer_id: int
     tags: list[str]
     question_score: int
-    answer_score: int
     question_created_at: str  # ISO 8601, UTC
-    answer_created_at: str
     question_url: str
-    answer_url: str
     question_author: str
     question_author_url: str
-    answer_author: str
-    answer_author_url: str
     question_license: str
     question_license_url: str
+    answer_score: int
+    answer_created_at: str
+    answer_url: str
+    answer_author: str
+    answer_author_url: str
     answer_license: str
     answer_license_url: str
     # The rejected answer of a preference format; empty in other formats.

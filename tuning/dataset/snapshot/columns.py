@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tuning.dataset.arrow import as_array, constant, joined
+from tuning.dataset.dataset import Attribution
 from tuning.dataset.options import DatasetOptions
 from tuning.warehouse.mart_columns import MartColumns
 
@@ -29,8 +30,9 @@ def attribution_heads(roles: MartColumns, batch: pa.RecordBatch) -> list[pa.Arra
     """
     pieces: list[pa.Array | str] = []
     between = ""
-    for field, column in roles.attribution.items():
-        before, values, after = _as_json(batch.column(column))
+    # The order is that of the struct: dbt sorts the keys of the exposure.
+    for field in (name for name in Attribution.__struct_fields__ if name in roles.attribution):
+        before, values, after = _as_json(batch.column(roles.attribution[field]))
         pieces += [f'{between}"{field}":{before}', values]
         between = f"{after},"
     return [*pieces, f'{between}"changes":']
