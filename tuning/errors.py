@@ -7,7 +7,7 @@ class TuningError(Exception):
     The message is one line: what is wrong, where, and what to do. Any other exception is a bug and keeps its traceback.
     """
 
-    def __init__(self, what: str, mend: str = "") -> None:
+    def __init__(self, what: str, hint: str = "") -> None:
         what = " ".join(what.split()).rstrip(".")
-        mend = " ".join(mend.split())
-        super().__init__(f"{what}. {mend}" if mend else f"{what}.")
+        hint = " ".join(hint.split())
+        super().__init__(f"{what}. {hint}" if hint else f"{what}.")

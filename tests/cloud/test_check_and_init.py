@@ -69,7 +69,7 @@ def test_a_project_in_which_all_is_right_has_nothing_wrong(project: Settings) ->
 
 
 @pytest.mark.parametrize(
-    ("change", "what", "mend"),
+    ("change", "what", "hint"),
     [
         (
             lambda google: google.apis.discard("aiplatform.googleapis.com"),
@@ -105,10 +105,10 @@ def test_a_project_in_which_all_is_right_has_nothing_wrong(project: Settings) ->
     ],
 )
 def test_what_is_wrong_is_named_with_the_command_that_mends_it(
-    project: Settings, google: Google, change: Callable[[Google], object], what: str, mend: str
+    project: Settings, google: Google, change: Callable[[Google], object], what: str, hint: str
 ) -> None:
     change(google)
-    assert wrong(project) == [Finding("wrong", what, mend)]
+    assert wrong(project) == [Finding("wrong", what, hint)]
 
 
 @pytest.mark.parametrize(

@@ -167,7 +167,7 @@ def test_limit_samples_nest_and_fill_both_sides(tmp_path: Path) -> None:
         ({"rows": [row(1), row(1), row(2)]}, "has the question-answer pair 1-1000001 more than once"),
         ({"rows": [row(1), row(1, answer_id=9), row(2)], "preset": "seed"}, "has question 1 more than once"),
         ({"rows": [row(1), row(2)], "format": "trl-preference"}, "needs preferences"),
-        ({"rows": [row(1), row(2)], "workers": 0}, "--workers is 0"),
+        ({"rows": [row(1), row(2)], "workers": 0}, "--workers cannot be 0"),
     ],
 )
 def test_what_gives_no_dataset_is_one_clear_line_and_leaves_none(

@@ -25,9 +25,9 @@ def test_the_tuner_decides_the_format_where_none_is_given() -> None:
     ("given", "part"),
     [
         ({"preset": "sead"}, "no preset 'sead'"),
-        ({"format": "csv"}, "--format is 'csv'. Choose one of: notebook"),
-        ({"body": "text"}, "--body is 'text'"),
-        ({"split": "date"}, "--split is 'date'"),
+        ({"format": "csv"}, "--format cannot be 'csv'. Choose one of: notebook"),
+        ({"body": "text"}, "--body cannot be 'text'"),
+        ({"split": "date"}, "--split cannot be 'date'"),
         ({"preset": "seed", "body": "html"}, "sets --body itself"),
         ({"preset": "seed", "eval_fraction": 0.2}, "sets --eval-fraction itself"),
         ({"preset": "seed", "format": "gemini"}, "but --format gemini does not"),
@@ -36,8 +36,8 @@ def test_the_tuner_decides_the_format_where_none_is_given() -> None:
         ({"split": "time", "split_date": "2021-01-01", "eval_fraction": 0.1}, "splits by date"),
         ({"split_date": "2021-01-01"}, "cannot be combined with --split hash"),
         ({"eval_fraction": 1.0}, "between 0 and 1"),
-        ({"limit": -1}, "--limit is -1"),
-        ({"seed": -1}, "--seed is -1"),
+        ({"limit": -1}, "--limit cannot be -1"),
+        ({"seed": -1}, "--seed cannot be -1"),
         ({"decontaminate": "no/such/file"}, "there is no file no/such/file"),
     ],
 )

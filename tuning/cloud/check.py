@@ -29,14 +29,14 @@ INIT = "invoke cloud.init --target gcp"
 
 @dataclass(frozen=True)
 class Finding:
-    """Hold the result of one check. `mend` is the command that fixes the problem, or '' if there is none.
+    """Hold the result of one check. `hint` is the command that fixes the problem, or '' if there is none.
 
     The state is "unseen" if Google refused to answer, so that the check has no result.
     """
 
     state: Literal["right", "wrong", "unseen"]
     what: str
-    mend: str = ""
+    hint: str = ""
 
 
 def check(settings: Settings) -> Iterator[Finding]:
@@ -64,7 +64,7 @@ def finding_lines(findings: list[Finding]) -> list[str]:
     lines = []
     for finding in findings:
         lines.append(f"{finding.state:6} {finding.what}")
-        lines += [f"       {finding.mend}"] if finding.mend else []
+        lines += [f"       {finding.hint}"] if finding.hint else []
     wrong = sum(finding.state == "wrong" for finding in findings)
     return [*lines, f"{wrong} of {len(findings)} checks found a problem" if wrong else "the checks found no problem"]
 
@@ -79,8 +79,8 @@ def _seen(part: _Part, settings: Settings) -> Iterator[tuple[Finding, str]]:
     except requests.HTTPError as error:
         name = part.__name__.strip("_")
         what = f"{name}: Google refused to answer (HTTP {error.response.status_code})"
-        mend = LOOK if error.response.status_code != 401 else "gcloud auth application-default login"
-        yield Finding("unseen", what, mend), ""
+        hint = LOOK if error.response.status_code != 401 else "gcloud auth application-default login"
+        yield Finding("unseen", what, hint), ""
     except (requests.ConnectionError, requests.Timeout):
         with google_errors("checking the project"):
             raise
@@ -93,8 +93,8 @@ def _project(settings: Settings) -> Iterator[tuple[Finding, str]]:
     found = call(settings, "GET", f"{_MANAGER}/{settings.project}")
     active = found.get("state") == "ACTIVE"
     what = f"project {settings.project} is {str(found.get('state', 'unknown')).lower()}"
-    mend = "" if active else f"gcloud projects undelete {settings.project}"
-    yield Finding("right" if active else "wrong", what, mend), str(found["name"]).rpartition("/")[2]
+    hint = "" if active else f"gcloud projects undelete {settings.project}"
+    yield Finding("right" if active else "wrong", what, hint), str(found["name"]).rpartition("/")[2]
 
 
 def _billing(settings: Settings) -> Iterator[tuple[Finding, str]]:
@@ -102,8 +102,8 @@ def _billing(settings: Settings) -> Iterator[tuple[Finding, str]]:
     if call(settings, "GET", url).get("billingEnabled"):
         yield Finding("right", "billing is on"), ""
     else:
-        mend = f"gcloud billing projects link {settings.project} --billing-account=ACCOUNT"
-        yield Finding("wrong", "billing is off", mend), ""
+        hint = f"gcloud billing projects link {settings.project} --billing-account=ACCOUNT"
+        yield Finding("wrong", "billing is off", hint), ""
 
 
 def _apis(settings: Settings) -> Iterator[tuple[Finding, str]]:
@@ -116,8 +116,8 @@ def _apis(settings: Settings) -> Iterator[tuple[Finding, str]]:
         if api in enabled:
             yield Finding("right", f"{api} is enabled"), ""
         else:
-            mend = f"gcloud services enable {api} --project={settings.project}"
-            yield Finding("wrong", f"{api} is not enabled", mend), ""
+            hint = f"gcloud services enable {api} --project={settings.project}"
+            yield Finding("wrong", f"{api} is not enabled", hint), ""
 
 
 def _permissions(settings: Settings) -> Iterator[tuple[Finding, str]]:
@@ -203,8 +203,8 @@ def _region(settings: Settings) -> Finding:
 def _account(settings: Settings) -> Iterator[tuple[Finding, str]]:
     if not settings.service_account:
         what = "runs use the project's default service account, which has more permissions than runs need"
-        mend = f"{INIT} prints commands that create a restricted account; then set TUNING_SERVICE_ACCOUNT to it"
-        yield Finding("wrong", what, mend), ""
+        hint = f"{INIT} prints commands that create a restricted account; then set TUNING_SERVICE_ACCOUNT to it"
+        yield Finding("wrong", what, hint), ""
         return
     url = f"https://iam.googleapis.com/v1/projects/-/serviceAccounts/{settings.service_account}:testIamPermissions"
     held = call(settings, "POST", url, body={"permissions": [ACT_AS]}).get("permissions", [])
@@ -231,4 +231,4 @@ def _repository(settings: Settings) -> Iterator[tuple[Finding, str]]:
 def refuse_wrong(findings: list[Finding]) -> None:
     """Raise TuningError if a check found a problem, so that a script stops."""
     if wrong := [finding for finding in findings if finding.state == "wrong"]:
-        raise TuningError(f"{len(wrong)} checks found a problem. The first: {wrong[0].what}", f"Fix: {wrong[0].mend}")
+        raise TuningError(f"{len(wrong)} checks found a problem. The first: {wrong[0].what}", f"Fix: {wrong[0].hint}")

@@ -53,7 +53,7 @@ def create_dataset(
             f"Run `invoke export --format {options.format}`",
         )
     if workers is not None and workers < 1:
-        raise TuningError(f"--workers is {workers}", "Use a number of processes, 1 or more")
+        raise TuningError(f"--workers cannot be {workers}", "Use a number of processes, 1 or more")
     snapshot.roles.check(column_names(snapshot.files), str(snapshot.folder))
     identity = dataset_id(snapshot.digest, options, snapshot.template, versions())
     folder = settings.datasets_dir / identity

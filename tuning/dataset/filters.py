@@ -65,7 +65,8 @@ def _check_content(answer: str) -> Reason | None:
 def check_length(prompt: str, answer: str, limits: TokenLimits, tokens: TokenEstimator) -> Reason | None:
     """Return why the example does not fit the token limits, or None. `prompt` is the whole text of the prompt.
 
-    Near a limit, tokens are counted exactly. Raises TuningError if the tokenizer cannot be loaded.
+    Near a limit, the exact number of tokens is used if there is a tokenizer.
+    Raises TuningError if the tokenizer cannot be loaded.
     """
     if tokens.total((prompt, answer), limits.example, limits.overhead) > limits.example:
         return Reason.TOO_LONG

@@ -76,7 +76,7 @@ def resolve_options(preset: str | None = None, tuner: str = "hf", **given: Any) 
         raise TuningError(f"there is no preset {preset!r}", "The only preset is: seed")
     for name, allowed in (("format", FORMATS), ("body", get_args(Body)), ("split", get_args(SplitMethod))):
         if name in chosen and chosen[name] not in allowed:
-            raise TuningError(f"--{name} is {chosen[name]!r}", f"Choose one of: {', '.join(allowed)}")
+            raise TuningError(f"--{name} cannot be {chosen[name]!r}", f"Choose one of: {', '.join(allowed)}")
     if preset == "seed":
         for name in sorted(set(chosen) - _OPEN_IN_SEED):
             raise TuningError(f"--preset seed sets {_option(name)} itself", "Remove one of the two options")
@@ -119,15 +119,15 @@ def _check(options: DatasetOptions, chosen: dict[str, Any]) -> None:
     if options.split == "time" and "eval_fraction" in chosen:
         raise TuningError("--split time splits by date, not by --eval-fraction", "Remove --eval-fraction")
     if not 0 < options.eval_fraction < 1:
-        raise TuningError(f"--eval-fraction is {options.eval_fraction}", "Use a number between 0 and 1")
+        raise TuningError(f"--eval-fraction cannot be {options.eval_fraction}", "Use a number between 0 and 1")
     if options.limit < 0:
-        raise TuningError(f"--limit is {options.limit}", "Use a number of questions, or 0 for all")
+        raise TuningError(f"--limit cannot be {options.limit}", "Use a number of questions, or 0 for all")
     if options.max_length < 0:
-        raise TuningError(f"--max-length is {options.max_length}", "Use a number of tokens, or 0 for no limit")
+        raise TuningError(f"--max-length cannot be {options.max_length}", "Use a number of tokens, or 0 for no limit")
     if options.max_length and not options.tokenizer:
         raise TuningError("--max-length needs the tokenizer of a model", "Name the model with --tokenizer")
     if not 0 <= options.seed < 2**32:
-        raise TuningError(f"--seed is {options.seed}", "Use a whole number from 0 to 4294967295")
+        raise TuningError(f"--seed cannot be {options.seed}", "Use a whole number from 0 to 4294967295")
     if options.decontaminate and not options.decontaminate.is_file():
         raise TuningError(f"--decontaminate: there is no file {options.decontaminate}")
 

@@ -51,7 +51,8 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True):
 
     metric: str
     models: dict[str, Interval]  # by role
-    differences: dict[str, Interval]  # by role: tuned minus that role, on the examples that both models have
+    # By role: the mean of the tuned model minus the mean of that model, on the examples that both have.
+    differences: dict[str, Interval]
 
 
 class Pair(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,12 +66,12 @@ class Pair(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Side(msgspec.Struct, frozen=True, kw_only=True):
-    """Hold all answers to one question, to show them side by side."""
+    """Hold one question, its reference answer and the answer of each model."""
 
     example_id: str
     question: str
     reference: str
-    answers: dict[str, str]  # by role
+    answers: dict[str, str]  # by role: base, tuned or champion
     finish_reasons: dict[str, str]
 
 

@@ -88,7 +88,8 @@ def stability_index(reference: npt.NDArray[np.float64], current: npt.NDArray[np.
 def tag_distance(reference: Counter[str], current: Counter[str]) -> float:
     """Return the Jensen-Shannon distance (0 to 1) between the shares of the tags.
 
-    If tags of the reference are equally common, the order of their names decides which are compared one by one.
+    The 50 most common tags of the reference are compared one by one, all others together as one. Where tags are
+    equally common, those first in the alphabet count as more common.
     """
     common = [tag for tag, _ in sorted(reference.items(), key=lambda item: (-item[1], item[0]))[:_COMMON_TAGS]]
     shares = []

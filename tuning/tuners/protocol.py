@@ -20,7 +20,7 @@ class TuneOptions(msgspec.Struct, frozen=True, kw_only=True):
     learning_rate: float = 0
     lora_rank: int = 0
     full: bool = False  # train all weights instead of a LoRA adapter
-    max_length: int = 0  # tokens in prompt and answer; longer examples are not trained on, but counted
+    max_length: int = 0  # tokens in prompt and answer; longer examples are left out, and their number is reported
     batch_size: int = 0  # examples per optimizer step
     seed: int = 42
 
@@ -29,7 +29,7 @@ class Problem(msgspec.Struct, frozen=True):
     """Describe why a dataset does not suit a tuner. A problem that is not `fatal` was fixed or is advice."""
 
     what: str
-    mend: str
+    hint: str
     fatal: bool = True
 
 

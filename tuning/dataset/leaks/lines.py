@@ -68,7 +68,7 @@ class Lines:
         return f"{_SPLITS[is_eval]}.jsonl line {number - self._border * is_eval}"
 
     def expect(self, numbers: Column) -> None:
-        """Read these lines together, before they are requested one by one. Raises TuningError if a request fails."""
+        """Read these lines, so that `read` can return each. Raises TuningError if a request fails."""
         files = [self._files[is_eval] for is_eval in (numbers >= self._border).tolist()]
         spans = zip(files, self._offsets[numbers].tolist(), self._sizes[numbers].tolist(), strict=True)
         self._read = dict(zip(numbers.tolist(), read_ranges(list(spans)), strict=True))

@@ -4,7 +4,7 @@ import re
 
 from lxml import etree
 
-# Language hints are written by hand: `lang-py`, `lang-python3`, `language-python`. A fence has one name per language.
+# Authors write language hints by hand: `lang-py`, `lang-python3`, `language-python`. A fence uses one name for them.
 # The codes of Stack Exchange are listed in https://meta.stackexchange.com/questions/184108.
 NAMES = {
     "py": "python", "python3": "python", "python2": "python", "py3": "python", "cv": "python", "js": "javascript",

@@ -18,7 +18,7 @@ THRESHOLD = 0.8
 _WORD = re.compile(r"\w+")
 _WHITE_SPACE = b" \t\n\r\x0b\x0c"
 _BASE = 0x9E3779B97F4A7C15  # odd, so that it has an inverse modulo 2^64
-_REMEMBERED = 500  # sets of shingles in the cache
+_REMEMBERED = 500  # maximum number of rows in the cache
 _TEXTS = 128  # hashed together: their arrays fit into the processor's cache
 
 Hashes = npt.NDArray[np.uint64]

@@ -13,7 +13,7 @@ from tuning.dataset.workspace.index import Index
 from tuning.dataset.workspace.parts import Column, Parts
 from tuning.sampling import draw
 
-_REMEMBERED = 2_000  # rows in the cache
+_REMEMBERED = 2_000  # maximum number of rows in the cache
 
 
 @dataclass(frozen=True)

@@ -119,7 +119,7 @@ def mark_of(snapshot: Snapshot) -> str:
 
 
 def notes_of(keys: Keys) -> Notes:
-    """Decode the notes in a part's keys."""
+    """Return the notes about a part. They are stored as JSON among the arrays of its keys."""
     return msgspec.json.decode(keys["notes"].tobytes(), type=Notes)
 
 

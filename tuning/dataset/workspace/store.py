@@ -144,7 +144,7 @@ class FolderStore(msgspec.Struct, frozen=True):
         return path
 
     def clear(self) -> None:
-        """Delete the folder."""
+        """Delete the store's folder and everything in it."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
 

@@ -17,7 +17,7 @@ from tuning.storage import write_json
 
 
 class LocalRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """Hold the input of this process."""
+    """Hold what the separate process needs to run one pipeline."""
 
     template: str  # path of the compiled YAML
     arguments: dict[str, str]
@@ -27,7 +27,7 @@ class LocalRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LocalResult(msgspec.Struct, frozen=True, kw_only=True):
-    """Hold the result of this process."""
+    """Hold what the separate process returns about the run."""
 
     outputs: dict[str, Output]
 

@@ -84,7 +84,7 @@ def report(
     inputs = ReportInputs(
         manifest=open_dataset(Path(dataset.path)).manifest,
         notes=[
-            f"{problem.what}. {problem.mend}"
+            f"{problem.what}. {problem.hint}"
             for problem in msgspec.json.decode((Path(checked.path) / CHECKED).read_bytes(), type=Checked).problems
         ],
         model=open_model(Path(model.path)),

@@ -31,7 +31,8 @@ def run(step: Callable[..., None], *inputs: object, outputs: Sequence[Artifact])
 
     A TuningError is printed as one marked line and ends the process with status 1.
     """
-    end_with_ancestors(3)  # the shell, the runner, and the process that started the runner
+    # This step ends when one of these ends: the shell, the runner, or the process that started the runner.
+    end_with_ancestors(3)
     started = time.monotonic()
     try:
         with in_one_line():

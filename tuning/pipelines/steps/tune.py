@@ -50,10 +50,10 @@ def validate(dataset: Artifact, tuner: str, checked: Artifact) -> None:
     candidate = Dataset(opened.folder, opened.manifest, folder / SAMPLED if sampled else None)
     problems += target.check(candidate)
     for problem in problems:
-        print(f"{'error' if problem.fatal else 'note'}: {problem.what.rstrip('.')}. {problem.mend}")
+        print(f"{'error' if problem.fatal else 'note'}: {problem.what.rstrip('.')}. {problem.hint}")
     if fatal := [problem for problem in problems if problem.fatal]:
         more = f" (and {len(fatal) - 1} more)" if len(fatal) > 1 else ""
-        raise TuningError(f"{fatal[0].what.rstrip('.')}{more}", fatal[0].mend)
+        raise TuningError(f"{fatal[0].what.rstrip('.')}{more}", fatal[0].hint)
     write_json(
         folder / CHECKED,
         msgspec.to_builtins(

@@ -135,7 +135,7 @@ def wait(settings: Settings, name: str, show: Callable[[str], None]) -> Job:
         failed = ", ".join(task.name for task in job.tasks if task.state == "FAILED")
         why = f" in {failed}" if failed else ""
         raise TuningError(
-            f"the pipeline job {job.id} ended {job.state}{why}: {job.error or 'no reason given'}", job.link
+            f"the pipeline job {job.id} ended {job.state}{why}: {job.error or 'no reason given'}", f"See {job.link}"
         )
     return job
 

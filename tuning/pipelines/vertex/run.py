@@ -80,7 +80,7 @@ def _fetch(settings: Settings, job: Job, target: Path, task: str, name: str) -> 
     """Download one output of the job, a file or a folder, with its metadata."""
     found = job.output(task, name)
     if found is None:
-        raise TuningError(f"the job {job.id} has no output {name} of the step {STEPS[task]}", job.link)
+        raise TuningError(f"the job {job.id} has no output {name} of the step {STEPS[task]}", f"See {job.link}")
     uris = [uri for uri in list_objects(settings, found.uri) if uri == found.uri or uri.startswith(f"{found.uri}/")]
     if not uris:
         raise TuningError(

@@ -124,9 +124,9 @@ def _check_dataset(tuner: Tuner, dataset: Dataset, show: Callable[[str], None]) 
         show(f"eval.jsonl has {evaluation:,} rows, but the tuner accepts at most {limit:,}: validation takes a sample")
     for problem in tuner.check(dataset):
         if problem.fatal and not (too_many and "evaluation rows" in problem.what):
-            raise TuningError(problem.what, problem.mend)
+            raise TuningError(problem.what, problem.hint)
         if not problem.fatal:
-            show(f"note: {problem.what}. {problem.mend}")
+            show(f"note: {problem.what}. {problem.hint}")
 
 
 def _template(settings: Settings) -> Template:

