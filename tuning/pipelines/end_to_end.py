@@ -70,7 +70,8 @@ def tune_all(
     if dataset_id:
         if build or set(made) - {"seed"} or preset:
             raise TuningError(
-                "--dataset names an existing dataset", "Remove it, or remove the options that create another dataset"
+                "--dataset uses an existing dataset, so options that create a new one cannot be given",
+                "Leave out --dataset, or leave out those options",
             )
         dataset = find_dataset(settings, dataset_id)
     else:

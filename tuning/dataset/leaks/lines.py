@@ -74,5 +74,5 @@ class Lines:
         self._read = dict(zip(numbers.tolist(), read_ranges(list(spans)), strict=True))
 
     def read(self, number: int) -> bytes:
-        """Return a line that was in the last call of `expect`."""
+        """Return the line with this number. The last call of `expect` must have included the number."""
         return self._read[number]

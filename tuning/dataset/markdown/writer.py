@@ -15,7 +15,7 @@ from tuning.dataset.markdown.languages import fence_language
 from tuning.dataset.markdown.tree import BLOCKS, HEADINGS, Node, children, code_text, has_block, joined, tag_of
 
 _LINE_START = re.compile(
-    r"(\d{1,9})(?=[.)](?:[ \t]|$))"  # the number of a list item: the period after it is escaped
+    r"(\d{1,9})(?=[.)](?:[ \t]|$))"  # the number of a list item: the "." or ")" after it is escaped
     r"|(?=#{1,6}(?:[ \t]|$)|[-+](?:[ \t]|$)|>|=+[ \t]*$|-+[ \t]*$|~~~|[|:-][|: -]*$)"
 )
 

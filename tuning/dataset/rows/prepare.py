@@ -26,7 +26,8 @@ from tuning.warehouse.mart_columns import MartColumns
 class Job(msgspec.Struct, frozen=True):
     """Describe one part to prepare. `rows` is the batch itself, or a file or bytes that contain it.
 
-    The rows are sorted by `places` in the part, so that rows that pass two reads together are adjacent.
+    `places` has a sort key for each row. The part's rows are written in this order, so that the second pass finds
+    rows that it reads together next to each other.
     """
 
     rules: Rules
