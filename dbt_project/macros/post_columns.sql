@@ -22,15 +22,10 @@
 {% endmacro %}
 
 
-{% macro author_name(display_name) %}
-    case when origin.kind = 'python_docs' then 'Python documentation' else {{ display_name }} end
-{% endmacro %}
-
-
 {% macro author_url(user_id) %}
-    {#- A deleted user has no page: the result is null. -#}
+    {#- A deleted user has no page: the result is null. The sample has one author, who has no number. -#}
     case
-        when origin.kind = 'python_docs' then origin.base_url
+        when origin.kind = 'synthetic' then origin.base_url
         else concat(origin.base_url, '/users/', cast({{ user_id }} as string))
     end
 {% endmacro %}

@@ -3,24 +3,25 @@
 import pytest
 
 from tests.answers.running import Program, run
-from tuning.answers.code import code_blocks, program
+from tuning.answers.code import program
 
 
 @pytest.mark.parametrize(
-    ("answer", "blocks"),
+    ("answer", "code"),
     [
-        ("Use:\n```python\nx = 1\n```\nand\n\n```py\ny = 2\n```", ["x = 1\n", "y = 2\n"]),
-        ("```\nx = 1\n```", ["x = 1\n"]),
-        ("```\n$ pip install x\n```", []),
-        ("```bash\nls\n```", []),
-        ("```python\n>>> x = 1\n>>> x\n1\n```", ["x = 1\nx"]),
-        ("```python\nx = 1", ["x = 1"]),
-        ("1. first\n\n   ```python\n   x = 1\n   ```", ["x = 1\n"]),
-        ("no code, only `x = 1`", []),
+        ("Use:\n```python\nx = 1\n```\nand\n\n```py\ny = 2\n```", "x = 1\n\ny = 2\n"),
+        ("```\nx = 1\n```", "x = 1\n"),
+        ("```\n$ pip install x\n```", ""),
+        ("```bash\nls\n```", ""),
+        ("```python\n>>> x = 1\n>>> x\n1\n```", "x = 1\nx\n"),
+        ("```python\nx = 1", "x = 1"),
+        ("1. first\n\n   ```python\n   x = 1\n   ```", "x = 1\n"),
+        ("no code, only `x = 1`", ""),
+        ("<p>So:</p><pre><code>x = 1 &lt; 2\n</code></pre>", "x = 1 < 2\n"),
     ],
 )
-def test_code_blocks(answer: str, blocks: list[str]) -> None:
-    assert code_blocks(answer) == blocks
+def test_the_program_of_an_answer(answer: str, code: str) -> None:
+    assert program(answer) == code
 
 
 def test_a_block_that_does_not_parse_is_left_out_of_the_program() -> None:

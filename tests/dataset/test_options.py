@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from tuning.dataset.options import SEED, dataset_id, resolve_options
@@ -12,6 +13,15 @@ def test_the_seed_preset_stands_for_all_the_seeds_choices() -> None:
     options = resolve_options(preset="seed")
     assert (options.format, options.body, options.split) == ("notebook", "html", "random")
     assert (options.eval_fraction, options.seed, options.limit) == (0.2, 42, 0)
+
+
+def test_the_share_of_the_evaluation_split_depends_on_the_origin_unless_it_is_given() -> None:
+    options = resolve_options()
+    assert options.eval_fraction == 0
+    assert options.settled("stack_exchange").eval_fraction == 0.1
+    assert options.settled("synthetic").eval_fraction == 0.32
+    assert resolve_options(eval_fraction=0.25).settled("synthetic").eval_fraction == 0.25
+    assert resolve_options(preset="seed").settled("synthetic").eval_fraction == 0.2
 
 
 def test_the_tuner_decides_the_format_where_none_is_given() -> None:
@@ -36,6 +46,9 @@ def test_the_tuner_decides_the_format_where_none_is_given() -> None:
         ({"split": "time", "split_date": "2021-01-01", "eval_fraction": 0.1}, "splits by date"),
         ({"split_date": "2021-01-01"}, "cannot be combined with --split hash"),
         ({"eval_fraction": 1.0}, "between 0 and 1"),
+        ({"eval_fraction": 0.0}, "between 0 and 1"),
+        ({"code": "runs"}, "--code cannot be 'runs'. Choose one of: any, parses"),
+        ({"preset": "seed", "code": "parses"}, "sets --code itself"),
         ({"limit": -1}, "--limit cannot be -1"),
         ({"seed": -1}, "--seed cannot be -1"),
         ({"decontaminate": "no/such/file"}, "there is no file no/such/file"),
@@ -54,10 +67,11 @@ def test_an_id_follows_from_input_options_template_and_versions() -> None:
     others = [
         ("other", SEED, "template", {"orjson": "1"}),
         ("digest", resolve_options(preset="seed", limit=1), "template", {"orjson": "1"}),
+        ("digest", msgspec.structs.replace(SEED, code="parses"), "template", {"orjson": "1"}),
         ("digest", SEED, "other", {"orjson": "1"}),
         ("digest", SEED, "template", {"orjson": "2"}),
     ]
-    assert len({dataset_id(*known), *(dataset_id(*other) for other in others)}) == 5
+    assert len({dataset_id(*known), *(dataset_id(*other) for other in others)}) == 6
 
 
 def test_a_benchmark_file_counts_by_its_content_and_is_recorded_without_its_path(tmp_path: Path) -> None:

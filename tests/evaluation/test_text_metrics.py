@@ -2,8 +2,9 @@
 
 import pytest
 
-from tuning.evaluation.code_blocks import code_blocks, parses, python_blocks
-from tuning.evaluation.text_metrics import loops, score_answer
+from tuning.answers.code import code_blocks, parses, python_blocks
+from tuning.answers.loops import loops
+from tuning.evaluation.text_metrics import score_answer
 
 GOOD = "Open it:\n\n```python\nwith open(name) as file:\n    print(file.read())\n```\n"
 
@@ -21,6 +22,8 @@ def test_an_answer_equal_to_its_reference_scores_full():
             "loop": 0,
             "truncated": 0,
             "length_ratio": 1,
+            "characters": len(GOOD),
+            "apis": 100,
         }
     )
 
@@ -60,7 +63,6 @@ def test_a_refusal_is_known_by_its_first_words(answer: str, refuses: int):
         ("Source" * 60, True),
         ("It starts well, with a sentence that makes sense. " + "and so on " * 90, True),
         ("x = 1\n" * 6, False),
-        ("".join(f"value_{n} = parse(line[{n}], default={n * 7})\n" for n in range(40)), False),
         (GOOD, False),
         ("one two three four five six seven eight nine ten eleven twelve " * 2 + "and then something else", False),
         ("", False),
@@ -106,3 +108,9 @@ def test_the_code_of_an_html_answer_is_found_and_unescaped():
 )
 def test_code_parses_by_pythons_own_grammar(code: str, fits: bool):
     assert parses(code) is fits
+
+
+def test_a_cut_answer_is_compared_with_as_much_of_the_reference() -> None:
+    cut = GOOD[:40]
+    assert score_answer(cut, GOOD, "MAX_TOKENS")["chrf"] == pytest.approx(100)
+    assert score_answer(cut, GOOD, "STOP")["chrf"] < 90

@@ -25,13 +25,13 @@ def model_files(tmp_path: Path) -> Path:
     return folder
 
 
-def _verdict(status: str) -> Verdict:
-    return verdict("loss", "loss improves" if status == "pass" else "loss does not improve", status)
+def _verdict(status: str, against: str | None) -> Verdict:
+    return verdict("loss", "loss improves" if status == "better" else "loss does not improve", status, against)
 
 
 @pytest.fixture
 def version() -> Callable[..., Version]:
-    def make(key: str = "k1", status: str = "pass", **fields: object) -> Version:
+    def make(key: str = "k1", status: str = "better", against: str | None = None, **fields: object) -> Version:
         values = {
             "name": "",
             "created_at": "2026-01-01T00:00:00+00:00",
@@ -46,7 +46,7 @@ def version() -> Callable[..., Version]:
             "body": "markdown",
             "contents_sha256": "0",
             "metrics": {"loss": 1.5},
-            "verdict": _verdict(status),
+            "verdict": _verdict(status, against),
             "run_id": "r1",
         }
         return Version(**(values | fields))

@@ -33,17 +33,17 @@ def test_a_registered_model_outlives_the_pipelines_files(settings, version, mode
 
 
 def test_the_same_training_is_registered_once_and_a_new_verdict_is_recorded(settings, version, model_files):
-    registry.register(settings, version("k1", "pass"), model_files)
-    assert registry.register(settings, version("k1", "pass"), model_files).name == "v1"
+    registry.register(settings, version("k1", "better"), model_files)
+    assert registry.register(settings, version("k1", "better"), model_files).name == "v1"
     assert actions(settings) == [("registered", "v1", None)]
-    assert registry.register(settings, version("k1", "fail"), model_files).verdict.status == "fail"
+    assert registry.register(settings, version("k1", "worse"), model_files).verdict.status == "worse"
     assert actions(settings)[1:] == [("judged again", "v1", None)]
-    assert registry.find_version(settings, "v1").verdict.status == "fail"
+    assert registry.find_version(settings, "v1").verdict.status == "worse"
 
 
 def test_promotions_stand_until_they_are_rolled_back(settings, version, model_files):
-    for key in ("k1", "k2"):
-        registry.register(settings, version(key), model_files)
+    registry.register(settings, version("k1"), model_files)
+    registry.register(settings, version("k2", against="v1"), model_files)
     assert registry.champion(settings) is None
     registry.promote(settings, "v1")
     registry.promote(settings, "v2")
@@ -58,13 +58,32 @@ def test_promotions_stand_until_they_are_rolled_back(settings, version, model_fi
 
 
 def test_rolling_back_after_a_second_promotion_gives_the_one_before_it(settings, version, model_files):
-    for key in ("k1", "k2", "k3"):
-        registry.register(settings, version(key), model_files)
+    for key, against in (("k1", None), ("k2", "v1"), ("k3", "v1")):
+        registry.register(settings, version(key, against=against), model_files)
     for name in ("v1", "v2"):
         registry.promote(settings, name)
     registry.rollback(settings)
     registry.promote(settings, "v3")
     assert registry.rollback(settings)[1].name == "v1"
+
+
+def test_a_verdict_counts_only_against_the_current_champion(settings, version, model_files):
+    for key, against in (("k1", None), ("k2", "v1"), ("k3", "v1")):
+        registry.register(settings, version(key, against=against), model_files)
+    with pytest.raises(registry.ChampionChangedError, match=r"v2 was compared with v1, but the champion now is none"):
+        registry.promote(settings, "v2")
+    registry.promote(settings, "v1")
+    registry.promote(settings, "v3")
+    with pytest.raises(registry.ChampionChangedError, match=r"v2 was compared with v1, but the champion now is v3"):
+        registry.promote(settings, "v2")
+    assert registry.promote(settings, "v2", force=True, reason="I looked at its answers").name == "v2"
+
+
+@pytest.mark.parametrize("status", ["undecided", "worse", "pass", "fail"])
+def test_no_other_verdict_allows_a_release(settings, version, model_files, status):
+    registry.register(settings, version("k1", status), model_files)
+    with pytest.raises(TuningError, match="did not pass the gate"):
+        registry.promote(settings, "v1")
 
 
 def test_promoting_the_champion_again_changes_nothing(settings, version, model_files):

@@ -40,11 +40,26 @@ def test_an_empty_warehouse_gets_the_sample_and_a_full_one_keeps_what_it_has(war
     assert report is not None
     origin = read_origin(warehouse)
     assert origin == report.origin
-    assert (origin.site, origin.kind, origin.license) == ("docs.python.org", "python_docs", "PSF-2.0")
-    assert origin.base_url == f"https://docs.python.org/{sys.version_info.major}.{sys.version_info.minor}"
-    assert rows(warehouse, "posts_questions") == origin.questions == 2500
+    assert (origin.site, origin.kind, origin.license) == ("python-qa-tuning", "synthetic", "Apache-2.0")
+    assert origin.base_url == "urn:python-qa-tuning"
+    assert rows(warehouse, "posts_questions") == origin.questions == 250
+    assert rows(warehouse, "posts_answers") == origin.answers == 345
     assert load_sample_if_empty(warehouse) is None
-    assert load_sample(warehouse, 2500).origin.digest == origin.digest
+    assert load_sample(warehouse, 250).origin.digest == origin.digest
+
+
+def test_a_smaller_sample_is_part_of_a_larger_one_and_a_larger_one_than_there_is_is_noted(warehouse: Settings) -> None:
+    first = load_sample(warehouse, 3)
+    assert (first.origin.questions, first.notes) == (3, ())
+    table = table_id(warehouse, "posts_questions")
+    found = connect(warehouse).query(f"select id, owner_display_name from `{table}` order by id").result()
+    assert [tuple(row) for row in found] == [
+        (1_000_000_000_000 + 10 * number, "the authors of python-qa-tuning") for number in range(3)
+    ]
+    assert load_sample(warehouse, 251).notes == ("fewer than the requested 251 questions: the sample has no more",)
+    with pytest.raises(TuningError, match="--rows 0 is less than 1"):
+        load_sample(warehouse, 0)
+    assert rows(warehouse, "posts_questions") == 250
 
 
 def test_a_dump_replaces_all_tables_and_says_where_it_comes_from(warehouse: Settings, real_data: Path) -> None:

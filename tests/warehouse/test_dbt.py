@@ -217,7 +217,7 @@ def test_a_source_without_an_origin_is_known_by_rows_and_times(new_home: Callabl
     load_sample(settings, 3)
     client = connect(settings)
     loaded = fingerprint.source(settings, client)
-    assert loaded["kind"] == "python_docs"
+    assert loaded["kind"] == "synthetic"
     client.delete_table("bigquery-public-data.stackoverflow.origin")
     counted = fingerprint.source(settings, client)
     assert {name: rows for name, (rows, _) in counted.items()}["posts_questions"] == 3

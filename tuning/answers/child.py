@@ -1,8 +1,8 @@
 """Run one program and its check: the process that runs inside the sandbox.
 
-Started as ``python -I child.py``. It imports nothing of this package, so that the sandbox may hide the package.
-Reads a JSON object with ``setup``, ``code`` and ``check`` from standard input, and writes a JSON object with ``ran``,
-``passed``, ``error`` and ``output`` as the last line of standard output.
+The sandbox calls `run`. Our own programs need no sandbox: start ``python -I child.py``, which imports nothing of this
+package. It reads a JSON object with ``setup``, ``code`` and ``check`` from standard input, and writes a JSON object
+with ``ran``, ``passed``, ``error``, ``check`` (why the check failed) and ``output`` as the last line of its output.
 
 The three programs run in one namespace: ``setup`` (variables and files that the question shows), then the answer's
 ``code``, then ``check``. The check fails by raising any exception. It may use:
@@ -25,6 +25,7 @@ import os
 import re
 import sys
 import traceback
+import types
 from typing import Any
 
 MOST_OUTPUT = 100_000  # characters of an answer's output that are kept
@@ -165,10 +166,16 @@ def _shows(output: str, value: object) -> bool:
 
 def run(setup: str, code: str, check: str) -> dict[str, object]:
     """Run the three programs and return what happened. Errors of the code count, errors of the setup are raised."""
-    namespace: dict[str, object] = {"__name__": "__main__", "__builtins__": __builtins__}
+    # A module in its place, so that pickle, dataclasses and multiprocessing find what the programs define.
+    module = types.ModuleType("__main__")
+    sys.modules["__main__"] = module
+    namespace = module.__dict__
+    namespace["__builtins__"] = __builtins__
     exec(compile(setup, "<setup>", "exec"), namespace)  # noqa: S102 - that is the purpose, inside a sandbox
     before = {}
     for name, value in namespace.items():
+        if name.startswith("__"):
+            continue
         try:
             before[name] = copy.deepcopy(value)
         except Exception:

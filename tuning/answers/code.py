@@ -1,45 +1,88 @@
-"""Find the code in an answer."""
+"""Find the code in an answer: fenced or indented Markdown blocks, or ``<pre>`` elements of an HTML answer."""
 
 import ast
-import re
-import textwrap
+import doctest
+import functools
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-_FENCE = re.compile(
-    r"^[ \t]*(`{3,}|~{3,})[ \t]*([\w+#.-]*)[^\n]*\n(.*?)(?:^[ \t]*\1[ \t]*$|\Z)", re.MULTILINE | re.DOTALL
-)
-_PYTHON = frozenset({"", "python", "py", "python3", "py3", "ipython", "pycon"})
-_PROMPT = re.compile(r"^(>>>|\.\.\.) ?", re.MULTILINE)
+if TYPE_CHECKING:
+    from markdown_it import MarkdownIt
+
+PYTHON = frozenset({"", "py", "python", "python3", "py3", "ipython", "pycon"})
 
 
-def code_blocks(answer: str) -> list[str]:
-    """Return the Python code blocks of a Markdown answer, in order.
+@dataclass(frozen=True)
+class CodeBlock:
+    """Hold one block of code."""
 
-    A block counts as Python if its fence names Python, or names no language and the block parses. In a shell session
-    (``>>>``) only the input lines count. A fence that is never closed ends with the answer.
-    """
-    blocks = []
-    for _, language, content in _FENCE.findall(answer):
-        code = _input_of(textwrap.dedent(content))
-        if language.lower() in _PYTHON and (language or parses(code)):
-            blocks.append(code)
-    return blocks
+    text: str
+    language: str  # from the info string of a fence, in lower case; "" if there is none
+    fenced: bool
+
+
+def code_blocks(answer: str) -> list[CodeBlock]:
+    """Return all blocks of code in the answer, in order. A fence that is never closed ends with the answer."""
+    if "<pre" in answer and "```" not in answer:
+        return _html_blocks(answer)
+    return [
+        CodeBlock(token.content, token.info.split(" ")[0].strip().lower(), token.type == "fence")
+        for token in _parser().parse(answer)
+        if token.type in ("fence", "code_block")
+    ]
+
+
+def python_blocks(answer: str) -> list[CodeBlock]:
+    """Return the fenced blocks whose language is Python or not specified."""
+    return [block for block in code_blocks(answer) if block.fenced and block.language in PYTHON]
 
 
 def program(answer: str) -> str:
-    """Return the code of all Python blocks that parse, joined into one program, or '' if there is none."""
-    return "\n".join(block for block in code_blocks(answer) if parses(block))
+    """Return the code of all Python blocks that parse, joined into one program, or "" if there is none.
+
+    Of a session with ``>>>`` prompts, only the input is part of the program.
+    """
+    inputs = (_input_of(block.text) for block in python_blocks(answer))
+    return "\n".join(code for code in inputs if code.strip() and parses(code))
 
 
 def parses(code: str) -> bool:
-    """Return whether `code` is valid Python with at least one statement."""
+    """Return whether `code` is valid Python. Of a session with ``>>>`` prompts, only the input is checked."""
     try:
-        return bool(ast.parse(code).body)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # no warnings about invalid escapes in answers
+            ast.parse(_session_input(code))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):  # the last two occur if the nesting is too deep
         return False
+    return True
 
 
-def _input_of(content: str) -> str:
-    if not re.search(r"^>>> ", content, re.MULTILINE):
-        return content
-    lines = [line for line in content.splitlines() if _PROMPT.match(line)]
-    return "\n".join(_PROMPT.sub("", line) for line in lines)
+def _input_of(code: str) -> str:
+    try:
+        return _session_input(code)
+    except ValueError:
+        return ""
+
+
+def _session_input(code: str) -> str:
+    """Return the input of a session with prompts, or `code` if it is none. Raises ValueError for a broken session."""
+    if not any(line.lstrip().startswith(">>>") for line in code.splitlines()):
+        return code
+    return "".join(example.source for example in doctest.DocTestParser().get_examples(code))
+
+
+@functools.cache
+def _parser() -> "MarkdownIt":
+    from markdown_it import MarkdownIt
+
+    return MarkdownIt("commonmark")
+
+
+def _html_blocks(answer: str) -> list[CodeBlock]:
+    from lxml import html
+
+    return [
+        CodeBlock(str(block.text_content()), "", fenced=True)
+        for block in html.fromstring(f"<div>{answer}</div>").iter("pre")
+    ]

@@ -54,6 +54,7 @@ def create_dataset(
         )
     if workers is not None and workers < 1:
         raise TuningError(f"--workers cannot be {workers}", "Use a number of processes, 1 or more")
+    options = options.settled(snapshot.build["kind"])
     snapshot.roles.check(column_names(snapshot.files), str(snapshot.folder))
     identity = dataset_id(snapshot.digest, options, snapshot.template, versions())
     folder = settings.datasets_dir / identity

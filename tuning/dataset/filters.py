@@ -9,6 +9,7 @@ from itertools import islice
 
 import msgspec
 
+from tuning.answers.code import parses, python_blocks
 from tuning.dataset.tokens import TokenEstimator
 
 # A text with fewer letters and digits is dropped unless it contains code. "Yes, it does." has nine.
@@ -27,6 +28,7 @@ class Reason(StrEnum):
     LINK_ONLY = "answer only a link"
     TOO_LONG = "over the token limit"
     NEVER_TRAINS = "answer beyond the training length"
+    CODE = "no code, or code that does not parse"
 
 
 class TokenLimits(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,6 +49,15 @@ def check_pair(question: str, answer: str) -> Reason | None:
     if not _has_substance(question):
         return Reason.EMPTY_QUESTION
     return _check_content(answer)
+
+
+def check_code(answer: str) -> Reason | None:
+    """Return why the code in an answer does not suit `--code parses`, or None.
+
+    The answer needs a Python block, and each of its Python blocks must parse. A block without a language counts.
+    """
+    blocks = python_blocks(answer)
+    return None if blocks and all(parses(block.text) for block in blocks) else Reason.CODE
 
 
 def check_answer(answer: str) -> Reason | None:

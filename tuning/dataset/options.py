@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from tuning.warehouse.variables import Variables
 
 SplitMethod = Literal["hash", "time", "random"]
+Code = Literal["any", "parses"]
 # Part of every dataset's ID. Increase it when a code change alters any byte of any dataset.
 FORMAT_VERSION = 3
 
@@ -28,9 +29,10 @@ class DatasetOptions(msgspec.Struct, frozen=True, kw_only=True):
     body: Body = "markdown"
     split: SplitMethod = "hash"
     split_date: str = ""  # ISO date; split "time" puts answers from that day or later into evaluation
-    eval_fraction: float = 0.1
+    eval_fraction: float = 0  # 0: a share that depends on the origin, see `settled`
     seed: int = 42
     limit: int = 0  # number of questions; 0: all
+    code: Code = "any"  # parses: only answers whose Python code blocks all parse, at least one
     decontaminate: Path | None = None  # text or JSONL file; examples that share 13 words in a row with it are dropped
     tokenizer: Path | None = None  # folder of the model whose tokenizer counts tokens; None: estimate from bytes
     max_length: int = 0  # tokens that the trainer reads; examples whose answer begins later are dropped; 0: no limit
@@ -45,6 +47,12 @@ class DatasetOptions(msgspec.Struct, frozen=True, kw_only=True):
         """Return whether the format has a chosen and a rejected answer."""
         return self.format in PREFERENCE_FORMATS
 
+    def settled(self, origin: object) -> "DatasetOptions":
+        """Return the options with the default share of the evaluation split for this kind of origin."""
+        if self.eval_fraction:
+            return self
+        return msgspec.structs.replace(self, eval_fraction=_EVAL_FRACTIONS.get(str(origin), 0.1))
+
     def recorded(self) -> dict[str, object]:
         """Return the options for the manifest. Files are recorded by name and SHA-256, without their path.
 
@@ -58,6 +66,8 @@ class DatasetOptions(msgspec.Struct, frozen=True, kw_only=True):
         return values
 
 
+# The sample is so small that a tenth of it would be too few questions to decide on a release.
+_EVAL_FRACTIONS = {"synthetic": 0.32}
 SEED = DatasetOptions(preset="seed", format="notebook", body="html", split="random", eval_fraction=0.2, seed=42)
 # Options that can be combined with the seed preset.
 _OPEN_IN_SEED = frozenset({"format", "limit", "decontaminate"})
@@ -74,7 +84,8 @@ def resolve_options(preset: str | None = None, tuner: str = "hf", **given: Any) 
             chosen[name] = Path(chosen[name])
     if preset not in (None, "", "seed"):
         raise TuningError(f"there is no preset {preset!r}", "The only preset is: seed")
-    for name, allowed in (("format", FORMATS), ("body", get_args(Body)), ("split", get_args(SplitMethod))):
+    choices = {"format": FORMATS, "body": get_args(Body), "split": get_args(SplitMethod), "code": get_args(Code)}
+    for name, allowed in choices.items():
         if name in chosen and chosen[name] not in allowed:
             raise TuningError(f"--{name} cannot be {chosen[name]!r}", f"Choose one of: {', '.join(allowed)}")
     if preset == "seed":
@@ -118,7 +129,7 @@ def _check(options: DatasetOptions, chosen: dict[str, Any]) -> None:
             raise TuningError(f"--split-date: {options.split_date!r} is not a date (use YYYY-MM-DD)") from None
     if options.split == "time" and "eval_fraction" in chosen:
         raise TuningError("--split time splits by date, not by --eval-fraction", "Remove --eval-fraction")
-    if not 0 < options.eval_fraction < 1:
+    if "eval_fraction" in chosen and not 0 < options.eval_fraction < 1:
         raise TuningError(f"--eval-fraction cannot be {options.eval_fraction}", "Use a number between 0 and 1")
     if options.limit < 0:
         raise TuningError(f"--limit cannot be {options.limit}", "Use a number of questions, or 0 for all")

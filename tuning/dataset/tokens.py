@@ -123,6 +123,8 @@ def _load(folder: Path) -> "Tokenizer":
     if not path.is_file():
         raise TuningError(f"{folder} contains no {_TOKENIZER_FILE}", "Use the folder of a model with a fast tokenizer")
     try:
-        return Tokenizer.from_file(str(path))
+        tokenizer = Tokenizer.from_file(str(path))
     except Exception as error:  # the library raises plain Exception
         raise TuningError(f"{path} is not a valid tokenizer ({error})", "Download the model again") from None
+    tokenizer.encode_special_tokens = True  # a control word in a post is text, as in training
+    return tokenizer

@@ -1,13 +1,24 @@
 """Compare the tuned model with the base and the champion: all metrics with intervals, and paired improvements."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
 from tuning.evaluation.bootstrap import bootstrap_means, interval
 from tuning.evaluation.options import SMALLER_IS_BETTER, GateOptions
-from tuning.evaluation.records import Comparison, Evaluation, Figure, Interval, Pair, Scored, Side
+from tuning.evaluation.records import (
+    AskedQuestion,
+    Comparison,
+    Evaluation,
+    Figure,
+    Interval,
+    Pair,
+    Scored,
+    Side,
+    SuiteComparison,
+    SuiteSide,
+)
 from tuning.evaluation.text_metrics import DESCRIPTIONS
 
 SHOWN = 5  # number of questions whose answers the report shows side by side
@@ -42,6 +53,49 @@ def compare(
         sides=_sides(rows),
         incomparable=incomparable,
         inputs=inputs,
+        suite=_compare_suite(present, options),
+    )
+
+
+def _compare_suite(present: Mapping[str, Evaluation], options: GateOptions) -> SuiteComparison:
+    """Compare the answers to the suite. Roles that were asked another suite are left out."""
+    asked = present[TUNED].asked
+    rows = {
+        role: {question.topic: question for question in other.asked.questions}
+        for role, other in present.items()
+        if other.asked.suite == asked.suite
+    }
+    topics = list(rows[TUNED])
+    reasons = {other.asked.reason for other in present.values() if other.asked.reason}
+    metrics = [name for name in DESCRIPTIONS if any(name in row.scores for row in rows[TUNED].values())]
+    return SuiteComparison(
+        suite=asked.suite,
+        protection=asked.protection,
+        reason="; ".join(sorted(reasons)),
+        figures=[_suite_figure(metric, topics, rows, options) for metric in metrics],
+        sides=[_suite_side(topic, {role: asked[topic] for role, asked in rows.items()}) for topic in topics],
+    )
+
+
+def _suite_figure(
+    metric: str, topics: list[str], rows: Mapping[str, Mapping[str, AskedQuestion]], options: GateOptions
+) -> Figure:
+    models = {role: [asked[topic].scores.get(metric, math.nan) for topic in topics] for role, asked in rows.items()}
+    return _intervals(metric, models, list(models), range(len(topics)), options)
+
+
+def _suite_side(topic: str, rows: Mapping[str, AskedQuestion]) -> SuiteSide:
+    tuned = rows[TUNED]
+    return SuiteSide(
+        topic=topic,
+        question=tuned.question,
+        reference=tuned.reference,
+        answers={role: row.answer for role, row in rows.items()},
+        finish_reasons={role: row.finish_reason for role, row in rows.items()},
+        scores={role: row.scores for role, row in rows.items()},
+        printed={role: row.printed for role, row in rows.items()},
+        errors={role: row.error for role, row in rows.items()},
+        notes={role: row.notes for role, row in rows.items()},
     )
 
 
@@ -50,19 +104,28 @@ def _figure(
 ) -> Figure:
     """Return all intervals of one metric, from the same resamples. Differences to incomparable models are left out."""
     ids = list(rows[TUNED])
+    models = {role: [_score(scored, example_id, metric) for example_id in ids] for role, scored in rows.items()}
     groups = [rows[TUNED][example_id].group for example_id in ids]
-    models = {
-        role: np.array([_score(scored, example_id, metric) for example_id in ids]) for role, scored in rows.items()
-    }
-    columns = {("model", role): values for role, values in models.items()}
-    others = {role: values for role, values in models.items() if role != TUNED and role not in incomparable}
-    columns |= {("difference", role): models[TUNED] - values for role, values in others.items()}
+    return _intervals(metric, models, [role for role in rows if role not in incomparable], groups, options)
+
+
+def _intervals(
+    metric: str,
+    values: Mapping[str, Sequence[float]],
+    comparable: Collection[str],
+    groups: Sequence[int],
+    options: GateOptions,
+) -> Figure:
+    models = {role: np.array(scores) for role, scores in values.items()}
+    columns = {("model", role): scores for role, scores in models.items()}
+    others = [role for role in comparable if role != TUNED]
+    columns |= {("difference", role): models[TUNED] - models[role] for role in others}
     draws = bootstrap_means(np.column_stack(list(columns.values())), groups, options.resamples, options.seed)
     intervals: dict[str, dict[str, Interval]] = {"model": {}, "difference": {}}
-    for index, ((kind, role), values) in enumerate(columns.items()):
-        known = int(np.sum(~np.isnan(values)))
+    for index, ((kind, role), scores) in enumerate(columns.items()):
+        known = int(np.sum(~np.isnan(scores)))
         if known:
-            mean = float(np.nanmean(values))
+            mean = float(np.nanmean(scores))
             intervals[kind][role] = Interval(mean, *interval(draws[:, index], options.level), known)
     return Figure(metric=metric, models=intervals["model"], differences=intervals["difference"])
 
@@ -83,8 +146,14 @@ def _pairs(metric: str, tuned: Mapping[str, Scored], other: Mapping[str, Scored]
             improvement=sign * (row.scores[metric] - other[row.example_id].scores[metric]),
         )
         for row in tuned.values()
-        if metric in row.scores and metric in (other[row.example_id].scores if row.example_id in other else {})
+        if row.example_id in other and _both_have(metric, row.scores, other[row.example_id].scores)
     ]
+
+
+def _both_have(metric: str, tuned: Mapping[str, float], other: Mapping[str, float]) -> bool:
+    """Return whether both models have a score that can be compared: no answer is better because another was cut."""
+    cut = metric != "loss" and any(scores.get(fault) for scores in (tuned, other) for fault in ("truncated", "empty"))
+    return metric in tuned and metric in other and not cut
 
 
 def _sides(rows: Mapping[str, Mapping[str, Scored]]) -> list[Side]:
@@ -99,6 +168,7 @@ def _sides(rows: Mapping[str, Mapping[str, Scored]]) -> list[Side]:
                 reference=row.reference,
                 answers={role: other.answer for role, other in by_role.items()},
                 finish_reasons={role: other.finish_reason for role, other in by_role.items()},
+                notes={role: other.notes for role, other in by_role.items()},
             )
         )
     return sides

@@ -1,14 +1,27 @@
-"""Evaluate one model on the evaluation split: losses for all examples, generated answers for a few."""
+"""Evaluate one model: losses of the evaluation split, a few answers to it, and the code in answers to a suite."""
 
 import math
 from collections.abc import Sequence
 
+from tuning.answers import sandbox
+from tuning.answers.ask import UNPROTECTED, Outcome, run_answers
+from tuning.answers.benchmark import read_benchmark
+from tuning.answers.suite import Question, Suite, find_suite, is_about_python
 from tuning.dataset.dataset import Dataset
+from tuning.dataset.formats.codec import Body, as_question
 from tuning.evaluation.examples import EvaluationExample, read_examples
 from tuning.evaluation.options import EvaluationOptions
-from tuning.evaluation.records import Evaluation, Scored
-from tuning.evaluation.text_metrics import score_answer, score_service
+from tuning.evaluation.records import Asked, AskedQuestion, Evaluation, Scored
+from tuning.evaluation.text_metrics import score_answer, score_service, score_text
 from tuning.tuners.protocol import Answer, Model, Predictor
+
+NOT_PYTHON = "no suite of how-to questions applies, because the dataset is not about Python"
+NO_SUITE = "no suite of how-to questions was asked"
+SWITCHED_OFF = "the code in the answers was not run (--run-answers no)"
+NO_PROTECTION = (
+    "the code in the answers was not run, because this system cannot shut it off from the network and from files "
+    "(run it all the same with --run-answers unprotected)"
+)
 
 
 def evaluate(
@@ -27,15 +40,80 @@ def evaluate(
     TuningError if the evaluation split is empty or if requests to a managed model fail.
     """
     examples = read_examples(dataset, options.examples)
-    answered = len(examples) if primary_metric != "loss" else options.answers
+    answered = len(examples) if primary_metric != "loss" else min(options.answers, len(examples))
+    suite, reason = _suite(examples, options)
+    questions = suite.questions if suite else []
+    body: Body = "html" if dataset.manifest.options.get("body") == "html" else "markdown"
+    prompts = [example.example.prompt for example in examples[:answered]]
+    prompts += [
+        as_question(
+            dataset.manifest.format, dataset.manifest.template, question.title, _worded(question.body, body), body
+        )
+        for question in questions
+    ]
     losses = predictor.losses([example.example for example in examples], options.max_length)
-    answers = predictor.generate([example.example.prompt for example in examples[:answered]], options.max_new_tokens)
+    answers = predictor.generate(prompts, options.max_new_tokens)
     return Evaluation(
         role=role,
         model=model,
         dataset_id=dataset.id,
         dataset_sha256=dataset_sha256,
-        scored=_scored(examples, losses, answers),
+        scored=_scored(examples, losses, answers[:answered]),
+        asked=_asked(suite, answers[answered:], options) if suite else Asked(reason=reason),
+    )
+
+
+def _suite(examples: Sequence[EvaluationExample], options: EvaluationOptions) -> tuple[Suite | None, str]:
+    """Return the suite to ask, or None and the reason."""
+    if not options.suite and not options.benchmark:
+        return None, NO_SUITE
+    suite = read_benchmark(options.benchmark) if options.benchmark else find_suite(options.suite)
+    if suite.is_ours and not is_about_python([example.attribution.tags for example in examples]):
+        return None, NOT_PYTHON
+    return suite, ""
+
+
+def _worded(markdown: str, body: Body) -> str:
+    """Return the body of a question in the form of the dataset's bodies."""
+    if body == "markdown":
+        return markdown
+    from markdown_it import MarkdownIt
+
+    return str(MarkdownIt("commonmark").render(markdown))
+
+
+def _asked(suite: Suite, answers: Sequence[Answer], options: EvaluationOptions) -> Asked:
+    protection = sandbox.protection() if options.run_answers != "no" else ""
+    reason = SWITCHED_OFF if options.run_answers == "no" else ""
+    if protection == UNPROTECTED and options.run_answers != "unprotected":
+        reason = NO_PROTECTION
+    texts = [answer.text for answer in answers]
+    outcomes = [None] * len(texts) if reason else run_answers(suite.questions, texts, protection)
+    return Asked(
+        suite=suite.title,
+        protection="" if reason else protection,
+        reason=reason,
+        questions=[
+            _question(question, answer, outcome)
+            for question, answer, outcome in zip(suite.questions, answers, outcomes, strict=True)
+        ],
+    )
+
+
+def _question(question: Question, answer: Answer, outcome: Outcome | None) -> AskedQuestion:
+    scores = score_text(answer.text, answer.finish_reason)
+    if outcome:
+        scores |= {"executed": 100.0 * outcome.executed, "runs": 100.0 * outcome.runs}
+    return AskedQuestion(
+        topic=question.topic,
+        question=f"{question.title}\n\n{question.body}".strip(),
+        reference=question.reference,
+        answer=answer.text,
+        finish_reason=answer.finish_reason,
+        notes=list(answer.notes),
+        scores=scores,
+        printed=outcome.printed if outcome else "",
+        error=outcome.error if outcome else "",
     )
 
 
@@ -66,6 +144,7 @@ def _scored(
                 reference=reference if answer else "",
                 answer=answer.text if answer else "",
                 finish_reason=answer.finish_reason if answer else "",
+                notes=list(answer.notes) if answer else [],
             )
         )
     return rows

@@ -1,25 +1,44 @@
-"""Decide whether the tuned model is better than the base and the champion, beyond chance: the release gate.
+"""Decide whether the tuned model answers better than the base and the champion, beyond chance: the release gate.
 
-The gate looks at the two-sided interval of the mean improvement in the primary metric, from a paired bootstrap that
-resamples groups. The verdict is "fail" if the interval against the base, or against the champion if there is one, is
-not above zero, or if a slice is certainly worse. Otherwise it is "undecided", because the code in the answers is not
-run: loss and text overlap alone do not show whether the answers got better.
+The evidence is what the code in answers to the how-to questions of the suite does (``executed``), six guardrails on the
+same answers, and the loss on held-out examples. Differences are paired: both models get the same questions. Intervals
+are two-sided, from a bootstrap. Against each opponent, the verdict is the first of these that applies:
+
+- *worse*: the interval of a guardrail is wholly on the wrong side, adjusted for the number of guardrails;
+- *better*: the interval of the executed share is above 0;
+- *not worse*: the interval of the executed share is above minus 15 points, and the loss (for managed models, chrF)
+  improves beyond chance;
+- *undecided*: anything else, and always if the code in the answers was not run.
+
+A verdict for release also becomes *undecided* if it changes when questions are left out for which an answer was cut or
+empty, or if a large slice of the held-out examples is certainly worse. The verdict on the model is the worst of those
+against the base and against the champion.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from tuning.evaluation.bootstrap import Floats, bootstrap_means, interval
-from tuning.evaluation.options import UNITS, GateOptions
-from tuning.evaluation.records import Comparison, Interval, Pair, SliceVerdict, Verdict
-
-# A model can gain in loss and chrF while its answers get worse, so neither is enough for a release.
-ANSWERS_NOT_RUN = (
-    "the code in the answers was not run, and loss or text overlap alone does not show whether answers got better"
+from tuning.evaluation.options import GUARDRAILS, SMALLER_IS_BETTER, UNITS, GateOptions
+from tuning.evaluation.records import (
+    Comparison,
+    Guardrail,
+    Interval,
+    Judgement,
+    Pair,
+    SliceVerdict,
+    Status,
+    SuiteSide,
+    Verdict,
 )
+
+TUNED = "tuned"
+# From the worst to the best.
+_ORDER: tuple[Status, ...] = ("worse", "undecided", "not worse", "better")
+LOSS_SAYS_LITTLE = "loss or text overlap alone does not show whether answers got better"
 
 
 def judge(
@@ -34,52 +53,227 @@ def judge(
     """Return the verdict on `comparison`.
 
     `shared_with_champion` is the number of evaluation examples whose question or group is in the champion's training
-    data. If it is not 0, the comparison with the champion is undecided, because the champion has seen the answers.
+    data. If it is not 0, the loss is not compared with the champion, because the champion has seen the answers.
     """
     metric = comparison.primary_metric
-    failures: list[str] = []
-    doubts = list(comparison.incomparable.values())
     improvements: dict[str, Interval] = {}
     slices: list[SliceVerdict] = []
-    for opponent, pairs in comparison.pairs.items():
-        if not pairs:
-            doubts.append(f"no example has a {metric} of both the tuned model and the {opponent}")
-            continue
-        found = improvements[opponent] = improvement(pairs, options)
-        groups = len({pair.group for pair in pairs})
-        if groups < options.minimum_groups:
-            doubts.append(
-                f"only {groups} independent evaluation examples against the {opponent}, "
-                f"{options.minimum_groups} are needed to decide"
-            )
-        elif opponent == "champion" and shared_with_champion:
-            doubts.append(
-                f"{shared_with_champion} evaluation examples are of questions that the champion was trained on"
-            )
-        else:
-            if found.low <= -(margin := _margin(opponent, options)):
-                bound = f"minus the margin of {margin:g}" if margin else "zero"
-                failures.append(f"{describe(metric, opponent, found, options)}: not above {bound}")
+    judgements = []
+    for opponent in ("base", "champion") if champion else ("base",):
+        pairs = comparison.pairs.get(opponent, [])
+        doubt = _doubt_about_loss(comparison, opponent, pairs, options, shared_with_champion)
+        if pairs:
+            improvements[opponent] = improvement(pairs, options)
             slices += judge_slices(pairs, opponent, metric, options)
-    failures += [
-        f"{row.name} is worse than the {row.opponent}: {row.mean:+.3g} ({row.low:+.3g} to {row.high:+.3g}, adjusted "
-        f"for {sum(other.judged for other in slices if other.opponent == row.opponent)} slices) "
-        f"on {row.examples} examples"
-        for row in slices
-        if row.blocks
-    ]
-    doubts.append(ANSWERS_NOT_RUN)
-    figures = [describe(metric, opponent, found, options) for opponent, found in improvements.items()]
+        judgements.append(_judgement(comparison, opponent, improvements.get(opponent), doubt, slices, options))
+    worst = min(judgements, key=lambda judged: _ORDER.index(judged.status))
     return Verdict(
-        status="fail" if failures else "undecided",
-        reasons=failures + doubts if failures else doubts + figures,
+        status=worst.status,
+        reasons=[
+            reason for judged in sorted(judgements, key=lambda one: one is not worst) for reason in judged.reasons
+        ],
         primary_metric=metric,
         improvements=improvements,
         slices=slices,
+        judgements=judgements,
         champion=champion,
         smoke_test=smoke_test,
         options=msgspec.to_builtins(options),
         inputs=inputs or {},
+    )
+
+
+def _judgement(
+    comparison: Comparison,
+    opponent: str,
+    loss: Interval | None,
+    doubt: str,
+    slices: Sequence[SliceVerdict],
+    options: GateOptions,
+) -> Judgement:
+    """Return the verdict against one opponent. `doubt` says why its loss does not count, or is empty."""
+    suite = comparison.suite
+    asked = [side for side in suite.sides if opponent in side.answers]
+    guardrails = judge_guardrails(asked, opponent, options)
+    executed = _change(asked, opponent, "executed", options)
+    complete = _change([side for side in asked if _is_complete(side, opponent)], opponent, "executed", options)
+    loss_sentence = describe(comparison.primary_metric, opponent, loss, options) if loss else ""
+    status: Status
+    doubts = [doubt] if doubt else []
+    if worse := [rail for rail in guardrails if rail.is_worse]:
+        status = "worse"
+        doubts = [_guardrail_sentence(rail, opponent, len(guardrails)) for rail in worse]
+    elif suite.reason or executed is None:
+        status = "undecided"
+        doubts = [suite.reason or f"no question of the suite was asked to both the tuned model and the {opponent}"]
+        doubts.append(LOSS_SAYS_LITTLE)
+    elif executed.examples < options.minimum_groups:
+        status = "undecided"
+        doubts = [f"only {executed.examples} questions were asked; {options.minimum_groups} are needed to decide"]
+    else:
+        loss_improves = bool(loss and not doubt and loss.low > 0)
+        status = _status(executed, loss_improves, options)
+        blocking = [row for row in slices if row.blocks and row.opponent == opponent]
+        if status == "undecided":
+            doubts += _why_undecided(executed, loss, doubt, opponent, options)
+        elif complete is None or complete.examples < options.minimum_groups:
+            status = "undecided"
+            doubts = [
+                f"{len(asked) - (complete.examples if complete else 0)} of {len(asked)} questions have an answer that "
+                "was cut or is empty, so too few are left to compare"
+            ]
+        elif _status(complete, loss_improves, options) != status:
+            doubts = [
+                f"without the questions where an answer was cut or empty, it would be "
+                f"{_status(complete, loss_improves, options)!r} instead of {status!r}: {_points(complete, options)}"
+            ]
+            status = "undecided"
+        elif blocking:
+            status = "undecided"
+            doubts = [_slice_sentence(row, slices) for row in blocking]
+    reasons = [_executed_sentence(suite.sides, executed, opponent, options)] if executed else []
+    if status in ("worse", "undecided"):
+        reasons = doubts + reasons
+    return Judgement(
+        opponent=opponent,
+        status=status,
+        reasons=reasons + ([loss_sentence] if loss_sentence else []),
+        executed=executed,
+        complete=complete,
+        gained=_topics(asked, TUNED, opponent),
+        lost=_topics(asked, opponent, TUNED),
+        guardrails=guardrails,
+    )
+
+
+def _status(executed: Interval, loss_improves: bool, options: GateOptions) -> Status:
+    if executed.low > 0:
+        return "better"
+    return "not worse" if executed.low > -options.margin and loss_improves else "undecided"
+
+
+def _doubt_about_loss(
+    comparison: Comparison, opponent: str, pairs: Sequence[Pair], options: GateOptions, shared_with_champion: int
+) -> str:
+    groups = len({pair.group for pair in pairs})
+    if opponent in comparison.incomparable:
+        return comparison.incomparable[opponent]
+    if not pairs:
+        return f"no example has a {comparison.primary_metric} of both the tuned model and the {opponent}"
+    if groups < options.minimum_groups:
+        return (
+            f"only {groups} independent evaluation examples against the {opponent}, {options.minimum_groups} are needed"
+        )
+    if opponent == "champion" and shared_with_champion:
+        return f"{shared_with_champion} evaluation examples are of questions that the champion was trained on"
+    return ""
+
+
+def _why_undecided(
+    executed: Interval, loss: Interval | None, doubt: str, opponent: str, options: GateOptions
+) -> list[str]:
+    reasons = []
+    if executed.low <= -options.margin:
+        reasons.append(
+            f"the tuned model may solve over {options.margin:g} points fewer how-to questions than the {opponent}"
+        )
+    if not doubt and (loss is None or loss.low <= 0):
+        reasons.append(f"neither the executed share nor the held-out examples improve on the {opponent} beyond chance")
+    return reasons
+
+
+def judge_guardrails(sides: Sequence[SuiteSide], opponent: str, options: GateOptions) -> list[Guardrail]:
+    """Return the paired change of each guardrail that both models have a score of.
+
+    Holm's method keeps the probability that an equal model is worse in any of them at ``1 - level`` or less.
+    """
+    table = {metric: _paired(sides, opponent, metric) for metric in GUARDRAILS}
+    table = {metric: values for metric, values in table.items() if np.sum(~np.isnan(values)) >= options.minimum_groups}
+    if not table:
+        return []
+    draws = bootstrap_means(np.column_stack(list(table.values())), range(len(sides)), options.resamples, options.seed)
+    columns = {metric: draws[:, index] for index, metric in enumerate(table)}
+    levels, worse = surely_below(columns, 0.0, options.level)
+    return [
+        Guardrail(
+            metric=metric,
+            change=Interval(
+                float(np.nanmean(values)), *interval(columns[metric], levels[metric]), int(np.sum(~np.isnan(values)))
+            ),
+            is_worse=metric in worse,
+        )
+        for metric, values in table.items()
+    ]
+
+
+def _change(sides: Sequence[SuiteSide], opponent: str, metric: str, options: GateOptions) -> Interval | None:
+    values = _paired(sides, opponent, metric)
+    if not np.any(~np.isnan(values)):
+        return None
+    draws = bootstrap_means(values[:, None], range(len(values)), options.resamples, options.seed)
+    return Interval(float(np.nanmean(values)), *interval(draws[:, 0], options.level), int(np.sum(~np.isnan(values))))
+
+
+def _paired(sides: Sequence[SuiteSide], opponent: str, metric: str) -> Floats:
+    sign = -1.0 if metric in SMALLER_IS_BETTER else 1.0
+    return np.array([sign * (_score(side, TUNED, metric) - _score(side, opponent, metric)) for side in sides])
+
+
+def _score(side: SuiteSide, role: str, metric: str) -> float:
+    return side.scores[role].get(metric, np.nan)
+
+
+def _is_complete(side: SuiteSide, opponent: str) -> bool:
+    return all(
+        not side.scores[role].get("truncated") and not side.scores[role].get("empty") for role in (TUNED, opponent)
+    )
+
+
+def _topics(sides: Sequence[SuiteSide], solved_by: str, not_by: str) -> list[str]:
+    return [
+        side.topic for side in sides if _score(side, solved_by, "executed") and _score(side, not_by, "executed") == 0
+    ]
+
+
+def _executed_sentence(sides: Sequence[SuiteSide], executed: Interval, opponent: str, options: GateOptions) -> str:
+    solved = {role: sum(_score(side, role, "executed") > 0 for side in sides) for role in (TUNED, opponent)}
+    return (
+        f"the code in the tuned model's answers does what was asked for {solved[TUNED]} of {executed.examples} how-to "
+        f"questions, that of the {opponent} for {solved[opponent]} ({_points(executed, options)})"
+    )
+
+
+def _points(change: Interval, options: GateOptions) -> str:
+    return (
+        f"{change.mean:+.0f} points, {options.level:.0%} interval {change.low:+.0f} to {change.high:+.0f}, "
+        f"{change.examples} questions"
+    )
+
+
+def _guardrail_sentence(rail: Guardrail, opponent: str, count: int) -> str:
+    sign = -1 if rail.metric in SMALLER_IS_BETTER else 1
+    low, high = sorted((sign * rail.change.low, sign * rail.change.high))
+    return (
+        f"{_GUARDRAIL_NAMES[rail.metric]} changed by {sign * rail.change.mean:+.0f} points against the {opponent} "
+        f"({low:+.0f} to {high:+.0f}, adjusted for {count} guardrails)"
+    )
+
+
+_GUARDRAIL_NAMES: Mapping[str, str] = {
+    "executed": "the share of questions whose answer does what was asked",
+    "runs": "the share of answers whose code runs",
+    "apis": "the share of library names that exist",
+    "code": "the share of answers with code",
+    "loop": "the share of answers that repeat themselves",
+    "empty": "the share of empty answers",
+}
+
+
+def _slice_sentence(row: SliceVerdict, slices: Sequence[SliceVerdict]) -> str:
+    tested = sum(other.judged for other in slices if other.opponent == row.opponent)
+    return (
+        f"{row.name} is worse than the {row.opponent}: {row.mean:+.3g} ({row.low:+.3g} to {row.high:+.3g}, adjusted "
+        f"for {tested} slices) on {row.examples} examples"
     )
 
 
@@ -142,23 +336,25 @@ def describe(metric: str, opponent: str, found: Interval, options: GateOptions) 
     )
 
 
+HEADS = {
+    "better": "The tuned model answers better than {opponents}",
+    "not worse": "The tuned model does not answer worse than {opponents}, and fits held-out answers better",
+    "worse": "The tuned model answers worse",
+    "undecided": "The release gate cannot decide whether the tuned model answers better",
+    "pass": "The tuned model passed the release gate of an earlier release, which looked at the loss only",
+    "fail": "The tuned model did not pass the release gate of an earlier release",
+}
+
+
 def in_words(verdict: Verdict) -> str:
     """Return the verdict and its reasons as one paragraph of text."""
-    head = {
-        "pass": "The tuned model passes the release gate",  # of versions that were registered by earlier releases
-        "fail": "The tuned model does not pass the release gate",
-        "undecided": "The release gate cannot decide",
-    }[verdict.status]
+    opponents = "the base and the champion" if verdict.champion else "the base"
     smoke = (
         " This was a smoke test of the pipeline with a base model for tests: it says nothing about quality."
         if verdict.smoke_test
         else ""
     )
-    return f"{head}: {'; '.join(verdict.reasons)}.{smoke}"
-
-
-def _margin(opponent: str, options: GateOptions) -> float:
-    return options.margin if options.mode == "non-inferiority" and opponent == "champion" else 0.0
+    return f"{HEADS[verdict.status].format(opponents=opponents)}: {'; '.join(verdict.reasons)}.{smoke}"
 
 
 def surely_below(draws: dict[str, Floats], bound: float, level: float) -> tuple[dict[str, float], set[str]]:

@@ -16,10 +16,34 @@ class Scored(msgspec.Struct, frozen=True, kw_only=True):
     slices: list[str]  # for example, "tag: pandas"
     scores: dict[str, float]
     tokens: int = 0  # number of answer tokens that the loss is averaged over
-    question: str = ""  # these four fields are set only for examples with a generated answer
+    question: str = ""  # these five fields are set only for examples with a generated answer
     reference: str = ""
     answer: str = ""
     finish_reason: str = ""
+    notes: list[str] = []
+
+
+class AskedQuestion(msgspec.Struct, frozen=True, kw_only=True):
+    """Hold one question of the suite, a model's answer to it, and what the answer's code did."""
+
+    topic: str  # unique in a suite
+    question: str  # title and body
+    reference: str
+    answer: str
+    finish_reason: str
+    notes: list[str] = []
+    scores: dict[str, float]  # such as ``executed``; see DESCRIPTIONS
+    printed: str = ""  # the start of what the code printed
+    error: str = ""  # why the code ended early or the check failed
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """Hold a model's answers to a suite. `reason` says why no answer was run, and is empty if they were."""
+
+    suite: str = ""  # name, number of questions and hash; empty if no suite was asked
+    protection: str = ""  # of the sandbox that ran the code
+    questions: list[AskedQuestion] = []
+    reason: str = ""
 
 
 class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,6 +54,7 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
     dataset_id: str
     dataset_sha256: str
     scored: list[Scored]
+    asked: Asked = Asked()
 
     @property
     def base(self) -> str:
@@ -73,6 +98,31 @@ class Side(msgspec.Struct, frozen=True, kw_only=True):
     reference: str
     answers: dict[str, str]  # by role: base, tuned or champion
     finish_reasons: dict[str, str]
+    notes: dict[str, list[str]] = {}
+
+
+class SuiteSide(msgspec.Struct, frozen=True, kw_only=True):
+    """Hold one question of the suite with the answers of all models. Each dictionary is by role."""
+
+    topic: str
+    question: str
+    reference: str
+    answers: dict[str, str]
+    finish_reasons: dict[str, str]
+    scores: dict[str, dict[str, float]]
+    printed: dict[str, str]
+    errors: dict[str, str]
+    notes: dict[str, list[str]] = {}
+
+
+class SuiteComparison(msgspec.Struct, frozen=True, kw_only=True):
+    """Hold the comparison on the suite. `reason` says why answers were not run, and is empty if they were."""
+
+    suite: str = ""
+    protection: str = ""
+    reason: str = ""
+    figures: list[Figure] = []
+    sides: list[SuiteSide] = []
 
 
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,6 +136,7 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     sides: list[Side]
     incomparable: dict[str, str] = {}  # by opponent: why the primary metric cannot be compared
     inputs: dict[str, str]  # sha256 of what was compared
+    suite: SuiteComparison = SuiteComparison()
 
 
 class SliceVerdict(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,14 +152,45 @@ class SliceVerdict(msgspec.Struct, frozen=True, kw_only=True):
     blocks: bool
 
 
-class Verdict(msgspec.Struct, frozen=True, kw_only=True):
-    """Hold the verdict of the release gate and the reasons for it."""
+Status = Literal["better", "not worse", "worse", "undecided"]
 
-    status: Literal["pass", "fail", "undecided"]
+
+class Guardrail(msgspec.Struct, frozen=True, kw_only=True):
+    """Hold one guardrail: the paired change in percentage points, positive if the tuned model is better.
+
+    The interval is adjusted for the number of guardrails.
+    """
+
+    metric: str
+    change: Interval
+    is_worse: bool
+
+
+class Judgement(msgspec.Struct, frozen=True, kw_only=True):
+    """Hold the verdict against one opponent. A figure is None if it could not be computed."""
+
+    opponent: str  # base or champion
+    status: Status
+    reasons: list[str]
+    executed: Interval | None = None  # paired change of the executed share, in percentage points
+    complete: Interval | None = None  # the same without questions where an answer was cut or empty
+    gained: list[str] = []  # topics that only the tuned model solves
+    lost: list[str] = []
+    guardrails: list[Guardrail] = []
+
+
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+    """Hold the verdict of the release gate and the reasons for it.
+
+    Verdicts of releases before 0.3 are "pass" or "fail". They judged the loss only, so they allow no release.
+    """
+
+    status: Literal["better", "not worse", "worse", "undecided", "pass", "fail"]
     reasons: list[str]  # sentences, the most important first
     primary_metric: str
-    improvements: dict[str, Interval]  # by opponent
+    improvements: dict[str, Interval]  # of the primary metric, by opponent
     slices: list[SliceVerdict]
+    judgements: list[Judgement] = []
     champion: str | None  # the version it was compared with
     smoke_test: bool  # the base is too small for the verdict to say anything about quality
     options: dict[str, object]
@@ -116,5 +198,5 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def passed(self) -> bool:
-        """Return whether the model passed the gate."""
-        return self.status == "pass"
+        """Return whether the model may be released."""
+        return self.status in ("better", "not worse")

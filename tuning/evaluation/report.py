@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tuning.dataset.card.notice import SYNTHETIC
 from tuning.dataset.dataset import Manifest
 from tuning.evaluation.gate import in_words
 from tuning.evaluation.records import Comparison, Interval, Verdict
@@ -12,6 +13,7 @@ from tuning.tuners.hf.train.curves import Curves, draw
 from tuning.tuners.protocol import Model
 
 _SLICES_SHOWN = 30
+_UNCHANGED = 5  # questions of the suite that are shown although both models do as well
 # Decimal places; 1 for all other metrics.
 _DIGITS = {"loss": 3, "token_loss": 3, "length_ratio": 3, "perplexity": 2}
 ROLES = ("base", "champion", "tuned")
@@ -20,6 +22,7 @@ SMOLLM2_NOTE = (
     "original. If the Hugging Face hub is reachable, you can use the original with "
     "--base-model HuggingFaceTB/SmolLM2-135M-Instruct."
 )
+SAMPLE_NOTE = f"The questions and answers were {SYNTHETIC}."
 SMOKE_NOTE = (
     "Smoke test: the base is a tiny model with random weights, made to test the pipeline. This report says nothing "
     "about quality."
@@ -55,6 +58,7 @@ def _view(inputs: ReportInputs) -> dict[str, Any]:
     comparison, verdict = inputs.comparison, inputs.verdict
     primary = next((figure for figure in comparison.figures if figure.metric == comparison.primary_metric), None)
     shown = sorted(verdict.slices, key=lambda row: (not row.blocks, not row.judged, -row.examples))
+    facts = {name: _short(value) for name, value in inputs.model.facts.items() if not isinstance(value, list | dict)}
     return {
         "manifest": inputs.manifest,
         "build": {name: _short(value) for name, value in sorted(inputs.manifest.build.items())},
@@ -62,8 +66,8 @@ def _view(inputs: ReportInputs) -> dict[str, Any]:
         "notes": [*inputs.notes, *_base_notes(inputs)],
         "model": inputs.model,
         "rows": _rows(inputs.model.facts),
-        "facts": {name: _short(value) for name, value in inputs.model.facts.items() if not isinstance(value, list)},
-        "options": {name: value or "the tuner's default" for name, value in inputs.options.items()},
+        "facts": facts,
+        "options": _settings(inputs),
         "tuner": inputs.tuner,
         "seconds": inputs.seconds,
         "curve": draw(inputs.curves) if inputs.curves else "",
@@ -72,6 +76,7 @@ def _view(inputs: ReportInputs) -> dict[str, Any]:
         "roles": [role for role in ROLES if primary and role in primary.models],
         "opponents": [role for role in ROLES if primary and role in primary.differences],
         "primary": primary,
+        **_suite_view(comparison, verdict),
         "figures": comparison.figures,
         "descriptions": DESCRIPTIONS,
         "perplexity": comparison.perplexity,
@@ -84,10 +89,33 @@ def _view(inputs: ReportInputs) -> dict[str, Any]:
     }
 
 
+def _suite_view(comparison: Comparison, verdict: Verdict) -> dict[str, Any]:
+    """Return what the report shows about the suite: first the questions that were gained or lost against the base."""
+    sides = {side.topic: side for side in comparison.suite.sides}
+    against_base = verdict.judgements[0] if verdict.judgements else None
+    changed = {"gained": against_base.gained, "lost": against_base.lost} if against_base else {}
+    topics = [topic for topics in changed.values() for topic in topics]
+    return {
+        "suite": comparison.suite,
+        "suite_figures": comparison.suite.figures,
+        "changed": [(kind, sides[topic]) for kind, topics in changed.items() for topic in topics],
+        "unchanged": [side for side in sides.values() if side.topic not in topics][:_UNCHANGED],
+    }
+
+
+def _settings(inputs: ReportInputs) -> dict[str, object]:
+    """Return the numbers of the tuning as they took effect: the given options, else those of the recipe."""
+    recipe = inputs.model.facts.get("recipe")
+    effective = recipe if isinstance(recipe, dict) else {}
+    given = {name: value or effective.get(name, "chosen by the service") for name, value in inputs.options.items()}
+    return given | {name: value for name, value in effective.items() if name not in given}
+
+
 def _base_notes(inputs: ReportInputs) -> list[str]:
+    notes = [SAMPLE_NOTE] if inputs.manifest.build.get("kind") == "synthetic" else []
     if inputs.verdict.smoke_test:
-        return [SMOKE_NOTE]
-    return [SMOLLM2_NOTE] if inputs.model.base_model == "smollm2" else []
+        return [*notes, SMOKE_NOTE]
+    return [*notes, SMOLLM2_NOTE] if inputs.model.base_model == "smollm2" else notes
 
 
 def _rows(facts: dict[str, object]) -> dict[str, object]:

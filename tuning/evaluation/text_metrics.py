@@ -1,25 +1,27 @@
-"""Score a generated answer against its reference.
+"""Score a generated answer: the text by itself, and against its reference.
 
-Scores are from 0 to 100, yes-or-no scores are 0 or 100, and `length_ratio` is a ratio.
+Scores are from 0 to 100, yes-or-no scores are 0 or 100, `length_ratio` is a ratio, and `characters` is a number.
 """
 
 import functools
 import re
-import zlib
 from collections.abc import Sequence
 from typing import Any
 
-from tuning.evaluation.code_blocks import code_blocks, parses, python_blocks
+from tuning.answers.apis import known_names
+from tuning.answers.code import code_blocks, parses, program, python_blocks
+from tuning.answers.loops import loops
 
 # A refusal is recognized by its first words, without a model.
 _REFUSAL = re.compile(
     r"\s*((i'?m|i am) (sorry|not able|unable)|sorry,|i apologi[sz]e|i can(no|')t |as an ai\b)",
     re.IGNORECASE,
 )
-_LOOP_MINIMUM = 100  # bytes; a shorter answer is never a loop
-_LOOP_SHARE = 0.2  # compressed size as a share of the size
 
 DESCRIPTIONS = {
+    "executed": "share of how-to questions whose answer's code does what was asked, %",
+    "runs": "share of answers whose code runs without an error, %",
+    "apis": "share of the library names in an answer's code that exist, %",
     "loss": "mean cross entropy per answer token in nats, averaged over examples (lower is better)",
     "chrf": "chrF of the answer against the reference, 0-100",
     "rouge_l": "ROUGE-L F-measure against the reference, 0-100",
@@ -30,37 +32,52 @@ DESCRIPTIONS = {
     "loop": "share of answers that repeat themselves, %",
     "truncated": "share of answers cut at the token limit, %",
     "length_ratio": "length of the answer divided by the length of the reference",
+    "characters": "length of the answer in characters",
     "stopped": "share of prompts and answers that the service's filters blocked (managed models only), %",
     "cited": "share of answers for which the service cites a source (managed models only), %",
 }
+CUT = "MAX_TOKENS"  # the finish reason of an answer that the token limit ended
 # The finish reasons of answers that the filters of a service ended.
 _STOPPED = frozenset({"BLOCKED", "SAFETY", "RECITATION", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII"})
 
 
-def score_answer(answer: str, reference: str, finish_reason: str) -> dict[str, float]:
-    """Return the metrics of DESCRIPTIONS, except the loss and those of `score_service`.
+def score_text(answer: str, finish_reason: str) -> dict[str, float]:
+    """Return the metrics of an answer that need no reference.
 
-    ``parses`` is included only if the answer has a fenced Python block, ``length_ratio`` only if the reference is not
-    empty.
+    ``parses`` is included only if the answer has a fenced Python block, and ``apis`` only if its code names anything
+    from a library.
     """
     scores = {
-        "chrf": _chrf(answer, reference),
-        "rouge_l": _rouge_l(answer, reference),
         "code": 100.0 * bool(code_blocks(answer)),
         "refusal": 100.0 * bool(_REFUSAL.match(answer)),
         "empty": 100.0 * (not answer.strip()),
         "loop": 100.0 * loops(answer),
-        "truncated": 100.0 * (finish_reason == "MAX_TOKENS"),
+        "truncated": 100.0 * (finish_reason == CUT),
+        "characters": float(len(answer)),
     }
-    if reference:
-        scores["length_ratio"] = len(answer) / len(reference)
     # The token limit can cut the last block of an answer. That is not an error of the model.
     blocks = python_blocks(answer)
-    if finish_reason == "MAX_TOKENS" and blocks and _unclosed(answer):
+    if finish_reason == CUT and blocks and _unclosed(answer):
         blocks = blocks[:-1]
     if blocks:
         scores["parses"] = 100.0 * sum(parses(block.text) for block in blocks) / len(blocks)
+    found, missing = known_names(program(answer))
+    if found or missing:
+        scores["apis"] = 100.0 * len(found) / (len(found) + len(missing))
     return scores
+
+
+def score_answer(answer: str, reference: str, finish_reason: str) -> dict[str, float]:
+    """Return the metrics of `score_text`, and those against the reference.
+
+    If the token limit cut the answer, it is compared with as much of the reference. ``length_ratio`` is included only
+    if the reference is not empty.
+    """
+    compared = reference[: len(answer)] if finish_reason == CUT else reference
+    scores = {"chrf": _chrf(answer, compared), "rouge_l": _rouge_l(answer, compared)}
+    if reference:
+        scores["length_ratio"] = len(answer) / len(reference)
+    return scores | score_text(answer, finish_reason)
 
 
 def score_service(finish_reason: str, notes: Sequence[str]) -> dict[str, float]:
@@ -69,16 +86,6 @@ def score_service(finish_reason: str, notes: Sequence[str]) -> dict[str, float]:
         "stopped": 100.0 * (finish_reason in _STOPPED),
         "cited": 100.0 * any(note.startswith("cites ") for note in notes),
     }
-
-
-def loops(answer: str) -> bool:
-    """Return whether an answer mostly repeats words or letters.
-
-    This is the case if the answer has at least 100 bytes and zlib compresses it to a fifth or less. It compresses prose
-    to about a half and code to about a third.
-    """
-    content = answer.encode()
-    return len(content) >= _LOOP_MINIMUM and len(zlib.compress(content)) <= _LOOP_SHARE * len(content)
 
 
 def _unclosed(answer: str) -> bool:

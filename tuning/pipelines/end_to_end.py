@@ -23,7 +23,9 @@ from tuning.pipelines.vertex.run import run_vertex
 from tuning.pipelines.vertex.tuning_job import check_build_budget, check_start
 from tuning.settings import Settings
 from tuning.sources.load_sample import load_sample_if_empty
+from tuning.tuners.hf.preview import preview
 from tuning.tuners.options import dataset_options, tuning_settings
+from tuning.tuners.protocol import TuneOptions
 from tuning.warehouse.dbt import Variables, ensure_built
 
 Show = Callable[[str], None]
@@ -63,8 +65,44 @@ def tune_all(
     With `dataset_id`, nothing is built and the model is tuned on that dataset. Raises TuningError if options conflict
     or a step fails.
     """
-    settings, options = tuning_settings(settings, tuning | ({"seed": made["seed"]} if "seed" in made else {}))
     steps = Steps(show)
+    settings, dataset, options = _prepare(settings, build, made, tuning, preset, dataset_id, steps)
+    run = run_vertex if on_vertex(settings) else run_local
+    return run(settings, dataset, options, tuner=settings.tuner, before=steps.done, show=show)
+
+
+def preview_all(
+    settings: Settings,
+    build: dict[str, Any],
+    made: dict[str, Any],
+    tuning: dict[str, Any],
+    preset: str | None,
+    dataset_id: str,
+    show: Show,
+    examples: int,
+) -> None:
+    """Show the first training examples, from the dataset that `tune_all` would tune on with the same options.
+
+    Nothing is trained. Raises TuningError if `examples` is less than 1, if options conflict, or if a step fails.
+    """
+    if examples < 1:
+        raise TuningError("--preview takes a number of at least 1", "Leave it out to start the tuning")
+    settings, dataset, options = _prepare(settings, build, made, tuning, preset, dataset_id, Steps(show))
+    for line in preview(settings, dataset, options, examples):
+        show(line)
+
+
+def _prepare(
+    settings: Settings,
+    build: dict[str, Any],
+    made: dict[str, Any],
+    tuning: dict[str, Any],
+    preset: str | None,
+    dataset_id: str,
+    steps: Steps,
+) -> tuple[Settings, Dataset, TuneOptions]:
+    """Run the steps before the pipeline. Return the settings and options of the tuning, and the dataset."""
+    settings, options = tuning_settings(settings, tuning | ({"seed": made["seed"]} if "seed" in made else {}))
     if on_vertex(settings):
         check_start(settings, settings.tuner, options)
     if dataset_id:
@@ -85,8 +123,7 @@ def tune_all(
             if wanted.tokenizer:
                 ended(f"token counts use {wanted.tokenizer}", wanted.tokenizer.stat().st_mtime < before)
         dataset = make_dataset(settings, variables, wanted, steps, fill=True)
-    run = run_vertex if on_vertex(settings) else run_local
-    return run(settings, dataset, options, tuner=settings.tuner, before=steps.done, show=show)
+    return settings, dataset, options
 
 
 def make_dataset(

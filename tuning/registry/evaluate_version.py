@@ -10,7 +10,7 @@ from tuning.errors import TuningError
 from tuning.evaluation.compare import compare
 from tuning.evaluation.evaluate import evaluate
 from tuning.evaluation.gate import judge
-from tuning.evaluation.options import SMOKE_TEST_BASE, EvaluationOptions, evaluation_options, gate_options
+from tuning.evaluation.options import SMOKE_TEST_BASE, EvaluationOptions, GateOptions, evaluation_options
 from tuning.evaluation.records import Comparison, Evaluation, Verdict
 from tuning.evaluation.report import show
 from tuning.registry import registry
@@ -34,24 +34,30 @@ class Judged:
 
 
 def evaluate_version(
-    settings: Settings, name: str, dataset_id: str, examples: int | None, answers: int | None
+    settings: Settings,
+    name: str,
+    dataset_id: str,
+    examples: int | None,
+    answers: int | None,
+    benchmark: str = "",
 ) -> Judged:
     """Evaluate the version `name` and its base model on a dataset (empty: the newest). Nothing is written.
 
-    `examples` and `answers` replace the settings of the same purpose. Raises TuningError if they are out of range, or
-    if there is no such version or dataset.
+    `examples` and `answers` replace the settings of the same purpose, and `benchmark` replaces the suite. Raises
+    TuningError if they are invalid, or if there is no such version or dataset.
     """
-    options = evaluation_options(settings)
+    version = registry.find_version(settings, name)
+    options = evaluation_options(settings, version.base_model)
     options = msgspec.structs.replace(
         options,
         examples=options.examples if examples is None else examples,
         answers=options.answers if answers is None else answers,
+        benchmark=benchmark,
     )
     if options.examples < 1 or options.answers < 0:
         raise TuningError("--examples must be at least 1, and --answers at least 0")
-    version = registry.find_version(settings, name)
     dataset = find_dataset(settings, dataset_id or None)
-    gate = gate_options(settings)
+    gate = GateOptions()
     folder = registry.model_folder(settings, version)
     model = open_model(folder)
     tuner = find_tuner(model.tuner)
@@ -76,7 +82,7 @@ def in_lines(judged: Judged) -> list[str]:
         f"{judged.version.name} (tuned {judged.version.base_model}) on dataset {judged.dataset.id}",
         f"{'metric':14} {'base':>26} {'tuned':>26} {'tuned minus base':>26}",
     ]
-    for figure in judged.comparison.figures:
+    for figure in [*judged.comparison.suite.figures, *judged.comparison.figures]:
         cells = (figure.models.get("base"), figure.models.get("tuned"), figure.differences.get("base"))
         lines.append(f"{figure.metric:14} " + " ".join(f"{show(cell, figure.metric):>26}" for cell in cells))
     lines.append(describe_all(judged.verdict))

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from tuning.dataset.dataset import find_dataset
-from tuning.dataset.formats.codec import Body, as_prompt
+from tuning.dataset.formats.codec import Body, as_question
 from tuning.dataset.formats.records import Format, Message
 from tuning.dataset.redact.redact import find_secrets
 from tuning.errors import TuningError
@@ -92,8 +92,7 @@ class Asked:
 
     def prompt(self, question: Question) -> tuple[Message, ...]:
         """Return the prompt for a question, worded like the model's training examples."""
-        *system, user = as_prompt(self.format, self.template, question.title, question.body, self.body)
-        return (*system, Message("user", user.content.rstrip()))
+        return as_question(self.format, self.template, question.title, question.body, self.body)
 
 
 def load(settings: Settings, name: str = "champion", dataset_id: str | None = None) -> Asked:

@@ -85,11 +85,16 @@ def register(settings: Settings, version: Version, files: Path) -> Version:
     return version
 
 
+class ChampionChangedError(TuningError):
+    """Say that a version was compared with another champion than the current one."""
+
+
 def promote(settings: Settings, name: str, *, force: bool = False, reason: str = "") -> Version:
     """Make a version the champion and return it.
 
-    Raises TuningError if there is no such version, or if its verdict is not "passed", unless `force` and a `reason` are
-    given.
+    Unless `force` and a `reason` are given, raises TuningError if the verdict allows no release, and
+    ChampionChangedError if it is against another champion than the current one. Raises TuningError if there is no such
+    version.
     """
     with _writing(settings):
         version = find_version(settings, name)
@@ -101,6 +106,12 @@ def promote(settings: Settings, name: str, *, force: bool = False, reason: str =
             raise TuningError(
                 f"{version.name} did not pass the gate ({version.verdict.status}: {version.verdict.reasons[0]})",
                 'Tune a better model, or promote this one with --force --reason "…"',
+            )
+        if not force and version.verdict.champion != (opponent := _opponent(settings)):
+            raise ChampionChangedError(
+                f"{version.name} was compared with {version.verdict.champion or 'no champion'}, but the champion now "
+                f"is {opponent or 'none'}",
+                "Run `invoke tune` again to compare it with the current champion",
             )
         action: Action = "promoted" if version.verdict.passed else "promoted by force"
         _note(settings, action, version.name, version.name, reason)
@@ -140,6 +151,12 @@ def _judge_again(settings: Settings, known: Version, version: Version) -> Versio
     write_json(settings.models_dir / known.name / RECORD, msgspec.to_builtins(known))
     _note(settings, "judged again", known.name, _champion_name(settings), known.verdict.status)
     return known
+
+
+def _opponent(settings: Settings) -> str | None:
+    """Return the champion that a new version must not be worse than. A smoke test does not count."""
+    found = champion(settings)
+    return found.name if found and not found.verdict.smoke_test else None
 
 
 def _champion_name(settings: Settings) -> str | None:

@@ -1,6 +1,5 @@
-"""Load the sample data into an empty warehouse, so that you can run everything without downloading a dump."""
+"""Load the sample that was written for this project, so that you can run everything without downloading a dump."""
 
-import sys
 from collections import defaultdict
 
 import pyarrow as pa
@@ -8,44 +7,47 @@ import pyarrow as pa
 from tuning.errors import TuningError
 from tuning.settings import Settings
 from tuning.sources.load import is_loaded, load_raw, staging
-from tuning.sources.origin import PSF, Origin
+from tuning.sources.origin import APACHE, Origin
 from tuning.sources.parse import READ, Parsed
 from tuning.sources.raw_tables import RawTables
 from tuning.sources.report import IngestReport
 from tuning.sources.sample.rows import Row, sample_rows
 from tuning.sources.schemas import arrow_schema
 
-DEFAULT_ROWS = 2500
-_SITE = "docs.python.org"
+# There is no site with these posts, so their addresses are names, not links.
+_SITE, _BASE_URL = "python-qa-tuning", "urn:python-qa-tuning"
 
 
-def load_sample(settings: Settings, rows: int = DEFAULT_ROWS) -> IngestReport:
-    """Replace the raw tables with at most `rows` questions, generated from the docs of this Python's standard library.
+def load_sample(settings: Settings, rows: int | None = None) -> IngestReport:
+    """Replace the raw tables with the questions and answers of the sample, or with the first `rows` questions.
 
     Raises TuningError if `rows` is less than 1, or if the tables cannot be loaded.
     """
-    if rows < 1:
+    if rows is not None and rows < 1:
         raise TuningError(f"--rows {rows} is less than 1", "Give a number of at least 1")
-    version = f"{sys.version_info.major}.{sys.version_info.minor}"
     with staging(settings) as folder:
         tables = RawTables(folder)
-        tables.add_all([_parsed(rows, version)])
+        tables.add_all([_parsed(rows)])
         digest = tables.close()
+        questions = tables.rows("posts_questions")
         origin = Origin(
             site=_SITE,
-            kind="python_docs",
-            name="Python documentation",
-            base_url=f"https://{_SITE}/{version}",
-            license=PSF[0],
-            license_url=PSF[1],
-            source=f"standard library of Python {version}",
+            kind="synthetic",
+            name="the sample of python-qa-tuning",
+            base_url=_BASE_URL,
+            license=APACHE[0],
+            license_url=APACHE[1],
+            source="questions and answers written for this project",
             tag_filter="",
             digest=digest,
-            questions=tables.rows("posts_questions"),
+            questions=questions,
             answers=tables.rows("posts_answers"),
         )
-        few = tables.rows("posts_questions") < rows
-        notes = (f"fewer than the requested {rows:,} questions: this Python's docs have no more",) if few else ()
+        notes = (
+            (f"fewer than the requested {rows:,} questions: the sample has no more",)
+            if rows and questions < rows
+            else ()
+        )
         load_raw(settings, folder, origin)
     return tables.report(origin, notes)
 
@@ -60,9 +62,9 @@ def load_sample_if_empty(settings: Settings) -> IngestReport | None:
     return load_sample(settings)
 
 
-def _parsed(rows: int, version: str) -> Parsed:
+def _parsed(rows: int | None) -> Parsed:
     by_table: dict[str, list[Row]] = defaultdict(list)
-    for question, answers in sample_rows(rows, version):
+    for question, answers in sample_rows(rows):
         by_table["posts_questions"].append(question)
         by_table["posts_answers"] += answers
     parsed = Parsed()

@@ -11,14 +11,14 @@ if TYPE_CHECKING:
 
 # The license of the posts' text. Its version depends on each post's date.
 CC_BY_SA = ("CC BY-SA", "https://creativecommons.org/licenses/by-sa/4.0/")
-PSF = ("PSF-2.0", "https://docs.python.org/3/license.html")
+APACHE = ("Apache-2.0", "https://www.apache.org/licenses/LICENSE-2.0")
 
 
 class Origin(msgspec.Struct, frozen=True, kw_only=True):
     """Describe the loaded data. `source` is a file name without its folder. `digest` is the SHA-256 of the content."""
 
     site: str
-    kind: Literal["stack_exchange", "python_docs"]
+    kind: Literal["stack_exchange", "synthetic"]
     name: str
     base_url: str
     license: str

@@ -11,7 +11,7 @@ from tuning.settings import Settings
 from tuning.tuners.hf.models.base_models import find_tokenizer
 from tuning.tuners.protocol import TuneOptions
 
-_SETTINGS = ("tuner", "base_model", "budget")
+_SETTINGS = ("tuner", "base_model", "budget", "run_answers")
 
 
 def tuning_settings(settings: Settings, tuning: Mapping[str, Any]) -> tuple[Settings, TuneOptions]:

@@ -24,10 +24,9 @@ final as (
         {{ post_license('dated.last_revised_at') }} as license,
         {{ post_license_url('dated.last_revised_at') }} as license_url,
         dated.owner_user_id as author_id,
-        {{ author_name('dated.owner_display_name') }} as author_name,
+        dated.owner_display_name as author_name,
         {{ author_url('dated.owner_user_id') }} as author_url,
-        -- In the documentation of Python, an answer has no URL because it is on the page of its question.
-        case when origin.kind != 'python_docs' then {{ post_url('a', 'dated.id') }} end as url
+        {{ post_url('a', 'dated.id') }} as url
     from dated
     cross join origin
 )

@@ -26,14 +26,9 @@ final as (
         {{ post_license('dated.last_revised_at') }} as license,
         {{ post_license_url('dated.last_revised_at') }} as license_url,
         dated.owner_user_id as author_id,
-        {{ author_name('dated.owner_display_name') }} as author_name,
+        dated.owner_display_name as author_name,
         {{ author_url('dated.owner_user_id') }} as author_url,
-        case
-            -- The page in the documentation of Python. Its name is the last tag.
-            when origin.kind = 'python_docs'
-                then concat(origin.base_url, '/library/', regexp_extract(dated.tags, r'[^|]+$'), '.html')
-            else {{ post_url('questions', 'dated.id') }}
-        end as url
+        {{ post_url('questions', 'dated.id') }} as url
     from dated
     cross join origin
 )

@@ -35,7 +35,11 @@ def test_answers_come_in_the_order_of_the_questions(predictor: Predictor, vertex
     request = vertex_api.asked("POST", ":generateContent$")[0]
     assert request.path == f"/v1beta1/{ENDPOINT}:generateContent"
     assert request.body["systemInstruction"]["parts"] == [{"text": "Answer."}]
-    assert request.body["generationConfig"] == {"temperature": 0.0, "maxOutputTokens": 64}
+    assert request.body["generationConfig"] == {
+        "temperature": 0.0,
+        "maxOutputTokens": 1024,
+        "thinkingConfig": {"thinking_level": "MINIMAL"},
+    }
     assert {setting["threshold"] for setting in request.body["safetySettings"]} == {"BLOCK_MEDIUM_AND_ABOVE"}
     assert len(request.body["safetySettings"]) == 4
 
@@ -85,7 +89,7 @@ def test_evaluation_counts_what_the_service_stopped_and_what_it_found_quoted(
     found = evaluate(
         predictor,
         dataset,
-        EvaluationOptions(),
+        EvaluationOptions(suite=""),
         role="tuned",
         model=model,
         primary_metric="chrf",

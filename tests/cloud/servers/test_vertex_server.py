@@ -119,6 +119,33 @@ def test_other_malformed_requests_are_refused(vertex_api: Loopback, path: str, b
     assert said in message
 
 
+@pytest.mark.parametrize(
+    ("model", "thinking", "said"),
+    [
+        ("gemini-3.5-flash", {"thinkingLevel": "MINIMAL"}, ""),
+        ("gemini-3.5-flash", {"thinkingLevel": "NONE"}, "NONE"),
+        ("gemini-3.5-flash", {"thinkingLevel": "LOW", "thinkingBudget": 0}, "not supported together"),
+        ("gemini-3.7-flash", {"thinkingLevel": "MINIMAL"}, "MINIMAL is not supported"),
+        ("gemini-3.1-pro-preview", {"thinkingLevel": "MINIMAL"}, "MINIMAL is not supported"),
+        ("gemini-3.1-pro-preview", {"thinkingLevel": "LOW"}, ""),
+        ("gemini-2.5-flash", {"thinkingLevel": "LOW"}, "level is not supported"),
+        ("gemini-2.5-flash", {"thinkingBudget": 0}, ""),
+        ("gemini-2.5-flash-lite", {"thinkingBudget": 0}, ""),
+        ("gemini-2.5-flash-lite", {"thinkingBudget": 128}, "takes 512 to 24576"),
+        ("gemini-2.5-pro", {"thinkingBudget": 0}, "takes 128 to 32768"),
+        ("gemini-2.5-pro", {"thinkingBudget": 128}, ""),
+        ("gemma3@gemma-3-4b-it", {"thinkingBudget": 0}, "not supported"),
+    ],
+)
+def test_thinking_that_a_model_does_not_take_is_refused(
+    vertex_api: Loopback, model: str, thinking: Body, said: str
+) -> None:
+    path = GENERATE.replace("gemini-3.5-flash", model)
+    status, message = post(vertex_api, path, {**QUESTION, "generationConfig": {"thinkingConfig": thinking}})
+    assert status == (400 if said else 200)
+    assert said in message
+
+
 def test_another_token_an_unknown_method_and_a_second_job_of_one_id_are_refused(
     vertex_api: Loopback, job: Body
 ) -> None:

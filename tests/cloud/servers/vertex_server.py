@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from google.cloud.aiplatform_v1.types import Model, PipelineJob, Schedule
-from google.cloud.aiplatform_v1beta1.types import CountTokensRequest, GenerateContentRequest
+# The requests are of v1beta1, but this version of Google's library knows thinkingLevel only in the messages of v1.
+from google.cloud.aiplatform_v1.types import CountTokensRequest, GenerateContentRequest, Model, PipelineJob, Schedule
 from google.genai import types as genai
 from google.protobuf import json_format
 from pydantic import ValidationError
@@ -21,6 +21,13 @@ _TYPES: dict[str, type | tuple[type, ...]] = {
     "STRING": str, "NUMBER_INTEGER": (int, float), "NUMBER_DOUBLE": (int, float), "BOOLEAN": bool,
     "LIST": list, "STRUCT": dict,
 }  # fmt: skip
+# The thinking budgets that a model takes, besides -1 (the model chooses). Flash and Flash-Lite take 0 as well: off.
+BUDGETS = {
+    "gemini-2.5-pro": range(128, 32_769),
+    "gemini-2.5-flash-lite": range(512, 24_577),
+    "gemini-2.5-flash": range(1, 24_577),
+}
+_NO_MINIMAL = re.compile(r"gemini-3(\.\d+)?-pro|gemini-3\.[78]-flash")
 PARENT = r"/(?:v1|v1beta1)/projects/([^/]+)/locations/([^/]+)"
 
 
@@ -180,6 +187,7 @@ class Vertex:
         parsed = _parse(GenerateContentRequest, body)
         if not parsed.contents or parsed.contents[-1].role != "user":
             raise RefusedError(400, "contents must end with a user turn")
+        check_thinking(self._base_of(request.groups[2]), parsed.generation_config.thinking_config)
         asked = parsed.contents[-1].parts[-1].text
         answer = self.answers(asked)
         if "raw" in answer:
@@ -190,6 +198,13 @@ class Vertex:
         if "citations" in answer:
             candidate["citationMetadata"] = {"citations": answer["citations"]}
         return {"candidates": [candidate]}
+
+    def _base_of(self, name: str) -> str:
+        """The model behind a publisher's model or an endpoint; "" for an endpoint that no tuning here made."""
+        kind, _, name = name.rpartition("/")
+        if kind != "endpoints":
+            return name
+        return next((job["baseModel"] for key, job in self.tuning_jobs.items() if key.endswith(f"/{name}")), "")
 
     def count_tokens(self, request: Request) -> dict[str, Any]:
         _place(request)
@@ -260,6 +275,25 @@ def check_tuning(body: dict[str, Any]) -> None:
             raise RefusedError(400, f"label {key}={value} has characters that labels refuse")
     if "@" in (job.base_model or "") and not job.output_uri:
         raise RefusedError(400, "an open model needs outputUri")
+
+
+def check_thinking(model: str, config: Any) -> None:
+    """What https://cloud.google.com/vertex-ai/generative-ai/docs/thinking says about the models that we ask."""
+    budget = config.thinking_budget if "thinking_budget" in config else None
+    level = config.thinking_level.name if "thinking_level" in config else None
+    if budget is not None and level is not None:
+        raise RefusedError(400, "thinking_budget and thinking_level are not supported together")
+    if (budget is not None or level) and "@" in model:
+        raise RefusedError(400, "Thinking is not supported for this model")
+    if level is not None and model.startswith("gemini-2.5"):
+        raise RefusedError(400, "Thinking level is not supported for this model")
+    if level == "MINIMAL" and _NO_MINIMAL.match(model):
+        raise RefusedError(400, "Thinking level MINIMAL is not supported for this model")
+    for prefix, budgets in BUDGETS.items():
+        if model.startswith(prefix):
+            if budget not in (None, -1, *([] if prefix.endswith("pro") else [0])) and budget not in budgets:
+                raise RefusedError(400, f"thinking_budget is out of range; it takes {budgets[0]} to {budgets[-1]}")
+            break
 
 
 def _place(request: Request) -> tuple[str, str]:

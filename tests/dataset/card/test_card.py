@@ -14,6 +14,10 @@ from tuning.dataset.dataset import Dataset
 from tuning.dataset.options import resolve_options
 from tuning.settings import Settings
 
+WRITTEN = (
+    "written for this project, so a model that is tuned on them shows that the pipeline works, not how Stack Overflow "
+    "data behaves"
+)
 ATTACK = "<script>alert(1)</script><img src=x onerror=alert(2)>"
 
 
@@ -100,21 +104,29 @@ def test_the_readme_says_what_hugging_face_asks(tmp_path: Path) -> None:
     assert "| [CC BY-SA 4.0](https://creativecommons.org/licenses/by-sa/4.0/) | 120 |" in body
 
 
-def test_content_of_another_origin_is_never_called_stack_overflows(tmp_path: Path) -> None:
+def test_content_that_was_written_for_this_project_is_never_called_stack_overflows(tmp_path: Path) -> None:
     build = {
-        "kind": "python_docs",
-        "name": "Python documentation",
-        "base_url": "https://docs.python.org/3.11",
-        "license": "PSF-2.0",
-        "license_url": "https://docs.python.org/3/license.html",
+        "kind": "synthetic",
+        "name": "the sample of python-qa-tuning",
+        "base_url": "urn:python-qa-tuning",
+        "license": "Apache-2.0",
+        "license_url": "https://www.apache.org/licenses/LICENSE-2.0",
     }
     dataset = made(tmp_path, [row(number) for number in range(60)], build)
     notice = (dataset.folder / "NOTICE.md").read_text()
-    assert "The texts are from Python documentation (https://docs.python.org/3.11)" in notice
+    assert "The texts are from the sample of python-qa-tuning (urn:python-qa-tuning)" in notice
     assert "not from Stack Overflow" in notice
-    front = yaml.safe_load((dataset.folder / "README.md").read_text().split("---\n")[1])
-    assert (front["license"], front["license_name"]) == ("other", "PSF-2.0")
-    assert front["license_link"] == build["license_url"]
+    _, front, readme = (dataset.folder / "README.md").read_text().split("---\n", 2)
+    facts = yaml.safe_load(front)
+    assert (facts["license"], facts["license_name"]) == ("other", "Apache-2.0")
+    assert facts["license_link"] == build["license_url"]
+    assert f"They were {WRITTEN}." in notice
+    assert f"The questions and answers were {WRITTEN}." in readme
+
+
+def test_content_of_a_site_is_not_said_to_be_written_for_this_project(tmp_path: Path) -> None:
+    folder = made(tmp_path, [row(number) for number in range(60)]).folder
+    assert not [name for name in ("NOTICE.md", "README.md") if "for this project" in (folder / name).read_text()]
 
 
 def test_the_notice_says_what_was_changed(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from tuning.dataset.card.facts import LENGTH_BINS, CardFacts
+from tuning.dataset.card.notice import SYNTHETIC
 from tuning.dataset.dataset import Manifest, Split
 from tuning.dataset.funnel import Dropped
 from tuning.dataset.split.texts import Shown
@@ -23,6 +24,7 @@ def write_card(
     view = {
         "manifest": manifest,
         "title": f"Python questions and answers of {manifest.build['name']}",
+        "synthetic": SYNTHETIC,
         "files": SPLIT_FILES,
         "front_matter": _front_matter(manifest, facts),
         "split_description": _split_description(manifest.options),

@@ -3,6 +3,10 @@
 from tuning.dataset.options import DatasetOptions
 
 NOTICE = "NOTICE.md"
+SYNTHETIC = (
+    "written for this project, so a model that is tuned on them shows that the pipeline works, not how Stack Overflow "
+    "data behaves"
+)
 
 
 def notice(build: dict[str, object], options: DatasetOptions) -> str:
@@ -22,6 +26,7 @@ def notice(build: dict[str, object], options: DatasetOptions) -> str:
         licence = (
             f"The texts are from {build['name']} ({build['base_url']}), licensed under"
             f" [{build['license']}]({build['license_url']}). They are not from Stack Overflow."
+            f"{f' They were {SYNTHETIC}.' if build['kind'] == 'synthetic' else ''}"
         )
     return "\n".join(
         [

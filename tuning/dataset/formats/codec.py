@@ -50,6 +50,14 @@ def as_prompt(
     return (Message("system", instruction(template)), Message("user", f"{title}\n\n{body}"))
 
 
+def as_question(
+    format_: Format, template: str, title: str, body: str, body_format: Body = "markdown"
+) -> tuple[Message, ...]:
+    """Return the prompt for a question that somebody asks: `as_prompt` without white space at the end."""
+    *system, user = as_prompt(format_, template, title, body, body_format)
+    return (*system, Message("user", user.content.rstrip()))
+
+
 def question_of(format_: Format, template: str, example: Example) -> str:
     """Return title and body as they are in the prompt, without the template."""
     user = example.prompt[-1].content

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from tuning.dataset.filters import TokenLimits, check_answer, check_length, check_pair
+from tuning.dataset.filters import TokenLimits, check_answer, check_code, check_length, check_pair
 from tuning.dataset.formats.codec import as_prompt, encode
 from tuning.dataset.formats.limits import example_tokens
 from tuning.dataset.formats.records import Example, Message
@@ -100,6 +100,8 @@ def _clean(pair: Pair, rules: Rules) -> None:
 def _filter(pair: Pair, rules: Rules) -> None:
     options = rules.options
     reason = check_pair(pair.body, pair.answer) or (pair.rejected and check_answer(pair.rejected))
+    if not reason and options.code == "parses":
+        reason = check_code(pair.answer)
     if reason:
         return pair.drop("filter", reason)
     pair.prompt = as_prompt(options.format, rules.template, pair.title, pair.body, options.body)

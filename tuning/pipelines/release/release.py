@@ -11,7 +11,7 @@ import msgspec
 from tuning.dataset.dataset import Dataset
 from tuning.errors import TuningError
 from tuning.evaluation.gate import in_words
-from tuning.evaluation.options import SMOKE_TEST_BASE, EvaluationOptions, GateOptions, evaluation_options, gate_options
+from tuning.evaluation.options import SMOKE_TEST_BASE, EvaluationOptions, GateOptions, evaluation_options
 from tuning.evaluation.records import Comparison, Verdict
 from tuning.pipelines.outcome import Output, Step
 from tuning.pipelines.release.record import REPORT, RunRecord
@@ -38,6 +38,7 @@ class PipelineRun:
     registered: bool
     promoted: bool
     champion: str | None
+    outdated: str = ""  # why a good verdict was not enough: the champion changed during the run
 
     @property
     def in_words(self) -> str:
@@ -70,8 +71,8 @@ def arguments_against_champion(
             dataset_uri,
             tuner,
             tune,
-            evaluation or evaluation_options(settings),
-            gate or gate_options(settings),
+            evaluation or evaluation_options(settings, tune.base_model),
+            gate or GateOptions(),
             ChampionRequest(
                 version=opponent.name if opponent else None, folder=folder_of(opponent) if opponent else None
             ),
@@ -100,7 +101,7 @@ def release(
     tuner: str,
     tune: TuneOptions,
 ) -> PipelineRun:
-    """Copy the reports, register the model, and promote it if it passed the gate.
+    """Copy the reports, register the model, and promote it if the gate allows it.
 
     Raises TuningError if the model's files changed after it was tuned.
     """
@@ -138,8 +139,12 @@ def release(
     )
     before = registry.champion(settings)
     promoted = verdict.passed and (before is None or before.name != version.name)
+    outdated = ""
     if promoted:
-        registry.promote(settings, version.name)
+        try:
+            registry.promote(settings, version.name)
+        except registry.ChampionChangedError as error:
+            promoted, outdated = False, str(error)
     now = registry.champion(settings)
     return PipelineRun(
         id=record.id,
@@ -151,4 +156,5 @@ def release(
         registered=version.name not in known,
         promoted=promoted,
         champion=now.name if now else None,
+        outdated=outdated,
     )

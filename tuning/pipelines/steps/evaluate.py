@@ -77,6 +77,15 @@ def _evaluate(
         dataset_sha256=dataset.metadata["sha256"],
     )
     write_json(Path(evaluation.path), msgspec.to_builtins(found))
-    names = sorted({name for row in found.scored for name in row.scores})
-    values = {name: [row.scores[name] for row in found.scored if name in row.scores] for name in names}
-    log_metrics(metrics, {name: sum(scores) / len(scores) for name, scores in values.items()})
+    means = _means([row.scores for row in found.scored])
+    log_metrics(metrics, means | {f"suite_{name}": mean for name, mean in _means(_suite_scores(found)).items()})
+
+
+def _suite_scores(found: Evaluation) -> list[dict[str, float]]:
+    return [question.scores for question in found.asked.questions]
+
+
+def _means(rows: list[dict[str, float]]) -> dict[str, float]:
+    names = sorted({name for row in rows for name in row})
+    values = {name: [row[name] for row in rows if name in row] for name in names}
+    return {name: sum(scores) / len(scores) for name, scores in values.items()}

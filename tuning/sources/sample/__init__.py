@@ -1,1 +1,1 @@
-"""Generate questions and answers from the documentation of the running interpreter's standard library."""
+"""Hold the questions and answers that were written for this project."""

@@ -1,17 +1,22 @@
-"""Apply the rules of Vertex AI that change over time: which base models it tunes, where, and with which options.
+"""Apply the rules of Vertex AI that change over time: which base models it tunes, where and how, and how models think.
 
 Gemini: https://cloud.google.com/vertex-ai/generative-ai/docs/models/gemini-use-supervised-tuning; open models:
-https://cloud.google.com/vertex-ai/generative-ai/docs/models/open-model-tuning. As of November 2026.
+https://cloud.google.com/vertex-ai/generative-ai/docs/models/open-model-tuning; thinking:
+https://cloud.google.com/vertex-ai/generative-ai/docs/thinking. As of November 2026.
 """
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from tuning.dataset.formats.limits import GEMINI, OPEN_MODELS, Limits
 from tuning.dataset.formats.records import Format
 from tuning.errors import TuningError
 from tuning.settings import Settings
 from tuning.tuners.protocol import TuneOptions
+
+if TYPE_CHECKING:
+    from google.genai.types import ThinkingConfig
 
 # Tuning regions, each with the multi-region that serves its models.
 SERVED_FROM = {"us-central1": "us", "europe-west4": "eu"}
@@ -22,6 +27,21 @@ GEMINI_ADAPTER_SIZES = (1, 2, 4, 8, 16)
 DEFAULT_EPOCHS = 3
 _LOCAL_MODELS = frozenset({"smollm2", "tiny"})
 _RETIRED = ("text-bison", "chat-bison", "code-bison", "gemini-1.", "gemini-2.")
+
+# The lowest thinking that a model family accepts, by prefix; the first match counts. A number is a budget in tokens, a
+# word a level, and None means that the family does not think. Gemini 2.5 refuses levels, and a request with both is
+# refused. Pro models and, from 3.7 on, Flash models refuse MINIMAL. All text models from 3 on accept LOW.
+_THINKING: tuple[tuple[str, int | str | None], ...] = (
+    ("gemini-1.", None),
+    ("gemini-2.0-", None),
+    ("gemini-2.5-pro", 128),
+    ("gemini-2.5-", 0),
+    ("gemini-3-flash", "MINIMAL"),
+    ("gemini-3.1-flash", "MINIMAL"),
+    ("gemini-3.5-flash", "MINIMAL"),
+    ("gemini-3.6-flash", "MINIMAL"),
+    ("gemini-", "LOW"),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +63,27 @@ class Plan:
 def is_open(base_model: str) -> bool:
     """Return whether `base_model` is an open model. Their names have the form ``publisher/model@variant``."""
     return "@" in base_model
+
+
+def thinking(model_name: str, base_model: str) -> "ThinkingConfig | None":
+    """Return the lowest thinking that a model accepts, as Google advises for tuned models, or None for open models.
+
+    `model_name` is what a request is sent to. An endpoint does not name its model, so it gets the thinking of
+    `base_model`. Both can be resource names.
+    """
+    from google.genai.types import ThinkingConfig, ThinkingLevel
+
+    family = next((name for name in map(_short, (model_name, base_model)) if name.startswith("gemini-")), "")
+    lowest = next((value for prefix, value in _THINKING if family.startswith(prefix)), None)
+    if lowest is None:
+        return None
+    if isinstance(lowest, int):
+        return ThinkingConfig(thinking_budget=lowest)
+    return ThinkingConfig(thinking_level=ThinkingLevel[lowest])
+
+
+def _short(name: str) -> str:
+    return name.rpartition("/")[2].lower()
 
 
 def limits_of(dataset_format: Format) -> Limits:

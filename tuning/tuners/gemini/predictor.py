@@ -11,13 +11,15 @@ from tuning.errors import TuningError
 from tuning.gcs.access import backoff, google_errors
 from tuning.settings import Settings
 from tuning.tuners.gemini.client import connect
-from tuning.tuners.gemini.models import SERVED_FROM
+from tuning.tuners.gemini.models import SERVED_FROM, thinking
 from tuning.tuners.protocol import Answer, Model
 
 if TYPE_CHECKING:
     from google.genai.types import Candidate, GenerateContentResponse
 
 PARALLEL = 8  # maximum number of concurrent requests
+# Thoughts count against the limit of the output, so a lower limit can leave no token for the answer.
+LEAST_OUTPUT_TOKENS = 1_024
 # The default of the service. It is set explicitly, so that a change of the default does not change the answers.
 THRESHOLD = "BLOCK_MEDIUM_AND_ABOVE"
 HARMS = (
@@ -40,10 +42,14 @@ class GeminiPredictor:
             )
         self._client = connect(settings, SERVED_FROM.get(settings.region, settings.region))
         self._model = model.uri
+        self._thinking = thinking(model.uri, model.base_model)
         self._pace = _Pace(settings.requests_per_minute)
 
     def generate(self, prompts: Sequence[Sequence[Message]], max_new_tokens: int) -> list[Answer]:
         """Return answers at temperature 0, in the order of the prompts. The answer to a blocked prompt has no text.
+
+        Each model thinks as little as it can. The limit sent is at least 1,024 tokens, because thoughts count against
+        it, so an answer can be longer than `max_new_tokens`.
 
         Raises TuningError if a request fails.
         """
@@ -67,7 +73,8 @@ class GeminiPredictor:
         config = types.GenerateContentConfig(
             system_instruction="\n\n".join(system) or None,
             temperature=0.0,
-            max_output_tokens=max_new_tokens,
+            max_output_tokens=max(max_new_tokens, LEAST_OUTPUT_TOKENS),
+            thinking_config=self._thinking,
             safety_settings=[
                 types.SafetySetting(category=types.HarmCategory[harm], threshold=types.HarmBlockThreshold[THRESHOLD])
                 for harm in HARMS
@@ -84,8 +91,8 @@ class GeminiPredictor:
 def read_answer(response: "GenerateContentResponse") -> Answer:
     """Return the text of a response, why it ended, and notes.
 
-    The notes say what blocked the answer, which safety ratings are not negligible, and which sources the answer cites,
-    with their licences.
+    The notes say what blocked the answer, how many tokens thoughts took from an empty or cut answer, which safety
+    ratings are not negligible, and which sources the answer cites, with their licences. Thoughts are not text.
     """
     feedback = response.prompt_feedback
     if feedback and feedback.block_reason:
@@ -97,7 +104,13 @@ def read_answer(response: "GenerateContentResponse") -> Answer:
     parts = candidate.content.parts if candidate.content and candidate.content.parts else []
     text = "".join(part.text or "" for part in parts if not part.thought)
     finish = candidate.finish_reason.value if candidate.finish_reason else "UNKNOWN"
-    return Answer(text, finish, (*_ratings(candidate.safety_ratings or []), *_citations(candidate)))
+    thoughts = _thoughts(response) if finish == "MAX_TOKENS" or not text.strip() else []
+    return Answer(text, finish, (*thoughts, *_ratings(candidate.safety_ratings or []), *_citations(candidate)))
+
+
+def _thoughts(response: "GenerateContentResponse") -> list[str]:
+    count = response.usage_metadata.thoughts_token_count if response.usage_metadata else None
+    return [f"used {count} tokens for thinking"] if count else []
 
 
 def _ratings(ratings: Sequence[Any]) -> list[str]:

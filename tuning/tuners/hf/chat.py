@@ -1,12 +1,19 @@
-"""Encode examples as token IDs with the base model's chat template.
+"""Encode examples as token IDs with the base model's chat template, and decode answers.
 
-Only the answer and its end-of-turn token are trained on.
+Only the answer and its end-of-turn token are trained on. The tokens before the answer are the same in training as in
+prediction. Thinking is turned off: an answer begins after the (empty) thinking block, if the template has one.
 """
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
+from itertools import product
 from typing import Any, NamedTuple
 
-from tuning.dataset.formats.records import Message
+from tuning.dataset.formats.codec import ONE_TEXT
+from tuning.dataset.formats.records import Format, Message
+from tuning.errors import TuningError
+from tuning.tuners.hf.control_words import Hidden, control_words, encode_pieces
 
 # ChatML. `generation` marks the assistant's messages for TRL's `assistant_only_loss` and for transformers' masks.
 CHATML = (
@@ -19,6 +26,11 @@ CHATML = (
     "{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
 )
+# Texts that no template contains or changes.
+_PROBE = (Message("system", "\ue000s\ue000"), Message("user", "\ue000u\ue000"), Message("assistant", "\ue000a\ue000"))
+# The template's variables for thinking: Qwen 3 and others have the first, DeepSeek V3.1 and Granite the second.
+_NO_THINKING = {"enable_thinking": False, "thinking": False}
+_THOUGHTS = re.compile(r"\A\s*<think>.*?(?:</think>\s*|\Z)", re.DOTALL)
 
 
 def chatml(default_system: str) -> str:
@@ -33,53 +45,189 @@ class Tokens(NamedTuple):
     answer_start: int
 
 
+class _Template(NamedTuple):
+    """Hold what a chat template does with a conversation of one question and one answer."""
+
+    in_parts: bool  # a content is a list of parts, each with a type
+    knows_system: bool  # else the system message becomes the first paragraph of the question
+    gap: str  # white space before the answer that the model generates, as after Mistral's [/INST]
+    thoughts: str  # empty thinking block that precedes the answer in prediction, but not in a rendered conversation
+    tail: str  # text after the answer
+    end: str  # start of `tail` up to the end-of-turn token; empty if there is no such token
+    end_id: int  # the end-of-turn token, else the end-of-text token
+
+
 def encode(tokenizer: Any, prompt: Sequence[Message], answer: str) -> Tokens:
-    """Encode prompt and answer. The last token is the end-of-turn token, so that the model learns to stop."""
-    prompt_ids = encode_prompt(tokenizer, prompt)
+    """Encode prompt and answer. The last token is the end-of-turn token, so that the model learns to stop.
+
+    Raises TuningError if the chat template fails, or if it does not render the texts unchanged. It may strip them.
+    """
     if tokenizer.chat_template is None:
-        return Tokens([*prompt_ids, *_plain(tokenizer, answer), tokenizer.eos_token_id], len(prompt_ids))
-    conversation = [*_dictionaries(prompt), {"role": "assistant", "content": answer}]
-    ids: list[int] = tokenizer.apply_chat_template(conversation, tokenize=True, return_dict=False)
-    start = _common_prefix(prompt_ids, ids)
-    # Drop what the template adds after the last end-of-turn token, such as a line break. The model never generates it.
-    end = _last(ids, tokenizer.eos_token_id)
-    if end < start:
-        return Tokens([*ids, tokenizer.eos_token_id], start)
-    return Tokens(ids[: end + 1], start)
+        prompt_ids = encode_prompt(tokenizer, prompt)
+        return Tokens([*prompt_ids, *_encode_plain(tokenizer, answer), tokenizer.eos_token_id], len(prompt_ids))
+    template = _template(tokenizer)
+    hidden, turns = _hide(tokenizer, template, [*prompt, Message("assistant", answer)])
+    whole = _render(tokenizer, template, turns)
+    head = _head(tokenizer, template, turns[:-1], hidden.mark)
+    if not (whole.startswith(head) and whole.endswith(template.tail) and hidden.all_in(whole)):
+        raise _failure(tokenizer, "it changes or drops a part of the text")
+    start = head.removesuffix(template.gap) + template.thoughts
+    learned = whole[len(head) - len(template.gap) : len(whole) - len(template.tail)] + template.end
+    prompt_ids = encode_pieces(tokenizer, hidden.pieces(start))
+    ids = encode_pieces(tokenizer, hidden.pieces(start + learned))
+    if ids[: len(prompt_ids)] != prompt_ids:  # the end of the prompt and the start of the answer share a token
+        ids = [*prompt_ids, *encode_pieces(tokenizer, hidden.pieces(learned), continues=True)]
+    return Tokens(ids if template.end else [*ids, template.end_id], len(prompt_ids))
 
 
 def encode_prompt(tokenizer: Any, prompt: Sequence[Message]) -> list[int]:
-    """Encode the prompt up to where the answer begins. Without a chat template, an empty line follows each message."""
+    """Encode the prompt up to where the answer begins. Without a chat template, an empty line follows each message.
+
+    Raises TuningError if the chat template fails, or if it does not render the texts unchanged. It may strip them.
+    """
     if tokenizer.chat_template is None:
         start = [] if tokenizer.bos_token_id is None else [tokenizer.bos_token_id]
-        return [*start, *_plain(tokenizer, "".join(f"{message.content}\n\n" for message in prompt))]
-    ids: list[int] = tokenizer.apply_chat_template(
-        _dictionaries(prompt), add_generation_prompt=True, tokenize=True, return_dict=False
-    )
-    return ids
+        return [*start, *_encode_plain(tokenizer, "".join(f"{message.content}\n\n" for message in prompt))]
+    template = _template(tokenizer)
+    hidden, turns = _hide(tokenizer, template, prompt)
+    head = _head(tokenizer, template, turns, hidden.mark)
+    if not hidden.all_in(head):
+        raise _failure(tokenizer, "it changes or drops a part of the text")
+    return encode_pieces(tokenizer, hidden.pieces(head.removesuffix(template.gap) + template.thoughts))
 
 
-def _dictionaries(prompt: Sequence[Message]) -> list[dict[str, str]]:
-    return [{"role": message.role, "content": message.content} for message in prompt]
+def check_template(tokenizer: Any) -> None:
+    """Raise TuningError if the chat template cannot render a question and its answer."""
+    if tokenizer.chat_template is not None:
+        _template(tokenizer)
 
 
-def _plain(tokenizer: Any, text: str) -> list[int]:
-    ids: list[int] = tokenizer(text, add_special_tokens=False)["input_ids"]
-    return ids
+def template_note(tokenizer: Any, dataset_format: Format) -> str:
+    """Return a sentence if prompts of this format have a system message that the chat template does not know, or ""."""
+    if dataset_format in ONE_TEXT or tokenizer.chat_template is None or _template(tokenizer).knows_system:
+        return ""
+    return f"{tokenizer.name_or_path} knows no system message, so the instruction is put before the question"
 
 
-def _common_prefix(first: list[int], second: list[int]) -> int:
-    """Return the length of the common prefix.
+def stop_tokens(tokenizer: Any, generation_config: Any) -> list[int]:
+    """Return the tokens that end an answer: those of the chat template, the tokenizer and the model's settings."""
+    ends = {tokenizer.eos_token_id}
+    if tokenizer.chat_template is not None:
+        ends.add(_template(tokenizer).end_id)
+    more = generation_config.eos_token_id
+    return sorted(ends.union([more] if isinstance(more, int) else more or []))
 
-    It is less than the length of `first` if the template renders a prompt without an answer differently.
+
+def decode_answer(tokenizer: Any, ids: Sequence[int]) -> str:
+    """Return the generated text without special tokens, thoughts and surrounding white space.
+
+    It is empty if the thoughts did not end.
     """
-    count = 0
-    for one, other in zip(first, second, strict=False):
-        if one != other:
-            break
-        count += 1
-    return count
+    special = {index for index, token in tokenizer.added_tokens_decoder.items() if token.special}
+    special -= {control_words(tokenizer).ids.get(tag) for tag in ("<think>", "</think>")}
+    text: str = tokenizer.decode([index for index in ids if index not in special], skip_special_tokens=False)
+    return _THOUGHTS.sub("", text).strip()
 
 
-def _last(ids: list[int], wanted: int) -> int:
-    return max((index for index, token in enumerate(ids) if token == wanted), default=-1)
+def skip_thoughts(pieces: Iterable[str]) -> Iterator[str]:
+    """Yield the pieces of a generated text as they come, without empty pieces and thoughts at the start."""
+    start, is_answer = "", False
+    for piece in pieces:
+        if is_answer:
+            yield from filter(None, [piece])
+            continue
+        start += piece
+        text = _THOUGHTS.sub("", start)
+        is_answer = not "<think>".startswith(text.strip())
+        if is_answer:
+            yield text
+    if not is_answer and (text := _THOUGHTS.sub("", start)):
+        yield text
+
+
+def _template(tokenizer: Any) -> _Template:
+    return _probe(tokenizer, str(tokenizer.chat_template), len(tokenizer))
+
+
+@lru_cache(maxsize=8)
+def _probe(tokenizer: Any, *_: object) -> _Template:
+    """Render a short conversation in each way until the template accepts it. Raises TuningError if it never does."""
+    failure = _failure(tokenizer, "it does not render the text of a message")
+    for in_parts, system in product((False, True), (True, False)):
+        template = _Template(in_parts, system, "", "", "", "", tokenizer.eos_token_id)
+        turns = _turns(template, _PROBE)
+        try:
+            whole = _render(tokenizer, template, turns)
+            prompt = _render(tokenizer, template, turns[:-1])
+        except TuningError as error:
+            failure = failure if in_parts else error
+            continue
+        if all(whole.count(message.content) == 1 for message in _PROBE):
+            return _measured(tokenizer, template, prompt, *whole.split(_PROBE[-1].content))
+    raise failure
+
+
+def _measured(tokenizer: Any, template: _Template, prompt: str, head: str, tail: str) -> _Template:
+    """Complete the template from a rendered `prompt`, and from the text around the answer in a conversation."""
+    gap = thoughts = ""
+    if head.startswith(prompt) and not head[len(prompt) :].strip():
+        gap = head[len(prompt) :]
+    elif prompt.startswith(head) and "think>" in (rest := prompt[len(head) :]):
+        thoughts = rest if "</think>" in rest else f"{rest.rstrip()}\n\n</think>\n\n"
+    words = control_words(tokenizer)
+    ends = (match for match in words.pattern.finditer(tail) if match.group() in words.ids)
+    if end := next(ends, None):
+        template = template._replace(end=tail[: end.end()], end_id=words.ids[end.group()])
+    return template._replace(gap=gap, thoughts=thoughts, tail=tail)
+
+
+def _turns(template: _Template, messages: Sequence[Message]) -> list[Message]:
+    """Return the messages with roles that the template knows."""
+    if template.knows_system or len(messages) < 2 or messages[0].role != "system":
+        return list(messages)
+    texts = [message.content for message in messages[:2] if message.content.strip()]
+    return [Message("user", "\n\n".join(texts)), *messages[2:]]
+
+
+def _hide(tokenizer: Any, template: _Template, messages: Sequence[Message]) -> tuple[Hidden, list[Message]]:
+    """Return the turns of the conversation with hidden control words."""
+    turns = _turns(template, messages)
+    hidden = Hidden(control_words(tokenizer), [turn.content for turn in turns])
+    return hidden, [Message(turn.role, text) for turn, text in zip(turns, hidden.texts, strict=True)]
+
+
+def _head(tokenizer: Any, template: _Template, turns: Sequence[Message], mark: str) -> str:
+    """Return what a rendered conversation contains before the answer. `mark` is a character that no text contains."""
+    answer = f"{mark}answer{mark}"
+    head, found, _ = _render(tokenizer, template, [*turns, Message("assistant", answer)]).partition(answer)
+    if not found:
+        raise _failure(tokenizer, "it does not render the answer")
+    return head
+
+
+def _render(tokenizer: Any, template: _Template, turns: Sequence[Message]) -> str:
+    """Render the turns and, if the last one is not an answer, what introduces the answer."""
+    conversation = [
+        {"role": turn.role, "content": [{"type": "text", "text": turn.content}] if template.in_parts else turn.content}
+        for turn in turns
+    ]
+    try:
+        text: str = tokenizer.apply_chat_template(
+            conversation, add_generation_prompt=turns[-1].role != "assistant", tokenize=False, **_NO_THINKING
+        )
+    except Exception as error:  # a template is a program, which can fail in any way
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        raise _failure(tokenizer, f"it fails ({reason})") from None
+    return text
+
+
+def _encode_plain(tokenizer: Any, text: str) -> list[int]:
+    hidden = Hidden(control_words(tokenizer), [text])
+    return encode_pieces(tokenizer, hidden.pieces(*hidden.texts))
+
+
+def _failure(tokenizer: Any, problem: str) -> TuningError:
+    return TuningError(
+        f"the chat template of the base model {tokenizer.name_or_path} cannot be used: {problem}",
+        "Correct chat_template.jinja in its folder, or use another --base-model",
+    )

@@ -9,20 +9,22 @@ import torch
 from transformers import TextIteratorStreamer
 
 from tuning.dataset.formats.records import Example, Message
+from tuning.tuners.hf.answer.batching import generate
+from tuning.tuners.hf.answer.known import find_known, key_of, with_known
 from tuning.tuners.hf.answer.scoring import example_losses
-from tuning.tuners.hf.chat import encode, encode_prompt
+from tuning.tuners.hf.chat import decode_answer, encode, encode_prompt, skip_thoughts, stop_tokens
 from tuning.tuners.hf.device import find_processor, inference_dtype
 from tuning.tuners.hf.models.base_models import load_model, load_tokenizer
 from tuning.tuners.protocol import Answer
 
-# Prompts per batch. A decoding step costs nearly the same for one prompt as for many, until memory is full.
-_PROMPTS = 16
+_SHOWN = 20  # answers between two lines of progress
 
 
 class HfPredictor:
     """Generate and score answers with the model in `folder`, by greedy decoding. An adapter must be merged into it."""
 
     def __init__(self, folder: Path) -> None:
+        self._folder = folder
         processor = find_processor()
         self._tokenizer = load_tokenizer(folder)
         self._tokenizer.padding_side = "left"  # so that every prompt ends where its answer begins
@@ -31,16 +33,20 @@ class HfPredictor:
         self._model: Any = model.to(device=processor.device, dtype=dtype)
 
     def generate(self, prompts: Sequence[Sequence[Message]], max_new_tokens: int) -> list[Answer]:
-        """Return answers in the order of the prompts. Batches have prompts of similar length to keep padding low."""
+        """Return answers in the order of the prompts. Print the progress of many answers."""
         encoded = [encode_prompt(self._tokenizer, prompt) for prompt in prompts]
-        order = sorted(range(len(encoded)), key=lambda index: len(encoded[index]))
-        answers: dict[int, Answer] = {}
-        for start in range(0, len(order), _PROMPTS):
-            batch = order[start : start + _PROMPTS]
-            padded = self._tokenizer.pad({"input_ids": [encoded[index] for index in batch]}, return_tensors="pt")
-            new = self._generate(padded, max_new_tokens)[:, padded["input_ids"].shape[1] :]
-            answers |= {index: self._answer(ids) for index, ids in zip(batch, new.tolist(), strict=True)}
-        return [answers[index] for index in range(len(encoded))]
+        known = find_known(self._folder, max_new_tokens)
+
+        def generated(numbers: Sequence[int]) -> list[Answer]:
+            answers: dict[int, Answer] = {}
+            chosen = [encoded[number] for number in numbers]
+            for index, ids in generate(self._model, chosen, max_new_tokens, self._ends()):
+                answers[index] = self._answer(ids)
+                if len(answers) % _SHOWN == 0:
+                    print(f"answered {len(answers)} of {len(chosen)} questions", flush=True)
+            return [answers[index] for index in range(len(chosen))]
+
+        return with_known([key_of(ids) for ids in encoded], known, generated)
 
     def stream(self, prompt: Sequence[Message], max_new_tokens: int) -> Iterator[str | Answer]:
         """Yield pieces of text as they are generated, then the complete Answer."""
@@ -59,7 +65,7 @@ class HfPredictor:
 
         thread = threading.Thread(target=work, daemon=True)
         thread.start()
-        yield from (piece for piece in streamer if piece)
+        yield from skip_thoughts(streamer)
         thread.join()
         if isinstance(result[0], BaseException):
             raise result[0]
@@ -89,10 +95,8 @@ class HfPredictor:
     def _answer(self, ids: list[int]) -> Answer:
         ends = set(self._ends())
         end = next((index for index, token in enumerate(ids) if token in ends), None)
-        text = self._tokenizer.decode(ids[:end], skip_special_tokens=True).strip()
+        text = decode_answer(self._tokenizer, ids[:end])
         return Answer(text, "STOP" if end is not None else "MAX_TOKENS")
 
     def _ends(self) -> list[int]:
-        """Return the tokens that end an answer: those of the tokenizer and of the model's generation settings."""
-        more = self._model.generation_config.eos_token_id
-        return sorted({self._tokenizer.eos_token_id, *([more] if isinstance(more, int) else more or [])})
+        return stop_tokens(self._tokenizer, self._model.generation_config)

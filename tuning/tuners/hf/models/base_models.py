@@ -7,6 +7,7 @@ from tuning.dataset.dataset import Dataset
 from tuning.errors import TuningError
 from tuning.resource_errors import in_one_line
 from tuning.settings import Settings
+from tuning.tuners.hf.chat import check_template
 from tuning.tuners.hf.environment import go_online, set_up_libraries
 from tuning.tuners.hf.models import smollm2
 from tuning.tuners.hf.models.tiny import make_tiny
@@ -74,7 +75,10 @@ def describe_base(name: str) -> str:
 
 
 def load_tokenizer(folder: Path) -> Any:
-    """Load the tokenizer in `folder`. Raises TuningError if it has no end-of-text token."""
+    """Load the tokenizer in `folder`.
+
+    Raises TuningError if it has no end-of-text token, or if its chat template cannot be used.
+    """
     set_up_libraries()
     from transformers import AutoTokenizer
 
@@ -82,7 +86,8 @@ def load_tokenizer(folder: Path) -> Any:
     if tokenizer.eos_token_id is None:
         raise TuningError(f"the tokenizer in {folder} has no end-of-text token", "Use another --base-model")
     if tokenizer.pad_token_id is None:
-        tokenizer.pad_token = tokenizer.eos_token
+        tokenizer.pad_token = tokenizer.eos_token  # padding is masked by position, so any token will do
+    check_template(tokenizer)
     return tokenizer
 
 

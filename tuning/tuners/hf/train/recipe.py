@@ -17,6 +17,8 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     warmup: float = 0.1  # share of the steps
     lora_rank: int = 16  # 0: all weights are trained
     lora_share: float = 1.0  # share of the layers, from the top, that get an adapter
+    # Share of the trained change that is added to the base. A smaller step keeps more of what the base can do.
+    step_size: float = 1.0
     evaluations: int = 10  # number of evaluations of the loss on held-out training rows, at equal intervals
     patience: int = 3  # the training ends after this number of evaluations without a better loss
     development_rows: int = 200  # number of training rows held out for these evaluations

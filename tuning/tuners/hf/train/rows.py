@@ -10,7 +10,7 @@ from tuning.dataset.formats.codec import parse_line
 from tuning.dataset.formats.records import Example
 from tuning.errors import TuningError
 from tuning.sampling import salted
-from tuning.tuners.hf.chat import Tokens, encode
+from tuning.tuners.hf.chat import Tokens, encode, template_note
 from tuning.tuners.hf.train.recipe import Recipe
 
 ROWS = "rows"  # the folder of the encoded rows, which exists only until the training ends
@@ -38,6 +38,8 @@ def read_rows(tokenizer: Any, dataset: Dataset, recipe: Recipe, work: Path) -> R
     """
     import datasets
 
+    if note := template_note(tokenizer, dataset.manifest.format):
+        print(f"note: {note}", flush=True)
     datasets.disable_progress_bars()
     arguments = {"tokenizer": tokenizer, "dataset": dataset, "max_length": recipe.max_length}
     try:

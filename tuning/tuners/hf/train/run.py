@@ -49,9 +49,9 @@ def run(settings: Settings, dataset: Dataset, base_model: str, recipe: Recipe, o
         "base": describe_base(base_model),
     }
     if recipe.full:
-        save_full(trained.model, tokenizer, output)
+        save_full(trained.model, tokenizer, base, output, recipe.step_size)
     else:
-        save_adapter(trained.model, tokenizer, base, output)
+        save_adapter(trained.model, tokenizer, base, output, recipe.step_size)
     write_curves(output, curves)
     facts["seconds"] = round(time.monotonic() - started, 1)
     preference = dataset.manifest.format in PREFERENCE_FORMATS
@@ -66,6 +66,7 @@ def _facts(rows: Rows, recipe: Recipe, trained: Any, curves: Curves) -> dict[str
     weights = list(trained.model.parameters())
     used = min(len(rows.train), trained.steps * recipe.batch_size)
     facts = {
+        "recipe": msgspec.to_builtins(recipe),
         "trained": recipe.trained,
         "rows_total": rows.total,
         "rows_left_out": rows.too_long,

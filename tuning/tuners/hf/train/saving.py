@@ -4,33 +4,53 @@ import gc
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from tuning.storage import atomic_folder
+from tuning.tuners.hf.chat import stop_tokens
 from tuning.tuners.hf.models.base_models import load_model
 
 ADAPTER, MERGED = "adapter", "merged"
 
 
-def save_full(model: Any, tokenizer: Any, output: Path) -> None:
-    """Save a model whose weights were all trained."""
-    with atomic_folder(output / MERGED) as folder:
-        model.save_pretrained(folder)
-        tokenizer.save_pretrained(folder)
+def save_full(model: Any, tokenizer: Any, base: Path, output: Path, step_size: float) -> None:
+    """Save a model whose weights were all trained: the base plus `step_size` times the change.
+
+    Raises TuningError if the base model cannot be loaded.
+    """
+    if step_size != 1:
+        before = load_model(base, torch.float32).state_dict()
+        with torch.no_grad():
+            for name, weight in model.state_dict().items():
+                if weight.is_floating_point():
+                    weight.copy_(torch.lerp(before[name].to(weight), weight, step_size))
+    _save_complete(model, tokenizer, output / MERGED)
 
 
-def save_adapter(model: Any, tokenizer: Any, base: Path, output: Path) -> None:
+def save_adapter(model: Any, tokenizer: Any, base: Path, output: Path, step_size: float) -> None:
     """Save the adapter in PEFT's format, and a copy of the base model with the adapter merged into its weights.
 
-    The copy is made from the stored base model, not from the one in memory, so that a base in fp32 keeps its precision.
+    The adapter's `lora_alpha` is multiplied by `step_size`, so both are the base plus this share of the change. The
+    copy is made from the stored base model, not from the one in memory, so that a base in fp32 keeps its precision.
+    Raises TuningError if the base model cannot be loaded.
     """
     from peft import PeftModel
 
     with atomic_folder(output / ADAPTER) as folder:
         model.peft_config["default"].base_model_name_or_path = str(base)
+        model.peft_config["default"].lora_alpha *= step_size
         model.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
     del model
     gc.collect()
     merged = PeftModel.from_pretrained(load_model(base, "auto"), str(output / ADAPTER)).merge_and_unload()
-    with atomic_folder(output / MERGED) as folder:
-        merged.save_pretrained(folder)
+    _save_complete(merged, tokenizer, output / MERGED)
+
+
+def _save_complete(model: Any, tokenizer: Any, target: Path) -> None:
+    """Save model and tokenizer. Other programs, too, end an answer at the template's end of turn."""
+    ends = stop_tokens(tokenizer, model.generation_config)
+    model.generation_config.eos_token_id = ends if len(ends) > 1 else ends[0]
+    with atomic_folder(target) as folder:
+        model.save_pretrained(folder)
         tokenizer.save_pretrained(folder)

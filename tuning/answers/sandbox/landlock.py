@@ -1,0 +1,72 @@
+"""Let a process and all that it starts read and write only below given folders, by Landlock (Linux 5.13 and later).
+
+Numbers are those of linux/landlock.h. What each version of Landlock shuts off: docs.kernel.org/userspace-api/landlock.
+"""
+
+import ctypes
+import os
+import stat
+import struct
+from collections.abc import Iterable
+from pathlib import Path
+
+from tuning.answers.sandbox import kernel
+
+NEWEST = 6  # the newest version whose rights are used here. Newer kernels offer these, too.
+TRUNCATE_SINCE, SIGNALS_SINCE = 3, 6  # the versions that see a file truncated, and a signal sent
+_REFER_SINCE, _NETWORK_SINCE, _DEVICES_SINCE = 2, 4, 5
+
+_EXECUTE, _WRITE_FILE, _READ_FILE, _READ_DIR = 1 << 0, 1 << 1, 1 << 2, 1 << 3
+_ALL_OF_VERSION_1 = (1 << 13) - 1
+_REFER, _TRUNCATE, _IOCTL_DEV = 1 << 13, 1 << 14, 1 << 15
+_MAKE_DEVICES_AND_SOCKETS = 1 << 6 | 1 << 9 | 1 << 11
+_OF_FILES = _EXECUTE | _WRITE_FILE | _READ_FILE | _TRUNCATE | _IOCTL_DEV
+_BIND_TCP_AND_CONNECT_TCP = 0b11
+_ABSTRACT_SOCKETS_AND_SIGNALS = 0b11
+
+_CREATE_RULESET_VERSION = 1
+_RULE_PATH_BENEATH = 1
+
+
+def version() -> int:
+    """Return the version of the kernel's Landlock, at most `NEWEST`. Raises OSError if it has none or it is off."""
+    return min(kernel.call("landlock_create_ruleset", None, 0, _CREATE_RULESET_VERSION), NEWEST)
+
+
+def restrict(readable: Iterable[Path], writable: Iterable[Path], abi: int) -> None:
+    """Shut off files, TCP and signals, as far as Landlock's version `abi` can. Raises OSError if the kernel refuses.
+
+    Below `readable`, files can be read and executed. Below `writable`, anything can be done but making devices and
+    sockets. Paths that do not exist are left out. The process must have forbidden itself new privileges.
+    """
+    handled = _ALL_OF_VERSION_1
+    handled |= _REFER if abi >= _REFER_SINCE else 0
+    handled |= _TRUNCATE if abi >= TRUNCATE_SINCE else 0
+    handled |= _IOCTL_DEV if abi >= _DEVICES_SINCE else 0
+    network = _BIND_TCP_AND_CONNECT_TCP if abi >= _NETWORK_SINCE else 0
+    scoped = _ABSTRACT_SOCKETS_AND_SIGNALS if abi >= SIGNALS_SINCE else 0
+    # Older kernels take the longer struct as long as what they do not know is 0.
+    attributes = struct.pack("=QQQ", handled, network, scoped)
+    ruleset = kernel.call("landlock_create_ruleset", attributes, len(attributes), 0)
+    try:
+        for path in readable:
+            _allow(ruleset, path, _EXECUTE | _READ_FILE | _READ_DIR)
+        for path in writable:
+            _allow(ruleset, path, handled & ~_IOCTL_DEV & ~_MAKE_DEVICES_AND_SOCKETS)
+        kernel.call("landlock_restrict_self", ruleset, 0)
+    finally:
+        os.close(ruleset)
+
+
+def _allow(ruleset: int, path: Path, rights: int) -> None:
+    try:
+        folder = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return
+    try:
+        if not stat.S_ISDIR(os.fstat(folder).st_mode):
+            rights &= _OF_FILES
+        rule = struct.pack("=Qi", rights, folder)
+        kernel.call("landlock_add_rule", ruleset, _RULE_PATH_BENEATH, ctypes.c_char_p(rule), 0)
+    finally:
+        os.close(folder)

@@ -1,0 +1,64 @@
+"""Read the how-to questions whose answers are run. Each has a check on behavior, so several correct ways pass."""
+
+import hashlib
+import tomllib
+from pathlib import Path
+
+import msgspec
+
+from tuning.errors import TuningError
+
+_SUITES = Path(__file__).parent / "suites"
+JUDGING, DEVELOPMENT, TRAINING = "judging", "development", "training"
+
+
+class Question(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Represent one question. `setup`, `check`, `variants` and `wrong` are Python; the texts are Markdown."""
+
+    topic: str
+    title: str
+    body: str
+    check: str  # runs after the answer's code and fails by raising; see child.py for what it may use
+    setup: str = ""  # runs before the answer's code: the variables and files that the question shows
+    reference: str = ""  # a correct answer
+    variants: list[str] = []  # programs that must pass
+    wrong: list[str] = []  # plausible programs that must fail
+
+
+class Suite(msgspec.Struct, frozen=True, kw_only=True):
+    """Hold the questions of a suite."""
+
+    name: str
+    questions: list[Question]
+    is_ours: bool = True  # part of this package, and therefore about Python
+
+    @property
+    def title(self) -> str:
+        """Return the name, the number of questions, and a hash of what is asked and checked."""
+        asked = [(question.title, question.body, question.setup, question.check) for question in self.questions]
+        sha256 = hashlib.sha256(msgspec.json.encode(asked)).hexdigest()
+        return f"{self.name}, {len(self.questions)} questions, {sha256[:12]}"
+
+
+def find_suite(name: str) -> Suite:
+    """Return the suite `name`: "judging", "development" or "training". Raises TuningError if there is none."""
+    questions = [
+        msgspec.convert(question, Question)
+        for path in sorted(_SUITES.glob(f"{name}_*.toml"))
+        for question in tomllib.loads(path.read_text(encoding="utf-8"))["question"]
+    ]
+    if not questions:
+        raise TuningError(f"there is no suite {name!r}", f"Choose {JUDGING}, {DEVELOPMENT} or {TRAINING}")
+    return Suite(name=name, questions=questions)
+
+
+def is_about_python(tags: list[list[str]]) -> bool:
+    """Return whether a dataset is about Python: at least half of its questions have a tag that says so.
+
+    `tags` has the tags of each question.
+    """
+    about = [any("python" in tag or tag in _OF_PYTHON for tag in of_one) for of_one in tags]
+    return bool(about) and 2 * sum(about) >= len(about)
+
+
+_OF_PYTHON = frozenset({"pandas", "numpy", "django", "flask", "matplotlib", "scipy", "scikit-learn", "pytorch"})

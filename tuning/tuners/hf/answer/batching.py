@@ -1,0 +1,177 @@
+"""Generate answers to many prompts by greedy decoding. A row that has ended leaves the batch, and another enters.
+
+``transformers.generate`` keeps every row until the last one ends, so one answer that runs to the limit holds up all
+others, and its cache copies all keys and values at each token. Import this module inside functions only, because it
+loads torch.
+"""
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import Any
+
+import torch
+from torch.nn import functional
+from transformers import DynamicCache
+from transformers.cache_utils import DynamicLayer
+
+# Rows in the batch. More rows give more tokens a second, until the processor is busy, and take more memory.
+ROWS = 48
+_SPARE = 64  # tokens that a layer's buffers grow by
+
+
+class RoomyLayer(DynamicLayer):  # type: ignore[misc]
+    """Store keys and values in buffers with spare room, so that a new token does not copy the earlier ones."""
+
+    keys: torch.Tensor
+    values: torch.Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._buffers: list[torch.Tensor] = []
+
+    def update(self, key_states: torch.Tensor, value_states: torch.Tensor, *_: Any, **__: Any) -> Any:
+        """Add the states of new tokens and return those of all tokens (rows, heads, tokens, width)."""
+        if not self.is_initialized:
+            self.lazy_initialization(key_states, value_states)
+        old = self.get_seq_length()
+        new = old + key_states.shape[-2]
+        if not self._buffers or self._buffers[0].shape[2] < new:
+            self._buffers = [
+                states.new_empty((*states.shape[:2], new + _SPARE, states.shape[3]))
+                for states in (key_states, value_states)
+            ]
+            if old:
+                self._buffers[0][:, :, :old], self._buffers[1][:, :, :old] = self.keys, self.values
+        for buffer, states in zip(self._buffers, (key_states, value_states), strict=True):
+            buffer[:, :, old:new] = states
+        self.keys, self.values = (buffer[:, :, :new] for buffer in self._buffers)
+        return self.keys, self.values
+
+    def replace(self, keys: torch.Tensor, values: torch.Tensor) -> None:
+        """Replace all states."""
+        self.keys, self.values, self._buffers = keys, values, []
+
+
+class _Batch:
+    """Hold the rows that are being generated: their cache, attention mask, positions and newest tokens."""
+
+    def __init__(self, model: Any, rows: Sequence[int], prompts: Sequence[Sequence[int]]) -> None:
+        """Run the prompts, padded on the left, through the model."""
+        self._model = model
+        self.rows = list(rows)
+        width = max(map(len, prompts))
+        ids = torch.zeros((len(prompts), width), dtype=torch.long)
+        self._mask = torch.zeros((len(prompts), width), dtype=torch.long)
+        for row, prompt in enumerate(prompts):
+            ids[row, width - len(prompt) :] = torch.tensor(prompt)
+            self._mask[row, width - len(prompt) :] = 1
+        ids, self._mask = ids.to(model.device), self._mask.to(model.device)
+        self._cache: Any = DynamicCache(config=model.config)
+        self._cache.layers = [RoomyLayer() if type(layer) is DynamicLayer else layer for layer in self._cache.layers]
+        positions = (self._mask.cumsum(dim=1) - 1).clamp(min=0)
+        self._positions = positions[:, -1:] + 1
+        self.tokens = self._forward(ids, positions)
+
+    @property
+    def can_grow(self) -> bool:
+        """Return whether other rows can enter. Layers of other kinds, such as sliding windows, cannot be padded."""
+        return all(isinstance(layer, RoomyLayer) for layer in self._cache.layers)
+
+    def newest(self) -> list[tuple[int, int]]:
+        """Return the newest token of each row, after the number of its prompt."""
+        return list(zip(self.rows, self.tokens.tolist(), strict=True))
+
+    def step(self) -> None:
+        """Append the newest tokens and set `tokens` to the next ones."""
+        self._mask = functional.pad(self._mask, (0, 1), value=1)
+        self.tokens = self._forward(self.tokens[:, None], self._positions)
+        self._positions = self._positions + 1
+
+    def keep(self, kept: Sequence[int]) -> None:
+        """Keep only the rows at these indices, and drop the columns that only the others used."""
+        index = torch.tensor(kept, device=self._mask.device)
+        self.rows = [self.rows[row] for row in kept]
+        self._mask, self._positions, self.tokens = self._mask[index], self._positions[index], self.tokens[index]
+        if not self.can_grow:
+            self._cache.batch_select_indices(index)
+            return
+        unused = int(self._mask.argmax(dim=1).min())
+        self._mask = self._mask[:, unused:]
+        for layer in self._cache.layers:
+            layer.replace(layer.keys[index, :, unused:], layer.values[index, :, unused:])
+
+    def join(self, other: "_Batch") -> None:
+        """Add the rows of another batch. The shorter one is padded on the left."""
+        width = max(self._mask.shape[1], other._mask.shape[1])
+        self._mask = torch.cat([_padded(batch._mask, width, 1) for batch in (self, other)])
+        self._positions = torch.cat([self._positions, other._positions])
+        self.tokens = torch.cat([self.tokens, other.tokens])
+        self.rows += other.rows
+        for layer, added in zip(self._cache.layers, other._cache.layers, strict=True):
+            layer.replace(
+                torch.cat([_padded(one.keys, width, 2) for one in (layer, added)]),
+                torch.cat([_padded(one.values, width, 2) for one in (layer, added)]),
+            )
+
+    def _forward(self, ids: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
+        output = self._model(
+            input_ids=ids,
+            attention_mask=self._mask,
+            position_ids=positions,
+            past_key_values=self._cache,
+            use_cache=True,
+            logits_to_keep=1,
+        )
+        self._cache = output.past_key_values
+        newest: torch.Tensor = output.logits[:, -1].argmax(dim=-1)
+        return newest
+
+
+def _padded(states: torch.Tensor, width: int, dimension: int) -> torch.Tensor:
+    missing = width - states.shape[dimension]
+    after = 2 * (states.dim() - 1 - dimension)  # functional.pad counts dimensions from the last one
+    return functional.pad(states, (*[0] * after, missing, 0)) if missing else states
+
+
+def generate(
+    model: Any, prompts: Sequence[Sequence[int]], max_new_tokens: int, ends: Collection[int], rows: int = ROWS
+) -> Iterator[tuple[int, list[int]]]:
+    """Yield the index of a prompt and its new tokens, each when it ends: at a token in `ends`, or after the limit.
+
+    The end token is included. Short prompts come first, so that the prompts that enter together have similar lengths.
+    """
+    waiting = sorted(range(len(prompts)), key=lambda index: (len(prompts[index]), index))
+    new: dict[int, list[int]] = {index: [] for index in waiting}
+
+    def has_ended(index: int) -> bool:
+        return len(new[index]) >= max_new_tokens or new[index][-1:] in stops
+
+    stops = [[end] for end in ends]
+    batch: _Batch | None = None
+    with torch.inference_mode():
+        while waiting or batch:
+            changed = batch
+            # Rows enter and leave in groups, because each time the cache is copied.
+            if batch is None or (waiting and batch.can_grow and len(batch.rows) <= rows * 3 // 4):
+                room = rows - (len(batch.rows) if batch else 0)
+                entering, waiting = waiting[:room], waiting[room:]
+                changed = _Batch(model, entering, [prompts[index] for index in entering])
+            else:
+                batch.step()
+            for index, token in changed.newest() if changed else ():
+                if not has_ended(index):
+                    new[index].append(token)
+                    if has_ended(index):
+                        yield index, new[index]
+            if batch is None:
+                batch = changed
+            elif changed and changed is not batch:
+                batch.join(changed)
+            batch = _without_ended(batch, has_ended)
+
+
+def _without_ended(batch: _Batch | None, has_ended: Callable[[int], bool]) -> _Batch | None:
+    """Return the batch without the rows that have ended, or None. A few such rows may stay, which costs less."""
+    live = [row for row, index in enumerate(batch.rows) if not has_ended(index)] if batch else []
+    if batch and live and len(live) <= len(batch.rows) * 7 // 8:
+        batch.keep(live)
+    return batch if live else None

@@ -1,0 +1,61 @@
+"""Reuse answers of the base model smollm2 that ship with the package, because the base never changes.
+
+``python -m tuning.tuners.hf.answer.known`` writes the file again, after the suite or the prompt has changed.
+"""
+
+import hashlib
+import random
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import msgspec
+
+from tuning.storage import sha256_of
+from tuning.tuners.protocol import Answer
+
+_FILE = Path(__file__).parent / "known_answers.json"
+_WEIGHTS = "model.safetensors"
+CHECKED = 8  # known answers that are generated again; if one differs, all are
+
+Generate = Callable[[Sequence[int]], list[Answer]]  # from numbers of prompts to their answers
+
+
+class KnownAnswers(msgspec.Struct, frozen=True, kw_only=True):
+    """Hold the answers of one model by prompt. A key is the SHA-256 of the prompt's token IDs."""
+
+    weights_sha256: str
+    max_new_tokens: int
+    answers: dict[str, Answer]
+
+
+def key_of(ids: Sequence[int]) -> str:
+    """Return the key of a prompt."""
+    return hashlib.sha256(",".join(map(str, ids)).encode()).hexdigest()
+
+
+def find_known(folder: Path, max_new_tokens: int) -> dict[str, Answer]:
+    """Return the known answers of the model in `folder`, or none if there are none for its weights and this limit."""
+    weights = folder / _WEIGHTS
+    if not weights.is_file() or not _FILE.is_file():
+        return {}
+    known = msgspec.json.decode(_FILE.read_bytes(), type=KnownAnswers)
+    is_same = known.max_new_tokens == max_new_tokens and known.weights_sha256 == sha256_of(weights)
+    return known.answers if is_same else {}
+
+
+def with_known(keys: Sequence[str], known: dict[str, Answer], generate: Generate) -> list[Answer]:
+    """Return the answers to the prompts with these keys. Only those that are not known are generated.
+
+    A few known answers are generated again, and all of them if one differs, as on a processor that rounds differently.
+    """
+    numbers = [number for number, key in enumerate(keys) if key in known]
+    drawn = random.Random("".join(keys)).sample(numbers, min(CHECKED, len(numbers)))  # noqa: S311 - a fixed draw
+    now = sorted({*range(len(keys))} - {*numbers} | {*drawn})
+    answers = dict(zip(now, generate(now), strict=True))
+    rest = [number for number in numbers if number not in answers]
+    if all(answers[number] == known[keys[number]] for number in drawn):
+        answers |= {number: known[keys[number]] for number in rest}
+    else:
+        print("the known answers of the base model differ on this machine, so all are generated", flush=True)
+        answers |= dict(zip(rest, generate(rest), strict=True))
+    return [answers[number] for number in range(len(keys))]

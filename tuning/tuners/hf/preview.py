@@ -1,0 +1,78 @@
+"""Show training examples as the model sees them, and mark what is learned."""
+
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import Any
+
+from tuning.dataset.dataset import Dataset
+from tuning.dataset.formats.records import PREFERENCE_FORMATS, Example
+from tuning.settings import Settings
+from tuning.tuners.hf.chat import template_note
+from tuning.tuners.hf.control_words import control_words
+from tuning.tuners.hf.models.base_models import find_base_model, load_tokenizer
+from tuning.tuners.hf.train.recipe import make_recipe
+from tuning.tuners.hf.train.rows import encode_row, read_examples
+from tuning.tuners.protocol import TuneOptions
+
+_PROMPT, _LEARNED, _REJECTED = "  ", "+ ", "- "
+_KEY = (
+    "Lines with + are learned. Lines with - are the rejected answer, which becomes less likely. "
+    "All other lines are only read."
+)
+
+
+def preview(settings: Settings, dataset: Dataset, options: TuneOptions, count: int) -> Iterator[str]:
+    """Yield lines that show the first `count` lines of train.jsonl: for the tuner hf as tokens, else as turns.
+
+    Raises TuningError if the base model cannot be found, or if a line is invalid.
+    """
+    total = dataset.manifest.files["train.jsonl"].rows
+    yield f"the first {min(count, total)} of {total} training examples in {dataset.address}. {_KEY}"
+    examples = enumerate((example for _, example in islice(read_examples(dataset), count)), 1)
+    if settings.tuner == "hf":
+        recipe = make_recipe(options, dataset.manifest.format in PREFERENCE_FORMATS)
+        tokenizer = load_tokenizer(find_base_model(settings, options.base_model, dataset))
+        if note := template_note(tokenizer, dataset.manifest.format):
+            yield f"note: {note}"
+        for number, example in examples:
+            yield ""
+            yield from _in_tokens(tokenizer, example, f"example {number} of {total}", recipe.max_length)
+        return
+    for number, example in examples:
+        yield f"\nexample {number} of {total}"
+        for message in example.prompt:
+            yield from _lines(_PROMPT, f"[{message.role}]\n{message.content}")
+        yield from _lines(_PROMPT, "[model]")
+        yield from _lines(_LEARNED, example.answer)
+        if example.rejected is not None:
+            yield from _lines(_REJECTED, example.rejected)
+
+
+def _in_tokens(tokenizer: Any, example: Example, title: str, max_length: int) -> Iterator[str]:
+    row = encode_row(tokenizer, example)
+    start = row["answer_start"]
+    learned = f"{len(row['ids']) - start} are learned"
+    if "rejected_ids" in row:
+        learned += f" and {len(row['rejected_ids']) - start} are rejected"
+    yield f"{title}: {start} tokens are read, {learned}"
+    if row["length"] > max_length:
+        yield f"note: it is left out of the training, because it has more than {max_length} tokens"
+    words = control_words(tokenizer)
+    texts = [*(message.content for message in example.prompt), example.answer, example.rejected or ""]
+    if mentioned := {word for text in texts for word in words.pattern.findall(text)} & set(words.ids):
+        yield f"note: the post contains {', '.join(sorted(mentioned))}, which is encoded as text"
+    yield from _lines(_PROMPT, _decoded(tokenizer, row["ids"][:start]))
+    yield from _lines(_LEARNED, _decoded(tokenizer, row["ids"][start:]))
+    yield from _lines(_REJECTED, _decoded(tokenizer, row.get("rejected_ids", [])[start:]))
+
+
+def _decoded(tokenizer: Any, ids: Sequence[int]) -> str:
+    text: str = tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False)
+    return text
+
+
+def _lines(prefix: str, text: str) -> Iterator[str]:
+    """Yield the lines of a text. A character that a terminal would act on is written as in Python."""
+    for line in text.removesuffix("\n").split("\n") if text else ():
+        printable = (char if char.isprintable() or char == "\t" else repr(char)[1:-1] for char in line)
+        yield prefix + "".join(printable)
