@@ -61,7 +61,7 @@ def test_what_is_no_model_is_refused(cloud: Settings, models: list[str]) -> None
 
 @pytest.fixture
 def versions(cloud: Settings, models: list[str], tmp_path: Path) -> list[str]:
-    """Three registered versions, each of one of these models."""
+    """Three registered versions, each of one of these models. The third was compared with the first."""
     for number, name in enumerate(models, start=1):
         folder, work = tmp_path / f"model-{number}", tmp_path / f"work-{number}"
         folder.mkdir()
@@ -84,7 +84,7 @@ def versions(cloud: Settings, models: list[str], tmp_path: Path) -> list[str]:
                 body="markdown",
                 contents_sha256="0",
                 metrics={"chrf": 30.0},
-                verdict=verdict("chrf", "chrf improves"),
+                verdict=verdict("chrf", "chrf improves", champion="v1" if number == 3 else None),
                 run_id="r1",
             ),
             folder,

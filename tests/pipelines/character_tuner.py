@@ -54,7 +54,12 @@ class CharacterTuner:
         return Model(tuner=self.name, base_model=options.base_model, uri="")
 
     def predictor(self, settings: Settings, model: Model) -> "CharacterPredictor":
-        return CharacterPredictor(json.loads((Path(model.uri) / "counts.json").read_text()) if model.uri else {})
+        return CharacterPredictor(counts_of(model))
+
+
+def counts_of(model: Model) -> dict[str, int]:
+    """How often each pair of characters occurred. The base has seen none."""
+    return json.loads((Path(model.uri) / "counts.json").read_text()) if model.uri else {}
 
 
 class CharacterPredictor:

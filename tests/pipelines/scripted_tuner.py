@@ -5,7 +5,7 @@ from pathlib import Path
 
 import msgspec
 
-from tests.pipelines.character_tuner import CharacterPredictor, CharacterTuner
+from tests.pipelines.character_tuner import CharacterPredictor, CharacterTuner, counts_of
 from tuning.answers import sandbox
 from tuning.answers.ask import UNPROTECTED
 from tuning.answers.suite import find_suite
@@ -29,17 +29,17 @@ class ScriptedTuner(CharacterTuner):
         return msgspec.structs.replace(model, facts={**model.facts, "solved": options.steps or len(_SUITE)})
 
     def predictor(self, settings: Settings, model: Model) -> "ScriptedPredictor":
-        return ScriptedPredictor(super().predictor(settings, model), int(str(model.facts.get("solved", 0))))
+        predictor = ScriptedPredictor(counts_of(model))
+        predictor.known = {one.title: one.reference for one in _SUITE[: int(str(model.facts.get("solved", 0)))]}
+        return predictor
 
 
-class ScriptedPredictor:
-    def __init__(self, characters: CharacterPredictor, solved: int) -> None:
-        self.losses = characters.losses
-        self._known = {question.title: question.reference for question in _SUITE[:solved]}
+class ScriptedPredictor(CharacterPredictor):
+    known: dict[str, str]  # answers by the title of their question
 
     def generate(self, prompts: Sequence[Sequence[Message]], max_new_tokens: int) -> list[Answer]:
         titles = [prompt[-1].content.partition("\n")[0] for prompt in prompts]
-        return [Answer(self._known.get(title, _NOTHING), "STOP") for title in titles]
+        return [Answer(self.known.get(title, _NOTHING), "STOP") for title in titles]
 
 
 def write_benchmark(path: Path, count: int) -> Path:

@@ -13,15 +13,20 @@ TOPICS = ("list", "dict", "file", "string", "class", "loop", "module")
 
 
 def write_dataset(
-    folder: Path, train: int = 80, evaluation: int = 60, format_: Format = "messages", first_question: int = 1000
+    folder: Path,
+    train: int = 80,
+    evaluation: int = 60,
+    format_: Format = "messages",
+    first_question: int = 1000,
+    tag: str = "python",
 ) -> Dataset:
-    """`train` and `evaluation` examples; question ids count from `first_question`."""
+    """`train` and `evaluation` examples with a `tag`; question ids count from `first_question`."""
     folder.mkdir(parents=True)
     attributions = []
     for split, count, offset in (("train", train, 0), ("eval", evaluation, train)):
         lines = [encode(format_, example(offset + number)) for number in range(count)]
         (folder / f"{split}.jsonl").write_bytes(b"".join(line + b"\n" for line in lines))
-        attributions += [attribution(first_question + offset + number, split, number) for number in range(count)]
+        attributions += [attribution(first_question + offset + number, split, number, tag) for number in range(count)]
     (folder / "attribution.jsonl").write_bytes(b"".join(msgspec.json.encode(row) + b"\n" for row in attributions))
     rows = {"train.jsonl": train, "eval.jsonl": evaluation, "attribution.jsonl": train + evaluation}
     manifest = Manifest(
@@ -50,7 +55,7 @@ def example(number: int) -> Example:
     return Example((Message("system", "Answer the question."), Message("user", question)), answer)
 
 
-def attribution(question: int, split: Split, line: int) -> Attribution:
+def attribution(question: int, split: Split, line: int, tag: str) -> Attribution:
     return Attribution(
         example_id=f"{question}-{question + 1}",
         split=split,
@@ -58,7 +63,7 @@ def attribution(question: int, split: Split, line: int) -> Attribution:
         question_id=question,
         answer_id=question + 1,
         group=question,
-        tags=["python", TOPICS[line % len(TOPICS)]],
+        tags=[tag, TOPICS[line % len(TOPICS)]],
         question_score=1,
         answer_score=line % 20,
         question_created_at="2021-01-01T00:00:00Z",

@@ -52,7 +52,8 @@ def test_a_smaller_sample_is_part_of_a_larger_one_and_a_larger_one_than_there_is
     first = load_sample(warehouse, 3)
     assert (first.origin.questions, first.notes) == (3, ())
     table = table_id(warehouse, "posts_questions")
-    found = connect(warehouse).query(f"select id, owner_display_name from `{table}` order by id").result()
+    query = f"select id, owner_display_name from `{table}` order by id"  # noqa: S608
+    found = connect(warehouse).query(query).result()
     assert [tuple(row) for row in found] == [
         (1_000_000_000_000 + 10 * number, "the authors of python-qa-tuning") for number in range(3)
     ]

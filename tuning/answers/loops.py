@@ -1,43 +1,67 @@
-"""Find answers that repeat themselves."""
+"""Find answers that repeat themselves.
+
+``python -m tests.answers.measure_loops`` prints recall and precision on 200 answers that two people labelled.
+"""
 
 import re
 from collections import Counter
+from collections.abc import Sequence
 
-_END_REPEATS = 3  # times that the end of an answer is repeated in a row
-_LINE_REPEATS = 4  # times that a line or sentence occurs
-_SHORT = 12  # characters; a shorter line, such as `else:` or `return x`, may occur often
+_IN_A_ROW = 3  # times that a passage is repeated without anything between
+_LEAST = 40  # characters of all repeats together; less is too short to be noticed
+_LONGEST_PERIOD = 12  # lines of a repeated passage
+_LINE_REPEATS, _SHORT = 4, 20  # times that a line occurs anywhere; characters up to which a line may occur often
 _GRAM, _GRAM_SHARE, _FEWEST_GRAMS = 8, 1 / 3, 24  # words; share of n-grams that occurred before; n-grams
 _DIGITS = re.compile(r"\d+")
-_SENTENCE = re.compile(r"(?<=[.!?:])\s+|\n")
+_SENTENCE = re.compile(r"(?<=[.!?])\s+|\n")
 
 
 def loops(answer: str) -> bool:
     """Return whether an answer repeats itself.
 
-    It does if its end repeats three times in a row (numbers count as alike), if one line or sentence occurs four
-    times, or if a third of its sequences of eight words occurred before.
+    It does if it ends in a passage that is repeated three times (numbers count as alike), if the same lines or
+    sentences follow each other three times, if a line occurs four times, or if a third of its sequences of eight words
+    occurred before.
     """
-    return _end_repeats(answer) or _lines_repeat(answer) or _words_repeat(answer)
+    lines = [line.strip() for line in _SENTENCE.split(answer) if line.strip()]
+    return _end_repeats(answer) or _repeats_in_a_row(lines) or _lines_repeat(lines) or _words_repeat(answer)
 
 
 def _end_repeats(answer: str) -> bool:
-    text = answer.rstrip()
-    tail = text[-600:]
-    for period in range(1, len(tail) // _END_REPEATS + 1):
-        unit = tail[-period:]
-        if tail.endswith(unit * _END_REPEATS) and len(unit) * _END_REPEATS >= 30 and re.search(r"\w", unit):
+    """Return whether the end is a repetition: of characters, or of words where the last may be cut off."""
+    tail = answer.rstrip()[-3000:]
+    words = _DIGITS.sub("0", tail).split()
+    letters = list(tail[-600:])
+    return any(_is_periodic(parts) for parts in (words, words[:-1])) or _is_periodic(letters)
+
+
+def _is_periodic(parts: Sequence[str]) -> bool:
+    for period in range(1, len(parts) // _IN_A_ROW + 1):
+        unit = parts[-period:]
+        if parts[-2 * period : -period] != unit:
+            continue
+        repeats = 2
+        while parts[-(repeats + 1) * period : -repeats * period] == unit:
+            repeats += 1
+        if repeats >= _IN_A_ROW and repeats * sum(map(len, unit)) >= _LEAST and any(map(str.isalnum, "".join(unit))):
             return True
-    words = _DIGITS.sub("0", text[-3000:]).split()
-    return any(
-        words[-period:] * _END_REPEATS == words[-period * _END_REPEATS :]
-        and len(" ".join(words[-period:])) * _END_REPEATS >= 40
-        for period in range(1, len(words) // _END_REPEATS + 1)
-    )
+    return False
 
 
-def _lines_repeat(answer: str) -> bool:
-    lines = Counter(_DIGITS.sub("0", line.strip()) for line in _SENTENCE.split(answer))
-    return any(count >= _LINE_REPEATS and len(line) > _SHORT for line, count in lines.items())
+def _repeats_in_a_row(lines: Sequence[str]) -> bool:
+    for period in range(1, _LONGEST_PERIOD + 1):
+        same = 0  # lines in a row that equal the line one period before
+        for earlier, line in zip(lines, lines[period:], strict=False):
+            same = same + 1 if line == earlier else 0
+            if same >= (_IN_A_ROW - 1) * period:
+                end = lines.index(line)
+                if _IN_A_ROW * sum(map(len, lines[max(0, end - period + 1) : end + 1])) >= _LEAST:
+                    return True
+    return False
+
+
+def _lines_repeat(lines: Sequence[str]) -> bool:
+    return any(count >= _LINE_REPEATS and len(line) > _SHORT for line, count in Counter(lines).items())
 
 
 def _words_repeat(answer: str) -> bool:

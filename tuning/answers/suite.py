@@ -9,7 +9,7 @@ import msgspec
 from tuning.errors import TuningError
 
 _SUITES = Path(__file__).parent / "suites"
-JUDGING, DEVELOPMENT, TRAINING = "judging", "development", "training"
+JUDGING, DEVELOPMENT = "judging", "development"
 
 
 class Question(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -41,14 +41,14 @@ class Suite(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def find_suite(name: str) -> Suite:
-    """Return the suite `name`: "judging", "development" or "training". Raises TuningError if there is none."""
+    """Return the suite `name`: "judging" or "development". Raises TuningError if there is none."""
     questions = [
         msgspec.convert(question, Question)
         for path in sorted(_SUITES.glob(f"{name}_*.toml"))
         for question in tomllib.loads(path.read_text(encoding="utf-8"))["question"]
     ]
     if not questions:
-        raise TuningError(f"there is no suite {name!r}", f"Choose {JUDGING}, {DEVELOPMENT} or {TRAINING}")
+        raise TuningError(f"there is no suite {name!r}", f"Choose {JUDGING} or {DEVELOPMENT}")
     return Suite(name=name, questions=questions)
 
 

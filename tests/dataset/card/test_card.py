@@ -105,7 +105,7 @@ def test_the_readme_says_what_hugging_face_asks(tmp_path: Path) -> None:
 
 
 def test_content_that_was_written_for_this_project_is_never_called_stack_overflows(tmp_path: Path) -> None:
-    build = {
+    build: dict[str, object] = {
         "kind": "synthetic",
         "name": "the sample of python-qa-tuning",
         "base_url": "urn:python-qa-tuning",

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from tests.pipelines.character_tuner import LARGE
+from tests.pipelines.scripted_tuner import asking
 from tests.pipelines.small_dataset import write_dataset
 from tests.verdicts import verdict
 from tuning.errors import TuningError
@@ -23,8 +24,9 @@ from tuning.settings import Settings
 from tuning.tuners.protocol import TuneOptions
 
 TUNER = "tests.pipelines.character_tuner:CharacterTuner"
+SCRIPTED = "tests.pipelines.scripted_tuner:ScriptedTuner"
 OPTIONS = TuneOptions(base_model="characters")
-FAST = {"evaluation": EvaluationOptions(answers=2), "gate": GateOptions(resamples=200)}
+FAST = {"evaluation": EvaluationOptions(answers=2, suite=""), "gate": GateOptions(resamples=200)}
 STEPS = [
     "validate",
     "tune",
@@ -38,7 +40,7 @@ STEPS = [
 
 
 def run(settings, dataset, tune=OPTIONS, show=lambda _: None, **options) -> local.PipelineRun:
-    return local.run_local(settings, dataset, tune, tuner=TUNER, show=show, **(FAST | options))
+    return local.run_local(settings, dataset, tune, show=show, **({"tuner": TUNER} | FAST | options))
 
 
 def ran(result: local.PipelineRun) -> set[str]:
@@ -76,12 +78,12 @@ def test_a_run_tunes_evaluates_and_registers_and_the_next_run_reuses_all_of_it(s
 @pytest.mark.slow
 def test_each_change_runs_again_what_depends_on_it_and_nothing_else(settings, dataset, monkeypatch):
     first = run(settings, dataset)
-    registry.promote(settings, first.version.name, force=True, reason="the gate does not run answers")
+    registry.promote(settings, first.version.name, force=True, reason="no suite was asked")
 
     # The champion is now v1, which other options must beat: the base's evaluation is the same.
     other = run(settings, dataset, msgspec.structs.replace(OPTIONS, steps=40))
     assert ran(other) == {"tune", "evaluate-champion", "evaluate-tuned", "compare", "gate", "report"}
-    assert (other.version.name, other.verdict.champion, other.verdict.status) == ("v2", "v1", "fail")
+    assert (other.version.name, other.verdict.champion, other.verdict.status) == ("v2", "v1", "undecided")
     assert (other.promoted, other.champion) == (False, "v1")
 
     # The gate's options ask only the judges again.
@@ -108,6 +110,37 @@ def test_each_change_runs_again_what_depends_on_it_and_nothing_else(settings, da
     assert "eval.jsonl was changed after the dataset was created" in changed.report.read_text()
 
 
+@pytest.mark.slow
+def test_a_model_whose_answers_do_what_was_asked_becomes_champion_until_a_better_one_comes(settings, dataset):
+    asked = {"evaluation": asking(answers=2), "tuner": SCRIPTED}
+    first = run(settings, dataset, TuneOptions(base_model="characters", steps=40), **asked)
+    assert first.verdict.status == "better", first.in_words
+    assert "for 40 of 96 how-to questions, that of the base for 0" in first.in_words
+    assert (first.version.name, first.promoted, first.champion, first.outdated) == ("v1", True, "v1", "")
+
+    # Half as good: what is worse than the champion is registered, and not released.
+    worse = run(settings, dataset, TuneOptions(base_model="characters", steps=20), **asked)
+    assert (worse.verdict.status, worse.verdict.champion) == ("worse", "v1"), worse.in_words
+    assert (worse.version.name, worse.promoted, worse.champion) == ("v2", False, "v1")
+
+    # It solves all questions. While it is tuned, another model is released, which it is not compared with.
+    def release_another(line: str) -> None:
+        if " report " in line:
+            registry.promote(settings, "v2", force=True, reason="in the meantime")
+
+    late = run(settings, dataset, TuneOptions(base_model="characters"), release_another, **asked)
+    assert (late.verdict.status, late.verdict.champion) == ("better", "v1")
+    assert (late.version.name, late.promoted, late.champion) == ("v3", False, "v2")
+    assert late.outdated.startswith("v3 was compared with v1, but the champion now is v2")
+    assert record(late).promoted is False
+
+    again = run(settings, dataset, TuneOptions(base_model="characters"), **asked)
+    assert (again.version.name, again.promoted, again.champion) == ("v3", True, "v3")
+    page = again.report.read_text()
+    assert "Questions gained and lost against the base" in page
+    assert "both solve it" not in page
+
+
 def release_as_champion(settings: Settings, base_model: str) -> None:
     """Register a model of `base_model` and promote it."""
     files = settings.home / "tuned" / base_model
@@ -129,7 +162,8 @@ def release_as_champion(settings: Settings, base_model: str) -> None:
         verdict=verdict("loss", "better"),
         run_id="r0",
     )
-    registry.promote(settings, registry.register(settings, made, files).name)
+    name = registry.register(settings, made, files).name
+    registry.promote(settings, name, force=True, reason="a test")
 
 
 def test_a_smoke_test_is_no_champion_that_a_real_model_must_beat(settings, dataset):

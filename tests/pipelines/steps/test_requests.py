@@ -15,7 +15,7 @@ from tuning.pipelines.steps.requests import (
     read_request,
     training_key,
 )
-from tuning.settings import Settings
+from tuning.settings import PROJECT_ROOT, Settings
 from tuning.tuners.protocol import TuneOptions
 
 TUNER = "hf"
@@ -111,6 +111,16 @@ def test_the_code_of_a_step_is_what_it_imports_even_inside_functions():
     assert "tuning.evaluation.report" not in tuning
     judging = reached("tuning.pipelines.steps.gate")
     assert {"tuning.evaluation.gate", "tuning.evaluation.report"} <= set(judging)
+
+
+@pytest.mark.xfail(strict=True, reason="bug: an edit of the suite or of the sandbox does not evaluate again")
+def test_the_questions_of_the_suite_and_what_runs_their_checks_are_part_of_the_code_of_the_evaluation(monkeypatch):
+    hashed: set[Path] = set()
+    monkeypatch.setattr(code_hash, "sha256_of", lambda path: hashed.add(path) or "0")
+    code_sha256("tuning.pipelines.steps.evaluate", "hf")
+    answers = PROJECT_ROOT / "tuning" / "answers"
+    assert {answers / "suite.py", answers / "ask.py"} <= hashed
+    assert {answers / "child.py", *(answers / "sandbox").glob("*.py"), *(answers / "suites").glob("*.toml")} <= hashed
 
 
 def test_the_dbt_project_is_part_of_the_code_that_uses_it_and_of_no_other(monkeypatch):

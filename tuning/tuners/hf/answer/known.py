@@ -1,6 +1,6 @@
 """Reuse answers of the base model smollm2 that ship with the package, because the base never changes.
 
-``python -m tuning.tuners.hf.answer.known`` writes the file again, after the suite or the prompt has changed.
+``python -m tests.tuners.hf.write_known_answers`` writes the file again, after the suite or the prompt has changed.
 """
 
 import hashlib
@@ -13,8 +13,8 @@ import msgspec
 from tuning.storage import sha256_of
 from tuning.tuners.protocol import Answer
 
-_FILE = Path(__file__).parent / "known_answers.json"
-_WEIGHTS = "model.safetensors"
+FILE = Path(__file__).parent / "known_answers.json"
+WEIGHTS = "model.safetensors"
 CHECKED = 8  # known answers that are generated again; if one differs, all are
 
 Generate = Callable[[Sequence[int]], list[Answer]]  # from numbers of prompts to their answers
@@ -35,10 +35,10 @@ def key_of(ids: Sequence[int]) -> str:
 
 def find_known(folder: Path, max_new_tokens: int) -> dict[str, Answer]:
     """Return the known answers of the model in `folder`, or none if there are none for its weights and this limit."""
-    weights = folder / _WEIGHTS
-    if not weights.is_file() or not _FILE.is_file():
+    weights = folder / WEIGHTS
+    if not weights.is_file() or not FILE.is_file():
         return {}
-    known = msgspec.json.decode(_FILE.read_bytes(), type=KnownAnswers)
+    known = msgspec.json.decode(FILE.read_bytes(), type=KnownAnswers)
     is_same = known.max_new_tokens == max_new_tokens and known.weights_sha256 == sha256_of(weights)
     return known.answers if is_same else {}
 

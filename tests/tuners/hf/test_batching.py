@@ -1,0 +1,114 @@
+"""Greedy decoding in a batch that rows leave and enter gives what transformers gives for each prompt alone."""
+
+import random
+from typing import Any
+
+import pytest
+import torch
+from transformers import LlamaConfig, LlamaForCausalLM, MistralConfig, MistralForCausalLM
+
+from tuning.tuners.hf.answer import batching
+from tuning.tuners.hf.answer.batching import generate
+
+LIMIT = 40
+ENDS = [5, 7]
+_SIZES = {
+    "vocab_size": 60,
+    "hidden_size": 32,
+    "intermediate_size": 64,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+}
+
+
+def prompts(count: int = 40) -> list[list[int]]:
+    draw = random.Random(1)  # noqa: S311 - test data
+    return [[draw.randrange(8, 60) for _ in range(draw.randrange(2, 30))] for _ in range(count)]
+
+
+@pytest.fixture(scope="module")
+def model() -> Any:
+    torch.manual_seed(0)
+    return LlamaForCausalLM(LlamaConfig(**_SIZES)).eval()
+
+
+@pytest.fixture(scope="module")
+def sliding() -> Any:
+    """A model whose layers see only the last eight tokens."""
+    torch.manual_seed(0)
+    config = MistralConfig(**_SIZES, sliding_window=8, attn_implementation="eager")
+    return MistralForCausalLM(config).eval()
+
+
+def alone(model: Any, prompt: list[int], limit: int = LIMIT) -> list[int]:
+    """What transformers generates for one prompt."""
+    ids = model.generate(
+        torch.tensor([prompt]),
+        attention_mask=torch.ones(1, len(prompt), dtype=torch.long),
+        max_new_tokens=limit,
+        do_sample=False,
+        eos_token_id=ENDS,
+        pad_token_id=0,
+    )
+    new: list[int] = ids[0, len(prompt) :].tolist()
+    return new
+
+
+@pytest.fixture(scope="module")
+def expected(model: Any) -> dict[int, list[int]]:
+    return {number: alone(model, prompt) for number, prompt in enumerate(prompts())}
+
+
+@pytest.mark.parametrize("rows", [1, 2, 5, 16, 100])
+def test_each_row_is_what_transformers_generates_for_it_alone(
+    model: Any, expected: dict[int, list[int]], rows: int
+) -> None:
+    lengths = {len(ids) for ids in expected.values()}
+    assert min(lengths) < 10 < LIMIT == max(lengths), "some rows end early and some at the limit"
+    assert dict(generate(model, prompts(), LIMIT, ENDS, rows)) == expected
+
+
+def test_rows_come_out_as_they_end_and_each_once(model: Any, expected: dict[int, list[int]]) -> None:
+    found = list(generate(model, prompts(), LIMIT, ENDS, 16))
+    assert sorted(number for number, _ in found) == list(range(40))
+    lengths = [len(ids) for _, ids in generate(model, prompts(16), LIMIT, ENDS, 16)]
+    assert lengths == sorted(lengths), "of one batch, the shortest answers come first"
+
+
+def test_the_end_token_is_included_and_ends_the_row(model: Any, expected: dict[int, list[int]]) -> None:
+    ended = [ids for ids in expected.values() if len(ids) < LIMIT]
+    assert ended
+    for number, ids in generate(model, prompts(), LIMIT, ENDS, 5):
+        assert not set(ids[:-1]) & set(ENDS)
+        assert ids[-1] in ENDS or len(ids) == LIMIT, number
+
+
+@pytest.mark.parametrize("limit", [1, 2, 7])
+def test_no_row_is_longer_than_the_limit(model: Any, expected: dict[int, list[int]], limit: int) -> None:
+    found = dict(generate(model, prompts(), limit, ENDS, 5))
+    assert found == {number: ids[:limit] for number, ids in expected.items()}
+
+
+def test_a_row_goes_past_the_spare_room_of_the_cache(model: Any) -> None:
+    limit = 2 * batching._SPARE + 10
+    prompt = prompts()[0]
+    ids = dict(generate(model, [prompt, prompt[:3]], limit, [], 2))
+    whole = model.generate(torch.tensor([prompt]), max_new_tokens=limit, do_sample=False, pad_token_id=0)
+    assert len(ids[0]) == len(ids[1]) == limit
+    assert ids[0] == whole[0, len(prompt) :].tolist()
+
+
+def test_without_prompts_there_are_no_answers(model: Any) -> None:
+    assert list(generate(model, [], LIMIT, ENDS)) == []
+
+
+@pytest.mark.parametrize("rows", [1, 5, 100])
+def test_with_a_sliding_window_rows_only_leave(sliding: Any, monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
+    def no_row_enters(*_: object) -> None:
+        raise AssertionError("a sliding window cannot be padded")
+
+    monkeypatch.setattr(batching._Batch, "join", no_row_enters)
+    expected = {number: alone(sliding, prompt) for number, prompt in enumerate(prompts())}
+    assert len({len(ids) for ids in expected.values()}) > 5
+    assert dict(generate(sliding, prompts(), LIMIT, ENDS, rows)) == expected

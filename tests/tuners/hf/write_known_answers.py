@@ -1,0 +1,38 @@
+"""Write the answers of smollm2 that ship with the package: ``python -m tests.tuners.hf.write_known_answers``."""
+
+import msgspec
+
+from tuning.answers.suite import JUDGING, find_suite
+from tuning.dataset.formats.codec import as_question
+from tuning.evaluation.options import EvaluationOptions
+from tuning.settings import load_settings
+from tuning.storage import sha256_of, write_bytes
+from tuning.tuners.hf.answer import known
+from tuning.tuners.hf.answer.predictor import HfPredictor
+from tuning.tuners.hf.chat import encode_prompt
+from tuning.tuners.hf.models.base_models import load_tokenizer
+from tuning.tuners.hf.models.smollm2 import fetch
+from tuning.warehouse.variables import Variables
+
+
+def main() -> None:
+    folder = fetch(load_settings())
+    limit = EvaluationOptions().max_new_tokens
+    template = Variables().instruction_template
+    prompts = [
+        as_question("messages", template, question.title, question.body) for question in find_suite(JUDGING).questions
+    ]
+    known.FILE.unlink(missing_ok=True)  # otherwise, its answers would be used
+    answers = HfPredictor(folder).generate(prompts, limit)
+    keys = [known.key_of(encode_prompt(load_tokenizer(folder), prompt)) for prompt in prompts]
+    content = known.KnownAnswers(
+        weights_sha256=sha256_of(folder / known.WEIGHTS),
+        max_new_tokens=limit,
+        answers=dict(zip(keys, answers, strict=True)),
+    )
+    write_bytes(known.FILE, msgspec.json.format(msgspec.json.encode(content), indent=1) + b"\n")
+    print(f"{len(answers)} answers in {known.FILE}")
+
+
+if __name__ == "__main__":
+    main()
