@@ -36,7 +36,8 @@ def scratch(snapshot: str) -> Path:
 
 def to_jsonl(snapshot: str, workers: int, preset: str = "") -> dict[str, Any]:
     """From the snapshot to its JSONL and attribution: all of a dataset but leak check and card."""
-    source, options = open_snapshot(Path(snapshot)), resolve_options(preset=preset)
+    source = open_snapshot(Path(snapshot))
+    options = resolve_options(preset=preset).settled(source.build["kind"])
     funnel = Funnel(source.rows)
     folder = scratch(snapshot)
     with Workers(workers) as pool:

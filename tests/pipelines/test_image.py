@@ -49,6 +49,12 @@ def test_the_wheel_contains_templates_the_dbt_project_and_the_tasks(wheel: Path)
     names = set(zipfile.ZipFile(wheel).namelist())
     assert {"tuning/evaluation/templates/report.html.j2", "tuning/evaluation/templates/report.md.j2"} <= names
     assert {"tuning/dbt_project/dbt_project.yml", "tuning/dbt_project/profiles.yml", "tuning/tasks.py"} <= names
+    texts = [
+        *PROJECT_ROOT.glob("tuning/answers/suites/*.toml"),
+        *PROJECT_ROOT.glob("tuning/sources/sample/posts/*.toml"),
+    ]
+    assert len(texts) >= 8
+    assert {path.relative_to(PROJECT_ROOT).as_posix() for path in texts} <= names
     project = PROJECT_ROOT / "dbt_project"
     models = {path.relative_to(project).as_posix() for path in (project / "models").rglob("*.*")}
     assert models

@@ -27,13 +27,13 @@ def test_hash_takes_the_asked_share_and_moves_no_question_when_others_come() -> 
 
 
 def test_another_seed_is_another_split() -> None:
-    sides = [evaluation_side(resolve_options(seed=seed), IDS, IDS, IDS) for seed in (1, 2)]
+    sides = [evaluation_side(resolve_options(seed=seed, eval_fraction=0.1), IDS, IDS, IDS) for seed in (1, 2)]
     assert 0.7 < (sides[0] == sides[1]).mean() < 0.9
 
 
 def test_a_limit_takes_no_side_first() -> None:
     taken = np.isin(IDS, draw("limit", IDS.tolist(), 1_000, int, 42))
-    side = evaluation_side(resolve_options(), IDS, IDS, IDS)
+    side = evaluation_side(resolve_options(eval_fraction=0.1), IDS, IDS, IDS)
     assert 60 < (side & taken).sum() < 140
 
 
@@ -49,7 +49,7 @@ def test_time_takes_what_was_answered_on_the_day_or_later() -> None:
 
 def test_random_divides_no_group() -> None:
     groups = IDS // 4
-    side = evaluation_side(resolve_options(split="random"), IDS, IDS, groups)
+    side = evaluation_side(resolve_options(split="random", eval_fraction=0.1), IDS, IDS, groups)
     assert not straddling(side, groups).any()
     assert 900 < side.sum() < 1_100
 

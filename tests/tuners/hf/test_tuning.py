@@ -136,7 +136,7 @@ def test_training_ends_early_when_held_out_rows_get_worse(
 
 def test_an_estimate_costs_nothing_and_knows_the_time(dataset: Dataset, settings: Settings) -> None:
     estimate = TUNER.estimate(settings, dataset, TuneOptions(base_model="smollm2", steps=10))
-    assert (estimate.examples, estimate.dollars) == (80, 0.0)
+    assert (estimate.examples, estimate.dollars) == (10 * 4, 0.0)
     assert estimate.seconds == pytest.approx(estimate.tokens / 300 + 25, abs=0.1)
     full = TUNER.estimate(settings, dataset, TuneOptions(base_model="smollm2", steps=10, full=True))
     assert full.tokens == estimate.tokens

@@ -8,14 +8,17 @@ from tuning.evaluation.options import EvaluationOptions
 from tuning.settings import load_settings
 from tuning.storage import sha256_of, write_bytes
 from tuning.tuners.hf.answer import known
-from tuning.tuners.hf.answer.predictor import HfPredictor
 from tuning.tuners.hf.chat import encode_prompt
+from tuning.tuners.hf.environment import set_up_libraries
 from tuning.tuners.hf.models.base_models import load_tokenizer
 from tuning.tuners.hf.models.smollm2 import fetch
 from tuning.warehouse.variables import Variables
 
 
 def main() -> None:
+    set_up_libraries()  # before torch is imported
+    from tuning.tuners.hf.answer.predictor import HfPredictor
+
     folder = fetch(load_settings())
     limit = EvaluationOptions().max_new_tokens
     template = Variables().instruction_template
