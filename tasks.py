@@ -412,12 +412,12 @@ def _mirror(settings: Settings) -> None:
     positional=["version"],
     help={
         "version": "model version, such as v2",
-        "force": "promote the version even if it did not pass the release gate",
+        "force": "promote the version even if the release gate does not allow it",
         "reason": "reason to record in the history; required with --force",
     },
 )
 def promote(c: Context, settings: Settings, version: str, force: bool = False, reason: str = "") -> None:
-    """Make a version the champion. It must have passed the release gate, unless --force is given.
+    """Make a version the champion. The release gate must allow it, unless --force is given.
 
     Example: invoke promote v2 --force --reason "the evaluation set was too small to decide"
     """

@@ -87,11 +87,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Meta(
             description="examples to compute the loss on; more take longer but narrow the intervals; a slice needs 100"
         ),
-    ] = 48
+    ] = 36
     evaluation_answers: Annotated[
         int,
         Meta(ge=0, description="how many of these get a generated answer"),
-    ] = 8
+    ] = 5
     run_answers: Annotated[
         Literal["sandboxed", "unprotected", "no"],
         Meta(

@@ -9,6 +9,7 @@ from tuning.evaluation.records import Comparison, SuiteComparison, SuiteSide
 
 QUESTIONS = 96
 SOLVED = 0.45  # by the base
+TRIALS = 500
 RARE = 0.03  # share of answers that loop, for both models
 OPTIONS = GateOptions(resamples=1000)
 
@@ -74,13 +75,13 @@ def _comparison(tuned: np.ndarray, base: np.ndarray, random: np.random.Generator
 
 
 if __name__ == "__main__":
-    print(f"{QUESTIONS} questions, the base solves {SOLVED:.0%}; share of 1,000 simulated models that is released:")
+    print(f"{QUESTIONS} questions, the base solves {SOLVED:.0%}; share of {TRIALS} simulated models that is released:")
     print("questions that only one solves   true change of the executed share, in points")
     changes = (-30, -20, -15, -10, -5, 0, 5, 10, 20)
     print(" " * 33 + "".join(f"{change:>+7}" for change in changes))
     for discordant in (0.2, 0.3, 0.4):
         shares = [
-            f"{share_released(change, discordant, 1000):7.1%}" if abs(change) <= 100 * discordant else "      -"
+            f"{share_released(change, discordant, TRIALS):7.1%}" if abs(change) <= 100 * discordant else "      -"
             for change in changes
         ]
         print(f"{discordant:<33.0%}" + "".join(shares))

@@ -47,7 +47,7 @@ def test_without_models_each_task_says_in_one_line_what_is_missing(arguments: li
 
 def test_promoting_listing_and_rolling_back(settings, version, model_files):
     registry.register(settings, version("k1", "worse"), model_files)
-    assert invoke("promote", "v1")[1].startswith("error: v1 did not pass the gate (worse: loss does not improve).")
+    assert invoke("promote", "v1")[1].startswith("error: v1 may not be released (worse: loss does not improve).")
     assert invoke("promote", "v1", "--force")[1] == "error: --force needs --reason, which is recorded."
     assert invoke("promote", "v1", "--force", "--reason", "a trial") == (0, "v1 is champion")
     assert "* v1 " in invoke("models")[1]

@@ -82,7 +82,7 @@ def test_a_verdict_counts_only_against_the_current_champion(settings, version, m
 @pytest.mark.parametrize("status", ["undecided", "worse", "pass", "fail"])
 def test_no_other_verdict_allows_a_release(settings, version, model_files, status):
     registry.register(settings, version("k1", status), model_files)
-    with pytest.raises(TuningError, match="did not pass the gate"):
+    with pytest.raises(TuningError, match="may not be released"):
         registry.promote(settings, "v1")
 
 
@@ -95,7 +95,7 @@ def test_promoting_the_champion_again_changes_nothing(settings, version, model_f
 
 def test_a_model_without_a_passing_verdict_needs_force_and_a_reason(settings, version, model_files):
     registry.register(settings, version(status="undecided"), model_files)
-    with pytest.raises(TuningError, match="v1 did not pass the gate"):
+    with pytest.raises(TuningError, match="v1 may not be released"):
         registry.promote(settings, "v1")
     with pytest.raises(TuningError, match="--force needs --reason"):
         registry.promote(settings, "v1", force=True, reason=" ")

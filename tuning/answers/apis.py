@@ -14,6 +14,7 @@ import os
 import re
 import sys
 import types
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,65 +30,70 @@ def known_names(code: str) -> tuple[list[str], list[str]]:
     """Return the library names in `code` that exist, and those that do not, in order and without duplicates.
 
     A name is a module, what is imported from it, or an attribute of it (``os.path.joinn``). An attribute of any other
-    value counts as missing if no built-in type, no class of an imported module and no line of the code defines it, and
-    is left out if a library of the code is not installed. Raises SyntaxError if `code` is not Python.
+    value counts as missing if no common type, no class of an imported module and no line of the code defines it, and is
+    left out if a library of the code is not installed. Raises SyntaxError if `code` is not Python.
     """
-    tree = ast.parse(code)
-    reader = _Reader()
-    reader.visit(tree)
-    found = dict.fromkeys(reader.names)
-    if not reader.has_unknown:
-        known = _builtin_attributes().union(_defined(tree), *map(_attributes_of, reader.modules))
-        for name in reader.attributes:
-            found.setdefault(f".{name}")
-            reader.exists[f".{name}"] = name in known
-    return [name for name in found if reader.exists[name]], [name for name in found if not reader.exists[name]]
+    nodes = list(ast.walk(ast.parse(code)))  # not a recursive visitor: expressions of models can be very deep
+    names = _Names()
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            names.add_import(node)
+        elif isinstance(node, ast.ImportFrom):
+            names.add_from(node)
+    attributes = names.add_attributes(node for node in nodes if isinstance(node, ast.Attribute))
+    if not names.has_unknown:
+        known = _common_attributes().union(_defined(nodes), *map(_attributes_of, names.modules))
+        names.exists |= {f".{name}": name in known for name in attributes}
+    return (
+        [name for name, exists in names.exists.items() if exists],
+        [name for name, exists in names.exists.items() if not exists],
+    )
 
 
-class _Reader(ast.NodeVisitor):
+class _Names:
+    """Collect the library names of a program and whether they exist."""
+
     def __init__(self) -> None:
-        self.bound: dict[str, str] = {}  # name in the code: dotted name of what it means
         self.exists: dict[str, bool] = {}
-        self.names: list[str] = []
         self.modules: list[str] = []
-        self.attributes: list[str] = []
         self.has_unknown = False
+        self._bound: dict[str, str] = {}  # name in the code: dotted name of what it means
 
-    def visit_Import(self, node: ast.Import) -> None:
+    def add_import(self, node: ast.Import) -> None:
         for alias in node.names:
             self._note(alias.name, is_module=True)
-            self.bound[alias.asname or alias.name.partition(".")[0]] = (
-                alias.name if alias.asname else alias.name.partition(".")[0]
-            )
+            root = alias.name.partition(".")[0]
+            self._bound[alias.asname or root] = alias.name if alias.asname else root
 
-    def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
-        module = node.module or ""
-        if node.level or not module:
+    def add_from(self, node: ast.ImportFrom) -> None:
+        if node.level or not node.module:
             self.has_unknown = True
             return
-        self._note(module, is_module=True)
+        self._note(node.module, is_module=True)
         for alias in node.names:
             if alias.name != "*":
-                self._note(f"{module}.{alias.name}")
-                self.bound[alias.asname or alias.name] = f"{module}.{alias.name}"
+                self._note(f"{node.module}.{alias.name}")
+                self._bound[alias.asname or alias.name] = f"{node.module}.{alias.name}"
 
-    def visit_Attribute(self, node: ast.Attribute) -> None:
-        dotted = self._dotted(node)
-        if dotted is None:
-            self.attributes.append(node.attr)
-            self.generic_visit(node)
-        else:
-            self._note(dotted)
-
-    def _dotted(self, node: ast.Attribute) -> str | None:
-        parts: list[str] = []
-        value: ast.expr = node
-        while isinstance(value, ast.Attribute):
-            parts.append(value.attr)
-            value = value.value
-        if not isinstance(value, ast.Name) or value.id not in self.bound:
-            return None
-        return ".".join([self.bound[value.id], *reversed(parts)])
+    def add_attributes(self, nodes: Iterable[ast.Attribute]) -> list[str]:
+        """Add those of modules, and return the names of the others. An outer attribute comes before its inner ones."""
+        others: list[str] = []
+        inner: set[int] = set()
+        for node in nodes:
+            if id(node) in inner:
+                continue
+            parts, value = [node.attr], node.value
+            chain = []
+            while isinstance(value, ast.Attribute):
+                chain.append(id(value))
+                parts.append(value.attr)
+                value = value.value
+            if isinstance(value, ast.Name) and value.id in self._bound:
+                self._note(".".join([self._bound[value.id], *reversed(parts)]))
+                inner.update(chain)
+            else:
+                others.append(node.attr)
+        return others
 
     def _note(self, dotted: str, is_module: bool = False) -> None:
         exists = _resolves(dotted)
@@ -95,7 +101,6 @@ class _Reader(ast.NodeVisitor):
             self.has_unknown = True
             return
         self.exists[dotted] = exists
-        self.names.append(dotted)
         if exists and (is_module or dotted in sys.modules):
             self.modules.append(dotted)
 
@@ -104,7 +109,7 @@ class _Reader(ast.NodeVisitor):
 def _resolves(dotted: str) -> bool | None:
     """Return whether the dotted name exists, or None if its library is unknown."""
     root, *rest = dotted.split(".")
-    if root in _EFFECTS or (root not in sys.stdlib_module_names and root not in _LIBRARIES):
+    if "__main__" in rest or root in _EFFECTS or (root not in sys.stdlib_module_names and root not in _LIBRARIES):
         return None
     try:
         value: Any = importlib.import_module(root)
@@ -129,24 +134,21 @@ def _resolves(dotted: str) -> bool | None:
 
 
 @functools.cache
-def _builtin_attributes() -> frozenset[str]:
-    """Return the names of all attributes of built-in values and of those that common functions return."""
+def _common_attributes() -> frozenset[str]:
+    """Return the names of all attributes of built-in types, and of types that a function is often given."""
     kinds = {value for value in vars(builtins).values() if isinstance(value, type)}
     kinds |= {type(None), os.stat_result, property, types.FunctionType, types.CodeType, types.FrameType}
     kinds |= {types.GeneratorType, types.TracebackType, io.TextIOWrapper, io.BufferedReader, io.StringIO}
     kinds |= {collections.namedtuple("Pair", "one two"), type(datetime.date(2000, 1, 1).isocalendar())}
-    return frozenset(name for kind in kinds for name in dir(kind)) | _BY_CONVENTION
+    names = frozenset(name for kind in kinds for name in dir(kind)) | _BY_CONVENTION
+    return names.union(*map(_class_attributes, ("collections", "datetime", "decimal", "pathlib", "re")))
 
 
 @functools.lru_cache(1_000)
 def _attributes_of(module: str) -> frozenset[str]:
-    """Return the names of all attributes of the classes in a module and in its submodules that are imported."""
-    names: set[str] = set()
-    root = module.partition(".")[0]
-    for one in [name for name in list(sys.modules) if name == module or name.startswith((f"{module}.", f"_{root}"))]:
-        loaded = sys.modules[one]
-        for value in list(vars(loaded).values()):
-            names.update(dir(value) if isinstance(value, type) else ())
+    """Return the attributes of a module's classes, and the names that its code gives to attributes of instances."""
+    names = set(_class_attributes(module))
+    for loaded in _with_submodules(module):
         source = getattr(loaded, "__file__", None) or ""
         if source.endswith(".py"):
             text = Path(source).read_text(encoding="utf-8", errors="replace")
@@ -154,13 +156,25 @@ def _attributes_of(module: str) -> frozenset[str]:
     return frozenset(names)
 
 
-def _defined(tree: ast.Module) -> set[str]:
+def _class_attributes(module: str) -> frozenset[str]:
+    values = (value for loaded in _with_submodules(module) for value in list(vars(loaded).values()))
+    return frozenset(name for value in values if isinstance(value, type) for name in dir(value))
+
+
+def _with_submodules(module: str) -> list[types.ModuleType]:
+    """Return the module, its submodules that are imported, and the modules in C behind it."""
+    root = module.partition(".")[0]
+    within = (f"{module}.", f"_{root}")
+    return [sys.modules[name] for name in list(sys.modules) if name == module or name.startswith(within)]
+
+
+def _defined(nodes: Sequence[ast.AST]) -> set[str]:
     """Return the names that the code itself defines: functions, classes, arguments, keywords, attributes, strings.
 
     Strings count because of ``namedtuple("Point", ["x", "y"])``, ``setattr`` and the columns of a DataFrame.
     """
     names: set[str] = set()
-    for node in ast.walk(tree):
+    for node in nodes:
         match node:
             case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
                 names.add(name)

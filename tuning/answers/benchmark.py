@@ -33,7 +33,7 @@ def read_benchmark(name: str) -> Suite:
     for number, fields in enumerate(_records(path), start=1):
         try:
             questions.append(_question(fields, number))
-        except (msgspec.ValidationError, KeyError, TypeError, AttributeError) as error:
+        except (msgspec.ValidationError, KeyError, IndexError, TypeError, AttributeError) as error:
             raise TuningError(f"question {number} of {path} is invalid ({error})", _FORMS) from None
     if not questions:
         raise TuningError(f"{path} has no questions", _FORMS)

@@ -69,9 +69,7 @@ def judge(
     worst = min(judgements, key=lambda judged: _ORDER.index(judged.status))
     return Verdict(
         status=worst.status,
-        reasons=[
-            reason for judged in sorted(judgements, key=lambda one: one is not worst) for reason in judged.reasons
-        ],
+        reasons=_reasons(worst, judgements),
         primary_metric=metric,
         improvements=improvements,
         slices=slices,
@@ -81,6 +79,12 @@ def judge(
         options=msgspec.to_builtins(options),
         inputs=inputs or {},
     )
+
+
+def _reasons(worst: Judgement, judgements: Sequence[Judgement]) -> list[str]:
+    """Return the reasons of the worst verdict, then those of the other, each once."""
+    ordered = [worst, *(judged for judged in judgements if judged is not worst)]
+    return list(dict.fromkeys(reason for judged in ordered for reason in judged.reasons))
 
 
 def _judgement(
@@ -106,7 +110,7 @@ def _judgement(
     elif suite.reason or executed is None:
         status = "undecided"
         doubts = [suite.reason or f"no question of the suite was asked to both the tuned model and the {opponent}"]
-        doubts.append(LOSS_SAYS_LITTLE)
+        doubts += [doubt, LOSS_SAYS_LITTLE] if doubt else [LOSS_SAYS_LITTLE]
     elif executed.examples < options.minimum_groups:
         status = "undecided"
         doubts = [f"only {executed.examples} questions were asked; {options.minimum_groups} are needed to decide"]

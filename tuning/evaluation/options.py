@@ -22,10 +22,10 @@ class EvaluationOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Hold what is scored and asked."""
 
     # Number of losses, at about 0.3 s per example and model. An interval narrows with the square root of the number:
-    # with 200 examples it is half as wide as with 48.
-    examples: Positive = 48
+    # with 144 examples it is half as wide as with 36.
+    examples: Positive = 36
     # Number of examples with a generated answer. They are illustrations: a few answers prove nothing.
-    answers: Annotated[int, Meta(ge=0)] = 8
+    answers: Annotated[int, Meta(ge=0)] = 5
     # Tokens of a generated answer. With 96, nearly all answers of smollm2 are cut; with 512, one in four.
     max_new_tokens: Positive = 512
     # Tokens of prompt and answer that are scored by the loss. Tokens after the limit are not scored.

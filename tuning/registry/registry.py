@@ -104,7 +104,7 @@ def promote(settings: Settings, name: str, *, force: bool = False, reason: str =
             return version
         if not version.verdict.passed and not force:
             raise TuningError(
-                f"{version.name} did not pass the gate ({version.verdict.status}: {version.verdict.reasons[0]})",
+                f"{version.name} may not be released ({version.verdict.status}: {version.verdict.reasons[0]})",
                 'Tune a better model, or promote this one with --force --reason "…"',
             )
         if not force and version.verdict.champion != (opponent := _opponent(settings)):

@@ -113,7 +113,6 @@ def test_the_code_of_a_step_is_what_it_imports_even_inside_functions():
     assert {"tuning.evaluation.gate", "tuning.evaluation.report"} <= set(judging)
 
 
-@pytest.mark.xfail(strict=True, reason="bug: an edit of the suite or of the sandbox does not evaluate again")
 def test_the_questions_of_the_suite_and_what_runs_their_checks_are_part_of_the_code_of_the_evaluation(monkeypatch):
     hashed: set[Path] = set()
     monkeypatch.setattr(code_hash, "sha256_of", lambda path: hashed.add(path) or "0")

@@ -50,12 +50,7 @@ def assert_same(one: State, other: State) -> None:
     ("save", "make"),
     [
         pytest.param(save_adapter, adapted, id="adapter"),
-        pytest.param(
-            save_full,
-            moved,
-            id="full",
-            marks=pytest.mark.xfail(strict=True, reason="bug: weights that two names share are moved twice"),
-        ),
+        pytest.param(save_full, moved, id="full"),
     ],
 )
 def test_half_a_step_gives_the_base_and_half_of_the_change(

@@ -32,10 +32,13 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from tuning.answers.sandbox import limits
 from tuning.errors import TuningError
+
+if TYPE_CHECKING:  # _START imports it in another process; the hash of a step's code follows imports
+    from tuning.answers.sandbox import isolate  # noqa: F401
 
 _ROOT = Path(__file__).resolve().parents[3]
 _START = (

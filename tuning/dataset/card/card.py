@@ -52,6 +52,8 @@ def _front_matter(manifest: Manifest, facts: CardFacts) -> str:
     if manifest.build["kind"] != "stack_exchange":
         name, link = str(manifest.build["license"]), str(manifest.build["license_url"])
         licence = {"license": "other", "license_name": name, "license_link": link}
+        if name == "Apache-2.0":
+            licence = {"license": "apache-2.0"}
     text: str = yaml.safe_dump(
         {
             "pretty_name": f"Python questions and answers of {manifest.build['name']}",

@@ -38,7 +38,7 @@ def run_local(
     before: Sequence[Step] = (),
     show: Callable[[str], None] = print,
 ) -> PipelineRun:
-    """Run the pipeline on `dataset`, register the model, and promote it if the gate passed.
+    """Run the pipeline on `dataset`, register the model, and promote it if the gate allows it.
 
     A step whose inputs, options and code are unchanged is taken from the cache. `before` holds the steps that ran
     before the pipeline; the record and the report list them too. Raises TuningError with the step's own message if a

@@ -14,7 +14,7 @@ _PACKAGE = "tuning"
 _READS_DBT_PROJECT = "tuning.warehouse.variables"
 # Libraries whose versions can change the output of a step.
 _LIBRARIES = ("torch", "transformers", "trl", "peft", "google-genai", "numpy", "sacrebleu", "rouge-score")
-_DATA = "templates"  # a folder of this name next to a module counts as its code
+_DATA = ("templates", "suites")  # folders of these names next to a module count as its code
 
 
 def code_sha256(module: str, tuner: str) -> str:
@@ -29,7 +29,7 @@ def code_sha256(module: str, tuner: str) -> str:
         total.update(f"dbt_project {dbt_project_sha256(DBT_PROJECT)}\n".encode())
     for name, path in sorted(modules.items()):
         total.update(f"{name} {sha256_of(path)}\n".encode())
-        for data in sorted((path.parent / _DATA).glob("*")):
+        for data in sorted(data for folder in _DATA for data in (path.parent / folder).glob("*")):
             total.update(f"{name} {data.name} {sha256_of(data)}\n".encode())
     own, colon, _ = tuner.partition(":")
     spec = importlib.util.find_spec(own) if colon else None

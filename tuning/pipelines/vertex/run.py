@@ -40,7 +40,7 @@ def run_vertex(
     before: Sequence[Step] = (),
     show: Callable[[str], None] = print,
 ) -> PipelineRun:
-    """Run the pipeline on Vertex AI, download its outputs, register the model, and promote it if the gate passed.
+    """Run the pipeline on Vertex AI, download its outputs, register the model, and promote it if the gate allows it.
 
     If a job with the same inputs is running or has succeeded, that job is followed and no new job is sent. The aliases
     in Google's Model Registry are updated. `before` holds the steps that ran before the pipeline. Raises TuningError if

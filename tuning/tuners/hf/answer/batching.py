@@ -14,7 +14,7 @@ from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
 
 # Rows in the batch. More rows give more tokens a second, until the processor is busy, and take more memory.
-ROWS = 48
+ROWS = 64
 _SPARE = 64  # tokens that a layer's buffers grow by
 
 

@@ -13,7 +13,7 @@ from tuning.tuners.hf.answer.batching import generate
 from tuning.tuners.hf.answer.known import find_known, key_of, with_known
 from tuning.tuners.hf.answer.scoring import example_losses
 from tuning.tuners.hf.chat import decode_answer, encode, encode_prompt, skip_thoughts, stop_tokens
-from tuning.tuners.hf.device import find_processor, inference_dtype
+from tuning.tuners.hf.device import answering_dtype, find_processor, scoring_dtype
 from tuning.tuners.hf.models.base_models import load_model, load_tokenizer
 from tuning.tuners.protocol import Answer
 
@@ -29,8 +29,9 @@ class HfPredictor:
         self._tokenizer = load_tokenizer(folder)
         self._tokenizer.padding_side = "left"  # so that every prompt ends where its answer begins
         model = load_model(folder, "auto")
-        dtype = inference_dtype(processor, model.num_parameters())
-        self._model: Any = model.to(device=processor.device, dtype=dtype)
+        self._scoring = scoring_dtype(processor, model.num_parameters())
+        self._answering = answering_dtype(processor, model.num_parameters())
+        self._model: Any = model.to(device=processor.device)
 
     def generate(self, prompts: Sequence[Sequence[Message]], max_new_tokens: int) -> list[Answer]:
         """Return answers in the order of the prompts. Print the progress of many answers."""
@@ -40,7 +41,7 @@ class HfPredictor:
         def generated(numbers: Sequence[int]) -> list[Answer]:
             answers: dict[int, Answer] = {}
             chosen = [encoded[number] for number in numbers]
-            for index, ids in generate(self._model, chosen, max_new_tokens, self._ends()):
+            for index, ids in generate(self._model.to(self._answering), chosen, max_new_tokens, self._ends()):
                 answers[index] = self._answer(ids)
                 if len(answers) % _SHOWN == 0:
                     print(f"answered {len(answers)} of {len(chosen)} questions", flush=True)
@@ -77,11 +78,11 @@ class HfPredictor:
         for example in examples:
             tokens = encode(self._tokenizer, example.prompt, example.answer)
             rows.append((tokens.ids[:max_length], tokens.answer_start))
-        return example_losses(self._model, rows)
+        return example_losses(self._model.to(self._scoring), rows)
 
     def _generate(self, padded: Any, max_new_tokens: int, streamer: Any = None) -> torch.Tensor:
         with torch.inference_mode():
-            ids: torch.Tensor = self._model.generate(
+            ids: torch.Tensor = self._model.to(self._answering).generate(
                 **padded.to(self._model.device),
                 max_new_tokens=max_new_tokens,
                 do_sample=False,

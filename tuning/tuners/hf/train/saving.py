@@ -19,11 +19,10 @@ def save_full(model: Any, tokenizer: Any, base: Path, output: Path, step_size: f
     Raises TuningError if the base model cannot be loaded.
     """
     if step_size != 1:
-        before = load_model(base, torch.float32).state_dict()
+        before = dict(load_model(base, torch.float32).named_parameters())
         with torch.no_grad():
-            for name, weight in model.state_dict().items():
-                if weight.is_floating_point():
-                    weight.copy_(torch.lerp(before[name].to(weight), weight, step_size))
+            for name, weight in model.named_parameters():  # has weights that two names share once
+                weight.copy_(torch.lerp(before[name].to(weight), weight, step_size))
     _save_complete(model, tokenizer, output / MERGED)
 
 
