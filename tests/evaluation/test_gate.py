@@ -41,13 +41,13 @@ def test_a_model_that_solves_more_questions_beyond_chance_is_better_whatever_its
     assert found.judgements[0].executed.mean == pytest.approx(100 * 15 / 96)
     assert found.judgements[0].executed.low > 0
     assert len(found.judgements[0].gained) == 15
-    assert "63 of 96 how-to questions, that of the base for 48 (+16 points" in found.reasons[0]
+    assert "solves 63 of 96 how-to questions and the base 48 (+16 points" in found.reasons[0]
 
 
 def test_an_equal_model_with_a_better_loss_is_not_worse_and_may_be_released() -> None:
     found = verdict(more(4, 4))
     assert (found.status, found.passed) == ("not worse", True)
-    assert in_words(found).startswith("The tuned model does not answer worse than the base")
+    assert in_words(found).startswith("The tuned model is not worse than the base by the gate's margin")
 
 
 def test_an_equal_model_without_a_better_loss_is_undecided() -> None:

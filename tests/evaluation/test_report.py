@@ -55,7 +55,7 @@ def inputs(base_model: str = "smollm2", answer: str = "use a list") -> ReportInp
         "d1",
         "1,234 rows",
         "too short",
-        "192 of 2,249 training examples were used; 987 were left out because they have more than 256 tokens",
+        "192 of 2,249 training examples; 987 were left out because they have more than 256 tokens",
         "141.2 s",
         "-0.250 (-0.250 to -0.250)",
         "<td>8.98 (8.66 to 9.29)</td>",  # perplexity of the base

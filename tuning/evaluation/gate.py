@@ -135,7 +135,7 @@ def _judgement(
         elif blocking:
             status = "undecided"
             doubts = [_slice_sentence(row, slices) for row in blocking]
-    reasons = [_executed_sentence(suite.sides, executed, opponent, options)] if executed else []
+    reasons = [_executed_sentence(asked, executed, opponent, options)] if executed else []
     if status in ("worse", "undecided"):
         reasons = doubts + reasons
     return Judgement(
@@ -241,17 +241,15 @@ def _topics(sides: Sequence[SuiteSide], solved_by: str, not_by: str) -> list[str
 
 def _executed_sentence(sides: Sequence[SuiteSide], executed: Interval, opponent: str, options: GateOptions) -> str:
     solved = {role: sum(_score(side, role, "executed") > 0 for side in sides) for role in (TUNED, opponent)}
+    gained, lost = len(_topics(sides, TUNED, opponent)), len(_topics(sides, opponent, TUNED))
     return (
-        f"the code in the tuned model's answers does what was asked for {solved[TUNED]} of {executed.examples} how-to "
-        f"questions, that of the {opponent} for {solved[opponent]} ({_points(executed, options)})"
+        f"the tuned model solves {solved[TUNED]} of {executed.examples} how-to questions and the {opponent} "
+        f"{solved[opponent]} ({_points(executed, options)}; {gained} gained, {lost} lost)"
     )
 
 
 def _points(change: Interval, options: GateOptions) -> str:
-    return (
-        f"{change.mean:+.0f} points, {options.level:.0%} interval {change.low:+.0f} to {change.high:+.0f}, "
-        f"{change.examples} questions"
-    )
+    return f"{change.mean:+.0f} points, {options.level:.0%} interval {change.low:+.0f} to {change.high:+.0f}"
 
 
 def _guardrail_sentence(rail: Guardrail, opponent: str, count: int) -> str:
@@ -342,7 +340,7 @@ def describe(metric: str, opponent: str, found: Interval, options: GateOptions) 
 
 HEADS = {
     "better": "The tuned model answers better than {opponents}",
-    "not worse": "The tuned model does not answer worse than {opponents}, and fits held-out answers better",
+    "not worse": "The tuned model is not worse than {opponents} by the gate's margin, and fits held-out answers better",
     "worse": "The tuned model answers worse",
     "undecided": "The release gate cannot decide whether the tuned model answers better",
     "pass": "The tuned model passed the release gate of an earlier release, which looked at the loss only",

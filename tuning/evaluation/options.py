@@ -26,7 +26,7 @@ class EvaluationOptions(msgspec.Struct, frozen=True, kw_only=True):
     examples: Positive = 36
     # Number of examples with a generated answer. They are illustrations: a few answers prove nothing.
     answers: Annotated[int, Meta(ge=0)] = 5
-    # Tokens of a generated answer. With 96, nearly all answers of smollm2 are cut; with 512, one in four.
+    # Tokens of a generated answer. With 96, nearly all answers of smollm2 are cut; with 512, one in fifteen.
     max_new_tokens: Positive = 512
     # Tokens of prompt and answer that are scored by the loss. Tokens after the limit are not scored.
     max_length: Positive = 384

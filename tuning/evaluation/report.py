@@ -58,7 +58,12 @@ def _view(inputs: ReportInputs) -> dict[str, Any]:
     comparison, verdict = inputs.comparison, inputs.verdict
     primary = next((figure for figure in comparison.figures if figure.metric == comparison.primary_metric), None)
     shown = sorted(verdict.slices, key=lambda row: (not row.blocks, not row.judged, -row.examples))
-    facts = {name: _short(value) for name, value in inputs.model.facts.items() if not isinstance(value, list | dict)}
+    settings = _settings(inputs)
+    facts = {
+        name: _short(value)
+        for name, value in inputs.model.facts.items()
+        if not isinstance(value, list | dict) and name not in settings
+    }
     return {
         "manifest": inputs.manifest,
         "build": {name: _short(value) for name, value in sorted(inputs.manifest.build.items())},
@@ -67,7 +72,7 @@ def _view(inputs: ReportInputs) -> dict[str, Any]:
         "model": inputs.model,
         "rows": _rows(inputs.model.facts),
         "facts": facts,
-        "options": _settings(inputs),
+        "options": settings,
         "tuner": inputs.tuner,
         "seconds": inputs.seconds,
         "curve": draw(inputs.curves) if inputs.curves else "",
@@ -98,17 +103,25 @@ def _suite_view(comparison: Comparison, verdict: Verdict) -> dict[str, Any]:
     return {
         "suite": comparison.suite,
         "suite_figures": comparison.suite.figures,
+        "titles": {
+            kind: [_title(sides[topic].question) for topic in topics] for kind, topics in changed.items() if topics
+        },
+        "guardrails": against_base.guardrails if against_base else [],
         "changed": [(kind, sides[topic]) for kind, topics in changed.items() for topic in topics],
         "unchanged": [side for side in sides.values() if side.topic not in topics][:_UNCHANGED],
     }
 
 
+def _title(question: str) -> str:
+    return question.strip().splitlines()[0] if question.strip() else "a question without a title"
+
+
 def _settings(inputs: ReportInputs) -> dict[str, object]:
-    """Return the numbers of the tuning as they took effect: the given options, else those of the recipe."""
+    """Return the numbers of the tuning as they took effect: those of the recipe, else the given options."""
     recipe = inputs.model.facts.get("recipe")
-    effective = recipe if isinstance(recipe, dict) else {}
-    given = {name: value or effective.get(name, "chosen by the service") for name, value in inputs.options.items()}
-    return given | {name: value for name, value in effective.items() if name not in given}
+    if isinstance(recipe, dict):
+        return {"base_model": inputs.options.get("base_model"), **recipe}
+    return {name: value or "chosen by the service" for name, value in inputs.options.items()}
 
 
 def _base_notes(inputs: ReportInputs) -> list[str]:

@@ -115,7 +115,7 @@ def test_a_model_whose_answers_do_what_was_asked_becomes_champion_until_a_better
     asked = {"evaluation": asking(answers=2), "tuner": SCRIPTED}
     first = run(settings, dataset, TuneOptions(base_model="characters", steps=40), **asked)
     assert first.verdict.status == "better", first.in_words
-    assert "for 40 of 96 how-to questions, that of the base for 0" in first.in_words
+    assert "the tuned model solves 40 of 96 how-to questions and the base 0" in first.in_words
     assert (first.version.name, first.promoted, first.champion, first.outdated) == ("v1", True, "v1", "")
 
     # Half as good: what is worse than the champion is registered, and not released.
