@@ -7,7 +7,7 @@ import select
 import sys
 import traceback
 from collections.abc import Callable
-from typing import Any, get_type_hints, overload
+from typing import Any, Literal, get_args, get_origin, get_type_hints, overload
 
 import msgspec
 from invoke.exceptions import Exit
@@ -117,6 +117,10 @@ def _as_text(parameter: inspect.Parameter, hints: dict[str, Any]) -> Any:
 
 
 def _convert(name: str, value: object, hint: Any) -> object:
+    option = f"--{name.replace('_', '-')}"
+    choices = [choice for one in (hint, *get_args(hint)) if get_origin(one) is Literal for choice in get_args(one)]
+    if choices and isinstance(value, str) and value not in choices:
+        raise TuningError(f"{option} cannot be {value!r}", f"Choose one of: {', '.join(map(str, choices))}")
     if not isinstance(value, str) or not _is_number(hint):
         return value
     kind = int if hint in (int, int | None) else float
@@ -124,4 +128,4 @@ def _convert(name: str, value: object, hint: Any) -> object:
         return kind(value)
     except ValueError:
         noun = "a whole number" if kind is int else "a number"
-        raise TuningError(f"--{name.replace('_', '-')} takes {noun}, not {value!r}") from None
+        raise TuningError(f"{option} takes {noun}, not {value!r}") from None

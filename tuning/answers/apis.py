@@ -40,6 +40,7 @@ def known_names(code: str) -> tuple[list[str], list[str]]:
             names.add_import(node)
         elif isinstance(node, ast.ImportFrom):
             names.add_from(node)
+    names.forget(nodes)
     attributes = names.add_attributes(node for node in nodes if isinstance(node, ast.Attribute))
     if not names.has_unknown:
         known = _common_attributes().union(_defined(nodes), *map(_attributes_of, names.modules))
@@ -75,6 +76,14 @@ class _Names:
                 self._note(f"{node.module}.{alias.name}")
                 self._bound[alias.asname or alias.name] = f"{node.module}.{alias.name}"
 
+    def forget(self, nodes: Iterable[ast.AST]) -> None:
+        """Forget the meaning of names that the code gives to other values, as in ``json = json.loads(text)``."""
+        for node in nodes:
+            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+                self._bound.pop(node.id, None)
+            elif isinstance(node, ast.arg):
+                self._bound.pop(node.arg, None)
+
     def add_attributes(self, nodes: Iterable[ast.Attribute]) -> list[str]:
         """Add those of modules, and return the names of the others. An outer attribute comes before its inner ones."""
         others: list[str] = []
@@ -109,7 +118,11 @@ class _Names:
 def _resolves(dotted: str) -> bool | None:
     """Return whether the dotted name exists, or None if its library is unknown."""
     root, *rest = dotted.split(".")
-    if "__main__" in rest or root in _EFFECTS or (root not in sys.stdlib_module_names and root not in _LIBRARIES):
+    if (
+        {"__main__", "tests", "conftest"} & {*rest}
+        or root in _EFFECTS
+        or (root not in sys.stdlib_module_names and root not in _LIBRARIES)
+    ):
         return None
     try:
         value: Any = importlib.import_module(root)
@@ -171,7 +184,8 @@ def _with_submodules(module: str) -> list[types.ModuleType]:
 def _defined(nodes: Sequence[ast.AST]) -> set[str]:
     """Return the names that the code itself defines: functions, classes, arguments, keywords, attributes, strings.
 
-    Strings count because of ``namedtuple("Point", ["x", "y"])``, ``setattr`` and the columns of a DataFrame.
+    Strings count because of ``namedtuple("Point", ["x", "y"])``, ``setattr``, options such as ``--dry-run``, and the
+    columns of a DataFrame.
     """
     names: set[str] = set()
     for node in nodes:
@@ -183,5 +197,6 @@ def _defined(nodes: Sequence[ast.AST]) -> set[str]:
             case ast.Attribute(attr=name, ctx=ast.Store()):
                 names.add(name)
             case ast.Constant(value=str(text)):
-                names.update(text.replace(",", " ").split())
+                words = text.replace(",", " ").split()
+                names.update(word.lstrip("-").replace("-", "_") for word in words)
     return names

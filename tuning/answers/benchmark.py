@@ -3,6 +3,7 @@
 import gzip
 import importlib.util
 import tomllib
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -26,8 +27,12 @@ def read_benchmark(name: str) -> Suite:
 
     Raises TuningError if the package is not installed, if there is no such file, or if a question is invalid.
     """
-    path = _humaneval() if name.lower() == HUMANEVAL else Path(name).expanduser()
-    if not path.is_file():
+    path = _humaneval() if name.lower() == HUMANEVAL else Path(name)
+    try:
+        is_there = path.is_file()
+    except (OSError, ValueError):  # such as a name that is too long
+        is_there = False
+    if not is_there:
         raise TuningError(f"--benchmark: there is no file {path}", f"Use {HUMANEVAL} or a file of questions")
     questions = []
     for number, fields in enumerate(_records(path), start=1):
@@ -54,7 +59,7 @@ def _records(path: Path) -> Iterator[Any]:
     try:
         with opened(path, "rb") as file:
             content = file.read(_LARGEST + 1)
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise TuningError(f"{path} cannot be read ({error})") from None
     if len(content) > _LARGEST:
         raise TuningError(f"{path} has more than {_LARGEST >> 20} MB", "Split it")
@@ -65,7 +70,7 @@ def _records(path: Path) -> Iterator[Any]:
             yield from msgspec.json.decode(content)
         else:
             yield from (msgspec.json.decode(line) for line in content.splitlines() if line.strip())
-    except (msgspec.DecodeError, tomllib.TOMLDecodeError, UnicodeDecodeError, KeyError) as error:
+    except (msgspec.DecodeError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise TuningError(f"{path} is not a file of questions ({error})", _FORMS) from None
 
 
@@ -74,11 +79,14 @@ def _question(fields: dict[str, Any], number: int) -> Question:
         return _of_humaneval(fields)
     if "test_list" in fields:
         return _of_mbpp(fields)
-    return msgspec.convert({"topic": f"question {number}", **fields}, Question)
+    question = msgspec.convert({"topic": f"question {number}", **fields}, Question)
+    if not question.check.strip():
+        raise TypeError("its check is empty, so every answer would pass")
+    return question
 
 
 def _of_humaneval(fields: dict[str, Any]) -> Question:
-    name = str(fields["entry_point"])
+    name = msgspec.convert(fields["entry_point"], str)
     prompt = str(fields["prompt"])
     return Question(
         topic=str(fields.get("task_id", name)),
@@ -91,8 +99,8 @@ def _of_humaneval(fields: dict[str, Any]) -> Question:
 
 
 def _of_mbpp(fields: dict[str, Any]) -> Question:
-    tests = [str(test) for test in fields["test_list"]]
-    imports = fields.get("test_imports") or []
+    tests = msgspec.convert(fields["test_list"], list[str])
+    imports = msgspec.convert(fields.get("test_imports") or [], list[str])
     return Question(
         topic=str(fields.get("task_id", tests[0])),
         title=str(fields.get("text") or fields["prompt"]),

@@ -44,32 +44,33 @@ def program(answer: str) -> str:
     Of a session with ``>>>`` prompts, only the input is part of the program.
     """
     inputs = (_input_of(block.text) for block in python_blocks(answer))
-    return "\n".join(code for code in inputs if code.strip() and parses(code))
+    return "\n".join(code for code in inputs if code.strip())
 
 
 def parses(code: str) -> bool:
     """Return whether `code` is valid Python. Of a session with ``>>>`` prompts, only the input is checked."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # no warnings about invalid escapes in answers
-            ast.parse(_session_input(code))
-    except (SyntaxError, ValueError, RecursionError, MemoryError):  # the last two occur if the nesting is too deep
-        return False
-    return True
+    return _is_python(code) or bool(_input_of(code))
 
 
 def _input_of(code: str) -> str:
-    try:
-        return _session_input(code)
-    except ValueError:
-        return ""
-
-
-def _session_input(code: str) -> str:
-    """Return the input of a session with prompts, or `code` if it is none. Raises ValueError for a broken session."""
-    if not any(line.lstrip().startswith(">>>") for line in code.splitlines()):
+    """Return the code, or the input if it is a session with prompts, or "" if that is not valid Python."""
+    if _is_python(code):
         return code
-    return "".join(example.source for example in doctest.DocTestParser().get_examples(code))
+    try:
+        lines = "".join(example.source for example in doctest.DocTestParser().get_examples(code))
+    except ValueError:  # a broken session
+        return ""
+    return lines if _is_python(lines) else ""
+
+
+def _is_python(code: str) -> bool:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # no warnings about invalid escapes in answers
+            ast.parse(code)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):  # the last two occur if the nesting is too deep
+        return False
+    return True
 
 
 @functools.cache

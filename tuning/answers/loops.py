@@ -51,11 +51,11 @@ def _is_periodic(parts: Sequence[str]) -> bool:
 def _repeats_in_a_row(lines: Sequence[str]) -> bool:
     for period in range(1, _LONGEST_PERIOD + 1):
         same = 0  # lines in a row that equal the line one period before
-        for earlier, line in zip(lines, lines[period:], strict=False):
-            same = same + 1 if line == earlier else 0
+        for end in range(period, len(lines)):
+            same = same + 1 if lines[end] == lines[end - period] else 0
             if same >= (_IN_A_ROW - 1) * period:
-                end = lines.index(line)
-                if _IN_A_ROW * sum(map(len, lines[max(0, end - period + 1) : end + 1])) >= _LEAST:
+                passage = lines[end - period + 1 : end + 1]
+                if _IN_A_ROW * sum(map(len, passage)) >= _LEAST:
                     return True
     return False
 

@@ -175,7 +175,8 @@ def _sides(rows: Mapping[str, Mapping[str, Scored]]) -> list[Side]:
 
 
 def _perplexity(loss: Interval) -> Interval:
-    return Interval(math.exp(loss.mean), math.exp(loss.low), math.exp(loss.high), loss.examples)
+    mean, low, high = (math.exp(min(value, 700.0)) for value in (loss.mean, loss.low, loss.high))  # exp(710) overflows
+    return Interval(mean, low, high, loss.examples)
 
 
 def _token_loss(rows: Mapping[str, Scored], options: GateOptions) -> Interval:

@@ -9,6 +9,7 @@ from tuning.answers.benchmark import read_benchmark
 from tuning.answers.suite import Question, Suite, find_suite, is_about_python
 from tuning.dataset.dataset import Dataset
 from tuning.dataset.formats.codec import Body, as_question
+from tuning.errors import TuningError
 from tuning.evaluation.examples import EvaluationExample, read_examples
 from tuning.evaluation.options import EvaluationOptions
 from tuning.evaluation.records import Asked, AskedQuestion, Evaluation, Scored
@@ -124,6 +125,8 @@ def _scored(
     for index, example in enumerate(examples):
         scores: dict[str, float] = {}
         loss, tokens = losses[index] if losses else (math.nan, 0)
+        if tokens and not math.isfinite(loss):
+            raise TuningError("the model gives no finite loss, so it has diverged", "Tune with a lower --learning-rate")
         if tokens:
             scores["loss"] = loss
         answer = answers[index] if index < len(answers) else None

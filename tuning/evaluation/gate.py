@@ -64,6 +64,7 @@ def judge(
         doubt = _doubt_about_loss(comparison, opponent, pairs, options, shared_with_champion)
         if pairs:
             improvements[opponent] = improvement(pairs, options)
+        if pairs and not doubt:
             slices += judge_slices(pairs, opponent, metric, options)
         judgements.append(_judgement(comparison, opponent, improvements.get(opponent), doubt, slices, options))
     worst = min(judgements, key=lambda judged: _ORDER.index(judged.status))
@@ -101,7 +102,7 @@ def _judgement(
     guardrails = judge_guardrails(asked, opponent, options)
     executed = _change(asked, opponent, "executed", options)
     complete = _change([side for side in asked if _is_complete(side, opponent)], opponent, "executed", options)
-    loss_sentence = describe(comparison.primary_metric, opponent, loss, options) if loss else ""
+    loss_sentence = describe(comparison.primary_metric, opponent, loss, options) if loss and not doubt else ""
     status: Status
     doubts = [doubt] if doubt else []
     if worse := [rail for rail in guardrails if rail.is_worse]:
@@ -234,9 +235,7 @@ def _is_complete(side: SuiteSide, opponent: str) -> bool:
 
 
 def _topics(sides: Sequence[SuiteSide], solved_by: str, not_by: str) -> list[str]:
-    return [
-        side.topic for side in sides if _score(side, solved_by, "executed") and _score(side, not_by, "executed") == 0
-    ]
+    return [side.topic for side in sides if _score(side, solved_by, "executed") > 0 == _score(side, not_by, "executed")]
 
 
 def _executed_sentence(sides: Sequence[SuiteSide], executed: Interval, opponent: str, options: GateOptions) -> str:

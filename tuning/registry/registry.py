@@ -113,7 +113,8 @@ def promote(settings: Settings, name: str, *, force: bool = False, reason: str =
                 f"is {opponent or 'none'}",
                 "Run `invoke tune` again to compare it with the current champion",
             )
-        action: Action = "promoted" if version.verdict.passed else "promoted by force"
+        is_allowed = version.verdict.passed and version.verdict.champion == _opponent(settings)
+        action: Action = "promoted" if is_allowed else "promoted by force"
         _note(settings, action, version.name, version.name, reason)
     return version
 

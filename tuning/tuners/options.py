@@ -10,6 +10,7 @@ from tuning.errors import TuningError
 from tuning.settings import Settings
 from tuning.tuners.hf.models.base_models import find_tokenizer
 from tuning.tuners.protocol import TuneOptions
+from tuning.tuners.select import find_tuner
 
 _SETTINGS = ("tuner", "base_model", "budget", "run_answers")
 
@@ -27,6 +28,7 @@ def tuning_settings(settings: Settings, tuning: Mapping[str, Any]) -> tuple[Sett
     )
     if options.full and options.lora_rank:
         raise TuningError("--full trains all weights and --lora-rank trains an adapter", "Use only one of them")
+    find_tuner(settings.tuner)
     if settings.tuner != "gemini":
         return settings, options
     if options.full:

@@ -27,7 +27,8 @@ def preview(settings: Settings, dataset: Dataset, options: TuneOptions, count: i
     Raises TuningError if the base model cannot be found, or if a line is invalid.
     """
     total = dataset.manifest.files["train.jsonl"].rows
-    yield f"the first {min(count, total)} of {total} training examples in {dataset.address}. {_KEY}"
+    count = min(count, total)
+    yield f"the first {count} of {total} training examples in {dataset.address}. {_KEY}"
     examples = enumerate((example for _, example in islice(read_examples(dataset), count)), 1)
     if settings.tuner == "hf":
         recipe = make_recipe(options, dataset.manifest.format in PREFERENCE_FORMATS)

@@ -1,4 +1,4 @@
-"""Write the answers of smollm2 that ship with the package: ``python -m tests.tuners.hf.write_known_answers``."""
+"""Write the answers of smollm2 that ship with the package: ``python -m tests.tuners.hf.answer.write_known_answers``."""
 
 import msgspec
 
