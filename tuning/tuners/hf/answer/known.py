@@ -1,6 +1,7 @@
 """Reuse answers of the base model smollm2 that ship with the package, because the base never changes.
 
-``python -m tests.tuners.hf.answer.write_known_answers`` writes the file again, after the suite or the prompt has changed.
+``python -m tests.tuners.hf.answer.write_known_answers`` writes the file again, after the suite or the prompt has
+changed.
 """
 
 import hashlib
