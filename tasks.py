@@ -508,12 +508,13 @@ def tune(
 
     Example: invoke tune --limit 2000 --base-model smollm2
     """
-    from tuning.pipelines.end_to_end import preview_all, tune_all
+    from tuning.pipelines.end_to_end import Given, preview_all, tune_all
 
+    given = Given(build=build.given(), made=chosen.given(), tuning=tuning.given(), preset=preset, dataset_id=dataset)
     if preview is not None:
-        preview_all(settings, build.given(), chosen.given(), tuning.given(), preset, dataset, print, preview)
+        preview_all(settings, given, print, preview)
         return
-    run = tune_all(settings, build.given(), chosen.given(), tuning.given(), preset, dataset, print)
+    run = tune_all(settings, given, print)
     print(run.in_words)
     registered = "registered" if run.registered else "already registered"
     print(

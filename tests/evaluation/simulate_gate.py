@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from tests.evaluation.suites import pairs
+from tests.evaluation.suites import pairs, scored
 from tuning.evaluation.gate import judge
 from tuning.evaluation.options import GateOptions
-from tuning.evaluation.records import Comparison, SuiteComparison, SuiteSide
+from tuning.evaluation.records import Comparison
 
 QUESTIONS = 96
 SOLVED = 0.45  # by the base
@@ -39,39 +39,21 @@ def _comparison(tuned: np.ndarray, base: np.ndarray, random: np.random.Generator
     loops = {role: random.random(QUESTIONS) < RARE for role in runs}
     names = {role: 100 - 50.0 * (random.random(QUESTIONS) < 0.1) for role in runs}
     solved = {"base": base, "tuned": tuned}
-    sides = [
-        SuiteSide(
-            topic=str(number),
-            question="",
-            reference="",
-            answers=dict.fromkeys(runs, ""),
-            finish_reasons={},
-            scores={
-                role: {
-                    "executed": 100.0 * solved[role][number],
-                    "runs": 100.0 * runs[role][number],
-                    "apis": names[role][number],
-                    "code": 100.0,
-                    "loop": 100.0 * loops[role][number],
-                    "empty": 0.0,
-                }
-                for role in runs
-            },
-            printed={},
-            errors={},
-        )
+    rows = {
+        str(number): {
+            role: {
+                "executed": 100.0 * solved[role][number],
+                "runs": 100.0 * runs[role][number],
+                "apis": names[role][number],
+                "code": 100.0,
+                "loop": 100.0 * loops[role][number],
+                "empty": 0.0,
+            }
+            for role in runs
+        }
         for number in range(QUESTIONS)
-    ]
-    return Comparison(
-        primary_metric="loss",
-        figures=[],
-        perplexity={},
-        token_loss={},
-        pairs={"base": loss},
-        sides=[],
-        inputs={},
-        suite=SuiteComparison(suite="simulated", protection="namespaces", sides=sides),
-    )
+    }
+    return scored(rows, loss)
 
 
 if __name__ == "__main__":

@@ -43,18 +43,24 @@ def compared(
         values.setdefault("empty", 0.0)
         return values | ({"empty": 100.0} if number in empty.get(role, ()) else {})
 
+    names = {f"topic {number}": {role: row(role, number) for role in solved} for number in range(len(tuned))}
+    return scored(names, loss, reason=reason)
+
+
+def scored(rows: Mapping[str, Mapping[str, dict[str, float]]], loss: list[Pair], *, reason: str = "") -> Comparison:
+    """A comparison on a suite from the scores by topic and role."""
     sides = [
         SuiteSide(
-            topic=f"topic {number}",
-            question=f"Question {number}",
+            topic=topic,
+            question=topic,
             reference="",
-            answers=dict.fromkeys(solved, "answer"),
-            finish_reasons=dict.fromkeys(solved, "STOP"),
-            scores={role: row(role, number) for role in solved},
-            printed=dict.fromkeys(solved, ""),
-            errors=dict.fromkeys(solved, ""),
+            answers=dict.fromkeys(scores, "answer"),
+            finish_reasons=dict.fromkeys(scores, "STOP"),
+            scores=dict(scores),
+            printed=dict.fromkeys(scores, ""),
+            errors=dict.fromkeys(scores, ""),
         )
-        for number in range(len(tuned))
+        for topic, scores in rows.items()
     ]
     return Comparison(
         primary_metric="loss",

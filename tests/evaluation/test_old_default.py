@@ -7,37 +7,17 @@ questions made from the standard library's documentation: 20 steps of 8 rows, ra
 import json
 from pathlib import Path
 
-from tests.evaluation.suites import pairs
+from tests.evaluation.suites import pairs, scored
 from tuning.evaluation.gate import judge
 from tuning.evaluation.options import GateOptions
-from tuning.evaluation.records import Comparison, SuiteComparison, SuiteSide
 
 SCORES = Path(__file__).with_name("old_default.jsonl")
 
 
 def test_the_old_default_is_worse_although_its_loss_is_much_better() -> None:
-    sides = [
-        SuiteSide(
-            topic=row["topic"],
-            question=row["topic"],
-            reference="",
-            answers={"base": "", "tuned": ""},
-            finish_reasons={},
-            scores={"base": row["base"], "tuned": row["tuned"]},
-            printed={},
-            errors={},
-        )
-        for row in map(json.loads, SCORES.read_text(encoding="utf-8").splitlines())
-    ]
-    comparison = Comparison(
-        primary_metric="loss",
-        figures=[],
-        perplexity={},
-        token_loss={},
-        pairs={"base": pairs([0.76] * 48)},
-        sides=[],
-        inputs={},
-        suite=SuiteComparison(suite="judging", protection="namespaces", sides=sides),
+    rows = [json.loads(line) for line in SCORES.read_text(encoding="utf-8").splitlines()]
+    comparison = scored(
+        {row["topic"]: {role: row[role] for role in ("base", "tuned")} for row in rows}, pairs([0.76] * 48)
     )
     verdict = judge(comparison, GateOptions())
     assert (verdict.status, verdict.passed) == ("worse", False)

@@ -114,3 +114,17 @@ def test_a_cut_answer_is_compared_with_as_much_of_the_reference() -> None:
     cut = GOOD[:40]
     assert score_answer(cut, GOOD, "MAX_TOKENS")["chrf"] == pytest.approx(100)
     assert score_answer(cut, GOOD, "STOP")["chrf"] < 90
+
+
+@pytest.mark.parametrize(
+    ("answer", "parsing"),
+    [
+        ("```python\nx =\n```\n```bash\nls", 0),
+        ("```python\nx = 1\n```\n\nThe ``` fence", 100),
+        ("~~~python\nx = (1", None),
+        ("1. so:\n\n   ```python\n   x = 1\n   ```\n\nand", 100),
+        ("> ```python\n> x = (1\n> ```\nand", 0),
+    ],
+)
+def test_only_the_block_that_the_limit_cut_is_left_out(answer: str, parsing: int | None) -> None:
+    assert score_answer(answer, GOOD, "MAX_TOKENS").get("parses") == parsing

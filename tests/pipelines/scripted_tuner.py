@@ -7,7 +7,6 @@ import msgspec
 
 from tests.pipelines.character_tuner import CharacterPredictor, CharacterTuner, counts_of
 from tuning.answers import sandbox
-from tuning.answers.ask import UNPROTECTED
 from tuning.answers.suite import find_suite
 from tuning.dataset.dataset import Dataset
 from tuning.dataset.formats.records import Message
@@ -50,5 +49,5 @@ def write_benchmark(path: Path, count: int) -> Path:
 
 def asking(**options: object) -> EvaluationOptions:
     """Options that run answers in the sandbox, and without one where this machine has none."""
-    is_shut = sandbox.protection() != UNPROTECTED
+    is_shut = sandbox.protection() != sandbox.LIMITS
     return EvaluationOptions(run_answers="sandboxed" if is_shut else "unprotected", **options)  # type: ignore[arg-type]

@@ -9,7 +9,6 @@ from tuning.answers.code import program
 from tuning.answers.suite import Question
 from tuning.machine import usable_cores
 
-UNPROTECTED = "limits"  # the protection that shuts off neither network nor files
 _PRINTED = 2_000  # characters that are kept of what the code printed
 
 

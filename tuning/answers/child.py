@@ -41,7 +41,7 @@ class Output(io.StringIO):
 
 
 def same(one: Any, other: Any) -> bool:
-    """Return whether two values are equal. Floats may differ by 1e-9, and containers are compared item by item."""
+    """Return whether two values are equal, item by item. Floats may differ by a relative 1e-9."""
     kinds = {type(value).__module__.split(".")[0] for value in (one, other)}
     if "pandas" in kinds or "numpy" in kinds:
         return _same_arrays(one, other)

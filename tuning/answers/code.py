@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
+    from markdown_it.token import Token
 
 PYTHON = frozenset({"", "py", "python", "python3", "py3", "ipython", "pycon"})
 
@@ -20,17 +21,30 @@ class CodeBlock:
     text: str
     language: str  # from the info string of a fence, in lower case; "" if there is none
     fenced: bool
+    closed: bool = True  # a fence that is not closed ends with the answer
 
 
 def code_blocks(answer: str) -> list[CodeBlock]:
-    """Return all blocks of code in the answer, in order. A fence that is never closed ends with the answer."""
+    """Return all blocks of code in the answer, in order."""
     if "<pre" in answer and "```" not in answer:
         return _html_blocks(answer)
     return [
-        CodeBlock(token.content, token.info.split(" ")[0].strip().lower(), token.type == "fence")
+        CodeBlock(
+            token.content,
+            token.info.split(" ")[0].strip().lower(),
+            fenced=token.type == "fence",
+            closed=token.type != "fence" or _is_closed(token),
+        )
         for token in _parser().parse(answer)
         if token.type in ("fence", "code_block")
     ]
+
+
+def _is_closed(fence: "Token") -> bool:
+    """Return whether the fence has a last line of its own: one line more than its first line and its content."""
+    first, end = fence.map or (0, 0)
+    lines = fence.content.removesuffix("\n").split("\n") if fence.content else []
+    return end - first == len(lines) + 2
 
 
 def python_blocks(answer: str) -> list[CodeBlock]:

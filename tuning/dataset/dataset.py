@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from tuning.dataset.formats.codec import Body
 from tuning.dataset.formats.records import Format
 from tuning.errors import TuningError
 from tuning.gcs.object_file import ObjectFile, Source
@@ -48,6 +49,11 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     files: dict[str, FileFacts]  # by file name
     tokens: dict[str, object]
     leaks: dict[str, object]  # result of the leak check; all zeros except under the seed preset
+
+    @property
+    def body(self) -> Body:
+        """Return the form of the bodies in the dataset."""
+        return "html" if self.options.get("body") == "html" else "markdown"
 
 
 class Attribution(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 from tuning.answers import sandbox
-from tuning.answers.ask import UNPROTECTED, Outcome, run_answers
+from tuning.answers.ask import Outcome, run_answers
 from tuning.answers.benchmark import read_benchmark
 from tuning.answers.suite import Question, Suite, find_suite, is_about_python
 from tuning.dataset.dataset import Dataset
@@ -44,7 +44,7 @@ def evaluate(
     answered = len(examples) if primary_metric != "loss" else min(options.answers, len(examples))
     suite, reason = _suite(examples, options)
     questions = suite.questions if suite else []
-    body: Body = "html" if dataset.manifest.options.get("body") == "html" else "markdown"
+    body = dataset.manifest.body
     prompts = [example.example.prompt for example in examples[:answered]]
     prompts += [
         as_question(
@@ -86,7 +86,7 @@ def _worded(markdown: str, body: Body) -> str:
 def _asked(suite: Suite, answers: Sequence[Answer], options: EvaluationOptions) -> Asked:
     protection = sandbox.protection() if options.run_answers != "no" else ""
     reason = SWITCHED_OFF if options.run_answers == "no" else ""
-    if protection == UNPROTECTED and options.run_answers != "unprotected":
+    if protection == sandbox.LIMITS and options.run_answers != "unprotected":
         reason = NO_PROTECTION
     texts = [answer.text for answer in answers]
     outcomes = [None] * len(texts) if reason else run_answers(suite.questions, texts, protection)

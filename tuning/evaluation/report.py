@@ -90,6 +90,7 @@ def _view(inputs: ReportInputs) -> dict[str, Any]:
         "slices_left_out": max(0, len(shown) - _SLICES_SHOWN),
         "sides": comparison.sides,
         "show": show,
+        "title": _title,
         "level": f"{verdict.options.get('level', 0.95):.0%}",
     }
 

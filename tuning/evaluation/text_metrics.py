@@ -56,9 +56,7 @@ def score_text(answer: str, finish_reason: str) -> dict[str, float]:
         "characters": float(len(answer)),
     }
     # The token limit can cut the last block of an answer. That is not an error of the model.
-    blocks = python_blocks(answer)
-    if finish_reason == CUT and blocks and _unclosed(answer):
-        blocks = blocks[:-1]
+    blocks = [block for block in python_blocks(answer) if block.closed or finish_reason != CUT]
     if blocks:
         scores["parses"] = 100.0 * sum(parses(block.text) for block in blocks) / len(blocks)
     found, missing = known_names(program(answer))
@@ -86,10 +84,6 @@ def score_service(finish_reason: str, notes: Sequence[str]) -> dict[str, float]:
         "stopped": 100.0 * (finish_reason in _STOPPED),
         "cited": 100.0 * any(note.startswith("cites ") for note in notes),
     }
-
-
-def _unclosed(answer: str) -> bool:
-    return answer.count("```") % 2 == 1
 
 
 def _chrf(answer: str, reference: str) -> float:

@@ -50,76 +50,65 @@ class Steps:
             self.show(f"{name}: {what} ({'reused, ' if reused else ''}{seconds:.1f} s)")
 
 
-def tune_all(
-    settings: Settings,
-    build: dict[str, Any],
-    made: dict[str, Any],
-    tuning: dict[str, Any],
-    preset: str | None,
-    dataset_id: str,
-    show: Show,
-) -> PipelineRun:
+@dataclass(frozen=True, kw_only=True)
+class Given:
+    """Hold the options that the user gave for the dbt build, the dataset and the tuning, by name.
+
+    With `dataset_id`, nothing is built and the model is tuned on that dataset.
+    """
+
+    build: dict[str, Any]
+    made: dict[str, Any]
+    tuning: dict[str, Any]
+    preset: str | None = None
+    dataset_id: str = ""
+
+
+def tune_all(settings: Settings, given: Given, show: Show) -> PipelineRun:
     """Run every step from the warehouse to an evaluated model.
 
-    `build`, `made` and `tuning` contain the options that the user gave for the dbt build, the dataset and the tuning.
-    With `dataset_id`, nothing is built and the model is tuned on that dataset. Raises TuningError if options conflict
-    or a step fails.
+    Raises TuningError if options conflict or a step fails.
     """
     steps = Steps(show)
-    settings, dataset, options = _prepare(settings, build, made, tuning, preset, dataset_id, steps)
+    settings, dataset, options = _prepare(settings, given, steps)
     run = run_vertex if on_vertex(settings) else run_local
     return run(settings, dataset, options, tuner=settings.tuner, before=steps.done, show=show)
 
 
-def preview_all(
-    settings: Settings,
-    build: dict[str, Any],
-    made: dict[str, Any],
-    tuning: dict[str, Any],
-    preset: str | None,
-    dataset_id: str,
-    show: Show,
-    examples: int,
-) -> None:
+def preview_all(settings: Settings, given: Given, show: Show, examples: int) -> None:
     """Show the first training examples, from the dataset that `tune_all` would tune on with the same options.
 
     Nothing is trained. Raises TuningError if `examples` is less than 1, if options conflict, or if a step fails.
     """
     if examples < 1:
         raise TuningError("--preview takes a number of at least 1", "Leave it out to start the tuning")
-    settings, dataset, options = _prepare(settings, build, made, tuning, preset, dataset_id, Steps(show))
+    settings, dataset, options = _prepare(settings, given, Steps(show))
     for line in preview(settings, dataset, options, examples):
         show(line)
 
 
-def _prepare(
-    settings: Settings,
-    build: dict[str, Any],
-    made: dict[str, Any],
-    tuning: dict[str, Any],
-    preset: str | None,
-    dataset_id: str,
-    steps: Steps,
-) -> tuple[Settings, Dataset, TuneOptions]:
+def _prepare(settings: Settings, given: Given, steps: Steps) -> tuple[Settings, Dataset, TuneOptions]:
     """Run the steps before the pipeline. Return the settings and options of the tuning, and the dataset."""
-    settings, options = tuning_settings(settings, tuning | ({"seed": made["seed"]} if "seed" in made else {}))
+    settings, options = tuning_settings(
+        settings, given.tuning | ({"seed": given.made["seed"]} if "seed" in given.made else {})
+    )
     if on_vertex(settings):
         check_start(settings, settings.tuner, options)
-    if dataset_id:
-        if build or set(made) - {"seed"} or preset:
+    if given.dataset_id:
+        if given.build or set(given.made) - {"seed"} or given.preset:
             raise TuningError(
                 "--dataset uses an existing dataset, so options that create a new one cannot be given",
                 "Leave out --dataset, or leave out those options",
             )
-        dataset = find_dataset(settings, dataset_id)
+        dataset = find_dataset(settings, given.dataset_id)
     else:
-        variables = resolve_variables(preset, **build)
+        variables = resolve_variables(given.preset, **given.build)
         if on_vertex(settings):
             check_build_budget(settings, variables)
         trains_here = settings.tuner == "hf" and not on_vertex(settings)
         with steps.step("base model") as ended:
             before = time.time()
-            wanted = dataset_options(settings, preset, made, options.base_model if trains_here else "")
+            wanted = dataset_options(settings, given.preset, given.made, options.base_model if trains_here else "")
             if wanted.tokenizer:
                 ended(f"token counts use {wanted.tokenizer}", wanted.tokenizer.stat().st_mtime < before)
         dataset = make_dataset(settings, variables, wanted, steps, fill=True)

@@ -106,8 +106,8 @@ def load(settings: Settings, name: str = "champion", dataset_id: str | None = No
         manifest = dataset.manifest
         tuner = find_tuner(settings.tuner)
         model = tuner.base(settings, dataset, TuneOptions(base_model=settings.base_model))
-        body: Body = "html" if manifest.options.get("body") == "html" else "markdown"
-        return Asked(settings.base_model, tuner.predictor(settings, model), manifest.template, manifest.format, body)
+        predictor = tuner.predictor(settings, model)
+        return Asked(settings.base_model, predictor, manifest.template, manifest.format, manifest.body)
     version = registry.find_version(settings, name)
     model = open_model(registry.model_folder(settings, version))
     predictor = find_tuner(model.tuner).predictor(settings, model)

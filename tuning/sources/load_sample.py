@@ -14,7 +14,7 @@ from tuning.sources.report import IngestReport
 from tuning.sources.sample.rows import Row, sample_rows
 from tuning.sources.schemas import arrow_schema
 
-# There is no site with these posts, so their addresses are names, not links.
+# No website has these posts. So their base address is a URN, which only names them and cannot be opened.
 _SITE, _BASE_URL = "python-qa-tuning", "urn:python-qa-tuning"
 
 

@@ -57,7 +57,7 @@ class Variables(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def seed(cls) -> "Variables":
-        """Return the notebook's choices, as `notebook` in dbt_project.yml lists them."""
+        """Return the values of the course notebook for `--preset seed`, from `notebook` in dbt_project.yml."""
         return cls(**_declared()["notebook"])
 
     def all(self) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from tests.cloud.storage.cloud_dataset import make_dataset
 from tuning.cloud.estimate import Cost
 from tuning.errors import TuningError
 from tuning.gcs.objects import list_objects, open_object
-from tuning.pipelines.end_to_end import tune_all
+from tuning.pipelines.end_to_end import Given, tune_all
 from tuning.pipelines.steps.requests import TuningRequest, dataset_sha256
 from tuning.pipelines.vertex.job import Job
 from tuning.pipelines.vertex.template_job import SubmitOptions, send
@@ -147,7 +147,7 @@ def test_tune_says_what_is_wrong_before_it_builds(
 ) -> None:
     settings = msgspec.structs.replace(cloud, bigquery_endpoint="http://127.0.0.1:9", **change)
     with pytest.raises(TuningError, match=said):
-        tune_all(settings, {}, {}, {"tuner": "gemini", **tuning}, None, "", print)
+        tune_all(settings, Given(build={}, made={}, tuning={"tuner": "gemini", **tuning}), print)
     assert vertex_api.seen == []
 
 
@@ -155,5 +155,6 @@ def test_tune_asks_what_the_build_costs_before_it_builds(cloud: Settings, monkey
     build = Cost("dbt build", "66 GB", 0.38, math.nan)
     monkeypatch.setattr("tuning.pipelines.vertex.tuning_job.estimate_build", lambda settings, variables: build)
     settings = msgspec.structs.replace(cloud, budget=0.4)
+    given = Given(build={}, made={}, tuning={"tuner": "gemini", "base_model": "gemini-3.5-flash"})
     with pytest.raises(TuningError, match=r"more than the budget of 0\.40 \(dbt build 0\.38, pipeline run 0\.03\)"):
-        tune_all(settings, {}, {}, {"tuner": "gemini", "base_model": "gemini-3.5-flash"}, None, "", print)
+        tune_all(settings, given, print)

@@ -28,5 +28,5 @@ def test_every_format_has_a_token_limit_that_all_its_targets_take() -> None:
 
 def test_an_unknown_target_is_named() -> None:
     assert for_target("gemini") is GEMINI
-    with pytest.raises(TuningError, match="no target 'palm'"):
+    with pytest.raises(TuningError, match="no limits for 'palm'"):
         for_target("palm")

@@ -78,13 +78,14 @@ def test_gemini_shows_turns(format_: str, settings: Settings, tmp_path: Path) ->
 
 
 def test_the_command_trains_nothing(dataset: Dataset, local_model: Path, settings: Settings) -> None:
-    from tuning.pipelines.end_to_end import preview_all
+    from tuning.pipelines.end_to_end import Given, preview_all
 
     settings.datasets_dir.mkdir(parents=True)
     (settings.datasets_dir / dataset.id).symlink_to(dataset.folder)
     lines: list[str] = []
-    preview_all(settings, {}, {}, {"base_model": str(local_model)}, None, dataset.id, lines.append, 1)
+    given = Given(build={}, made={}, tuning={"base_model": str(local_model)}, dataset_id=dataset.id)
+    preview_all(settings, given, lines.append, 1)
     assert len([line for line in lines if line.startswith("example ")]) == 1
     assert sorted(path.name for path in settings.home.iterdir()) == ["datasets"]
     with pytest.raises(TuningError, match="--preview takes a number of at least 1"):
-        preview_all(settings, {}, {}, {}, None, dataset.id, lines.append, 0)
+        preview_all(settings, given, lines.append, 0)

@@ -1,7 +1,7 @@
 """Run code that nobody has read, such as a language model's, together with its check.
 
 Each program runs in a process of its own, in an empty folder, as an unprivileged user, with limits on time, memory,
-disk, processes and output. How well it is shut in depends on what the machine allows, best first:
+disk, processes and output. How well it is isolated depends on what the machine allows, best first:
 
 - ``namespaces``: Linux namespaces, with a file system of its own in which only Python and the system's programs are, no
   network and no other process. A filter of system calls is in force too.
@@ -35,6 +35,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from tuning.answers.sandbox import limits
+from tuning.answers.sandbox.limits import LIMITS as LIMITS
 from tuning.errors import TuningError
 
 if TYPE_CHECKING:  # _START imports it in another process; the hash of a step's code follows imports
@@ -53,7 +54,7 @@ _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEX
 
 
 class Program(NamedTuple):
-    """What one process runs, in this order. The module ``tuning.answers.child`` says what a check may use."""
+    """Hold what one process runs, in this order. The module ``tuning.answers.child`` says what a check may use."""
 
     setup: str
     code: str
@@ -61,7 +62,7 @@ class Program(NamedTuple):
 
 
 class Result(NamedTuple):
-    """What became of a program.
+    """Hold what a program did.
 
     `ran` tells that the code raised no exception, and `passed` that the check did not. `error` is one line: what the
     code raised, or else what the check raised, or the limit that was exceeded.
@@ -76,7 +77,7 @@ class Result(NamedTuple):
 @functools.cache
 def protection() -> str:
     """Return the best protection that works here, by running a small program that tries to get out of it."""
-    return next((name for name in limits.PROTECTIONS[:-1] if not why_not(name)), limits.LIMITS)
+    return next((name for name in limits.PROTECTIONS[:-1] if not why_not(name)), LIMITS)
 
 
 @functools.cache
@@ -154,7 +155,7 @@ def run(programs: Sequence[Program], *, protection: str, workers: int) -> list[R
 
 
 class _Isolator:
-    """The trusted process that shuts programs in, one at a time. ``isolate.py`` says how the two talk."""
+    """Represent the trusted process that isolates programs, one at a time. ``isolate.py`` says how the two talk."""
 
     def __init__(self, protection: str, folder: str, abi: int = _NEWEST_LANDLOCK) -> None:
         if protection not in limits.PROTECTIONS:
@@ -195,7 +196,7 @@ class _Isolator:
                 request = request[os.write(self._requests, request) :]
         line = self._read_line()
         if not line.endswith(b"\n"):
-            if self._protection != limits.LIMITS:
+            if self._protection != LIMITS:
                 raise _not_set_up(self._last_words())
             # The program can end the process that watches it.
             self.close()

@@ -1,4 +1,4 @@
-"""Shut a process in and run one program in it: what happens in the child that ``isolate.py`` forks.
+"""Isolate a process and run one program in it: what happens in the child that ``isolate.py`` forks.
 
 Whatever goes wrong before the program starts ends the process, so that untrusted code never runs with less protection
 than was asked for.
@@ -33,14 +33,19 @@ class Pipes(NamedTuple):
 
 
 class Child:
-    """A process that shuts itself in and then runs a program."""
+    """Represent a process that isolates itself and then runs a program."""
 
     def __init__(self, protection: str, pipes: Pipes, user: int, abi: int) -> None:
         """Prepare to be `user` under `protection`, and to use Landlock at most up to its version `abi`."""
         self._protection, self._pipes, self._user, self._abi = protection, pipes, user, abi
 
     def run(self, request: dict[str, str], word: str, work: Path, tasks: int | None) -> NoReturn:
-        """Shut this process in, run the program in the folder `work` and write the result after `word`."""
+        """Isolate this process, run the program in the folder `work` and write its result to the result pipe.
+
+        The random `word` is written before the result, to show that it comes from this process. `tasks` is how many
+        processes and threads the user may have in all (None: no limit). If the isolation fails, the reason is written
+        instead, and the program does not run.
+        """
         try:
             needed = folders.needed()
             self._close_files()

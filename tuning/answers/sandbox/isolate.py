@@ -7,7 +7,7 @@ end of standard input ends it, and the program that is running.
 A request has ``setup``, ``code`` and ``check``. An answer has ``ran``, ``passed``, ``error``, ``check`` and ``output``
 as ``child.run`` returns them, or only ``failed``: why the sandbox could not be set up, so that nothing was run.
 
-Each program runs in a child of this process that first shuts itself in. The two are joined by a pipe for the result,
+Each program runs in a child of this process that first isolates itself. The two are joined by a pipe for the result,
 in which the child writes ``S`` at the moment that it starts the untrusted code, and ``F`` and the reason if it does not
 get that far. The result follows a random word that only the child knows. A program that writes into the pipe by itself
 has to find that word in its own memory first. Nothing keeps it from that: the check runs in the same process as the

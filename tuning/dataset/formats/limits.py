@@ -92,7 +92,7 @@ def for_target(target: str) -> Limits:
     Raises TuningError for another name.
     """
     if target not in _TARGETS:
-        raise TuningError(f"there is no target {target!r}", f"Choose one of: {', '.join(_TARGETS)}")
+        raise TuningError(f"there are no limits for {target!r}", f"Choose one of: {', '.join(_TARGETS)}")
     return _TARGETS[target]
 
 

@@ -86,7 +86,10 @@ def kind_of(options: DatasetOptions) -> Kind:
 def _build_row(client: "bigquery.Client", table: str) -> dict[str, Any]:
     rows = list(client.list_rows(table, max_results=2))
     if len(rows) != 1:
-        raise TuningError(f"{table} has {len(rows)} rows instead of one", "Run `invoke build` to build it again")
+        raise TuningError(
+            f"{table} has {'more than one row' if rows else 'no row'} instead of one",
+            "Run `invoke build` to build it again",
+        )
     return {name: _plain(value) for name, value in rows[0].items()}
 
 

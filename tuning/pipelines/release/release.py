@@ -129,7 +129,7 @@ def release(
             dataset_sha256=record.arguments["dataset_sha256"],
             template=dataset.manifest.template,
             format=dataset.manifest.format,
-            body="html" if dataset.manifest.options.get("body") == "html" else "markdown",
+            body=dataset.manifest.body,
             contents_sha256=str(metadata["contents_sha256"]),
             metrics={figure.metric: figure.models["tuned"].mean for figure in comparison.figures},
             verdict=verdict,

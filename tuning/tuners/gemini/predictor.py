@@ -91,8 +91,9 @@ class GeminiPredictor:
 def read_answer(response: "GenerateContentResponse") -> Answer:
     """Return the text of a response, why it ended, and notes.
 
-    The notes say what blocked the answer, how many tokens thoughts took from an empty or cut answer, which safety
-    ratings are not negligible, and which sources the answer cites, with their licences. Thoughts are not text.
+    The text does not contain the model's thoughts. The notes say what blocked the answer, which safety ratings are not
+    negligible, and which sources the answer cites, with their licences. If the answer is empty or was cut, they also
+    say how many tokens the model used for thinking.
     """
     feedback = response.prompt_feedback
     if feedback and feedback.block_reason:

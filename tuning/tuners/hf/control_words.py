@@ -96,7 +96,8 @@ def _as_text(tokenizer: Any, words: ControlWords, word: str) -> list[int]:
     ids = _encode_after(tokenizer, word, split_special_tokens=True)
     if words.forbidden.isdisjoint(ids):
         return ids
-    # An added token that is not special, or a vocabulary that makes the control token from plain text.
+    # The word still gives a control token: it is an added token that is not special, or the vocabulary makes the token
+    # from plain text. So the first character and the rest are encoded separately.
     if len(word) == 1:
         raise TuningError(
             f"the tokenizer of the base model {tokenizer.name_or_path} cannot encode {word!r} as text",

@@ -87,7 +87,7 @@ class _Batch:
         self._positions = self._positions + 1
 
     def keep(self, kept: Sequence[int]) -> None:
-        """Keep only the rows at these indices, and drop the columns that only the others used."""
+        """Keep only the rows at these indices. If the batch can grow, drop the columns that only the others used."""
         index = torch.tensor(kept, device=self._mask.device)
         self.rows = [self.rows[row] for row in kept]
         self._mask, self._positions, self.tokens = self._mask[index], self._positions[index], self.tokens[index]
