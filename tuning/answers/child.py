@@ -134,7 +134,7 @@ class Check:
         return False
 
     def printed(self, value: object) -> bool:
-        """Return whether the output shows `value`, as Python or one item a line."""
+        """Return whether the output has `value`: as text, as a Python literal, or as a list with one item per line."""
         return _shows(self._output, value)
 
 

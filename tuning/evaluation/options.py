@@ -28,7 +28,7 @@ class EvaluationOptions(msgspec.Struct, frozen=True, kw_only=True):
     answers: Annotated[int, Meta(ge=0)] = 5
     # Tokens of a generated answer. With 96, nearly all answers of smollm2 are cut; with 512, one in fifteen.
     max_new_tokens: Positive = 512
-    # Tokens of prompt and answer that are scored by the loss. Tokens after the limit are not scored.
+    # For the loss, prompt and answer together are cut to this many tokens. Only the tokens of the answer are scored.
     max_length: Positive = 384
     suite: str = "judging"  # the how-to questions whose answers are run; empty: none
     benchmark: str = ""  # asked instead of the suite: "humaneval" or a file

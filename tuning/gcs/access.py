@@ -75,7 +75,7 @@ def require_google(settings: Settings) -> None:
 
 
 def session(endpoint: str, settings: Settings) -> "AuthorizedSession":
-    """Return an HTTP session with `credentials`, for calls that Google's client libraries do not cover.
+    """Return an HTTP session that sends what `credentials()` returns, for calls that Google's libraries do not cover.
 
     Raises TuningError if there are no usable credentials.
     """

@@ -12,7 +12,7 @@ from pyroaring import BitMap64
 
 from tuning.sources.schemas import arrow_schema
 
-ROW_GROUP = 8 << 20  # bytes of Arrow data; one batch more can be in a row group
+ROW_GROUP = 8 << 20  # bytes of Arrow data after which a row group is written; it can be larger by up to one batch
 
 
 class TableFile:

@@ -88,7 +88,8 @@ class Tuner(Protocol):
 
     name: str
     formats: tuple[Format, ...]
-    primary_metric: str  # the metric that the release gate compares
+    # The metric of held-out examples, "loss" or "chrf". The gate reads it too, but it cannot make a verdict "better".
+    primary_metric: str
 
     def check(self, dataset: Dataset) -> list[Problem]:
         """Return the reasons why the dataset does not suit this tuner. The list is empty if there are none."""

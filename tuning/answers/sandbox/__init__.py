@@ -48,7 +48,7 @@ _START = (
 )
 _NEWEST_LANDLOCK = 99
 _PATIENCE = limits.SECONDS + 30  # seconds for an answer. The other side ends a program after `limits.SECONDS`.
-# Settings of the machine's processor that make numpy work at all on some.
+# Environment variables for OpenBLAS. On some processors, numpy does not work without them.
 _KEPT = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 

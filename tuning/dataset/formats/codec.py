@@ -154,7 +154,7 @@ def _example(record: Line) -> Example:
             return Example(tuple(prompt), chosen, rejected)
         case _:
             raise TuningError(
-                f"a line does not consist of a question and its answer ({type(record).__name__})",
+                f"a line of the dataset is not a question with its answer (it was read as {type(record).__name__})",
                 _AGAIN,
             )
 

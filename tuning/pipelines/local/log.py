@@ -46,7 +46,7 @@ class Events:
             else:
                 self._add(Step(name=found[1], seconds=round(self.clock() - self._since, 1), cached=False))
             self._running = ""
-        elif not self.failed:  # after a failure, the runner prints its own traceback
+        elif not self.failed:  # ignores the runner's own traceback after a failed step
             self._lines = [*self._lines[-50:], line.strip()]
             if self._running and _SHOWN.match(line.strip()):
                 self.show(f"      {line.strip()}")
