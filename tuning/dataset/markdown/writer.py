@@ -90,7 +90,7 @@ class _Writer:
                 return self.blocks(children(node), depth + 1)
 
     def items(self, node: Node, marker: int, depth: int) -> str:
-        """Write a list. `marker` is 0 (`-` and `1.`) or 1 (`*` and `1)`), so that two adjacent lists can be told apart."""
+        """Write a list. `marker` is 0 (`-`, `1.`) or 1 (`*`, `1)`), so that two adjacent lists can be told apart."""
         entries = [child for child in node if tag_of(child) == "li"]
         loose = any(tag_of(child) == "p" for entry in entries for child in entry)
         number = int(node.get("start") or 1) if (node.get("start") or "1").isdigit() else 1

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, get_args
+from typing import Any
 
 from tuning.dataset.dataset import Dataset, Split, find_dataset
 from tuning.errors import TuningError
@@ -21,7 +21,7 @@ from tuning.settings import Settings
 class SubmitOptions:
     """Hold the options of a submission. An empty text means the template's default.
 
-    `again` submits a job again that has already succeeded. Raises TuningError if the failure policy is unknown.
+    `again` submits a job again that has already succeeded.
     """
 
     dataset: str | None = None
@@ -30,10 +30,6 @@ class SubmitOptions:
     caching: bool = True
     failure_policy: jobs.FailurePolicy = "slow"
     again: bool = False
-
-    def __post_init__(self) -> None:
-        if self.failure_policy not in get_args(jobs.FailurePolicy):
-            raise TuningError(f"--failure-policy must be slow or fast, not {self.failure_policy!r}")
 
 
 def submit_template(
