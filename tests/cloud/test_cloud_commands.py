@@ -114,7 +114,11 @@ def test_a_running_job_is_cancelled(invoke: Invoke, cloud: Settings, vertex: Ver
         (["--template", URI], {"TUNING_VERTEX_ENDPOINT": ""}, "runs only on Vertex AI, but the target is local"),
         (["--template", URI, "--budget", "5"], {}, "the cost of an external template is unknown"),
         (["--template", URI, "--param", "train_steps=many"], {}, "train_steps must be a whole number, not 'many'"),
-        (["--template", URI, "--failure-policy", "medium"], {}, "--failure-policy cannot be 'medium'. Choose one of: slow, fast"),
+        (
+            ["--template", URI, "--failure-policy", "medium"],
+            {},
+            "--failure-policy cannot be 'medium'. Choose one of: slow, fast",
+        ),
         (["--template", URI], {"TUNING_REGION": "mars-east1"}, "'mars-east1' is not a region of Vertex AI"),
         (["--template", URI, "--dataset", "none"], {}, "contains no dataset"),
         (["--target", "gcp", "--param", "a=1"], {}, "--param needs --template"),
