@@ -47,7 +47,9 @@ def test_a_model_that_solves_more_questions_beyond_chance_is_better_whatever_its
 def test_an_equal_model_with_a_better_loss_is_not_worse_and_may_be_released() -> None:
     found = verdict(more(4, 4))
     assert (found.status, found.passed) == ("not worse", True)
-    assert in_words(found).startswith("The tuned model is not worse than the base by the gate's margin")
+    assert in_words(found).startswith(
+        "The tuned model answers about as well as the base (less than 15 points worse) and fits held-out answers"
+    )
 
 
 def test_an_equal_model_without_a_better_loss_is_undecided() -> None:

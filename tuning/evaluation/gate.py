@@ -339,7 +339,10 @@ def describe(metric: str, opponent: str, found: Interval, options: GateOptions) 
 
 HEADS = {
     "better": "The tuned model answers better than {opponents}",
-    "not worse": "The tuned model is not worse than {opponents} by the gate's margin, and fits held-out answers better",
+    "not worse": (
+        "The tuned model answers about as well as {opponents} (less than {margin:g} points worse) and fits held-out "
+        "answers better"
+    ),
     "worse": "The tuned model answers worse",
     "undecided": "The release gate cannot decide whether the tuned model answers better",
     "pass": "The tuned model passed the release gate of an earlier release, which looked at the loss only",
@@ -355,7 +358,8 @@ def in_words(verdict: Verdict) -> str:
         if verdict.smoke_test
         else ""
     )
-    return f"{HEADS[verdict.status].format(opponents=opponents)}: {'; '.join(verdict.reasons)}.{smoke}"
+    head = HEADS[verdict.status].format(opponents=opponents, margin=verdict.options.get("margin", 0))
+    return f"{head}: {'; '.join(verdict.reasons)}.{smoke}"
 
 
 def surely_below(draws: dict[str, Floats], bound: float, level: float) -> tuple[dict[str, float], set[str]]:

@@ -68,7 +68,7 @@ def _view(inputs: ReportInputs) -> dict[str, Any]:
         "manifest": inputs.manifest,
         "build": {name: _short(value) for name, value in sorted(inputs.manifest.build.items())},
         "dataset_options": {name: _short(value) for name, value in sorted(inputs.manifest.options.items())},
-        "notes": [*inputs.notes, *_base_notes(inputs)],
+        "notes": [*_loop_notes(comparison), *inputs.notes, *_base_notes(inputs)],
         "model": inputs.model,
         "rows": _rows(inputs.model.facts),
         "facts": facts,
@@ -123,6 +123,21 @@ def _settings(inputs: ReportInputs) -> dict[str, object]:
     if isinstance(recipe, dict):
         return {"base_model": inputs.options.get("base_model"), **recipe}
     return {name: value or "chosen by the service" for name, value in inputs.options.items()}
+
+
+def _loop_notes(comparison: Comparison) -> list[str]:
+    """Return how many answers to held-out examples repeat themselves, which the how-to questions may not show."""
+    figure = next((figure for figure in comparison.figures if figure.metric == "loop"), None)
+    if figure is None or not any(found.mean for found in figure.models.values()):
+        return []
+    shares = [
+        f"{found.mean * found.examples / 100:.0f} of {found.examples} of the {role} model"
+        for role in ROLES
+        if (found := figure.models.get(role))
+    ]
+    return [
+        f"Answers to held-out examples that repeat themselves: {', '.join(shares)}. Read them at the end of the page."
+    ]
 
 
 def _base_notes(inputs: ReportInputs) -> list[str]:
