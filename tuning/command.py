@@ -1,4 +1,4 @@
-"""Build `invoke` tasks that share ``--target`` and ``--debug``, check numbers, and print each error as one line."""
+"""Build `invoke` tasks that have the options ``--target`` and ``--debug`` and report each TuningError as one line."""
 
 import functools
 import inspect
@@ -42,9 +42,9 @@ def command(body: None = None, **options: Any) -> "Callable[[Callable[..., None]
 def command(body: Callable[..., None] | None = None, **options: Any) -> Any:
     """Make an invoke task from ``body(c, settings, ...)``.
 
-    The options are the other parameters of `body`, ``--target`` and ``--debug``. invoke receives int and float options
-    as text, because invoke prints a traceback for ``--limit x``. They are converted here. A TuningError ends the task
-    with status 1 and one line on stderr.
+    The task's options are ``--target``, ``--debug`` and the parameters of `body` after `settings`. invoke parses int
+    and float options as text, and this function converts them, because invoke's own conversion prints a traceback for
+    ``--limit x``. A TuningError ends the task with status 1 and one line on stderr.
     """
     if body is None:
         return functools.partial(command, **options)
@@ -74,7 +74,7 @@ def command(body: Callable[..., None] | None = None, **options: Any) -> Any:
         except BrokenPipeError:
             if _is_read():
                 raise  # A different pipe broke, such as one to a worker.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Python flushes stdout again at exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Otherwise, Python's flush of stdout at exit fails too.
             raise Exit("error: the output was closed. Run the command again to resume.", code=1) from None
         finally:
             sys.stdout.flush()
@@ -87,7 +87,7 @@ def command(body: Callable[..., None] | None = None, **options: Any) -> Any:
         for name, hint in get_type_hints(group, include_extras=True).items():
             kind, meta = hint.__origin__, hint.__metadata__[0]
             kinds[name], group_help[name] = kind, meta.description
-            default = False if kind is bool else None  # invoke makes an option with a bool default a flag.
+            default = False if kind is bool else None  # A bool default makes the option a flag.
             exposed.append(inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default))
     extra = [
         inspect.Parameter("target", inspect.Parameter.KEYWORD_ONLY, default=None),

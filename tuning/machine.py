@@ -1,4 +1,4 @@
-"""Tell what runs where: the package's version, its git commit, and the usable processor cores."""
+"""Return the package's version, its git commit, and the number of usable processor cores."""
 
 import functools
 import os
@@ -16,14 +16,14 @@ def package_version() -> str:
 def usable_cores() -> int:
     """Return the number of cores that this process may use.
 
-    macOS has no ``os.sched_getaffinity``. There every core counts.
+    On macOS, which has no ``os.sched_getaffinity``, this is the number of all cores.
     """
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @functools.cache
 def git_commit() -> str:
-    """Return the full commit hash of the code, with ``-dirty`` if files differ from it.
+    """Return the full commit hash of the code, with the suffix ``-dirty`` if tracked files differ from the commit.
 
     Returns '' outside a git checkout, such as in an installed package.
     """

@@ -8,7 +8,7 @@ from invoke.tasks import Task
 
 
 class _Replacement(Argument):
-    """An option that sets a missing positional argument to '' when the option is given."""
+    """Represent an option that sets a missing positional argument to '' when the option is given."""
 
     replaced: Argument
 
@@ -36,7 +36,10 @@ class JobOrNewest(Task[Any]):
     """Represent a task that also takes the value of its option ``--job`` as a positional argument."""
 
     def get_arguments(self, ignore_unknown_help: bool | None = None) -> list[Argument]:
-        """Return the task's arguments. ``job`` is positional if ``sys.argv`` has a bare word after the task's name."""
+        """Return the task's arguments.
+
+        ``job`` is positional if, in ``sys.argv``, a word that is not an option or its value follows the task's name.
+        """
         arguments: list[Argument] = super().get_arguments(ignore_unknown_help)
         for argument in arguments:
             if argument.name == "job" and _has_bare_word(sys.argv, self.name):

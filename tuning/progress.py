@@ -1,4 +1,4 @@
-"""Show a progress bar during long work on a terminal, and nothing elsewhere."""
+"""Show a progress bar during long work if stderr is a terminal."""
 
 import contextlib
 import sys
@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 def progress(label: str, total: float | None, unit: str) -> Iterator[Callable[[float], None]]:
     """Yield ``advance(amount)``, which moves a bar on stderr. It does nothing if stderr is not a terminal.
 
-    `unit` is ``bytes`` or a plural noun such as ``rows``.
+    `unit` is ``bytes`` or a plural noun such as ``rows``. `total` is in this unit, or None if it is not known.
     """
     if not sys.stderr.isatty():
         yield lambda _: None

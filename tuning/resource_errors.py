@@ -25,7 +25,7 @@ def in_one_line() -> Iterator[None]:
         text = str(error).lower()
         if (isinstance(error, OSError) and error.errno in _NO_SPACE) or any(part in text for part in _NO_SPACE_TEXT):
             raise TuningError(
-                "the disk became full while the model was being written",
+                "the disk became full while files were being written",
                 "Free some space, then run the command again to resume",
             ) from None
         if isinstance(error, RuntimeError | OSError) and (
@@ -37,6 +37,6 @@ def in_one_line() -> Iterator[None]:
 
 def _no_memory() -> TuningError:
     return TuningError(
-        "there is not enough memory for this training",
+        "there is not enough memory for this model",
         "Lower --max-length or --batch-size, leave out --full, or choose a smaller --base-model",
     )

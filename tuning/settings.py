@@ -1,6 +1,6 @@
 """Define every setting, with its default and its environment variable (``TUNING_`` and the name in capitals).
 
-Order of precedence: command-line option, environment variable, default. Importing this module reads no variable.
+Order of precedence: command-line option, environment variable, default. An import of this module reads no variables.
 """
 
 import os
@@ -20,7 +20,7 @@ PROJECT_ROOT = PACKAGE.parent
 IS_CHECKOUT = (PROJECT_ROOT / "dbt_project").is_dir()
 DBT_PROJECT = (PROJECT_ROOT if IS_CHECKOUT else PACKAGE) / "dbt_project"
 PREFIX = "TUNING_"
-# The tests read this variable, and the package does not: the folder of the real data.
+# Variables that only the tests read. This one names the folder of the real data.
 _NOT_SETTINGS = frozenset({"TUNING_TEST_DATA"})
 _RENAMED = {"TUNING_DATASET": "TUNING_BIGQUERY_DATASET"}
 
@@ -60,7 +60,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Meta(description="server for Google's other APIs and its template registry; empty: Google's"),
     ] = ""
     bigquery_port: Annotated[
-        Positive, Meta(description="port of the local BigQuery (REST); gRPC uses the next free port")
+        Positive, Meta(description="port of the local BigQuery (REST); gRPC uses any free port")
     ] = 9050
     access_token: Annotated[
         str, Meta(description="bearer token for servers on this machine", extra={"secret": True})
@@ -85,12 +85,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     evaluation_examples: Annotated[
         Positive,
         Meta(
-            description="examples to compute the loss on; more take longer but narrow the intervals; a slice needs 100"
+            description="examples to compute the loss on; more take longer but narrow the intervals; "
+            "a slice with fewer than 100 never blocks a release",
         ),
     ] = 36
     evaluation_answers: Annotated[
         int,
-        Meta(ge=0, description="how many of these get a generated answer"),
+        Meta(ge=0, description="how many of the evaluation examples get a generated answer"),
     ] = 5
     run_answers: Annotated[
         Literal["sandboxed", "unprotected", "no"],
@@ -136,7 +137,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def variable(name: str) -> str:
-    """Return the environment variable of a setting."""
+    """Return the name of a setting's environment variable."""
     return PREFIX + name.upper()
 
 

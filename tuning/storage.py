@@ -46,8 +46,8 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
 def atomic_folder(path: Path) -> Iterator[Path]:
     """Yield a folder that replaces `path` when the block ends. If the block raises, `path` does not change.
 
-    The files in it are synced to disk first. A reader sees the old folder or the new one. If there was an old folder,
-    `path` is missing for the moment between two renames.
+    The files in it are synced to disk first. A reader never sees a mix of the old and the new folder. If there was an
+    old folder, `path` is missing for the moment between two renames.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp"))
@@ -90,7 +90,7 @@ def sha256_of(path: Path) -> str:
 
 
 def dbt_project_sha256(project: Path) -> str:
-    """Return a hash of the source files of a dbt project. What dbt itself writes does not count."""
+    """Return a hash of the source files of a dbt project. Files that dbt itself writes are left out."""
     digest = hashlib.sha256()
     for path in sorted(project.rglob("*")):
         name = path.relative_to(project)

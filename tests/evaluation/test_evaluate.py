@@ -137,8 +137,8 @@ def test_where_code_cannot_be_shut_in_it_runs_only_on_request(
 ) -> None:
     monkeypatch.setattr(sandbox, "protection", lambda: "limits")
     asked = evaluated(python, EvaluationOptions(benchmark=questions)).asked
-    assert asked.reason.startswith("the code in the answers was not run, because this system cannot shut it off")
-    assert asked.reason.endswith("(run it all the same with --run-answers unprotected)")
+    assert asked.reason.startswith("the code in the answers was not run, because this system cannot block its access")
+    assert asked.reason.endswith("(use --run-answers unprotected to run it without protection)")
     assert not [row for row in asked.questions if "executed" in row.scores]
     asked = evaluated(python, EvaluationOptions(benchmark=questions, run_answers="unprotected")).asked
     assert (asked.protection, asked.reason) == ("limits", "")

@@ -1,6 +1,7 @@
 """Check that the names of library functions, classes and methods in an answer's code exist.
 
-Names are looked up in the installed modules. A library that is not installed is unknown and counts neither way.
+Names are looked up in the installed modules of the standard library, numpy and pandas. Names of other libraries, and of
+numpy and pandas if they are not installed, count neither as existing nor as missing.
 """
 
 import ast
@@ -18,11 +19,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-# An answer chooses the names, so only modules are imported that have no effect when imported.
+# Modules that do something when they are imported. An answer chooses the names, so these modules are never imported.
 _EFFECTS = frozenset({"antigravity", "this", "idlelib", "turtledemo", "test", "__main__", "turtle", "tkinter"})
 _LIBRARIES = frozenset({"numpy", "pandas"})
 _BY_CONVENTION = frozenset({"__notes__", "__dataclass_fields__", "__slots__", "__wrapped__", "__annotations__"})
-# Attributes that instances get: ``self.rows = …``, and names in strings, as in ``_fields = ("category", …)``.
+# Finds the names that source code gives to attributes: ``self.rows = …``, and strings, as in ``_fields = ("id", …)``.
 _ASSIGNED = re.compile(r"\bself\.(\w+)\s*[:=,]|['\"]([A-Za-z_]\w*)['\"]")
 
 
@@ -30,10 +31,12 @@ def known_names(code: str) -> tuple[list[str], list[str]]:
     """Return the library names in `code` that exist, and those that do not, in order and without duplicates.
 
     A name is a module, what is imported from it, or an attribute of it (``os.path.joinn``). An attribute of any other
-    value counts as missing if no common type, no class of an imported module and no line of the code defines it, and is
-    left out if a library of the code is not installed. Raises SyntaxError if `code` is not Python.
+    value counts as missing if no common type, no class of an imported module and no line of the code defines it. Such
+    attributes are left out if the code uses a library that cannot be checked. Raises SyntaxError if `code` is not
+    Python.
     """
-    nodes = list(ast.walk(ast.parse(code)))  # not a recursive visitor: expressions of models can be very deep
+    # Not a recursive visitor, because expressions in answers can be nested too deeply for recursion.
+    nodes = list(ast.walk(ast.parse(code)))
     names = _Names()
     for node in nodes:
         if isinstance(node, ast.Import):
@@ -58,7 +61,7 @@ class _Names:
         self.exists: dict[str, bool] = {}
         self.modules: list[str] = []
         self.has_unknown = False
-        self._bound: dict[str, str] = {}  # name in the code: dotted name of what it means
+        self._bound: dict[str, str] = {}  # by name in the code: the dotted name that it stands for
 
     def add_import(self, node: ast.Import) -> None:
         for alias in node.names:
@@ -77,7 +80,7 @@ class _Names:
                 self._bound[alias.asname or alias.name] = f"{node.module}.{alias.name}"
 
     def forget(self, nodes: Iterable[ast.AST]) -> None:
-        """Forget the meaning of names that the code gives to other values, as in ``json = json.loads(text)``."""
+        """Remove the names that the code also gives to other values, as in ``json = json.loads(text)``."""
         for node in nodes:
             if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
                 self._bound.pop(node.id, None)
@@ -85,7 +88,10 @@ class _Names:
                 self._bound.pop(node.arg, None)
 
     def add_attributes(self, nodes: Iterable[ast.Attribute]) -> list[str]:
-        """Add those of modules, and return the names of the others. An outer attribute comes before its inner ones."""
+        """Record the attributes of modules, and return the names of all other attributes.
+
+        In `nodes`, an outer attribute must come before the attributes inside it, as in the order of ``ast.walk``.
+        """
         others: list[str] = []
         inner: set[int] = set()
         for node in nodes:
@@ -116,7 +122,7 @@ class _Names:
 
 @functools.lru_cache(10_000)
 def _resolves(dotted: str) -> bool | None:
-    """Return whether the dotted name exists, or None if its library is unknown."""
+    """Return whether the dotted name exists, or None if its library cannot be checked."""
     root, *rest = dotted.split(".")
     if (
         {"__main__", "tests", "conftest"} & {*rest}
@@ -135,7 +141,7 @@ def _resolves(dotted: str) -> bool | None:
             value = getattr(value, name)
         except AttributeError:
             if not isinstance(value, types.ModuleType):
-                # Instances, such as ``logger.handlers``, have attributes that their class does not show.
+                # Classes and functions lack the name. An instance can get attributes later, so assume that it exists.
                 return not isinstance(value, type) and not callable(value)
             try:
                 value = importlib.import_module(path)
@@ -148,7 +154,7 @@ def _resolves(dotted: str) -> bool | None:
 
 @functools.cache
 def _common_attributes() -> frozenset[str]:
-    """Return the names of all attributes of built-in types, and of types that a function is often given."""
+    """Return the names of all attributes of built-in types, and of other types that are common in programs."""
     kinds = {value for value in vars(builtins).values() if isinstance(value, type)}
     kinds |= {type(None), os.stat_result, property, types.FunctionType, types.CodeType, types.FrameType}
     kinds |= {types.GeneratorType, types.TracebackType, io.TextIOWrapper, io.BufferedReader, io.StringIO}
@@ -159,7 +165,7 @@ def _common_attributes() -> frozenset[str]:
 
 @functools.lru_cache(1_000)
 def _attributes_of(module: str) -> frozenset[str]:
-    """Return the attributes of a module's classes, and the names that its code gives to attributes of instances."""
+    """Return the attributes of a module's classes, and the names that `_ASSIGNED` finds in its source code."""
     names = set(_class_attributes(module))
     for loaded in _with_submodules(module):
         source = getattr(loaded, "__file__", None) or ""
@@ -175,7 +181,7 @@ def _class_attributes(module: str) -> frozenset[str]:
 
 
 def _with_submodules(module: str) -> list[types.ModuleType]:
-    """Return the module, its submodules that are imported, and the modules in C behind it."""
+    """Return the module, its imported submodules, and the C modules that implement it, such as ``_json``."""
     root = module.partition(".")[0]
     within = (f"{module}.", f"_{root}")
     return [sys.modules[name] for name in list(sys.modules) if name == module or name.startswith(within)]

@@ -9,14 +9,14 @@ from tuning.answers.code import program
 from tuning.answers.suite import Question
 from tuning.machine import usable_cores
 
-_PRINTED = 2_000  # characters that are kept of what the code printed
+_PRINTED = 2_000  # maximum characters of the code's output that are kept
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """Hold what an answer's code did. `printed` is shortened."""
+    """Hold what an answer's code did. `printed` has at most the first 2,000 characters of its output."""
 
-    executed: bool  # it did what was asked
-    runs: bool  # it ended without an error
+    executed: bool  # the check passed: the code did what was asked
+    runs: bool  # the code ended without an error
     printed: str = ""
     error: str = ""
 
@@ -24,7 +24,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 def run_answers(questions: Sequence[Question], answers: Sequence[str], protection: str) -> list[Outcome]:
     """Run the code of each answer and the check of its question, in a sandbox with `protection`.
 
-    An answer without code that parses fails. Raises TuningError if the sandbox cannot be set up.
+    An answer without Python code that parses counts as failed. Raises TuningError if the sandbox cannot be set up.
     """
     codes = [program(answer) for answer in answers]
     having = [index for index, code in enumerate(codes) if code]

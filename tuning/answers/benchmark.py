@@ -19,7 +19,7 @@ _FORMS = (
     "Each question needs title, body and check (and can have setup and reference); or the fields of HumanEval (prompt, "
     "test, entry_point); or those of MBPP (text or prompt, code, test_list)"
 )
-_LARGEST = 200 << 20  # bytes of a file after decompression
+_LARGEST = 200 << 20  # maximum bytes of a file, after decompression
 
 
 def read_benchmark(name: str) -> Suite:
@@ -30,7 +30,7 @@ def read_benchmark(name: str) -> Suite:
     path = _humaneval() if name.lower() == HUMANEVAL else Path(name)
     try:
         is_there = path.is_file()
-    except (OSError, ValueError):  # such as a name that is too long
+    except (OSError, ValueError):  # for example, if the name is too long
         is_there = False
     if not is_there:
         raise TuningError(f"--benchmark: there is no file {path}", f"Use {HUMANEVAL} or a file of questions")
@@ -43,7 +43,7 @@ def read_benchmark(name: str) -> Suite:
     if not questions:
         raise TuningError(f"{path} has no questions", _FORMS)
     if len({question.topic for question in questions}) < len(questions):
-        raise TuningError(f"two questions of {path} have the same topic or task_id", "Give each a topic of its own")
+        raise TuningError(f"two questions of {path} have the same topic or task_id", "Give each a unique one")
     return Suite(name=path.name if name.lower() != HUMANEVAL else HUMANEVAL, questions=questions, is_ours=False)
 
 
@@ -62,7 +62,7 @@ def _records(path: Path) -> Iterator[Any]:
     except (OSError, EOFError, zlib.error) as error:
         raise TuningError(f"{path} cannot be read ({error})") from None
     if len(content) > _LARGEST:
-        raise TuningError(f"{path} has more than {_LARGEST >> 20} MB", "Split it")
+        raise TuningError(f"{path} is larger than {_LARGEST >> 20} MiB", "Split it into several files")
     try:
         if path.suffix == ".toml":
             yield from tomllib.loads(content.decode())["question"]

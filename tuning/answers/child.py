@@ -1,8 +1,9 @@
 """Run one program and its check: the process that runs inside the sandbox.
 
-The sandbox calls `run`. Our own programs need no sandbox: start ``python -I child.py``, which imports nothing of this
-package. It reads a JSON object with ``setup``, ``code`` and ``check`` from standard input, and writes a JSON object
-with ``ran``, ``passed``, ``error``, ``check`` (why the check failed) and ``output`` as the last line of its output.
+The sandbox calls `run`. Trusted programs need no sandbox: for them, run ``python -I child.py``, which imports nothing
+else from this package. It reads a JSON object with ``setup``, ``code`` and ``check`` from standard input. As the last
+line of its output, it writes a JSON object with ``ran``, ``passed``, ``error``, ``check`` (why the check failed) and
+``output``.
 
 The three programs run in one namespace: ``setup`` (variables and files that the question shows), then the answer's
 ``code``, then ``check``. The check fails by raising any exception. It may use:
@@ -35,7 +36,7 @@ class Output(io.StringIO):
     """Keep the first characters of what is printed and drop the rest."""
 
     def write(self, text: str) -> int:
-        """Write at most what is left of the limit."""
+        """Write as many characters of `text` as the limit still allows. Return the length of the whole `text`."""
         super().write(text[: max(0, MOST_OUTPUT - self.tell())])
         return len(text)
 
@@ -134,7 +135,7 @@ class Check:
         return False
 
     def printed(self, value: object) -> bool:
-        """Return whether the output has `value`: as text, as a Python literal, or as a list with one item per line."""
+        """Return whether the output shows `value`: as text, as a Python literal, or (a list) with one item per line."""
         return _shows(self._output, value)
 
 
@@ -145,7 +146,7 @@ def _shows(output: str, value: object) -> bool:
         lines = [line.strip() for line in text.splitlines()]
         if wanted and (text == wanted or wanted in lines or ("\n" in wanted and wanted in text)):
             return True
-        # "Result: value", where the value is long enough not to be there by chance.
+        # As in "Result: value". Shorter values could occur by chance.
         return bool(wanted) and len(wanted) >= 3 and re.search(rf"(?<!\w){re.escape(wanted)}(?!\w)", text) is not None
     for line in [text, *text.splitlines()]:
         for part in [line, line.partition(":")[2], line.partition("=")[2]]:
@@ -165,8 +166,11 @@ def _shows(output: str, value: object) -> bool:
 
 
 def run(setup: str, code: str, check: str) -> dict[str, object]:
-    """Run the three programs and return what happened. Errors of the code count, errors of the setup are raised."""
-    # A module in its place, so that pickle, dataclasses and multiprocessing find what the programs define.
+    """Run the three programs and return what happened.
+
+    Errors of `code` and `check` are part of the result. An error of `setup` is raised.
+    """
+    # Replace the module `__main__`, so that pickle, dataclasses and multiprocessing find what the programs define.
     module = types.ModuleType("__main__")
     sys.modules["__main__"] = module
     namespace = module.__dict__

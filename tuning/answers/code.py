@@ -21,7 +21,7 @@ class CodeBlock:
     text: str
     language: str  # from the info string of a fence, in lower case; "" if there is none
     fenced: bool
-    closed: bool = True  # a fence that is not closed ends with the answer
+    closed: bool = True  # False for a fence that has no closing line, so that it ends with the answer
 
 
 def code_blocks(answer: str) -> list[CodeBlock]:
@@ -41,7 +41,7 @@ def code_blocks(answer: str) -> list[CodeBlock]:
 
 
 def _is_closed(fence: "Token") -> bool:
-    """Return whether the fence has a last line of its own: one line more than its first line and its content."""
+    """Return whether the fence has a closing line: then it has two lines more than its content."""
     first, end = fence.map or (0, 0)
     lines = fence.content.removesuffix("\n").split("\n") if fence.content else []
     return end - first == len(lines) + 2
@@ -67,12 +67,12 @@ def parses(code: str) -> bool:
 
 
 def _input_of(code: str) -> str:
-    """Return the code, or the input if it is a session with prompts, or "" if that is not valid Python."""
+    """Return `code` if it is valid Python, else the input of its ``>>>`` session, or "" if that is not valid either."""
     if _is_python(code):
         return code
     try:
         lines = "".join(example.source for example in doctest.DocTestParser().get_examples(code))
-    except ValueError:  # a broken session
+    except ValueError:  # a malformed session, for example one with inconsistent indentation
         return ""
     return lines if _is_python(lines) else ""
 

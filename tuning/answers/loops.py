@@ -7,11 +7,13 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
-_IN_A_ROW = 3  # times that a passage is repeated without anything between
-_LEAST = 40  # characters of all repeats together; less is too short to be noticed
-_LONGEST_PERIOD = 12  # lines of a repeated passage
-_LINE_REPEATS, _SHORT = 4, 20  # times that a line occurs anywhere; characters up to which a line may occur often
-_GRAM, _GRAM_SHARE, _FEWEST_GRAMS = 8, 1 / 3, 24  # words; share of n-grams that occurred before; n-grams
+_IN_A_ROW = 3  # minimum number of consecutive occurrences of a passage
+_LEAST = 40  # minimum characters of these occurrences together; readers do not notice a shorter repetition
+_LONGEST_PERIOD = 12  # maximum lines of a repeated passage
+# Minimum number of occurrences of a line; a line of at most this many characters may occur any number of times.
+_LINE_REPEATS, _SHORT = 4, 20
+# Words in an n-gram; minimum share of the n-grams that occurred before; minimum number of n-grams in an answer.
+_GRAM, _GRAM_SHARE, _FEWEST_GRAMS = 8, 1 / 3, 24
 _DIGITS = re.compile(r"\d+")
 _SENTENCE = re.compile(r"(?<=[.!?])\s+|\n")
 
@@ -19,16 +21,16 @@ _SENTENCE = re.compile(r"(?<=[.!?])\s+|\n")
 def loops(answer: str) -> bool:
     """Return whether an answer repeats itself.
 
-    It does if it ends in a passage that is repeated three times (numbers count as alike), if the same lines or
-    sentences follow each other three times, if a line occurs four times, or if a third of its sequences of eight words
-    occurred before.
+    It does if it ends in a passage that occurs three times in a row (in words, all numbers count as equal), if the same
+    lines or sentences occur three times in a row, if a line or sentence that is not short occurs four times, or if a
+    third of its sequences of eight words occurred before.
     """
     lines = [line.strip() for line in _SENTENCE.split(answer) if line.strip()]
     return _end_repeats(answer) or _repeats_in_a_row(lines) or _lines_repeat(lines) or _words_repeat(answer)
 
 
 def _end_repeats(answer: str) -> bool:
-    """Return whether the end is a repetition: of characters, or of words where the last may be cut off."""
+    """Return whether the answer ends in a repetition of characters or of words. The last word may be cut off."""
     tail = answer.rstrip()[-3000:]
     words = _DIGITS.sub("0", tail).split()
     letters = list(tail[-600:])

@@ -1,4 +1,4 @@
-"""Read the how-to questions whose answers are run. Each has a check on behavior, so several correct ways pass."""
+"""Read the how-to questions whose answers are run. Each has a check of behavior, which any correct solution passes."""
 
 import hashlib
 import tomllib
@@ -53,9 +53,9 @@ def find_suite(name: str) -> Suite:
 
 
 def is_about_python(tags: list[list[str]]) -> bool:
-    """Return whether a dataset is about Python: at least half of its questions have a tag that says so.
+    """Return whether a dataset is about Python: at least half of its questions have a tag of Python or its libraries.
 
-    `tags` has the tags of each question.
+    `tags` contains the list of tags of each question.
     """
     about = [any("python" in tag or tag in _OF_PYTHON for tag in of_one) for of_one in tags]
     return bool(about) and 2 * sum(about) >= len(about)

@@ -1,4 +1,4 @@
-"""Check whether a Google Cloud project is ready, and name the command that fixes each problem. Only reads."""
+"""Check whether a Google Cloud project is ready, and name the command that fixes each problem. Change nothing."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ INIT = "invoke cloud.init --target gcp"
 
 @dataclass(frozen=True)
 class Finding:
-    """Hold the result of one check. `hint` is the command that fixes the problem, or '' if there is none.
+    """Hold the result of one check. `hint` says how to fix the problem, and is '' if there is no problem.
 
     The state is "unseen" if Google refused to answer, so that the check has no result.
     """
@@ -42,8 +42,8 @@ class Finding:
 def check(settings: Settings) -> Iterator[Finding]:
     """Yield the result of each check as soon as it is known.
 
-    Raises TuningError if the target is local, if the project or bucket is still the local default, or if there are no
-    usable credentials.
+    Raises TuningError if the target is local, if the project or bucket is still the local default, if there are no
+    usable credentials, or if Google cannot be reached.
     """
     require_google(settings)
     credentials(settings.google_endpoint, settings)
@@ -60,7 +60,7 @@ def check(settings: Settings) -> Iterator[Finding]:
 
 
 def finding_lines(findings: list[Finding]) -> list[str]:
-    """Return the printed lines: each result, the command that fixes it, and a summary."""
+    """Return the lines to print: each result, the fix of each problem, and a summary."""
     lines = []
     for finding in findings:
         lines.append(f"{finding.state:6} {finding.what}")
@@ -73,7 +73,10 @@ _Part = Callable[[Settings], Iterator[tuple[Finding, str]]]
 
 
 def _seen(part: _Part, settings: Settings) -> Iterator[tuple[Finding, str]]:
-    """Yield an "unseen" finding, instead of stopping, if Google refuses to answer."""
+    """Yield the findings of `part`, each with the project's number or ''.
+
+    If Google refuses to answer, yield an "unseen" finding. Raises TuningError if Google cannot be reached.
+    """
     try:
         yield from part(settings)
     except requests.HTTPError as error:

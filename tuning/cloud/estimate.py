@@ -46,7 +46,7 @@ def estimate_all(
 
 
 def cost_lines(costs: list[Cost]) -> list[str]:
-    """Return the printed lines: each cost, its notes, and the total."""
+    """Return the lines to print: each cost with its notes, and the total."""
     lines = []
     for cost in costs:
         time = "" if math.isnan(cost.seconds) else f", about {cost.seconds / 60:,.0f} min"
@@ -62,7 +62,7 @@ def in_words(cost: Cost) -> str:
 
 
 def total_in_words(costs: list[Cost]) -> str:
-    """Return the sum of the known prices as text. It says so if some prices are not known."""
+    """Return the sum of the known prices as text, which also says whether some prices are not known."""
     known = [cost.dollars for cost in costs if not math.isnan(cost.dollars)]
     rest = "" if len(known) == len(costs) else ", plus the items without a known price"
     return f"about {sum(known):,.2f} dollars{rest}"
@@ -91,9 +91,9 @@ def estimate_build(settings: Settings, variables: "Variables") -> Cost:
 
 
 def estimate_tuning(settings: Settings, dataset: Dataset, tuner: Tuner, options: TuneOptions) -> Cost:
-    """Estimate the cost and duration of a tuning from its tokens times its epochs.
+    """Estimate the cost and duration of a tuning with ``tuner.estimate``.
 
-    Raises TuningError if there is a budget and no price is known for the model.
+    Raises TuningError if the tuner does, such as when there is a budget and no price is known for the model.
     """
     estimate = tuner.estimate(settings, dataset, options)
     return Cost(
@@ -129,9 +129,10 @@ def check_budget(settings: Settings, costs: list[Cost]) -> None:
 
 
 def _bytes_read(client: "bigquery.Client", nodes: dict[str, dict[str, Any]]) -> int:
-    """Return the bytes that all tables read.
+    """Return the total of the bytes that the tables read when they are built.
 
-    A table reads each staging view from which only views lead to it. If two tables read one view, it counts twice.
+    A table reads a staging view if it depends on the view directly or only through other views. A staging view that two
+    tables read counts twice.
     """
     models = {name: node for name, node in nodes.items() if node["resource_type"] == "model"}
     sources: dict[str, int] = {}

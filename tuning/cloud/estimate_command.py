@@ -14,7 +14,7 @@ from tuning.tuners.select import find_tuner
 def estimate_lines(
     settings: Settings, build: Mapping[str, Any], tuning: Mapping[str, Any], dataset_id: str | None
 ) -> Iterator[str]:
-    """Yield the printed lines of an estimate. `build` and `tuning` hold the options that the user gave.
+    """Yield the lines to print for an estimate. `build` and `tuning` hold the options that the user gave.
 
     Uses the newest dataset if `dataset_id` is not given. Raises TuningError at the end if the costs exceed the budget,
     and earlier for wrong options or an unknown dataset.

@@ -15,11 +15,11 @@ _NAME = re.compile(r"(projects/[^/]+/locations/([^/]+)/models/[^/@]+)@(.+)")
 
 
 def set_alias(settings: Settings, name: str, alias: str) -> bool:
-    """Set the alias of a model version to champion or challenger and remove the other one. '' removes both.
+    """Give a model version the alias champion or challenger and remove the other alias. '' removes both.
 
     `name` is ``projects/…/models/ID@VERSION``. Returns whether something changed. The service moves an alias between
     versions of one model, but each tuning creates a separate model. So the caller must remove the alias of the previous
-    champion. Raises TuningError if the name has another form or if Google refuses a call.
+    champion. Raises TuningError if `name` has another form or if Google refuses a call.
     """
     with google_errors(f"marking {name} as {alias or 'neither champion nor challenger'}"):
         current = set(aliases_of(settings, name)) & set(ALIASES)

@@ -8,7 +8,7 @@ APIS = (
     "bigquery.googleapis.com",
     "storage.googleapis.com",
 )
-# The permissions of the user who submits jobs, each with the smallest predefined role that has it.
+# The permissions that the user who submits jobs needs, each with the smallest predefined role that contains it.
 PROJECT_PERMISSIONS = {
     "bigquery.jobs.create": "roles/bigquery.jobUser",
     "bigquery.datasets.create": "roles/bigquery.user",

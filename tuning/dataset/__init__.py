@@ -1,1 +1,1 @@
-"""From the mart to JSONL: export, clean, dedup, split, formats, manifest, card."""
+"""Create JSONL datasets from the mart: export, clean, deduplicate, split, encode, and describe them."""

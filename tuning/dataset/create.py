@@ -1,4 +1,4 @@
-"""Create a dataset from a snapshot: pass one prepares every row, pass two writes the remaining rows in order."""
+"""Create a dataset from a snapshot: pass one prepares every row, pass two writes the kept rows in order."""
 
 import contextlib
 import os
@@ -35,7 +35,7 @@ from tuning.machine import usable_cores
 from tuning.settings import Settings
 from tuning.storage import atomic_folder, locked, write_bytes, write_json
 
-_FORGOTTEN = 7 * 24 * 3600  # seconds after which the working files of a killed run are deleted
+_FORGOTTEN = 7 * 24 * 3600  # seconds; older working files of killed runs are deleted
 
 
 def create_dataset(
@@ -45,7 +45,7 @@ def create_dataset(
 
     The bytes depend only on the snapshot's rows, the options, and the library versions. They do not depend on `workers`
     (None: all cores), on the order of the rows and files, or on how often the command was killed and run again.
-    Raises TuningError if the snapshot does not fit the options, a split is empty, or evaluation examples leak.
+    Raises TuningError if the snapshot does not fit the options, a split is empty, or the leak check finds a leak.
     """
     if snapshot.kind != kind_of(options):
         raise TuningError(
@@ -67,14 +67,17 @@ def create_dataset(
             with Workers(workers or usable_cores()) as pool, atomic_folder(folder) as unfinished:
                 outputs = _outputs(settings, identity, unfinished)
                 _make(unfinished, outputs, parts, snapshot, options, pool, identity)
-        os.utime(folder)  # `find_dataset` returns the dataset that was requested last
+        os.utime(folder)  # now the newest dataset, which `find_dataset` returns by default
         _clear(store)
     _remove_forgotten(settings)
     return open_dataset(folder, settings)
 
 
 def _is_finished(settings: Settings, folder: Path) -> bool:
-    """Return whether the dataset is finished. Adopt it if another machine finished it in the bucket."""
+    """Return whether the dataset is finished. If another machine finished it in the bucket, create the local folder.
+
+    Raises TuningError if a manifest is not valid or a request to Cloud Storage fails.
+    """
     is_out_of_reach = is_folder(settings) and (folder / OBJECTS).exists()
     is_here = (folder / MANIFEST).exists() and not is_out_of_reach
     if is_here and all(file.exists() for file in open_dataset(folder, settings).objects.values()):
@@ -101,11 +104,14 @@ def _clear(store: Store) -> None:
 
 
 def _remove_forgotten(settings: Settings) -> None:
-    """Delete the working files of killed runs that were not resumed. In a bucket, a lifecycle rule deletes them."""
+    """Delete local working files of killed runs that were not resumed for seven days.
+
+    In a bucket, a lifecycle rule deletes such files.
+    """
     for folder in settings.datasets_dir.glob(".*.parts"):
         if folder.stat().st_mtime < time.time() - _FORGOTTEN:
             with contextlib.suppress(TuningError), locked(folder.with_suffix(".lock"), "the dataset", timeout=0):
-                shutil.rmtree(folder)  # a run that resumes from them holds the lock
+                shutil.rmtree(folder)  # a run that uses the files holds the lock, so they are not deleted
 
 
 def _make(

@@ -45,14 +45,14 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     options: dict[str, object]
     build: dict[str, object]  # the row of python_qa_build
     versions: dict[str, str]  # of the libraries that affect the output
-    funnel: list[dict[str, object]]  # {"step", "reason", "rows"} in order
+    funnel: list[dict[str, object]]  # one {"step", "reason", "rows"} for each count, in the order of the steps
     files: dict[str, FileFacts]  # by file name
     tokens: dict[str, object]
-    leaks: dict[str, object]  # result of the leak check; all zeros except under the seed preset
+    leaks: dict[str, object]  # result of the leak check; only the seed preset can have counts above 0
 
     @property
     def body(self) -> Body:
-        """Return the form of the bodies in the dataset."""
+        """Return the format of the bodies in the dataset, HTML or Markdown."""
         return "html" if self.options.get("body") == "html" else "markdown"
 
 
@@ -64,7 +64,7 @@ class Attribution(msgspec.Struct, frozen=True, kw_only=True):
 
     split: Split
     line: int  # counted from 0 in the file of its split
-    group: int  # smallest question id of the group; a group is in one split, except under the seed preset
+    group: int  # smallest question id of the group; only the seed preset can divide a group
     example_id: str
     question_id: int
     answer_id: int
@@ -83,7 +83,7 @@ class Attribution(msgspec.Struct, frozen=True, kw_only=True):
     answer_author_url: str
     answer_license: str
     answer_license_url: str
-    # The rejected answer of a preference format; empty in other formats.
+    # The rejected answer of a preference format; 0 or empty in other formats.
     rejected_answer_id: int = 0
     rejected_score: int = 0
     rejected_created_at: str = ""
@@ -92,7 +92,7 @@ class Attribution(msgspec.Struct, frozen=True, kw_only=True):
     rejected_author_url: str = ""
     rejected_license: str = ""
     rejected_license_url: str = ""
-    changes: list[str] = []  # such as "converted to Markdown", "redacted"
+    changes: list[str] = []  # such as "converted to Markdown" and "redacted 2 EMAIL"
 
 
 @dataclass(frozen=True)
@@ -132,8 +132,8 @@ class Dataset:
     def sha256(self, source: Source) -> str:
         """Return the SHA-256 of a file of this dataset.
 
-        For an object in Cloud Storage, it is the value in the manifest, because its generation was verified when it was
-        written. Raises TuningError if the object was deleted or replaced.
+        For an object in Cloud Storage, returns the value in the manifest. The object was verified when it was written,
+        and its generation has not changed since. Raises TuningError if the object was deleted or replaced.
         """
         if isinstance(source, ObjectFile):
             if not source.exists():

@@ -12,7 +12,7 @@ import msgspec
 from tuning.answers.code import parses, python_blocks
 from tuning.dataset.tokens import TokenEstimator
 
-# A text with fewer letters and digits is dropped unless it contains code. "Yes, it does." has nine.
+# A question or answer with fewer letters and digits is dropped unless it contains code. "Yes, it does." has nine.
 LEAST_CHARACTERS = 10
 # An answer is only a link if it has at most this many words outside its links, as in "Have a look at … and …".
 MOST_WORDS_AROUND_A_LINK = 5
@@ -34,7 +34,7 @@ class Reason(StrEnum):
 class TokenLimits(msgspec.Struct, frozen=True, kw_only=True):
     """Hold the token limits of a target."""
 
-    example: int  # tokens of one example, prompt and answer
+    example: int  # maximum tokens of one example: prompt, answer, and overhead
     training: int = 0  # the trainer truncates an example after this many tokens; 0: no truncation
     overhead: int = 0  # tokens that the chat template adds to an example
 
@@ -54,7 +54,8 @@ def check_pair(question: str, answer: str) -> Reason | None:
 def check_code(answer: str) -> Reason | None:
     """Return why the code in an answer does not suit `--code parses`, or None.
 
-    The answer needs a Python block, and each of its Python blocks must parse. A block without a language counts.
+    The answer needs a Python block, and each of its Python blocks must parse. A block without a language counts as
+    Python.
     """
     blocks = python_blocks(answer)
     return None if blocks and all(parses(block.text) for block in blocks) else Reason.CODE
@@ -93,7 +94,7 @@ _CONTROL_BYTES = bytes([*range(0x09), 0x0B, 0x0C, *range(0x0E, 0x20), 0x7F])
 
 def has_control_characters(text: str) -> bool:
     """Return whether the text contains a control character (not a tab or line break), surrogate, or noncharacter."""
-    if text.isascii():  # five times as fast
+    if text.isascii():  # `translate` takes a fifth of the time of the pattern
         raw = text.encode()
         return len(raw.translate(None, _CONTROL_BYTES)) != len(raw)
     return _CONTROL.search(text) is not None
@@ -106,14 +107,14 @@ _WORD = re.compile(r"[^\W\d_]+")
 
 
 def _has_substance(text: str) -> bool:
-    """Return whether the text contains enough letters and digits outside HTML tags."""
+    """Return whether the text has enough letters and digits outside HTML tags. A text with code needs only one."""
     least = 1 if "`" in text or "<code" in text else LEAST_CHARACTERS
     found = _LETTER_OR_DIGIT.finditer(_TAG.sub(" ", text) if "<" in text else text)
     return len(list(islice(found, least))) == least
 
 
 def _is_only_link(answer: str) -> bool:
-    """Return whether the answer is little more than links. An answer with code, even in a link's text, is not."""
+    """Return whether the answer is little more than links. Code, even in a link's text, makes the result False."""
     if len(answer) > 2_000 or "`" in answer or "<code" in answer or "://" not in answer:
         return False
     outside = _TAG.sub(" ", _LINK.sub(" ", answer))

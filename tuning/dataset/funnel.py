@@ -1,10 +1,10 @@
-"""Count the rows that were read, that each step dropped for each reason, and that were written."""
+"""Count the rows that were read, dropped (by step and reason), and written."""
 
 from collections.abc import Iterable
 
 import msgspec
 
-EXAMPLES = 3  # shown on the card for each step and reason: those with the smallest ids
+EXAMPLES = 3  # number of dropped rows that the card shows for each step and reason: those with the smallest ids
 _EXCERPT = 2_000  # maximum characters of a text on the card
 
 
@@ -21,7 +21,7 @@ class DroppedExample(msgspec.Struct, frozen=True):
 
     @property
     def key(self) -> tuple[int, int]:
-        """Return the ids that order the examples."""
+        """Return the sort key of the example: its question id and answer id."""
         return self.question_id, self.answer_id
 
 
@@ -53,7 +53,7 @@ class Funnel:
             self.dropped.setdefault((step, reason), Dropped(step, reason)).add(rows, examples)
 
     def wants(self, step: str, reason: str) -> bool:
-        """Return whether the card needs another example, if the caller drops rows in ascending order of id."""
+        """Return whether the card needs another example. The caller must drop rows in ascending order of id."""
         known = self.dropped.get((step, reason))
         return known is None or len(known.examples) < EXAMPLES
 

@@ -28,14 +28,14 @@ class DatasetOptions(msgspec.Struct, frozen=True, kw_only=True):
     format: Format = "messages"
     body: Body = "markdown"
     split: SplitMethod = "hash"
-    split_date: str = ""  # ISO date; split "time" puts answers from that day or later into evaluation
-    eval_fraction: float = 0  # 0: a share that depends on the origin, see `settled`
+    split_date: str = ""  # ISO date; with split "time", answers from that day (UTC) or later are in the eval split
+    eval_fraction: float = 0  # share of the eval split; 0: depends on the origin, see `settled`
     seed: int = 42
     limit: int = 0  # number of questions; 0: all
-    code: Code = "any"  # parses: only answers whose Python code blocks all parse, at least one
+    code: Code = "any"  # "parses": only answers with Python code blocks, all of which parse
     decontaminate: Path | None = None  # text or JSONL file; examples that share 13 words in a row with it are dropped
     tokenizer: Path | None = None  # folder of the model whose tokenizer counts tokens; None: estimate from bytes
-    max_length: int = 0  # tokens that the trainer reads; examples whose answer begins later are dropped; 0: no limit
+    max_length: int = 0  # tokens that the trainer reads; examples whose answer starts later are dropped; 0: no limit
 
     @property
     def is_seed(self) -> bool:
@@ -48,7 +48,7 @@ class DatasetOptions(msgspec.Struct, frozen=True, kw_only=True):
         return self.format in PREFERENCE_FORMATS
 
     def settled(self, origin: object) -> "DatasetOptions":
-        """Return the options with the default share of the evaluation split for this kind of origin."""
+        """Return the options. If `eval_fraction` is 0, set it to the default share for this kind of origin."""
         if self.eval_fraction:
             return self
         return msgspec.structs.replace(self, eval_fraction=_EVAL_FRACTIONS.get(str(origin), 0.1))
@@ -66,7 +66,7 @@ class DatasetOptions(msgspec.Struct, frozen=True, kw_only=True):
         return values
 
 
-# The sample is so small that a tenth of it would be too few questions to decide on a release.
+# By kind of origin; 0.1 for other kinds. A tenth of the small sample would be too few questions for the release gate.
 _EVAL_FRACTIONS = {"synthetic": 0.32}
 SEED = DatasetOptions(preset="seed", format="notebook", body="html", split="random", eval_fraction=0.2, seed=42)
 # Options that can be combined with the seed preset.
@@ -103,7 +103,7 @@ def resolve_options(preset: str | None = None, tuner: str = "hf", **given: Any) 
 
 
 def resolve_variables(preset: str | None = None, **given: str | None) -> "Variables":
-    """Return the dbt variables of the dataset's build: those of the preset, or the defaults and the given ones.
+    """Return the dbt variables of the dataset's build: those of the preset, or the given and default ones.
 
     Raises TuningError for an invalid value or combination.
     """

@@ -30,12 +30,12 @@ class TokenEstimator(msgspec.Struct, frozen=True, kw_only=True):
 
     The weights are fitted on one half of the sample. `error` is the 95th percentile of the relative difference between
     estimate and count in the other half, or None if nothing was counted. `margin` is twice the largest of these
-    differences: an estimate that is closer to a limit is replaced by the exact count.
+    relative differences. If an estimate differs from a limit by a smaller share of the limit, `total` counts exactly.
     """
 
     tokenizer: Path | None = None  # folder that contains tokenizer.json
     weights: tuple[float, float, float, float] = (1 / BYTES_PER_TOKEN, 0.0, 0.0, 0.0)  # byte, word, digit, punctuation
-    sample: int = 0  # number of texts
+    sample: int = 0  # number of texts in the sample
     error: float | None = None
     margin: float = 0.0
 
@@ -55,7 +55,9 @@ class TokenEstimator(msgspec.Struct, frozen=True, kw_only=True):
         return len(_load(self.tokenizer).encode(text, add_special_tokens=False).ids)
 
     def total(self, texts: Sequence[str], limit: int, extra: int = 0) -> int:
-        """Return the tokens of all texts plus `extra`. The number is exact if the estimate is near `limit`.
+        """Return the number of tokens of all texts plus `extra`.
+
+        The number is exact if there is a tokenizer and the estimate is near `limit`.
 
         Raises TuningError if the tokenizer cannot be loaded.
         """
@@ -78,8 +80,9 @@ class TokenEstimator(msgspec.Struct, frozen=True, kw_only=True):
 def calibrate(texts: Sequence[str], tokenizer: Path | None) -> TokenEstimator:
     """Return an estimator that is fitted on a sample: a few hundred texts like those to estimate.
 
-    The same sample always gives the same estimator. With fewer than 20 nonempty texts, nothing is fitted, and `total`
-    counts every text exactly. Raises TuningError if the folder contains no valid tokenizer.
+    Without a `tokenizer`, nothing is fitted. The same sample always gives the same estimator. With fewer than
+    20 nonempty texts, nothing is fitted either, and `total` counts every text exactly. Raises TuningError if the folder
+    contains no valid tokenizer.
     """
     if tokenizer is None:
         return TokenEstimator()
@@ -90,7 +93,7 @@ def calibrate(texts: Sequence[str], tokenizer: Path | None) -> TokenEstimator:
         return exact
     counts = np.array([exact.count(text) for text in texts], dtype=np.float64)
     sizes = np.array([_sizes(text) for text in texts], dtype=np.float64)
-    # Dividing by the counts minimizes the relative error, for short and long texts alike.
+    # Divide by the counts to minimize the relative error, so that short and long texts have equal weight.
     weights, *_ = np.linalg.lstsq(sizes[::2] / counts[::2, None], np.ones(len(counts[::2])), rcond=None)
     differences = np.abs(sizes[1::2] @ weights / counts[1::2] - 1)
     per_byte, per_word, per_digit, per_punctuation = (round(float(weight), 6) for weight in weights)
@@ -99,7 +102,7 @@ def calibrate(texts: Sequence[str], tokenizer: Path | None) -> TokenEstimator:
         weights=(per_byte, per_word, per_digit, per_punctuation),
         sample=len(texts),
         error=round(float(np.quantile(differences, 0.95)), 6),
-        margin=round(2 * float(differences.max()), 6),  # other texts can differ more than those of the sample
+        margin=round(2 * float(differences.max()), 6),  # doubled, because errors on other texts can be larger
     )
 
 
@@ -108,7 +111,7 @@ _PUNCTUATION = string.punctuation.encode()
 
 
 def _sizes(text: str) -> tuple[int, int, int, int]:
-    """Return the numbers of bytes, words, digits, and punctuation characters. Tokenizers split texts at these."""
+    """Return the numbers of bytes, words, digits, and punctuation characters, from which tokens are estimated."""
     raw = text.encode()
     size = len(raw)
     digits, punctuation = (size - len(raw.translate(None, characters)) for characters in (_DIGITS, _PUNCTUATION))
@@ -126,5 +129,5 @@ def _load(folder: Path) -> "Tokenizer":
         tokenizer = Tokenizer.from_file(str(path))
     except Exception as error:  # the library raises plain Exception
         raise TuningError(f"{path} is not a valid tokenizer ({error})", "Download the model again") from None
-    tokenizer.encode_special_tokens = True  # a control word in a post is text, as in training
+    tokenizer.encode_special_tokens = True  # encode a special token in a post as plain text, as in training
     return tokenizer

@@ -6,12 +6,12 @@ from importlib.metadata import version
 
 _LIBRARIES = (
     "html-to-markdown",  # the Markdown
-    "lxml",  # the Markdown that html-to-markdown cannot write
-    "markdown-it-py",  # the card
-    "numpy",  # scikit-learn shuffles with numpy
+    "lxml",  # the Markdown of bodies that html-to-markdown converts wrongly
+    "markdown-it-py",  # the HTML of the card's examples
+    "numpy",  # the random order of split random and of the seed preset
     "orjson",  # the JSON
     "polars",  # the seed preset's JSON
-    "pyromark",  # the check of each conversion
+    "pyromark",  # the rendering of Markdown that checks each conversion
     "rensa",  # the search for near-duplicates
     "scikit-learn",  # split random
 )

@@ -58,7 +58,7 @@ def compare(
 
 
 def _compare_suite(present: Mapping[str, Evaluation], options: GateOptions) -> SuiteComparison:
-    """Compare the answers to the suite. Roles that were asked another suite are left out."""
+    """Compare the answers to the suite. Models that were asked a different suite are left out."""
     asked = present[TUNED].asked
     rows = {
         role: {question.topic: question for question in other.asked.questions}
@@ -102,7 +102,7 @@ def _suite_side(topic: str, rows: Mapping[str, AskedQuestion]) -> SuiteSide:
 def _figure(
     metric: str, rows: Mapping[str, Mapping[str, Scored]], options: GateOptions, incomparable: Mapping[str, str]
 ) -> Figure:
-    """Return all intervals of one metric, from the same resamples. Differences to incomparable models are left out."""
+    """Return all intervals of a metric, from the same resamples. Differences from incomparable models are left out."""
     ids = list(rows[TUNED])
     models = {role: [_score(scored, example_id, metric) for example_id in ids] for role, scored in rows.items()}
     groups = [rows[TUNED][example_id].group for example_id in ids]
@@ -151,7 +151,7 @@ def _pairs(metric: str, tuned: Mapping[str, Scored], other: Mapping[str, Scored]
 
 
 def _both_have(metric: str, tuned: Mapping[str, float], other: Mapping[str, float]) -> bool:
-    """Return whether both models have a score that can be compared: no answer is better because another was cut."""
+    """Return whether both models have a score that counts. Except for the loss, cut and empty answers do not count."""
     cut = metric != "loss" and any(scores.get(fault) for scores in (tuned, other) for fault in ("truncated", "empty"))
     return metric in tuned and metric in other and not cut
 

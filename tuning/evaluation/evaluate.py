@@ -20,8 +20,8 @@ NOT_PYTHON = "no suite of how-to questions applies, because the dataset is not a
 NO_SUITE = "no suite of how-to questions was asked"
 SWITCHED_OFF = "the code in the answers was not run (--run-answers no)"
 NO_PROTECTION = (
-    "the code in the answers was not run, because this system cannot shut it off from the network and from files "
-    "(run it all the same with --run-answers unprotected)"
+    "the code in the answers was not run, because this system cannot block its access to the network and to files "
+    "(use --run-answers unprotected to run it without protection)"
 )
 
 
@@ -75,7 +75,7 @@ def _suite(examples: Sequence[EvaluationExample], options: EvaluationOptions) ->
 
 
 def _worded(markdown: str, body: Body) -> str:
-    """Return the body of a question in the form of the dataset's bodies."""
+    """Return the body of a question in the markup of the dataset's bodies: as it is (Markdown), or as HTML."""
     if body == "markdown":
         return markdown
     from markdown_it import MarkdownIt
@@ -133,7 +133,7 @@ def _scored(
         reference = example.example.answer
         if answer:
             scores |= score_answer(answer.text, reference, answer.finish_reason)
-            if losses is None:  # a managed service: it reports filters and citations, but no losses
+            if losses is None:  # the model is on a managed service, which reports filters and citations instead
                 scores |= score_service(answer.finish_reason, answer.notes)
         rows.append(
             Scored(

@@ -9,8 +9,8 @@ from tuning.dataset.formats.records import Example
 from tuning.errors import TuningError
 from tuning.evaluation.sample import stable_sample
 
-# Bounds for characters of the reference answer and for votes. They are fixed, so that a slice means the same in every
-# dataset.
+# Slices by the number of characters of the reference answer and by its votes. Each has an upper bound (exclusive). The
+# bounds are fixed, so that a slice means the same in every dataset.
 _LENGTHS = ((500, "answer under 500 characters"), (1500, "answer of 500-1,500 characters"))
 _SCORES = ((1, "score 0 or less"), (10, "score 1-9"))
 

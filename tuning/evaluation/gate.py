@@ -83,7 +83,7 @@ def judge(
 
 
 def _reasons(worst: Judgement, judgements: Sequence[Judgement]) -> list[str]:
-    """Return the reasons of the worst verdict, then those of the other, each once."""
+    """Return the reasons of the worst verdict, then those of the other verdict, without duplicates."""
     ordered = [worst, *(judged for judged in judgements if judged is not worst)]
     return list(dict.fromkeys(reason for judged in ordered for reason in judged.reasons))
 
@@ -96,7 +96,7 @@ def _judgement(
     slices: Sequence[SliceVerdict],
     options: GateOptions,
 ) -> Judgement:
-    """Return the verdict against one opponent. `doubt` says why its loss does not count, or is empty."""
+    """Return the verdict against one opponent. `doubt` says why the loss does not count, or is empty if it counts."""
     suite = comparison.suite
     asked = [side for side in suite.sides if opponent in side.answers]
     guardrails = judge_guardrails(asked, opponent, options)
@@ -188,9 +188,10 @@ def _why_undecided(
 
 
 def judge_guardrails(sides: Sequence[SuiteSide], opponent: str, options: GateOptions) -> list[Guardrail]:
-    """Return the paired change of each guardrail that both models have a score of.
+    """Return the paired change of each guardrail for which both models have enough scores.
 
-    Holm's method keeps the probability that an equal model is worse in any of them at ``1 - level`` or less.
+    Holm's method keeps the probability that an equally good model is judged worse in any of them at ``1 - level`` or
+    less.
     """
     table = {metric: _paired(sides, opponent, metric) for metric in GUARDRAILS}
     table = {metric: values for metric, values in table.items() if np.sum(~np.isnan(values)) >= options.minimum_groups}
@@ -286,7 +287,7 @@ def improvement(pairs: Sequence[Pair], options: GateOptions) -> Interval:
 
 
 def judge_slices(pairs: Sequence[Pair], opponent: str, metric: str, options: GateOptions) -> list[SliceVerdict]:
-    """Return the result of every slice with two examples or more, the largest first.
+    """Return the result of every slice with two examples or more, the largest slice first.
 
     Slices with at least `slice_minimum` examples are tested together. Holm's method keeps the probability of blocking a
     model that is not worse in any slice at ``1 - level`` or less.
@@ -363,11 +364,11 @@ def in_words(verdict: Verdict) -> str:
 
 
 def surely_below(draws: dict[str, Floats], bound: float, level: float) -> tuple[dict[str, float], set[str]]:
-    """Return the level of each slice's interval, and the slices whose whole interval at that level is below `bound`.
+    """Return the level of each interval, and the names whose whole interval at that level is below `bound`.
 
-    This is Holm's step-down method, with alpha = 1 - `level` and m slices. The slice that is most certainly below is
-    tested at alpha/m, the next one at alpha/(m-1), and so on until a slice is not below. The remaining slices get the
-    level of that slice.
+    `draws` has the resampled means by name of a slice or guardrail. This is Holm's step-down method, with
+    alpha = 1 - `level` and m names. The name that is most certainly below `bound` is tested at alpha/m, the next one at
+    alpha/(m-1), and so on until one is not below. The remaining names get the level of that one.
     """
     alpha = 1 - level
     order = sorted(draws, key=lambda name: (_share_above(draws[name], bound), float(np.nanmean(draws[name]))))

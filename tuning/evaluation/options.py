@@ -19,20 +19,20 @@ GUARDRAILS = ("executed", "runs", "apis", "code", "loop", "empty")
 
 
 class EvaluationOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """Hold what is scored and asked."""
+    """Hold which examples are scored and which questions are asked."""
 
-    # Number of losses, at about 0.3 s per example and model. An interval narrows with the square root of the number:
-    # with 144 examples it is half as wide as with 36.
+    # Number of examples whose loss is computed, which takes about 0.3 s per example and model. The width of an interval
+    # falls with the square root of this number: with 144 examples, it is half as wide as with 36.
     examples: Positive = 36
     # Number of examples with a generated answer. They are illustrations: a few answers prove nothing.
     answers: Annotated[int, Meta(ge=0)] = 5
-    # Tokens of a generated answer. With 96, nearly all answers of smollm2 are cut; with 512, one in fifteen.
+    # Maximum tokens of a generated answer. With 96, nearly all answers of smollm2 are cut; with 512, one in fifteen is.
     max_new_tokens: Positive = 512
     # For the loss, prompt and answer together are cut to this many tokens. Only the tokens of the answer are scored.
     max_length: Positive = 384
     suite: str = "judging"  # the how-to questions whose answers are run; empty: none
     benchmark: str = ""  # asked instead of the suite: "humaneval" or a file
-    # "unprotected" runs answers also where network and files cannot be shut off.
+    # "unprotected" runs the code in answers even if its access to the network and to files cannot be blocked.
     run_answers: Literal["sandboxed", "unprotected", "no"] = "sandboxed"
 
 
@@ -44,7 +44,7 @@ class GateOptions(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     level: Level = 0.95  # of the two-sided interval
-    resamples: Positive = 10_000  # the adjusted intervals of many slices depend on only a few extreme resamples
+    resamples: Positive = 10_000  # many, because an interval adjusted for many slices depends on few extreme resamples
     seed: int = 42
     minimum_groups: Positive = 30  # with fewer, a percentile bootstrap is too narrow, so the verdict is "undecided"
     # How many points of the executed share a model may lose and still be "not worse". With 96 questions, a smaller
@@ -61,7 +61,7 @@ class GateOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def evaluation_options(settings: Settings, base_model: str) -> EvaluationOptions:
-    """Return the evaluation options in the settings. A base model for smoke tests is not asked the suite."""
+    """Return the evaluation options in the settings. The suite is not used with a base model for smoke tests."""
     return EvaluationOptions(
         suite="" if base_model == SMOKE_TEST_BASE else EvaluationOptions().suite,
         examples=settings.evaluation_examples,

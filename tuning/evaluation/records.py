@@ -38,7 +38,7 @@ class AskedQuestion(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
-    """Hold a model's answers to a suite. `reason` says why no answer was run, and is empty if they were."""
+    """Hold a model's answers to a suite. `reason` says why the answers' code was not run, and is empty if it was."""
 
     suite: str = ""  # name, number of questions and hash; empty if no suite was asked
     protection: str = ""  # of the sandbox that ran the code
@@ -47,7 +47,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
-    """Hold the scores of one model on one dataset. `model` is None if there is no model, such as no champion yet."""
+    """Hold the scores of one model on one dataset. `model` is None if there is none, for example no champion yet."""
 
     role: str  # base, tuned or champion; or a version
     model: Model | None
@@ -72,11 +72,11 @@ class Interval(msgspec.Struct, frozen=True):
 
 
 class Figure(msgspec.Struct, frozen=True, kw_only=True):
-    """Hold one metric: the mean of each model and the paired differences to the tuned model, with intervals."""
+    """Hold one metric: the mean of each model and the paired differences from the tuned model, with intervals."""
 
     metric: str
     models: dict[str, Interval]  # by role
-    # By role: the mean of the tuned model minus the mean of that model, on the examples that both have.
+    # By role: the mean of the tuned model minus the mean of that model, on the examples for which both have a score.
     differences: dict[str, Interval]
 
 
@@ -116,7 +116,7 @@ class SuiteSide(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SuiteComparison(msgspec.Struct, frozen=True, kw_only=True):
-    """Hold the comparison on the suite. `reason` says why answers were not run, and is empty if they were."""
+    """Hold the comparison on the suite. `reason` says why the answers' code was not run, and is empty if it was."""
 
     suite: str = ""
     protection: str = ""
@@ -175,7 +175,7 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True):
     executed: Interval | None = None  # paired change of the executed share, in percentage points
     complete: Interval | None = None  # the same without questions where an answer was cut or empty
     gained: list[str] = []  # topics that only the tuned model solves
-    lost: list[str] = []
+    lost: list[str] = []  # topics that only the opponent solves
     guardrails: list[Guardrail] = []
 
 
@@ -188,10 +188,10 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     status: Literal["better", "not worse", "worse", "undecided", "pass", "fail"]
     reasons: list[str]  # sentences, the most important first
     primary_metric: str
-    improvements: dict[str, Interval]  # of the primary metric, by opponent
+    improvements: dict[str, Interval]  # in the primary metric, by opponent
     slices: list[SliceVerdict]
     judgements: list[Judgement] = []
-    champion: str | None  # the version it was compared with
+    champion: str | None  # the version that the model was compared with
     smoke_test: bool  # the base is too small for the verdict to say anything about quality
     options: dict[str, object]
     inputs: dict[str, str]

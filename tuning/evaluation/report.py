@@ -13,7 +13,7 @@ from tuning.tuners.hf.train.curves import Curves, draw
 from tuning.tuners.protocol import Model
 
 _SLICES_SHOWN = 30
-_UNCHANGED = 5  # questions of the suite that are shown although both models do as well
+_UNCHANGED = 5  # number of questions shown that both models solve or neither model solves
 # Decimal places; 1 for all other metrics.
 _DIGITS = {"loss": 3, "token_loss": 3, "length_ratio": 3, "perplexity": 2}
 ROLES = ("base", "champion", "tuned")
@@ -118,7 +118,7 @@ def _title(question: str) -> str:
 
 
 def _settings(inputs: ReportInputs) -> dict[str, object]:
-    """Return the numbers of the tuning as they took effect: those of the recipe, else the given options."""
+    """Return the settings that the tuning used: those of the recipe, or the given options if there is no recipe."""
     recipe = inputs.model.facts.get("recipe")
     if isinstance(recipe, dict):
         return {"base_model": inputs.options.get("base_model"), **recipe}

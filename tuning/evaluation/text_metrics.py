@@ -55,7 +55,7 @@ def score_text(answer: str, finish_reason: str) -> dict[str, float]:
         "truncated": 100.0 * (finish_reason == CUT),
         "characters": float(len(answer)),
     }
-    # The token limit can cut the last block of an answer. That is not an error of the model.
+    # Leave out a last block that the token limit cut, because that is not an error of the model.
     blocks = [block for block in python_blocks(answer) if block.closed or finish_reason != CUT]
     if blocks:
         scores["parses"] = 100.0 * sum(parses(block.text) for block in blocks) / len(blocks)
@@ -68,8 +68,8 @@ def score_text(answer: str, finish_reason: str) -> dict[str, float]:
 def score_answer(answer: str, reference: str, finish_reason: str) -> dict[str, float]:
     """Return the metrics of `score_text`, and those against the reference.
 
-    If the token limit cut the answer, it is compared with as much of the reference. ``length_ratio`` is included only
-    if the reference is not empty.
+    If the token limit cut the answer, ``chrf`` and ``rouge_l`` compare it with the start of the reference, of the same
+    length in characters. ``length_ratio`` is included only if the reference is not empty.
     """
     compared = reference[: len(answer)] if finish_reason == CUT else reference
     scores = {"chrf": _chrf(answer, compared), "rouge_l": _rouge_l(answer, compared)}

@@ -55,7 +55,10 @@ def credentials(endpoint: str, settings: Settings) -> "Credentials":
 
 
 def require_project(settings: Settings) -> None:
-    """Raise TuningError if the target is Google Cloud and the project or the bucket is still the local default."""
+    """Raise TuningError if the target is Google Cloud and the project or the bucket is still the local default.
+
+    If TUNING_VERTEX_ENDPOINT is set, nothing is checked.
+    """
     default = Settings()
     if settings.target != "gcp" or settings.vertex_endpoint:
         return
@@ -75,7 +78,7 @@ def require_google(settings: Settings) -> None:
 
 
 def session(endpoint: str, settings: Settings) -> "AuthorizedSession":
-    """Return an HTTP session that sends what `credentials()` returns, for calls that Google's libraries do not cover.
+    """Return an HTTP session that authenticates with `credentials()`, for calls that Google's libraries do not cover.
 
     Raises TuningError if there are no usable credentials.
     """

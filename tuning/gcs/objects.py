@@ -1,7 +1,8 @@
 """Upload, download, list and delete ``gs://`` objects.
 
-An object appears only when it is complete. Both ends compare CRC32C checksums. An interrupted transfer is resumed. On
-target local, without TUNING_STORAGE_ENDPOINT, an object is the local file that `tuning.storage.local_path` returns.
+An object appears only when it is complete. CRC32C checksums are compared after each transfer. The next call resumes an
+interrupted transfer. On target local, without TUNING_STORAGE_ENDPOINT, an object is the local file that
+`tuning.storage.local_path` returns.
 """
 
 import contextlib
@@ -76,9 +77,9 @@ def put_folder(settings: Settings, folder: Path, prefix: str, last: str) -> list
 
 
 def put_files(settings: Settings, files: Mapping[str, Source], prefix: str, last: str) -> list[Stored]:
-    """Upload each file to ``prefix/NAME``, in parallel. The file named `last` follows after all others.
+    """Upload each file to ``prefix/NAME``, in parallel. The file named `last` is uploaded after all others.
 
-    If the file `last` exists, all other files exist too. Raises TuningError if an upload fails, as `put` does.
+    So if the object of `last` exists, all others exist too. Raises TuningError if an upload fails, as `put` does.
     """
     sizes = sum(one.size if isinstance(one, ObjectFile) else one.stat().st_size for one in files.values())
     with progress(f"uploading to {prefix}", sizes, "bytes") as advance:
@@ -144,14 +145,14 @@ def open_object(settings: Settings, uri: str) -> BinaryIO:
         return _require_file(settings, uri).open("rb")
     with google_errors(f"reading {uri}"):
         blob = _require_blob(settings, uri)
-        # Google's own reader reads a line byte by byte.
+        # Buffer the reader, because Google's own reader reads a line byte by byte.
         return io.BufferedReader(blob.open("rb", chunk_size=AT_LEAST, if_generation_match=blob.generation))
 
 
 def object_files(settings: Settings, prefix: str) -> list[ObjectFile]:
     """Return the objects whose addresses begin with `prefix`, sorted by address.
 
-    Does not work if `is_folder`. Raises TuningError if Google refuses the call.
+    Use it only if ``is_folder(settings)`` is False. Raises TuningError if Google refuses the call.
     """
     bucket, name = split_uri(prefix)
     with google_errors(f"listing {prefix}"):
@@ -174,7 +175,7 @@ def list_objects(settings: Settings, prefix: str) -> Iterator[str]:
 
 
 def crc32c(path: Path) -> str:
-    """Return the CRC32C of a file in the notation of Cloud Storage."""
+    """Return the CRC32C of a file in the notation of Cloud Storage, base64."""
     import google_crc32c
 
     checksum: Any = google_crc32c.Checksum()  # type: ignore[no-untyped-call]
@@ -196,7 +197,7 @@ def _put_locally(settings: Settings, path: Path, uri: str, checksum: str, size: 
 def _rewrite(source: ObjectFile, target: "Blob", generation: int) -> None:
     """Let the server copy an object. A large object takes several requests.
 
-    The server refuses the copy if the target does not have `generation`. 0 means that it must not exist.
+    The server refuses the copy if the target does not have `generation` (0: the target must not exist).
     """
     blob, token = blob_at(source.settings, source.uri, source.generation), None
     with source.reading():
@@ -210,7 +211,7 @@ def _fetch_rest(blob: "Blob", partial: Path) -> None:
     start = partial.stat().st_size if partial.exists() else 0
     with partial.open("ab") as file:
         if start < int(blob.size):
-            # raw_download returns the stored bytes, so that size and checksum match the object.
+            # raw_download returns the bytes as stored, so that their size and checksum match those of the object.
             blob.download_to_file(
                 file,
                 start=start,

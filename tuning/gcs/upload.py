@@ -1,8 +1,8 @@
-"""Upload a file or a stream of bytes so that a later process can resume the upload of a killed one.
+"""Upload a file or a stream of bytes. If the process is killed, a later process can resume the upload.
 
-The protocol is https://cloud.google.com/storage/docs/performing-resumable-uploads. Anyone who has its session URL can
-write the object. So the URL is stored in a file that only the owner can read, is never printed, and is deleted at the
-end.
+The protocol is https://cloud.google.com/storage/docs/performing-resumable-uploads. Anyone who has the session URL of an
+upload can write the object. Therefore, the URL is never printed. It is stored in a file that only the owner can read,
+and this file is deleted when the upload is complete.
 """
 
 import base64
@@ -50,10 +50,11 @@ def upload(settings: Settings, path: Path, blob: "Blob", checksum: str, generati
 
 
 class Stream:
-    """Upload an object while its bytes are produced. Bytes that the server has not confirmed stay in memory.
+    """Upload an object while its bytes are produced.
 
-    That is about two parts. If a process was killed, a later process that writes the same bytes to the same object
-    resumes the upload. The server answers 412 if the object does not have `generation` (0: it must not exist).
+    Bytes that the server has not confirmed stay in memory: usually up to two parts of 8 MiB. If a process was killed, a
+    later process that writes the same bytes to the same object resumes the upload. The server answers 412 if the object
+    does not have `generation` (0: it must not exist).
     """
 
     def __init__(self, settings: Settings, blob: "Blob", generation: int) -> None:
@@ -61,7 +62,7 @@ class Stream:
         self._state.parent.mkdir(parents=True, exist_ok=True)
         self._transfer = _begin(settings, self._state, blob, generation)
         self._kept = bytearray()
-        self._offset = 0  # of the first byte kept
+        self._offset = 0  # position in the object of the first byte in _kept
         self._crc32c: Any = google_crc32c.Checksum()  # type: ignore[no-untyped-call]
 
     @property
@@ -79,7 +80,7 @@ class Stream:
             self._forget()
 
     def close(self) -> None:
-        """Send the rest, so that the object exists. The caller must compare its checksum.
+        """Send the remaining bytes, which completes the object. The caller must compare the object's checksum.
 
         Raises TuningError if the server lost bytes that it had confirmed.
         """
@@ -111,12 +112,12 @@ def as_stored(checksum: Any) -> str:
 
 
 class _Transfer:
-    """One upload session, which sends one request at a time. After an error it resumes where the server stopped."""
+    """Send an object in one upload session, one request at a time. After an error, ask the server where to resume."""
 
     def __init__(self, http: Any, address: str, sent: int, size: int | None) -> None:
         self._http, self._address = http, address
         self.sent, self.size = sent, size  # bytes that the server has, and the total (None: not yet known)
-        self._is_unsure = False  # After a broken connection, only the server knows how much arrived.
+        self._is_unsure = False  # True after a failed request: the server may have more bytes than `sent`.
 
     def send(self, part: Callable[[int], bytes]) -> bool:
         """Send ``part(offset)``, where `offset` is the number of bytes that the server has.

@@ -43,15 +43,15 @@ class Drift:
 
     reference: str  # dataset IDs
     current: str
-    rows: tuple[int, int]
-    added: int  # examples by example_id
-    removed: int
+    rows: tuple[int, int]  # number of examples in the reference and in the current dataset
+    added: int  # number of examples that only `current` has, by example_id
+    removed: int  # number of examples that only `reference` has
     measures: list[Measure]
 
 
 @dataclass
 class _Profile:
-    """Hold numbers per example and no texts, which takes about 150 bytes per example."""
+    """Hold numbers per example, but no texts. This takes about 150 bytes per example."""
 
     ids: set[str]
     tags: Counter[str]

@@ -6,7 +6,7 @@ from tuning.settings import Settings
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
-    """Represent a run. It has the fields of the run's record that the history shows."""
+    """Represent a run, with the fields of its record that the history shows."""
 
     id: str
     status: str
@@ -21,6 +21,6 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def runs(settings: Settings, newest: int) -> list[Run]:
-    """Return the `newest` last runs, oldest first. Run IDs sort by time."""
+    """Return the last `newest` runs, the oldest first. The IDs of runs sort by time."""
     records = sorted(settings.runs_dir.glob("*/run.json"))[-newest:] if newest else []
     return [msgspec.json.decode(path.read_bytes(), type=Run) for path in records]

@@ -25,7 +25,7 @@ def in_lines(settings: Settings, dataset_id: str, reference_id: str, newest_runs
 
 
 def _reference(settings: Settings, current: Dataset) -> Dataset | None:
-    """Return the champion's dataset, unless there is none or it is `current`. Then return the newest other dataset."""
+    """Return the champion's dataset. If there is none or it is `current`, return the newest other dataset, or None."""
     champion = registry.champion(settings)
     others = [other for other in datasets(settings) if other.id != current.id]
     of_champion = (other for other in others if champion and other.id == champion.dataset_id)

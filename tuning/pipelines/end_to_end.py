@@ -40,7 +40,7 @@ class Steps:
 
     @contextmanager
     def step(self, name: str) -> Iterator[Callable[[str, bool], None]]:
-        """Time a step. Yields ``ended(what, reused)``, to be called with the result and whether it was reused."""
+        """Time a step. Yields ``ended(what, reused)``: call it with the result as text and whether it was reused."""
         outcome: list[tuple[str, bool]] = []
         started = time.monotonic()
         yield lambda what, reused: outcome.append((what, reused))
@@ -88,7 +88,7 @@ def preview_all(settings: Settings, given: Given, show: Show, examples: int) -> 
 
 
 def _prepare(settings: Settings, given: Given, steps: Steps) -> tuple[Settings, Dataset, TuneOptions]:
-    """Run the steps before the pipeline. Return the settings and options of the tuning, and the dataset."""
+    """Run the steps before the pipeline. Return the tuning's settings, the dataset and the tuning's options."""
     settings, options = tuning_settings(
         settings, given.tuning | ({"seed": given.made["seed"]} if "seed" in given.made else {})
     )

@@ -1,7 +1,7 @@
 """Define the course's first pipeline: two components that build a greeting. It shows that a runner works."""
 
 # mypy: disable-error-code="untyped-decorator,no-any-return"
-# ruff: noqa: RET504 - the components are exact copies of the course's
+# ruff: noqa: RET504 - the components are exact copies of those in the course notebook
 
 from pathlib import Path
 from typing import Any

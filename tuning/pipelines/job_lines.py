@@ -10,9 +10,9 @@ from tuning.settings import Settings
 
 
 def status_lines(settings: Settings, name: str) -> list[str]:
-    """Describe the job or the local run with the ID `name` (empty: the newest).
+    """Return lines that describe the job or the local run with the ID `name` (empty: the newest).
 
-    Raises TuningError if there is none.
+    Raises TuningError if there is no such job or run.
     """
     return job_lines(get_job(settings, name or None)) if on_vertex(settings) else _run_lines(settings, name)
 

@@ -9,7 +9,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     """Represent one finished step of a run."""
 
     name: str
-    seconds: float  # 0 if the step was taken from the cache
+    seconds: float  # 0 if kfp.local took the step from its cache
     cached: bool
 
 

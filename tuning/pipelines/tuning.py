@@ -23,7 +23,7 @@ STEPS = {
 def compile_pipeline(settings: Settings, path: Path) -> Path:
     """Write the pipeline as YAML.
 
-    Its container image is the setting `image`, or the default IMAGE of the components if that is empty.
+    Its container image is the setting `image`, or the components' IMAGE if the setting is empty.
     """
     from kfp import compiler
 
@@ -97,7 +97,7 @@ def _pipeline(image: str) -> Any:
         tuned = tuning_task.outputs["model"]
 
         def evaluated(component: Any, **model: Any) -> Any:
-            """Evaluate a model after tuning, even if it is not the tuned one, so that a failed tuning costs less."""
+            """Evaluate a model after the tuning, even the base model, so that a failed tuning costs no evaluation."""
             common = {"dataset": dataset, "checked": checked, "request": evaluation, "code": evaluation_code}
             return step(component, **common, **model).after(tuning_task).outputs["evaluation"]
 

@@ -30,7 +30,7 @@ class Judged:
     dataset: Dataset
     comparison: Comparison
     verdict: Verdict
-    trained_on: int  # evaluation examples whose question or group the model was trained on
+    trained_on: int  # number of evaluation examples whose question or group the model was trained on
 
 
 def evaluate_version(
@@ -43,8 +43,8 @@ def evaluate_version(
 ) -> Judged:
     """Evaluate the version `name` and its base model on a dataset (empty: the newest). Nothing is written.
 
-    `examples` and `answers` replace the settings of the same purpose, and `benchmark` replaces the suite. Raises
-    TuningError if they are invalid, or if there is no such version or dataset.
+    `examples` and `answers` override the settings `evaluation_examples` and `evaluation_answers`, unless they are None.
+    `benchmark` replaces the suite. Raises TuningError if they are invalid, or if there is no such version or dataset.
     """
     version = registry.find_version(settings, name)
     options = evaluation_options(settings, version.base_model)
@@ -89,7 +89,7 @@ def in_lines(judged: Judged) -> list[str]:
     if judged.trained_on:
         lines.append(
             f"warning: the model was trained on {judged.trained_on} of these {len(judged.comparison.pairs['base'])} "
-            "questions, so its scores are too good"
+            "questions, so its scores are better than on new questions"
         )
     return lines
 

@@ -1,4 +1,4 @@
-"""Copy the registry's champion and challenger to Vertex AI's Model Registry, as aliases.
+"""Mark the registry's champion and challenger in Vertex AI's Model Registry, with aliases.
 
 Only versions that Gemini tuning created are in that registry.
 """

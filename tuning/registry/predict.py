@@ -20,7 +20,7 @@ from tuning.tuners.protocol import Answer, Predictor, StreamingPredictor, TuneOp
 from tuning.tuners.select import find_tuner
 
 MAX_NEW_TOKENS = 512
-_BATCH = 32  # questions of a file that are in memory at a time
+_BATCH = 32  # number of questions of a file that are answered together
 
 
 def print_answer(settings: Settings, name: str, text: str, max_new_tokens: int) -> None:

@@ -16,7 +16,7 @@ class Version(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str  # v1, v2, …
     created_at: str  # ISO 8601, UTC
-    training_key: str  # a hash of the data, options and code; versions differ in it
+    training_key: str  # a hash of the data, options and code; no two versions have the same key
     tuner: str
     base_model: str
     options: dict[str, object]

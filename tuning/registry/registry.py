@@ -155,7 +155,7 @@ def _judge_again(settings: Settings, known: Version, version: Version) -> Versio
 
 
 def _opponent(settings: Settings) -> str | None:
-    """Return the champion that a new version must not be worse than. A smoke test does not count."""
+    """Return the champion with which a new version must be compared, or None. A smoke test does not count."""
     found = champion(settings)
     return found.name if found and not found.verdict.smoke_test else None
 
@@ -176,7 +176,7 @@ def _read(path: Path) -> Version:
     try:
         return msgspec.json.decode(path.read_bytes(), type=Version)
     except msgspec.DecodeError as error:
-        raise TuningError(f"{path} is damaged ({error})", "Delete its folder") from None
+        raise TuningError(f"{path} is damaged ({error})", "Delete the folder of this version") from None
 
 
 @contextlib.contextmanager

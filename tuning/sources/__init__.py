@@ -1,1 +1,1 @@
-"""Fill the raw tables locally, from a Stack Exchange dump or from a sample of the standard library's docs."""
+"""Fill the raw tables from a Stack Exchange dump or from the sample that was written for this project."""

@@ -49,8 +49,8 @@ def archive_sizes(path: Path) -> dict[str, int]:
 def read_archive(path: Path, names: frozenset[str]) -> Iterator[tuple[str, Iterator[bytes]]]:
     """Yield the name and the bytes of each member in `names`, in the archive's order.
 
-    Read a member's bytes before you request the next member. If you request a member and read an earlier one, this
-    raises RuntimeError. Raises TuningError if the archive is damaged. py7zr verifies the checksums.
+    Read a member's bytes before you request the next member, which skips unread bytes. Reading bytes after the end
+    of the iteration raises RuntimeError. Raises TuningError if the archive is damaged. py7zr verifies the checksums.
 
     py7zr pushes bytes into a writer. It runs in a thread, and a short queue passes the bytes to the reader.
     Decompression releases the GIL, so it runs in parallel with parsing, and memory stays bounded.
@@ -120,7 +120,7 @@ class _Pipe:
         while isinstance(item := self._queue.get(), bytes):
             yield item
         if item is None:
-            self._queue.put(None)  # for next_member
+            self._queue.put(None)  # next_member needs the end mark too
             self.raise_failure(path)
         self._next = item
 
@@ -145,7 +145,7 @@ class _Writers(WriterFactory):
 
 
 class _Writer(Py7zIO):
-    """Act as the file that py7zr writes to. It writes from start to end and never seeks."""
+    """Act as the file that py7zr writes to. py7zr writes from start to end and never seeks."""
 
     def __init__(self, pipe: _Pipe) -> None:
         self._pipe = pipe

@@ -10,8 +10,8 @@ from tuning.sources.archive import archive_sizes, read_archive
 from tuning.sources.rows import BLOCK
 from tuning.sources.sites import Site, site_of_file
 
-# The files to read: the file name without its extension, in lower case, and the table that it is loaded into. The file
-# name is also the name of the XML's root element.
+# The files to read: the file name without its extension, in lower case, and the table that it is loaded into (posts are
+# loaded into two tables). The file name is also the name of the XML's root element.
 PARTS = {"posts": "posts", "users": "users", "postlinks": "post_links"}
 # "Posts.xml", or "stackoverflow.com-Posts.7z": the largest site is published as one archive for each table.
 _PART_FILE = re.compile(r"(?:.+-)?(posts|users|postlinks)\.(xml|7z)", re.IGNORECASE)
@@ -19,7 +19,7 @@ _PART_FILE = re.compile(r"(?:.+-)?(posts|users|postlinks)\.(xml|7z)", re.IGNOREC
 
 @dataclass(frozen=True)
 class Part:
-    """Represent one XML file of a dump. `kind` is a key of PARTS. Read `chunks` to the end before the next part's."""
+    """Represent one XML file of a dump. `kind` is a key of PARTS. Read all its chunks before the next part."""
 
     kind: str
     name: str

@@ -1,4 +1,4 @@
-"""Load a Stack Exchange dump into the raw tables. It replaces everything in them.
+"""Load a Stack Exchange dump into the raw tables, and replace everything in them.
 
 1. Check the dump (`dump`) and find out which site it is from (`sites`).
 2. Stream its bytes as blocks of rows (`rows`). With a tag, keep only the rows for that tag (`tag_filter`).

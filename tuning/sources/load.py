@@ -41,7 +41,7 @@ def staging(settings: Settings) -> Iterator[Path]:
 
 
 def is_loaded(settings: Settings) -> bool:
-    """Return whether the raw tables exist. Raises TuningError if BigQuery does not answer."""
+    """Return whether the raw table of the questions exists. Raises TuningError if BigQuery does not answer."""
     from google.cloud.exceptions import NotFound
 
     from tuning.warehouse.client import connect
@@ -54,7 +54,7 @@ def is_loaded(settings: Settings) -> bool:
 
 
 def load_raw(settings: Settings, folder: Path, origin: Origin) -> None:
-    """Replace every raw table with ``folder/TABLE.parquet``, and the table `origin` with `origin`.
+    """Replace every raw table with ``folder/TABLE.parquet``, and the table ``origin`` with the value `origin`.
 
     Raises TuningError if a file cannot be loaded. Every table then stays as it was.
     """

@@ -1,4 +1,4 @@
-"""Parse blocks of ``<row … />`` elements into record batches of the raw tables, and count why rows are dropped."""
+"""Parse blocks of ``<row … />`` elements into record batches of the raw tables, and count dropped rows by reason."""
 
 import datetime
 import functools

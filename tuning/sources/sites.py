@@ -59,7 +59,7 @@ def site_of_file(name: str) -> Site | None:
     match = re.match(r"((?:[a-z0-9-]+\.)*(?:[a-z0-9]+\.(?:com|net)))(?:[-.]|\Z)", name.lower())
     try:
         return parse_site(match[1]) if match else None
-    except TuningError:  # a dotted name of something else
+    except TuningError:  # a name with dots that is not a site
         return None
 
 

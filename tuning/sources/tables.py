@@ -112,7 +112,7 @@ class SeenIds:
 
 
 def ids_of(column: pa.Array) -> "np.ndarray[tuple[int], np.dtype[np.uint64]]":
-    """Return the IDs that are not null as unsigned integers. -1, the user Community, becomes the largest number."""
+    """Return the IDs that are not null as unsigned integers. -1, the ID of the user Community, becomes the largest."""
     return np.asarray(column.drop_null(), dtype=np.int64).astype(np.uint64)
 
 

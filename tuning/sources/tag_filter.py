@@ -1,7 +1,8 @@
-"""Filter rows for ``--tag TEXT``: keep the questions that have a tag with this text, and their answers.
+"""Filter rows for ``--tag TEXT``: keep the questions with a tag that contains this text, and their answers.
 
-The filter reads the start of each row and its tags. Only rows that it keeps are parsed as XML. An answer comes after
-its question, except if questions were merged. An answer that comes before its question is deferred to the end.
+The filter reads the start of each row and its tags. A row that it does not keep is parsed as XML only if its form is
+unusual or if it was deferred. An answer comes after its question, except if questions were merged. An answer that comes
+before its question is deferred to the end.
 """
 
 import re
@@ -17,7 +18,7 @@ from tuning.sources.parse import READ, Counts, parse_rows, post_type_name
 from tuning.sources.rows import BLOCK, plain_rows
 
 OTHER_TAG = "of another tag"
-_IN_MEMORY = 8 << 20  # bytes of deferred answers in memory; more of them go to a file
+_IN_MEMORY = 8 << 20  # bytes; above this size, the deferred answers are in a temporary file
 # Finds each "<". If the row has the usual order of attributes, it also finds the row's ID, and the ID of an answer's
 # question or of a question's accepted answer. Any other row is parsed.
 _HEAD = re.compile(
@@ -30,7 +31,8 @@ DeferredRows = tempfile.SpooledTemporaryFile[bytes]
 class TagFilter:
     """Keep the questions that have a tag containing `text`, and their answers.
 
-    Many deferred answers are written to a temporary file in `folder`. Raises TuningError if no tag can contain `text`.
+    If there are many deferred answers, they are in a temporary file in `folder`. Raises TuningError if no tag can
+    contain `text`.
     """
 
     def __init__(self, text: str, folder: Path) -> None:
@@ -102,13 +104,13 @@ class TagFilter:
     def _verdict_of_parsed(self, row: bytes) -> bool | None:
         attributes = next(iter(parse_rows(row, "", Counter())), None)
         if attributes is None:
-            return True  # not XML; the parser counts it
+            return True  # keep what is not well-formed XML, because the parser counts it
         kind, number, parent = (attributes.get(name, "") for name in ("PostTypeId", "Id", "ParentId"))
         if kind not in ("1", "2"):
             self._other_posts[post_type_name(kind), READ] += 1
             return False
         if not _is_id(number) or (kind == "2" and not _is_id(parent)):
-            return True  # malformed; the parser counts the reason
+            return True  # keep a malformed row, because the parser counts the reason
         if kind == "2":
             return self._verdict_of_answer(int(number), int(parent))
         accepted = attributes.get("AcceptedAnswerId", "")
@@ -126,6 +128,7 @@ class TagFilter:
         return hit
 
     def _verdict_of_answer(self, number: int, parent: int) -> bool | None:
+        """Return whether to keep the answer, or None to defer it, because its question has not been read yet."""
         if parent in self._kept or number in self._accepted:
             return True
         if parent not in self._questions:

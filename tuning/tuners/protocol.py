@@ -15,7 +15,7 @@ class TuneOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Hold the options of a tuning run. Zero or empty means the tuner's default for the base model."""
 
     base_model: str = "smollm2"
-    steps: int = 0  # optimizer steps; wins over epochs
+    steps: int = 0  # optimizer steps; if set, `epochs` is ignored
     epochs: float = 0
     learning_rate: float = 0
     lora_rank: int = 0
@@ -53,7 +53,7 @@ class Estimate(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """Hold a generated answer and why it ended."""
+    """Hold a generated answer and the reason why its generation ended."""
 
     text: str
     finish_reason: str  # STOP, MAX_TOKENS, SAFETY, RECITATION ...
@@ -88,7 +88,7 @@ class Tuner(Protocol):
 
     name: str
     formats: tuple[Format, ...]
-    # The metric of held-out examples, "loss" or "chrf". The gate reads it too, but it cannot make a verdict "better".
+    # The metric of held-out examples, "loss" or "chrf". The gate uses it, too, but it alone cannot give "better".
     primary_metric: str
 
     def check(self, dataset: Dataset) -> list[Problem]:

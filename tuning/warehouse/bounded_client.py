@@ -1,6 +1,6 @@
 """Limit how long Google's BigQuery client waits.
 
-By default, the client retries for ten minutes if the server is absent or answers with status 500.
+By default, the client retries for ten minutes if the server does not answer or answers with status 500.
 """
 
 from typing import Any
@@ -10,7 +10,7 @@ from google.cloud.bigquery.retry import DEFAULT_JOB_RETRY
 
 
 class BoundedClient(bigquery.Client):
-    """Retry a request for `patience` seconds, and wait `seconds` for each response.
+    """Represent a client that retries a request for `patience` seconds and waits `seconds` for each response.
 
     The local BigQuery answers a load job only after the job is done, so `seconds` must cover the longest job.
     """
@@ -21,11 +21,14 @@ class BoundedClient(bigquery.Client):
         self._seconds = seconds
 
     def _call_api(self, retry: Any, *args: Any, timeout: float | None = None, **kwargs: Any) -> Any:
-        """Send a request with these limits. Since 2019, every method of the client sends its requests with this one."""
+        """Send a request with these limits.
+
+        Since 2019, every method of Google's client sends its requests through this method.
+        """
         bounded = retry and retry.with_timeout(self._patience)
         return super()._call_api(bounded, *args, timeout=timeout or self._seconds, **kwargs)
 
     def query(self, query: str, *args: Any, **kwargs: Any) -> Any:
-        """Run a query, and limit its second retry loop too, which restarts the whole job."""
+        """Run a query. Also limit the client's second retry loop, which restarts the whole job."""
         kwargs.setdefault("job_retry", DEFAULT_JOB_RETRY.with_timeout(self._patience))
         return super().query(query, *args, **kwargs)

@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from google.cloud import bigquery
 
 LABELS = {"application": "python-qa-tuning"}  # on every job, to find its cost in the billing export
-LOCAL_PATIENCE = 10  # seconds of retries against a server on this machine
-GOOGLE_PATIENCE = 120
+LOCAL_PATIENCE = 10  # seconds of retries against the local server, or one at TUNING_BIGQUERY_ENDPOINT
+GOOGLE_PATIENCE = 120  # seconds of retries against Google
 
 
 def endpoint(settings: Settings) -> str:
     """Return the address of the BigQuery server, or '' for Google's.
 
-    For target local without an endpoint, this starts the home's server if it is not running. Raises TuningError if the
+    For target local without an endpoint, start the home's server if it is not running. Raises TuningError if the
     server cannot start.
     """
     if settings.bigquery_endpoint:
@@ -63,7 +63,7 @@ def connect(settings: Settings) -> "bigquery.Client":
 def query(client: "bigquery.Client", sql: str, parameters: Sequence[Any] = ()) -> list["bigquery.Row"]:
     """Run one SQL statement and return its rows. `parameters` are bigquery.ScalarQueryParameter objects and similar.
 
-    This does not use ``client.query_and_wait``, which hides the error of a script on the local server.
+    This does not use ``client.query_and_wait``, because on the local server that method hides errors of scripts.
     """
     from google.cloud import bigquery
 

@@ -35,13 +35,13 @@ class Contract:
 def contract(settings: Settings, variables: Variables) -> Contract:
     """Return the contract for a build with these variables. The build does not have to exist yet.
 
-    Raises TuningError if the dbt project cannot be parsed, if it has no such exposure, or if the exposure names a model
+    Raises TuningError if the dbt project cannot be parsed, if it lacks the exposure, or if the exposure names a model
     or a column that does not exist.
     """
     manifest = orjson.loads(_manifest(settings, variables).read_bytes())
     exposure = next((one for one in manifest["exposures"].values() if one["name"] == EXPOSURE), None)
     if exposure is None:
-        raise TuningError(f"the dbt project has no exposure {EXPOSURE}", "Add it to say what may leave the warehouse")
+        raise TuningError(f"the dbt project has no exposure {EXPOSURE}", "Add it to list what may be exported")
     meta = exposure["config"]["meta"]
     mart, preferences, build = (_model(manifest, meta[role]) for role in ("mart", "preferences", "build"))
     _check(mart, [*meta["columns"], meta["key"]])

@@ -35,7 +35,7 @@ class BuildResult:
 
     nodes: tuple[NodeResult, ...]
     tests: int
-    warnings: tuple[str, ...]  # of tests with severity warn, and if the source may lack some questions
+    warnings: tuple[str, ...]  # from tests with severity warn, and one if the source may lack some questions
     seconds: float
     bytes: int  # processed by all models, seeds and tests
 
@@ -65,10 +65,10 @@ def build(
 
 
 def ensure_built(settings: Settings, variables: Variables) -> BuildResult | None:
-    """Run `build` without unit tests if it is needed, or return None.
+    """Run `build` without unit tests and return its result, or return None if no build is needed.
 
-    It is not needed if the existing marts were built and tested from the same project, variables, settings and source.
-    This check takes well under a second. Raises TuningError as `build` does.
+    No build is needed if the marts were built and tested from the same project, variables, settings and source. This
+    check takes well under a second. Raises TuningError as `build` does.
     """
     client = connect(settings)
     made_of = {**parse_inputs(settings, variables), "source": source(settings, client)}
@@ -78,8 +78,8 @@ def ensure_built(settings: Settings, variables: Variables) -> BuildResult | None
 def _is_built(settings: Settings, variables: Variables, made_of: dict[str, Any]) -> bool:
     """Return whether the marts are up to date.
 
-    The stamp file records the inputs of the last build. The row of python_qa_build shows that no other build has
-    replaced its tables since.
+    The stamp file records the inputs of the last build. The row of the table python_qa_build shows whether another
+    build has replaced the tables since.
     """
     from google.cloud.exceptions import NotFound
 

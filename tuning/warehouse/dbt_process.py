@@ -18,12 +18,12 @@ from tuning.warehouse.client import endpoint
 from tuning.warehouse.fingerprint import parse_inputs
 from tuning.warehouse.variables import Variables
 
-# The settings that profiles.yml and the macros read, each from its environment variable.
+# The settings, except bigquery_endpoint, that profiles.yml and the macros read from environment variables.
 _READ_BY_DBT = (
     *("home", "project", "bigquery_dataset", "location", "raw_database", "raw_schema"),
     *("maximum_bytes_billed", "job_timeout", "access_token"),
 )
-_LONGEST = 500  # characters of an error message; that of a unit test contains a whole table
+_LONGEST = 500  # maximum characters of an error message; the message of a unit test contains a whole table
 _OF_ONE_NODE = ("LogModelResult", "LogTestResult", "LogSeedResult")
 
 
@@ -112,11 +112,11 @@ def _run(arguments: list[str], variables: dict[str, str], label: str) -> tuple[i
         arguments, env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
     )
     with process, progress(f"dbt {label}", None, "nodes") as advance:
-        assert process.stdout is not None  # noqa: S101 - it is a pipe
+        assert process.stdout is not None  # noqa: S101 - never None with stdout=PIPE
         for line in process.stdout:
             try:
                 event = orjson.loads(line)["info"]
-            except (orjson.JSONDecodeError, KeyError):  # not a line of dbt's log: a library printed it
+            except (orjson.JSONDecodeError, KeyError):  # printed by a library, not a line of dbt's log
                 errors.append(line.strip())
                 continue
             if event["name"] in _OF_ONE_NODE:

@@ -35,7 +35,7 @@ def make_docs(settings: Settings) -> Path:
 
 
 def page_server(page: Path, port: int = 0) -> ThreadingHTTPServer:
-    """Return an HTTP server for the page's folder. Only this machine can reach it. Port 0 takes a free port."""
+    """Return an HTTP server for the page's folder. Only this machine can reach it. Port 0 means any free port."""
     return ThreadingHTTPServer(("127.0.0.1", port), partial(_Quiet, directory=str(page.parent)))
 
 

@@ -21,7 +21,7 @@ from tuning.storage import locked
 from tuning.warehouse import identity
 
 STATE = "server.json"  # the server writes it when both ports are open, and deletes it when it stops
-START_SECONDS = 120  # a start takes 2 s, or longer after a kill, because DuckDB replays its log
+START_SECONDS = 120  # a start takes about 2 s; after a kill it takes longer, because DuckDB replays its log
 STOP_SECONDS = 60
 _MODULE = "tuning.warehouse.server"
 
@@ -48,9 +48,10 @@ class Server:
 def ensure(settings: Settings) -> Server:
     """Return the home's server. Start it if it is not running.
 
-    The server listens on ``settings.bigquery_port``. If the server of another home uses that port, it takes a free
-    port, and this prints the environment variable that plain `dbt` needs. Raises TuningError if another program uses
-    the port, if the target is not local, or, with the end of the log, if the server does not start.
+    The server listens on ``settings.bigquery_port``. If the server of another home uses that port, the new server uses
+    a free port, and this function prints the environment variable that you need to run `dbt` directly. Raises
+    TuningError if another program uses the port, if the target is not local, or, with the end of the log, if the server
+    does not start.
     """
     if settings.target != "local":
         raise TuningError("the local BigQuery works only with target local", "Omit --target")
@@ -67,8 +68,8 @@ def ensure(settings: Settings) -> Server:
 def running(settings: Settings) -> Server | None:
     """Return the home's server, or None if it is not running.
 
-    This ignores a state file if its process ended or if another program has its pid. It checks the process and sends no
-    request, because a server that loads a large file does not answer until it is done.
+    A state file is ignored if its process has ended or another program has the same pid. This function sends no
+    request, because a server that loads a large file does not answer until the load is done.
     """
     try:
         state = (settings.warehouse_dir / STATE).read_bytes()
@@ -120,7 +121,7 @@ def _start(settings: Settings, port: int) -> Server:
             stdout=output,
             stderr=output,
             env=environment,
-            start_new_session=True,  # the server keeps running after the command ends, and ignores its Ctrl-C
+            start_new_session=True,  # so that the end of the command or Ctrl-C does not stop the server
         )
     deadline = time.monotonic() + START_SECONDS
     while process.poll() is None and time.monotonic() < deadline:
@@ -132,12 +133,15 @@ def _start(settings: Settings, port: int) -> Server:
     process.wait()
     raise TuningError(
         f"the local BigQuery did not start: {_last_lines(log)}",
-        f"See the log {log}. Check that its folder exists, is not full, and is not in use",
+        f"See the log {log}. Check that its folder exists, no other process uses that folder, and the disk is not full",
     )
 
 
 def _choose_port(settings: Settings) -> int:
-    """Return the port to listen on, or 0 for any free port if the server of another home uses the default port."""
+    """Return ``settings.bigquery_port``, or 0 (any free port) if the server of another home uses that port.
+
+    Raises TuningError if another program uses it.
+    """
     port = settings.bigquery_port
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -1,4 +1,4 @@
-"""List the source tables and show some rows. This uses only API calls, so no query is billed."""
+"""List the source tables and show some rows. No query runs, so nothing is billed."""
 
 import re
 from collections.abc import Iterator
@@ -39,7 +39,7 @@ def list_tables(settings: Settings) -> list[TableFacts]:
 
 
 def peek(settings: Settings, table: str, rows: int = 3) -> Iterator[dict[str, Any]]:
-    """Yield the first rows of a table: ``NAME`` of a source table, or ``[PROJECT.]DATASET.NAME``.
+    """Yield the first rows of `table`: the name of a source table, or ``[PROJECT.]DATASET.NAME``.
 
     Raises TuningError if the table does not exist, if it is a view, which only a query can read, or if `rows` is less
     than 1.

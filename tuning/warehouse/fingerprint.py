@@ -1,6 +1,6 @@
 """Collect the inputs of a build: the dbt project's files, the variables, the settings and the source data.
 
-If they have not changed, the marts do not have to be built again.
+If none of them has changed, the marts do not have to be built again.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -29,8 +29,8 @@ def parse_inputs(settings: Settings, variables: Variables) -> dict[str, Any]:
 def source(settings: Settings, client: "bigquery.Client") -> dict[str, Any]:
     """Return the row of the table `origin`, which contains the digest of the loaded data.
 
-    Without that table, return the number of rows and the time of the last change of each table. Raises TuningError if
-    there are no posts.
+    If there is no such table, return the number of rows and the time of the last change of each source table. Raises
+    TuningError if a source table is missing or there are no questions.
     """
     from google.cloud.exceptions import NotFound
 

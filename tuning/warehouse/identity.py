@@ -11,7 +11,7 @@ from tuning.settings import Settings
 HOME_PATH = "/tuning/home"
 DATASET = "tuning_server"
 TABLE = "home"
-_SECONDS = 600  # the server runs one statement at a time, so a request waits for a load to end
+_SECONDS = 600  # to wait for a response; the server runs one statement at a time, so a request may wait for a load
 
 
 def home_at(endpoint: str, seconds: float = 2) -> Path | None:
@@ -38,14 +38,14 @@ def is_recorded(settings: Settings, endpoint: str) -> bool:
 
 
 def record(settings: Settings, endpoint: str) -> None:
-    """Replace the project's table `home`. It is wrong after a home was moved, and missing in a new project."""
+    """Write the current home to the project's table ``tuning_server.home``, and replace the table of a moved home."""
     import requests
 
     reference = {"projectId": settings.project, "datasetId": DATASET}
     dataset = requests.post(
         f"{_project(settings, endpoint)}/datasets", json={"datasetReference": reference}, timeout=_SECONDS
     )
-    if dataset.status_code != 409:  # it exists
+    if dataset.status_code != 409:  # 409: the dataset already exists
         dataset.raise_for_status()
     requests.delete(_table(settings, endpoint), timeout=_SECONDS)
     fields = [{"name": "path", "type": "STRING"}]

@@ -8,7 +8,10 @@ from tuning.warehouse.dbt import BuildResult
 
 
 def build_lines(result: BuildResult, *, local: bool) -> Iterator[str]:
-    """Yield a line per model with its rows and processed bytes, then the totals, which include tests, and warnings."""
+    """Yield a line for each model and seed with its rows, processed bytes and seconds, then totals and warnings.
+
+    The totals of bytes and seconds include the tests.
+    """
     yield f"{'model':36} {'rows':>12} {'bytes':>16} {'seconds':>8}"
     for node in result.nodes:
         rows = "-" if node.rows is None else f"{node.rows:,}"

@@ -29,15 +29,15 @@ Sources = Mapping[str, tuple[Sequence[Path], Sequence["bigquery.SchemaField"]]]
 def load_tables(settings: Settings, client: "bigquery.Client", tables: Sources) -> dict[str, int]:
     """Replace tables and return the number of rows of each. `tables` maps full table names to Parquet files and schema.
 
-    The files are first loaded into temporary tables. If one cannot be loaded, every table stays as it was. Then one
-    atomic statement replaces each table. Temporary tables that a killed local process left behind are replaced by the
-    next load of the same tables. Raises TuningError if a file does not have the schema's columns in the schema's order,
-    or if a job fails.
+    The files are first loaded into temporary tables. If one cannot be loaded, every table stays as it was. Then each
+    table is replaced by one atomic statement. Temporary tables that a killed local process left behind are replaced by
+    the next load of the same tables. Raises TuningError if a file does not have the schema's columns in the schema's
+    order, or if a job fails.
     """
     for files, schema in tables.values():
         for file in files:
             _check_columns(file, schema)
-    if not is_folder(settings):  # others may load into the same warehouse at the same time
+    if not is_folder(settings):  # a random name, because others may load into the same warehouse at the same time
         return _load_all(settings, client, tables, uuid.uuid4().hex[:12])
     with locked(settings.home / "load.lock", "loading tables"):
         return _load_all(settings, client, tables, "here")
@@ -85,7 +85,7 @@ def extract_parquet(
 
     config: Any = bigquery.ExtractJobConfig(destination_format="PARQUET", labels=LABELS)  # type: ignore[no-untyped-call]
     with google_errors(f"exporting {table}"):
-        client.get_table(table)  # if the table is missing, extract_table on the local server would retry in vain
+        client.get_table(table)  # fails if the table is missing; extract_table on the local server would keep retrying
         if is_folder(settings):
             folder = local_path(settings, prefix)
             folder.mkdir(parents=True, exist_ok=True)
@@ -115,7 +115,7 @@ def _load(client: "bigquery.Client", table: str, uris: Sequence[str], schema: Se
 
 
 def _check_columns(file: Path, schema: Sequence["bigquery.SchemaField"]) -> None:
-    """Check the order of a file's columns. The local server ignores their names and loads them by position."""
+    """Raise TuningError if the columns or their order differ. The local server loads by position and ignores names."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -130,7 +130,7 @@ def _check_columns(file: Path, schema: Sequence["bigquery.SchemaField"]) -> None
 
 @contextmanager
 def _offered(settings: Settings, files: Sequence[Path], token: str) -> Iterator[list[str]]:
-    """Yield URIs of `files` for a load job, and delete the copies at these URIs afterwards."""
+    """Link, copy or upload `files` for a load job, yield their URIs, and delete the links or copies afterwards."""
     prefix = f"gs://{settings.bucket}/load/{token}"
     uris = [f"{prefix}/part-{number:05d}.parquet" for number in range(len(files))]
     folder = local_path(settings, prefix) if is_folder(settings) else None

@@ -10,17 +10,17 @@ from tuning.errors import TuningError
 class MartColumns(msgspec.Struct, frozen=True, kw_only=True):
     """Hold the columns of one mart by role, as the exposure `tune_python_qa` declares them."""
 
-    attribution: dict[str, str]  # field of attribution.jsonl: column
-    links: str  # ids of the questions that are linked as duplicates
+    attribution: dict[str, str]  # maps each field of attribution.jsonl to its column
+    links: str  # the column with the IDs of the questions that are linked as duplicates
     texts: tuple[str, ...]  # title, body and answer; the preference mart also has the rejected answer
-    notebook_texts: tuple[str, ...] = ()  # prompt and answer, as the notebook joins them
+    notebook_texts: tuple[str, ...] = ()  # prompt and answer, joined as in the course notebook
 
     def all(self) -> tuple[str, ...]:
         """Return every column, each once."""
         return tuple(dict.fromkeys([*self.attribution.values(), self.links, *self.texts, *self.notebook_texts]))
 
     def check(self, present: Sequence[str], where: str) -> None:
-        """Check that `present` contains every column. `where` names the table or folder.
+        """Check that `present` contains every column. `where` names the table or folder in the error message.
 
         Raises TuningError if a column is missing.
         """

@@ -44,7 +44,7 @@ LOOPBACK = "127.0.0.1"
 
 
 def main(home: str, project: str, port: str) -> None:
-    """Configure and run the server until SIGTERM or SIGINT. Port 0 takes a free port, and so does gRPC always."""
+    """Configure and run the server until SIGTERM or SIGINT. With port 0, REST uses any free port. gRPC always does."""
     settings = Settings(home=Path(home), project=project, bigquery_port=max(int(port), 1))
     shut(settings.gcs_dir, settings.home)
     translator.__dict__["rewrite_decimal_literals"] = outside_text(rewrite_decimal_literals)
@@ -58,7 +58,7 @@ def main(home: str, project: str, port: str) -> None:
         default_project_id=project,
         gcs_local_root=settings.gcs_dir,
         upload_staging_dir=settings.gcs_dir / ".uploads",
-        time_travel_retention_days=0,  # otherwise, each change keeps a copy of its table
+        time_travel_retention_days=0,  # otherwise, each change keeps a copy of the changed table
         enable_format_extensions=False,  # bqemulator would download them
         metrics_enabled=False,
         log_level=LogLevel.WARNING,
@@ -127,7 +127,8 @@ def shut(gcs: Path, home: Path) -> None:
         async def local_programs_only(request: Any, call: Callable[[Any], Awaitable[Any]]) -> Any:
             from starlette.responses import JSONResponse, PlainTextResponse
 
-            # A POST from a web page always has an Origin header. After DNS rebinding, its host is not a loopback name.
+            # Refuse web pages. Their POST requests always have an Origin header. If a page uses DNS rebinding to reach
+            # this server, the host in its request is not a loopback name.
             if "origin" in request.headers or request.url.hostname not in (LOOPBACK, "localhost"):
                 return PlainTextResponse("web pages cannot use the local BigQuery", status_code=403)
             if request.url.path == HOME_PATH:

@@ -17,13 +17,13 @@ _IN_BRACKETS = re.compile(r"\\.|\[[^\]]*\]|\([^()]*\)")
 
 @cache
 def _declared() -> dict[str, dict[str, Any]]:
-    """Read the variables of dbt_project.yml: the defaults, and the notebook's."""
+    """Read the groups ``defaults`` and ``notebook`` of the variables in dbt_project.yml."""
     import yaml
 
     project = yaml.safe_load((DBT_PROJECT / "dbt_project.yml").read_text(encoding="utf-8"))
     declared: dict[str, dict[str, Any]] = {name: project["vars"][name] for name in ("defaults", "notebook")}
     for values in declared.values():
-        values["since"] = str(values["since"])  # YAML reads a date without quotes as a date
+        values["since"] = str(values["since"])  # YAML parses a date without quotes as a date object
     return declared
 
 
@@ -34,11 +34,11 @@ def _default(name: str) -> Any:
 class Variables(msgspec.Struct, frozen=True, kw_only=True):
     """Hold the effective dbt variables of one build.
 
-    A variable that is not given has its default of dbt_project.yml, so that an edit of that file has its effect here
+    A variable that is not given has its default from dbt_project.yml, so that an edit of that file takes effect here
     too. Raises TuningError for a `since` that is not a date, and for an empty `tag_pattern`.
     """
 
-    tag_pattern: str = _default("tag_pattern")  # RE2, searched in each single tag; BigQuery checks its syntax
+    tag_pattern: str = _default("tag_pattern")  # RE2 pattern, searched in each tag; BigQuery checks its syntax
     since: str = _default("since")  # answers created on or after this day, UTC
     minimum_answer_score: int | None = _default("minimum_answer_score")  # None: no limit
     instruction_template: str = _default("instruction_template")
@@ -69,7 +69,7 @@ class Variables(msgspec.Struct, frozen=True, kw_only=True):
         return {name: value for name, value in self.all().items() if value != _declared()["defaults"][name]}
 
     def key(self) -> str:
-        """Return a short name for files of such builds: ``default``, or eight hex digits of the overrides."""
+        """Return a short name for the files of builds with these values: ``default``, or eight hex digits of a hash."""
         overrides = self.overrides()
         canonical = orjson.dumps(overrides, option=orjson.OPT_SORT_KEYS)
         return hashlib.sha256(canonical).hexdigest()[:8] if overrides else "default"
@@ -78,14 +78,14 @@ class Variables(msgspec.Struct, frozen=True, kw_only=True):
 def may_want_more(tag_pattern: str, tag_filter: str) -> bool:
     """Return whether `tag_pattern` may match tags that do not contain `tag_filter`.
 
-    Return False only if the literal text of the pattern shows that every match contains `tag_filter`. Text in groups
-    and sets does not count, and a pattern with alternatives always gives True.
+    Return False only if `tag_filter` is empty or the literal text of the pattern shows that every match contains it.
+    Text in groups and character classes is ignored. A pattern with alternatives outside groups always gives True.
     """
     if not tag_filter:
         return False
     plain = tag_pattern
     while (shorter := _IN_BRACKETS.sub("\n", plain)) != plain:
         plain = shorter
-    # A character before ?, * or {0} is optional.
+    # Drop each character before ?, * or {, because it may be optional.
     certain = re.sub(r".(?:[?*]|\{)", "\n", plain)
     return "|" in plain or tag_filter not in certain.lower()

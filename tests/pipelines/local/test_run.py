@@ -216,7 +216,7 @@ def test_a_disk_that_fills_up_while_the_model_is_saved_registers_nothing_and_the
     resource.setrlimit(resource.RLIMIT_FSIZE, (LARGE // 2, unlimited[1]))  # the steps' processes inherit it
     try:
         with pytest.raises(
-            TuningError, match=r"^the disk became full while the model was being written\. Free some space"
+            TuningError, match=r"^the disk became full while files were being written\. Free some space"
         ):
             run(settings, dataset, TuneOptions(base_model="large"))
     finally:

@@ -68,7 +68,7 @@ def test_a_disk_that_fills_up_while_saving_leaves_no_model(dataset: Dataset, loc
     )
     last = done.stdout.splitlines()[-1]
     assert (
-        last == "ONE LINE: the disk became full while the model was being written. "
+        last == "ONE LINE: the disk became full while files were being written. "
         "Free some space, then run the command again to resume"
     )
     assert not (output / "merged").exists()
@@ -94,7 +94,7 @@ def test_memory_that_runs_out_while_training_leaves_no_model(
         [sys.executable, "-c", _CROWDED, *arguments], capture_output=True, text=True, timeout=300, check=True
     )
     assert done.stdout.splitlines()[-1] == (
-        "ONE LINE: there is not enough memory for this training. "
+        "ONE LINE: there is not enough memory for this model. "
         "Lower --max-length or --batch-size, leave out --full, or choose a smaller --base-model"
     )
     assert not [path for path in output.iterdir() if path.name in ("merged", "adapter", "finished.json")]
@@ -110,7 +110,7 @@ def test_memory_that_onednn_does_not_get_is_one_line_and_what_it_cannot_do_is_no
 def test_memory_that_does_not_suffice_is_one_line() -> None:
     import torch
 
-    with pytest.raises(TuningError, match="there is not enough memory for this training"), in_one_line():
+    with pytest.raises(TuningError, match="there is not enough memory for this model"), in_one_line():
         torch.empty(10**15)
 
 

@@ -1,20 +1,20 @@
-"""Run code that nobody has read, such as a language model's, together with its check.
+"""Run untrusted code, such as a language model's, together with its check.
 
-Each program runs in a process of its own, in an empty folder, as an unprivileged user, with limits on time, memory,
-disk, processes and output. How well it is isolated depends on what the machine allows, best first:
+Each program runs in a separate process, in an empty folder, as an unprivileged user, with limits on time, memory,
+disk, processes and output. The protection depends on what the machine allows. From the best to the weakest:
 
-- ``namespaces``: Linux namespaces, with a file system of its own in which only Python and the system's programs are, no
-  network and no other process. A filter of system calls is in force too.
-- ``landlock+seccomp``: reading only what Python needs, writing only in the folder (Landlock, Linux 5.13), and a filter
-  of system calls: no sockets, no signals to others. What files elsewhere are called can still be found out. Different
-  from above: there is no /proc and no /dev/shm, no process can leave its group, and where the user is not root,
-  changing a file's mode, owner and time does nothing. With a Landlock before its sixth version (Linux 6.12), a program
-  cannot end those that it has started.
-- ``limits``: only the limits. The network and all files of the user stay within reach, so use it only for code that is
-  trusted. macOS has only this, and there without a limit on memory and on the number of processes.
+- ``namespaces``: Linux namespaces. The program has a separate file system that contains only Python and the system's
+  programs, no network, and no access to other processes. System calls are filtered, too.
+- ``landlock+seccomp``: the program can read only what Python needs and write only in its folder (Landlock, Linux 5.13).
+  A filter of system calls refuses sockets and signals to processes outside. The program can still find out the names of
+  other files. Unlike with ``namespaces``, there is no /proc and no /dev/shm, no process can leave its group, and if the
+  user is not root, changing a file's mode, owner or time has no effect. Before Landlock's sixth version (Linux 6.12), a
+  program cannot end single processes that it has started.
+- ``limits``: only the limits. The program can reach the network and all files of the user, so use this only for trusted
+  code. macOS has only this protection, without limits on memory and on the number of processes.
 
-Nothing here keeps a program from making its own check pass, for example by changing what ``==`` does: the check runs
-in the same process.
+A program can make its own check pass, for example by changing what ``==`` does, because the check runs in the same
+process.
 """
 
 import contextlib
@@ -38,7 +38,7 @@ from tuning.answers.sandbox import limits
 from tuning.answers.sandbox.limits import LIMITS as LIMITS
 from tuning.errors import TuningError
 
-if TYPE_CHECKING:  # _START imports it in another process; the hash of a step's code follows imports
+if TYPE_CHECKING:  # _START imports it in another process. This import includes it in the hash of a step's code.
     from tuning.answers.sandbox import isolate  # noqa: F401
 
 _ROOT = Path(__file__).resolve().parents[3]
@@ -47,14 +47,15 @@ _START = (
     "isolate.main(sys.argv[2], sys.argv[3], int(sys.argv[4]))"
 )
 _NEWEST_LANDLOCK = 99
-_PATIENCE = limits.SECONDS + 30  # seconds for an answer. The other side ends a program after `limits.SECONDS`.
+# Seconds to wait for a result. ``isolate.py`` ends a program after `limits.SECONDS`.
+_PATIENCE = limits.SECONDS + 30
 # Environment variables for OpenBLAS. On some processors, numpy does not work without them.
 _KEPT = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
 
 class Program(NamedTuple):
-    """Hold what one process runs, in this order. The module ``tuning.answers.child`` says what a check may use."""
+    """Hold what one process runs, in this order. The module ``tuning.answers.child`` lists what a check may use."""
 
     setup: str
     code: str
@@ -64,7 +65,7 @@ class Program(NamedTuple):
 class Result(NamedTuple):
     """Hold what a program did.
 
-    `ran` tells that the code raised no exception, and `passed` that the check did not. `error` is one line: what the
+    `ran` is true if the code raised no exception, and `passed` if the check raised none. `error` is one line: what the
     code raised, or else what the check raised, or the limit that was exceeded.
     """
 
@@ -76,15 +77,15 @@ class Result(NamedTuple):
 
 @functools.cache
 def protection() -> str:
-    """Return the best protection that works here, by running a small program that tries to get out of it."""
+    """Return the best protection that works here. To find out, run a small program that tries to escape from it."""
     return next((name for name in limits.PROTECTIONS[:-1] if not why_not(name)), LIMITS)
 
 
 @functools.cache
 def why_not(protection: str) -> str:
-    """Return why `protection` does not hold on this machine, or '' if it does.
+    """Return why `protection` does not work on this machine, or '' if it does.
 
-    A small program tries to reach a server on this machine, and to read and write a file that everyone may.
+    A small program tries to reach a server on this machine, and to read and write a file whose mode allows it.
     """
     with tempfile.TemporaryDirectory() as folder, socket.create_server(("127.0.0.1", 0)) as server:
         outside = Path(folder)
@@ -103,7 +104,7 @@ def why_not(protection: str) -> str:
         if (outside / "file").read_text() or (outside / "new").exists():
             reached.append("writing")
     if reached or not result[0].ran or result[0].output.strip() != "done":
-        return f"A program got out or did not run: {' '.join([*reached, result[0].error, result[0].output]).strip()}."
+        return f"A program escaped or did not run: {' '.join([*reached, result[0].error, result[0].output]).strip()}."
     return ""
 
 
@@ -132,7 +133,7 @@ def run(programs: Sequence[Program], *, protection: str, workers: int) -> list[R
     Raises TuningError if the protection could not be set up. No program is run without it.
     """
     with tempfile.TemporaryDirectory(prefix="answers_") as folder:
-        # Whoever runs a program there reaches its own folder in this one, and cannot list it.
+        # The programs' users can enter their own folders in this one, but cannot list it.
         Path(folder).chmod(0o711)
         count = min(workers, len(programs))
         with contextlib.ExitStack() as stack:
@@ -155,13 +156,13 @@ def run(programs: Sequence[Program], *, protection: str, workers: int) -> list[R
 
 
 class _Isolator:
-    """Represent the trusted process that isolates programs, one at a time. ``isolate.py`` says how the two talk."""
+    """Represent the trusted process that isolates programs, one at a time. ``isolate.py`` describes the protocol."""
 
     def __init__(self, protection: str, folder: str, abi: int = _NEWEST_LANDLOCK) -> None:
         if protection not in limits.PROTECTIONS:
             raise ValueError(f"no protection {protection}")
-        # -I would also ignore PYTHONHASHSEED, and then the order of sets would change from run to run. What -I keeps
-        # out, -P and -s and an environment of our own keep out as well.
+        # Not -I, because it ignores PYTHONHASHSEED, so that the order of sets would change from run to run. Instead,
+        # -P, -s and a new environment keep out the user's modules and settings.
         self._command = [sys.executable, "-P", "-s", "-B", "-c", _START]
         self._command += [str(_ROOT), protection, folder, str(abi)]
         self._protection = protection
@@ -198,14 +199,14 @@ class _Isolator:
         if not line.endswith(b"\n"):
             if self._protection != LIMITS:
                 raise _not_set_up(self._last_words())
-            # The program can end the process that watches it.
+            # Under this protection, the program can kill the process that watches it. Start another one.
             self.close()
             self._start()
             return Result(ran=False, passed=False, error="the process that watches the program ended", output="")
         answer = json.loads(line)
         if "failed" in answer:
             raise _not_set_up(answer["failed"])
-        # Half a surrogate pair, which a string of Python can hold, cannot be stored in a file.
+        # Replace lone surrogates: a Python string can contain them, but a UTF-8 file cannot.
         error, output = (
             text.encode(errors="replace").decode() for text in (answer["error"] or answer["check"], answer["output"])
         )
@@ -217,7 +218,7 @@ class _Isolator:
         return said[-1] if said else "the process that watches the program ended"
 
     def _read_line(self) -> bytes:
-        """Return the next line, or what there is of it if the process ends or is silent for too long."""
+        """Return the next line, or its received part if the process ends or `_PATIENCE` seconds pass before its end."""
         until = time.monotonic() + _PATIENCE
         line = b""
         while not line.endswith(b"\n") and (left := until - time.monotonic()) > 0:
@@ -241,11 +242,11 @@ class _Isolator:
 
 
 def _not_set_up(why: str) -> TuningError:
-    return TuningError(f"The sandbox for code of answers could not be set up: {why}")
+    return TuningError(f"The sandbox for the code of answers could not be set up: {why}")
 
 
 def _environment() -> Iterator[tuple[str, str]]:
-    """Yield all that a program sees of the environment, but for HOME and TMPDIR, which are its folder."""
+    """Yield the environment variables of a program, except HOME and TMPDIR, which are set to its folder later."""
     folder = Path(sys.executable).parent
     yield "PATH", f"{folder}:/usr/local/bin:/usr/bin:/bin"
     yield "LANG", "C.UTF-8"
@@ -253,7 +254,7 @@ def _environment() -> Iterator[tuple[str, str]]:
     yield "USER", "nobody"
     yield "PYTHONHASHSEED", "0"
     yield "PYTHONDONTWRITEBYTECODE", "1"
-    # Each thread that allocates memory would take 0.13 GB of address space, of which there is a limit.
+    # Otherwise, each thread that allocates memory would take 0.13 GB of the limited address space.
     yield "MALLOC_ARENA_MAX", "2"
     for name in _THREADS:
         yield name, "1"

@@ -1,4 +1,4 @@
-"""Say which files Python needs, and measure and remove the folder of a program."""
+"""List the files that Python needs, and measure and remove the folder of a program."""
 
 import contextlib
 import os
@@ -11,8 +11,8 @@ from pathlib import Path
 
 from tuning.answers.sandbox import limits
 
-# Programs and libraries of the system, and what the loader, time zones and Debian's choices of programs need. A path
-# may be a link, such as /lib to usr/lib. Nix keeps every program and library below one folder.
+# Programs and libraries of the system, and what the dynamic loader, time zones and Debian's alternatives need. A path
+# can be a symbolic link, such as /lib to usr/lib. Nix keeps all programs and libraries in /nix/store.
 _SYSTEM = (
     "/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/nix/store",
     "/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d", "/etc/alternatives", "/etc/localtime",
@@ -21,9 +21,9 @@ _BLOCK = 512  # bytes: the unit of st_blocks
 
 
 def needed() -> list[Path]:
-    """Return the folders and files that Python, its packages and system programs are in: a folder before those in it.
+    """Return the paths that contain Python, its packages and the system's programs, a folder before those inside it.
 
-    Raises OSError if Python is installed straight into a home folder, for then the whole home would be needed.
+    Raises OSError if Python is installed directly in a home folder, because programs could then read all files in it.
     """
     homes = {Path("/root")}
     with contextlib.suppress(KeyError):
@@ -38,18 +38,18 @@ def needed() -> list[Path]:
                 continue
             for home in homes - {Path("/")}:
                 if home.is_relative_to(path):
-                    raise OSError(f"Python's folder {path} holds the home folder {home}")
+                    raise OSError(f"Python's folder {path} contains the home folder {home}")
             wanted.append(path)
     return sorted(wanted)
 
 
 def is_below_any(path: Path, among: list[Path]) -> bool:
-    """Return whether `path` is one of the folders or in one of them, by their names."""
+    """Return whether `path` is one of the folders `among` or inside one of them. Symbolic links are not followed."""
     return any(path.is_relative_to(folder) for folder in among)
 
 
 def too_much_in(folder: str) -> bool:
-    """Return whether the files in `folder` take more disk space or are more than a program may have."""
+    """Return whether `folder` exceeds a program's limit on disk space or on the number of files and folders."""
     size = entries = 0
     waiting = [folder]
     while waiting:
@@ -64,20 +64,20 @@ def too_much_in(folder: str) -> bool:
                     if size > limits.DISK or entries > limits.ENTRIES:
                         return True
         except (FileNotFoundError, PermissionError):
-            continue  # removed meanwhile, or closed to everyone
+            continue  # the folder was removed meanwhile, or its mode forbids reading
         except OSError:
-            return True  # a path that is longer than the system can open
+            return True  # the path is longer than the system can open
     return False
 
 
 def free_bytes(folder: str) -> int:
-    """Return how much an unprivileged user can still write to the disk that `folder` is on."""
+    """Return the number of bytes that an unprivileged user can still write to the disk that `folder` is on."""
     disk = os.statvfs(folder)
     return disk.f_bavail * disk.f_frsize
 
 
 def remove(folder: str) -> None:
-    """Remove a folder and all in it, also folders that are nested deeper than Python or a path's length can follow."""
+    """Remove a folder and its content, even if it is nested too deeply for Python or for the maximum path length."""
     try:
         shutil.rmtree(folder)
     except (OSError, RecursionError):

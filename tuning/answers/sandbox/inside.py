@@ -1,7 +1,7 @@
-"""Isolate a process and run one program in it: what happens in the child that ``isolate.py`` forks.
+"""Isolate a process and run one program in it. This code runs in the child that ``isolate.py`` forks.
 
-Whatever goes wrong before the program starts ends the process, so that untrusted code never runs with less protection
-than was asked for.
+Any error before the program starts ends the process, so that untrusted code never runs with less protection than was
+requested.
 """
 
 import contextlib
@@ -17,39 +17,39 @@ from typing import NamedTuple, NoReturn
 from tuning.answers import child
 from tuning.answers.sandbox import folders, kernel, landlock, limits, namespaces, seccomp, semaphores
 
-NOT_ISOLATED = 125  # the exit status after the reason was written, or if not even that was possible
+NOT_ISOLATED = 125  # the exit status if the isolation fails, whether or not the reason could be written to the pipe
 
 _LINUX = sys.platform == "linux"
 _ROOT = namespaces.is_root()
 
 
 class Pipes(NamedTuple):
-    """The ends that the child holds."""
+    """Hold the child's ends of the pipes."""
 
     result: int
-    printed: int  # what is written past Python's own output
-    unshared: int  # tells that the child has new namespaces
-    mapped: int  # tells the child that these have users
+    printed: int  # for output that bypasses Python's sys.stdout and sys.stderr
+    unshared: int  # the child writes a byte when it has new namespaces
+    mapped: int  # the child reads a byte when its users are mapped
 
 
 class Child:
     """Represent a process that isolates itself and then runs a program."""
 
     def __init__(self, protection: str, pipes: Pipes, user: int, abi: int) -> None:
-        """Prepare to be `user` under `protection`, and to use Landlock at most up to its version `abi`."""
+        """Prepare to run as the user ID `user` under `protection`. `abi` is the newest version of Landlock to use."""
         self._protection, self._pipes, self._user, self._abi = protection, pipes, user, abi
 
     def run(self, request: dict[str, str], word: str, work: Path, tasks: int | None) -> NoReturn:
         """Isolate this process, run the program in the folder `work` and write its result to the result pipe.
 
-        The random `word` is written before the result, to show that it comes from this process. `tasks` is how many
-        processes and threads the user may have in all (None: no limit). If the isolation fails, the reason is written
-        instead, and the program does not run.
+        The random `word` is written before the result, to show that it comes from this process. `tasks` is the maximum
+        number of processes and threads of the user in all (None: no limit). If the isolation fails, the reason is
+        written instead, and the program does not run.
         """
         try:
             needed = folders.needed()
             self._close_files()
-            # Where memory runs short, the kernel ends this process rather than the one that asked for it.
+            # If memory runs out, the kernel kills this process first, and not a process outside the sandbox.
             with contextlib.suppress(OSError):
                 Path("/proc/self/oom_score_adj").write_text("1000")
             if self._protection == limits.NAMESPACES:
@@ -71,7 +71,7 @@ class Child:
         _run(self._pipes.result, request, word)
 
     def _close_files(self) -> None:
-        """Close every file but the pipes, and let standard output and standard error be the pipe that is counted."""
+        """Close all files except the pipes, and redirect standard output and standard error to the pipe `printed`."""
         nothing = os.open("/dev/null", os.O_RDONLY)
         os.dup2(nothing, 0)
         os.dup2(self._pipes.printed, 1)
@@ -85,13 +85,13 @@ class Child:
         namespaces.unshare()
         os.write(self._pipes.unshared, b"\n")
         if not os.read(self._pipes.mapped, 1):
-            raise OSError("the new user namespace got no users")
+            raise OSError("the new user namespace has no users")
         os.close(self._pipes.unshared)
         os.close(self._pipes.mapped)
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         first = os.fork()
         if first:
-            # This process is outside of the process namespace and has rights in the others: it only waits.
+            # This process is not in the new process namespace but has privileges in the other ones, so it only waits.
             os.close(self._pipes.result)
             kernel.die_with_parent()
             os._exit(_wait(first))
@@ -102,7 +102,7 @@ class Child:
         _become(user, None)
         program = os.fork()
         if program:
-            # When this first process ends, the kernel ends all others of the namespace.
+            # When this process, the first of its process namespace, ends, the kernel kills all others in the namespace.
             os.closerange(0, self._pipes.result + 1)
             os._exit(_wait(program))
         kernel.hide_memory()
@@ -122,8 +122,8 @@ class Child:
     def _enter_folder(self, work: Path, needed: list[Path]) -> None:
         os.chdir(work)
         if _LINUX:
-            # A Python in /root, where no other user may look, needs one of root's rights to be used by another user.
-            # Landlock still shuts off all that is not named. Without it, the right lets a program read every file.
+            # If Python is in /root, which other users cannot read, the program keeps one capability of root: to read
+            # all files. Landlock then restricts it to the given paths. Without Landlock, it can read every file.
             reachable = not _ROOT or self._is_reachable([work, *needed])
             _become(self._user, None if reachable else kernel.CAP_DAC_READ_SEARCH)
         elif _ROOT:
@@ -133,7 +133,7 @@ class Child:
         _set_home(work)
 
     def _is_reachable(self, paths: list[Path]) -> bool:
-        """Return whether the program's user can read the paths without rights of root."""
+        """Return whether the program's user can read the paths without a capability of root."""
         asked = os.fork()
         if asked == 0:
             try:
@@ -163,7 +163,7 @@ def _change_user(user: int) -> None:
 
 
 def _become(user: int, keep: int | None) -> None:
-    """Become an unprivileged user without rights but `keep`, that ends when its parent ends."""
+    """Give up all capabilities except `keep`, change to `user` if this is root, and end when the parent ends."""
     kernel.limit_capabilities(keep)
     if _ROOT:
         if keep is not None:
@@ -176,7 +176,7 @@ def _become(user: int, keep: int | None) -> None:
 
 
 def _wait(process: int) -> int:
-    """Wait until `process` ends, and return its status as a shell does: 128 and the number of a signal."""
+    """Wait until `process` ends, and return its exit status. As in a shell, it is 128 plus the number of a signal."""
     while True:
         number, status = os.wait()
         if number == process:
@@ -189,7 +189,7 @@ def _set_home(work: Path) -> None:
 
 
 def _tidy(needed: list[Path]) -> None:
-    """Let the program see a Python that looks like one that was started for it alone."""
+    """Make Python look as if it had been started for the program alone."""
     sys.path[:] = [path for path in sys.path if folders.is_below_any(Path(path), needed)]
     sys.path_importer_cache.clear()
     sys.argv[:] = ["answer.py"]
@@ -203,10 +203,10 @@ def _run(result: int, request: dict[str, str], word: str) -> NoReturn:
     try:
         try:
             told = child.run(request["setup"], request["code"], request["check"])
-        except Exception as raised:  # by the setup, or by what compares values
+        except Exception as raised:  # in the setup, or when values are copied or compared
             error = f"outside of the code and the check, {type(raised).__name__}: {raised}"[:500]
             told = {"ran": False, "passed": False, "error": error, "check": "", "output": ""}
-        if os.getpid() == me:  # and not a process that the program has forked and that went on to here
+        if os.getpid() == me:  # not in a process that the program forked and that continued up to this line
             message = (word + json.dumps(told) + "\n").encode()
             while message:
                 message = message[os.write(result, message) :]

@@ -1,17 +1,18 @@
-"""Run programs one after the other, each in a sandbox of its own: the trusted process outside the sandbox.
+"""Run programs one after the other, each in a separate sandbox. This is the trusted process outside the sandboxes.
 
-Started by this package, with the protection and a folder for temporary files as arguments. It writes the line
-``ready``, and then for each JSON object in a line of standard input one JSON object in a line of standard output. The
-end of standard input ends it, and the program that is running.
+This package starts it with `main` and its arguments. The process writes the line ``ready``. Then it reads one JSON
+object per line from standard input, the request, and writes one JSON object per line to standard output, the answer.
+At the end of standard input, it kills the running program and ends.
 
 A request has ``setup``, ``code`` and ``check``. An answer has ``ran``, ``passed``, ``error``, ``check`` and ``output``
-as ``child.run`` returns them, or only ``failed``: why the sandbox could not be set up, so that nothing was run.
+as ``child.run`` returns them. If the sandbox could not be set up, the answer has only ``failed``, the reason. Then no
+program was run.
 
-Each program runs in a child of this process that first isolates itself. The two are joined by a pipe for the result,
-in which the child writes ``S`` at the moment that it starts the untrusted code, and ``F`` and the reason if it does not
-get that far. The result follows a random word that only the child knows. A program that writes into the pipe by itself
-has to find that word in its own memory first. Nothing keeps it from that: the check runs in the same process as the
-code, so a program that looks for its check can make it pass.
+Each program runs in a child of this process that first isolates itself. The child writes its result to a pipe: ``S``
+when it starts the untrusted code, or ``F`` and the reason if it cannot start it. After ``S`` it writes a random word,
+which only these two processes know, and the result. A program that writes into the pipe itself first has to find that
+word in its own memory. This is possible, because the check runs in the same process as the code: a program that looks
+for its check can make it pass.
 """
 
 import contextlib
@@ -28,13 +29,13 @@ from typing import Any
 
 from tuning.answers.sandbox import folders, inside, kernel, limits, namespaces, processes
 
-_POLL = 0.2  # seconds between looks at memory, disk and processes, which no single limit of the kernel covers
-_SLACK = 16  # processes and threads
+_POLL = 0.2  # seconds between checks of all memory, disk space and processes together, which the kernel does not limit
+_SLACK = 16  # processes and threads that the kernel allows in addition to `limits.TASKS`
 _LINUX = sys.platform == "linux"
 
 
 class _Answer:
-    """What a program has sent, and why it was ended."""
+    """Hold what a program has sent, and why it was ended."""
 
     def __init__(self) -> None:
         self.sent = b""
@@ -72,7 +73,7 @@ class Isolator:
         process = os.fork()
         if process == 0:
             try:
-                # The program's session and group, which is killed as one while this process lives on.
+                # Create a separate session and group, so that killing the group does not kill this package's process.
                 os.setsid()
                 signal.set_wakeup_fd(-1)
                 signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -84,7 +85,7 @@ class Isolator:
             os.close(end)
         try:
             if self._protection == limits.NAMESPACES and os.read(unshared, 1):
-                with contextlib.suppress(OSError):  # then the child gets no word to go on, and says so
+                with contextlib.suppress(OSError):  # the child then reads nothing from `mapped`, and reports that
                     namespaces.map_users(process)
                     os.write(mapped_in, b"\n")
             os.close(mapped_in)
@@ -97,10 +98,10 @@ class Isolator:
         return _understood(answer, word)
 
     def _most_tasks(self) -> int | None:
-        """Return the limit for RLIMIT_NPROC, which counts what all of a user's programs have started.
+        """Return the limit for RLIMIT_NPROC, which counts all processes and threads of a user, or None on macOS.
 
-        It only keeps a fork bomb from growing until `_exceeded` sees it. So it is a little higher than what that allows
-        and, unless root gives the program a user of its own, counts what the user runs already.
+        This limit stops a fork bomb until `_exceeded` detects it, so it is a little higher than `limits.TASKS`. Unless
+        root gives the program a separate user, it also includes what the user already runs.
         """
         if not _LINUX:
             return None
@@ -125,7 +126,7 @@ class Isolator:
             wait = min(look, start + limits.SECONDS) - now
             ready = select.select([*open_pipes, self._stopped, 0], [], [], wait)[0]
             if 0 in ready:
-                sys.exit(0)  # the process that asked is gone. What is running is killed on the way out.
+                sys.exit(0)  # the requesting process has ended; `finally` in `run` kills the running program
             if result in ready:
                 _read(result, answer, open_pipes)
                 if len(answer.sent) > limits.RESULT:
@@ -157,7 +158,7 @@ def _read(result: int, answer: _Answer, open_pipes: set[int]) -> None:
 
 
 def _reap(process: int) -> int | None:
-    """Take away every child that has ended. Return how `process` ended, or None if it did not."""
+    """Reap every child that has ended. Return the exit code of `process`, or None if it has not ended."""
     ended = None
     with contextlib.suppress(ChildProcessError):
         while True:
@@ -170,20 +171,26 @@ def _reap(process: int) -> int | None:
 
 
 def _exceeded(work: str, free: int) -> str:
-    """Return which limit all processes of the program together exceed, or ''. `free` is the disk's space at first."""
+    """Return which limit all processes of the program together exceed, or ''.
+
+    `free` is the number of free bytes on the disk when the program started.
+    """
     found = processes.descendants().values()
     if sum(process.threads for process in found) > limits.TASKS:
         return limits.TOO_MANY_TASKS
     if sum(process.memory for process in found) > limits.MEMORY:
         return limits.TOO_MUCH_MEMORY
-    # The second catches files that were removed while they are open.
+    # The second condition detects files that were removed but are still open: they take space but are in no folder.
     if folders.too_much_in(work) or folders.free_bytes(work) < free // 2:
         return limits.TOO_MUCH_DISK
     return ""
 
 
 def _understood(answer: _Answer, word: str) -> dict[str, Any]:
-    """Return what the program's answer says, if it is one, and otherwise how the program ended."""
+    """Return the result that the program sent. If it sent no valid one, return a result with the reason as `error`.
+
+    If the program was not started, the returned dict has only the reason, as ``failed``.
+    """
     kind, sent = answer.sent[:1], answer.sent[1:]
     if kind == b"F":
         return {"failed": sent.decode(errors="replace").strip()}
@@ -201,7 +208,7 @@ def _understood(answer: _Answer, word: str) -> dict[str, Any]:
 
 
 def _result(line: bytes) -> dict[str, Any] | None:
-    """Return the result in `line`, or None if it is not one: a program that found the word can write anything."""
+    """Return the result in `line`, or None if it is invalid. A program that found the word can write anything."""
     try:
         result = json.loads(line)
         kinds = {name: type(value) for name, value in result.items()}
@@ -212,7 +219,7 @@ def _result(line: bytes) -> dict[str, Any] | None:
 
 
 def _how_it_ended(status: int) -> str:
-    # The first process of a process namespace passes a signal on as a shell does: 128 and its number.
+    # If a signal ended the program, the first process of its process namespace returns 128 plus the signal's number.
     number = -status if status < 0 else status - 128
     if number == signal.SIGXCPU:
         return limits.TOO_MUCH_PROCESSOR
@@ -226,7 +233,7 @@ def main(protection: str, folder: str, abi: int) -> None:
     if _LINUX:
         kernel.adopt_orphans()
     isolator = Isolator(protection, folder, abi)
-    # Nothing that is printed by mistake gets among the answers.
+    # Redirect standard output to standard error, so that nothing else gets between the answers.
     answers = os.dup(1)
     os.dup2(2, 1)
     _write_line(answers, b"ready")

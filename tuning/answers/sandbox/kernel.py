@@ -10,7 +10,7 @@ from pathlib import Path
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
-# What `platform.machine` says, and the place of its number in each pair of system call numbers.
+# The index into each pair of system call numbers, by `platform.machine()`.
 ARCHITECTURES = {"x86_64": 0, "aarch64": 1}
 _NUMBERS = {
     "pivot_root": (155, 41),
@@ -45,7 +45,7 @@ def _checked(result: int, what: str) -> int:
 
 
 def architecture() -> int:
-    """Return the place of this processor in pairs of system call numbers. Raises OSError for another processor."""
+    """Return the index of this processor in pairs of system call numbers. Raises OSError for other processors."""
     place = ARCHITECTURES.get(platform.machine())
     if place is None:
         raise OSError(f"no system call numbers for {platform.machine()}")
@@ -53,7 +53,7 @@ def architecture() -> int:
 
 
 def call(name: str, *args: object) -> int:
-    """Make the system call `name` with integers, bytes or None. Raises OSError if the kernel refuses."""
+    """Make the system call `name` with integers, bytes, None or ctypes values. Raises OSError if the kernel refuses."""
     numbers = [ctypes.c_long(arg) if isinstance(arg, int) else arg for arg in args]
     return _checked(_LIBC.syscall(ctypes.c_long(_NUMBERS[name][architecture()]), *numbers), name)
 
@@ -77,7 +77,10 @@ def mount(source: str, target: Path, kind: str = "", flags: int = 0, options: st
 
 
 def change_root(folder: Path) -> None:
-    """Make the mount `folder` the root of this mount namespace and take the old root away. Raises OSError."""
+    """Make the mount `folder` the root of this mount namespace and unmount the old root.
+
+    Raises OSError if the kernel refuses.
+    """
     os.chdir(folder)
     call("pivot_root", b".", b".")
     _checked(_LIBC.umount2(b".", _MNT_DETACH), "umount the old root")
@@ -90,38 +93,41 @@ def unshare(flags: int) -> None:
 
 
 def adopt_orphans() -> None:
-    """Become the parent of every descendant that loses its own."""
+    """Become the parent of every descendant whose own parent ends."""
     _prctl("adopt orphans", _PR_SET_CHILD_SUBREAPER, 1)
 
 
 def die_with_parent() -> None:
-    """End this process by SIGKILL when its parent ends."""
+    """Make the kernel kill this process (SIGKILL) when its parent ends."""
     _prctl("die with the parent", _PR_SET_PDEATHSIG, _SIGKILL)
 
 
 def hide_memory() -> None:
-    """Keep others of the same user from reading this process's memory, and the kernel from dumping it to a file."""
+    """Prevent other processes of the same user from reading this process's memory, and prevent core dumps."""
     _prctl("hide the memory", _PR_SET_DUMPABLE, 0)
 
 
 def keep_capabilities() -> None:
-    """Keep the permitted capabilities over the next setuid, for `drop_capabilities` to choose from."""
+    """Keep the permitted capabilities during the next setuid, so that `drop_capabilities` can keep one of them."""
     _prctl("keep capabilities", _PR_SET_KEEPCAPS, 1)
 
 
 def limit_capabilities(keep: int | None) -> None:
-    """Let this process and all that it starts never get a capability again, but `keep`. Without rights, do nothing."""
+    """Prevent this process and those that it starts from getting any capability again, except `keep`.
+
+    Does nothing if this process is not privileged to do so.
+    """
     for capability in range(64):
         if capability != keep and _LIBC.prctl(_PR_CAPBSET_DROP, ctypes.c_ulong(capability), 0, 0, 0) == -1:
             break  # the first number that the kernel does not know, or no right to change the set
 
 
 def drop_capabilities(keep: int | None) -> None:
-    """Give up every capability but `keep`, which programs that are started have too. Raises OSError."""
+    """Give up every capability except `keep`, which started programs inherit. Raises OSError if the kernel refuses."""
     _prctl("clear ambient capabilities", _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL)
     kept = 0 if keep is None else 1 << keep
     header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
-    # Effective, permitted and inheritable, of capabilities 0 to 31 and then of 32 to 63.
+    # The effective, permitted and inheritable sets of capabilities 0 to 31, then those of capabilities 32 to 63.
     sets = (ctypes.c_uint32 * 6)(kept, kept, kept, 0, 0, 0)
     _checked(_LIBC.capset(header, sets), "drop capabilities")
     if keep is not None:
@@ -129,12 +135,15 @@ def drop_capabilities(keep: int | None) -> None:
 
 
 def forbid_new_privileges() -> None:
-    """Make setuid programs run without their rights, for good."""
+    """Make setuid programs run without additional privileges. This cannot be undone."""
     _prctl("forbid new privileges", _PR_SET_NO_NEW_PRIVS, 1)
 
 
 def filter_calls(program: bytes) -> None:
-    """Filter this process's system calls by a BPF program, for good. Raises OSError if the kernel refuses."""
+    """Filter this process's system calls by a BPF program. This cannot be undone.
+
+    Raises OSError if the kernel refuses.
+    """
 
     class Program(ctypes.Structure):
         _fields_ = (("length", ctypes.c_ushort), ("instructions", ctypes.c_char_p))

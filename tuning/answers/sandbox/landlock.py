@@ -1,6 +1,6 @@
-"""Let a process and all that it starts read and write only below given folders, by Landlock (Linux 5.13 and later).
+"""Restrict a process and the processes that it starts to given folders, with Landlock (Linux 5.13 and later).
 
-Numbers are those of linux/landlock.h. What each version of Landlock shuts off: docs.kernel.org/userspace-api/landlock.
+Numbers are from linux/landlock.h. docs.kernel.org/userspace-api/landlock says what each version can restrict.
 """
 
 import ctypes
@@ -13,7 +13,7 @@ from pathlib import Path
 from tuning.answers.sandbox import kernel
 
 NEWEST = 6  # the newest version whose rights are used here. Newer kernels offer these, too.
-TRUNCATE_SINCE, SIGNALS_SINCE = 3, 6  # the versions that see a file truncated, and a signal sent
+TRUNCATE_SINCE, SIGNALS_SINCE = 3, 6  # the first versions that can restrict truncating files, and sending signals
 _REFER_SINCE, _NETWORK_SINCE, _DEVICES_SINCE = 2, 4, 5
 
 _EXECUTE, _WRITE_FILE, _READ_FILE, _READ_DIR = 1 << 0, 1 << 1, 1 << 2, 1 << 3
@@ -29,15 +29,16 @@ _RULE_PATH_BENEATH = 1
 
 
 def version() -> int:
-    """Return the version of the kernel's Landlock, at most `NEWEST`. Raises OSError if it has none or it is off."""
+    """Return the version of the kernel's Landlock, at most `NEWEST`. Raises OSError if it is missing or turned off."""
     return min(kernel.call("landlock_create_ruleset", None, 0, _CREATE_RULESET_VERSION), NEWEST)
 
 
 def restrict(readable: Iterable[Path], writable: Iterable[Path], abi: int) -> None:
-    """Shut off files, TCP and signals, as far as Landlock's version `abi` can. Raises OSError if the kernel refuses.
+    """Restrict access to files, TCP and signals to other processes, as far as Landlock's version `abi` can.
 
-    Below `readable`, files can be read and executed. Below `writable`, anything can be done but making devices and
-    sockets. Paths that do not exist are left out. The process must have forbidden itself new privileges.
+    Below `readable`, files can be read and executed. Below `writable`, everything is allowed except creating devices
+    and sockets, and device-specific ioctl calls. Paths that do not exist are left out. Call
+    `kernel.forbid_new_privileges` before. Raises OSError if the kernel refuses.
     """
     handled = _ALL_OF_VERSION_1
     handled |= _REFER if abi >= _REFER_SINCE else 0
@@ -45,7 +46,7 @@ def restrict(readable: Iterable[Path], writable: Iterable[Path], abi: int) -> No
     handled |= _IOCTL_DEV if abi >= _DEVICES_SINCE else 0
     network = _BIND_TCP_AND_CONNECT_TCP if abi >= _NETWORK_SINCE else 0
     scoped = _ABSTRACT_SOCKETS_AND_SIGNALS if abi >= SIGNALS_SINCE else 0
-    # Older kernels take the longer struct as long as what they do not know is 0.
+    # Older kernels accept a longer struct if the fields that they do not know are 0.
     attributes = struct.pack("=QQQ", handled, network, scoped)
     ruleset = kernel.call("landlock_create_ruleset", attributes, len(attributes), 0)
     try:

@@ -1,4 +1,4 @@
-"""Define what one program may use, and bind it to that where the kernel can."""
+"""Define the resource limits of a program, and set those that the kernel enforces."""
 
 import resource
 import sys
@@ -6,11 +6,12 @@ import sys
 NAMESPACES, LANDLOCK, LIMITS = PROTECTIONS = ("namespaces", "landlock+seccomp", "limits")
 
 SECONDS = 10  # of wall-clock time, and of processor time for each process
-# Bytes of address space of each process, and of memory of all together. Importing pandas takes 0.4 GB.
+# Bytes of address space of each process, and of resident memory of all processes together. Importing pandas takes
+# 0.4 GB.
 MEMORY = 2 << 30
 DISK = 100_000_000  # bytes of each file, and of all files
 ENTRIES = 10_000  # files and folders
-PRINTED = 1_000_000  # bytes written past Python's own output, by os.write or by programs that are started
+PRINTED = 1_000_000  # bytes of output that bypasses Python's sys.stdout: of os.write and of started programs
 RESULT = 4_000_000  # bytes of a result: 100,000 characters of output take 600,000 if each is escaped
 TASKS = 128  # processes and threads together
 OPEN_FILES = 256
@@ -24,13 +25,13 @@ TOO_MUCH_PRINTED = f"printed more than {PRINTED // 1_000_000} MB"
 
 
 def bind(tasks: int | None) -> None:
-    """Limit this process and all that it starts. Raises OSError or ValueError if the kernel refuses.
+    """Limit this process and the processes that it starts. Raises OSError or ValueError if the kernel refuses.
 
-    `tasks` is how many processes and threads the user may have in all, or None for no limit. macOS counts the address
-    space that every process shares, so that memory cannot be limited there.
+    `tasks` is the maximum number of processes and threads of the user in all, or None for no limit. On macOS, memory is
+    not limited, because its count of address space includes what all processes share.
     """
     _limit(resource.RLIMIT_CORE, 0)
-    _limit(resource.RLIMIT_CPU, SECONDS, SECONDS + 1)  # SIGXCPU says why, and SIGKILL follows if it is caught
+    _limit(resource.RLIMIT_CPU, SECONDS, SECONDS + 1)  # SIGXCPU; if that is caught, SIGKILL 1 s later
     _limit(resource.RLIMIT_FSIZE, DISK)
     _limit(resource.RLIMIT_NOFILE, OPEN_FILES)
     if sys.platform != "darwin":

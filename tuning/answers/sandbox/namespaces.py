@@ -1,7 +1,7 @@
-"""Put a process into namespaces of its own: no network, no other processes, and a file system made for it.
+"""Move a process into new namespaces: without network, without other processes, and with a new file system.
 
-The file system is a small one in memory. In it are the folders that Python needs, read-only, a few devices, /proc, and
-a writable folder in memory. See user_namespaces(7), mount_namespaces(7) and pivot_root(2).
+The file system is small and in memory. It contains the folders that Python needs (read-only), a few devices, /proc,
+and a writable folder in memory. See user_namespaces(7), mount_namespaces(7) and pivot_root(2).
 """
 
 import contextlib
@@ -12,9 +12,9 @@ from pathlib import Path
 from tuning.answers.sandbox import folders, kernel, limits
 
 WORK = Path("/answer")  # where a program runs
-NOBODY = 65534  # the user that a program is, where the user who starts it is not root
-# Where root starts programs, they run as one of these users, so that those of different workers cannot reach each
-# other. systemd takes passing users from the same range, which belongs to nobody.
+NOBODY = 65534  # the user ID of a program, unless root starts it
+# If root starts programs, each worker runs them as one of these user IDs, so that programs of different workers cannot
+# reach each other. No account has an ID of this range, from which systemd takes the IDs of temporary users.
 FIRST_USER, USERS = 61_184, 4_000
 
 _FLAGS = (
@@ -26,19 +26,20 @@ _FLAGS = (
     | kernel.CLONE_NEWUTS
     | kernel.CLONE_NEWCGROUP
 )
-# Options that a mount from outside may have, and that must be given again or the kernel refuses.
+# Options that a mount from outside can have. A remount must repeat them, because the kernel refuses to remove them.
 _OPTIONS = {
     "noexec": kernel.MS_NOEXEC,
     "nosymfollow": kernel.MS_NOSYMFOLLOW,
 }
-# The kernel would not let a device be used on a mount that shuts devices off, and writes to devices everywhere.
+# Each device has a separate mount, because devices cannot be used on a mount with MS_NODEV. That mount need not be
+# read-only, which would not prevent writing to a device anyway.
 _DEVICES = ("dev/null", "dev/zero", "dev/full", "dev/random", "dev/urandom")
 _SHARED_MEMORY = "dev/shm"  # for semaphores and shared memory
 _NO_DEVICES = kernel.MS_NOSUID | kernel.MS_NODEV
 
 
 def is_root() -> bool:
-    """Return whether this process is root and there are other users for programs. Some containers have root alone."""
+    """Return whether this process is root and can run programs as other users. Some containers have no other users."""
     if os.getuid() != 0:
         return False
     with contextlib.suppress(FileNotFoundError):
@@ -50,16 +51,16 @@ def is_root() -> bool:
 def unshare() -> None:
     """Move this process into new namespaces. Its next child is the first process of the new process namespace.
 
-    Raises OSError if the kernel refuses. The process has no user until another one calls `map_users` for it.
+    Raises OSError if the kernel refuses. The process has no user until another process calls `map_users` for it.
     """
     kernel.unshare(_FLAGS)
 
 
 def map_users(process: int) -> None:
-    """Give a process that has called `unshare` its users. Raises OSError if the kernel refuses.
+    """Map the users of a process that has called `unshare`. Raises OSError if the kernel refuses.
 
-    For root all users stay as they are, since root needs to reach folders of all, and the process has to change to an
-    unprivileged one. Anyone else becomes nobody, and nobody else exists.
+    If this process is root, all user IDs stay the same, because root must be able to read folders of all users. The
+    process then has to change to an unprivileged user. Otherwise, it becomes the user nobody, and no other user exists.
     """
     if is_root():
         for which in ("uid_map", "gid_map"):
@@ -73,7 +74,7 @@ def map_users(process: int) -> None:
 
 
 def _write(path: str, text: str) -> None:
-    # One write, as the kernel wants it, and not a second one that would change what is there.
+    # In a single call, because the kernel refuses a second write to uid_map and gid_map.
     target = os.open(path, os.O_WRONLY)
     try:
         os.write(target, text.encode())
@@ -82,9 +83,10 @@ def _write(path: str, text: str) -> None:
 
 
 def enter(root: Path, needed: Iterable[Path], user: int) -> None:
-    """Build a file system with the paths `needed` on the folder `root` and make it this process's. Raises OSError.
+    """Build a file system with the paths `needed` at the folder `root`, and make it the root of this process.
 
-    This process must be the first one of its process namespace. It is in `WORK` afterwards, which belongs to `user`.
+    This process must be the first one of its process namespace. Its working directory is then `WORK`, which belongs to
+    `user`. Raises OSError if the kernel refuses.
     """
     kernel.mount("none", Path("/"), flags=kernel.MS_REC | kernel.MS_PRIVATE)
     kernel.mount("tmpfs", root, "tmpfs", _NO_DEVICES, "size=1m,mode=755")
@@ -101,7 +103,7 @@ def enter(root: Path, needed: Iterable[Path], user: int) -> None:
     size = f"size={limits.DISK},mode=700,uid={user},gid={user}"
     kernel.mount("tmpfs", root / WORK.relative_to("/"), "tmpfs", _NO_DEVICES, f"nr_inodes={limits.ENTRIES},{size}")
     kernel.mount("tmpfs", root / _SHARED_MEMORY, "tmpfs", _NO_DEVICES, f"nr_inodes={limits.ENTRIES},{size}")
-    # A container that hides parts of /proc is not allowed a new one. Then there is none.
+    # In a container that hides parts of /proc, the kernel does not allow a new /proc. The program then has none.
     with contextlib.suppress(PermissionError):
         kernel.mount("proc", root / "proc", "proc", _NO_DEVICES | kernel.MS_NOEXEC | kernel.MS_RDONLY)
     kernel.change_root(root)
@@ -120,7 +122,7 @@ def _write_files(root: Path, user: int) -> None:
 
 
 def _show(root: Path, path: Path) -> None:
-    """Show `path` in the new file system. A link of the system, such as /lib to usr/lib, stays a link."""
+    """Make `path` visible in the new file system. A link of the system, such as /lib to usr/lib, stays a link."""
     shown = root / path.relative_to("/")
     if shown.exists():
         return
@@ -136,7 +138,7 @@ def _show(root: Path, path: Path) -> None:
 
 
 def _make_read_only(root: Path) -> None:
-    """Make every mount at and below `root` read-only, also those that came along within the folders shown."""
+    """Make every mount at and below `root` read-only, including the mounts inside the folders that `_show` mounted."""
     for target, options in list(_mounts()):
         if target.is_relative_to(root):
             flags = kernel.MS_RDONLY | _NO_DEVICES
@@ -146,7 +148,7 @@ def _make_read_only(root: Path) -> None:
 
 
 def _mounts() -> Iterable[tuple[Path, list[str]]]:
-    """Yield where each mount is, and its options. proc_pid_mountinfo(5) has the format."""
+    """Yield the path and the options of each mount. proc_pid_mountinfo(5) describes the format."""
     for line in Path("/proc/self/mountinfo").read_bytes().splitlines():
         fields = line.split(b" ")
         target = fields[4]

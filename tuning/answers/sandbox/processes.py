@@ -1,4 +1,4 @@
-"""Find, count and end the processes of a program. Counting reads /proc: macOS has none and no process is found."""
+"""Find, count and end the processes of a program. On macOS, which has no /proc, no processes are found."""
 
 import contextlib
 import os
@@ -12,7 +12,7 @@ _PATIENCE = 10  # seconds for the kernel to end processes that were killed
 
 
 class Process(NamedTuple):
-    """One line of /proc/PID/stat."""
+    """Hold values from /proc/PID/stat."""
 
     parent: int
     threads: int
@@ -23,7 +23,7 @@ def _stat(process: int) -> Process | None:
     try:
         fields = Path(f"/proc/{process}/stat").read_bytes().rpartition(b")")[2].split()
     except OSError:
-        return None  # ended meanwhile
+        return None  # the process has ended
     # The fields after the name, as proc_pid_stat(5) numbers them: 4 ppid, 20 num_threads, 24 rss in pages.
     return Process(int(fields[1]), int(fields[17]), int(fields[21]) * _PAGE)
 
@@ -37,7 +37,7 @@ def _all() -> list[int]:
 
 
 def descendants() -> dict[int, Process]:
-    """Return the processes that this one started, those that these started, and so on, by their number."""
+    """Return all descendants of this process, by process ID."""
     found = {number: process for number in _all() if (process := _stat(number)) is not None}
     children: dict[int, list[int]] = {}
     for number, process in found.items():
@@ -63,9 +63,9 @@ def tasks_of_user() -> int:
 
 
 def end(group: int) -> None:
-    """Kill the process group and every other descendant, and wait until there is none.
+    """Kill the process group `group` and all descendants of this process, and wait until none is left.
 
-    Raises TimeoutError if one is still there after 10 seconds.
+    Raises TimeoutError if one is left after 10 seconds.
     """
     until = time.monotonic() + _PATIENCE
     while True:

@@ -1,8 +1,8 @@
 """Refuse the system calls with which a program could reach beyond its sandbox.
 
-The filter is a list of what is refused, because a list of what Python, numpy and pandas need would differ by version.
-System calls that are newer than the list are refused too. Numbers are pairs for x86-64 and 64-bit Arm, from
-asm/unistd_64.h and asm-generic/unistd.h. -1 means that the processor has no such call.
+The filter lists the calls to refuse. A list of the calls to allow would depend on the versions of Python, numpy and
+pandas. System calls that are newer than the list are refused too. Each call has a pair of numbers: for x86-64 (from
+asm/unistd_64.h) and for 64-bit Arm (from asm-generic/unistd.h). -1 means that the processor has no such call.
 """
 
 import errno
@@ -12,9 +12,9 @@ from collections.abc import Iterable
 
 from tuning.answers.sandbox import kernel
 
-_NEWEST = 462  # mseal, Linux 6.10: the newest call that was looked at
+_NEWEST = 462  # mseal, Linux 6.10: the newest call that the lists below take into account
 
-# Other mounts, namespaces and machines, and what only administrators do.
+# Calls that change mounts, namespaces or the machine, and other calls that only administrators need.
 _ADMINISTRATION = {
     "mount": (165, 40), "umount2": (166, 39), "pivot_root": (155, 41), "chroot": (161, 51), "move_mount": (429, 429),
     "open_tree": (428, 428), "fsopen": (430, 430), "fsconfig": (431, 431), "fsmount": (432, 432),
@@ -26,7 +26,7 @@ _ADMINISTRATION = {
     "setdomainname": (171, 162), "iopl": (172, -1), "ioperm": (173, -1), "modify_ldt": (154, -1),
     "personality": (135, 92), "open_by_handle_at": (304, 265), "name_to_handle_at": (303, 264),
 }  # fmt: skip
-# Other processes: their memory, signals with data, and how they are scheduled.
+# Calls that act on other processes: on their memory and scheduling, or by signals with data.
 _PROCESSES = {
     "ptrace": (101, 117), "process_vm_readv": (310, 270), "process_vm_writev": (311, 271),
     "process_madvise": (440, 440), "process_mrelease": (448, 448), "pidfd_getfd": (438, 438),
@@ -34,25 +34,25 @@ _PROCESSES = {
     "ioprio_set": (251, 30), "migrate_pages": (256, 238), "move_pages": (279, 239), "sched_setattr": (314, 274),
     "sched_setscheduler": (144, 119), "sched_setparam": (142, 118),
 }  # fmt: skip
-# Large and often faulty parts of the kernel, and watching other folders.
+# Calls to large parts of the kernel that often have vulnerabilities, and calls that watch other folders.
 _KERNEL = {
     "bpf": (321, 280), "perf_event_open": (298, 241), "userfaultfd": (323, 282), "keyctl": (250, 219),
     "add_key": (248, 217), "request_key": (249, 218), "fanotify_init": (300, 262), "fanotify_mark": (301, 263),
     "inotify_add_watch": (254, 27),
 }  # fmt: skip
-# The network. What socketpair returns is connected already and needs none of these.
+# Network calls. The sockets that socketpair returns are already connected and need none of these.
 _NETWORK = {
     "socket": (41, 198), "bind": (49, 200), "connect": (42, 203), "listen": (50, 201), "accept": (43, 202),
     "accept4": (288, 242),
 }  # fmt: skip
-# Memory that no limit counts, or that stays after the program.
+# Calls for memory that no limit counts, or that remains allocated after the program ends.
 _MEMORY = {
     "shmget": (29, 194), "shmat": (30, 196), "shmctl": (31, 195), "semget": (64, 190), "semop": (65, 193),
     "semctl": (66, 191), "semtimedop": (220, 192), "msgget": (68, 186), "msgsnd": (69, 189), "msgrcv": (70, 188),
     "msgctl": (71, 187), "mq_open": (240, 180), "mq_unlink": (241, 181), "memfd_create": (319, 279),
     "memfd_secret": (447, 447),
 }  # fmt: skip
-# These take their arguments in memory, where a filter cannot look. Callers fall back to older calls.
+# Calls with arguments in memory, which a filter cannot read. Callers fall back to older calls.
 _UNREADABLE = {
     "clone3": (435, 435), "openat2": (437, 437), "io_uring_setup": (425, 425), "io_uring_enter": (426, 426),
     "io_uring_register": (427, 427),
@@ -78,14 +78,16 @@ TABLES = (_ADMINISTRATION, _PROCESSES, _KERNEL, _NETWORK, _MEMORY, _UNREADABLE, 
                      "truncate": _TRUNCATE, "openat": _OPENAT})  # fmt: skip
 
 _AF_UNIX, _SOCK_STREAM, _SOCK_TYPES = 1, 1, 0xF
-# TCGETS, TCGETS2, TIOCGWINSZ, FIONREAD, FIONBIO, FIONCLEX, FIOCLEX: what isatty, subprocess and sockets ask.
+# The allowed requests: TCGETS, TCGETS2, TIOCGWINSZ, FIONREAD, FIONBIO, FIONCLEX and FIOCLEX, which isatty, subprocess
+# and sockets use.
 _IOCTLS = (0x5401, 0x802C542A, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451)
-# F_SETOWN, F_SETSIG, F_SETOWN_EX and F_SETLEASE let the kernel send a signal to any process, or block others' files.
+# The refused commands: with F_SETOWN, F_SETSIG and F_SETOWN_EX, the kernel sends a signal to any process. F_SETLEASE
+# blocks other processes that open the file.
 _FCNTLS = (8, 10, 15, 1024)
 _NEW_NAMESPACES = 0x7E020000  # the CLONE_NEW flags of linux/sched.h
 _O_ACCMODE, _O_TRUNC = 3, 0o1000
 
-# linux/filter.h and linux/seccomp.h
+# Constants from linux/filter.h and linux/seccomp.h.
 _LOAD, _EQUAL, _GREATER, _AND, _RETURN = 0x20, 0x15, 0x25, 0x54, 0x06
 _ALLOW, _ERRNO, _KILL = 0x7FFF0000, 0x00050000, 0x80000000
 _NUMBER, _PROCESSOR, _ARGUMENTS = 0, 4, 16  # offsets in struct seccomp_data
@@ -103,12 +105,18 @@ def _refused(number: int) -> Instruction:
 
 
 def _load_argument(place: int) -> Instruction:
-    """Load the lower half of an argument. All arguments that are looked at are ints, of which the kernel reads that."""
+    """Return the instruction that loads the lower 32 bits of the argument at index `place`.
+
+    All arguments that are checked are ints, of which the kernel reads only these bits.
+    """
     return (_LOAD, 0, 0, _ARGUMENTS + 8 * place)
 
 
 def _one_of(place: int, values: Iterable[int], mask: int | None = None) -> list[Instruction]:
-    """Go on if the argument is one of `values`, and return EPERM otherwise."""
+    """Return instructions that continue if the argument is one of `values`, and otherwise refuse the call with EPERM.
+
+    With `mask`, only the bits of the argument that are set in it are compared.
+    """
     wanted = [value & 0xFFFFFFFF for value in values]
     code = [_load_argument(place)]
     if mask is not None:
@@ -118,7 +126,7 @@ def _one_of(place: int, values: Iterable[int], mask: int | None = None) -> list[
 
 
 def _none_of(place: int, values: Iterable[int], mask: int, number: int) -> list[Instruction]:
-    """Go on if the masked argument is none of `values`, and return the error otherwise."""
+    """Return instructions that refuse the call with the error `number` if the masked argument is one of `values`."""
     code = [_load_argument(place), (_AND, 0, 0, mask)]
     for value in values:
         code += [(_EQUAL, 0, 1, value), _refused(number)]
@@ -128,13 +136,14 @@ def _none_of(place: int, values: Iterable[int], mask: int, number: int) -> list[
 def program(*, others_signals: bool, sessions: bool, owner: bool, truncation: bool) -> bytes:
     """Return the filter for the process that calls this, as instructions for ``kernel.filter_calls``.
 
-    - `others_signals`: other processes may be signalled, since those outside are shut off by something else. If not,
-      then only this process itself and its group.
-    - `sessions`: a process may leave its group and session. If not, killing the group kills all of them.
-    - `owner`: the user owns nothing outside the work folder, so that a change of mode, owner and time is harmless. If
-      not, such calls do nothing and report success, for copying a file needs them.
-    - `truncation`: something else keeps files outside from being truncated (Landlock before its third version does
-      not see ``truncate`` and opening for reading with O_TRUNC).
+    - `others_signals`: the program may signal other processes, because something else protects those outside the
+      sandbox. Otherwise, it may signal only this process and its group.
+    - `sessions`: a process may leave its group and session. Otherwise, all processes stay in the group, so that killing
+      the group kills all of them.
+    - `owner`: the user owns nothing outside the work folder, so that changing a mode, owner or time is harmless.
+      Otherwise, such calls do nothing but report success, because copying a file needs them.
+    - `truncation`: something else protects files outside the work folder from being truncated. Otherwise, the filter
+      refuses ``truncate`` and opening for reading with O_TRUNC, which Landlock ignores before its third version.
 
     Raises OSError on a processor that the filter is not written for.
     """
@@ -143,7 +152,7 @@ def program(*, others_signals: bool, sessions: bool, owner: bool, truncation: bo
     code: list[Instruction] = [
         (_LOAD, 0, 0, _PROCESSOR),
         (_EQUAL, 1, 0, _AUDIT_ARCHITECTURES[place]),
-        _return(_KILL),  # such as a 32-bit program, whose system calls have other numbers
+        _return(_KILL),  # for example, a 32-bit program, whose system calls have other numbers
         (_LOAD, 0, 0, _NUMBER),
         (_GREATER, 0, 1, _NEWEST),
         _refused(errno.ENOSYS),
@@ -162,7 +171,7 @@ def program(*, others_signals: bool, sessions: bool, owner: bool, truncation: bo
     check(_IOCTL, _one_of(1, _IOCTLS))
     check(_FCNTL, _none_of(1, _FCNTLS, 0xFFFFFFFF, errno.EPERM))
     check(_SOCKETPAIR, _one_of(0, [_AF_UNIX]), _one_of(1, [_SOCK_STREAM], _SOCK_TYPES))
-    # Any of the bits: each is looked at on its own.
+    # Refuse a call with any of these bits: each bit is checked separately.
     flags = [1 << bit for bit in range(32) if _NEW_NAMESPACES >> bit & 1]
     check(_CLONE, *(_none_of(0, [flag], flag, errno.EPERM) for flag in flags))
     check(_AFFINITY, _one_of(0, [0, own]))

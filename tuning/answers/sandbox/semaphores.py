@@ -1,7 +1,7 @@
 """Replace the semaphores of multiprocessing, whose files are in /dev/shm, by pipes.
 
-Where a program may write only in its folder, they would fail, and with them locks, queues and pools of processes, and
-the pools of threads that multiprocessing has too.
+If a program may write only in its folder, creating these files fails. Then multiprocessing's locks, queues, process
+pools and thread pools fail as well.
 """
 
 import contextlib
@@ -21,7 +21,7 @@ _RECURSIVE_LOCK = 0  # multiprocessing.synchronize.RECURSIVE_MUTEX
 class SemLock:
     """Behave as ``_multiprocessing.SemLock`` does. The semaphore's value is the number of bytes in a pipe."""
 
-    SEM_VALUE_MAX = 32_767  # half of what a pipe holds
+    SEM_VALUE_MAX = 32_767  # half of the bytes that a pipe can hold
 
     def __init__(self, kind: int, value: int, maxvalue: int, name: str, unlink: bool) -> None:  # noqa: ARG002
         self.kind, self.maxvalue, self.name = kind, maxvalue, name
@@ -38,7 +38,11 @@ class SemLock:
             os.close(self._write)
 
     def acquire(self, block: bool = True, timeout: float | None = None) -> bool:
-        """Take one from the value, and wait at most `timeout` seconds for it. Return whether it was there."""
+        """Decrement the value, and return whether it could be decremented.
+
+        If the value is 0, wait at most `timeout` seconds (None: no limit), or not at all unless `block` is true. The
+        owner of a recursive lock acquires it again at once.
+        """
         if self.kind == _RECURSIVE_LOCK and self._is_mine():
             self._held += 1
             return True
@@ -58,7 +62,7 @@ class SemLock:
         return True
 
     def release(self) -> None:
-        """Add one to the value. Raises AssertionError or ValueError where the original does."""
+        """Increment the value. Raises AssertionError or ValueError in the same cases as the original."""
         if self.kind == _RECURSIVE_LOCK:
             if not self._is_mine():
                 raise AssertionError("attempt to release recursive lock not owned by thread")
@@ -96,6 +100,6 @@ class SemLock:
 
 
 def replace() -> None:
-    """Replace the semaphores, and let shared values be in the temporary folder instead of /dev/shm."""
+    """Replace the semaphores, and store shared values in the temporary folder instead of /dev/shm."""
     vars(importlib.import_module("_multiprocessing"))["SemLock"] = SemLock
     multiprocessing.heap.Arena._dir_candidates = []  # type: ignore[attr-defined]

@@ -14,7 +14,7 @@ from tuning.storage import write_bytes
 
 # Names of the splits on Hugging Face: https://huggingface.co/docs/hub/datasets-manual-configuration
 SPLIT_FILES = {"train": "train.jsonl", "evaluation": "eval.jsonl"}
-_WIDTH, _HEIGHT = 700, 150
+_WIDTH, _HEIGHT = 700, 150  # of the bars of a chart, in SVG units
 
 
 def write_card(

@@ -15,7 +15,7 @@ from tuning.gcs.object_file import Source
 
 # Upper bounds of the bins in characters. One more bin contains longer texts.
 LENGTH_BINS = (250, 500, 1_000, 2_000, 4_000, 8_000, 16_000, 32_000)
-_TAGS = 30
+_TAGS = 30  # number of tags on the card
 
 
 @dataclass
@@ -40,7 +40,7 @@ class CardFacts:
     redacted_rows: int = 0
 
     def first_tags(self) -> list[tuple[str, int]]:
-        """Return the most frequent tags with their numbers of rows."""
+        """Return the 30 most frequent tags with their numbers of rows."""
         return sorted(self.tags.items(), key=lambda one: (-one[1], one[0]))[:_TAGS]
 
 

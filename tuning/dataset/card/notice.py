@@ -12,7 +12,7 @@ SYNTHETIC = (
 def notice(build: dict[str, object], options: DatasetOptions) -> str:
     """Return the notice as Markdown.
 
-    Whenever the dataset is shared, the notice and attribution.jsonl, which covers each example, must be included.
+    Whoever shares the dataset must include the notice and attribution.jsonl, which has a line for each example.
     """
     changes = _changes(options)
     if build["kind"] == "stack_exchange":

@@ -9,7 +9,7 @@ from tuning.dataset.workspace.parts import Column
 
 
 def token_facts(index: Index, selection: Selection, tokens: TokenEstimator) -> dict[str, object]:
-    """Return the token facts for the manifest. They are empty under the seed preset, which does not read the texts."""
+    """Return the token facts for the manifest. They are empty with the seed preset, which does not count tokens."""
     if "prompt_tokens" not in index.columns:
         return {}
     facts: dict[str, object] = {"estimate": tokens.recorded()}

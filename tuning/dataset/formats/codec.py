@@ -53,7 +53,7 @@ def as_prompt(
 def as_question(
     format_: Format, template: str, title: str, body: str, body_format: Body = "markdown"
 ) -> tuple[Message, ...]:
-    """Return the prompt for a question that somebody asks: `as_prompt` without white space at the end."""
+    """Return the prompt for a question that a user asks the model: `as_prompt` without white space at the end."""
     *system, user = as_prompt(format_, template, title, body, body_format)
     return (*system, Message("user", user.content.rstrip()))
 
@@ -67,8 +67,8 @@ def question_of(format_: Format, template: str, example: Example) -> str:
 def encode(format_: Format, example: Example) -> bytes:
     """Return the example as one line of JSON, without the newline.
 
-    The keys are in the order of the format's documentation. Raises ValueError if a preference format gets no rejected
-    answer.
+    The keys are in the order of the format's documentation. Raises ValueError if the format is a preference format
+    and the example has no rejected answer.
     """
     prompt, answer = example.prompt, example.answer
     user = prompt[-1].content

@@ -6,7 +6,7 @@ Sources, as of November 2026:
 
 * Gemini: https://cloud.google.com/vertex-ai/generative-ai/docs/models/gemini-use-supervised-tuning
 * Open models: https://cloud.google.com/vertex-ai/generative-ai/docs/models/open-model-tuning
-* text-bison: the page of the tuning template in 2024. It is kept for users whose service still accepts it.
+* text-bison: the page of the tuning template in 2024. The limits are for users whose service still accepts it.
 """
 
 import math
@@ -18,7 +18,7 @@ from tuning.errors import TuningError
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """Hold the limits of one target. Bounds are inclusive."""
+    """Hold the limits of one target. Pairs are minimum and maximum. All limits are inclusive."""
 
     name: str
     formats: tuple[Format, ...]
@@ -27,9 +27,9 @@ class Limits:
     train_bytes: int
     evaluation_rows: tuple[int, int]
     evaluation_share: float  # maximum evaluation rows per train row
-    share_from: int  # evaluation rows that are accepted whatever the share
+    share_from: int  # number of evaluation rows that is accepted even if it exceeds the share
     example_tokens: int  # prompt and answer together
-    prompt_tokens: int = 0  # 0: only `example_tokens` counts
+    prompt_tokens: int = 0  # 0: no limit besides `example_tokens`
     answer_tokens: int = 0
 
     def evaluation(self, train_rows: int) -> int:

@@ -27,12 +27,12 @@ KINDS = ("question", "answer")
 class Leaks(msgspec.Struct, frozen=True, kw_only=True):
     """Hold how much of the eval split also occurs in the train split or in the benchmark file."""
 
-    question_ids: int  # in both splits
+    question_ids: int  # number of question ids that are in both splits; the next two count the same way
     answer_ids: int
     groups: int
-    near_questions: int  # eval examples whose question equals or nearly equals one in the train split
+    near_questions: int  # number of eval examples whose question equals or nearly equals one in train
     near_answers: int
-    benchmark: int  # examples of both splits that share 13 words in a row with the benchmark file
+    benchmark: int  # number of examples, in either split, that share 13 words in a row with the benchmark file
     examples: list[str] = []  # descriptions of the first few leaks
 
     @property
@@ -42,7 +42,7 @@ class Leaks(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def find_leaks(written: Written, scratch: Store, workers: Workers) -> Leaks:
-    """Read every line and compare the two splits. The data in `scratch` is smaller than the eval split.
+    """Read every line and compare the two splits. The files written to `scratch` are smaller than the eval split.
 
     Raises TuningError if a line does not match its format or a request to Cloud Storage fails.
     """
@@ -136,7 +136,7 @@ def _near(
 
 
 class _PrefixJob(msgspec.Struct, frozen=True):
-    """Describe a block of eval lines. `numbers` has by kind the lines whose exact text is not in the train split."""
+    """Describe a block of eval lines. `numbers` has by kind the lines whose text equals no text of the train split."""
 
     written: Written
     place: Place

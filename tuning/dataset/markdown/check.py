@@ -35,7 +35,8 @@ def looks_same(html: str, rendered: str) -> bool:
 
     The result can be False for equal content, but is never True for different content.
     """
-    # Most bodies differ from their rendering only in the empty lines between blocks. Code contains no raw `>`.
+    # Most bodies differ from their rendering only in the empty lines between blocks. Code contains no raw `>`, so
+    # it stays unchanged.
     html = html.strip().replace(">\n\n<", ">\n<").replace(" />", ">").replace("/>", ">")
     rendered = rendered.strip().replace(" />", ">").replace("/>", ">")
     if html == rendered:
@@ -43,7 +44,7 @@ def looks_same(html: str, rendered: str) -> bool:
     if "&quot;" in html or "&#39;" in rendered:
         html = html.replace("&quot;", '"')
         rendered = rendered.replace("&quot;", '"').replace("&#39;", "'")
-    # `bytes.split` splits at ASCII white space only. A non-breaking space counts as text.
+    # Compare bytes: `bytes.split` splits at ASCII white space only, so a non-breaking space counts as text.
     pieces, rendered_pieces = _CODE.split(html.encode()), _CODE.split(rendered.encode())
     if len(pieces) != len(rendered_pieces):
         return False
@@ -64,13 +65,13 @@ def looks_same(html: str, rendered: str) -> bool:
 def plainer(html: str) -> str:
     """Remove markup that has no effect in Markdown.
 
-    The patterns match tags only. Text and code cannot match, because they contain no raw `<`.
+    The pattern matches only tags and comments. Text and code cannot match, because they contain no raw `<`.
     """
     return _IGNORED_MARKUP.sub("", html)
 
 
 def _codes(pieces: list[bytes]) -> list[bytes]:
-    """Return the pieces of code. Code blocks lose the empty lines at their edges."""
+    """Return the pieces of code: blocks without empty lines at their edges, inline code with spaces for line breaks."""
     return [
         code.strip(b"\n") if before.endswith(b"<pre>") else code.replace(b"\n", b" ")
         for before, code in zip(pieces[::2], pieces[1::2], strict=False)
@@ -85,7 +86,7 @@ def _words(prose: bytes) -> list[bytes]:
         prose = b" ".join(_BLOCK_TAG.split(prose))
     prose = prose.replace(b"</p>", b" ").replace(b"<p>", b" <p> ")
     prose = prose.replace(b"<pre>", b" <pre>").replace(b"</pre>", b"</pre> ")
-    if b"strong><" in prose or b"</strong>" in prose:  # `***both***` swaps the two tags
+    if b"strong><" in prose or b"</strong>" in prose:  # one order for both tags: rendering `***both***` swaps them
         prose = prose.replace(b"<strong><em>", b"<em><strong>").replace(b"</em></strong>", b"</strong></em>")
     return prose.split()
 
@@ -96,8 +97,8 @@ _SPACES = re.compile(r"[ \t\r\n\f]+")
 _EDGES = re.compile(r"\A(?:[ \t]*\n)+|(?:\n[ \t]*)+\Z")
 _SAME = {"b": "strong", "i": "em", "th": "td"}
 _TRANSPARENT = frozenset({"p", "div", "section", "thead", "tbody", "tfoot", "body", "html", "span", "font"})
-# Markers of inline elements within a line of text. They are control characters; bodies with such characters are dropped
-# before the comparison.
+# Markers of inline elements within a line of text. They are control characters, which no text contains here: bodies
+# with such characters are dropped before the comparison.
 _OPEN, _CLOSE, _END, _CODE_SPACE = "\x01", "\x02", "\x03", "\x04"
 _SPACE_INSIDE_START = re.compile(r"(\x01[^\x03]*\x03) +")
 _SPACE_INSIDE_END = re.compile(r" +(\x02[^\x03]*\x03)")
@@ -136,7 +137,8 @@ def outline(root: Node, base_url: str) -> list[str]:
             if tag == "pre":
                 end_line()
                 lines.append("<pre>" + _EDGES.sub("", code_text(node)))
-                # A fenced block cannot contain links or images. Emphasis within code is ignored.
+                # A fenced block cannot contain links or images, so these entries make the documents differ.
+                # Emphasis within code is ignored.
                 lines.extend(f"<{tag_of(inner)} in pre>" for inner in node.iter("a", "img"))
             elif tag in BLOCKS:
                 end_line()
@@ -183,7 +185,7 @@ def _tidy(text: str) -> str:
             before = text
             text = _EMPTY.sub(r"\2", _SPACE_INSIDE_END.sub(r"\1 ", _SPACE_INSIDE_START.sub(r" \1", text)))
             text = text.replace("  ", " ")
-        # Rendering `***both***` swaps the two tags.
+        # Put both tags in one order, because rendering `***both***` swaps them.
         text = text.replace("\x01strong\x03\x01em\x03", "\x01em\x03\x01strong\x03")
         text = text.replace("\x02em\x03\x02strong\x03", "\x02strong\x03\x02em\x03")
     if _BREAK in text:

@@ -1,8 +1,9 @@
 """Convert Stack Exchange HTML to Markdown that renders to the same content, or give a reason for dropping the body.
 
 There are two converters. The result of each is rendered and compared with the source. The library html-to-markdown is
-fast. It converts 98 of 100 bodies correctly even without escapes such as `snake\\_case`, which a model would learn. If
-it fails, the slower writer of this package converts the body. If both fail, the body is dropped.
+fast. Its escaping is off, because a model would learn to write escapes such as `snake\\_case`. Even so, it converts 98
+of 100 bodies correctly. If its result differs from the source, the slower writer of this package converts the body. If
+both results differ, the body is dropped.
 """
 
 import re
@@ -31,7 +32,7 @@ def to_markdown(html: str, base_url: str) -> str | Dropped:
     """Convert the HTML of one body to Markdown, or return the reason for dropping it.
 
     Relative links become absolute: `base_url` is the URL of the site ("https://stackoverflow.com"). Inline elements
-    that Markdown lacks (`<kbd>`, `<sup>`, `<s>`) remain as HTML, which CommonMark allows. No text raises an exception.
+    that Markdown lacks (`<kbd>`, `<sup>`, `<s>`) remain as HTML, which CommonMark allows. Never raises an exception.
     """
     if has_control_characters(html):
         return Dropped(Reason.CONTROL_CHARACTERS)
@@ -44,7 +45,7 @@ def to_markdown(html: str, base_url: str) -> str | Dropped:
 
 
 def _by_library(html: str) -> str | None:
-    """Return the Markdown of html-to-markdown if it renders to the same content."""
+    """Return the Markdown of html-to-markdown if it renders to the same content, else None."""
     if not html.isascii() and _WIDE_SPACE.search(html):  # the library sometimes loses such spaces
         return None
     plain = ""
@@ -61,9 +62,9 @@ def _by_library(html: str) -> str | None:
     return None
 
 
-@lru_cache(maxsize=256)  # few bodies need the writer, but many of the long ones are answers that occur several times
+@lru_cache(maxsize=256)  # few bodies need the writer, but many of the long ones are answers of several rows
 def _by_hand(html: str, base_url: str) -> str | None:
-    """Return the Markdown of this package's writer if it renders to the same content."""
+    """Return the Markdown of this package's writer if it renders to the same content, else None."""
     source = parse(html)
     try:
         for tags in (False, True):
@@ -76,9 +77,9 @@ def _by_hand(html: str, base_url: str) -> str | None:
     return None
 
 
-_AS_HTML = re.compile(r"<(?:su[bp]|kbd|s|strike|del|ins|small|u)>")  # Markdown has no form for them
+_AS_HTML = re.compile(r"<(?:su[bp]|kbd|s|strike|del|ins|small|u)>")  # elements that have no Markdown form
 _WIDE_SPACE = re.compile("[\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]")
-# Some renderers display `<https://…/a%20b>` as `https://…/a b`.
+# Markdown with such a link is rejected: some renderers display `<https://…/a%20b>` as `https://…/a b`.
 _DECODED_LINK = re.compile(r"<\w+:[^>\s]*%")
 
 
@@ -88,8 +89,8 @@ def _options() -> tuple[Any, Any]:
 
     The library does not choose its fast tier by itself. That tier is twice as fast and converts one body in a hundred
     wrongly, which the comparison detects. The options are created once, because `html_to_markdown.convert` translates
-    them in every call, which takes as long as the conversion. Escaping is off: it would put `snake\\_case` into every
-    other text. The comparison detects the texts that need an escape.
+    them in every call, which takes as long as the conversion. Escaping is off: it would put escapes such as
+    `snake\\_case` into about half of the texts. The comparison detects the texts that need an escape.
     """
     quick = native.ConversionOptions(extract_metadata=False, tier_strategy=native.TierStrategy.TIER1)
     kept = ["sub", "sup", "kbd", "s", "strike", "del", "ins", "small", "u"]
@@ -121,7 +122,7 @@ def _prepared(html: str, base_url: str) -> str:
 
 
 def _plain_tag(tag: str, attributes: str, base_url: str) -> str:
-    if _ATTRIBUTE.sub("", attributes).strip(" /"):  # an unusual notation, which both converters can read
+    if _ATTRIBUTE.sub("", attributes).strip(" /"):  # keep an unusual notation, which both converters can read
         return f"<{tag}{attributes}>"
     values = dict(_ATTRIBUTE.findall(attributes))
     source = "href" if tag == "a" else "src"

@@ -125,7 +125,7 @@ class InlineWriter:
 def _escaped(text: str, *, brackets: bool) -> str:
     """Escape the characters of prose that would be read as Markdown.
 
-    With `brackets`, escape all brackets, as the text of a link or an image needs.
+    With `brackets`, escape all brackets, which the text of a link or an image requires.
     """
     text = SPACES.sub(" ", text)
     text = SPECIAL.sub(lambda match: match[0] if HARMLESS.match(text, match.start()) else "\\" + match[0], text)
@@ -135,8 +135,8 @@ def _escaped(text: str, *, brackets: bool) -> str:
 def code_span(code: str) -> str:
     """Write inline code between backticks.
 
-    The delimiter has a length that no run of backticks in the code has. Spaces are added at the ends where CommonMark
-    removes one.
+    The delimiter has a length that no run of backticks in the code has. A space is added at both ends if the code
+    starts or ends with a backtick, or if CommonMark would remove its spaces there.
     """
     if not code:
         return ""

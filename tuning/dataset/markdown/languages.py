@@ -4,7 +4,7 @@ import re
 
 from lxml import etree
 
-# Authors write language hints by hand: `lang-py`, `lang-python3`, `language-python`. A fence uses one name for them.
+# Authors write language hints by hand: `lang-py`, `lang-python3`, `language-python`. In a fence, all become one name.
 # The codes of Stack Exchange are listed in https://meta.stackexchange.com/questions/184108.
 NAMES = {
     "py": "python", "python3": "python", "python2": "python", "py3": "python", "cv": "python", "js": "javascript",

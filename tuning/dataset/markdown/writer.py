@@ -80,7 +80,7 @@ class _Writer:
                 inside = "\n\n".join(self.blocks(children(node), depth + 1))
                 return [_indented(inside, "> ", "> ")] if inside else []
             case _ if tag in HEADINGS:
-                text = re.sub(r"(#+)$", r"\\\1", self.line(children(node), depth))  # renderers remove a final `#`
+                text = re.sub(r"(#+)$", r"\\\1", self.line(children(node), depth))  # else renderers remove a final `#`
                 return [f"{'#' * int(tag[1])} {text}"] if text else []
             case "table":
                 return [self.table(node, depth)]

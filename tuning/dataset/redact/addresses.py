@@ -11,7 +11,7 @@ Span = tuple[int, int]
 
 _DOMAIN = re.compile(r"@((?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?\.)+([A-Za-z]{2,24}))(?![\w@-]|\.\w|\()")
 _LOCAL = re.compile(r"[A-Za-z0-9_+-](?:[\w.+%-]*[\w+-])?$", re.ASCII)
-# Matrix products (`A@B.T`) and attributes (`a@b.shape`) look like addresses. Only names with these endings are email.
+# Matrix products (`A@B.T`) and attributes (`a@b.shape`) look like addresses. Only domains with these endings count.
 _GENERIC = (
     "com org net edu gov mil int info biz name pro mobi aero coop museum jobs travel tel cat asia post xxx app dev "
     "online site store tech cloud xyz email page blog shop live news work world life today agency company systems "
@@ -55,9 +55,9 @@ def emails(text: str) -> Iterator[Span]:
 # IP -------------------------------------------------------------------------------------------------------------------
 
 _IPV4 = re.compile(r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?!\w|-[A-Za-z]|\.\d|\.in-addr)")
-_DOTTED = re.compile(r"\.\d{1,3}\.\d{1,3}\.\d")  # a fast first check, because dots are rare
+_DOTTED = re.compile(r"\.\d{1,3}\.\d{1,3}\.\d")  # a fast first check: it starts at a dot, and dots are rare
 _IPV6 = re.compile(r"[23][0-9A-Fa-f]{3}:[0-9A-Fa-f:]+(?!\w)")
-# A fast first check: four hexadecimal digits before a colon, in a copy in which every such digit is "h".
+# A fast first check looks for four hexadecimal digits and a colon. In a copy of the text, each such digit is an "h".
 _AS_HEX = bytes(ord("h" if chr(code) in string.hexdigits else chr(code)) for code in range(128)) + bytes(128)
 _GROUP = b"hhhh:"
 _GOES_ON = re.compile(r"[\w:.]\Z")
@@ -71,7 +71,7 @@ _WELL_KNOWN = frozenset({"8.8.8.8", "8.8.4.4", "1.1.1.1", "1.0.0.1", "9.9.9.9", 
 def ip_addresses(text: str) -> Iterator[Span]:
     """Yield the places of public IPv4 and IPv6 addresses.
 
-    Skips numbers that look like versions and the addresses of well-known DNS resolvers.
+    Skips the addresses of well-known DNS resolvers, and numbers that look like versions.
     """
     for match in _IPV4.finditer(text) if _DOTTED.search(text) else ():
         octets = match[0].split(".")

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 Span = tuple[int, int]
 
-# Words in the names of secrets. `key` can also be the key of a dictionary. It names a secret only after a word below.
+# Words in the names of secrets. `key` is often the key of a dictionary, so it counts only after one of _KINDS_OF_KEYS.
 _WORDS_OF_SECRETS = ("pass", "pwd", "secret", "token", "key", "sessionid")
 _KINDS_OF_KEYS = (
     "api", "access", "secret", "auth", "account", "private", "encrypt", "encryption", "signing", "consumer", "license",
@@ -16,7 +16,7 @@ _KINDS_OF_KEYS = (
     "client", "server", "function", "host", "hmac", "jwt", "aes", "webhook", "write", "read", "ingest",
 )  # fmt: skip
 _OF_PASSWORD = re.compile(r"(?i:word|wd|phrase)")
-_PASS = re.compile(r"(?:[A-Z]+_|[a-z]+_|(?<!\w)|--)\Z")  # DB_PASS, db_pass, pass
+_PASS = re.compile(r"(?:[A-Z]+_|[a-z]+_|(?<!\w)|--)\Z")  # before "pass", as in DB_PASS, db_pass, pass, and --pass
 # How a value follows its name: first the rest of the name (without words such as "hash": a hash of a secret is not
 # secret), then `=`, `:`, `=>`, `", "`, `">`, ` is ` or the space after a command's option, then a quoted or bare value.
 _ASSIGNED = re.compile(
@@ -70,11 +70,11 @@ def passwords(text: str) -> Iterator[tuple[str, int, int]]:
             if not is_placeholder(match[1]) and not _URL_WORD.fullmatch(match[1]) and not _TEMPLATE.search(match[1]):
                 yield "PASSWORD", *match.span(1)
     lower = text.lower()
-    if len(lower) != len(text):  # some letters get longer in lower case, which would shift the places
+    if len(lower) != len(text):  # some letters get longer in lower case, which would shift the places in `text`
         lower = text
     if "bearer " in lower or "basic " in lower or "authorization" in lower:
         for match in _HEADER.finditer(text):
-            if is_random(match[1]) and not match[1].startswith("AWS4"):  # the name of a signing method
+            if is_random(match[1]) and not match[1].startswith("AWS4"):  # "AWS4…" is the name of a signing method
                 yield "SECRET", *match.span(1)
     for word in _WORDS_OF_SECRETS:
         place = lower.find(word)
@@ -88,7 +88,7 @@ def _names_secret(text: str, lower: str, word: str, place: int) -> bool:
     if word == "key":
         end = place - (lower[place - 1 : place] in ("_", " ", "-"))
         return lower.endswith(_KINDS_OF_KEYS, max(0, end - 14), end)
-    if word == "pass":  # `password` marks a secret anywhere in a name, `pass` only as the last word: not `bypass`
+    if word == "pass":  # `password` marks a secret anywhere in a name, `pass` only as a last word, not in `bypass`
         before = text[max(0, place - 14) : place]
         return _OF_PASSWORD.match(text, place + 4) is not None or _PASS.search(before) is not None
     return True
@@ -101,7 +101,7 @@ def _value_after(text: str, word: str, place: int) -> Span | None:
         return None
     start, end = match.span("quoted" if match["quoted"] else "bare")
     if match["bare"]:
-        end = start + len(match["bare"].rstrip(".:!?"))  # punctuation at the end of a sentence
+        end = start + len(match["bare"].rstrip(".:!?"))  # without punctuation at the end of a sentence
         if text[end : end + 1] in tuple("([{"):  # a call or an index, so this is code and not a value
             return None
     if match["space"] is not None and "--" not in text[max(0, place - 24) : place].rpartition(" ")[2]:
@@ -138,7 +138,8 @@ def is_random(value: str) -> bool:
 def _is_strong(value: str) -> bool:
     """Return whether a value looks like a real password.
 
-    It has a digit and two of lower case, upper case and symbol, or it has mixed-case letters that are not words.
+    It has at least 8 characters with a digit and two of lower case, upper case and symbol. Or it has no digit, but at
+    least 10 characters with lower and upper case that are not words.
     """
     kinds = {_kind(character) for character in value}
     if "d" in kinds:

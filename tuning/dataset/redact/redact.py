@@ -47,8 +47,8 @@ def find_secrets(text: str) -> list[Secret]:
     return sorted(secrets, key=lambda secret: secret.start)
 
 
-# Each secret in `providers.RULES` contains at least 20 such characters in a row, which include a digit and are not only
-# words and short numbers.
+# Each secret that a rule of `providers.RULES` finds contains a run of at least 20 of these characters. The run includes
+# a digit and is not only words and short numbers.
 _LONG_RUN = re.compile(r"[A-Za-z0-9_+%-]{20,}")
 _DIGIT = re.compile("[0-9]")
 _WORDS_AND_NUMBERS = re.compile(r"(?:[A-Z]?[a-z]+|[A-Z]+|[0-9]{1,9})(?:[-_](?:[A-Z]?[a-z]+|[A-Z]+|[0-9]{1,9}))+[-_]*")
@@ -95,5 +95,5 @@ def _of_providers(text: str) -> Iterator[Secret]:
                 yield Secret(rule.kind, start, end)
 
 
-# A match directly after a letter, digit, `-` or `_` is part of a longer word. Exceptions: `\n`, `\r`, `\t` and `bot`.
+# A match directly after a letter, digit, `-` or `_` is part of a longer word. Exceptions: `\n`, `\r`, `\t`, `bot`.
 _WORD_BEFORE = re.compile(r"(?<!\\)(?<!bo)[A-Za-z0-9_-]\Z|\\[A-Za-mo-qsu-z0-9_-]\Z")

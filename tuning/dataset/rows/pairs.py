@@ -16,7 +16,8 @@ from tuning.dataset.redact.redact import redact
 from tuning.dataset.similar.decontaminate import overlap
 from tuning.dataset.tokens import TokenEstimator
 
-# Tokens that a chat template adds to the messages of an example. The largest template in use adds about 30.
+# Tokens that a chat template adds to the messages of an example. The largest template in use adds about 30,
+# so 40 leaves a margin.
 _TEMPLATE_TOKENS = 40
 
 

@@ -24,8 +24,8 @@ from tuning.progress import progress
 from tuning.sampling import draw
 
 _ROWS_PER_PART, _ROWS_PER_PART_SEED = 1024, 4096
-_IDS_READ = 1 << 16  # rows of a batch with only the column of ids
-_WORTH_WORKERS = 2_000  # rows: fewer are prepared before workers have started
+_IDS_READ = 1 << 16  # rows per batch when only the column of question ids is read
+_WORTH_WORKERS = 2_000  # rows. Up to this number, preparing them takes less time than starting workers
 _SAMPLE = 300  # questions whose texts calibrate the token estimate
 
 
@@ -34,7 +34,8 @@ def run_pass_one(
 ) -> tuple[Index, Rules]:
     """Prepare the parts that are not finished yet. Return the index of the rows, and the rules they were prepared with.
 
-    Dropped rows are counted in `funnel`. Raises TuningError if the snapshot has no rows or cannot be read.
+    Dropped rows are counted in `funnel`. Raises TuningError if the snapshot has no rows or cannot be read, or if
+    the tokenizer or the benchmark file is not valid.
     """
     chosen = _limited(snapshot, options)
     rows = snapshot.rows if chosen is None else len(chosen)
@@ -95,8 +96,8 @@ def _limited(snapshot: Snapshot, options: DatasetOptions) -> Column | None:
 def _places(snapshot: Snapshot, options: DatasetOptions, chosen: Column | None) -> Callable[[pa.RecordBatch], Column]:
     """Return a function that gives the sort keys of a batch's rows, which order them in their part.
 
-    The keys are the question ids. Under the seed preset they reverse the order of the output, so that pass two can cut
-    off the end of a part after reading it.
+    The keys are the question ids. With the seed preset, they sort the rows in reverse order of the output, so that pass
+    two can cut off the end of a part after reading it.
     """
     if not options.is_seed:
         return lambda batch: integers(batch.column(_id(snapshot)))

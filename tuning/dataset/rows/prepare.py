@@ -26,8 +26,8 @@ from tuning.warehouse.mart_columns import MartColumns
 class Job(msgspec.Struct, frozen=True):
     """Describe one part to prepare. `rows` is the batch itself, or a file or bytes that contain it.
 
-    `places` has a sort key for each row. The part's rows are written in this order, so that the second pass finds
-    rows that it reads together next to each other.
+    `places` has a sort key for each row. The rows are written to the part in the order of these keys, so that rows that
+    pass two reads together are next to each other.
     """
 
     rules: Rules
@@ -41,7 +41,8 @@ class Job(msgspec.Struct, frozen=True):
 def prepare(job: Job) -> Keys:
     """Prepare the part unless it is already finished, and return its keys.
 
-    Raises TuningError if the tokenizer or the benchmark file is not valid, or if Cloud Storage fails.
+    Raises TuningError if the tokenizer or the benchmark file is not valid, or if a request to
+    Cloud Storage fails.
     """
     if keys := Parts(job.store).keys(job.number):
         return keys
@@ -70,7 +71,7 @@ def _prepare_seed(job: Job, batch: pa.RecordBatch) -> Keys:
     lines, (prompts, answers) = encode_columns(dict(zip(ONE_TEXT[options.format], texts, strict=True)))
     both = joined(lines, "\n", *attribution_heads(job.roles, batch), "[]}")
     line_size = _lengths(pc.binary_length(lines)) + 1
-    template_length = len(job.rules.template) + 1  # with the space before the question
+    template_length = len(job.rules.template) + 1  # the template and the space before the question
     keys = {
         **_ids(job.roles, batch),
         "line_size": line_size,

@@ -1,6 +1,6 @@
 """Find texts that share 13 words in a row with a benchmark file.
 
-Such an example must not be in the dataset, because the model would be trained on the benchmark.
+An example with such a text must not be in the dataset, because the model would be trained on the benchmark.
 """
 
 import functools

@@ -1,4 +1,4 @@
-"""Group questions that ask the same thing, which duplicate links or near-duplicate texts connect."""
+"""Group questions that ask the same thing: duplicate links or near-duplicate texts connect them."""
 
 from collections.abc import Iterable
 
@@ -35,7 +35,7 @@ class Groups:
 
     def of_all(self, questions: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """Return the group id of each question."""
-        groups = questions.copy()  # most questions are groups of one
+        groups = questions.copy()  # most questions are groups of one, whose id is the question id
         for at in np.flatnonzero(np.isin(questions, np.fromiter(self._parent, np.int64))).tolist():
             groups[at] = self.of(int(questions[at]))
         return groups

@@ -10,8 +10,8 @@ from rensa import RMinHash
 from tuning.dataset.similar.groups import Groups
 from tuning.dataset.similar.shingles import comparer, hash_shingles
 
-BANDS = 32  # of 4 hashes each. At a similarity of 0.8 they find nearly every pair; 16 bands of 8 would miss 1 in 20
-PAIRS = 500  # candidate pairs whose texts are read together
+BANDS = 32  # with 4 hashes each. At similarity 0.8, 32 bands find nearly every pair; 16 bands of 8 would miss 1 in 20
+PAIRS = 500  # number of candidate pairs whose texts are read together
 _HASHES = 128
 _SEED = 42  # of the MinHash permutations
 Array = npt.NDArray[np.uint64]
@@ -21,7 +21,7 @@ def band_hashes(texts: Sequence[str]) -> Array:
     """Return the hash of each MinHash band of each text, with shape (texts, 32).
 
     Two texts with a similarity of 0.8 have at least one band in common, except for about 1 in 20 million pairs. The row
-    of a text without words is zero, which matches no other text.
+    of a text without words is all zeros, and `near_pairs` ignores it.
     """
     if not texts:
         return np.zeros((0, BANDS), dtype=np.uint64)
@@ -73,6 +73,6 @@ def _candidates(bands: Array) -> list[tuple[int, int]]:
     return [(pair >> 32, pair & 0xFFFFFFFF) for pair in pairs.tolist()]
 
 
-@functools.lru_cache(maxsize=4)  # most runs have two or three members
+@functools.lru_cache(maxsize=4)  # most sets of texts with a common band have two or three members
 def _every_two(count: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     return np.triu_indices(count, 1)

@@ -18,8 +18,8 @@ THRESHOLD = 0.8
 _WORD = re.compile(r"\w+")
 _WHITE_SPACE = b" \t\n\r\x0b\x0c"
 _BASE = 0x9E3779B97F4A7C15  # odd, so that it has an inverse modulo 2^64
-_REMEMBERED = 500  # maximum number of rows in the cache
-_TEXTS = 128  # hashed together: their arrays fit into the processor's cache
+_REMEMBERED = 500  # number of texts whose shingles `comparer` caches
+_TEXTS = 128  # number of texts hashed together, so that their arrays fit into the processor's cache
 
 Hashes = npt.NDArray[np.uint64]
 Shingle = tuple[str, ...]
@@ -70,7 +70,7 @@ def _hash_some(texts: Sequence[str], size: int) -> tuple[Hashes, npt.NDArray[np.
 
     This is a polynomial hash. The words of all texts form one array of characters with one separator (0) after each
     word. With prefix sums of the characters weighted by powers of a base, the hash of a shingle is the difference of
-    two sums. So no Python code runs for each word.
+    two sums, divided by the power at its start. So no Python code runs for each word.
     """
     lowered = [text.lower() for text in texts]
     codes = np.frombuffer("\n".join(["", *lowered, ""]).encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
@@ -79,7 +79,7 @@ def _hash_some(texts: Sequence[str], size: int) -> tuple[Hashes, npt.NDArray[np.
     edges = np.flatnonzero(is_word[1:] != is_word[:-1]) + 1
     begins, ends = edges[::2], edges[1::2]  # of each word
     lengths = ends - begins
-    starts = np.cumsum(lengths + 1) - (lengths + 1)  # in `run`, where a separator follows each word
+    starts = np.cumsum(lengths + 1) - (lengths + 1)  # of each word in `run`, where a separator follows each word
 
     is_word[ends] = True
     run = values[is_word].astype(np.uint64)
@@ -98,7 +98,7 @@ def _hash_some(texts: Sequence[str], size: int) -> tuple[Hashes, npt.NDArray[np.
 
 
 def text_keys(texts: Sequence[str]) -> Hashes:
-    """Return one hash per text. Texts that differ only in case and ASCII white space have the same hash."""
+    """Return one hash per text. Texts that differ only in case or ASCII white space have the same hash."""
     raw = (text.lower().encode().translate(None, _WHITE_SPACE) for text in texts)
     digests = [hashlib.blake2b(content, digest_size=8).digest() for content in raw]
     return np.frombuffer(b"".join(digests), dtype="<u8").astype(np.uint64)
@@ -112,7 +112,7 @@ def distinct(hashes: Hashes) -> Hashes:
 
 @functools.cache
 def _word_values() -> npt.NDArray[np.uint32]:
-    """Return a table by code point: code point + 1 if ``\\w`` matches the character, else 0."""
+    """Return an array indexed by code point: code point + 1 if ``\\w`` matches the character, else 0."""
     table = np.arange(1, 0x110001, dtype=np.uint32)
     is_word = np.zeros(0x110000, dtype=np.bool_)
     for match in _WORD.finditer("".join(map(chr, range(0x110000)))):

@@ -1,15 +1,15 @@
 """Find candidate pairs of near duplicates between two sides, such as the eval and the train split.
 
 The method is a prefix filter. A set with a Jaccard similarity of at least 0.8 to a set A contains at least
-ceil(0.8 * |A|) of A's shingles. So it contains at least three of any |A| - ceil(0.8 * |A|) + 3 of them. That many
-shingles of A are called a prefix of A. References: Chaudhuri, Ganti and Kaushik, "A Primitive Operator for Similarity
-Joins", ICDE 2006. For more than one common shingle: Wang, Li and Feng, "Can We Beat the Prefix Filtering?", SIGMOD
-2012.
+ceil(0.8 * |A|) of A's shingles. So it contains at least three of any |A| - ceil(0.8 * |A|) + 3 of them. Such a
+selection of A's shingles is called a prefix of A. References: Chaudhuri, Ganti and Kaushik, "A Primitive Operator for
+Similarity Joins", ICDE 2006. For more than one common shingle: Wang, Li and Feng, "Can We Beat the Prefix Filtering?",
+SIGMOD 2012.
 
 Only the prefixes of the smaller side are stored, and every shingle of the other side is looked up in them. Pairs with
 enough common shingles are candidates. The filter misses no near-duplicate pair, and the caller compares the candidates
-exactly. The prefix of A has the shingles with the smallest hashes. Shingles that are common in a sample sort last,
-because they would pair every text with every other text.
+exactly. The prefix of A has the shingles with the smallest hashes. Shingles that are common in a sample sort last, so
+that few prefixes contain them, because each would pair very many texts.
 """
 
 import itertools
@@ -23,15 +23,15 @@ from tuning.dataset.similar.shingles import Hashes, distinct, hash_shingles
 from tuning.dataset.workspace.parts import Column
 from tuning.dataset.workspace.store import Store
 
-_PAIRS = 1 << 21  # matches of single shingles that are expanded at a time
-_COMMON = np.uint64((1 << 22) - 1)  # the last bits of a hash
-_MEETINGS = 3  # least number of prefix shingles that a near-duplicate set contains
+_PAIRS = 1 << 21  # number of shingle matches to process at a time, which limits the memory
+_COMMON = np.uint64((1 << 22) - 1)  # mask for the last 22 bits of a hash
+_MEETINGS = 3  # least number of A's prefix shingles that a near duplicate of A contains
 _ENTRY = np.dtype([("hash", "<u8"), ("text", "<u4"), ("needed", "u1")])
 Entries = npt.NDArray[np.void]
 
 
 def common_shingles(texts: Sequence[str]) -> npt.NDArray[np.bool_]:
-    """Return a table by the last 22 bits of a shingle's hash: whether more than one text has such a shingle.
+    """Return an array indexed by the last 22 bits of a shingle's hash: True if several texts have such a shingle.
 
     Collisions only change the order of the shingles, so they cause no wrong results.
     """
@@ -62,7 +62,7 @@ class Prefixes(NamedTuple):
     """Hold the prefixes of all texts of one side, in two files that several processes can read."""
 
     entries: Entries  # sorted by hash
-    is_there: npt.NDArray[np.bool_]  # by the first bits of a hash: whether an entry has them. Most shingles fail here
+    is_there: npt.NDArray[np.bool_]  # by the first bits of a hash: False if no entry has them, as for most shingles
 
     @classmethod
     def write(cls, parts: Sequence[Entries], store: Store) -> None:
@@ -83,10 +83,10 @@ class Prefixes(NamedTuple):
     def candidates(self, texts: Sequence[str], first: int) -> Hashes:
         """Return candidate pairs as ``number << 32 | other``.
 
-        `number` is that of a text of the prefixes. `other` is that of one of `texts`, which are numbered from `first`.
+        `number` identifies a text of the prefixes. `other` identifies one of `texts`, which are numbered from `first`.
         """
         hashes, offsets = hash_shingles(texts)
-        hashes &= ~np.uint64(1)  # the hashes in the entries lack the lowest bit
+        hashes &= ~np.uint64(1)  # in the hashes of the entries, the lowest bit is 0
         bits = (len(self.is_there) - 1).bit_length()
         places = np.flatnonzero(self.is_there[hashes >> np.uint64(64 - bits)])
         found = np.empty(len(places), dtype=[("text", "<u4"), ("hash", "<u8")])
@@ -99,7 +99,11 @@ class Prefixes(NamedTuple):
         return np.concatenate([np.zeros(0, np.uint64), *pairs])
 
     def _often(self, texts: Column, begin: Column, counts: Column) -> Hashes:
-        """Return the pairs with enough common shingles. The arguments contain all matches of the texts."""
+        """Return the pairs with enough common shingles.
+
+        Each row of the arguments is one shingle of a text: the text's number, the index of the first entry with this
+        shingle, and the number of such entries. All rows of a text must be in the same call.
+        """
         ends = np.cumsum(counts)
         within = np.arange(int(counts.sum())) - np.repeat(ends - counts, counts)
         entries = self.entries[np.repeat(begin, counts) + within]

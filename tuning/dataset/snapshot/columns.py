@@ -14,7 +14,7 @@ from tuning.warehouse.mart_columns import MartColumns
 
 
 def text_columns(roles: MartColumns, options: DatasetOptions) -> tuple[str, ...]:
-    """Return the columns whose texts become the JSONL line: the notebook's two under the seed preset."""
+    """Return the columns whose texts become the JSONL line. With the seed preset, these are the notebook's two."""
     return roles.notebook_texts if options.is_seed else roles.texts
 
 
@@ -30,7 +30,7 @@ def attribution_heads(roles: MartColumns, batch: pa.RecordBatch) -> list[pa.Arra
     """
     pieces: list[pa.Array | str] = []
     between = ""
-    # The order is that of the struct: dbt sorts the keys of the exposure.
+    # Use the order of the struct's fields, because dbt sorts the keys of the exposure.
     for field in (name for name in Attribution.__struct_fields__ if name in roles.attribution):
         before, values, after = _as_json(batch.column(roles.attribution[field]))
         pieces += [f'{between}"{field}":{before}', values]
@@ -59,7 +59,7 @@ def _as_json(column: pa.Array) -> tuple[str, pa.Array, str]:
         quoted = joined('"', pc.binary_join(texts, constant('","')), '"')
         is_any = pc.list_value_length(texts).cast(pa.bool_())
         return "[", _filled(pc.if_else(is_any, quoted, constant("")), ""), "]"
-    text = _filled(column, "")  # null: a deleted user has no name and no profile page
+    text = _filled(column, "")  # the name and the profile page of a deleted user are null
     return (
         ('"', text, '"') if _is_plain(text) else ("", _each_as_json([value or "" for value in column.to_pylist()]), "")
     )
@@ -70,7 +70,7 @@ def _filled(values: pa.Array, null: str) -> pa.LargeBinaryArray:
 
 
 def _is_plain(texts: pa.Array) -> bool:
-    """Return whether the array's buffer has no character that JSON escapes. It can contain more than these texts."""
+    """Return whether the array's buffer has no character that JSON escapes. The buffer can also hold other rows."""
     data = texts.buffers()[2]
     raw = data.to_pybytes() if data else b""
     return len(raw.translate(None, _ESCAPED)) == len(raw)

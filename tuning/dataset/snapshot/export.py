@@ -106,7 +106,7 @@ def _plain(value: object) -> object:
 
 
 def _folder(settings: Settings, table: str, build: dict[str, Any]) -> Path:
-    """Return the snapshot's folder. Each build of a table has a separate folder, because its row contains its time."""
+    """Return the snapshot's folder. Its name contains a hash of the build's row, so each build has its own folder."""
     digest = hashlib.sha256(orjson.dumps([table, build], option=orjson.OPT_SORT_KEYS)).hexdigest()[:12]
     return settings.home / "snapshots" / f"{re.sub(r'[^A-Za-z0-9_]+', '.', table)}-{digest}"
 

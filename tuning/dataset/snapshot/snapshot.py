@@ -25,7 +25,7 @@ from tuning.warehouse.mart_columns import MartColumns
 Kind = Literal["instructions", "preferences"]
 FACTS = "snapshot.json"
 _BATCH_ROWS = 1024
-_READ, _READ_FAR = 1 << 20, 1 << 22  # bytes of one read, local and in Cloud Storage, where requests are slow
+_READ, _READ_FAR = 1 << 20, 1 << 22  # bytes of one read: local, and from Cloud Storage, where requests are slow
 _LEAST_READ = 1 << 18  # minimum bytes of a ranged read: small columns are adjacent, so one read gets several
 _MODULUS = 1 << 256
 if "jemalloc" in pa.supported_memory_backends():  # 14% faster than Arrow's default, and 10% less memory
@@ -51,7 +51,7 @@ class Snapshot:
     kind: Kind
     rows: int
     digest: str  # of the rows; does not depend on their order or their division into files and row groups
-    build: dict[str, Any]  # the row of python_qa_build
+    build: dict[str, Any]  # the row of the table python_qa_build
     roles: MartColumns
     files: Sequence[Source]
 
@@ -99,7 +99,7 @@ def open_snapshot(folder: Path, settings: Settings | None = None) -> Snapshot:
 def seal_snapshot(
     folder: Path, kind: Kind, build: dict[str, object], roles: MartColumns, objects: Sequence[ObjectFile] = ()
 ) -> Snapshot:
-    """Finish a snapshot: compute the digest of its rows, and write its facts file.
+    """Finish a snapshot: compute the digest of its rows, and write ``snapshot.json``.
 
     The files are `objects` if there are any, else the Parquet files in `folder`. Raises TuningError if a file is not a
     complete Parquet file or the columns of the files differ.

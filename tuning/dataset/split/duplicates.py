@@ -23,11 +23,12 @@ class Duplicate:
 
 
 def find_duplicates(index: Index, texts: Texts, groups: Groups) -> list[Duplicate]:
-    """Return the rows to drop, sorted by row, and join the questions of all equal or near texts in `groups`.
+    """Return the rows to drop, sorted by row, and join the questions of equal or near-duplicate texts.
 
-    Rows are processed by descending score, then by ascending id. A row is kept if neither its question nor its answer
-    equals or nearly equals that of a kept row. So no two kept rows are near duplicates. In a chain of near duplicates,
-    the ends can both be kept if they are not near duplicates of each other. Raises TuningError if texts cannot be read.
+    The questions are joined in `groups`. Rows are processed by descending score, then by ascending id. A row is kept if
+    neither its question nor its answer equals or nearly equals that of a kept row. So no two kept rows are near
+    duplicates. In a chain of near duplicates, the ends can both be kept if they are not near duplicates of each other.
+    Raises TuningError if texts cannot be read.
     """
     sides = [
         _Side("question", index, texts, texts.question, groups),
@@ -72,7 +73,7 @@ class _Side:
         self._kept: dict[int, int] = {}  # the kept row, by number of the text
 
     def better(self, row: int) -> Duplicate | None:
-        """Return the row as a duplicate if an equal or near text has been kept."""
+        """Return the row as a duplicate if an equal or near-duplicate text has been kept, else None."""
         text = int(self._text[row])
         if text in self._kept:
             return Duplicate(row, f"same {self.name}", self._kept[text])

@@ -14,7 +14,7 @@ from tuning.dataset.workspace.outputs import Outputs
 from tuning.dataset.workspace.parallel import Workers
 from tuning.dataset.workspace.parts import Column, Parts
 
-_ROWS = 4096  # collected at a time. With the seed preset they come from all parts
+_ROWS = 4096  # number of rows collected at a time; with the seed preset, they come from all parts
 
 
 def write_splits(

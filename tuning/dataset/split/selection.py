@@ -34,12 +34,12 @@ def select(index: Index, texts: Texts, options: DatasetOptions, funnel: Funnel) 
     for row, links in index.links.items():
         groups.join_all([int(index["question_id"][row]), *links])
     if options.is_seed:
-        check_each_once(index, "question", "question_id")  # its order needs unique question ids
+        check_each_once(index, "question", "question_id")  # the preset's row order needs unique question ids
         train, evaluation = seed_order(options, len(index))
         return _finished(index, groups, {"train": train, "eval": evaluation}, funnel)
 
     is_kept = np.ones(len(index), dtype=np.bool_)
-    for duplicate in find_duplicates(index, texts, groups):  # sorted by id
+    for duplicate in find_duplicates(index, texts, groups):  # sorted by id, as `Funnel.wants` requires
         is_kept[duplicate.row] = False
         detail = f"{index['question_id'][duplicate.of]}-{index['answer_id'][duplicate.of]} is kept instead"
         _drop(funnel, "deduplicate", duplicate.reason, texts, duplicate.row, detail)

@@ -17,9 +17,9 @@ Flags = npt.NDArray[np.bool_]
 def evaluation_side(options: DatasetOptions, question_ids: Rows, answered_at: Rows, groups: Rows) -> Flags:
     """Return for each example whether it is in the eval split. `answered_at` is in microseconds since 1970, UTC.
 
-    The value of `options.split` selects the method. `hash`: the split depends only on the question id and the seed, so
-    other posts cannot change it. `time`: examples answered on or after the date are in the eval split. `random`:
-    scikit-learn's GroupShuffleSplit, which never divides a group.
+    The value of `options.split` selects the method. `hash`: the result depends only on the question id, the seed, and
+    the fraction, so other posts cannot change it. `time`: examples answered on or after the date (UTC) are in the eval
+    split. `random`: scikit-learn's GroupShuffleSplit, which never divides a group.
     """
     match options.split:
         case "hash":
@@ -37,8 +37,9 @@ def evaluation_side(options: DatasetOptions, question_ids: Rows, answered_at: Ro
 def seed_order(options: DatasetOptions, rows: int) -> tuple[Rows, Rows]:
     """Return the train and eval rows in the order of scikit-learn's ``train_test_split``.
 
-    That order is one random permutation, with the eval rows first. A test compares the two. Importing scikit-learn
-    would take longer than writing 100,000 rows and would use more memory than everything else.
+    That order is one random permutation, with the eval rows first. This function computes it with numpy, because
+    importing scikit-learn would take longer than writing 100,000 rows and would use more memory than everything else.
+    A test compares the two orders.
     """
     order = np.random.RandomState(options.seed).permutation(rows)
     evaluation = math.ceil(options.eval_fraction * rows)
@@ -55,7 +56,7 @@ def _random_groups(options: DatasetOptions, groups: Sequence[int] | Rows) -> Fla
 
     splitter = GroupShuffleSplit(n_splits=1, test_size=options.eval_fraction, random_state=options.seed)
     side = np.zeros(len(groups), dtype=np.bool_)
-    if len(np.unique(groups)) > 1:  # a single group cannot be divided
+    if len(np.unique(groups)) > 1:  # a single group cannot be divided, so it is all in the train split
         _, evaluation = next(splitter.split(np.zeros(len(groups)), groups=groups))
         side[evaluation] = True
     return side

@@ -33,7 +33,7 @@ class Texts:
 
     def __init__(self, parts: Parts, index: Index, options: DatasetOptions, template: str) -> None:
         self._parts, self._index, self._options, self._template = parts, index, options, template
-        self._known: dict[int, tuple[str, str]] = {}  # least recently expected first
+        self._known: dict[int, tuple[str, str]] = {}  # question and answer by row; least recently expected row first
 
     def expect(self, rows: Sequence[int]) -> None:
         """Read these rows together into the cache, before they are requested one by one."""

@@ -15,7 +15,7 @@ class Index:
     """Hold one array per column. The rows are sorted by (question_id, answer_id)."""
 
     columns: dict[str, Column]
-    links: dict[int, list[int]]  # by row, only for rows with links: question ids of its duplicates
+    links: dict[int, list[int]]  # question ids that the duplicate links of a row name, by row; only for rows with links
 
     def __len__(self) -> int:
         return len(self["question_id"])

@@ -81,7 +81,7 @@ def _in_order(pool: Executor, function: Callable[[In], Out], inputs: Iterable[In
 
 
 def _begin() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C also interrupts the parent, which then stops its workers
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # ignored: on Ctrl+C, the parent stops its workers
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 

@@ -23,8 +23,8 @@ from tuning.dataset.funnel import Dropped
 from tuning.dataset.snapshot.snapshot import Snapshot
 from tuning.dataset.workspace.store import Store
 
-# By name: one value or one array of values for each row of the part. Only `links` differs: it contains `link_counts[i]`
-# values for row i.
+# The arrays of a part, by name. Each contains one value or one array of values for each row. Exceptions: `links`
+# contains `link_counts[i]` values for row i, and `crc32c` and `notes` describe the whole part.
 Column = npt.NDArray[Any]
 Keys = dict[str, Column]
 _LAYOUT = 2  # increase it when the layout of the parts changes, so that parts of an older version are not reused
@@ -74,9 +74,10 @@ class Parts:
     def read_many(
         self, parts: Column, offsets: Column, line_sizes: Column, tail_sizes: Column
     ) -> tuple[pa.LargeBinaryArray, pa.LargeBinaryArray]:
-        """Return the line at each place and the tail that follows the line, in the given order.
+        """Return the line at each place and the end of its attribution record (the tail), in the given order.
 
-        Neighboring rows of a part are read together, including the bytes between them if these are few.
+        The tail follows the line in the part. Neighboring rows of a part are read together, including the bytes between
+        them if these are few.
         """
         order = np.lexsort((offsets, parts))
         parts, begins = parts[order], offsets[order]

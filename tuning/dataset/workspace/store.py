@@ -76,7 +76,7 @@ class FolderStore(msgspec.Struct, frozen=True):
 
     folder: Path
 
-    gap = 1 << 14
+    gap = 1 << 14  # bytes
 
     def within(self, name: str) -> "FolderStore":
         """Return a store for the subfolder."""
@@ -85,7 +85,7 @@ class FolderStore(msgspec.Struct, frozen=True):
     def write(self, name: str, content: bytes | memoryview | pa.Buffer) -> None:
         """Write a file and then rename it into place, so that a killed run leaves no incomplete file.
 
-        After a crash of the machine the file can be damaged. The checksum detects this.
+        After a crash of the machine, the file can be damaged. `Parts.keys` detects this with the checksum.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         temporary = self.folder / f"{name}.{os.getpid()}.tmp"
@@ -154,7 +154,7 @@ class BucketStore(msgspec.Struct, frozen=True):
     settings: Settings
     prefix: str  # ``gs://BUCKET/NAME``
 
-    gap = 1 << 20
+    gap = 1 << 20  # bytes
 
     def within(self, name: str) -> "BucketStore":
         """Return a store for the objects below ``prefix/name/``."""

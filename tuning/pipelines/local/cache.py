@@ -53,7 +53,7 @@ def prune_work(work: Path, days: float) -> int:
 def _remove(path: Path) -> int:
     files = [file.stat() for file in path.rglob("*") if file.is_file()]
     shutil.rmtree(path)
-    return sum(file.st_size for file in files if file.st_nlink == 1)  # otherwise another link keeps the bytes
+    return sum(file.st_size for file in files if file.st_nlink == 1)  # a file with more links stays on disk
 
 
 def _last_written(folder: Path) -> float:

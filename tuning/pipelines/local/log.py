@@ -14,7 +14,7 @@ _COLOUR = re.compile(r"\x1b\[\d+m")
 _BEGUN = re.compile(r"INFO - Executing task '([\w-]+)'")
 _ENDED = re.compile(r"(?:INFO|ERROR) - Task '([\w-]+)' finished with status (SUCCESS|FAILURE)")
 _CACHED = re.compile(r"INFO - Task ([\w-]+) cache hit ")
-# The lines of a step that the user sees: the progress of training, and notes.
+# The lines of a step that the user sees: training progress, notes and errors.
 _SHOWN = re.compile(r"step \d+/\d+: |resuming from |\d+ of \d+ training examples |(note|error): ")
 
 # The message of the shell if the step's process was killed.
@@ -31,7 +31,7 @@ class Events:
     failed: str = ""
     _running: str = ""
     _since: float = 0.0
-    _lines: list[str] = field(default_factory=list)  # the last lines since the latest step began
+    _lines: list[str] = field(default_factory=list)  # at most 51 lines, all printed since the latest step began
 
     def feed(self, line: str) -> None:
         """Process the next line of the runner's output."""

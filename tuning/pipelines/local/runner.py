@@ -92,7 +92,7 @@ def _run(folder: Path, scratch: Path, log: Path, events: Events) -> int:
                 events.feed(line)
         return process.returncode
     finally:
-        process.kill()  # After an interrupt. Its running step then ends too.
+        process.kill()  # It still runs if this function was interrupted. The step that it runs then ends too.
 
 
 def _write_interpreter(path: Path) -> None:

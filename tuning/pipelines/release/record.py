@@ -1,6 +1,6 @@
 """Write the record of a run, ``var/runs/RUN_ID/run.json``, and find the newest report.
 
-Only the record contains the run's times, host and commit.
+The record also contains the run's start time, host and git commit.
 """
 
 import platform

@@ -38,7 +38,7 @@ class PipelineRun:
     registered: bool
     promoted: bool
     champion: str | None
-    outdated: str = ""  # why a good verdict was not enough: the champion changed during the run
+    outdated: str = ""  # why a model that passed the gate was not promoted: the champion changed during the run
 
     @property
     def in_words(self) -> str:
@@ -81,10 +81,10 @@ def arguments_against_champion(
 
     champion = registry.champion(settings)
     if champion and champion.base_model == SMOKE_TEST_BASE != tune.base_model:
-        champion = None  # A smoke test does not measure quality, so the new model need not beat it.
+        champion = None  # The champion is only a smoke test, so the new model need not beat it.
     values = arguments(champion)
     if champion and champion.training_key == training_key(values):
-        # This run would reproduce the champion, so compare it with the previous champion.
+        # This run would reproduce the champion, so compare its model with the previous champion.
         before = champion.verdict.champion
         champion = registry.find_version(settings, before) if before else None
         values = arguments(champion)

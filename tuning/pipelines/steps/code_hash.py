@@ -14,14 +14,14 @@ _PACKAGE = "tuning"
 _READS_DBT_PROJECT = "tuning.warehouse.variables"
 # Libraries whose versions can change the output of a step.
 _LIBRARIES = ("torch", "transformers", "trl", "peft", "google-genai", "numpy", "sacrebleu", "rouge-score")
-_DATA = ("templates", "suites")  # folders of these names next to a module count as its code
+_DATA = ("templates", "suites")  # the files in folders with these names next to a module count as its code
 
 
 def code_sha256(module: str, tuner: str) -> str:
     """Return a hash of the code that `module` uses.
 
-    It covers the modules from `reached`, the dbt project if one of them reads it, the module of a custom tuner
-    (``package.module:Class``), and the versions of the libraries.
+    It covers the modules from `reached` with their templates and suites, the dbt project if one of them reads it, the
+    module of a custom tuner (``package.module:Class``), and the versions of the libraries.
     """
     total = hashlib.sha256()
     modules = reached(module)
@@ -76,5 +76,5 @@ def _source(name: str) -> Path | None:
 def _installed(library: str) -> str:
     try:
         return version(library)
-    except PackageNotFoundError:  # training on Vertex AI does not need torch
+    except PackageNotFoundError:  # tuning on Vertex AI needs no torch, for example
         return "none"

@@ -1,4 +1,4 @@
-"""Run the pipeline steps that evaluate a model, each on the same examples in the same way."""
+"""Run the pipeline steps that evaluate a model. All of them use the same examples and the same method."""
 
 from pathlib import Path
 
@@ -40,7 +40,7 @@ def evaluate_tuned(
 def evaluate_champion(
     dataset: Artifact, checked: Artifact, request: Artifact, champion: Artifact, evaluation: Artifact, metrics: Artifact
 ) -> None:
-    """Evaluate the released model, or write an empty evaluation if there is none.
+    """Evaluate the champion, or write an empty evaluation if there is none.
 
     Raises TuningError if the model or the dataset cannot be used.
     """

@@ -42,8 +42,8 @@ def compare(
 def gate(comparison: Artifact, request: Artifact, champion: Artifact, verdict: Artifact, metrics: Artifact) -> None:
     """Apply the release gate and write its verdict.
 
-    The runner registers and promotes the model according to the verdict. These cannot be steps under a ``dsl.If``,
-    because a step that is taken from the cache has no side effects.
+    The runner registers and promotes the model according to the verdict. Registration and promotion cannot be steps
+    under a ``dsl.If``, because a step that is taken from the cache has no side effects.
     """
     spec = read_request(request.path, GateRequest)
     released = read_request(champion.path, ChampionRequest)

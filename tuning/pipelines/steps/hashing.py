@@ -1,4 +1,4 @@
-"""Hash the files of an artifact, to detect a cached artifact that has changed or lost a file."""
+"""Hash the files of an artifact, to detect whether the artifact has changed since it was written."""
 
 import hashlib
 from collections.abc import Callable

@@ -1,7 +1,7 @@
-"""Run a step in its own process.
+"""Run a step in the process that the runner started for it.
 
-The process prints a TuningError as one marked line, records the time and the files of the outputs, and ends when the
-runner ends.
+The process prints a TuningError as one marked line, records the step's duration and a hash of its outputs' file names
+and sizes, and ends when the runner ends.
 """
 
 import sys
@@ -27,11 +27,11 @@ class Artifact(Protocol):
 
 
 def run(step: Callable[..., None], *inputs: object, outputs: Sequence[Artifact]) -> None:
-    """Run a step, and record its time and the files of its outputs in their metadata.
+    """Run a step. Record its duration and a hash of each output's file names and sizes in the output's metadata.
 
     A TuningError is printed as one marked line and ends the process with status 1.
     """
-    # This step ends when one of these ends: the shell, the runner, or the process that started the runner.
+    # The three ancestors are the shell, the runner, and the process that started the runner.
     end_with_ancestors(3)
     started = time.monotonic()
     try:
@@ -48,8 +48,8 @@ def run(step: Callable[..., None], *inputs: object, outputs: Sequence[Artifact])
 def output_folder(artifact: Artifact) -> Path:
     """Create the folder of an output and return it.
 
-    A step writes into this folder directly and does not rename a temporary one. Outputs are used only if the step
-    succeeds, and a bucket that is mounted as a folder cannot rename folders.
+    A step writes into this folder directly. It cannot rename a temporary folder, because a bucket that is mounted as a
+    folder does not support that. Incomplete outputs do no harm, because outputs are used only if the step succeeds.
     """
     folder = Path(artifact.path)
     folder.mkdir(parents=True, exist_ok=True)
@@ -57,7 +57,7 @@ def output_folder(artifact: Artifact) -> Path:
 
 
 def log_metrics(metrics: Artifact, numbers: dict[str, float]) -> None:
-    """Record the numbers as metadata, which the runner's pages show, and in a file.
+    """Record the numbers in a file and as metadata, which the Vertex AI console shows.
 
     kfp.local caches a step only if this file exists.
     """

@@ -19,7 +19,7 @@ from tuning.settings import Settings
 from tuning.tuners.protocol import TuneOptions
 
 # The settings that a step reads. Secrets stay in the environment. Settings such as the budget and the image are left
-# out, so that steps do not run again if they change.
+# out, so that a change of these settings does not make the steps run again.
 _STEP_SETTINGS = ("target", "project", "location", "region", "bucket", "storage_endpoint", "vertex_endpoint")
 
 
@@ -118,7 +118,7 @@ def step_settings(settings: Settings) -> dict[str, str]:
 
 
 def training_key(arguments: dict[str, str]) -> str:
-    """Return a key from the pipeline's arguments. Runs with the same key tune the same model."""
+    """Return a key from the pipeline's arguments. Runs with the same key use the same data, options and code."""
     return key_of(arguments["dataset_sha256"], arguments["tuning_sha256"], arguments["tuner_code"])
 
 

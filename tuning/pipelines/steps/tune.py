@@ -106,7 +106,7 @@ def _integrity(dataset: Dataset) -> list[Problem]:
         if lines != attributed:
             problems.append(
                 Problem(
-                    f"{split}.jsonl has {lines} lines, but attribution.jsonl has {attributed} for them",
+                    f"{split}.jsonl has {lines} lines, but attribution.jsonl has {attributed} for this split",
                     "Delete the dataset's folder and run `invoke dataset` again",
                 )
             )
@@ -114,7 +114,7 @@ def _integrity(dataset: Dataset) -> list[Problem]:
 
 
 def sample_evaluation(dataset: Dataset, limit: int, target: Path) -> int:
-    """Write a sample of `limit` evaluation examples to `target`, in their order. Return how many were written.
+    """Write a sample of `limit` evaluation examples to `target`, in their original order. Return how many were written.
 
     The same dataset and limit always give the same sample.
     """

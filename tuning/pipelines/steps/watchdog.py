@@ -1,4 +1,4 @@
-"""End a process when the process that started it has ended, so that no step outlives a killed run."""
+"""End a process when one of its ancestors has ended, so that no step outlives a killed run."""
 
 import os
 import threading
@@ -6,7 +6,7 @@ import time
 
 import psutil
 
-_SECONDS = 0.5
+_SECONDS = 0.5  # between two checks of the ancestors
 
 
 def end_with_ancestors(depth: int) -> None:

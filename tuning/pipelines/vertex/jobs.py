@@ -32,8 +32,8 @@ _MAY_RUN_AGAIN = frozenset({"FAILED", "CANCELLED"})
 class JobRequest:
     """Hold what a job runs. `parameters` already have the types that the template declares.
 
-    `identity` is part of the hash in the job's ID: two requests with the same identity are the same job. It must omit
-    values that change with each request, such as the date in a display name.
+    The hash in the job's ID covers `identity` instead of `parameters` and `display_name`. `identity` must omit values
+    that change with each request, such as the date in a display name, so that a repeated request is the same job.
     """
 
     template: Template
@@ -166,7 +166,7 @@ def connected(settings: Settings) -> Iterator[None]:
 def quiet() -> None:
     """Keep Google's library from printing each call to standard output.
 
-    It prints unless its logger has a handler before the library is imported.
+    The library prints unless its logger has a handler before the library is imported.
     """
     logger = logging.getLogger("google.cloud.aiplatform")
     if not logger.handlers:
@@ -178,7 +178,7 @@ def quiet() -> None:
 def pipeline_job(request: JobRequest, name: str) -> "PipelineJob":
     """Return Google's PipelineJob for the request.
 
-    It is built from the template that was checked, so the template is not downloaded a second time.
+    It is built from the template in `request`, so the template is not downloaded a second time.
     """
     from google.cloud.aiplatform import PipelineJob
 
@@ -222,8 +222,8 @@ def _create(request: JobRequest, name: str) -> bool:
             return tries > 1
         return True
 
-    # submit() would create a missing bucket, grant roles on it, and ask another API for its owner. That is not needed:
-    # this job's files were just written to the bucket, and `invoke cloud.init` creates and checks buckets.
+    # submit() would create a missing bucket, grant roles on it, and ask another API for its owner. The patch prevents
+    # that, because `invoke cloud.init` creates and checks the bucket.
     with mock.patch.object(gcs_utils, "create_gcs_bucket_for_pipeline_artifacts_if_it_does_not_exist"):
         return backoff()(attempt)()
 

@@ -31,18 +31,18 @@ FILES: dict[Split, str] = {
 ADDRESSES: dict[Split, str] = {
     "train": "dataset_uri",
     "eval": "evaluation_data_uri",
-}  # names of parameters
+}  # the template parameters that contain the files' addresses
 
 FORMATS = frozenset(TEXT_BISON.formats)
 EVALUATION_ROWS = TEXT_BISON.evaluation_rows
 TRAIN_BYTES = TEXT_BISON.train_bytes
-BATCH = {"us-central1": 8, "europe-west4": 24}  # examples per step of the template's accelerators
+BATCH = {"us-central1": 8, "europe-west4": 24}  # examples per training step; depends on the accelerators in the region
 
 
 def folder(settings: Settings, dataset: Dataset) -> str:
     """Return the Cloud Storage folder that replaces the notebook's ``./``. It ends with a slash.
 
-    A job in the cloud cannot read a folder of this machine.
+    The replacement is needed because a job in the cloud cannot read a folder of this machine.
     """
     return f"gs://{settings.bucket}/notebook/{dataset.id}/"
 

@@ -67,7 +67,7 @@ def create_schedule(settings: Settings, request: JobRequest, cron: str) -> tuple
 
 
 def list_schedules(settings: Settings) -> list[Schedule]:
-    """Return all schedules of the project in its region, sorted by name.
+    """Return all schedules of the project in the setting `region`, sorted by name.
 
     Raises TuningError if the service cannot be reached.
     """
@@ -86,7 +86,7 @@ def delete_schedule(settings: Settings, number: str) -> Schedule:
     from google.api_core.exceptions import NotFound
 
     if not number.isdigit():
-        raise TuningError(f"{number!r} is not the number of a schedule", "Run `invoke schedule` to list them")
+        raise TuningError(f"{number!r} is not the number of a schedule", "Run `invoke schedule` to list the schedules")
     with google_errors(f"deleting the schedule {number}"), connected(settings):
         from google.cloud.aiplatform import PipelineJobSchedule
 

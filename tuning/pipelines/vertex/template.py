@@ -19,7 +19,7 @@ from tuning.gcs.access import backoff, google_errors, google_url, session
 from tuning.gcs.objects import open_object
 from tuning.settings import Settings
 
-# The type names of the compiler, and of pipelines compiled before KFP 2.
+# The type names in pipelines compiled by KFP 2 or by earlier versions.
 _TYPES = {
     "STRING": str,
     "NUMBER_INTEGER": int,
@@ -115,7 +115,10 @@ def _parameter(name: str, facts: Mapping[str, Any]) -> Parameter:
 
 
 def _convert(value: object, kind: type) -> object:
-    """Return `value` as the type `kind`. Parse a text as JSON. Raises ValueError if the type does not match."""
+    """Return `value` as the type `kind`. Unless `kind` is str, parse a text as JSON.
+
+    Raises ValueError if a text is not JSON or the type does not match.
+    """
     if kind is str:
         if not isinstance(value, str):
             raise ValueError(value)
@@ -172,7 +175,7 @@ def _spec(content: bytes, uri: str) -> dict[str, Any]:
     import yaml
 
     try:
-        loaded = next(iter(yaml.safe_load_all(content)), None)  # a second document has platform-specific settings
+        loaded = next(iter(yaml.safe_load_all(content)), None)  # skips a second, platform-specific document
     except yaml.YAMLError:
         loaded = None
     spec: Any = loaded.get("pipelineSpec", loaded) if isinstance(loaded, dict) else None

@@ -19,9 +19,9 @@ from tuning.settings import Settings
 
 @dataclass(frozen=True, kw_only=True)
 class SubmitOptions:
-    """Hold the options of a submission. An empty text means the template's default.
+    """Hold the options of a submission. An empty string selects the default.
 
-    `again` submits a job again that has already succeeded.
+    With `again`, a job is submitted again even if it has already succeeded.
     """
 
     dataset: str | None = None
@@ -152,7 +152,7 @@ def _seed_request(
 
 
 def _sampled(settings: Settings, dataset: Dataset, show: Callable[[str], None]) -> Dataset:
-    """Return the dataset, with a sampled evaluation set if it has more rows than the template accepts."""
+    """Return the dataset. If the template does not accept so many evaluation rows, use a sample of them."""
     rows, most = dataset.manifest.files["eval.jsonl"].rows, notebook_template.EVALUATION_ROWS[1]
     if rows <= most:
         return dataset

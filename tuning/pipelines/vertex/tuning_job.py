@@ -86,7 +86,7 @@ def tuning_request(
 
 
 def check_start(settings: Settings, name: str, tune: TuneOptions) -> None:
-    """Check everything that does not depend on the dataset, before it is built. No request is sent.
+    """Check everything that does not depend on the dataset. Call it before the dataset is built. No request is sent.
 
     Raises TuningError if access, region, price or container image do not allow a tuning job.
     """
@@ -111,7 +111,7 @@ def check_build_budget(settings: Settings, variables: Variables) -> None:
 
 
 def _check_dataset(tuner: Tuner, dataset: Dataset, show: Callable[[str], None]) -> None:
-    """Raise the errors that the validation step would find, and show what that step will fix itself."""
+    """Raise TuningError for errors that the validation step would find, and show what that step will fix itself."""
     if dataset.manifest.format not in tuner.formats:
         raise TuningError(
             f"the tuner {tuner.name} does not accept the format {dataset.manifest.format} of dataset {dataset.id}",

@@ -9,15 +9,15 @@ import msgspec
 
 Row = dict[str, object]
 
-FIRST_ID = 1_000_000_000_000  # no site has nearly as many posts
+FIRST_ID = 1_000_000_000_000  # above the IDs of every site, because no site has nearly as many posts
 AUTHOR = "the authors of python-qa-tuning"
 _POSTS = Path(__file__).parent / "posts"
 _FIRST_DAY = datetime.datetime(2025, 1, 1, 9, tzinfo=datetime.UTC)
-_BETWEEN = datetime.timedelta(hours=30)  # between two questions, so that the sample spans most of a year
+_BETWEEN = datetime.timedelta(hours=30)  # time between two questions, so that the sample spans most of a year
 
 
 class Post(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Represent a question and its accepted answer, in Markdown. `check` asserts what the answer's code does."""
+    """Represent a question and its accepted answer, in Markdown. `check` is code that tests the answer's code."""
 
     topic: str
     title: str

@@ -23,7 +23,7 @@ class _Seen:
 
 
 def check_limits(dataset: Dataset) -> list[Problem]:
-    """Return what Vertex AI would refuse (fatal problems) or advises against."""
+    """Return the problems of a dataset: fatal if Vertex AI would refuse it, otherwise advice."""
     limits = limits_of(dataset.manifest.format)
     train = _look(dataset.file("train"), dataset.manifest.format, limits)
     evaluation = _look(dataset.file("eval"), dataset.manifest.format, limits)

@@ -22,15 +22,15 @@ from tuning.tuners.protocol import Estimate, TuneOptions
 SAMPLE = 40  # number of examples whose tokens the service counts, which is free
 LOCAL_ERROR = 0.25  # relative: the counts of tokenizers differ by about a quarter
 TOKENS_PER_SECOND = 4_000.0  # a rule of thumb; jobs also wait for machines
-SECONDS_AROUND = 900.0
+SECONDS_AROUND = 900.0  # added to every estimate, whatever the number of tokens
 
 
 def estimate(settings: Settings, dataset: Dataset, options: TuneOptions) -> Estimate:
     """Estimate tokens, seconds and dollars of a tuning job.
 
-    The dollars are for the upper end of the token estimate, so that a budget is kept although only a sample was
-    counted. Raises TuningError before any request if Vertex AI would refuse the options, or if a budget is set and the
-    price of the model is not known. Also raises TuningError if the service fails to count the tokens.
+    The dollars are for the upper end of the token estimate, because only a sample was counted and the real costs should
+    not exceed a budget. Raises TuningError before any request if Vertex AI would refuse the options, or if a budget is
+    set and the price of the model is not known. Also raises TuningError if the service fails to count the tokens.
     """
     rows = dataset.manifest.files["train.jsonl"].rows
     plan = make_plan(settings, options, dataset.manifest.format, rows)

@@ -28,9 +28,10 @@ DEFAULT_EPOCHS = 3
 _LOCAL_MODELS = frozenset({"smollm2", "tiny"})
 _RETIRED = ("text-bison", "chat-bison", "code-bison", "gemini-1.", "gemini-2.")
 
-# The lowest thinking that a model family accepts, by prefix; the first match counts. A number is a budget in tokens, a
-# word a level, and None means that the family does not think. Gemini 2.5 refuses levels, and a request with both is
-# refused. Pro models and, from 3.7 on, Flash models refuse MINIMAL. All text models from 3 on accept LOW.
+# The lowest thinking that a model family accepts, by prefix of the model's name; the first match counts. A number is a
+# budget in tokens, a word is a level, and None means that the family does not think. Gemini 2.5 accepts only budgets,
+# and no model accepts both at once. Pro models and, from 3.7 on, Flash models refuse MINIMAL. All text models from 3 on
+# accept LOW.
 _THINKING: tuple[tuple[str, int | str | None], ...] = (
     ("gemini-1.", None),
     ("gemini-2.0-", None),

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from google.genai.types import CreateTuningJobConfig, TuningJob
 
 JOB = "tuning_job.json"
-KEY_LABEL = "tuning_key"  # job label by which a restarted step finds the job that it started before
+KEY_LABEL = "tuning_key"  # the job label that a restarted step searches to find the job that it started before
 _ALIVE_OR_DONE = frozenset({"JOB_STATE_QUEUED", "JOB_STATE_PENDING", "JOB_STATE_RUNNING", "JOB_STATE_SUCCEEDED"})
 
 
@@ -37,7 +37,7 @@ class GeminiTuner:
     primary_metric = "chrf"  # not the loss: Gemini gives no token probabilities for given answers
 
     def check(self, dataset: Dataset) -> list[Problem]:
-        """Return what Vertex AI would refuse (fatal problems) or advises against."""
+        """Return the problems of a dataset: fatal if Vertex AI would refuse it, otherwise advice."""
         return check_limits(dataset)
 
     def evaluation_limit(self, dataset_format: Format, train_rows: int) -> int:
@@ -57,8 +57,8 @@ class GeminiTuner:
     def tune(self, settings: Settings, dataset: Dataset, options: TuneOptions, output: Path) -> Model:
         """Start one tuning job and wait for its end. Write the service's description of it to `tuning_job.json`.
 
-        If you call this again, it waits for the job that the first call started. Raises TuningError if Vertex AI
-        refuses the options or if the job fails.
+        If you call this again with the same options and dataset, it waits for the job that the first call started.
+        Raises TuningError if Vertex AI refuses the options or if the job fails.
         """
         rows = dataset.manifest.files["train.jsonl"].rows
         plan = make_plan(settings, options, dataset.manifest.format, rows)

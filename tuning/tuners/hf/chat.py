@@ -26,9 +26,9 @@ CHATML = (
     "{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
 )
-# Texts that no template contains or changes.
+# A conversation with texts that no template contains or changes.
 _PROBE = (Message("system", "\ue000s\ue000"), Message("user", "\ue000u\ue000"), Message("assistant", "\ue000a\ue000"))
-# The template's variables for thinking: Qwen 3 and others have the first, DeepSeek V3.1 and Granite the second.
+# The template variables that turn off thinking: Qwen 3 and others use the first, DeepSeek V3.1 and Granite the second.
 _NO_THINKING = {"enable_thinking": False, "thinking": False}
 _THOUGHTS = re.compile(r"\A\s*<think>.*?(?:</think>\s*|\Z)", re.DOTALL)
 
@@ -48,7 +48,7 @@ class Tokens(NamedTuple):
 class _Template(NamedTuple):
     """Hold what a chat template does with a conversation of one question and one answer."""
 
-    in_parts: bool  # a content is a list of parts, each with a type
+    in_parts: bool  # the content of a message is a list of parts, each with a type; else it is a string
     knows_system: bool  # else the system message becomes the first paragraph of the question
     gap: str  # white space before the answer that the model generates, as after Mistral's [/INST]
     thoughts: str  # empty thinking block that precedes the answer in prediction, but not in a rendered conversation
@@ -60,7 +60,7 @@ class _Template(NamedTuple):
 def encode(tokenizer: Any, prompt: Sequence[Message], answer: str) -> Tokens:
     """Encode prompt and answer. The last token is the end-of-turn token, so that the model learns to stop.
 
-    Raises TuningError if the chat template fails, or if it does not render the texts unchanged. It may strip them.
+    Raises TuningError if the chat template fails, or if it changes a text in other ways than by stripping white space.
     """
     if tokenizer.chat_template is None:
         prompt_ids = encode_prompt(tokenizer, prompt)
@@ -83,7 +83,7 @@ def encode(tokenizer: Any, prompt: Sequence[Message], answer: str) -> Tokens:
 def encode_prompt(tokenizer: Any, prompt: Sequence[Message]) -> list[int]:
     """Encode the prompt up to where the answer begins. Without a chat template, an empty line follows each message.
 
-    Raises TuningError if the chat template fails, or if it does not render the texts unchanged. It may strip them.
+    Raises TuningError if the chat template fails, or if it changes a text in other ways than by stripping white space.
     """
     if tokenizer.chat_template is None:
         start = [] if tokenizer.bos_token_id is None else [tokenizer.bos_token_id]
@@ -121,7 +121,7 @@ def stop_tokens(tokenizer: Any, generation_config: Any) -> list[int]:
 def decode_answer(tokenizer: Any, ids: Sequence[int]) -> str:
     """Return the generated text without special tokens, thoughts and surrounding white space.
 
-    It is empty if the thoughts did not end.
+    The text is empty if the thoughts did not end.
     """
     special = {index for index, token in tokenizer.added_tokens_decoder.items() if token.special}
     special -= {control_words(tokenizer).ids.get(tag) for tag in ("<think>", "</think>")}
@@ -151,7 +151,10 @@ def _template(tokenizer: Any) -> _Template:
 
 @lru_cache(maxsize=8)
 def _probe(tokenizer: Any, *_: object) -> _Template:
-    """Render a short conversation in each way until the template accepts it. Raises TuningError if it never does."""
+    """Render a short conversation in different forms until the template accepts one, and return what it does.
+
+    Raises TuningError if the template accepts none of the forms.
+    """
     failure = _failure(tokenizer, "it does not render the text of a message")
     for in_parts, system in product((False, True), (True, False)):
         template = _Template(in_parts, system, "", "", "", "", tokenizer.eos_token_id)
@@ -168,7 +171,10 @@ def _probe(tokenizer: Any, *_: object) -> _Template:
 
 
 def _measured(tokenizer: Any, template: _Template, prompt: str, head: str, tail: str) -> _Template:
-    """Complete the template from a rendered `prompt`, and from the text around the answer in a conversation."""
+    """Fill in the fields of `template` from the rendered `prompt` and the texts before and after the answer.
+
+    `head` and `tail` are these two texts, in a rendered conversation.
+    """
     gap = thoughts = ""
     if head.startswith(prompt) and not head[len(prompt) :].strip():
         gap = head[len(prompt) :]
@@ -182,7 +188,7 @@ def _measured(tokenizer: Any, template: _Template, prompt: str, head: str, tail:
 
 
 def _turns(template: _Template, messages: Sequence[Message]) -> list[Message]:
-    """Return the messages with roles that the template knows."""
+    """Return the messages, with the system message merged into the question if the template does not know the role."""
     if template.knows_system or len(messages) < 2 or messages[0].role != "system":
         return list(messages)
     texts = [message.content for message in messages[:2] if message.content.strip()]

@@ -1,8 +1,8 @@
-"""Encode texts in which control words such as ``<|im_end|>`` stay words.
+"""Encode texts so that control words in them, such as ``<|im_end|>``, are encoded as ordinary text.
 
 A tokenizer replaces each control word by its token, also in a post that only mentions it. Therefore the control words
-of a post are replaced by placeholders before the chat template is rendered. Those that the rendered text contains are
-the template's own. The placeholders also keep a template from cutting an answer at ``</think>``.
+of a post are replaced by placeholders before the chat template is rendered. All control words that the rendered text
+still contains come from the template. The placeholders also keep a template from cutting an answer at ``</think>``.
 """
 
 import re
@@ -16,7 +16,7 @@ from tuning.errors import TuningError
 _THINKING = ("<think>", "</think>")  # templates search for these, whether or not the tokenizer has tokens for them
 _BRACKETED = re.compile(r"[<\[{|].*[>\]}|]", re.DOTALL)
 _TAG = re.compile(r"</?[a-z][a-z0-9]*/?>")
-_PRIVATE_USE = range(0xE000, 0xF900)  # characters that have no meaning of their own
+_PRIVATE_USE = range(0xE000, 0xF900)  # characters to which Unicode gives no meaning
 
 
 class ControlWords(NamedTuple):
@@ -54,7 +54,7 @@ class Hidden:
 def control_words(tokenizer: Any) -> ControlWords:
     """Return the control words: the special tokens, and added tokens in brackets such as ``[INST]`` and ``<think>``.
 
-    A tag such as ``<table>`` counts only if the chat template contains it. Gemma has tokens for the tags of HTML.
+    A tag such as ``<table>`` counts only if the chat template contains it, because Gemma has tokens for HTML tags.
     """
     return _control_words(tokenizer, str(tokenizer.chat_template), len(tokenizer))
 
@@ -71,7 +71,7 @@ def _control_words(tokenizer: Any, template: str, _: int) -> ControlWords:
     ids = {token.content: index for index, token in tokenizer.added_tokens_decoder.items() if controls(token)}
     longest_first = sorted({*ids, *_THINKING}, key=len, reverse=True)
     pattern = re.compile("|".join(map(re.escape, longest_first)))
-    # If the tokenizer has a token for unknown characters, then ordinary texts contain it.
+    # If the tokenizer has a token for unknown characters, then ordinary texts can contain it, so do not forbid it.
     unknown = _encode(tokenizer, chr(_PRIVATE_USE[-1]))
     return ControlWords(pattern, ids, frozenset(ids.values()).difference(unknown))
 
@@ -107,7 +107,7 @@ def _as_text(tokenizer: Any, words: ControlWords, word: str) -> list[int]:
 
 
 def _encode_after(tokenizer: Any, text: str, **options: Any) -> list[int]:
-    """Encode text that follows other text. At the start of a text, some tokenizers add a space."""
+    """Encode text as it is encoded after other text, because some tokenizers add a space at the start of a text."""
     for before in ("\n", "a"):  # one of them does not merge with the text
         start, ids = (_encode(tokenizer, part, **options) for part in (before, before + text))
         if ids[: len(start)] == start:

@@ -7,7 +7,8 @@ from tuning.tuners.hf.environment import set_up_libraries
 # For models with at most this number of parameters, fp32 costs no noticeable time.
 SMALL = 20_000_000
 # Models with at most this number of parameters answer in fp32 on a CPU. In bfloat16, the other rows of a batch change
-# the rounding and thereby the words: with batches of 48 and of 96 rows, 50 of 96 answers were equal, in fp32 95.
+# the rounding and thereby the words: in bfloat16, 50 of 96 answers were the same with batches of 48 and of 96 rows; in
+# fp32, 95 were.
 EXACT = 1_000_000_000
 
 

@@ -1,6 +1,6 @@
 """Configure torch and the Hugging Face libraries before their first import.
 
-They print nothing, stay off the network, and leave processor time to other processes.
+With this configuration, they print no logs, do not use the network, and leave processor time to other processes.
 """
 
 import os
@@ -24,7 +24,7 @@ def set_up_libraries() -> None:
     Call this before you import torch, transformers, TRL, PEFT or datasets.
     """
     os.environ.update(_VARIABLES)
-    # TRL uses an attribute that transformers has deprecated.
+    # TRL uses an attribute that transformers has deprecated, which only TRL can change.
     warnings.filterwarnings("ignore", message="`is_gradient_checkpointing` is deprecated", category=FutureWarning)
     from huggingface_hub import constants
 

@@ -9,11 +9,11 @@ from tuning.tuners.hf.train.recipe import Recipe, steps_of
 from tuning.tuners.hf.train.rows import read_examples
 from tuning.tuners.protocol import Estimate
 
-# Tokens per second, measured on two cores with bfloat16. The keys are the base model and whether all weights are
-# trained, which happens in fp32.
+# Tokens per second, measured on two cores that support bfloat16. The keys are the base model and whether all weights
+# are trained, which uses fp32.
 _RATES = {("smollm2", False): 300.0, ("smollm2", True): 190.0, ("tiny", True): 6000.0}
-_OF_PAIRS = 0.3  # share of that speed on pairs: both answers go through the model and its reference
-_SECONDS_AROUND = 25.0  # loading, held-out losses, saving
+_OF_PAIRS = 0.3  # factor for preference pairs: both answers go through the model and through the reference model
+_SECONDS_AROUND = 25.0  # for loading, losses of held-out rows, and saving
 
 
 def estimate(settings: Settings, dataset: Dataset, recipe: Recipe, base_model: str) -> Estimate:

@@ -73,7 +73,7 @@ def _decoded(tokenizer: Any, ids: Sequence[int]) -> str:
 
 
 def _lines(prefix: str, text: str) -> Iterator[str]:
-    """Yield the lines of a text. A character that a terminal would act on is written as in Python."""
+    """Yield the lines of a text. Control characters are escaped as in Python, so that the terminal ignores them."""
     for line in text.removesuffix("\n").split("\n") if text else ():
         printable = (char if char.isprintable() or char == "\t" else repr(char)[1:-1] for char in line)
         yield prefix + "".join(printable)

@@ -19,7 +19,7 @@ from tuning.tuners.hf.train.rows import ROWS
 from tuning.tuners.protocol import Estimate, Model, Predictor, Problem, TuneOptions
 
 FINISHED = "finished.json"
-LOCK_SECONDS = 20.0  # long enough for a step whose runner was killed to notice it and end
+LOCK_SECONDS = 20.0  # maximum wait for the lock: a step whose runner was killed needs some time to notice that and end
 
 
 class HfTuner:

@@ -13,9 +13,10 @@ from torch.nn import functional
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
 
-# Rows in the batch. More rows give more tokens a second, until the processor is busy, and take more memory.
+# Maximum rows in the batch. More rows give more tokens per second until the processor is fully used, and take more
+# memory.
 ROWS = 64
-_SPARE = 64  # tokens that a layer's buffers grow by
+_SPARE = 64  # when a layer's buffers grow, they get room for this number of further tokens
 
 
 class RoomyLayer(DynamicLayer):  # type: ignore[misc]
@@ -47,7 +48,7 @@ class RoomyLayer(DynamicLayer):  # type: ignore[misc]
         return self.keys, self.values
 
     def replace(self, keys: torch.Tensor, values: torch.Tensor) -> None:
-        """Replace all states."""
+        """Replace the states of all tokens."""
         self.keys, self.values, self._buffers = keys, values, []
 
 
@@ -73,11 +74,11 @@ class _Batch:
 
     @property
     def can_grow(self) -> bool:
-        """Return whether other rows can enter. Layers of other kinds, such as sliding windows, cannot be padded."""
+        """Return whether rows can be added. Other kinds of cache layers, such as sliding windows, cannot be padded."""
         return all(isinstance(layer, RoomyLayer) for layer in self._cache.layers)
 
     def newest(self) -> list[tuple[int, int]]:
-        """Return the newest token of each row, after the number of its prompt."""
+        """Return the number of the prompt and the newest token of each row."""
         return list(zip(self.rows, self.tokens.tolist(), strict=True))
 
     def step(self) -> None:
@@ -87,7 +88,7 @@ class _Batch:
         self._positions = self._positions + 1
 
     def keep(self, kept: Sequence[int]) -> None:
-        """Keep only the rows at these indices. If the batch can grow, drop the columns that only the others used."""
+        """Keep only the rows at these indices. If the batch can grow, drop the columns that are then only padding."""
         index = torch.tensor(kept, device=self._mask.device)
         self.rows = [self.rows[row] for row in kept]
         self._mask, self._positions, self.tokens = self._mask[index], self._positions[index], self.tokens[index]
@@ -100,7 +101,7 @@ class _Batch:
             layer.replace(layer.keys[index, :, unused:], layer.values[index, :, unused:])
 
     def join(self, other: "_Batch") -> None:
-        """Add the rows of another batch. The shorter one is padded on the left."""
+        """Add the rows of another batch. The batch with fewer columns is padded on the left."""
         width = max(self._mask.shape[1], other._mask.shape[1])
         self._mask = torch.cat([_padded(batch._mask, width, 1) for batch in (self, other)])
         self._positions = torch.cat([self._positions, other._positions])
@@ -135,9 +136,10 @@ def _padded(states: torch.Tensor, width: int, dimension: int) -> torch.Tensor:
 def generate(
     model: Any, prompts: Sequence[Sequence[int]], max_new_tokens: int, ends: Collection[int], rows: int = ROWS
 ) -> Iterator[tuple[int, list[int]]]:
-    """Yield the index of a prompt and its new tokens, each when it ends: at a token in `ends`, or after the limit.
+    """Yield the index of each prompt and its new tokens, as soon as they end: at a token in `ends`, or at the limit.
 
-    The end token is included. Short prompts come first, so that the prompts that enter together have similar lengths.
+    The end token is included. Short prompts come first, so that the prompts that are added together have similar
+    lengths.
     """
     waiting = sorted(range(len(prompts)), key=lambda index: (len(prompts[index]), index))
     new: dict[int, list[int]] = {index: [] for index in waiting}
@@ -150,7 +152,7 @@ def generate(
     with torch.inference_mode():
         while waiting or batch:
             changed = batch
-            # Rows enter and leave in groups, because each time the cache is copied.
+            # Add and remove rows in groups, because each change copies the cache.
             if batch is None or (waiting and batch.can_grow and len(batch.rows) <= rows * 3 // 4):
                 room = rows - (len(batch.rows) if batch else 0)
                 entering, waiting = waiting[:room], waiting[room:]
@@ -170,7 +172,10 @@ def generate(
 
 
 def _without_ended(batch: _Batch | None, has_ended: Callable[[int], bool]) -> _Batch | None:
-    """Return the batch without the rows that have ended, or None. A few such rows may stay, which costs less."""
+    """Return the batch without the rows that have ended, or None if no row is left.
+
+    A few rows that have ended may stay, because keeping them costs less than copying the cache.
+    """
     live = [row for row, index in enumerate(batch.rows) if not has_ended(index)] if batch else []
     if batch and live and len(live) <= len(batch.rows) * 7 // 8:
         batch.keep(live)

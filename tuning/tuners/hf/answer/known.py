@@ -1,4 +1,4 @@
-"""Reuse answers of the base model smollm2 that ship with the package, because the base never changes.
+"""Reuse the answers of the base model smollm2 that ship with the package. Its weights never change.
 
 ``python -m tests.tuners.hf.answer.write_known_answers`` writes the file again, after the suite or the prompt has
 changed.
@@ -16,9 +16,9 @@ from tuning.tuners.protocol import Answer
 
 FILE = Path(__file__).parent / "known_answers.json"
 WEIGHTS = "model.safetensors"
-CHECKED = 8  # known answers that are generated again; if one differs, all are
+CHECKED = 8  # number of known answers that are generated again; if one differs, all answers are
 
-Generate = Callable[[Sequence[int]], list[Answer]]  # from numbers of prompts to their answers
+Generate = Callable[[Sequence[int]], list[Answer]]  # takes the numbers of prompts and returns the answers to them
 
 
 class KnownAnswers(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,7 +35,7 @@ def key_of(ids: Sequence[int]) -> str:
 
 
 def find_known(folder: Path, max_new_tokens: int) -> dict[str, Answer]:
-    """Return the known answers of the model in `folder`, or none if there are none for its weights and this limit."""
+    """Return the known answers of the model in `folder` by key, or {} for other weights or another limit."""
     weights = folder / WEIGHTS
     if not weights.is_file() or not FILE.is_file():
         return {}
@@ -45,9 +45,10 @@ def find_known(folder: Path, max_new_tokens: int) -> dict[str, Answer]:
 
 
 def with_known(keys: Sequence[str], known: dict[str, Answer], generate: Generate) -> list[Answer]:
-    """Return the answers to the prompts with these keys. Only those that are not known are generated.
+    """Return the answers to the prompts with these keys. Only the answers that are not known are generated.
 
-    A few known answers are generated again, and all of them if one differs, as on a processor that rounds differently.
+    As a check, a few known answers are generated again. If one differs, for example because the processor rounds
+    differently, all known answers are generated again.
     """
     numbers = [number for number, key in enumerate(keys) if key in known]
     drawn = random.Random("".join(keys)).sample(numbers, min(CHECKED, len(numbers)))  # noqa: S311 - a fixed draw

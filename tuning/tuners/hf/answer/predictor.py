@@ -17,7 +17,7 @@ from tuning.tuners.hf.device import answering_dtype, find_processor, scoring_dty
 from tuning.tuners.hf.models.base_models import load_model, load_tokenizer
 from tuning.tuners.protocol import Answer
 
-_SHOWN = 20  # answers between two lines of progress
+_SHOWN = 20  # number of answers between two lines of progress
 
 
 class HfPredictor:
@@ -73,7 +73,10 @@ class HfPredictor:
         yield self._answer(result[0])
 
     def losses(self, examples: Sequence[Example], max_length: int) -> list[tuple[float, int]]:
-        """Return the loss and the number of answer tokens of each example. The other examples have no effect on it."""
+        """Return the loss and the number of answer tokens of each example, cut to `max_length` tokens.
+
+        The loss of an example does not depend on the other examples.
+        """
         rows = []
         for example in examples:
             tokens = encode(self._tokenizer, example.prompt, example.answer)

@@ -122,7 +122,10 @@ def _checked_folder(folder: Path) -> Path:
 
 
 def _from_hub(name: str) -> Path:
-    """Download missing files into the hub's own cache. HF_HOME sets its location."""
+    """Download missing files into the cache of the Hugging Face libraries, which HF_HOME can move. Return the folder.
+
+    Raises TuningError if the model does not exist, is not accessible or is incomplete.
+    """
     go_online()
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, LocalEntryNotFoundError, RepositoryNotFoundError

@@ -6,7 +6,7 @@ from typing import Any
 
 from transformers import TrainerCallback
 
-_LINES = 12  # for a complete run
+_LINES = 12  # number of progress lines in a complete run
 
 
 class ProgressLines(TrainerCallback):  # type: ignore[misc]
@@ -31,7 +31,7 @@ class ProgressLines(TrainerCallback):  # type: ignore[misc]
         return self.tokens / self._seconds if self._seconds else 0.0
 
     def on_step_begin(self, *_: Any, **__: Any) -> None:
-        """Note when the step begins."""
+        """Record the time at which the step begins."""
         self._began = time.monotonic()
 
     def on_step_end(self, _args: Any, state: Any, *_: Any, **__: Any) -> None:

@@ -19,7 +19,10 @@ class Point(msgspec.Struct, frozen=True):
 
 
 class Curves(msgspec.Struct, frozen=True, kw_only=True):
-    """Hold losses by optimizer step. `train` is the loss of each step's batch, `development` that of held-out rows."""
+    """Hold losses by optimizer step. `development` is the loss of held-out rows.
+
+    `train` is the loss of the batches since the previous point: in runs of up to 199 steps, of one batch.
+    """
 
     train: list[Point]
     development: list[Point]

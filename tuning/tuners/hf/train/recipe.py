@@ -37,10 +37,10 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
 
 RECIPES = {
     # These settings take about two minutes on two cores. They were chosen on the development part of the how-to
-    # questions, of which the base solves 18 of 48. After training on the sample with half the step, it solves 24, and
-    # its answers are shorter and repeat themselves less. With the full step, twice as many answers repeat themselves,
-    # and with a rate of 1.2e-3 and half the step, 34 of 48. Adapters in the upper two thirds of the layers learn as
-    # much per step as in all layers, in 0.7 of the time.
+    # questions, of which the base solves 18 of 48. After training on the sample with a step_size of 0.5, it solves 24,
+    # and its answers are shorter and repeat themselves less often. With a step_size of 1, twice as many answers repeat
+    # themselves. With a learning rate of 1.2e-3 and a step_size of 0.5, 34 of the 48 answers do. Adapters in the upper
+    # two thirds of the layers learn as much per step as adapters in all layers, in 0.7 of the time.
     "smollm2": Recipe(
         steps=20,
         batch_size=4,
@@ -55,14 +55,16 @@ RECIPES = {
     "tiny": Recipe(steps=40, max_length=256, learning_rate=3e-3, lora_rank=0, evaluations=2, development_rows=16),
 }
 
-# Settings for preference tuning, where they differ in more than the learning rate. A pair is longer than a single
-# answer: of 3,528 pairs of real posts, 124 have at most 256 tokens and 714 at most 384. On 16 held-out pairs of the
-# sample, the margin rises to 8.1 and all pairs are ranked correctly, which is easy there. On posts with invented
-# scores, which express hardly any preference, the margin on 84 pairs rises by 0.06 +- 0.07: no more than chance.
+# Settings for preference tuning of the base models for which more than the learning rate differs. A pair is longer than
+# a single answer: of 3,528 pairs of real posts, 124 have at most 256 tokens and 714 at most 384. On 16 held-out pairs
+# of the sample, which are easy to rank, the reward margin rises to 8.1 and all pairs are ranked correctly. On posts
+# with invented scores, which express hardly any preference, the reward margin on 84 pairs rises by 0.06 +- 0.07, which
+# is no more than chance.
 PREFERENCE_RECIPES = {
     "smollm2": msgspec.structs.replace(RECIPES["smollm2"], steps=26, max_length=448, step_size=1.0),
 }
-# Factor for the learning rate of other models. At the rate of supervised tuning, DPO makes answers degenerate.
+# Factor for the learning rate of other base models in preference tuning. With the learning rate of supervised tuning,
+# DPO makes answers degenerate.
 _PREFERENCE_RATE = 0.1
 
 # Factor for the learning rate if all weights are trained: adapters learn best at ten times the rate of full training

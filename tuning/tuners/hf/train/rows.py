@@ -45,7 +45,7 @@ def read_rows(tokenizer: Any, dataset: Dataset, recipe: Recipe, work: Path) -> R
     try:
         encoded = datasets.Dataset.from_generator(_encoded, gen_kwargs=arguments, cache_dir=str(work))
     except datasets.exceptions.DatasetGenerationError as error:
-        raise error.__cause__ or error from None  # the error in a line, or of the disk
+        raise error.__cause__ or error from None  # the original error, such as an invalid line or a full disk
     fits = [index for index, length in enumerate(encoded["length"]) if length <= recipe.max_length]
     if not fits:
         raise TuningError(
@@ -62,7 +62,7 @@ def read_rows(tokenizer: Any, dataset: Dataset, recipe: Recipe, work: Path) -> R
 
 
 def _encoded(tokenizer: Any, dataset: Dataset, max_length: int) -> Iterator[dict[str, Any]]:
-    """Yield one row per line of train.jsonl. For a line that is too long, keep only the length."""
+    """Yield one row per line of train.jsonl. If the line is too long, the row has no token IDs."""
     for group, example in read_examples(dataset):
         row = encode_row(tokenizer, example)
         if row["length"] > max_length:

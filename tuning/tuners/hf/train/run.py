@@ -84,10 +84,10 @@ def _facts(rows: Rows, recipe: Recipe, trained: Any, curves: Curves) -> dict[str
     }
     if curves.development:
         facts["development_loss_before"] = round(curves.development[0].loss, 4)
-        # Step 0 is the untuned model, which is never saved.
+        # Leave out step 0, the loss of the untuned model, because that model is never saved.
         facts["development_loss"] = round(min(point.loss for point in curves.development[1:]), 4)
     rewards = [row for row in trained.history if "eval_rewards/margins" in row]
-    if rewards:  # on held-out pairs: the margin in log-probability, the accuracy as a share; noisy with few pairs
+    if rewards:  # DPO's mean reward margin and the share of correctly ranked held-out pairs; noisy with few pairs
         facts["development_margin"] = round(rewards[-1]["eval_rewards/margins"], 4)
         facts["development_accuracy"] = round(rewards[-1]["eval_rewards/accuracies"], 4)
     return facts

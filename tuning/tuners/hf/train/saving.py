@@ -21,7 +21,7 @@ def save_full(model: Any, tokenizer: Any, base: Path, output: Path, step_size: f
     if step_size != 1:
         before = dict(load_model(base, torch.float32).named_parameters())
         with torch.no_grad():
-            for name, weight in model.named_parameters():  # has weights that two names share once
+            for name, weight in model.named_parameters():  # yields a weight that two layers share only once
                 weight.copy_(torch.lerp(before[name].to(weight), weight, step_size))
     _save_complete(model, tokenizer, output / MERGED)
 
@@ -29,8 +29,8 @@ def save_full(model: Any, tokenizer: Any, base: Path, output: Path, step_size: f
 def save_adapter(model: Any, tokenizer: Any, base: Path, output: Path, step_size: float) -> None:
     """Save the adapter in PEFT's format, and a copy of the base model with the adapter merged into its weights.
 
-    The adapter's `lora_alpha` is multiplied by `step_size`, so both are the base plus this share of the change. The
-    copy is made from the stored base model, not from the one in memory, so that a base in fp32 keeps its precision.
+    The adapter's `lora_alpha` is multiplied by `step_size`, so both results are the base plus this share of the change.
+    The copy is made from the stored base model, not from the one in memory, so that a base in fp32 keeps its precision.
     Raises TuningError if the base model cannot be loaded.
     """
     from peft import PeftModel
@@ -47,7 +47,7 @@ def save_adapter(model: Any, tokenizer: Any, base: Path, output: Path, step_size
 
 
 def _save_complete(model: Any, tokenizer: Any, target: Path) -> None:
-    """Save model and tokenizer. Other programs, too, end an answer at the template's end of turn."""
+    """Save model and tokenizer. The saved settings list all tokens that end an answer, for programs that load them."""
     ends = stop_tokens(tokenizer, model.generation_config)
     model.generation_config.eos_token_id = ends if len(ends) > 1 else ends[0]
     with atomic_folder(target) as folder:

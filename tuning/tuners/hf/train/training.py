@@ -23,8 +23,8 @@ from tuning.tuners.hf.train.recipe import Recipe, steps_of
 from tuning.tuners.hf.train.rows import Rows
 from tuning.tuners.hf.train.sft_trainer import AnswerCollator, AnswerTrainer
 
-# Tokens in one forward and backward pass. More tokens use the processor better but take more memory. For a model with
-# 135 M parameters, 2,048 tokens take 4 GB without gradient checkpointing.
+# Maximum number of tokens in one forward and backward pass. More tokens use the processor better but take more memory.
+# For a model with 135 M parameters, 2,048 tokens take 4 GB without gradient checkpointing.
 _TOKENS = {"cpu": 2048, "cuda": 16_384}
 
 
@@ -101,8 +101,8 @@ def _arguments(
         "seed": recipe.seed,
         "data_seed": recipe.seed,
         "use_cpu": not on_gpu,
-        "bf16": on_gpu and processor.half,  # on a CPU, the weights themselves are bfloat16, which is faster
-        # Saves memory but costs a fifth of the speed. Used on a CPU only if one row can exceed the tokens of a pass.
+        "bf16": on_gpu and processor.half,  # on a CPU, the weights themselves can be bfloat16, which is faster
+        # Saves memory but costs a fifth of the speed. Used on a CPU only if a single row can exceed _TOKENS.
         "activation_checkpointing": on_gpu or recipe.max_length > _TOKENS["cpu"],
         "logging_steps": max(1, steps // 100),
         "eval_strategy": "steps" if evaluated else "no",
