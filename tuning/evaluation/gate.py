@@ -66,7 +66,8 @@ def judge(
             improvements[opponent] = improvement(pairs, options)
         if pairs and not doubt:
             slices += judge_slices(pairs, opponent, metric, options)
-        judgements.append(_judgement(comparison, opponent, improvements.get(opponent), doubt, slices, options))
+        loss = None if doubt else improvements.get(opponent)
+        judgements.append(_judgement(comparison, opponent, loss, doubt, slices, options))
     worst = min(judgements, key=lambda judged: _ORDER.index(judged.status))
     return Verdict(
         status=worst.status,
@@ -96,53 +97,33 @@ def _judgement(
     slices: Sequence[SliceVerdict],
     options: GateOptions,
 ) -> Judgement:
-    """Return the verdict against one opponent. `doubt` says why the loss does not count, or is empty if it counts."""
+    """Return the verdict against one opponent. `loss` is None if it does not count, and `doubt` then says why."""
     suite = comparison.suite
     asked = [side for side in suite.sides if opponent in side.answers]
     guardrails = judge_guardrails(asked, opponent, options)
     executed = _change(asked, opponent, "executed", options)
     complete = _change([side for side in asked if _is_complete(side, opponent)], opponent, "executed", options)
-    loss_sentence = describe(comparison.primary_metric, opponent, loss, options) if loss and not doubt else ""
-    status: Status
-    doubts = [doubt] if doubt else []
     if worse := [rail for rail in guardrails if rail.is_worse]:
-        status = "worse"
-        doubts = [_guardrail_sentence(rail, opponent, len(guardrails)) for rail in worse]
+        status: Status = "worse"
+        why = [_guardrail_sentence(rail, opponent, len(guardrails)) for rail in worse]
     elif suite.reason or executed is None:
         status = "undecided"
-        doubts = [suite.reason or f"no question of the suite was asked to both the tuned model and the {opponent}"]
-        doubts += [doubt, LOSS_SAYS_LITTLE] if doubt else [LOSS_SAYS_LITTLE]
-    elif executed.examples < options.minimum_groups:
-        status = "undecided"
-        doubts = [f"only {executed.examples} questions were asked; {options.minimum_groups} are needed to decide"]
+        why = [suite.reason or f"no question of the suite was asked to both the tuned model and the {opponent}"]
+        why += [doubt, LOSS_SAYS_LITTLE] if doubt else [LOSS_SAYS_LITTLE]
     else:
-        loss_improves = bool(loss and not doubt and loss.low > 0)
-        status = _status(executed, loss_improves, options)
-        blocking = [row for row in slices if row.blocks and row.opponent == opponent]
+        blocking = [_slice_sentence(row, slices) for row in slices if row.blocks and row.opponent == opponent]
+        status, why = _decide(executed, complete, loss, options)
         if status == "undecided":
-            doubts += _why_undecided(executed, loss, doubt, opponent, options)
-        elif complete is None or complete.examples < options.minimum_groups:
-            status = "undecided"
-            doubts = [
-                f"{len(asked) - (complete.examples if complete else 0)} of {len(asked)} questions have an answer that "
-                "was cut or is empty, so too few are left to compare"
-            ]
-        elif _status(complete, loss_improves, options) != status:
-            doubts = [
-                f"without the questions where an answer was cut or empty, it would be "
-                f"{_status(complete, loss_improves, options)!r} instead of {status!r}: {_points(complete, options)}"
-            ]
-            status = "undecided"
+            why = [doubt, *why] if doubt else why
         elif blocking:
-            status = "undecided"
-            doubts = [_slice_sentence(row, slices) for row in blocking]
-    reasons = [_executed_sentence(asked, executed, opponent, options)] if executed else []
-    if status in ("worse", "undecided"):
-        reasons = doubts + reasons
+            status, why = "undecided", blocking
+    reasons = [*why]
+    reasons += [_executed_sentence(asked, executed, opponent, options)] if executed else []
+    reasons += [describe(comparison.primary_metric, opponent, loss, options)] if loss else []
     return Judgement(
         opponent=opponent,
         status=status,
-        reasons=reasons + ([loss_sentence] if loss_sentence else []),
+        reasons=reasons,
         executed=executed,
         complete=complete,
         gained=_topics(asked, TUNED, opponent),
@@ -151,10 +132,48 @@ def _judgement(
     )
 
 
-def _status(executed: Interval, loss_improves: bool, options: GateOptions) -> Status:
+def _decide(
+    executed: Interval, complete: Interval | None, loss: Interval | None, options: GateOptions
+) -> tuple[Status, list[str]]:
+    """Return the verdict from the executed share and the loss, and why it is undecided if it is.
+
+    `complete` is the executed share on the questions where no answer was cut or empty. It must give the same verdict.
+    """
+    if executed.examples < options.minimum_groups:
+        return "undecided", [
+            f"only {executed.examples} questions were asked; {options.minimum_groups} are needed to decide"
+        ]
+    status = _status(executed, loss, options)
+    if status == "undecided":
+        return status, _why_undecided(executed, loss, options)
+    left_out = executed.examples - (complete.examples if complete else 0)
+    if complete is None or complete.examples < options.minimum_groups:
+        return "undecided", [
+            f"{left_out} of {executed.examples} questions have an answer that was cut or is empty, so too few are left "
+            "to compare"
+        ]
+    without = _status(complete, loss, options)
+    if without != status:
+        return "undecided", [
+            f"without the questions where an answer was cut or empty, it would be {without!r} instead of {status!r}: "
+            f"{_points(complete, options)}"
+        ]
+    return status, []
+
+
+def _status(executed: Interval, loss: Interval | None, options: GateOptions) -> Status:
     if executed.low > 0:
         return "better"
-    return "not worse" if executed.low > -options.margin and loss_improves else "undecided"
+    return "not worse" if executed.low > -options.margin and loss and loss.low > 0 else "undecided"
+
+
+def _why_undecided(executed: Interval, loss: Interval | None, options: GateOptions) -> list[str]:
+    reasons = []
+    if executed.low <= -options.margin:
+        reasons.append(f"the tuned model may solve over {options.margin:g} points fewer how-to questions")
+    if loss and loss.low <= 0:
+        reasons.append("neither the executed share nor the result on held-out examples improves beyond chance")
+    return reasons
 
 
 def _doubt_about_loss(
@@ -172,19 +191,6 @@ def _doubt_about_loss(
     if opponent == "champion" and shared_with_champion:
         return f"{shared_with_champion} evaluation examples are of questions that the champion was trained on"
     return ""
-
-
-def _why_undecided(
-    executed: Interval, loss: Interval | None, doubt: str, opponent: str, options: GateOptions
-) -> list[str]:
-    reasons = []
-    if executed.low <= -options.margin:
-        reasons.append(
-            f"the tuned model may solve over {options.margin:g} points fewer how-to questions than the {opponent}"
-        )
-    if not doubt and (loss is None or loss.low <= 0):
-        reasons.append(f"neither the executed share nor the held-out examples improve on the {opponent} beyond chance")
-    return reasons
 
 
 def judge_guardrails(sides: Sequence[SuiteSide], opponent: str, options: GateOptions) -> list[Guardrail]:
