@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.answers.running import Program, run_all
+from tests.answers.running import Program, run, run_all
 from tuning import answers
 from tuning.answers.code import program
 from tuning.answers.suite import DEVELOPMENT, JUDGING, Question, find_suite
@@ -113,3 +113,11 @@ def _crossed(one: Question, other: Question) -> Program:
 def test_an_unknown_suite_is_one_line() -> None:
     with pytest.raises(TuningError, match=r"there is no suite 'hard'\. Choose judging or development"):
         find_suite("hard")
+
+
+@pytest.mark.parametrize("name", ["found", "same", "printed", "output", "functions"])
+def test_a_function_of_an_answer_may_have_the_name_of_a_function_of_the_check(name: str) -> None:
+    code = f"def {name}(word):\n    return word[::-1]\n\n\ndef is_palindrome(word):\n    return word == {name}(word)\n"
+    check = "assert found(True, args=('level',)) and functions()['is_palindrome']('noon')\nassert output == ''"
+    assert run(Program(name, "", code, check))["passed"]
+    assert not run(Program(name, "", code.replace("==", "!="), check))["passed"]

@@ -5,8 +5,8 @@ else from this package. It reads a JSON object with ``setup``, ``code`` and ``ch
 line of its output, it writes a JSON object with ``ran``, ``passed``, ``error``, ``check`` (why the check failed) and
 ``output``.
 
-The three programs run in one namespace: ``setup`` (variables and files that the question shows), then the answer's
-``code``, then ``check``. The check fails by raising any exception. It may use:
+The three programs run one after another: ``setup`` (variables and files that the question shows), then the answer's
+``code`` in the same namespace, then ``check`` in a copy of it. The check fails by raising any exception. It may use:
 
 - ``output``: what ``code`` printed;
 - ``printed(value)``: whether the output shows `value`;
@@ -195,7 +195,8 @@ def run(setup: str, code: str, check: str) -> dict[str, object]:
             error = "".join(traceback.format_exception_only(raised)).strip()
     passed, reason = False, ""
     checker = Check(before, namespace, said.getvalue())
-    namespace |= {
+    # In a copy, so that a function of the answer still finds another one that has the same name as one of these.
+    namespace = namespace | {
         "output": said.getvalue(),
         "printed": checker.printed,
         "found": checker.found,

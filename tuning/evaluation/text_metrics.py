@@ -11,6 +11,7 @@ from typing import Any
 from tuning.answers.apis import known_names
 from tuning.answers.code import code_blocks, parses, program, python_blocks
 from tuning.answers.loops import loops
+from tuning.tuners.protocol import LIMIT, REPETITION
 
 # A refusal is recognized by its first words, without a model.
 _REFUSAL = re.compile(
@@ -30,13 +31,13 @@ DESCRIPTIONS = {
     "refusal": "share of answers that refuse to answer, %",
     "empty": "share of empty answers, %",
     "loop": "share of answers that repeat themselves, %",
-    "truncated": "share of answers cut at the token limit, %",
+    "truncated": "share of answers cut at the token limit, or because they only repeat themselves, %",
     "length_ratio": "length of the answer divided by the length of the reference",
     "characters": "length of the answer in characters",
     "stopped": "share of prompts and answers that the service's filters blocked (managed models only), %",
     "cited": "share of answers for which the service cites a source (managed models only), %",
 }
-CUT = "MAX_TOKENS"  # the finish reason of an answer that the token limit ended
+_CUT = frozenset({LIMIT, REPETITION})
 # The finish reasons of answers that the filters of a service ended.
 _STOPPED = frozenset({"BLOCKED", "SAFETY", "RECITATION", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII"})
 
@@ -52,11 +53,11 @@ def score_text(answer: str, finish_reason: str) -> dict[str, float]:
         "refusal": 100.0 * bool(_REFUSAL.match(answer)),
         "empty": 100.0 * (not answer.strip()),
         "loop": 100.0 * loops(answer),
-        "truncated": 100.0 * (finish_reason == CUT),
+        "truncated": 100.0 * (finish_reason in _CUT),
         "characters": float(len(answer)),
     }
-    # Leave out a last block that the token limit cut, because that is not an error of the model.
-    blocks = [block for block in python_blocks(answer) if block.closed or finish_reason != CUT]
+    # Leave out a last block if the answer was cut in it, because that is not an error of the model.
+    blocks = [block for block in python_blocks(answer) if block.closed or finish_reason not in _CUT]
     if blocks:
         scores["parses"] = 100.0 * sum(parses(block.text) for block in blocks) / len(blocks)
     found, missing = known_names(program(answer))
@@ -68,10 +69,10 @@ def score_text(answer: str, finish_reason: str) -> dict[str, float]:
 def score_answer(answer: str, reference: str, finish_reason: str) -> dict[str, float]:
     """Return the metrics of `score_text`, and those against the reference.
 
-    If the token limit cut the answer, ``chrf`` and ``rouge_l`` compare it with the start of the reference, of the same
+    If the answer was cut, ``chrf`` and ``rouge_l`` compare it with the start of the reference, of the same
     length in characters. ``length_ratio`` is included only if the reference is not empty.
     """
-    compared = reference[: len(answer)] if finish_reason == CUT else reference
+    compared = reference[: len(answer)] if finish_reason in _CUT else reference
     scores = {"chrf": _chrf(answer, compared), "rouge_l": _rouge_l(answer, compared)}
     if reference:
         scores["length_ratio"] = len(answer) / len(reference)

@@ -52,11 +52,15 @@ class Estimate(msgspec.Struct, frozen=True, kw_only=True):
     notes: list[str] = []
 
 
+# Finish reasons of an answer that was cut: at the limit of tokens, or because it only repeated itself.
+LIMIT, REPETITION = "MAX_TOKENS", "REPETITION"
+
+
 class Answer(msgspec.Struct, frozen=True):
     """Hold a generated answer and the reason why its generation ended."""
 
     text: str
-    finish_reason: str  # STOP, MAX_TOKENS, SAFETY, RECITATION ...
+    finish_reason: str  # STOP, MAX_TOKENS, REPETITION, SAFETY, RECITATION ...
     notes: tuple[str, ...] = ()  # for example, citations with their licence
 
 

@@ -11,6 +11,8 @@ from tuning.dataset.dataset import Dataset
 from tuning.dataset.formats.codec import parse_line
 from tuning.settings import Settings
 from tuning.tuners.hf.models.base_models import load_model
+from tuning.tuners.hf.train.recipe import Recipe
+from tuning.tuners.hf.train.run import run
 from tuning.tuners.hf.tuner import HfTuner
 from tuning.tuners.protocol import Model, StreamingPredictor, TuneOptions
 
@@ -153,3 +155,18 @@ def test_a_dataset_of_another_format_is_a_problem(dataset: Dataset) -> None:
     assert problem.fatal
     assert problem.what == "the tuner hf does not accept the format gemini of dataset invented"
     assert TUNER.check(dataset) == []
+
+
+@pytest.mark.parametrize("rank", [0, 4])
+def test_the_development_loss_is_that_of_the_saved_part_of_the_change(
+    dataset: Dataset, local_model: Path, settings: Settings, tmp_path: Path, rank: int
+) -> None:
+    losses = {}
+    for step_size in (1.0, 0.5, 0.01):
+        recipe = Recipe(steps=4, batch_size=4, max_length=256, lora_rank=rank, learning_rate=0.01, step_size=step_size)
+        output = tmp_path / str(step_size)
+        output.mkdir()
+        run(settings, dataset, str(local_model), recipe, output, "finished.json")
+        facts = json.loads((output / "finished.json").read_text())["facts"]
+        losses[step_size] = facts["development_loss"]
+    assert losses[1.0] < losses[0.5] < losses[0.01] < facts["development_loss_before"]

@@ -1,6 +1,7 @@
 """Greedy decoding in a batch that rows leave and enter gives what transformers gives for each prompt alone."""
 
 import random
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM, MistralConfig, MistralForCausalLM
 
 from tuning.tuners.hf.answer import batching
-from tuning.tuners.hf.answer.batching import generate
+from tuning.tuners.hf.answer.batching import generate, repeats_itself
 
 LIMIT = 40
 ENDS = [5, 7]
@@ -41,14 +42,14 @@ def sliding() -> Any:
     return MistralForCausalLM(config).eval()
 
 
-def alone(model: Any, prompt: list[int], limit: int = LIMIT) -> list[int]:
+def alone(model: Any, prompt: list[int], limit: int = LIMIT, ends: Sequence[int] = ENDS) -> list[int]:
     """What transformers generates for one prompt."""
     ids = model.generate(
         torch.tensor([prompt]),
         attention_mask=torch.ones(1, len(prompt), dtype=torch.long),
         max_new_tokens=limit,
         do_sample=False,
-        eos_token_id=ENDS,
+        eos_token_id=list(ends),
         pad_token_id=0,
     )
     new: list[int] = ids[0, len(prompt) :].tolist()
@@ -112,3 +113,34 @@ def test_with_a_sliding_window_rows_only_leave(sliding: Any, monkeypatch: pytest
     expected = {number: alone(sliding, prompt) for number, prompt in enumerate(prompts())}
     assert len({len(ids) for ids in expected.values()}) > 5
     assert dict(generate(sliding, prompts(), LIMIT, ENDS, rows)) == expected
+
+
+def test_a_row_that_only_repeats_itself_is_stopped(model: Any) -> None:
+    limit, no_end = 300, [1000]
+    found = dict(generate(model, prompts(), limit, no_end, 16))
+    stopped = [number for number, ids in found.items() if len(ids) < limit]
+    assert stopped
+    for number in stopped[:3]:
+        ids = found[number]
+        whole = alone(model, prompts()[number], limit, no_end)
+        assert whole[: len(ids)] == ids
+        assert len(whole) == limit, "without the stop, it goes on to the limit"
+        assert repeats_itself(ids)
+        assert not any(repeats_itself(ids[:end]) for end in range(len(ids))), "stopped as soon as possible"
+
+
+@pytest.mark.parametrize(
+    ("tokens", "repeating"),
+    [
+        ([9, *[4] * 95], False),
+        ([9, *[4] * 96], True),
+        ([*range(20)] * 5, True),
+        ([*range(20)] * 5 + [3], False),
+        ([*range(64)] * 5, True),
+        ([*range(65)] * 6, False),
+        ([*range(30)] * 4, False),
+        ([], False),
+    ],
+)
+def test_a_repetition_is_five_times_the_same_in_a_row(tokens: list[int], repeating: bool) -> None:
+    assert repeats_itself(tokens) == repeating

@@ -1,9 +1,17 @@
-"""Write the answers of smollm2 that ship with the package: ``python -m tests.tuners.hf.answer.write_known_answers``."""
+"""Write the answers of smollm2 that ship with the package.
+
+``python -m tests.tuners.hf.answer.write_known_answers ID`` writes the answers to the judging questions and to the
+held-out examples that a report on the sample's dataset ID shows. `invoke dataset` in an empty home makes that dataset.
+"""
+
+import sys
 
 import msgspec
 
 from tuning.answers.suite import JUDGING, find_suite
+from tuning.dataset.dataset import find_dataset
 from tuning.dataset.formats.codec import as_question
+from tuning.evaluation.examples import read_examples
 from tuning.evaluation.options import EvaluationOptions
 from tuning.settings import load_settings
 from tuning.storage import sha256_of, write_bytes
@@ -19,12 +27,15 @@ def main() -> None:
     set_up_libraries()  # before torch is imported
     from tuning.tuners.hf.answer.predictor import HfPredictor
 
-    folder = fetch(load_settings())
-    limit = EvaluationOptions().max_new_tokens
+    settings, options = load_settings(), EvaluationOptions()
+    folder = fetch(settings)
+    limit = options.max_new_tokens
     template = Variables().instruction_template
     prompts = [
         as_question("messages", template, question.title, question.body) for question in find_suite(JUDGING).questions
     ]
+    dataset = find_dataset(settings, sys.argv[1])
+    prompts += [row.example.prompt for row in read_examples(dataset, options.examples)[: options.answers]]
     known.FILE.unlink(missing_ok=True)  # otherwise, its answers would be used
     answers = HfPredictor(folder).generate(prompts, limit)
     keys = [known.key_of(encode_prompt(load_tokenizer(folder), prompt)) for prompt in prompts]

@@ -15,7 +15,7 @@ from tuning.tuners.hf.answer.scoring import example_losses
 from tuning.tuners.hf.chat import decode_answer, encode, encode_prompt, skip_thoughts, stop_tokens
 from tuning.tuners.hf.device import answering_dtype, find_processor, scoring_dtype
 from tuning.tuners.hf.models.base_models import load_model, load_tokenizer
-from tuning.tuners.protocol import Answer
+from tuning.tuners.protocol import LIMIT, REPETITION, Answer
 
 _SHOWN = 20  # number of answers between two lines of progress
 
@@ -42,7 +42,7 @@ class HfPredictor:
             answers: dict[int, Answer] = {}
             chosen = [encoded[number] for number in numbers]
             for index, ids in generate(self._model.to(self._answering), chosen, max_new_tokens, self._ends()):
-                answers[index] = self._answer(ids)
+                answers[index] = self._answer(ids, max_new_tokens)
                 if len(answers) % _SHOWN == 0:
                     print(f"answered {len(answers)} of {len(chosen)} questions", flush=True)
             return [answers[index] for index in range(len(chosen))]
@@ -51,18 +51,20 @@ class HfPredictor:
 
     def stream(self, prompt: Sequence[Message], max_new_tokens: int) -> Iterator[str | Answer]:
         """Yield pieces of text as they are generated, then the complete Answer."""
-        padded = self._tokenizer.pad({"input_ids": [encode_prompt(self._tokenizer, prompt)]}, return_tensors="pt")
-        streamer = TextIteratorStreamer(self._tokenizer, skip_prompt=True, skip_special_tokens=True)
+        ids = encode_prompt(self._tokenizer, prompt)
+        streamer = TextIteratorStreamer(self._tokenizer, skip_special_tokens=True)
         result: list[Any] = []  # the token IDs, or the error
+
+        def put(_: int, token: int) -> None:
+            streamer.put(torch.tensor([token]))
 
         def work() -> None:
             try:
-                result.append(
-                    self._generate(padded, max_new_tokens, streamer)[0, padded["input_ids"].shape[1] :].tolist()
-                )
+                model = self._model.to(self._answering)
+                result.extend(new for _, new in generate(model, [ids], max_new_tokens, self._ends(), on_token=put))
             except BaseException as error:
                 result.append(error)
-                streamer.end()
+            streamer.end()
 
         thread = threading.Thread(target=work, daemon=True)
         thread.start()
@@ -70,7 +72,7 @@ class HfPredictor:
         thread.join()
         if isinstance(result[0], BaseException):
             raise result[0]
-        yield self._answer(result[0])
+        yield self._answer(result[0], max_new_tokens)
 
     def losses(self, examples: Sequence[Example], max_length: int) -> list[tuple[float, int]]:
         """Return the loss and the number of answer tokens of each example, cut to `max_length` tokens.
@@ -83,24 +85,10 @@ class HfPredictor:
             rows.append((tokens.ids[:max_length], tokens.answer_start))
         return example_losses(self._model.to(self._scoring), rows)
 
-    def _generate(self, padded: Any, max_new_tokens: int, streamer: Any = None) -> torch.Tensor:
-        with torch.inference_mode():
-            ids: torch.Tensor = self._model.to(self._answering).generate(
-                **padded.to(self._model.device),
-                max_new_tokens=max_new_tokens,
-                do_sample=False,
-                num_beams=1,
-                eos_token_id=self._ends(),
-                pad_token_id=self._tokenizer.pad_token_id,
-                streamer=streamer,
-            )
-        return ids
-
-    def _answer(self, ids: list[int]) -> Answer:
-        ends = set(self._ends())
-        end = next((index for index, token in enumerate(ids) if token in ends), None)
-        text = decode_answer(self._tokenizer, ids[:end])
-        return Answer(text, "STOP" if end is not None else "MAX_TOKENS")
+    def _answer(self, ids: list[int], max_new_tokens: int) -> Answer:
+        if ids[-1] in self._ends():
+            return Answer(decode_answer(self._tokenizer, ids[:-1]), "STOP")
+        return Answer(decode_answer(self._tokenizer, ids), LIMIT if len(ids) == max_new_tokens else REPETITION)
 
     def _ends(self) -> list[int]:
         return stop_tokens(self._tokenizer, self._model.generation_config)

@@ -11,7 +11,7 @@ from tuning.dataset.dataset import Dataset
 from tuning.dataset.formats.records import PREFERENCE_FORMATS
 from tuning.settings import Settings
 from tuning.storage import write_bytes, write_json
-from tuning.tuners.hf.device import find_processor
+from tuning.tuners.hf.device import Processor, find_processor, scoring_dtype
 from tuning.tuners.hf.models.base_models import describe_base, find_base_model, license_of, load_tokenizer
 from tuning.tuners.hf.train.curves import Curves, read_history, write_curves
 from tuning.tuners.hf.train.model_card import model_card
@@ -48,10 +48,10 @@ def run(settings: Settings, dataset: Dataset, base_model: str, recipe: Recipe, o
         "license": license_of(base_model, base),
         "base": describe_base(base_model),
     }
-    if recipe.full:
-        save_full(trained.model, tokenizer, base, output, recipe.step_size)
-    else:
-        save_adapter(trained.model, tokenizer, base, output, recipe.step_size)
+    save = save_full if recipe.full else save_adapter
+    saved = save(trained.model, tokenizer, base, output, recipe.step_size)
+    if curves.development and recipe.step_size != 1:  # the curves are of the whole step, which is not saved
+        facts["development_loss"] = _development_loss(saved, rows, processor)
     write_curves(output, curves)
     facts["seconds"] = round(time.monotonic() - started, 1)
     preference = dataset.manifest.format in PREFERENCE_FORMATS
@@ -59,6 +59,14 @@ def run(settings: Settings, dataset: Dataset, base_model: str, recipe: Recipe, o
     write_bytes(output / "README.md", card.encode())
     model = Model(tuner="hf", base_model=base_model, uri=str(output / MERGED), facts=facts)
     write_json(output / finished, msgspec.to_builtins(model))
+
+
+def _development_loss(model: Any, rows: Rows, processor: Processor) -> float:
+    from tuning.tuners.hf.answer.scoring import example_losses
+
+    model = model.to(device=processor.device, dtype=scoring_dtype(processor, model.num_parameters()))
+    losses = example_losses(model, [(row["ids"], row["answer_start"]) for row in rows.development])
+    return round(sum(loss for loss, _ in losses) / len(losses), 4)
 
 
 def _facts(rows: Rows, recipe: Recipe, trained: Any, curves: Curves) -> dict[str, Any]:

@@ -13,8 +13,8 @@ from tuning.tuners.hf.models.base_models import load_model
 ADAPTER, MERGED = "adapter", "merged"
 
 
-def save_full(model: Any, tokenizer: Any, base: Path, output: Path, step_size: float) -> None:
-    """Save a model whose weights were all trained: the base plus `step_size` times the change.
+def save_full(model: Any, tokenizer: Any, base: Path, output: Path, step_size: float) -> Any:
+    """Save a model whose weights were all trained, and return it: the base plus `step_size` times the change.
 
     Raises TuningError if the base model cannot be loaded.
     """
@@ -24,14 +24,15 @@ def save_full(model: Any, tokenizer: Any, base: Path, output: Path, step_size: f
             for name, weight in model.named_parameters():  # yields a weight that two layers share only once
                 weight.copy_(torch.lerp(before[name].to(weight), weight, step_size))
     _save_complete(model, tokenizer, output / MERGED)
+    return model
 
 
-def save_adapter(model: Any, tokenizer: Any, base: Path, output: Path, step_size: float) -> None:
+def save_adapter(model: Any, tokenizer: Any, base: Path, output: Path, step_size: float) -> Any:
     """Save the adapter in PEFT's format, and a copy of the base model with the adapter merged into its weights.
 
-    The adapter's `lora_alpha` is multiplied by `step_size`, so both results are the base plus this share of the change.
-    The copy is made from the stored base model, not from the one in memory, so that a base in fp32 keeps its precision.
-    Raises TuningError if the base model cannot be loaded.
+    Returns the copy. The adapter's `lora_alpha` is multiplied by `step_size`, so both results are the base plus this
+    share of the change. The copy is made from the stored base model, not from the one in memory, so that a base in fp32
+    keeps its precision. Raises TuningError if the base model cannot be loaded.
     """
     from peft import PeftModel
 
@@ -44,6 +45,7 @@ def save_adapter(model: Any, tokenizer: Any, base: Path, output: Path, step_size
     gc.collect()
     merged = PeftModel.from_pretrained(load_model(base, "auto"), str(output / ADAPTER)).merge_and_unload()
     _save_complete(merged, tokenizer, output / MERGED)
+    return merged
 
 
 def _save_complete(model: Any, tokenizer: Any, target: Path) -> None:
