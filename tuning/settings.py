@@ -100,6 +100,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = "sandboxed"
 
+    judge_key: Annotated[str, Meta(description="key of the server named by --judge", extra={"secret": True})] = ""
+
     service_account: Annotated[str, Meta(description="service account of pipeline runs")] = ""
     kms_key: Annotated[str, Meta(description="Cloud KMS key that encrypts pipeline runs and models")] = ""
     network: Annotated[str, Meta(description="VPC network of pipeline runs")] = ""

@@ -8,7 +8,15 @@ import pytest
 
 from tests.cloud.servers.loopback import Loopback
 from tests.cloud.storage.cloud_dataset import make_dataset
-from tuning.cloud.estimate import Cost, _bytes_read, check_budget, cost_lines, estimate_run, estimate_tuning
+from tuning.cloud.estimate import (
+    Cost,
+    _bytes_read,
+    check_budget,
+    cost_lines,
+    estimate_judge,
+    estimate_run,
+    estimate_tuning,
+)
 from tuning.dataset.dataset import find_dataset
 from tuning.errors import TuningError
 from tuning.settings import Settings
@@ -154,3 +162,27 @@ def test_each_table_reads_the_staging_views_it_reaches_through_views_alone() -> 
 
     assert _bytes_read(Client(), nodes) == 37 + (28 + 37)  # type: ignore[arg-type]
     assert sorted(asked) == sorted(sizes)  # each view is asked for once
+
+
+@pytest.mark.parametrize(
+    ("name", "is_hosted"),
+    [
+        ("smollm2", False),
+        ("org/model", False),
+        ("http://127.0.0.1:11434/v1#qwen3", False),
+        ("https://api.example/v1#large", True),
+        (MODEL, True),
+    ],
+)
+def test_a_judge_on_this_machine_costs_nothing_and_no_other_price_is_guessed(
+    settings: Settings, name: str, is_hosted: bool
+) -> None:
+    found = estimate_judge(settings, name)
+    assert found.amount == "96 questions in both orders, at most 0.3 million tokens"
+    assert math.isnan(found.dollars) if is_hosted else found.dollars == 0
+    limited = msgspec.structs.replace(settings, budget=5.0)
+    if is_hosted:
+        with pytest.raises(TuningError, match="no price is known for the judge"):
+            estimate_judge(limited, name)
+    else:
+        assert estimate_judge(limited, name) == found

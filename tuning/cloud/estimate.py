@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from tuning.answers.suite import find_suite
 from tuning.dataset.dataset import Dataset
 from tuning.errors import TuningError
-from tuning.gcs.access import google_errors
+from tuning.evaluation.options import EvaluationOptions
+from tuning.evaluation.pairwise import tokens_of_questions
+from tuning.gcs.access import google_errors, is_loopback
 from tuning.settings import Settings
 from tuning.tuners.gemini.prices import BIGQUERY, PIPELINE_RUN, staleness
 from tuning.tuners.protocol import TuneOptions, Tuner
@@ -112,6 +115,21 @@ def estimate_run(settings: Settings) -> Cost:
     amount = "1 run, not including machines, storage and the answers generated in the evaluation"
     notes = staleness(PIPELINE_RUN, datetime.now(UTC).date())
     return Cost("pipeline run", amount, PIPELINE_RUN.dollars, math.nan, notes)
+
+
+def estimate_judge(settings: Settings, name: str) -> Cost:
+    """Return what a judge of the answers to the suite reads at most. No price of a hosted model is known.
+
+    Raises TuningError if there is a budget and the judge is a hosted model.
+    """
+    options = EvaluationOptions()
+    questions = len(find_suite(options.suite).questions)
+    tokens = tokens_of_questions(questions, options.max_new_tokens)
+    is_hosted = name.startswith("gemini-") or ("://" in name and not is_loopback(name))
+    if is_hosted and settings.budget:
+        raise TuningError(f"no price is known for the judge {name}, so the budget cannot be checked", "Leave one out")
+    amount = f"{questions} questions in both orders, at most {tokens / 1e6:.1f} million tokens"
+    return Cost(f"judge {name}", amount, math.nan if is_hosted else 0.0, math.nan)
 
 
 def check_budget(settings: Settings, costs: list[Cost]) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tuning.cloud.estimate import check_budget, cost_lines, estimate_all
+from tuning.cloud.estimate import check_budget, cost_lines, estimate_all, estimate_judge
 from tuning.dataset.dataset import datasets, find_dataset
 from tuning.dataset.options import resolve_variables
 from tuning.settings import Settings
@@ -12,9 +12,11 @@ from tuning.tuners.select import find_tuner
 
 
 def estimate_lines(
-    settings: Settings, build: Mapping[str, Any], tuning: Mapping[str, Any], dataset_id: str | None
+    settings: Settings, build: Mapping[str, Any], tuning: Mapping[str, Any], dataset_id: str | None, judge: str = ""
 ) -> Iterator[str]:
     """Yield the lines to print for an estimate. `build` and `tuning` hold the options that the user gave.
+
+    `judge` names a model that compares answers; it is not part of a tuning run.
 
     Uses the newest dataset if `dataset_id` is not given. Raises TuningError at the end if the costs exceed the budget,
     and earlier for wrong options or an unknown dataset.
@@ -22,6 +24,8 @@ def estimate_lines(
     settings, options = tuning_settings(settings, tuning)
     dataset = find_dataset(settings, dataset_id) if dataset_id else next(datasets(settings), None)
     costs = estimate_all(settings, resolve_variables(None, **build), dataset, find_tuner(settings.tuner), options)
+    if judge:
+        costs.append(estimate_judge(settings, judge))
     yield from cost_lines(costs)
     if dataset is None:
         yield "there is no dataset yet, so the tuning is not included. Create one with `invoke dataset`"

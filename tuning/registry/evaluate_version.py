@@ -11,6 +11,7 @@ from tuning.evaluation.compare import compare
 from tuning.evaluation.evaluate import evaluate
 from tuning.evaluation.gate import judge
 from tuning.evaluation.options import SMOKE_TEST_BASE, EvaluationOptions, GateOptions, evaluation_options
+from tuning.evaluation.pairwise import Opinion, ask_judge, opinion_in_words
 from tuning.evaluation.records import Comparison, Evaluation, Verdict
 from tuning.evaluation.report import show
 from tuning.registry import registry
@@ -19,7 +20,7 @@ from tuning.registry.records import Version
 from tuning.settings import Settings
 from tuning.storage import sha256_of
 from tuning.tuners.protocol import Model, TuneOptions, Tuner
-from tuning.tuners.select import find_tuner
+from tuning.tuners.select import find_judge, find_tuner
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class Judged:
     comparison: Comparison
     verdict: Verdict
     trained_on: int  # number of evaluation examples whose question or group the model was trained on
+    opinion: Opinion | None  # of the judge, if one was asked
 
 
 def evaluate_version(
@@ -40,11 +42,13 @@ def evaluate_version(
     examples: int | None,
     answers: int | None,
     benchmark: str = "",
+    judge_name: str = "",
 ) -> Judged:
     """Evaluate the version `name` and its base model on a dataset (empty: the newest). Nothing is written.
 
     `examples` and `answers` override the settings `evaluation_examples` and `evaluation_answers`, unless they are None.
-    `benchmark` replaces the suite. Raises TuningError if they are invalid, or if there is no such version or dataset.
+    `benchmark` replaces the suite. `judge_name` names a model that also compares the answers. Raises TuningError if
+    they are invalid, or if there is no such version or dataset.
     """
     version = registry.find_version(settings, name)
     options = evaluation_options(settings, version.base_model)
@@ -57,6 +61,7 @@ def evaluate_version(
     if options.examples < 1 or options.answers < 0:
         raise TuningError("--examples must be at least 1, and --answers at least 0")
     dataset = find_dataset(settings, dataset_id or None)
+    asked = find_judge(settings, judge_name, dataset) if judge_name else None
     gate = GateOptions()
     folder = registry.model_folder(settings, version)
     model = open_model(folder)
@@ -73,7 +78,9 @@ def evaluate_version(
     questions = np.array([row.question_id for row in scored], dtype=np.int64)
     seen = count_seen(folder, questions, np.array([row.group for row in scored], dtype=np.int64))
     verdict = judge(comparison, gate, smoke_test=version.base_model == SMOKE_TEST_BASE)
-    return Judged(version, dataset, comparison, verdict, seen)
+    sides = comparison.suite.sides or comparison.sides
+    opinion = ask_judge(asked, judge_name, sides, "base", gate) if asked else None
+    return Judged(version, dataset, comparison, verdict, seen, opinion)
 
 
 def in_lines(judged: Judged) -> list[str]:
@@ -91,6 +98,8 @@ def in_lines(judged: Judged) -> list[str]:
             f"warning: the model was trained on {judged.trained_on} of these {len(judged.comparison.pairs['base'])} "
             "questions, so its scores are better than on new questions"
         )
+    if judged.opinion:
+        lines.append(opinion_in_words(judged.opinion, GateOptions()))
     return lines
 
 

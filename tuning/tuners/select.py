@@ -1,9 +1,11 @@
-"""Find a tuner by its name."""
+"""Find a tuner or a judge by its name."""
 
 import importlib
 
+from tuning.dataset.dataset import Dataset
 from tuning.errors import TuningError
-from tuning.tuners.protocol import Tuner
+from tuning.settings import Settings
+from tuning.tuners.protocol import Predictor, TuneOptions, Tuner
 
 
 def find_tuner(name: str) -> Tuner:
@@ -29,3 +31,17 @@ def find_tuner(name: str) -> Tuner:
     except (ImportError, AttributeError) as error:
         raise TuningError(f"there is no tuner {name} ({error})", "Name it as package.module:Class") from None
     return custom
+
+
+def find_judge(settings: Settings, name: str, dataset: Dataset) -> Predictor:
+    """Return the model that judges answers.
+
+    `name` is ``URL#MODEL`` for a server with OpenAI's chat API, a Gemini model, or a local base model. Raises
+    TuningError if there is no such model, or if it cannot be used.
+    """
+    if "://" in name:
+        from tuning.tuners.chat_server import ChatServer
+
+        return ChatServer(name, settings.judge_key)
+    tuner = find_tuner("gemini" if name.startswith("gemini-") else "hf")
+    return tuner.predictor(settings, tuner.base(settings, dataset, TuneOptions(base_model=name)))

@@ -41,3 +41,6 @@ def test_tiny_goes_all_the_way_to_an_answer(settings):
     assert lines[-1].startswith("no suite of how-to questions was asked; only 10 independent evaluation examples")
     assert "loss or text overlap alone does not show" in lines[-1]
     assert lines[-1].endswith("This base model is for smoke tests: its scores do not measure quality.")
+
+    lines = in_lines(evaluate_version(settings, "v1", "d1", 10, 2, judge_name="tiny"))
+    assert lines[-1].startswith("judge tiny: ")

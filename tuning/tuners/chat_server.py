@@ -1,0 +1,84 @@
+"""Query a server with OpenAI's chat API, such as vLLM, llama.cpp, Ollama or a hosted service."""
+
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import urldefrag
+
+import httpx
+import msgspec
+
+from tuning.dataset.formats.records import Example, Message
+from tuning.errors import TuningError
+from tuning.gcs.access import FIRST_DELAY, TRY_AGAIN, is_loopback
+from tuning.tuners.protocol import Answer
+
+_PARALLEL = 4  # maximum number of concurrent requests
+_ATTEMPTS = 6  # with doubled delays, the last attempt is half a minute after the first
+_TIMEOUT = 300.0  # seconds for one answer
+_FINISH = {"stop": "STOP", "length": "MAX_TOKENS"}
+
+
+class _Said(msgspec.Struct):
+    content: str | None = None
+
+
+class _Choice(msgspec.Struct):
+    message: _Said
+    finish_reason: str | None = None
+
+
+class _Completion(msgspec.Struct):
+    choices: list[_Choice]
+
+
+class ChatServer:
+    """Query the model at ``URL#MODEL``, for example ``http://127.0.0.1:11434/v1#qwen3``, at temperature 0.
+
+    `key` is sent as a bearer token if it is not empty. Raises TuningError if the address has no model, or if it would
+    send the key and the texts to another machine without encryption.
+    """
+
+    def __init__(self, address: str, key: str) -> None:
+        url, self._model = urldefrag(address)
+        if not self._model:
+            raise TuningError(f"{address} names no model", "Add it after a #, as in http://127.0.0.1:11434/v1#qwen3")
+        if not url.startswith("https://") and not is_loopback(url):
+            raise TuningError(f"{url} would receive the texts without encryption", "Use https or a server on loopback")
+        self._url = url.rstrip("/") + "/chat/completions"
+        self._headers = {"Authorization": f"Bearer {key}"} if key else {}
+
+    def generate(self, prompts: Sequence[Sequence[Message]], max_new_tokens: int) -> list[Answer]:
+        """Return answers in the order of the prompts. Raises TuningError if a request fails."""
+        with httpx.Client(headers=self._headers, timeout=_TIMEOUT) as client, ThreadPoolExecutor(_PARALLEL) as pool:
+            return list(pool.map(lambda prompt: self._ask(client, prompt, max_new_tokens), prompts))
+
+    def losses(self, examples: Sequence[Example], max_length: int) -> None:
+        """Return None, because the API gives no token probabilities for given answers."""
+        del examples, max_length
+
+    def _ask(self, client: httpx.Client, prompt: Sequence[Message], max_new_tokens: int) -> Answer:
+        request = {
+            "model": self._model,
+            "messages": [{"role": message.role, "content": message.content} for message in prompt],
+            "temperature": 0,
+            "max_tokens": max_new_tokens,
+        }
+        for attempt in range(_ATTEMPTS):
+            try:
+                response = client.post(self._url, json=request)
+            except httpx.HTTPError as error:
+                raise TuningError(f"{self._url} does not answer ({error})") from None
+            if response.status_code not in TRY_AGAIN or attempt == _ATTEMPTS - 1:
+                break
+            time.sleep(FIRST_DELAY * 2**attempt)
+        if response.status_code != httpx.codes.OK:
+            raise TuningError(f"{self._url} answers with status {response.status_code}: {response.text[:200]!r}")
+        try:
+            choice = msgspec.json.decode(response.content, type=_Completion).choices[0]
+        except (msgspec.DecodeError, IndexError):
+            raise TuningError(
+                f"{self._url} does not answer as OpenAI's chat API does: {response.text[:200]!r}"
+            ) from None
+        reason = choice.finish_reason or "unknown"
+        return Answer(choice.message.content or "", _FINISH.get(reason, reason.upper()))
