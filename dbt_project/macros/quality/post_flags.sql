@@ -47,8 +47,8 @@
     {%- set in_code = '(?i)\\b(?:code|in-?line|block|type|source|following|same) comments?\\b'
         ~ '|\\bcomments? (?:along|for|in|inside|of|on|to|within) (?:(?:each|every|my|that|the|this|your) )?(?:\\w+ )?'
         ~ '(?:class|codes?|example|file|function|lines?|method|post|program|script|snippet|source)\\b|\\bcomments? …' -%}
-    {%- set said = '(?:said|says|mentioned|mentions|suggested|suggests|noted|notes|pointed out|points out|stated|states|commented'
-        ~ '|explained|explains|wrote|proposed|recommended|described|shown|discussed|indicated)' -%}
+    {%- set said = '(?:said|says?|mention(?:ed|s)?|suggest(?:ed|s)?|note[ds]?|point(?:ed|s)? out|state[ds]?|comment(?:ed|s)?'
+        ~ '|explain(?:ed|s)?|wrote|propose[ds]?|recommend(?:ed|s)?|described?|shown?|discussed|indicated?)' -%}
     {%- set said_by = '(?:said|mentioned|suggested|pointed out|noted|stated|commented|explained|proposed)' -%}
     {%- set owned = '(?:[\\x27’]s|s[\\x27’]) (?:\\w+ )?' -%}
     {%- set patterns = [

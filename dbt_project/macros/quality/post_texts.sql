@@ -6,7 +6,13 @@ separate pass, because one pattern for several kinds would search the rest of a 
 
 {% macro text_length(body) %}
     {#- The number of characters that a reader sees, with code. An entity is one character. -#}
-    length(trim(regexp_replace({{ without_tags(body) }}, {{ text_literal('&#?[A-Za-z0-9]+;') }}, 'x')))
+    length(
+        regexp_replace(
+            regexp_replace({{ without_tags(body) }}, {{ text_literal('&#?[A-Za-z0-9]+;') }}, 'x'),
+            {{ text_literal('^\\s+|\\s+$') }},
+            ''
+        )
+    )
 {% endmacro %}
 
 
