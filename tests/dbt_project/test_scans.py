@@ -66,7 +66,7 @@ def test_what_the_filters_need_is_read_with_the_bodies_and_nothing_else_is(read:
 def test_the_public_dataset_is_never_asked_when_a_question_was_closed(
     compiled_for_gcp: Compiled, compiled_for_local: Compiled
 ) -> None:
-    assert "closed_date" not in str([scan for scan in raw_scans(compiled_for_gcp).values()])
+    assert "closed_date" not in str(list(raw_scans(compiled_for_gcp).values()))
     questions = compiled_for_local.model("stg_stack_exchange__questions")
     assert "dated.closed_date is not null" in questions["compiled_code"]
 
