@@ -38,6 +38,35 @@ class BuildOptions(Options, frozen=True, kw_only=True):
     since: Annotated[
         str | None, Meta(description="keep answers that were created on or after this date (YYYY-MM-DD)")
     ] = None
+    match_parent: Annotated[
+        bool | None, Meta(description="true: an accepted answer must belong to its question; false: join by ID alone")
+    ] = None
+    instruction_template: Annotated[str | None, Meta(description="text before each question")] = None
+    preference_vote_gap: Annotated[
+        int | None, Meta(description="minimum difference in votes between the chosen and the rejected answer")
+    ] = None
+    minimum_question_score: Annotated[int | None, Meta(description="lowest score of a question")] = None
+    minimum_answer_score: Annotated[int | None, Meta(description="lowest score of an accepted or chosen answer")] = None
+    minimum_question_length: Annotated[int | None, Meta(description="fewest characters of a question's text")] = None
+    minimum_answer_length: Annotated[int | None, Meta(description="fewest characters of an answer's text")] = None
+    closed_questions: Annotated[
+        Literal["keep", "drop"] | None,
+        Meta(description="questions closed for a reason other than being a duplicate: keep or drop"),
+    ] = None
+    duplicate_questions: Annotated[
+        Literal["keep", "drop"] | None,
+        Meta(description="questions that are linked as duplicates of another: keep or drop"),
+    ] = None
+    picture_questions: Annotated[
+        Literal["keep", "drop"] | None, Meta(description="questions that show an image instead of text: keep or drop")
+    ] = None
+    leaning_answers: Annotated[
+        Literal["keep", "drop"] | None,
+        Meta(description="answers that name comments or other answers as their source: keep or drop"),
+    ] = None
+    python2_answers: Annotated[
+        Literal["keep", "drop"] | None, Meta(description="answers with code that Python 3 refuses: keep or drop")
+    ] = None
 
 
 class SplitOptions(Options, frozen=True, kw_only=True):

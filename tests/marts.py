@@ -48,7 +48,7 @@ _POST = [
     ("url", pa.string()),
 ]
 _QUESTION = [("question_title", pa.string()), ("question_body", pa.string()), ("tags", pa.list_(pa.string()))]
-_LINKED = [("linked_question_ids", pa.list_(pa.int64()))]
+_LINKED = [("linked_question_ids", pa.list_(pa.int64())), ("quality_reason", pa.string())]
 INSTRUCTIONS = pa.schema(
     [
         ("example_id", pa.string()),
@@ -112,6 +112,7 @@ def row(question_id: int, **values: Any) -> dict[str, Any]:
         **_post("question", day, f"https://stackoverflow.com/questions/{question_id}", 11),
         **_post("answer", day + datetime.timedelta(hours=1), f"https://stackoverflow.com/a/{answer_id}", 12),
         "linked_question_ids": [],
+        "quality_reason": None,
     }
     return {**made, **values}
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from invoke.context import Context
+from invoke.exceptions import Exit
 
 from tuning.command import command
 from tuning.settings import PROJECT_ROOT, Settings
@@ -62,6 +63,43 @@ def test_a_mistake_is_one_line_and_a_status_other_than_0(
     assert said in result.stderr + result.stdout
     assert "Traceback" not in result.stderr + result.stdout
     assert len((result.stderr + result.stdout).strip().splitlines()) == 1
+
+
+def test_every_variable_of_dbt_is_an_option_of_each_command_that_builds_or_reads_a_mart() -> None:
+    import tasks
+    from tuning.warehouse.variables import Variables
+
+    assert set(tasks.BuildOptions.__struct_fields__) == set(Variables.__struct_fields__)
+    for name in ("build", "export", "dataset", "tune", "estimate"):
+        options = {argument.attr_name or argument.name for argument in tasks.namespace[name].get_arguments()}
+        assert options >= set(Variables.__struct_fields__), name
+
+
+def test_options_of_numbers_choices_and_truth_values_are_converted_or_refused(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    import tasks
+
+    @command
+    def show(c: Context, settings: Settings, build: tasks.BuildOptions) -> None:
+        """Print the options."""
+        print(build.given())
+
+    show(Context(), match_parent="false", minimum_answer_score="-3", closed_questions="drop", preference_vote_gap="0")
+    expected = {
+        "match_parent": False,
+        "preference_vote_gap": 0,
+        "minimum_answer_score": -3,
+        "closed_questions": "drop",
+    }
+    assert capsys.readouterr().out == f"{expected}\n"
+    for wrong, said in (
+        ({"match_parent": "no"}, "--match-parent takes true or false, not 'no'"),
+        ({"minimum_answer_length": "x"}, "--minimum-answer-length takes a whole number, not 'x'"),
+        ({"python2_answers": "yes"}, "--python2-answers cannot be 'yes'. Choose one of: keep, drop"),
+    ):
+        with pytest.raises(Exit, match=said):
+            show(Context(), **wrong)
 
 
 def test_a_reader_that_has_ended_is_one_line() -> None:

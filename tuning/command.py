@@ -26,13 +26,13 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """Group options that several tasks share. A task parameter of this type adds one option for each field.
 
     Each field is ``Annotated[KIND | None, Meta(description=HELP)] = None``, where None means "not given". A flag is
-    ``Annotated[bool, Meta(description=HELP)] = False``.
+    ``Annotated[bool, Meta(description=HELP)] = False``. With the kind ``bool | None``, the option takes true or false.
     """
 
     def given(self) -> dict[str, Any]:
         """Return the options that the user gave, by name."""
-        values = {name: getattr(self, name) for name in self.__struct_fields__}
-        return {name: value for name, value in values.items() if value is not None and value is not False}
+        defaults = zip(self.__struct_fields__, self.__struct_defaults__, strict=True)
+        return {name: getattr(self, name) for name, default in defaults if getattr(self, name) is not default}
 
 
 @overload
@@ -121,6 +121,10 @@ def _convert(name: str, value: object, hint: Any) -> object:
     choices = [choice for one in (hint, *get_args(hint)) if get_origin(one) is Literal for choice in get_args(one)]
     if choices and isinstance(value, str) and value not in choices:
         raise TuningError(f"{option} cannot be {value!r}", f"Choose one of: {', '.join(map(str, choices))}")
+    if isinstance(value, str) and hint == bool | None:
+        if value not in ("true", "false"):
+            raise TuningError(f"{option} takes true or false, not {value!r}")
+        return value == "true"
     if not isinstance(value, str) or not _is_number(hint):
         return value
     kind = int if hint in (int, int | None) else float

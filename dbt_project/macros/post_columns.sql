@@ -34,3 +34,13 @@
 {% macro post_url(folder, id) %}
     concat(origin.base_url, '/{{ folder }}/', cast({{ id }} as string))
 {% endmacro %}
+
+
+{% macro is_closed() %}
+    {#- Null if the source does not say which questions are closed. -#}
+    {%- if has_closed_dates() -%}
+        dated.closed_date is not null
+    {%- else -%}
+        cast(null as bool)
+    {%- endif -%}
+{% endmacro %}

@@ -1,4 +1,4 @@
-{# The rules that select rows. Models, funnel and tests use the same macro for a rule. #}
+{# The rules that select the rows of the marts. macros/quality/rules.sql has the filters. Models, funnel and tests use the same macro for a rule. #}
 
 
 {% macro has_tag(tags) %}
@@ -13,15 +13,6 @@
 {% macro is_new_enough(created_at) %}
     {#- The date means midnight UTC, as in the query of the seed notebook. -#}
     coalesce({{ created_at }} >= timestamp({{ text_literal(variable('since')) }}), false)
-{% endmacro %}
-
-
-{% macro is_score_enough(score) %}
-    {%- if variable('minimum_answer_score') is none -%}
-        true
-    {%- else -%}
-        coalesce({{ score }} >= {{ variable('minimum_answer_score') }}, false)
-    {%- endif -%}
 {% endmacro %}
 
 

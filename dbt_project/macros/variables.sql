@@ -12,6 +12,13 @@
 {% endmacro %}
 
 
+{% macro value_text(name) %}
+    {#- Return the value of a variable as the funnel shows it: a text as it is, other values as JSON. -#}
+    {%- set value = variable(name) -%}
+    {{ return(value if value is string else tojson(value)) }}
+{% endmacro %}
+
+
 {% macro variable_fault(name, value) %}
     {#- Return what a variable must be if the value is wrong, and '' if it is right. -#}
     {%- if name == 'tag_pattern' and (value is not string or value == '' or '\0' in value) -%}
@@ -20,14 +27,31 @@
         {{ return('must be a text') }}
     {%- elif name == 'since' and not is_date(value) -%}
         {{ return('must be a date (YYYY-MM-DD)') }}
-    {%- elif name == 'minimum_answer_score' and value is not none and value is not integer -%}
+    {%- elif name in ('minimum_question_score', 'minimum_answer_score') and not is_int64_or_none(value) -%}
         {{ return('must be a whole number or null') }}
+    {%- elif name in ('minimum_question_length', 'minimum_answer_length')
+        and (not is_int64_or_none(value) or (value is not none and value < 0)) -%}
+        {{ return('must be a whole number of at least 0, or null') }}
+    {%- elif name in filter_switches() and value not in ('keep', 'drop') -%}
+        {{ return('must be keep or drop') }}
     {%- elif name == 'match_parent' and value is not boolean -%}
         {{ return('must be true or false') }}
     {%- elif name == 'preference_vote_gap' and (value is not integer or value < 1) -%}
         {{ return('must be a whole number of at least 1') }}
     {%- endif -%}
     {{ return('') }}
+{% endmacro %}
+
+
+{% macro filter_switches() %}
+    {{ return((
+        'closed_questions', 'duplicate_questions', 'picture_questions', 'leaning_answers', 'python2_answers'
+    )) }}
+{% endmacro %}
+
+
+{% macro is_int64_or_none(value) %}
+    {{ return(value is none or (value is integer and -9223372036854775808 <= value <= 9223372036854775807)) }}
 {% endmacro %}
 
 

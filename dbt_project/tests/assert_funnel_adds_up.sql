@@ -1,14 +1,16 @@
--- Each rule must start with the rows that the previous rule left, no rule may add rows, and the last rule must leave
--- the number of rows in the mart.
+-- Each rule must start with the rows that the previous rule left, and no rule may add rows. The first filter must start
+-- with all rows of the mart, and the last filter must leave the rows without a quality_reason.
 with mart_rows as (
     select
         'python_qa_instructions' as mart,
-        count(*) as row_count
+        count(*) as row_count,
+        countif(quality_reason is null) as kept
     from {{ ref('python_qa_instructions') }}
     union all
     select
         'python_qa_preferences' as mart,
-        count(*) as row_count
+        count(*) as row_count,
+        countif(quality_reason is null) as kept
     from {{ ref('python_qa_preferences') }}
 ),
 
@@ -28,4 +30,5 @@ where
     steps.rows_in != coalesce(steps.previous_rows_out, steps.rows_in)
     or steps.rows_failing < 0
     or steps.rows_out != steps.rows_in - if(steps.is_applied, steps.rows_failing, 0)
-    or (steps.is_last and steps.rows_out != mart_rows.row_count)
+    or (steps.rule = 'question_open' and steps.rows_in != mart_rows.row_count)
+    or (steps.is_last and steps.rows_out != mart_rows.kept)

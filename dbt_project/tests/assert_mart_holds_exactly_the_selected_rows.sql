@@ -16,9 +16,6 @@ with selected as (
         {%- if variable('match_parent') %}
         and answers.parent_id = questions.id
         {%- endif %}
-        {%- if variable('minimum_answer_score') is not none %}
-        and answers.score >= {{ variable('minimum_answer_score') }}
-        {%- endif %}
         and not exists (
             select 1 from {{ ref('denied_posts') }} as denied_posts
             where denied_posts.post_id in (questions.id, answers.id)

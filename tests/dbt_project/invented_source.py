@@ -46,12 +46,13 @@ def answer(post_id: int, parent: int, created: str = "2021-01-01", **more: Any) 
 
 
 QUESTIONS = [
-    question(1, "python|pandas", 101, owner_user_id=7),
+    question(1, "python|pandas", 101, owner_user_id=7, comment_count=2, view_count=70, closed_date=day("2021-02-01")),
     question(2, "python-3.x", 102, owner_display_name="gone"),
     question(3, "ironpython", 103),
     question(4, "python", 104),  # its answer was written to question 1
     question(5, "python", 105),  # its answer is of the last moment of 2019
-    question(6, "python", 106),  # its answer is of the first moment of 2020
+    # Its answer is of the first moment of 2020, and the asker wrote it.
+    question(6, "python", 106, owner_user_id=7, community_owned_date=day("2021-03-01")),
     question(7, "python", 999),  # its answer is gone
     question(8, "python", None),
     question(9, "javascript", 109),
@@ -67,13 +68,13 @@ ANSWERS = [
     answer(103, 3),
     answer(104, 1, score=0),
     answer(105, 5, "2019-12-31T23:59:59.999"),
-    answer(106, 6, "2020-01-01T00:00:00", last_edit_date=day("2021-05-05")),
+    answer(106, 6, "2020-01-01T00:00:00", last_edit_date=day("2021-05-05"), owner_user_id=7, comment_count=4),
     answer(109, 9),
     answer(110, 10),
     answer(111, 11),
     answer(112, 12),
     answer(113, 13),
-    answer(114, 14),
+    answer(114, 14, body="<pre><code>print x\n</code></pre>"),
     answer(201, 1, score=3),
 ]
 USERS = [{"id": 7, "display_name": "Ada"}]
@@ -88,6 +89,8 @@ DENIED = [10, 111]
 KEPT_BY_DEFAULT = [1, 2, 6, 14]
 KEPT_BY_SEED = [1, 2, 3, 4, 6, 13, 14]
 KEPT_BY_EXACT_TAG = [1, 6]
+# Questions of KEPT_BY_DEFAULT that the export leaves out, with the reason.
+REJECTED_BY_DEFAULT = {14: "Python 2 code"}
 
 
 def load(settings: Settings, folder: Path) -> None:

@@ -15,6 +15,7 @@ from tests.dbt_project.invented_source import (
     KEPT_BY_EXACT_TAG,
     KEPT_BY_SEED,
     QUESTIONS,
+    REJECTED_BY_DEFAULT,
 )
 from tests.dbt_project.running_dbt import Dbt
 from tuning.warehouse.client import connect
@@ -68,7 +69,7 @@ def test_texts_arrive_byte_for_byte(built: Dbt) -> None:
     text = 'It\'s "quoted" \\d \\n<p>&amp;lt; é 😀</p>\r\n'
     assert row["input_text"] == text
     assert row["input_text_instruct"] == f"{TEMPLATE} {text}"
-    assert row["output_text"] == "<p>Answer 114</p>"
+    assert row["output_text"] == "<pre><code>print x\n</code></pre>"
 
 
 def test_addresses_authors_licences_and_links_follow_the_posts(built: Dbt) -> None:
@@ -110,9 +111,41 @@ def test_the_funnel_says_where_every_question_went(built: Dbt) -> None:
         ("answer_not_denied", 8, 1, 7),
         ("answer_in_source", 7, 1, 6),
         ("answer_new_enough", 6, 1, 5),
-        ("answer_score_enough", 5, 0, 5),
         ("answer_to_this_question", 5, 1, 4),
+        ("question_open", 4, 0, 4),
+        ("question_not_duplicate", 4, 1, 4),
+        ("question_score_enough", 4, 0, 4),
+        ("answer_score_enough", 4, 0, 4),
+        ("question_long_enough", 4, 0, 4),
+        ("answer_long_enough", 4, 0, 4),
+        ("question_without_picture", 4, 0, 4),
+        ("answer_alone", 4, 0, 4),
+        ("answer_not_python2", 4, 1, 3),
     ]
+    values = {row["rule"]: (row["variable"], row["value"]) for row in rows if row["mart"] == "python_qa_instructions"}
+    assert values["question_has_tag"] == ("tag_pattern", r"^python(-\d.*)?$")
+    assert values["answer_to_this_question"] == ("match_parent", "true")
+    assert values["answer_score_enough"] == ("minimum_answer_score", "null")
+    assert values["answer_not_python2"] == ("python2_answers", "drop")
+    assert values["question_not_denied"] == (None, None)
+
+
+def test_columns_for_analysts_and_filters_follow_the_posts(built: Dbt) -> None:
+    rows = {row["question_id"]: row for row in built.rows("python_qa_instructions")}
+    assert {number: row["quality_reason"] for number, row in rows.items() if row["quality_reason"]} == (
+        REJECTED_BY_DEFAULT
+    )
+    first, sixth, last = rows[1], rows[6], rows[14]
+    assert (first["question_length"], first["answer_length"], first["has_code"]) == (10, 10, False)
+    assert (last["question_length"], last["answer_length"], last["has_code"]) == (9, 7, True)
+    assert (first["is_closed"], first["is_duplicate"], rows[2]["is_closed"], rows[2]["is_duplicate"]) == (
+        *(True, True),
+        *(False, False),
+    )
+    assert (first["question_comment_count"], first["view_count"], sixth["answer_comment_count"]) == (2, 70, 4)
+    assert (first["is_community_wiki"], sixth["is_community_wiki"]) == (False, True)
+    assert (first["days_to_answer"], first["is_self_answer"], sixth["is_self_answer"]) == (580, None, True)
+    assert not any(row["link_only"] or row["needs_picture"] or row["leans_on_others"] for row in rows.values())
 
 
 def test_the_build_says_what_it_was_made_with_and_from(built: Dbt) -> None:
@@ -131,20 +164,28 @@ def other(built: Dbt, folder: Path) -> Dbt:
     return dataclasses.replace(built, folder=folder)
 
 
+STRICT = {"minimum_answer_score": 2, "closed_questions": "drop", "duplicate_questions": "drop"}
+
+
 @pytest.mark.parametrize(
     ("variables", "expected"),
     [
         ({"tag_pattern": "python", "since": "2020-01-01", "match_parent": False}, KEPT_BY_SEED),
-        ({"tag_pattern": "^python$"}, KEPT_BY_EXACT_TAG),
+        ({"tag_pattern": "^python$", **STRICT}, KEPT_BY_EXACT_TAG),
     ],
-    ids=["seed", "exact"],
+    ids=["seed", "exact and strict"],
 )
 def test_other_variables_keep_other_questions_in_a_dataset_of_their_own(
     built: Dbt, tmp_path: Path, variables: dict[str, Any], expected: list[int]
 ) -> None:
     dbt = other(built, tmp_path)
-    dbt.succeed("build", "--exclude-resource-type", "test", "unit_test", variables=variables)
+    only_judging = ("--exclude", "test_type:generic", "--exclude-resource-type", "unit_test")
+    dbt.succeed("build", *only_judging, variables=variables)
     assert kept(dbt) == expected
+    is_strict = "closed_questions" in variables
+    reasons = {row["question_id"]: row["quality_reason"] for row in dbt.rows("python_qa_instructions")}
+    rejected = {number: reason for number, reason in reasons.items() if reason}
+    assert rejected == ({1: "duplicate question", 6: "low answer score"} if is_strict else REJECTED_BY_DEFAULT)
     assert dbt.table("python_qa_instructions") != built.table("python_qa_instructions")
     assert kept(built) == KEPT_BY_DEFAULT
     funnel = {row["rule"]: row for row in dbt.rows("dataset_funnel") if row["mart"] == "python_qa_instructions"}
@@ -154,6 +195,28 @@ def test_other_variables_keep_other_questions_in_a_dataset_of_their_own(
     assert not set(DENIED) & {
         post for row in dbt.rows("python_qa_instructions") for post in (row["question_id"], row["answer_id"])
     }
+
+
+def test_a_source_that_does_not_say_which_questions_are_closed_builds_and_has_no_filter_for_them(
+    built: Dbt, tmp_path: Path
+) -> None:
+    client, raw = connect(built.settings), "`bigquery-public-data`.stackoverflow.posts_questions"
+    client.query(f"create table `bigquery-public-data`.stackoverflow.kept as select * from {raw}").result()  # noqa: S608
+    older = "create or replace table {} as select * except (closed_date) from {}"
+    client.query(older.format(raw, "`bigquery-public-data`.stackoverflow.kept")).result()
+    dbt = other(built, tmp_path)
+    try:
+        variables = {"since": "2019-01-01"}
+        dbt.succeed("run", "--select", "stg_stack_exchange__questions", variables=variables)
+        assert {row["is_closed"] for row in dbt.rows("stg_stack_exchange__questions")} == {None}
+        done = dbt.run("run", variables={"closed_questions": "drop"})
+        assert done.returncode != 0
+        assert "variable closed_questions must be keep, because the source does not say which" in done.stdout
+    finally:
+        client.query(
+            f"create or replace table {raw} as select * from `bigquery-public-data`.stackoverflow.kept"  # noqa: S608
+        ).result()
+        client.query("drop table `bigquery-public-data`.stackoverflow.kept").result()
 
 
 def test_a_run_that_does_not_load_a_changed_deny_list_is_refused(built: Dbt, tmp_path: Path) -> None:

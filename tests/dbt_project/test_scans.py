@@ -52,6 +52,25 @@ def test_what_every_other_query_reads_of_the_source_are_keys_dates_scores_and_ta
             }, name
 
 
+def test_what_the_filters_need_is_read_with_the_bodies_and_nothing_else_is(read: dict[str, Scans]) -> None:
+    dates = {"creation_date", "last_edit_date"}
+    author = {"owner_user_id", "owner_display_name"}
+    both = {"id", "body", "score", "comment_count", "community_owned_date"} | dates | author
+    assert read["int_questions_tagged"]["posts_questions"] == both | {
+        *("accepted_answer_id", "title", "tags", "view_count")
+    }
+    assert read["int_questions_tagged"]["post_links"] == {"link_type_id", "post_id"}
+    assert read["int_answers_to_tagged_questions"]["posts_answers"] == both | {"parent_id"}
+
+
+def test_the_public_dataset_is_never_asked_when_a_question_was_closed(
+    compiled_for_gcp: Compiled, compiled_for_local: Compiled
+) -> None:
+    assert "closed_date" not in str(list(raw_scans(compiled_for_gcp).values()))
+    questions = compiled_for_local.model("stg_stack_exchange__questions")
+    assert "dated.closed_date is not null" in questions["compiled_code"]
+
+
 def test_a_model_that_read_bodies_again_would_be_seen(compiled_for_gcp: Compiled) -> None:
     broken = copy.deepcopy(compiled_for_gcp)
     funnel = broken.model("dataset_funnel")

@@ -73,6 +73,16 @@ def test_a_value_that_does_not_fit_has_a_fault_and_one_that_does_has_none(tmp_pa
         ("minimum_answer_score", "1 or true", "must be a whole number or null"),
         ("minimum_answer_score", 1.5, "must be a whole number or null"),
         ("minimum_answer_score", True, "must be a whole number or null"),
+        ("minimum_question_score", 2**63, "must be a whole number or null"),
+        ("minimum_question_score", -(2**63), ""),
+        ("minimum_answer_length", 0, ""),
+        ("minimum_answer_length", -1, "must be a whole number of at least 0, or null"),
+        ("minimum_question_length", "9", "must be a whole number of at least 0, or null"),
+        ("closed_questions", "drop", ""),
+        ("duplicate_questions", "keep", ""),
+        ("picture_questions", True, "must be keep or drop"),
+        ("leaning_answers", "drop' or true", "must be keep or drop"),
+        ("python2_answers", None, "must be keep or drop"),
         ("match_parent", False, ""),
         ("match_parent", "false", "must be true or false"),
         ("preference_vote_gap", 1, ""),
@@ -95,9 +105,13 @@ def test_a_value_that_does_not_fit_has_a_fault_and_one_that_does_has_none(tmp_pa
             "variable instruction_template must not contain Jinja delimiters",
         ),
         ({"raw_schema": "x`; drop table y; --"}, "variable raw_schema must be a name of letters, digits"),
-        ({"tagpattern": "python"}, "unknown variable tagpattern; choose one of: instruction_template,"),
+        (
+            {"tagpattern": "python"},
+            "unknown variable tagpattern; choose one of: closed_questions, duplicate_questions,",
+        ),
+        ({"python2_answers": "no"}, 'variable python2_answers must be keep or drop, not "no"'),
     ],
-    ids=["pattern", "template", "raw table", "unknown"],
+    ids=["pattern", "template", "raw table", "unknown", "filter"],
 )
 def test_a_wrong_variable_stops_dbt_with_one_clear_error(
     invented: Dbt, tmp_path: Path, variables: dict[str, Any], message: str

@@ -21,7 +21,7 @@ def only(found: Parsed, table: str) -> dict[str, Any]:
     return one
 
 
-def test_a_question_has_every_column_of_the_public_table() -> None:
+def test_a_question_has_every_column_of_the_public_table_and_its_date_of_closing() -> None:
     found = parsed(
         row(
             Id=7, PostTypeId=1, AcceptedAnswerId=9, CreationDate="2008-07-31T21:42:52.667", Score=-2, ViewCount=10,
@@ -29,6 +29,7 @@ def test_a_question_has_every_column_of_the_public_table() -> None:
             LastEditorDisplayName="Bo", LastEditDate="2018-07-02T17:55:27.247", LastActivityDate="2019-01-17T13:39:48",
             CommunityOwnedDate="2012-10-31T16:42:47.213", Title="It's \"here\"", Tags="<c#><python>", AnswerCount=13,
             CommentCount=5, FavoriteCount=4, ParentId=3, ContentLicense="CC BY-SA 4.0",
+            ClosedDate="2013-02-03T04:05:06.007",
         )
     )  # fmt: skip
     assert only(found, "posts_questions") == {
@@ -52,6 +53,7 @@ def test_a_question_has_every_column_of_the_public_table() -> None:
         "score": -2,
         "tags": "c#|python",
         "view_count": 10,
+        "closed_date": datetime.datetime(2013, 2, 3, 4, 5, 6, 7000, UTC),
     }
 
 

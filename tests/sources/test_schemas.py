@@ -17,8 +17,8 @@ USERS = [
 ]  # fmt: skip
 
 
-def test_posts_have_the_twenty_public_columns_in_their_order() -> None:
-    assert arrow_schema("posts_questions").names == POSTS
+def test_posts_have_the_twenty_public_columns_in_their_order_and_questions_when_they_were_closed() -> None:
+    assert arrow_schema("posts_questions").names == [*POSTS, "closed_date"]
     assert arrow_schema("posts_answers").names == POSTS
     assert arrow_schema("users").names == USERS
     assert arrow_schema("post_links").names == ["id", "creation_date", "link_type_id", "post_id", "related_post_id"]

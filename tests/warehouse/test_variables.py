@@ -1,5 +1,7 @@
 """The variables of a build agree with dbt's, and know when a narrowed source may lack what they want."""
 
+from typing import Any
+
 import pytest
 import yaml
 
@@ -33,9 +35,39 @@ def test_a_date_that_is_none_is_one_line(since: str) -> None:
         Variables(since=since)
 
 
-def test_an_empty_tag_pattern_is_refused() -> None:
-    with pytest.raises(TuningError, match="--tag-pattern is empty"):
-        Variables(tag_pattern="")
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"tag_pattern": ""}, "--tag-pattern is empty"),
+        ({"tag_pattern": "a{{ 1 }}"}, "--tag-pattern contains a Jinja delimiter"),
+        ({"tag_pattern": "a\0"}, "--tag-pattern contains a Jinja delimiter such as {{, or a null character"),
+        ({"instruction_template": "{% raw %}"}, "--instruction-template contains a Jinja delimiter"),
+        ({"preference_vote_gap": 0}, "--preference-vote-gap 0 is less than 1"),
+        ({"minimum_answer_score": 2**63}, "--minimum-answer-score 9223372036854775808 is not a 64-bit number"),
+        ({"minimum_question_length": -1}, "--minimum-question-length cannot be -1"),
+        ({"minimum_answer_length": -5}, "--minimum-answer-length cannot be -5"),
+        ({"python2_answers": "no"}, "--python2-answers cannot be 'no'. Choose one of: keep, drop"),
+    ],
+)
+def test_a_value_that_dbt_would_refuse_is_one_line(wrong: dict[str, Any], message: str) -> None:
+    with pytest.raises(TuningError) as refused:
+        Variables(**wrong)
+    assert message in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_each_filter_can_be_set_and_gives_the_build_another_key() -> None:
+    changes: list[dict[str, Any]] = [
+        *({name: 1} for name in Variables.__struct_fields__ if name.startswith("minimum_")),
+        *({name: "drop"} for name in Variables.__struct_fields__ if Variables().all()[name] == "keep"),
+        {"python2_answers": "keep"},
+        {"match_parent": False},
+        {"preference_vote_gap": 3},
+        {"instruction_template": "Answer:"},
+    ]
+    assert len(changes) == 12
+    assert all(Variables(**one).overrides() == one for one in changes)
+    assert len({Variables(**one).key() for one in changes} | {"default"}) == 13
 
 
 @pytest.mark.parametrize(

@@ -57,6 +57,11 @@ class Funnel:
         known = self.dropped.get((step, reason))
         return known is None or len(known.examples) < EXAMPLES
 
+    def shows(self, step: str, reason: str, key: tuple[int, int]) -> bool:
+        """Return whether the card would show a row with this key, whatever the order in which rows are dropped."""
+        known = self.dropped.get((step, reason))
+        return known is None or len(known.examples) < EXAMPLES or key < known.examples[-1].key
+
     def kinds(self) -> list[Dropped]:
         """Return the dropped rows in the order of the steps. The reasons of one step are in alphabetical order."""
         return sorted(self.dropped.values(), key=lambda one: (STEPS.index(one.step), one.reason))
@@ -70,7 +75,7 @@ class Funnel:
         ]
 
 
-STEPS = ("limit", "clean", "filter", "deduplicate", "split")
+STEPS = ("quality", "limit", "clean", "filter", "deduplicate", "split")
 
 
 def excerpt(text: str) -> str:

@@ -1,7 +1,8 @@
 """Define the raw tables: those of ``bigquery-public-data.stackoverflow``, and this project's table `origin`.
 
 Columns have the same names, order and types as in the public dataset. As there, a column that questions or answers
-never use has the type STRING and is null.
+never use has the type STRING and is null. One column more, the last of posts_questions, is `closed_date`, which dumps
+state and the public dataset lacks.
 """
 
 from dataclasses import dataclass
@@ -70,6 +71,7 @@ TABLES = {
         score INT64
         tags STRING
         view_count INT64
+        closed_date TIMESTAMP
     """),
     "posts_answers": _table("""
         id INT64

@@ -12,12 +12,15 @@ class MartColumns(msgspec.Struct, frozen=True, kw_only=True):
 
     attribution: dict[str, str]  # maps each field of attribution.jsonl to its column
     links: str  # the column with the IDs of the questions that are linked as duplicates
+    quality: str = ""  # the column with the reason why the export leaves a row out; snapshots of old versions have none
     texts: tuple[str, ...]  # title, body and answer; the preference mart also has the rejected answer
     notebook_texts: tuple[str, ...] = ()  # prompt and answer, joined as in the course notebook
 
     def all(self) -> tuple[str, ...]:
         """Return every column, each once."""
-        return tuple(dict.fromkeys([*self.attribution.values(), self.links, *self.texts, *self.notebook_texts]))
+        quality = [self.quality] if self.quality else []
+        names = [*self.attribution.values(), self.links, *quality, *self.texts, *self.notebook_texts]
+        return tuple(dict.fromkeys(names))
 
     def check(self, present: Sequence[str], where: str) -> None:
         """Check that `present` contains every column. `where` names the table or folder in the error message.

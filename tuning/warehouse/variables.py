@@ -4,7 +4,7 @@ import datetime
 import hashlib
 import re
 from functools import cache
-from typing import Any
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
 import orjson
@@ -12,6 +12,7 @@ import orjson
 from tuning.errors import TuningError
 from tuning.settings import DBT_PROJECT
 
+_JINJA = re.compile(r"[{][{%#]|[#}%][}]")  # dbt would run such a text as a template
 _IN_BRACKETS = re.compile(r"\\.|\[[^\]]*\]|\([^()]*\)")
 
 
@@ -31,19 +32,30 @@ def _default(name: str) -> Any:
     return msgspec.field(default_factory=lambda: _declared()["defaults"][name])
 
 
+Filter = Literal["keep", "drop"]
+
+
 class Variables(msgspec.Struct, frozen=True, kw_only=True):
     """Hold the effective dbt variables of one build.
 
     A variable that is not given has its default from dbt_project.yml, so that an edit of that file takes effect here
-    too. Raises TuningError for a `since` that is not a date, and for an empty `tag_pattern`.
+    too. Raises TuningError for a value that dbt would refuse.
     """
 
     tag_pattern: str = _default("tag_pattern")  # RE2 pattern, searched in each tag; BigQuery checks its syntax
     since: str = _default("since")  # answers created on or after this day, UTC
-    minimum_answer_score: int | None = _default("minimum_answer_score")  # None: no limit
     instruction_template: str = _default("instruction_template")
     match_parent: bool = _default("match_parent")
     preference_vote_gap: int = _default("preference_vote_gap")
+    minimum_question_score: int | None = _default("minimum_question_score")  # None: no minimum, here and below
+    minimum_answer_score: int | None = _default("minimum_answer_score")
+    minimum_question_length: int | None = _default("minimum_question_length")  # characters that a reader sees
+    minimum_answer_length: int | None = _default("minimum_answer_length")
+    closed_questions: Filter = _default("closed_questions")
+    duplicate_questions: Filter = _default("duplicate_questions")
+    picture_questions: Filter = _default("picture_questions")
+    leaning_answers: Filter = _default("leaning_answers")
+    python2_answers: Filter = _default("python2_answers")
 
     def __post_init__(self) -> None:
         try:
@@ -54,6 +66,10 @@ class Variables(msgspec.Struct, frozen=True, kw_only=True):
             raise TuningError(f"--since {self.since!r} is not a date", "Write it as YYYY-MM-DD")
         if not self.tag_pattern:
             raise TuningError("--tag-pattern is empty", "Use '.' to match every tag")
+        if self.preference_vote_gap < 1:
+            raise TuningError(f"--preference-vote-gap {self.preference_vote_gap} is less than 1")
+        for name, hint in get_type_hints(type(self)).items():
+            _check(name, getattr(self, name), hint)
 
     @classmethod
     def seed(cls) -> "Variables":
@@ -73,6 +89,20 @@ class Variables(msgspec.Struct, frozen=True, kw_only=True):
         overrides = self.overrides()
         canonical = orjson.dumps(overrides, option=orjson.OPT_SORT_KEYS)
         return hashlib.sha256(canonical).hexdigest()[:8] if overrides else "default"
+
+
+def _check(name: str, value: Any, hint: Any) -> None:
+    """Raise TuningError if dbt would refuse this value of a text, a number or a choice."""
+    option = f"--{name.replace('_', '-')}"
+    if choices := get_args(hint) if get_origin(hint) is Literal else ():
+        if value not in choices:
+            raise TuningError(f"{option} cannot be {value!r}", f"Choose one of: {', '.join(choices)}")
+    elif isinstance(value, str) and ("\0" in value or _JINJA.search(value)):
+        raise TuningError(f"{option} contains a Jinja delimiter such as {{{{, or a null character", "Remove it")
+    elif isinstance(value, int) and not -(2**63) <= value < 2**63:
+        raise TuningError(f"{option} {value} is not a 64-bit number")
+    elif name.endswith("_length") and value is not None and value < 0:
+        raise TuningError(f"{option} cannot be {value}", "Use a number of characters, or 0 for no minimum")
 
 
 def may_want_more(tag_pattern: str, tag_filter: str) -> bool:

@@ -1,7 +1,12 @@
 with questions as (
     select
         question_id,
-        accepted_answer_id
+        accepted_answer_id,
+        score,
+        is_closed,
+        is_duplicate,
+        text_length,
+        needs_picture
     from {{ ref('int_questions_tagged') }}
     where accepted_answer_id is not null
 ),
@@ -11,7 +16,10 @@ answers as (
         answer_id,
         question_id,
         score,
-        created_at
+        created_at,
+        text_length,
+        leans_on_others,
+        has_python2_code
     from {{ ref('int_answers_to_tagged_questions') }}
 ),
 
@@ -25,8 +33,8 @@ checked as (
         questions.accepted_answer_id as answer_id,
         answers.answer_id is not null as is_answer_in_source,
         {{ is_new_enough('answers.created_at') }} as is_answer_new_enough,
-        {{ is_score_enough('answers.score') }} as is_answer_score_enough,
-        coalesce(answers.question_id = questions.question_id, false) as is_answer_to_this_question
+        coalesce(answers.question_id = questions.question_id, false) as is_answer_to_this_question,
+        {{ quality_columns() }}
     from questions
     left join answers
         on questions.accepted_answer_id = answers.answer_id
@@ -39,8 +47,8 @@ final as (
         *,
         is_answer_in_source
         and is_answer_new_enough
-        and is_answer_score_enough
-        and {{ is_parent_enough('is_answer_to_this_question') }} as is_kept
+        and {{ is_parent_enough('is_answer_to_this_question') }} as is_kept,
+        {{ quality_reason() }} as quality_reason
     from checked
 )
 

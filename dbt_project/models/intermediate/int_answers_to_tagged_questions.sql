@@ -27,11 +27,16 @@ denied_posts as (
     select * from {{ ref('denied_posts') }}
 ),
 
-final as (
+selected as (
     select
         answers.* except (author_name, url),
         coalesce(users.display_name, answers.author_name) as author_name,
-        coalesce(answers.url, questions.url) as url
+        coalesce(answers.url, questions.url) as url,
+        {{ text_length('answers.body') }} as text_length,
+        {{ has_code_block('answers.body') }} as has_code,
+        {{ is_link_only('answers.body') }} as is_link_only,
+        {{ prose('answers.body') }} as prose,
+        {{ code_blocks('answers.body') }} as code
     from answers
     left join questions
         on answers.question_id = questions.question_id
@@ -43,6 +48,14 @@ final as (
         -- The second condition finds an accepted answer that was written to another question.
         (questions.question_id is not null or accepted.answer_id is not null)
         and not {{ is_denied('answers.answer_id') }}
+),
+
+final as (
+    select
+        * except (prose, code),
+        {{ leans_on_others('prose') }} as leans_on_others,
+        {{ has_python2_code('body', 'code') }} as has_python2_code
+    from selected
 )
 
 select * from final

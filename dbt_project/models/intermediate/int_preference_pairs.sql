@@ -3,7 +3,9 @@ with answers as (
         question_id,
         answer_id,
         score,
-        {{ is_score_enough('score') }} as is_score_enough
+        text_length,
+        leans_on_others,
+        has_python2_code
     from {{ ref('int_answers_to_tagged_questions') }}
     where {{ is_new_enough('created_at') }}
 ),
@@ -11,7 +13,12 @@ with answers as (
 questions as (
     select
         question_id,
-        accepted_answer_id
+        accepted_answer_id,
+        score,
+        is_closed,
+        is_duplicate,
+        text_length,
+        needs_picture
     from {{ ref('int_questions_tagged') }}
 ),
 
@@ -51,17 +58,20 @@ checked as (
         best.answer_id as chosen_answer_id,
         worst.answer_id as rejected_answer_id,
         best.score - worst.score as vote_gap,
-        best.is_score_enough as is_chosen_score_enough,
-        best.score - worst.score >= {{ variable('preference_vote_gap') }} as is_vote_gap_enough
+        best.score - worst.score >= {{ variable('preference_vote_gap') }} as is_vote_gap_enough,
+        {{ quality_columns(answers='best') }}
     from best
     inner join worst
         on best.question_id = worst.question_id
+    inner join questions
+        on best.question_id = questions.question_id
 ),
 
 final as (
     select
         *,
-        is_chosen_score_enough and is_vote_gap_enough as is_kept
+        is_vote_gap_enough as is_kept,
+        {{ quality_reason() }} as quality_reason
     from checked
 )
 

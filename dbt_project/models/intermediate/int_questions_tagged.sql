@@ -13,16 +13,35 @@ denied_posts as (
     select * from {{ ref('denied_posts') }}
 ),
 
-final as (
+duplicates as (
+    select distinct post_id
+    from {{ ref('stg_stack_exchange__post_links') }}
+    where is_duplicate
+),
+
+tagged as (
     select
         questions.* except (author_name),
-        coalesce(users.display_name, questions.author_name) as author_name
+        coalesce(users.display_name, questions.author_name) as author_name,
+        duplicates.post_id is not null as is_duplicate,
+        {{ text_length('questions.body') }} as text_length,
+        {{ has_code_block('questions.body') }} as has_code,
+        {{ prose('questions.body') }} as prose
     from questions
     left join users
         on questions.author_id = users.user_id
+    left join duplicates
+        on questions.question_id = duplicates.post_id
     where
         {{ has_tag('questions.tags') }}
         and not {{ is_denied('questions.question_id') }}
+),
+
+final as (
+    select
+        * except (prose),
+        {{ needs_picture('body', 'prose', 'text_length', 'has_code') }} as needs_picture
+    from tagged
 )
 
 select * from final

@@ -42,50 +42,44 @@ pair_counts as (
     select
         countif(is_answer_in_source) as in_source,
         countif(is_answer_in_source and is_answer_new_enough) as new_enough,
-        countif(is_answer_in_source and is_answer_new_enough and is_answer_score_enough) as score_enough,
-        countif(
-            is_answer_in_source and is_answer_new_enough and is_answer_score_enough and is_answer_to_this_question
-        ) as to_this_question
+        countif(is_answer_in_source and is_answer_new_enough and is_answer_to_this_question) as to_this_question,
+        {{ quality_counts() }}
     from accepted_pairs
 ),
 
 preference_counts as (
     select
         count(*) as with_two_answers,
-        countif(is_chosen_score_enough) as chosen_score_enough,
-        countif(is_chosen_score_enough and is_vote_gap_enough) as gap_enough
+        countif(is_vote_gap_enough) as gap_enough,
+        {{ quality_counts() }}
     from preference_pairs
 ),
 
-counts as (
-    select
-        question_counts.*,
-        pair_counts.*,
-        preference_counts.*
-    from question_counts
-    cross join pair_counts
-    cross join preference_counts
+instruction_steps as (
+    {{ funnel_steps('python_qa_instructions', 'pair_counts', [
+        ('question_has_tag', 'tag_pattern', true, 'all_questions', 'tagged'),
+        ('question_not_denied', none, true, 'tagged', 'allowed'),
+        ('question_has_accepted_answer', none, true, 'allowed', 'accepted'),
+        ('answer_not_denied', none, true, 'accepted', 'answer_allowed'),
+        ('answer_in_source', none, true, 'answer_allowed', 'in_source'),
+        ('answer_new_enough', 'since', true, 'in_source', 'new_enough'),
+        ('answer_to_this_question', 'match_parent', variable('match_parent'), 'new_enough', 'to_this_question'),
+    ]) }}
+),
+
+preference_steps as (
+    {{ funnel_steps('python_qa_preferences', 'preference_counts', [
+        ('question_has_tag', 'tag_pattern', true, 'all_questions', 'tagged'),
+        ('question_not_denied', none, true, 'tagged', 'allowed'),
+        ('question_has_two_answers', none, true, 'allowed', 'with_two_answers'),
+        ('vote_gap_enough', 'preference_vote_gap', true, 'with_two_answers', 'gap_enough'),
+    ]) }}
 ),
 
 steps as (
-    {{ funnel_steps('python_qa_instructions', [
-        ('question_has_tag', true, 'all_questions', 'tagged'),
-        ('question_not_denied', true, 'tagged', 'allowed'),
-        ('question_has_accepted_answer', true, 'allowed', 'accepted'),
-        ('answer_not_denied', true, 'accepted', 'answer_allowed'),
-        ('answer_in_source', true, 'answer_allowed', 'in_source'),
-        ('answer_new_enough', true, 'in_source', 'new_enough'),
-        ('answer_score_enough', true, 'new_enough', 'score_enough'),
-        ('answer_to_this_question', variable('match_parent'), 'score_enough', 'to_this_question'),
-    ]) }}
+    select * from instruction_steps
     union all
-    {{ funnel_steps('python_qa_preferences', [
-        ('question_has_tag', true, 'all_questions', 'tagged'),
-        ('question_not_denied', true, 'tagged', 'allowed'),
-        ('question_has_two_answers', true, 'allowed', 'with_two_answers'),
-        ('chosen_score_enough', true, 'with_two_answers', 'chosen_score_enough'),
-        ('vote_gap_enough', true, 'chosen_score_enough', 'gap_enough'),
-    ]) }}
+    select * from preference_steps
 ),
 
 final as (
@@ -93,6 +87,8 @@ final as (
         mart,
         step,
         rule,
+        variable,
+        value,
         is_applied,
         rows_in,
         rows_in - rows_passing as rows_failing,

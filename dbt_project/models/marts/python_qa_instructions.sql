@@ -51,7 +51,24 @@ final as (
         answers.author_url as answer_author_url,
         questions.url as question_url,
         answers.url as answer_url,
-        coalesce(duplicate_links.linked_question_ids, []) as linked_question_ids
+        coalesce(duplicate_links.linked_question_ids, []) as linked_question_ids,
+        questions.text_length as question_length,
+        answers.text_length as answer_length,
+        questions.has_code as question_has_code,
+        answers.has_code,
+        answers.is_link_only as link_only,
+        questions.needs_picture,
+        answers.leans_on_others,
+        answers.has_python2_code,
+        questions.is_closed,
+        questions.is_duplicate,
+        questions.is_community_wiki or answers.is_community_wiki as is_community_wiki,
+        questions.comment_count as question_comment_count,
+        answers.comment_count as answer_comment_count,
+        questions.view_count,
+        cast(floor(timestamp_diff(answers.created_at, questions.created_at, second) / 86400) as int64) as days_to_answer,
+        questions.author_id = answers.author_id as is_self_answer,
+        pairs.quality_reason
     from pairs
     inner join questions
         on pairs.question_id = questions.question_id

@@ -57,7 +57,8 @@ final as (
         questions.url as question_url,
         chosen.url as chosen_url,
         rejected.url as rejected_url,
-        coalesce(duplicate_links.linked_question_ids, []) as linked_question_ids
+        coalesce(duplicate_links.linked_question_ids, []) as linked_question_ids,
+        pairs.quality_reason
     from pairs
     inner join questions
         on pairs.question_id = questions.question_id

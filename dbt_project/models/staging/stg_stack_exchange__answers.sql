@@ -26,7 +26,9 @@ final as (
         dated.owner_user_id as author_id,
         dated.owner_display_name as author_name,
         {{ author_url('dated.owner_user_id') }} as author_url,
-        {{ post_url('a', 'dated.id') }} as url
+        {{ post_url('a', 'dated.id') }} as url,
+        dated.comment_count,
+        dated.community_owned_date is not null as is_community_wiki
     from dated
     cross join origin
 )

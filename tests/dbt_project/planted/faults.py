@@ -32,6 +32,9 @@ DUPLICATES = "models/intermediate/int_duplicate_links.sql"
 PREFERENCES = "models/intermediate/int_preference_pairs.sql"
 MART = "models/marts/python_qa_instructions.sql"
 FUNNEL = "models/marts/dataset_funnel.sql"
+FLAGS = "macros/quality/post_flags.sql"
+TEXTS = "macros/quality/post_texts.sql"
+FILTERS = "macros/quality/rules.sql"
 
 FAULTS = (
     Fault(
@@ -181,5 +184,95 @@ FAULTS = (
         MART,
         "{{ ref('int_questions_tagged') }}",
         "{{ ref('stg_stack_exchange__questions') }}",
+    ),
+    Fault(
+        "a filter that no variable switches off",
+        FILTERS,
+        "variable(variable_name) == 'drop'",
+        "true",
+        select="int_accepted_pairs",
+    ),
+    Fault(
+        "a filter that keeps what it should drop",
+        FILTERS,
+        "'not coalesce(' ~ fault ~ ', false)'",
+        "'coalesce(' ~ fault ~ ', true)'",
+        select="int_accepted_pairs",
+    ),
+    Fault(
+        "more than the minimum for at least the minimum",
+        FILTERS,
+        "' >= ' ~ minimum",
+        "' > ' ~ minimum",
+        select="int_accepted_pairs",
+    ),
+    Fault(
+        "the last reason for the first",
+        FILTERS,
+        "{%- for rule in applied %}",
+        "{%- for rule in applied | reverse %}",
+        select="int_accepted_pairs",
+    ),
+    Fault(
+        "a filter of answers that judges the rejected answer",
+        PREFERENCES,
+        "quality_columns(answers='best')",
+        "quality_columns(answers='worst')",
+        select="int_preference_pairs",
+    ),
+    Fault(
+        "a filter counted though it is off",
+        FILTERS,
+        "{%- if rule.is_applied -%}",
+        "{%- if true -%}",
+        select="dataset_funnel",
+    ),
+    Fault(
+        "a length that counts tags",
+        TEXTS,
+        "regexp_replace({{ without_tags(body) }}, {{ text_literal('&#",
+        "regexp_replace({{ body }}, {{ text_literal('&#",
+        select="int_answers_to_tagged_questions",
+    ),
+    Fault(
+        "code taken for prose",
+        TEXTS,
+        "['(?s)<pre.*?</pre>', ",
+        "[",
+        select="int_answers_to_tagged_questions",
+    ),
+    Fault(
+        "comments in code taken for comments of others",
+        FLAGS,
+        "regexp_replace({{ prose }}, {{ text_literal(in_code) }}, ' ')",
+        "{{ prose }}",
+        select="int_answers_to_tagged_questions",
+    ),
+    Fault(
+        "Python 2 in an answer for both versions",
+        FLAGS,
+        "        and not regexp_contains({{ body }}, {{ text_literal(python3) }})\n",
+        "",
+        select="int_answers_to_tagged_questions",
+    ),
+    Fault(
+        "a picture in every question that says screenshot",
+        FLAGS,
+        "        regexp_contains({{ body }}, {{ text_literal(image) }})\n        and ",
+        "        ",
+        select="int_questions_tagged",
+    ),
+    Fault(
+        "rejected rows lost from the mart",
+        MART,
+        "    where is_kept\n",
+        "    where is_kept and quality_reason is null\n",
+        select="python_qa_instructions",
+    ),
+    Fault(
+        "closed dates asked of the public dataset",
+        COLUMNS,
+        "{%- if has_closed_dates() -%}",
+        "{%- if true -%}",
     ),
 )

@@ -70,6 +70,8 @@ class Workshop:
         scans = raw_scans(project)
         if any("body" in columns for name in set(scans) - READERS for columns in scans[name].values()):
             yield "the scans"
+        if "closed_date" in str(list(scans.values())):
+            yield "the scans, a column that the public dataset lacks"
 
     def _dbt(self, *arguments: str, environ: dict[str, str]) -> list[str]:
         """Run dbt in this process, which saves its start; returns the ids of nodes that failed."""

@@ -67,7 +67,7 @@ def judge(pairs: Sequence[Pair], rules: Rules) -> None:
     Raises TuningError if the tokenizer or the benchmark file is not valid.
     """
     for pair in pairs:
-        _clean(pair, rules)
+        clean(pair, rules)
         if not pair.reason:
             _filter(pair, rules)
     if rules.options.decontaminate:
@@ -79,7 +79,8 @@ def line_of(pair: Pair, rules: Rules) -> bytes:
     return encode(rules.options.format, Example(pair.prompt, pair.answer, pair.rejected)) + b"\n"
 
 
-def _clean(pair: Pair, rules: Rules) -> None:
+def clean(pair: Pair, rules: Rules) -> None:
+    """Convert and redact the texts in place, or drop the pair if a text cannot be converted."""
     if rules.options.body == "markdown":
         for name in ("body", "answer", "rejected"):
             html = getattr(pair, name)

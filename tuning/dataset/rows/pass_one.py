@@ -12,7 +12,8 @@ from tuning.dataset.funnel import Funnel
 from tuning.dataset.options import DatasetOptions
 from tuning.dataset.rows.pairs import Pair, Rules, judge
 from tuning.dataset.rows.prepare import Job, prepare
-from tuning.dataset.snapshot.columns import columns, text_columns
+from tuning.dataset.rows.quality import without_rejected
+from tuning.dataset.snapshot.columns import columns, quality_columns, text_columns
 from tuning.dataset.snapshot.snapshot import Snapshot, read_batches
 from tuning.dataset.split.splits import seed_order
 from tuning.dataset.tokens import calibrate
@@ -40,7 +41,7 @@ def run_pass_one(
     chosen = _limited(snapshot, options)
     rows = snapshot.rows if chosen is None else len(chosen)
     rules = _calibrated(snapshot, options, chosen)
-    batches = _batches(snapshot, options, chosen, funnel)
+    batches = _batches(snapshot, rules, chosen, funnel)
     places = _places(snapshot, options, chosen)
     jobs = (
         Job(rules, snapshot.roles, parts.store, number, batch, places(batch)) for number, batch in enumerate(batches)
@@ -56,6 +57,11 @@ def run_pass_one(
                 funnel.drop(dropped.step, dropped.reason, dropped.rows, dropped.examples)
             keys.append(part)
             advance(len(part["question_id"]))
+    if not keys and funnel.dropped:
+        raise TuningError(
+            "the filters reject all rows of the mart",
+            "Run `invoke dataset` with other filters, such as a lower --minimum-answer-score",
+        )
     if not keys:
         raise TuningError("the snapshot has no rows", "Run `invoke dataset` with another --tag-pattern or --since")
     return build_index(keys), rules
@@ -70,11 +76,11 @@ def _calibrated(snapshot: Snapshot, options: DatasetOptions, chosen: Column | No
     rules = Rules(options=options, template=snapshot.template, base_url=str(snapshot.build["base_url"]))
     if not options.tokenizer:
         return rules
-    ids = _question_ids(snapshot) if chosen is None else chosen
+    ids = _question_ids(snapshot, options) if chosen is None else chosen
     sample = np.sort(np.array(draw("tokens", ids.tolist(), _SAMPLE, int, options.seed), dtype=np.int64))
     pairs = [
         Pair(row[_id(snapshot)], *(row[name] for name in text_columns(snapshot.roles, options)))
-        for batch in _batches(snapshot, options, sample, Funnel(0))
+        for batch in _batches(snapshot, rules, sample, Funnel(0))
         for row in batch.to_pylist()
     ]
     pairs.sort(key=lambda pair: pair.row)  # `row` is the question id here, so the snapshot's order has no effect
@@ -87,7 +93,7 @@ def _limited(snapshot: Snapshot, options: DatasetOptions) -> Column | None:
     """Return the sorted question ids that --limit keeps, or None for all."""
     if not options.limit:
         return None
-    ids = _question_ids(snapshot)
+    ids = _question_ids(snapshot, options)
     if options.is_seed:
         return ids[: options.limit]
     return np.sort(np.array(draw("limit", ids.tolist(), options.limit, int, options.seed), dtype=np.int64))
@@ -101,7 +107,7 @@ def _places(snapshot: Snapshot, options: DatasetOptions, chosen: Column | None) 
     """
     if not options.is_seed:
         return lambda batch: integers(batch.column(_id(snapshot)))
-    ids = _question_ids(snapshot) if chosen is None else chosen
+    ids = _question_ids(snapshot, options) if chosen is None else chosen
     places = -np.argsort(np.concatenate(seed_order(options, len(ids))))
     return lambda batch: places[np.searchsorted(ids, integers(batch.column(_id(snapshot))))]
 
@@ -110,18 +116,23 @@ def _id(snapshot: Snapshot) -> str:
     return snapshot.roles.attribution["question_id"]
 
 
-def _question_ids(snapshot: Snapshot) -> Column:
-    ids = [integers(batch.column(0)) for batch in read_batches(snapshot.files, [_id(snapshot)], _IDS_READ)]
+def _question_ids(snapshot: Snapshot, options: DatasetOptions) -> Column:
+    """Return the sorted question ids of the rows that no filter rejects."""
+    quality = quality_columns(snapshot.roles, options)
+    ids = []
+    for batch in read_batches(snapshot.files, [_id(snapshot), *quality], _IDS_READ):
+        for name in quality:
+            batch = batch.filter(batch.column(name).is_null())
+        ids.append(integers(batch.column(_id(snapshot))))
     # With `return_index`, numpy sorts. Without it, numpy uses a hash table, which takes six times as long.
     distinct, _ = np.unique(np.concatenate([np.zeros(0, np.int64), *ids]), return_index=True)
     return distinct
 
 
-def _batches(
-    snapshot: Snapshot, options: DatasetOptions, chosen: Column | None, funnel: Funnel
-) -> Iterator[pa.RecordBatch]:
-    rows_per_part = _ROWS_PER_PART_SEED if options.is_seed else _ROWS_PER_PART
-    for batch in read_batches(snapshot.files, columns(snapshot.roles, options), rows_per_part):
+def _batches(snapshot: Snapshot, rules: Rules, chosen: Column | None, funnel: Funnel) -> Iterator[pa.RecordBatch]:
+    rows_per_part = _ROWS_PER_PART_SEED if rules.options.is_seed else _ROWS_PER_PART
+    for batch in read_batches(snapshot.files, columns(snapshot.roles, rules.options), rows_per_part):
+        batch = without_rejected(batch, snapshot.roles, rules, funnel)
         rows = batch.num_rows
         if chosen is not None:
             batch = batch.take(as_indices(np.flatnonzero(np.isin(integers(batch.column(_id(snapshot))), chosen))))

@@ -20,7 +20,13 @@ def text_columns(roles: MartColumns, options: DatasetOptions) -> tuple[str, ...]
 
 def columns(roles: MartColumns, options: DatasetOptions) -> list[str]:
     """Return all columns that a dataset with these options reads."""
-    return [*roles.attribution.values(), roles.links, *text_columns(roles, options)]
+    quality = quality_columns(roles, options)
+    return [*roles.attribution.values(), roles.links, *quality, *text_columns(roles, options)]
+
+
+def quality_columns(roles: MartColumns, options: DatasetOptions) -> tuple[str, ...]:
+    """Return the column that says why a row is left out. The preset seed leaves out none."""
+    return () if options.is_seed or not roles.quality else (roles.quality,)
 
 
 def attribution_heads(roles: MartColumns, batch: pa.RecordBatch) -> list[pa.Array | str]:
