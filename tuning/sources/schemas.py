@@ -1,7 +1,7 @@
 """Define the raw tables: those of ``bigquery-public-data.stackoverflow``, and this project's table `origin`.
 
 Columns have the same names, order and types as in the public dataset. As there, a column that questions or answers
-never use has the type STRING and is null.
+never use has the type STRING and is null. Posts have one more column, `content_license`, which the public dataset lacks.
 """
 
 from dataclasses import dataclass
@@ -70,6 +70,7 @@ TABLES = {
         score INT64
         tags STRING
         view_count INT64
+        content_license STRING
     """),
     "posts_answers": _table("""
         id INT64
@@ -92,6 +93,7 @@ TABLES = {
         score INT64
         tags STRING
         view_count STRING
+        content_license STRING
     """),
     "users": _table("""
         id INT64
@@ -127,5 +129,6 @@ TABLES = {
         digest STRING
         questions INT64
         answers INT64
+        exclude_user STRING
     """),
 }
