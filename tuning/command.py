@@ -26,13 +26,15 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """Group options that several tasks share. A task parameter of this type adds one option for each field.
 
     Each field is ``Annotated[KIND | None, Meta(description=HELP)] = None``, where None means "not given". A flag is
-    ``Annotated[bool, Meta(description=HELP)] = False``.
+    ``Annotated[bool, Meta(description=HELP)] = False``. An option of the kind ``list[int]`` can be repeated.
     """
 
     def given(self) -> dict[str, Any]:
         """Return the options that the user gave, by name."""
         values = {name: getattr(self, name) for name in self.__struct_fields__}
-        return {name: value for name, value in values.items() if value is not None and value is not False}
+        return {
+            name: value for name, value in values.items() if value is not None and value is not False and value != []
+        }
 
 
 @overload
@@ -42,7 +44,8 @@ def command(body: None = None, **options: Any) -> "Callable[[Callable[..., None]
 def command(body: Callable[..., None] | None = None, **options: Any) -> Any:
     """Make an invoke task from ``body(c, settings, ...)``.
 
-    The task's options are ``--target``, ``--debug`` and the parameters of `body` after `settings`. invoke parses int
+    The task's options are ``--target``, ``--debug`` and the parameters of `body` after `settings`. A parameter with the
+    type ``list[int] | None`` is an option that can be given several times. invoke parses int
     and float options as text, and this function converts them, because invoke's own conversion prints a traceback for
     ``--limit x``. A TuningError ends the task with status 1 and one line on stderr.
     """
@@ -94,6 +97,7 @@ def command(body: Callable[..., None] | None = None, **options: Any) -> Any:
         inspect.Parameter("debug", inspect.Parameter.KEYWORD_ONLY, default=False),
     ]
     run.__signature__ = signature.replace(parameters=[context, *sorted(exposed + extra, key=lambda one: one.kind)])  # type: ignore[attr-defined]
+    options["iterable"] = [name for name, kind in kinds.items() if _is_repeatable(kind)]
     options["help"] = {**_SHARED, **group_help, **options.get("help", {})}
     result: Task[Any] = task(auto_shortflags=False, **options)(run)
     return result
@@ -110,6 +114,10 @@ def _is_number(hint: object) -> bool:
     return hint in (int, float, int | None, float | None)
 
 
+def _is_repeatable(hint: object) -> bool:
+    return hint in (list[int], list[int] | None)
+
+
 def _as_text(parameter: inspect.Parameter, hints: dict[str, Any]) -> Any:
     if _is_number(hints.get(parameter.name)) and parameter.default not in (None, inspect.Parameter.empty):
         return str(parameter.default)
@@ -121,6 +129,8 @@ def _convert(name: str, value: object, hint: Any) -> object:
     choices = [choice for one in (hint, *get_args(hint)) if get_origin(one) is Literal for choice in get_args(one)]
     if choices and isinstance(value, str) and value not in choices:
         raise TuningError(f"{option} cannot be {value!r}", f"Choose one of: {', '.join(map(str, choices))}")
+    if isinstance(value, list) and _is_repeatable(hint):
+        return [_convert(name, one, int) for one in value]
     if not isinstance(value, str) or not _is_number(hint):
         return value
     kind = int if hint in (int, int | None) else float

@@ -28,7 +28,10 @@ _HINT = "Give a Posts.xml, a folder with one, or a .7z archive of a dump"
 
 @dataclass(frozen=True)
 class Part:
-    """Represent one XML file of a dump, in UTF-8. `kind` is a key of PARTS. Read all its chunks before the next part."""
+    """Represent one XML file of a dump. `kind` is a key of PARTS.
+
+    The chunks are UTF-8, whatever the file's encoding. Read all of them before the next part.
+    """
 
     kind: str
     name: str
@@ -135,7 +138,9 @@ def _part_files(folder: Path) -> list[tuple[Path, re.Match[str]]]:
     try:
         files = sorted(folder.iterdir())
     except OSError as error:
-        raise TuningError(f"{folder} cannot be read ({error.strerror})", "Check the permissions of the folder") from None
+        raise TuningError(
+            f"{folder} cannot be read ({error.strerror})", "Check the permissions of the folder"
+        ) from None
     for file in files:
         match = _PART_FILE.fullmatch(file.name)
         if match and file.is_file():
@@ -144,7 +149,7 @@ def _part_files(folder: Path) -> list[tuple[Path, re.Match[str]]]:
 
 
 def _members(file: Path) -> dict[str, int | None]:
-    """Return the XML files to read in a file, with their declared sizes in bytes. None means that it is not declared."""
+    """Return the XML files to read in a file, with their declared sizes in bytes, or None without a declaration."""
     if _is_archive(file):
         return {name: size for name, size in archive_sizes(file).items() if _is_part_xml(name)}
     return {file.name: None if form_of(file) else file.stat().st_size}

@@ -24,6 +24,7 @@ from tuning.sources.rows import blocks, raw_blocks
 from tuning.sources.sites import Site, parse_site
 from tuning.sources.tag_filter import TagFilter, checked_tag
 from tuning.sources.workers import Parsers
+from tuning.warehouse.variables import checked_user_ids
 
 
 def ingest(
@@ -37,11 +38,14 @@ def ingest(
     """Load the dump at `path` into the raw tables, with only the questions and answers of `tag` if it is given.
 
     Without `site`, the site is the one in the file name, or else Stack Overflow. All users and post links are loaded,
-    even with a tag. Builds leave out the posts of the users `exclude_user`, and count them. Raises TuningError if an option is invalid, or if the dump cannot be read to its end. The tables
-    then stay as they were.
+    even with a tag. Builds leave out the posts of the users `exclude_user`, and count them.
+
+    Raises TuningError if an option is invalid, or if the dump cannot be read to its end. The tables then stay as they
+    were.
     """
     if workers is not None and workers < 1:
         raise TuningError(f"--workers {workers} is less than 1", "Give a number of at least 1")
+    exclude_user = checked_user_ids(exclude_user)
     dump = open_dump(path)
     its_site = settle_site(dump, site)
     with staging(settings) as folder:
@@ -102,7 +106,7 @@ def write_tables(
         digest=digest,
         questions=tables.rows("posts_questions"),
         answers=tables.rows("posts_answers"),
-        exclude_user=",".join(map(str, sorted(set(exclude_user)))),
+        exclude_user=",".join(map(str, exclude_user)),
     )
     report = tables.report(origin, _notes(dump))
     return replace(report, warning=_warning(dump, report))

@@ -17,8 +17,8 @@ APACHE = ("Apache-2.0", "https://www.apache.org/licenses/LICENSE-2.0")
 class Origin(msgspec.Struct, frozen=True, kw_only=True):
     """Describe the loaded data.
 
-    `source` is a file name without its folder. `digest` is the SHA-256 of the content. `exclude_user` has the IDs of the
-    users whose posts the builds leave out, separated by commas.
+    `source` is a file name without its folder. `digest` is the SHA-256 of the content. `exclude_user` has the IDs of
+    the users whose posts the builds leave out, separated by commas.
     """
 
     site: str

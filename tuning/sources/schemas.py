@@ -1,7 +1,7 @@
 """Define the raw tables: those of ``bigquery-public-data.stackoverflow``, and this project's table `origin`.
 
 Columns have the same names, order and types as in the public dataset. As there, a column that questions or answers
-never use has the type STRING and is null. Posts have one more column, `content_license`, which the public dataset lacks.
+never use has the type STRING and is null. Posts also have the column `content_license`, which the public dataset lacks.
 """
 
 from dataclasses import dataclass

@@ -3,6 +3,7 @@
 import datetime
 import hashlib
 import re
+from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
@@ -35,7 +36,7 @@ class Variables(msgspec.Struct, frozen=True, kw_only=True):
     """Hold the effective dbt variables of one build.
 
     A variable that is not given has its default from dbt_project.yml, so that an edit of that file takes effect here
-    too. Raises TuningError for a `since` that is not a date, and for an empty `tag_pattern`.
+    too. Raises TuningError for a `since` that is not a date, an empty `tag_pattern`, and an ID that is too large.
     """
 
     tag_pattern: str = _default("tag_pattern")  # RE2 pattern, searched in each tag; BigQuery checks its syntax
@@ -44,6 +45,7 @@ class Variables(msgspec.Struct, frozen=True, kw_only=True):
     instruction_template: str = _default("instruction_template")
     match_parent: bool = _default("match_parent")
     preference_vote_gap: int = _default("preference_vote_gap")
+    exclude_user: list[int] = _default("exclude_user")  # IDs of users whose posts are left out
 
     def __post_init__(self) -> None:
         try:
@@ -52,6 +54,7 @@ class Variables(msgspec.Struct, frozen=True, kw_only=True):
             is_date = False
         if not is_date:
             raise TuningError(f"--since {self.since!r} is not a date", "Write it as YYYY-MM-DD")
+        msgspec.structs.force_setattr(self, "exclude_user", checked_user_ids(self.exclude_user))
         if not self.tag_pattern:
             raise TuningError("--tag-pattern is empty", "Use '.' to match every tag")
 
@@ -73,6 +76,14 @@ class Variables(msgspec.Struct, frozen=True, kw_only=True):
         overrides = self.overrides()
         canonical = orjson.dumps(overrides, option=orjson.OPT_SORT_KEYS)
         return hashlib.sha256(canonical).hexdigest()[:8] if overrides else "default"
+
+
+def checked_user_ids(user_ids: Iterable[int]) -> list[int]:
+    """Return the IDs in ascending order, each once. Raises TuningError if BigQuery has no such number."""
+    for user_id in user_ids:
+        if abs(user_id) >= 1 << 63:
+            raise TuningError(f"--exclude-user {user_id} is not a user ID", "Give the number in the user's address")
+    return sorted(set(user_ids))
 
 
 def may_want_more(tag_pattern: str, tag_filter: str) -> bool:

@@ -11,7 +11,8 @@ answers as (
         answer_id,
         question_id,
         score,
-        created_at
+        created_at,
+        exclusion_reason
     from {{ ref('int_answers_to_tagged_questions') }}
 ),
 
@@ -24,6 +25,7 @@ checked as (
         questions.question_id,
         questions.accepted_answer_id as answer_id,
         answers.answer_id is not null as is_answer_in_source,
+        answers.exclusion_reason as answer_exclusion_reason,
         {{ is_new_enough('answers.created_at') }} as is_answer_new_enough,
         {{ is_score_enough('answers.score') }} as is_answer_score_enough,
         coalesce(answers.question_id = questions.question_id, false) as is_answer_to_this_question
@@ -38,6 +40,7 @@ final as (
         concat(cast(question_id as string), '-', cast(answer_id as string)) as example_id,
         *,
         is_answer_in_source
+        and answer_exclusion_reason is null
         and is_answer_new_enough
         and is_answer_score_enough
         and {{ is_parent_enough('is_answer_to_this_question') }} as is_kept

@@ -5,7 +5,9 @@ with answers as (
         score,
         {{ is_score_enough('score') }} as is_score_enough
     from {{ ref('int_answers_to_tagged_questions') }}
-    where {{ is_new_enough('created_at') }}
+    where
+        {{ is_new_enough('created_at') }}
+        and exclusion_reason is null
 ),
 
 questions as (

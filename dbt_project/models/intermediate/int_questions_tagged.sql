@@ -15,13 +15,14 @@ denied_posts as (
 
 final as (
     select
-        questions.* except (author_name),
+        questions.* except (author_name, exclusion_reason),
         coalesce(users.display_name, questions.author_name) as author_name
     from questions
     left join users
         on questions.author_id = users.user_id
     where
         {{ has_tag('questions.tags') }}
+        and questions.exclusion_reason is null
         and not {{ is_denied('questions.question_id') }}
 )
 
