@@ -23,10 +23,7 @@ with selected as (
         {%- for post in ['questions', 'answers'] %}
         and not coalesce({{ post }}.owner_user_id < -1, false)
         and not coalesce({{ post }}.owner_user_id = -1 and {{ post }}.id > 999999999, false)
-        and not coalesce(
-            regexp_contains(concat(',', origin.exclude_user, ','), concat(',', cast({{ post }}.owner_user_id as string), ',')),
-            false
-        )
+        and coalesce(cast({{ post }}.owner_user_id as string) not in unnest(split(origin.exclude_user, ',')), true)
         {%- for user_id in variable('exclude_user') %}
         and not coalesce({{ post }}.owner_user_id = {{ user_id }}, false)
         {%- endfor %}

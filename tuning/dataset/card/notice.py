@@ -20,7 +20,8 @@ def notice(build: dict[str, object], options: DatasetOptions, unnamed_posts: int
             f"The questions and answers are from [{build['name']}]({build['base_url']}) and are licensed under Creative"
             " Commons Attribution-ShareAlike (CC BY-SA). The version is 2.5, 3.0, or 4.0: the one that the source"
             " states for a post or, if it states none, the one that follows from the date of the post's last revision."
-            " To share this dataset or an adaptation of it, name the authors, link to the posts and the licence, state the changes, and use the same licence."
+            " To share this dataset or an adaptation of it, name the authors, link to the posts and the licence, state"
+            " the changes, and use the same licence."
         )
     else:
         licence = (

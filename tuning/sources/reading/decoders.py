@@ -140,7 +140,7 @@ class Brotli:
     unused_data = b""
 
     def __init__(self) -> None:
-        import brotli
+        import brotli  # type: ignore[import-untyped]
 
         self._decoder = brotli.Decompressor()
 
