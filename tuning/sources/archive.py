@@ -13,7 +13,7 @@ from tuning.errors import TuningError
 from tuning.sources.reading.decoders import DAMAGED, RefusedError
 from tuning.sources.reading.pipe import Put, read_members
 from tuning.sources.reading.seven_zip import unpack
-from tuning.sources.reading.volumes import Volumes, missing_part, parts_of, whole_name
+from tuning.sources.reading.volumes import Volumes, incomplete, parts_of, whole_name
 
 # What py7zr raises for a damaged header.
 _BROKEN = (
@@ -106,7 +106,7 @@ def _check_size(path: Path, file: IO[bytes]) -> None:
     if start[:6] != b"7z\xbc\xaf\x27\x1c" or size >= needed:
         return
     if whole_name(path.name) != path.name:
-        raise missing_part(whole_name(path.name), len(parts_of(path)) + 1)
+        raise incomplete(parts_of(path), size, needed)
     raise TuningError(f"{path.name} is cut off: it has {size:,} of {needed:,} bytes", _HINT)
 
 

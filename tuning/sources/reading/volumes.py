@@ -29,13 +29,19 @@ def parts_of(path: Path) -> tuple[Path, ...]:
             parts.setdefault(int(match[2]), path.with_name(file.name))
     for number in range(1, max(parts, default=1) + 1):
         if number not in parts:
-            raise missing_part(whole, number)
+            raise TuningError(f"the part {whole}.{number:03} is missing", "Put all parts of the archive in one folder")
     return tuple(parts[number] for number in sorted(parts) if number)
 
 
-def missing_part(whole: str, number: int) -> TuningError:
-    """Return the error for a part that is not there."""
-    return TuningError(f"the part {whole}.{number:03} is missing", "Put all parts of the archive in one folder")
+def incomplete(parts: Sequence[Path], size: int, needed: int) -> TuningError:
+    """Return the error for parts that together have only `size` of the `needed` bytes."""
+    sizes = [part.stat().st_size for part in parts]
+    short = next((part for part, own in zip(parts[:-1], sizes, strict=False) if own < sizes[0]), None)
+    missing = f"{whole_name(parts[0].name)}.{len(parts) + 1:03}"
+    what = (
+        f"the part {short.name} is cut off" if short else f"the part {missing} is missing, or the last part is cut off"
+    )
+    return TuningError(f"{what}: the parts have {size:,} of {needed:,} bytes", "Get the part again")
 
 
 class Volumes(io.RawIOBase):
