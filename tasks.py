@@ -67,6 +67,9 @@ class BuildOptions(Options, frozen=True, kw_only=True):
     python2_answers: Annotated[
         Literal["keep", "drop"] | None, Meta(description="answers with code that Python 3 refuses: keep or drop")
     ] = None
+    exclude_user: Annotated[
+        list[int] | None, Meta(description="leave out the posts of the user with this ID; you can repeat the option")
+    ] = None
 
 
 class SplitOptions(Options, frozen=True, kw_only=True):
@@ -103,14 +106,21 @@ class SplitOptions(Options, frozen=True, kw_only=True):
 @command(
     positional=["path"],
     help={
-        "path": "dump: Posts.xml, a folder that contains it, or an official .7z file",
+        "path": "dump: Posts.xml, a folder that contains it, or an official .7z file; also .7z.001, .gz, .bz2 or .zst",
         "site": "site, such as stackoverflow or cardano (default: from the file name, else stackoverflow)",
         "tag": "load only questions with a tag that contains this text, and their answers; loads all users and links",
         "workers": "number of parser threads (default: one per core)",
+        "exclude-user": "leave the posts of the user with this ID out of every build; you can repeat the option",
     },
 )
 def ingest(
-    c: Context, settings: Settings, path: str, site: str = "", tag: str = "", workers: int | None = None
+    c: Context,
+    settings: Settings,
+    path: str,
+    site: str = "",
+    tag: str = "",
+    workers: int | None = None,
+    exclude_user: list[int] | None = None,
 ) -> None:
     """Load a Stack Exchange dump. It replaces the contents of the source tables.
 
@@ -120,7 +130,8 @@ def ingest(
 
     from tuning.sources.ingest import ingest as ingest_dump
 
-    print("\n".join(ingest_dump(settings, Path(path).expanduser(), site, tag, workers).lines()))
+    report = ingest_dump(settings, Path(path).expanduser(), site, tag, workers, exclude_user or ())
+    print("\n".join(report.lines()))
 
 
 @command(help={"rows": "maximum number of questions (default: all)"})

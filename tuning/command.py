@@ -27,12 +27,14 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 
     Each field is ``Annotated[KIND | None, Meta(description=HELP)] = None``, where None means "not given". A flag is
     ``Annotated[bool, Meta(description=HELP)] = False``. With the kind ``bool | None``, the option takes true or false.
+    An option of the kind ``list[int]`` can be repeated.
     """
 
     def given(self) -> dict[str, Any]:
         """Return the options that the user gave, by name."""
         defaults = zip(self.__struct_fields__, self.__struct_defaults__, strict=True)
-        return {name: getattr(self, name) for name, default in defaults if getattr(self, name) is not default}
+        values = {name: getattr(self, name) for name, default in defaults if getattr(self, name) is not default}
+        return {name: value for name, value in values.items() if value != []}
 
 
 @overload
@@ -42,7 +44,8 @@ def command(body: None = None, **options: Any) -> "Callable[[Callable[..., None]
 def command(body: Callable[..., None] | None = None, **options: Any) -> Any:
     """Make an invoke task from ``body(c, settings, ...)``.
 
-    The task's options are ``--target``, ``--debug`` and the parameters of `body` after `settings`. invoke parses int
+    The task's options are ``--target``, ``--debug`` and the parameters of `body` after `settings`. A parameter with the
+    type ``list[int] | None`` is an option that can be given several times. invoke parses int
     and float options as text, and this function converts them, because invoke's own conversion prints a traceback for
     ``--limit x``. A TuningError ends the task with status 1 and one line on stderr.
     """
@@ -94,6 +97,7 @@ def command(body: Callable[..., None] | None = None, **options: Any) -> Any:
         inspect.Parameter("debug", inspect.Parameter.KEYWORD_ONLY, default=False),
     ]
     run.__signature__ = signature.replace(parameters=[context, *sorted(exposed + extra, key=lambda one: one.kind)])  # type: ignore[attr-defined]
+    options["iterable"] = [name for name, kind in kinds.items() if _is_repeatable(kind)]
     options["help"] = {**_SHARED, **group_help, **options.get("help", {})}
     result: Task[Any] = task(auto_shortflags=False, **options)(run)
     return result
@@ -108,6 +112,10 @@ def _is_read() -> bool:
 
 def _is_number(hint: object) -> bool:
     return hint in (int, float, int | None, float | None)
+
+
+def _is_repeatable(hint: object) -> bool:
+    return hint in (list[int], list[int] | None)
 
 
 def _as_text(parameter: inspect.Parameter, hints: dict[str, Any]) -> Any:
@@ -125,6 +133,8 @@ def _convert(name: str, value: object, hint: Any) -> object:
         if value not in ("true", "false"):
             raise TuningError(f"{option} takes true or false, not {value!r}")
         return value == "true"
+    if isinstance(value, list) and _is_repeatable(hint):
+        return [_convert(name, one, int) for one in value]
     if not isinstance(value, str) or not _is_number(hint):
         return value
     kind = int if hint in (int, int | None) else float

@@ -1,10 +1,24 @@
 {# Columns that questions and answers share. `origin` is the only row of stg_stack_exchange__origin. #}
 
 
-{% macro post_license(revised_at) %}
-    {#- The licence depends on the date of the last revision: https://stackoverflow.com/help/licensing -#}
+{% macro stated_license() %}
+    {#- Return the licence that a dump states for a post, or null. Google's public dataset has no column for it. -#}
+    {%- if is_public_dataset() -%}
+        cast(null as string)
+    {%- else -%}
+        regexp_extract(content_license, r'^CC BY-SA [0-9][.][0-9]$')
+    {%- endif -%}
+{% endmacro %}
+
+
+{% macro post_license(revised_at, stated) %}
+    {#-
+    A stated licence counts. Without one, the licence depends on the date of the last revision:
+    https://stackoverflow.com/help/licensing
+    -#}
     case
         when origin.kind != 'stack_exchange' then origin.license
+        when {{ stated }} is not null then {{ stated }}
         when {{ revised_at }} < timestamp('2011-04-08') then 'CC BY-SA 2.5'
         when {{ revised_at }} < timestamp('2018-05-02') then 'CC BY-SA 3.0'
         when {{ revised_at }} >= timestamp('2018-05-02') then 'CC BY-SA 4.0'
@@ -12,9 +26,11 @@
 {% endmacro %}
 
 
-{% macro post_license_url(revised_at) %}
+{% macro post_license_url(revised_at, stated) %}
     case
         when origin.kind != 'stack_exchange' then origin.license_url
+        when {{ stated }} is not null
+            then concat('https://creativecommons.org/licenses/by-sa/', substr({{ stated }}, -3), '/')
         when {{ revised_at }} < timestamp('2011-04-08') then 'https://creativecommons.org/licenses/by-sa/2.5/'
         when {{ revised_at }} < timestamp('2018-05-02') then 'https://creativecommons.org/licenses/by-sa/3.0/'
         when {{ revised_at }} >= timestamp('2018-05-02') then 'https://creativecommons.org/licenses/by-sa/4.0/'

@@ -21,6 +21,25 @@
 {% endmacro %}
 
 
+{% macro exclusion_reason(post_id, author_id) %}
+    {#-
+    Return why no mart may contain a post, or null. Dumps of 2025 contain fabricated posts: the user Community (-1) wrote
+    them, and their IDs are far above those of the site. Community also owns real posts. All other users with a negative
+    ID are bots. `origin` is the only row of stg_stack_exchange__origin: it names the users that the load excluded.
+    https://meta.stackexchange.com/questions/412018
+    -#}
+    case
+        when {{ author_id }} = -1 and {{ post_id }} >= 1000000000 then 'fabricated'
+        when {{ author_id }} < -1 then 'bot'
+        {%- if variable('exclude_user') %}
+        when {{ author_id }} in ({{ variable('exclude_user') | join(', ') }}) then 'excluded user'
+        {%- endif %}
+        when strpos(concat(',', origin.exclude_user, ','), concat(',', cast({{ author_id }} as string), ',')) > 0
+            then 'excluded user'
+    end
+{% endmacro %}
+
+
 {% macro is_denied(post_id) %}
     exists (
         select 1

@@ -36,6 +36,10 @@
         {{ return('must be keep or drop') }}
     {%- elif name == 'match_parent' and value is not boolean -%}
         {{ return('must be true or false') }}
+    {%- elif name == 'exclude_user' and (
+        value is string or value is mapping or value is not iterable or value | reject('integer') | list
+    ) -%}
+        {{ return('must be a list of user IDs') }}
     {%- elif name == 'preference_vote_gap' and (value is not integer or value < 1) -%}
         {{ return('must be a whole number of at least 1') }}
     {%- endif -%}

@@ -10,12 +10,21 @@ with selected as (
     from {{ source('stack_exchange', 'posts_questions') }} as questions
     inner join {{ source('stack_exchange', 'posts_answers') }} as answers
         on questions.accepted_answer_id = answers.id
+    cross join {{ ref('stg_stack_exchange__origin') }} as origin
     where
         {{ has_tag("split(questions.tags, '|')") }}
         and answers.creation_date >= {{ text_literal(variable('since')) }}
         {%- if variable('match_parent') %}
         and answers.parent_id = questions.id
         {%- endif %}
+        {%- for post in ['questions', 'answers'] %}
+        and not coalesce({{ post }}.owner_user_id < -1, false)
+        and not coalesce({{ post }}.owner_user_id = -1 and {{ post }}.id > 999999999, false)
+        and coalesce(cast({{ post }}.owner_user_id as string) not in unnest(split(origin.exclude_user, ',')), true)
+        {%- for user_id in variable('exclude_user') %}
+        and not coalesce({{ post }}.owner_user_id = {{ user_id }}, false)
+        {%- endfor %}
+        {%- endfor %}
         and not exists (
             select 1 from {{ ref('denied_posts') }} as denied_posts
             where denied_posts.post_id in (questions.id, answers.id)

@@ -106,10 +106,14 @@ def test_the_funnel_says_where_every_question_went(built: Dbt) -> None:
     ]
     assert steps == [
         ("question_has_tag", 14, 4, 10),
+        ("question_of_this_site", 10, 0, 10),
+        ("question_author_not_excluded", 10, 0, 10),
         ("question_not_denied", 10, 1, 9),
         ("question_has_accepted_answer", 9, 1, 8),
         ("answer_not_denied", 8, 1, 7),
         ("answer_in_source", 7, 1, 6),
+        ("answer_of_this_site", 6, 0, 6),
+        ("answer_author_not_excluded", 6, 0, 6),
         ("answer_new_enough", 6, 1, 5),
         ("answer_to_this_question", 5, 1, 4),
         ("question_open", 4, 0, 4),

@@ -42,12 +42,13 @@ def test_titles_and_bodies_are_read_by_one_table_each(read: dict[str, Scans]) ->
 def test_what_every_other_query_reads_of_the_source_are_keys_dates_scores_and_tags(read: dict[str, Scans]) -> None:
     models = {"int_questions_tagged", "int_answers_to_tagged_questions"}
     others = {name: scan for name, scan in read.items() if name not in models}
-    assert others["dataset_funnel"] == {"posts_questions": {"id", "accepted_answer_id", "tags"}}
+    assert others["dataset_funnel"] == {"posts_questions": {"id", "accepted_answer_id", "owner_user_id", "tags"}}
     assert others["python_qa_build"] == {"posts_questions": {"creation_date"}, "posts_answers": {"creation_date"}}
     for name, scan in others.items():
         for columns in scan.values():
             assert columns <= {
                 *("id", "accepted_answer_id", "parent_id", "creation_date", "score", "tags", "post_type_id"),
+                "owner_user_id",
                 *("link_type_id", "post_id", "related_post_id"),
             }, name
 

@@ -147,17 +147,12 @@ def _make(
         tokens=token_facts(index, selection, rules.tokens),
         leaks=msgspec.to_builtins(leaks),
     )
-    write_bytes(folder / NOTICE, notice(snapshot.build, options).encode())
     lengths = {
         split: (index["question_length"][rows], index["answer_length"][rows]) for split, rows in selection.sides.items()
     }
-    write_card(
-        folder,
-        manifest,
-        gather(outputs.sources[ATTRIBUTION], lengths),
-        funnel.kinds(),
-        shown,
-    )
+    facts = gather(outputs.sources[ATTRIBUTION], lengths)
+    write_bytes(folder / NOTICE, notice(snapshot.build, options, facts.unnamed_posts).encode())
+    write_card(folder, manifest, facts, funnel.kinds(), shown)
     write_json(folder / MANIFEST, msgspec.to_builtins(manifest))
     outputs.finish(folder)
 

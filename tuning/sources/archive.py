@@ -1,40 +1,45 @@
 """Read a ``.7z`` archive as byte streams, one member at a time, without unpacking it to disk."""
 
-import lzma
-import queue
-import threading
+import contextlib
+import io
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import IO
 
 import py7zr
-from py7zr.exceptions import ArchiveError, PasswordRequired
-from py7zr.io import Py7zIO, WriterFactory
+from py7zr.exceptions import ArchiveError, PasswordRequired, UnsupportedCompressionMethodError
 
 from tuning.errors import TuningError
+from tuning.sources.reading.decoders import DAMAGED, RefusedError
+from tuning.sources.reading.pipe import Put, read_members
+from tuning.sources.reading.seven_zip import unpack
+from tuning.sources.reading.volumes import Volumes, incomplete, parts_of, whole_name
 
-_PIECE = 1 << 20  # bytes; py7zr itself hands over up to 128 MB at a time
-_AHEAD = 8  # pieces that the thread may decompress ahead of the reader
+# What py7zr raises for a damaged header.
 _BROKEN = (
+    *DAMAGED,
     ArchiveError,
-    PasswordRequired,
-    lzma.LZMAError,
-    EOFError,
-    OSError,
-    ValueError,
-    TypeError,
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
     IndexError,
     KeyError,
+    MemoryError,
+    TypeError,
 )
 _HINT = "Download the file again, or give the unpacked folder"
+_BY_HAND = "Unpack it with 7-Zip, and give the unpacked folder"
+_START = 32  # bytes of the header at the start of an archive
 
 
 def archive_sizes(path: Path) -> dict[str, int]:
-    """Return the name and the size in bytes of each member.
+    """Return the name and the declared size in bytes of each member.
 
-    Raises TuningError if the archive cannot be read, or if it contains a folder, a path or a link. No official archive
-    contains one of these.
+    `path` is the archive, or any part of a split archive. Raises TuningError if the archive cannot be read, if it is
+    encrypted, or if it contains a folder, a path, a link or a name twice. No official archive contains one of these.
     """
-    with _opened(path) as archive:
+    with _opened(path) as (_, archive):
+        sizes: dict[str, int] = {}
         for member in archive.files:
             name = str(member.filename)
             if member.is_symlink or member.is_junction or member.is_socket:
@@ -43,138 +48,66 @@ def archive_sizes(path: Path) -> dict[str, int]:
                 raise TuningError(
                     f"{path.name} contains a path, {name!r}. Only files at the top level are allowed", _HINT
                 )
-        return {str(member.filename): int(member.uncompressed) for member in archive.files}
+            if name in sizes:
+                raise TuningError(f"{path.name} contains {name!r} twice", _HINT)
+            sizes[name] = int(member.uncompressed)
+        return sizes
 
 
 def read_archive(path: Path, names: frozenset[str]) -> Iterator[tuple[str, Iterator[bytes]]]:
     """Yield the name and the bytes of each member in `names`, in the archive's order.
 
     Read a member's bytes before you request the next member, which skips unread bytes. Reading bytes after the end
-    of the iteration raises RuntimeError. Raises TuningError if the archive is damaged. py7zr verifies the checksums.
-
-    py7zr pushes bytes into a writer. It runs in a thread, and a short queue passes the bytes to the reader.
-    Decompression releases the GIL, so it runs in parallel with parsing, and memory stays bounded.
-    """
-    pipe = _Pipe()
-    thread = threading.Thread(target=_decompress, args=(path, names, pipe), daemon=True)
-    thread.start()
-    try:
-        while (name := pipe.next_member()) is not None:
-            yield name, pipe.chunks(path)
-        pipe.raise_failure(path)
-    finally:
-        pipe.stop()
-        thread.join()
-
-
-def _decompress(path: Path, names: frozenset[str], pipe: "_Pipe") -> None:
-    try:
-        # Pass an open file. Given a path, py7zr reads several members at once, each in a thread.
-        with path.open("rb") as file, py7zr.SevenZipFile(file) as archive:
-            archive.extract(targets=sorted(names), factory=_Writers(pipe))
-    except _StoppedError:
-        pass  # the reader stopped early
-    except BaseException as error:  # raise_failure raises it in the reader's thread
-        pipe.failure = error
-    finally:
-        pipe.put(None)
-
-
-class _StoppedError(Exception):
-    """Signal to the decompressing thread that the reader stopped."""
-
-
-class _Pipe:
-    """Pass members from the decompressing thread to the reader.
-
-    The queue contains a member's name, then its pieces, then the next name. None marks the end.
+    of the iteration raises RuntimeError. Raises TuningError if the archive is damaged: checksums are verified.
     """
 
-    def __init__(self) -> None:
-        self.failure: BaseException | None = None
-        self._queue: queue.Queue[str | bytes | None] = queue.Queue(_AHEAD)
-        self._stopped = threading.Event()
-        self._next: str | None = None
-
-    def put(self, item: str | bytes | None) -> None:
-        while not self._stopped.is_set():
+    def produce(put: Put) -> None:
+        with _opened(path) as (file, archive):
             try:
-                self._queue.put(item, timeout=0.2)
-            except queue.Full:
-                continue
-            return
-        if item is not None:
-            raise _StoppedError
+                unpack(file, archive, names, put)
+            except RefusedError as error:
+                raise TuningError(f"{path.name} cannot be unpacked here: {error}", _BY_HAND) from None
+            except (*DAMAGED, IndexError) as error:
+                raise _broken(path, error) from None
 
-    def next_member(self) -> str | None:
-        """Return the name of the next member, or None at the end. Skips unread bytes of the previous member."""
-        item = self._next or self._queue.get()
-        self._next = None
-        while isinstance(item, bytes):
-            item = self._queue.get()
-        return item
-
-    def chunks(self, path: Path) -> Iterator[bytes]:
-        if self._stopped.is_set():
-            raise RuntimeError("a member's bytes must be read before the next member is requested")
-        while isinstance(item := self._queue.get(), bytes):
-            yield item
-        if item is None:
-            self._queue.put(None)  # next_member needs the end mark too
-            self.raise_failure(path)
-        self._next = item
-
-    def raise_failure(self, path: Path) -> None:
-        """Raise TuningError for a damaged archive. Raise any other failure unchanged, because it is a bug."""
-        if isinstance(self.failure, _BROKEN):
-            raise _broken(path, self.failure) from None
-        if self.failure is not None:
-            raise self.failure
-
-    def stop(self) -> None:
-        self._stopped.set()
+    return read_members(produce)
 
 
-class _Writers(WriterFactory):
-    def __init__(self, pipe: _Pipe) -> None:
-        self._pipe = pipe
-
-    def create(self, filename: str) -> Py7zIO:
-        self._pipe.put(filename)
-        return _Writer(self._pipe)
-
-
-class _Writer(Py7zIO):
-    """Act as the file that py7zr writes to. py7zr writes from start to end and never seeks."""
-
-    def __init__(self, pipe: _Pipe) -> None:
-        self._pipe = pipe
-        self._size = 0
-
-    def write(self, s: bytes | bytearray) -> int:
-        for start in range(0, len(s), _PIECE):
-            self._pipe.put(bytes(s[start : start + _PIECE]))
-        self._size += len(s)
-        return len(s)
-
-    def read(self, size: int | None = None) -> bytes:  # noqa: ARG002  # py7zr's signature
-        return b""
-
-    def seek(self, offset: int, whence: int = 0) -> int:  # noqa: ARG002  # py7zr's signature
-        return 0
-
-    def flush(self) -> None:
-        """Do nothing: `write` buffers no bytes."""
-
-    def size(self) -> int:
-        return self._size
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[tuple[IO[bytes], py7zr.SevenZipFile]]:
+    with _file(path) as file:
+        _check_size(path, file)
+        try:
+            archive = py7zr.SevenZipFile(file)
+            is_encrypted = archive.needs_password()
+        except PasswordRequired:
+            is_encrypted = True
+        except UnsupportedCompressionMethodError:
+            raise TuningError(f"{path.name} has an unknown compression method", _HINT) from None
+        except _BROKEN as error:
+            raise _broken(path, error) from None
+        if is_encrypted:
+            raise TuningError(f"{path.name} is protected with a password", _BY_HAND)
+        yield file, archive
 
 
-def _opened(path: Path) -> py7zr.SevenZipFile:
-    try:
-        return py7zr.SevenZipFile(path)
-    except _BROKEN as error:
-        raise _broken(path, error) from None
+def _file(path: Path) -> IO[bytes]:
+    if whole_name(path.name) == path.name:
+        return path.open("rb")
+    return io.BufferedReader(Volumes(parts_of(path)))
+
+
+def _check_size(path: Path, file: IO[bytes]) -> None:
+    """Raise TuningError if the archive is shorter than its first bytes say. Its header is at the end."""
+    start = file.read(_START)
+    needed = _START + int.from_bytes(start[12:20], "little") + int.from_bytes(start[20:28], "little")
+    size = file.seek(0, io.SEEK_END)
+    file.seek(0)
+    if start[:6] != b"7z\xbc\xaf\x27\x1c" or size >= needed:
+        return
+    if whole_name(path.name) != path.name:
+        raise incomplete(parts_of(path), size, needed)
+    raise TuningError(f"{path.name} is cut off: it has {size:,} of {needed:,} bytes", _HINT)
 
 
 def _broken(path: Path, error: BaseException) -> TuningError:

@@ -15,7 +15,11 @@ APACHE = ("Apache-2.0", "https://www.apache.org/licenses/LICENSE-2.0")
 
 
 class Origin(msgspec.Struct, frozen=True, kw_only=True):
-    """Describe the loaded data. `source` is a file name without its folder. `digest` is the SHA-256 of the content."""
+    """Describe the loaded data.
+
+    `source` is a file name without its folder. `digest` is the SHA-256 of the content. `exclude_user` has the IDs of
+    the users whose posts the builds leave out, separated by commas.
+    """
 
     site: str
     kind: Literal["stack_exchange", "synthetic"]
@@ -28,6 +32,7 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
     digest: str
     questions: int
     answers: int
+    exclude_user: str = ""
 
 
 def read_origin(settings: Settings) -> Origin | None:

@@ -3,6 +3,7 @@
 import datetime
 import functools
 import itertools
+import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -11,11 +12,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from lxml import etree
 
+from tuning.sources.reading.mend import mend
 from tuning.sources.schemas import Column, Kind, arrow_schema, columns
 
 # Numbers of rows. The key is (table or post type, "read" or the reason why rows were dropped).
 Counts = Counter[tuple[str, str]]
 READ = "read"
+# Keys of the numbers of mended rows, replaced characters and joined surrogate pairs.
+MENDED_ROWS, REPLACED, JOINED = ("mended", "rows"), ("mended", "replaced"), ("mended", "joined")
 
 _POST_TABLES = {"1": "posts_questions", "2": "posts_answers"}
 _POST_TYPES = {
@@ -40,7 +44,8 @@ _REQUIRED = {
 # https://stackoverflow.com/help/licensing
 _LICENSE_3 = datetime.datetime(2011, 4, 8, tzinfo=datetime.UTC)
 _LICENSE_4 = datetime.datetime(2018, 5, 2, tzinfo=datetime.UTC)
-
+# Dumps write "CC BY-SA 4.0".
+_LICENSE = re.compile(r"CC[ _-]BY[ _-]SA[ _-](\d\.\d)", re.IGNORECASE | re.ASCII)
 
 Row = dict[str, str]
 
@@ -50,13 +55,15 @@ class Parsed:
     """Hold parsed rows and counts. `batches` has the table as its key.
 
     `licensed` is the number of posts that state their license. For `other_license` of them, the license that follows
-    from their dates is different.
+    from their dates is different. `unknown_license` is the number of posts that state something else than a version of
+    CC BY-SA.
     """
 
     batches: dict[str, pa.RecordBatch] = field(default_factory=dict)
     counts: Counts = field(default_factory=Counter)
     licensed: int = 0
     other_license: int = 0
+    unknown_license: int = 0
 
 
 Parser = Callable[[Sequence[bytes]], Parsed]
@@ -89,7 +96,37 @@ def post_type_name(kind: str) -> str:
 
 
 def parse_rows(block: bytes, table: str, counts: Counts) -> list[Row]:
-    """Return the attributes of each row. A row that is not well-formed is counted and dropped; the others are kept."""
+    """Return the attributes of each row. A row that is not well-formed is counted and dropped; the others are kept.
+
+    Characters that XML forbids are replaced and counted. Rows are only searched for them if they cannot be parsed.
+    """
+    if (found := _parsed(block)) is not None:
+        return _rows_of(found, table, counts)
+    pieces = [b"<row" + piece for piece in block.split(b"<row")[1:]]
+    return [row for piece in pieces for row in _parse_one(piece, table, counts)]
+
+
+def _parse_one(row: bytes, table: str, counts: Counts) -> list[Row]:
+    """Parse one row. If it cannot be parsed, replace forbidden characters and try again."""
+    if (found := _parsed(row)) is not None:
+        return _rows_of(found, table, counts)
+    mended = mend(row)
+    if (found := _parsed(mended.row)) is None:
+        counts[table, "not well-formed XML"] += 1
+        return []
+    counts[MENDED_ROWS] += 1
+    counts[REPLACED] += mended.replaced
+    counts[JOINED] += mended.joined
+    return _rows_of(found, table, counts)
+
+
+def _rows_of(found: "_Rows", table: str, counts: Counts) -> list[Row]:
+    if found.others:
+        counts[table, "not a row"] += found.others
+    return found.rows
+
+
+def _parsed(block: bytes) -> "_Rows | None":
     found = _Rows()
     # The caller already rejected document types, and these settings load nothing from outside. With
     # resolve_entities=False, a parser with a target returns &amp; as &#38;.
@@ -98,14 +135,8 @@ def parse_rows(block: bytes, table: str, counts: Counts) -> list[Row]:
     try:
         etree.fromstring(b"<rows>" + block + b"</rows>", parser)
     except etree.XMLSyntaxError:
-        pieces = [b"<row" + piece for piece in block.split(b"<row")[1:]]
-        if len(pieces) > 1:
-            return [row for piece in pieces for row in parse_rows(piece, table, counts)]
-        counts[table, "not well-formed XML"] += 1
-        return []
-    if found.others:
-        counts[table, "not a row"] += found.others
-    return found.rows
+        return None
+    return found
 
 
 class _Rows:
@@ -142,13 +173,11 @@ def _to_batch(table: str, rows: list[Row], parsed: Parsed) -> None:
     for name in _REQUIRED[table]:
         _mark(reasons, arrays[name].is_null(), f"no {_attribute(name)}")
     batch = pa.RecordBatch.from_arrays(list(arrays.values()), schema=arrow_schema(table))
-    licenses = pa.array([row.get("ContentLicense") for row in rows], pa.string())
     if any(reasons):
         parsed.counts.update((table, reason) for reason in reasons if reason)
-        keep = pa.array([reason is None for reason in reasons])
-        batch, licenses = batch.filter(keep), licenses.filter(keep)
+        batch = batch.filter(pa.array([reason is None for reason in reasons]))
     if table in _UNUSED:
-        _compare_licenses(batch, licenses, parsed)
+        _count_licenses(batch, parsed)
     parsed.batches[table] = batch
 
 
@@ -158,6 +187,8 @@ def _column(table: str, column: Column, rows: list[Row], reasons: list[str | Non
     if column.name in _UNUSED.get(table, ()):
         return pa.nulls(len(rows), arrow_schema(table).field(column.name).type)
     text = pa.array([row.get(attribute) for row in rows], pa.string())
+    if column.name == "content_license":
+        return _stated_licenses(text)
     values = _convert(text, column.kind)
     if column.name == "id" and table in _UNUSED:
         values = pc.if_else(pc.greater(values, 0), values, None)
@@ -173,6 +204,14 @@ def _column(table: str, column: Column, rows: list[Row], reasons: list[str | Non
 def plain_tags(tags: pa.Array) -> pa.Array:
     """Convert the dumps' tags, ``<a><b>`` or ``|a|b|``, to the format of the public dataset: ``a|b``."""
     return pc.replace_substring(pc.utf8_trim(tags, "<>|"), "><", "|")
+
+
+def _stated_licenses(texts: pa.Array) -> pa.Array:
+    """Return each license in the form ``CC BY-SA 4.0``. Text that names no version of CC BY-SA stays as it is."""
+    encoded = texts.dictionary_encode()
+    stated = [(text.strip(), _LICENSE.fullmatch(text.strip())) for text in encoded.dictionary.to_pylist()]
+    names = [f"CC BY-SA {match[1]}" if match else text or None for text, match in stated]
+    return pa.DictionaryArray.from_arrays(encoded.indices, pa.array(names, pa.string())).cast(pa.string())
 
 
 def _attribute(column: str) -> str:
@@ -210,13 +249,17 @@ def _mark(reasons: list[str | None], mask: pa.Array, reason: str) -> None:
             reasons[number] = reasons[number] or reason
 
 
-def _compare_licenses(batch: pa.RecordBatch, given: pa.Array, parsed: Parsed) -> None:
+def _count_licenses(batch: pa.RecordBatch, parsed: Parsed) -> None:
     """Count the posts whose stated license differs from the one derived from their dates.
 
-    The public dataset has no license column, so dbt derives the license in the same way.
+    dbt uses the stated license. The public dataset has no license column, so there dbt derives the license from the
+    date, and so it does for a license that is not a version of CC BY-SA.
     """
+    stated = batch.column("content_license")
+    given = pc.if_else(pc.starts_with(stated, "CC BY-SA "), stated, None)
     dates = pc.coalesce(batch.column("last_edit_date"), batch.column("creation_date"))
     newer = pc.if_else(pc.less(dates, _LICENSE_4), "CC BY-SA 3.0", "CC BY-SA 4.0")
     derived = pc.if_else(pc.less(dates, _LICENSE_3), "CC BY-SA 2.5", newer)
     parsed.licensed += len(given) - given.null_count
     parsed.other_license += pc.sum(pc.not_equal(given, derived)).as_py() or 0
+    parsed.unknown_license += given.null_count - stated.null_count

@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from tuning.sources.origin import Origin
-from tuning.sources.parse import READ, Counts
+from tuning.sources.parse import JOINED, MENDED_ROWS, READ, REPLACED, Counts
 from tuning.sources.tag_filter import OTHER_TAG
 
 TERMS = (
@@ -32,7 +32,11 @@ class IngestReport:
     dangling_accepted: int = 0  # accepted answers that are not in the file
     licensed: int = 0  # posts whose license the file states
     other_license: int = 0  # of these, posts whose dates lead to another license
+    unknown_license: int = 0  # posts that state something else than a version of CC BY-SA
+    excluded: Counts = field(default_factory=Counter)  # loaded posts that no build keeps, by table and reason
+    unnamed_authors: int = 0  # authors whose names are neither in their posts nor among the users
     notes: tuple[str, ...] = ()
+    warning: str = ""  # what is missing for attribution, and how to get it
 
     def dropped(self, table: str) -> dict[str, int]:
         """Return the number of dropped rows by reason, without those dropped because of the tag."""
@@ -59,13 +63,31 @@ class IngestReport:
         if self.licensed:
             differ = f"{self.other_license:,} of {self.licensed:,} posts"
             lines.append(f"  the license derived from the date differs from the stated license for {differ}")
+        if self.unknown_license:
+            lines.append(f"  {self.unknown_license:,} posts state an unknown license: it is derived from their dates")
+        if self.counts[MENDED_ROWS]:
+            lines.append(self._mended_line())
         lines += [f"  {note}" for note in self.notes]
         lines.append(f"  content sha256 {origin.digest}")
-        return [*lines, TERMS] if origin.kind == "stack_exchange" else lines
+        lines += [TERMS] if origin.kind == "stack_exchange" else []
+        return [*lines, self.warning] if self.warning else lines
 
     def _table_lines(self, table: str, name: str) -> list[str]:
         read = self.counts[table, READ]
         left_out = self.counts[table, OTHER_TAG]
         line = f"  {name}: {read:,} read, {self.rows[table]:,} kept"
         line += f", {left_out:,} of other tags" if left_out else ""
-        return [line, *(f"    {n:,} dropped: {reason}" for reason, n in self.dropped(table).items())]
+        return [
+            line,
+            *(f"    {n:,} dropped: {reason}" for reason, n in self.dropped(table).items()),
+            *(
+                f"    {n:,} left out of every build: {reason}"
+                for (name, reason), n in sorted(self.excluded.items())
+                if name == table
+            ),
+        ]
+
+    def _mended_line(self) -> str:
+        replaced, joined = self.counts[REPLACED], self.counts[JOINED]
+        line = f"  {replaced + joined:,} characters that XML forbids were mended in {self.counts[MENDED_ROWS]:,} rows"
+        return f"{line} (replaced by U+FFFD: {replaced:,}; surrogate pairs joined: {joined:,})"

@@ -11,6 +11,8 @@ BLOCK = 256 << 10  # bytes: lxml is fastest on trees that fit the processor's ca
 _LONGEST_ROW = 16 << 20  # bytes; far above any post, whose text has at most 30,000 characters
 _BOM = b"\xef\xbb\xbf"
 _ENCODING = re.compile(rb"""<\?xml[^>]*\sencoding\s*=\s*["']([^"']*)["']""")
+# The bytes are already UTF-8, so a wrong declaration of one of these does not matter.
+_KNOWN_ENCODINGS = (b"utf8", b"usascii", b"ascii", b"utf16", b"utf16le", b"utf16be", b"unicode", b"ucs2")
 _OTHER_THAN_ROW = re.compile(rb"<(?!row\s)")
 _ROW_END = re.compile(rb">\s*</row\s*>")
 _HINT = "Download the file again, or check the tool that wrote it"
@@ -38,7 +40,7 @@ def raw_blocks(chunks: Iterator[bytes], name: str, root: str) -> Iterator[bytes]
     """Yield blocks that start with ``<row`` and contain only whole rows, in the file's order.
 
     XML does not allow ``<`` inside an attribute, so ``<row`` always starts a row, no matter where lines break. Raises
-    TuningError if the file is not UTF-8 XML with the root element `root`, if it is cut off, or if a row is too long.
+    TuningError if the file is not XML with the root element `root`, if it is cut off, or if a row is too long.
     """
     rest = b""
     started = False
@@ -85,10 +87,8 @@ def _check_prolog(prolog: bytes, name: str, root: str, end: bytes) -> None:
 
     If `prolog` is the whole file, `end` is empty. Raises TuningError if one of these is not that of a dump.
     """
-    if prolog.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\x00" in prolog:
-        raise TuningError(f"{name} is not UTF-8", "Convert it to UTF-8")
     encoding = _ENCODING.search(prolog)
-    if encoding and encoding[1].lower() not in (b"utf-8", b"us-ascii"):
+    if encoding and re.sub(rb"[-_]", b"", encoding[1].lower()) not in _KNOWN_ENCODINGS:
         raise TuningError(f"{name} is {encoding[1].decode('ascii', 'replace')}, not UTF-8", "Convert it to UTF-8")
     if b"<!" in prolog.replace(b"<!--", b""):
         raise TuningError(f"{name} has a document type declaration, which is not allowed in a dump", _HINT)

@@ -1,8 +1,8 @@
 """Define the raw tables: those of ``bigquery-public-data.stackoverflow``, and this project's table `origin`.
 
 Columns have the same names, order and types as in the public dataset. As there, a column that questions or answers
-never use has the type STRING and is null. One column more, the last of posts_questions, is `closed_date`, which dumps
-state and the public dataset lacks.
+never use has the type STRING and is null. The public dataset lacks two columns, which come last: questions have
+`closed_date`, and all posts have `content_license`.
 """
 
 from dataclasses import dataclass
@@ -72,6 +72,7 @@ TABLES = {
         tags STRING
         view_count INT64
         closed_date TIMESTAMP
+        content_license STRING
     """),
     "posts_answers": _table("""
         id INT64
@@ -94,6 +95,7 @@ TABLES = {
         score INT64
         tags STRING
         view_count STRING
+        content_license STRING
     """),
     "users": _table("""
         id INT64
@@ -129,5 +131,6 @@ TABLES = {
         digest STRING
         questions INT64
         answers INT64
+        exclude_user STRING
     """),
 }

@@ -95,19 +95,19 @@ class SeenIds:
     """Remember the IDs of rows in a compressed bitmap. It needs about one bit per ID in a dense range."""
 
     def __init__(self) -> None:
-        self._ids = BitMap64()
+        self.ids = BitMap64()
 
     def first_only(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """Return the rows whose ID is new, and remember their IDs."""
         numbers = ids_of(batch.column("id"))
         new = BitMap64(numbers)
-        if len(new) == len(numbers) and self._ids.isdisjoint(new):
-            self._ids |= new
+        if len(new) == len(numbers) and self.ids.isdisjoint(new):
+            self.ids |= new
             return batch
         mask = []
         for number in numbers.tolist():
-            mask.append(number not in self._ids)
-            self._ids.add(number)
+            mask.append(number not in self.ids)
+            self.ids.add(number)
         return batch.filter(pa.array(mask))
 
 

@@ -5,8 +5,10 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from tuning.sources.parse import Parsed, Parser
+from tuning.sources.rows import BLOCK
 
-_BATCH = 8  # blocks parsed at a time; with fewer, Arrow's overhead would exceed the cost of parsing XML
+# Bytes parsed at a time: some eight blocks. With fewer, Arrow's overhead would exceed the cost of parsing XML.
+_BATCH = 8 * BLOCK
 
 
 class Parsers:
@@ -39,10 +41,12 @@ class Parsers:
 
 def _batches(blocks: Iterator[bytes]) -> Iterator[list[bytes]]:
     batch: list[bytes] = []
+    size = 0
     for block in blocks:
         batch.append(block)
-        if len(batch) == _BATCH:
+        size += len(block)
+        if size >= _BATCH:
             yield batch
-            batch = []
+            batch, size = [], 0
     if batch:
         yield batch

@@ -45,6 +45,11 @@ def source(settings: Settings, client: "bigquery.Client") -> dict[str, Any]:
         rows = [dict(row.items()) for row in client.list_rows(f"{raw}.origin", max_results=1)]
     except NotFound:
         rows = []
+    if rows and "exclude_user" not in rows[0]:
+        raise TuningError(
+            f"the tables in {raw} were loaded by an earlier version",
+            "Load them again: `invoke ingest DUMP` or `invoke sample`",
+        )
     if rows:
         return rows[0]
     return {name: [table.num_rows, table.modified.isoformat()] for name, table in tables.items()}

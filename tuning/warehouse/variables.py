@@ -3,6 +3,7 @@
 import datetime
 import hashlib
 import re
+from collections.abc import Iterable
 from functools import cache
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
@@ -56,6 +57,7 @@ class Variables(msgspec.Struct, frozen=True, kw_only=True):
     picture_questions: Filter = _default("picture_questions")
     leaning_answers: Filter = _default("leaning_answers")
     python2_answers: Filter = _default("python2_answers")
+    exclude_user: list[int] = _default("exclude_user")  # IDs of users whose posts are left out
 
     def __post_init__(self) -> None:
         try:
@@ -64,6 +66,7 @@ class Variables(msgspec.Struct, frozen=True, kw_only=True):
             is_date = False
         if not is_date:
             raise TuningError(f"--since {self.since!r} is not a date", "Write it as YYYY-MM-DD")
+        msgspec.structs.force_setattr(self, "exclude_user", checked_user_ids(self.exclude_user))
         if not self.tag_pattern:
             raise TuningError("--tag-pattern is empty", "Use '.' to match every tag")
         if self.preference_vote_gap < 1:
@@ -103,6 +106,14 @@ def _check(name: str, value: Any, hint: Any) -> None:
         raise TuningError(f"{option} {value} is not a 64-bit number")
     elif name.endswith("_length") and value is not None and value < 0:
         raise TuningError(f"{option} cannot be {value}", "Use a number of characters, or 0 for no minimum")
+
+
+def checked_user_ids(user_ids: Iterable[int]) -> list[int]:
+    """Return the IDs in ascending order, each once. Raises TuningError if BigQuery has no such number."""
+    for user_id in user_ids:
+        if abs(user_id) >= 1 << 63:
+            raise TuningError(f"--exclude-user {user_id} is not a user ID", "Give the number in the user's address")
+    return sorted(set(user_ids))
 
 
 def may_want_more(tag_pattern: str, tag_filter: str) -> bool:

@@ -7,7 +7,9 @@ with answers as (
         leans_on_others,
         has_python2_code
     from {{ ref('int_answers_to_tagged_questions') }}
-    where {{ is_new_enough('created_at') }}
+    where
+        {{ is_new_enough('created_at') }}
+        and exclusion_reason is null
 ),
 
 questions as (

@@ -21,7 +21,7 @@ duplicates as (
 
 tagged as (
     select
-        questions.* except (author_name),
+        questions.* except (author_name, exclusion_reason),
         coalesce(users.display_name, questions.author_name) as author_name,
         duplicates.post_id is not null as is_duplicate,
         {{ text_length('questions.body') }} as text_length,
@@ -34,6 +34,7 @@ tagged as (
         on questions.question_id = duplicates.post_id
     where
         {{ has_tag('questions.tags') }}
+        and questions.exclusion_reason is null
         and not {{ is_denied('questions.question_id') }}
 ),
 

@@ -13,7 +13,8 @@ origin as (
         '' as tag_filter,
         'bigquery-public-data.stackoverflow of 2022-09-25' as digest,
         cast(null as int64) as questions,
-        cast(null as int64) as answers
+        cast(null as int64) as answers,
+        '' as exclude_user
 ),
 {% else %}
 origin as (
@@ -33,7 +34,8 @@ final as (
         tag_filter,
         digest,
         questions,
-        answers
+        answers,
+        exclude_user
     from origin
 )
 

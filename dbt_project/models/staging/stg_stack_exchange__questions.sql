@@ -9,7 +9,8 @@ origin as (
 dated as (
     select
         *,
-        coalesce(last_edit_date, creation_date) as last_revised_at
+        coalesce(last_edit_date, creation_date) as last_revised_at,
+        {{ stated_license() }} as stated_license
     from posts
 ),
 
@@ -23,8 +24,8 @@ final as (
         dated.score,
         dated.creation_date as created_at,
         dated.last_revised_at,
-        {{ post_license('dated.last_revised_at') }} as license,
-        {{ post_license_url('dated.last_revised_at') }} as license_url,
+        {{ post_license('dated.last_revised_at', 'dated.stated_license') }} as license,
+        {{ post_license_url('dated.last_revised_at', 'dated.stated_license') }} as license_url,
         dated.owner_user_id as author_id,
         dated.owner_display_name as author_name,
         {{ author_url('dated.owner_user_id') }} as author_url,
@@ -32,7 +33,8 @@ final as (
         dated.comment_count,
         dated.view_count,
         dated.community_owned_date is not null as is_community_wiki,
-        {{ is_closed() }} as is_closed
+        {{ is_closed() }} as is_closed,
+        {{ exclusion_reason('dated.id', 'dated.owner_user_id') }} as exclusion_reason
     from dated
     cross join origin
 )

@@ -38,6 +38,7 @@ class CardFacts:
     licence_urls: dict[str, str] = field(default_factory=dict)
     redactions: Counter[str] = field(default_factory=Counter)  # placeholders by kind
     redacted_rows: int = 0
+    unnamed_posts: int = 0  # posts whose author has a page, but no name in the data
 
     def first_tags(self) -> list[tuple[str, int]]:
         """Return the 30 most frequent tags with their numbers of rows."""
@@ -50,11 +51,17 @@ class _Row(msgspec.Struct):
     split: Split
     tags: list[str]
     answer_created_at: str
+    question_author: str
+    question_author_url: str
     question_license: str
     question_license_url: str
+    answer_author: str
+    answer_author_url: str
     answer_license: str
     answer_license_url: str
     changes: list[str]
+    rejected_author: str = ""
+    rejected_author_url: str = ""
     rejected_license: str = ""
     rejected_license_url: str = ""
 
@@ -89,6 +96,12 @@ def _count(facts: CardFacts, row: _Row) -> None:
         if name:
             facts.licences[name] += 1
             facts.licence_urls[name] = url
+    for author, page in (
+        (row.question_author, row.question_author_url),
+        (row.answer_author, row.answer_author_url),
+        (row.rejected_author, row.rejected_author_url),
+    ):
+        facts.unnamed_posts += bool(page and not author)
     redactions = [change.split() for change in row.changes if change.startswith("redacted ")]
     facts.redacted_rows += bool(redactions)
     for _, count, kind in redactions:

@@ -9,8 +9,8 @@ SYNTHETIC = (
 )
 
 
-def notice(build: dict[str, object], options: DatasetOptions) -> str:
-    """Return the notice as Markdown.
+def notice(build: dict[str, object], options: DatasetOptions, unnamed_posts: int = 0) -> str:
+    """Return the notice as Markdown. `unnamed_posts` is the number of posts without the name of their author.
 
     Whoever shares the dataset must include the notice and attribution.jsonl, which has a line for each example.
     """
@@ -18,9 +18,10 @@ def notice(build: dict[str, object], options: DatasetOptions) -> str:
     if build["kind"] == "stack_exchange":
         licence = (
             f"The questions and answers are from [{build['name']}]({build['base_url']}) and are licensed under Creative"
-            " Commons Attribution-ShareAlike (CC BY-SA). The version is 2.5, 3.0, or 4.0, depending on the date of the"
-            " post or, if the post was edited, of its last revision. To share this dataset or an adaptation of it,"
-            " name the authors, link to the posts and the licence, state the changes, and use the same licence."
+            " Commons Attribution-ShareAlike (CC BY-SA). The version is 2.5, 3.0, or 4.0: the one that the source"
+            " states for a post or, if it states none, the one that follows from the date of the post's last revision."
+            " To share this dataset or an adaptation of it, name the authors, link to the posts and the licence, state"
+            " the changes, and use the same licence."
         )
     else:
         licence = (
@@ -37,12 +38,24 @@ def notice(build: dict[str, object], options: DatasetOptions) -> str:
             "For each line of `train.jsonl` and `eval.jsonl`, `attribution.jsonl` contains the links of the question"
             " and the answer, both authors with links to their profiles, and both licences with their links.",
             "",
+            *_unnamed(unnamed_posts),
             f"Changes: {changes}",
             "",
             "Authors can delete their posts. To remove posts from the dataset, add their ids to the seed"
             " `denied_posts.csv` of the dbt project, and create the dataset again.",
             "",
         ]
+    )
+
+
+def _unnamed(posts: int) -> tuple[str, ...]:
+    if not posts:
+        return ()
+    return (
+        f"**The authors of {posts:,} posts are not named**, because the loaded data has no names for them. The licence"
+        " asks for the names. Before you share this dataset, load the posts together with the `Users.xml` of the same"
+        " dump (`invoke ingest`), and create the dataset again.",
+        "",
     )
 
 

@@ -1,0 +1,175 @@
+"""Decompress streams piece by piece. A piece has at most PIECE bytes, however much the data expands."""
+
+import bz2
+import lzma
+import struct
+import zlib
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+from backports import zstd
+
+PIECE = 1 << 20  # bytes
+# A method can keep this much decompressed data in memory. 7-Zip's strongest preset needs 256 MB.
+MOST_MEMORY = 256 << 20
+# What the libraries raise for damaged data.
+DAMAGED = (lzma.LZMAError, zlib.error, zstd.ZstdError, EOFError, OSError, ValueError, struct.error)
+
+
+class RefusedError(Exception):
+    """Report a method of compression that is not supported, or that needs too much memory."""
+
+
+class Decoder(Protocol):
+    """Describe a decompressor as in the modules bz2 and lzma."""
+
+    @property
+    def eof(self) -> bool: ...  # noqa: D102
+    @property
+    def needs_input(self) -> bool: ...  # noqa: D102
+    @property
+    def unused_data(self) -> bytes: ...  # noqa: D102
+    def decompress(self, data: bytes, max_length: int, /) -> bytes: ...  # noqa: D102
+
+
+def decompress(make: Callable[[], Decoder], pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield the decompressed bytes of `pieces`. Streams can follow each other, and zeros after a stream are skipped.
+
+    `make` returns a new decoder for each stream. Raises EOFError if the data is cut off.
+    """
+    decoder = make()
+    is_ended = False
+    while True:
+        data = b""
+        if decoder.eof:
+            data = decoder.unused_data.lstrip(b"\0")
+            while not data and (piece := next(pieces, b"")):
+                data = piece.lstrip(b"\0")
+            if not data:
+                return
+            decoder = make()
+        elif decoder.needs_input and not is_ended:
+            data = next(pieces, b"")
+            is_ended = not data
+        output = decoder.decompress(data, PIECE)
+        if output:
+            yield output
+        elif is_ended and not decoder.eof:
+            raise EOFError("the data is cut off")
+
+
+class Inflater:
+    """Decompress Deflate data. `wbits` is that of the module zlib: 31 for gzip, -15 for the bare data."""
+
+    def __init__(self, wbits: int) -> None:
+        self._object = zlib.decompressobj(wbits)
+
+    @property
+    def eof(self) -> bool:
+        """Return whether the stream has ended."""
+        return self._object.eof
+
+    @property
+    def unused_data(self) -> bytes:
+        """Return the bytes after the end of the stream."""
+        return self._object.unused_data
+
+    @property
+    def needs_input(self) -> bool:
+        """Return whether all data was used."""
+        return not self._object.unconsumed_tail
+
+    def decompress(self, data: bytes, max_length: int) -> bytes:
+        """Return at most `max_length` decompressed bytes."""
+        return self._object.decompress(self._object.unconsumed_tail + data, max_length)
+
+
+class Inflater64:
+    """Decompress Deflate64 data. The library does not bound its output, so it gets little input at a time."""
+
+    unused_data = b""
+    eof = False
+    _LITTLE = 1 << 10  # Deflate64 expands at most about a thousand times
+
+    def __init__(self) -> None:
+        import inflate64
+
+        self._object = inflate64.Inflater()
+        self._rest = b""
+
+    @property
+    def needs_input(self) -> bool:
+        """Return whether all data was used."""
+        return not self._rest
+
+    def decompress(self, data: bytes, max_length: int) -> bytes:  # noqa: ARG002  # the library has no limit
+        """Return the decompressed bytes of the next KB of input."""
+        self._rest += data
+        output, self._rest = self._object.inflate(self._rest[: self._LITTLE]), self._rest[self._LITTLE :]
+        return bytes(output)
+
+
+class Ppmd:
+    """Decompress PPMd (variant H) data with the properties of a 7z coder. The data does not say where it ends."""
+
+    unused_data = b""
+    eof = False
+
+    def __init__(self, properties: bytes) -> None:
+        import pyppmd
+
+        order, memory = struct.unpack("<BL", properties[:5])
+        check_memory("PPMd", memory)
+        self._decoder = pyppmd.Ppmd7Decoder(order, memory)
+
+    @property
+    def needs_input(self) -> bool:
+        """Return whether all data was used."""
+        return bool(self._decoder.needs_input)
+
+    def decompress(self, data: bytes, max_length: int) -> bytes:
+        """Return at most `max_length` decompressed bytes."""
+        if not data and self._decoder.needs_input:
+            data = b"\0"  # the last bytes come only after one more byte of input
+        return bytes(self._decoder.decode(data, max_length))
+
+
+class Brotli:
+    """Decompress Brotli data."""
+
+    unused_data = b""
+
+    def __init__(self) -> None:
+        import brotli  # type: ignore[import-untyped]
+
+        self._decoder = brotli.Decompressor()
+
+    @property
+    def eof(self) -> bool:
+        """Return whether the stream has ended."""
+        return bool(self._decoder.is_finished())
+
+    @property
+    def needs_input(self) -> bool:
+        """Return whether all data was used."""
+        return bool(self._decoder.can_accept_more_data())
+
+    def decompress(self, data: bytes, max_length: int) -> bytes:
+        """Return at most about `max_length` decompressed bytes."""
+        return bytes(self._decoder.process(data, output_buffer_limit=max_length))
+
+
+def bzip2() -> Decoder:
+    """Return a decoder of bzip2 data."""
+    return bz2.BZ2Decompressor()
+
+
+def zstandard() -> Decoder:
+    """Return a decoder of Zstandard data, whose window has at most 128 MB."""
+    return zstd.ZstdDecompressor()
+
+
+def check_memory(method: str, size: int) -> None:
+    """Raise RefusedError if a method keeps more than MOST_MEMORY bytes of data in memory."""
+    if size > MOST_MEMORY:
+        raise RefusedError(f"{method} needs {size >> 20} MB of memory, more than {MOST_MEMORY >> 20} MB")
