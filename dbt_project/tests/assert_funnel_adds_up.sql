@@ -1,31 +1,13 @@
--- Each rule must start with the rows that the previous rule left, no rule may add rows, and the last rule must leave
--- the number of rows in the mart.
-with mart_rows as (
-    select
-        'python_qa_instructions' as mart,
-        count(*) as row_count
-    from {{ ref('python_qa_instructions') }}
-    union all
-    select
-        'python_qa_preferences' as mart,
-        count(*) as row_count
-    from {{ ref('python_qa_preferences') }}
-),
-
-steps as (
+with steps as (
     select
         *,
-        lag(rows_out) over (partition by mart order by step) as previous_rows_out,
-        lead(step) over (partition by mart order by step) is null as is_last
+        lag(rows_out) over (partition by build, mart order by step) as previous_rows_out
     from {{ ref('dataset_funnel') }}
 )
 
-select steps.*
+select *
 from steps
-inner join mart_rows
-    on steps.mart = mart_rows.mart
 where
-    steps.rows_in != coalesce(steps.previous_rows_out, steps.rows_in)
-    or steps.rows_failing < 0
-    or steps.rows_out != steps.rows_in - if(steps.is_applied, steps.rows_failing, 0)
-    or (steps.is_last and steps.rows_out != mart_rows.row_count)
+    rows_in != coalesce(previous_rows_out, rows_in)
+    or rows_failing < 0
+    or rows_out != rows_in - if(is_applied, rows_failing, 0)
