@@ -8,7 +8,9 @@ the file that it loaded. A run that does not load the seed compares this checksu
 {% macro require_current_deny_list() %}
     {%- if execute and flags.WHICH in ('run', 'build') -%}
         {%- set seed = graph.nodes['seed.' ~ project_name ~ '.denied_posts'] -%}
-        {%- set is_here = adapter.get_relation(database=seed.database, schema=seed.schema, identifier=seed.alias) -%}
+        {#- As ref() does: with --defer, the table of this build if there is one, unless --favor-state is given. -#}
+        {%- set is_here = not invocation_args_dict.get('favor_state')
+            and adapter.get_relation(database=seed.database, schema=seed.schema, identifier=seed.alias) -%}
         {%- set in_use = seed if is_here or not seed.defer_relation else seed.defer_relation -%}
         {%- if seed.unique_id not in selected_resources and loaded_deny_list(in_use) != seed.checksum.checksum -%}
             {%- if seed.checksum.checksum != checksum_of_empty_deny_list() -%}

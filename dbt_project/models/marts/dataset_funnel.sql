@@ -120,7 +120,8 @@ counted as (
     cross join origin
 ),
 
-{% if is_incremental() -%}
+{#- `dbt compile` prints the query of a first build, because is_incremental() would connect. #}
+{% if flags.WHICH != 'compile' and is_incremental() -%}
 latest as (
     select * from {{ this }}
     where build = (select max(build) from {{ this }})
