@@ -229,6 +229,25 @@ def build(c: Context, settings: Settings, build: BuildOptions, select: str | Non
     )
 
 
+@command(
+    name="diff",
+    help={
+        "before": "BigQuery dataset of the earlier build (default: the dataset of the default variables)",
+        "after": "BigQuery dataset of the later build (default: the dataset of the variables that are given here)",
+    },
+)
+def build_diff(c: Context, settings: Settings, build: BuildOptions, before: str = "", after: str = "") -> None:
+    """Compare the marts of two builds by key: added, removed and changed rows, and changed rows per column.
+
+    Example: invoke build.diff --since 2021-01-01
+    """
+    from tuning.warehouse.builds.diff import diff_builds
+    from tuning.warehouse.builds.lines import diff_lines
+    from tuning.warehouse.dbt import Variables
+
+    print("\n".join(diff_lines(diff_builds(settings, Variables(**build.given()), before, after))))
+
+
 @command(help={"serve": "serve the page to this machine until Ctrl-C"})
 def docs(c: Context, settings: Settings, serve: bool = False) -> None:
     """Write dbt's documentation, with the lineage graph, as one static page.
@@ -246,7 +265,10 @@ def docs(c: Context, settings: Settings, serve: bool = False) -> None:
 
 namespace.add_collection(Collection("warehouse", up, down, status))
 namespace.add_collection(Collection("explore", tables, peek))
-namespace.add_task(build)
+builds = Collection("build")
+builds.add_task(build, default=True)
+builds.add_task(build_diff)
+namespace.add_collection(builds)
 namespace.add_task(docs)
 
 

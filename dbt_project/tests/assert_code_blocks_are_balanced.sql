@@ -1,5 +1,3 @@
--- Every code block that opens must also close, which a truncated text does not. Only warns, because cleaning is done in
--- Python.
 {{ config(severity='warn') }}
 
 with texts as (

@@ -1,5 +1,3 @@
--- Python forms groups of linked questions, and a group must not be in both the training and the evaluation split. So
--- each link must be in the rows of both questions, and a question must not link to itself.
 with links as (
     select
         instructions.question_id,

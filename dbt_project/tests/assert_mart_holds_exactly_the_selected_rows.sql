@@ -1,8 +1,3 @@
-{#
-Applies the same rules in one query on the source, as the seed notebook does. The query shares no model with the mart. The
-test fails for each row that only the query or only the mart has. It reads only keys, no texts.
-#}
-
 with selected as (
     select
         questions.id as question_id,

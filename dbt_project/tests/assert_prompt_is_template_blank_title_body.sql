@@ -1,8 +1,6 @@
--- The texts must be exactly those of the seed notebook: not trimmed, and with no separator between title and body.
-select instructions.example_id
-from {{ ref('python_qa_instructions') }} as instructions
-cross join {{ ref('python_qa_build') }} as build
+select example_id
+from {{ ref('python_qa_instructions') }}
 where
-    instructions.input_text != instructions.question_title || instructions.question_body
-    or instructions.input_text_instruct != build.instruction_template || ' ' || instructions.input_text
-    or instructions.output_text != instructions.answer_body
+    input_text != question_title || question_body
+    or input_text_instruct != {{ text_literal(variable('instruction_template')) }} || ' ' || input_text
+    or output_text != answer_body

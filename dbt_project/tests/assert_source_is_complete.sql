@@ -1,4 +1,3 @@
--- An interrupted load leaves fewer rows than it recorded. The public dataset has no recorded numbers, so it passes.
 with counts as (
     select
         (select count(*) from {{ source('stack_exchange', 'posts_questions') }}) as questions,

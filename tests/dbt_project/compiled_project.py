@@ -41,7 +41,14 @@ class Compiled:
         return list(self.manifest["sources"].values())
 
     def model(self, name: str) -> Node:
-        return self.nodes[f"model.python_qa.{name}"]
+        """The model, in its only version."""
+        (model,) = (node for node in self.models if node["name"] == name)
+        return model
+
+    def named(self, name: str) -> Node:
+        """The node or exposure of this name."""
+        (node,) = (one for one in [*self.nodes.values(), *self.manifest["exposures"].values()] if one["name"] == name)
+        return node
 
     def parents_first(self) -> list[Node]:
         """Models in an order in which each one's parents come before it."""

@@ -42,3 +42,22 @@ def invented(invented_home: Settings, tmp_path_factory: pytest.TempPathFactory) 
     """dbt on a copy of the project whose deny list holds invented posts; nothing is built yet."""
     folder = tmp_path_factory.mktemp("project")
     return Dbt(invented_home, copy_of_the_project(folder / "dbt_project", invented_source.DENIED), folder / "built")
+
+
+@pytest.fixture(scope="session")
+def statuses(invented: Dbt) -> dict[str, str]:
+    """The status of each node after `dbt build`, first of the instructions in an empty dataset, then of the rest.
+
+    A build runs seed, models, unit tests before their models, and data tests after them.
+    """
+    invented.succeed("build", "--selector", "instructions")
+    first = invented.results()
+    invented.succeed("build", "--exclude", "+python_qa_instructions")
+    return first | invented.results()
+
+
+@pytest.fixture(scope="session")
+def built(invented: Dbt, statuses: dict[str, str]) -> Dbt:
+    """All models, built and tested."""
+    assert statuses
+    return invented

@@ -63,6 +63,38 @@ def every_model_has_a_tested_primary_key(project: Compiled) -> Iterator[str]:
             yield f"{table['name']} has no primary_key test"
 
 
+def generic_tests_hang_on_columns(project: Compiled) -> Iterator[str]:
+    """The docs show a test only beside its column."""
+    for test in project.of_type("test"):
+        if test.get("test_metadata") and not test.get("column_name"):
+            yield f"{test['name']} belongs to no column"
+
+
+def singular_tests_are_described(project: Compiled) -> Iterator[str]:
+    for test in project.of_type("test"):
+        if not test.get("test_metadata") and not test["description"].strip():
+            yield f"{test['name']} has no description"
+
+
+def exposures_say_who_and_what_they_are(project: Compiled) -> Iterator[str]:
+    for exposure in project.manifest["exposures"].values():
+        for field in ("label", "description", "maturity", "url"):
+            if not exposure[field]:
+                yield f"exposure {exposure['name']} has no {field}"
+        if not exposure["owner"].get("name") or not exposure["owner"].get("email"):
+            yield f"exposure {exposure['name']} has no owner with a name and an email"
+
+
+def exported_models_have_versions(project: Compiled) -> Iterator[str]:
+    for exposure in project.manifest["exposures"].values():
+        for parent in exposure["depends_on"]["nodes"]:
+            model = project.nodes[parent]
+            if model["version"] is None:
+                yield f"{model['name']} leaves the warehouse and has no version"
+            elif model["version"] == model["latest_version"] and model["alias"] != model["name"]:
+                yield f"the latest version of {model['name']} is built as {model['alias']}"
+
+
 def outsiders_read_public_tables_only(project: Compiled) -> Iterator[str]:
     for exposure in project.manifest["exposures"].values():
         for parent in exposure["depends_on"]["nodes"]:
@@ -127,6 +159,10 @@ RULES: tuple[Callable[[Compiled], Iterator[str]], ...] = (
     everything_is_described,
     descriptions_begin_with_the_grain,
     every_model_has_a_tested_primary_key,
+    generic_tests_hang_on_columns,
+    singular_tests_are_described,
+    exposures_say_who_and_what_they_are,
+    exported_models_have_versions,
     outsiders_read_public_tables_only,
     no_table_is_named_by_hand,
     variables_are_read_in_one_place,

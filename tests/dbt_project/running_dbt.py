@@ -1,12 +1,14 @@
 """Plain dbt, as a person runs it in the project's folder, against the server of one home."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import orjson
 
@@ -27,12 +29,25 @@ class Dbt:
     def run(self, *arguments: str, variables: dict[str, Any] | None = None) -> subprocess.CompletedProcess[str]:
         command = [
             *(str(Path(sys.executable).with_name("dbt")), *arguments),
-            *("--target-path", str(self.folder / "target"), "--log-path", str(self.folder / "logs"), "--no-use-colors"),
+            *("--log-path", str(self.folder / "logs"), "--no-use-colors"),
+            *(() if "debug" in arguments else ("--target-path", str(self.folder / "target"))),
             *(("--vars", json.dumps(variables, ensure_ascii=False)) if variables else ()),
         ]
         return subprocess.run(
             command, cwd=self.project, env=environment(self.settings), capture_output=True, text=True, check=False
         )
+
+    def run_here(self, *arguments: str) -> None:
+        """Run dbt in this process, which saves its start, and succeed."""
+        from dbt.cli.main import dbtRunner
+
+        folders = ("--project-dir", str(self.project), "--profiles-dir", str(self.project))
+        places = ("--target-path", str(self.folder / "target"), "--log-path", str(self.folder / "logs"))
+        with patch.dict(os.environ, environment(self.settings)):
+            done = dbtRunner().invoke(["--log-level", "none", *arguments, *folders, *places])
+        if done.exception is not None:
+            raise done.exception
+        assert done.success, self.results()
 
     def succeed(self, *arguments: str, variables: dict[str, Any] | None = None) -> None:
         done = self.run(*arguments, variables=variables)
@@ -46,7 +61,8 @@ class Dbt:
     def table(self, name: str) -> str:
         """The address of a model's table as the last run placed it."""
         manifest = orjson.loads((self.folder / "target" / "manifest.json").read_bytes())
-        return str(manifest["nodes"][f"model.python_qa.{name}"]["relation_name"])
+        (model,) = (n for n in manifest["nodes"].values() if n["resource_type"] == "model" and n["name"] == name)
+        return str(model["relation_name"])
 
     def rows(self, name: str, columns: str = "*") -> list[dict[str, Any]]:
         client = connect(self.settings)

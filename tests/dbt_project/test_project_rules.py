@@ -23,6 +23,13 @@ BREAKS = {
     "everything_is_described": ("dataset_funnel", lambda n: n["columns"]["rule"].update(description="")),
     "descriptions_begin_with_the_grain": ("dataset_funnel", lambda n: n.update(description="Counts.")),
     "every_model_has_a_tested_primary_key": ("dataset_funnel", lambda n: n.update(unique_id="model.python_qa.other")),
+    "generic_tests_hang_on_columns": (
+        "primary_key_int_accepted_pairs_example_id",
+        lambda n: n.update(column_name=None),
+    ),
+    "singular_tests_are_described": ("assert_funnel_adds_up", lambda n: n.update(description="")),
+    "exposures_say_who_and_what_they_are": ("tune_python_qa", lambda n: n.update(url="")),
+    "exported_models_have_versions": ("python_qa_build", lambda n: n.update(version=None)),
     "outsiders_read_public_tables_only": ("python_qa_build", lambda n: n.update(access="private")),
     "no_table_is_named_by_hand": ("dataset_funnel", lambda n: n.update(raw_code="select * from `p.d.t`")),
     "variables_are_read_in_one_place": ("dataset_funnel", lambda n: n.update(raw_code="'{{ variable('since') }}'")),
@@ -36,7 +43,7 @@ BREAKS = {
 def test_a_project_that_breaks_the_rule_is_told_so(compiled_for_gcp: Compiled, rule: Rule) -> None:
     broken = copy.deepcopy(compiled_for_gcp)
     name, break_it = BREAKS[rule.__name__]
-    break_it(broken.model(name))
+    break_it(broken.named(name))
     assert list(rule(broken)) != []
 
 
@@ -85,12 +92,24 @@ def test_every_job_has_a_byte_limit_a_timeout_and_says_who_sent_it() -> None:
     assert project["query-comment"]["job-label"] is True
 
 
-def test_severities_below_error_are_only_those_of_the_texts_and_of_an_old_dump(
+def test_severities_below_error_are_only_those_of_the_texts_of_an_old_dump_and_of_few_rows(
     compiled_for_gcp: Compiled, compiled_for_local: Compiled
 ) -> None:
-    texts = {"assert_no_text_is_empty", "assert_code_blocks_are_balanced", "assert_text_lengths_are_plausible"}
-    assert _warning(compiled_for_gcp) == texts
-    assert _warning(compiled_for_local) == texts | {"assert_source_is_as_new_as_promised"}
+    texts = {
+        *("assert_instructions_have_no_empty_text", "assert_preferences_have_no_empty_text"),
+        *("assert_code_blocks_are_balanced", "assert_text_lengths_are_plausible"),
+    }
+    few_rows = {"assert_no_rule_keeps_unusually_few_rows"}
+    assert _warning(compiled_for_gcp) == texts | few_rows
+    assert _warning(compiled_for_local) == texts | few_rows | {"assert_source_is_as_new_as_promised"}
+
+
+def test_freshness_is_of_loaded_tables_and_not_of_the_frozen_public_dataset(
+    compiled_for_gcp: Compiled, compiled_for_local: Compiled
+) -> None:
+    assert {source["freshness"] is None for source in compiled_for_gcp.sources} == {True}
+    assert {source["freshness"]["warn_after"]["count"] for source in compiled_for_local.sources} == {120}
+    assert "frozen" in compiled_for_gcp.sources[0]["source_description"]
 
 
 def _warning(project: Compiled) -> set[str]:

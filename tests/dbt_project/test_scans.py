@@ -13,7 +13,7 @@ TEXTS = {"title", "body", "about_me"}
 
 def raw_scans(project: Compiled) -> dict[str, Scans]:
     """Raw tables and their columns read by each query of a build: tables as they are made, and tests."""
-    queries = [model for model in project.models if model["config"]["materialized"] == "table"]
+    queries = [model for model in project.models if model["config"]["materialized"] in ("table", "incremental")]
     found = {}
     for node in [*queries, *project.of_type("test")]:
         read = {table.removeprefix(RAW): columns for table, columns in scans(project, node).items() if RAW in table}

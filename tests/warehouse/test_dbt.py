@@ -178,7 +178,7 @@ def test_a_column_that_the_exposure_names_and_the_model_lacks_is_an_error_by_nam
     assert agreed.template == Variables().all()["instruction_template"]
     original = files.manifest.read_bytes()
     manifest = orjson.loads(original)
-    del manifest["nodes"]["model.python_qa.python_qa_instructions"]["columns"]["answer_body"]
+    del manifest["nodes"]["model.python_qa.python_qa_instructions.v1"]["columns"]["answer_body"]
     write_json(files.manifest, manifest)
     try:
         with pytest.raises(TuningError, match="names the column answer_body, which python_qa_instructions does not"):

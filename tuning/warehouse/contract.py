@@ -69,8 +69,10 @@ def _manifest(settings: Settings, variables: Variables) -> Path:
 
 
 def _model(manifest: dict[str, Any], name: str) -> dict[str, Any]:
+    """Return the model, in its latest version if it has versions."""
     for node in manifest["nodes"].values():
-        if node["resource_type"] == "model" and node["name"] == name:
+        is_latest = node.get("version") == node.get("latest_version")
+        if node["resource_type"] == "model" and node["name"] == name and is_latest:
             model: dict[str, Any] = node
             return model
     raise TuningError(f"the exposure {EXPOSURE} names the model {name}, which is not in the dbt project")

@@ -1,10 +1,12 @@
-"""Find out which home a local BigQuery server belongs to. Each server reports its home over HTTP and in a table.
+"""Find out which home a local BigQuery server belongs to, and which home a request comes from.
 
-The one-row table is ``PROJECT.tuning_server.home``. A plain `dbt run` reads it, and refuses the server of another home.
+Each server reports its home over HTTP and in the one-row table ``PROJECT.tuning_server.home``. A dbt command names its
+home in each request, and the server refuses the requests of another home.
 """
 
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 
 from tuning.settings import Settings
 
@@ -23,6 +25,32 @@ def home_at(endpoint: str, seconds: float = 2) -> Path | None:
         return Path(answer.json()["home"]) if answer.ok else None
     except (requests.RequestException, ValueError, KeyError, TypeError):
         return None
+
+
+def home_of_request(authorization: str) -> Path | None:
+    """Return the home that a request of dbt comes from, or None if the request does not name one.
+
+    `authorization` is the request's header. profiles.yml writes its bearer token: TUNING_HOME, the folder of
+    profiles.yml, and the working folder, as in the query of a URL. Without TUNING_HOME, the home is the folder `var`
+    next to the folder of profiles.yml.
+    """
+    sent = {name: values[0] for name, values in parse_qs(authorization.removeprefix("Bearer ")).items()}
+    if "profiles" not in sent:
+        return None
+    folder = Path(sent.get("folder", "/"))
+    home = Path(sent["home"]).expanduser() if "home" in sent else Path(sent["profiles"], "..", "var")
+    return (folder / home).resolve()
+
+
+def refusal(authorization: str, home: Path) -> str:
+    """Return why the server of `home` refuses a request with this header, or '' if it does not."""
+    other = home_of_request(authorization)
+    if other is None or other == home.resolve():
+        return ""
+    return (
+        f"this local BigQuery belongs to the home {home}, but the command runs for the home {other}: run "
+        "`invoke warehouse.up` for that home and export the TUNING_BIGQUERY_ENDPOINT that it prints, or set TUNING_HOME"
+    )
 
 
 def is_recorded(settings: Settings, endpoint: str) -> bool:

@@ -29,7 +29,7 @@ from bqemulator.storage.engine import DuckDBEngine
 from tuning.settings import Settings
 from tuning.storage import write_json
 from tuning.warehouse.emulator import STATE
-from tuning.warehouse.identity import HOME_PATH
+from tuning.warehouse.identity import HOME_PATH, refusal
 
 # Comments, quoted names and strings of every kind:
 # https://cloud.google.com/bigquery/docs/reference/standard-sql/lexical
@@ -133,6 +133,10 @@ def shut(gcs: Path, home: Path) -> None:
                 return PlainTextResponse("web pages cannot use the local BigQuery", status_code=403)
             if request.url.path == HOME_PATH:
                 return JSONResponse({"home": str(home), "pid": os.getpid()})
+            if why := refusal(request.headers.get("authorization", ""), home):
+                # 400, because dbt ignores 403 and 404 when it lists tables.
+                error = {"message": why, "domain": "global", "reason": "invalid"}
+                return JSONResponse({"error": {"code": 400, "message": why, "errors": [error]}}, status_code=400)
             return await call(request)
 
         return app

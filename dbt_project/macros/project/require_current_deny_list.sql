@@ -1,16 +1,21 @@
 {#
 `dbt run` does not load seeds, but every build must use the current deny list. The seed therefore records the checksum of
-the file that it loaded. A run that does not load the seed compares this checksum, and stops if the file has changed.
+the file that it loaded. A run that does not load the seed compares this checksum, and stops if the file has changed. With
+--defer, a run can read the seed of another build, and then compares the checksum of that one.
 #}
 
 
 {% macro require_current_deny_list() %}
     {%- if execute and flags.WHICH in ('run', 'build') -%}
         {%- set seed = graph.nodes['seed.' ~ project_name ~ '.denied_posts'] -%}
-        {%- if seed.unique_id not in selected_resources and loaded_deny_list(seed) != seed.checksum.checksum -%}
+        {#- As ref() does: with --defer, the table of this build if there is one, unless --favor-state is given. -#}
+        {%- set is_here = not invocation_args_dict.get('favor_state')
+            and adapter.get_relation(database=seed.database, schema=seed.schema, identifier=seed.alias) -%}
+        {%- set in_use = seed if is_here or not seed.defer_relation else seed.defer_relation -%}
+        {%- if seed.unique_id not in selected_resources and loaded_deny_list(in_use) != seed.checksum.checksum -%}
             {%- if seed.checksum.checksum != checksum_of_empty_deny_list() -%}
                 {{ exceptions.raise_compiler_error(
-                    "the deny list in " ~ seed.original_file_path ~ " differs from the one loaded into " ~ seed.schema
+                    "the deny list in " ~ seed.original_file_path ~ " differs from the one loaded into " ~ in_use.schema
                     ~ "; run `dbt seed` to load it, or `dbt build` to load it and build all models"
                 ) }}
             {%- endif -%}

@@ -1,3 +1,14 @@
+{#
+Keeps every build. A build with the same variables, source and counts as the latest one takes its place, so that running
+a build again adds no rows.
+#}
+{{ config(
+    materialized='incremental',
+    unique_key=['build', 'mart', 'step'],
+    on_schema_change='append_new_columns',
+    full_refresh=false,
+) }}
+
 with questions as (
     select
         question_id,
@@ -17,6 +28,10 @@ accepted_pairs as (
 
 preference_pairs as (
     select * from {{ ref('int_preference_pairs') }}
+),
+
+origin as (
+    select * from {{ ref('stg_stack_exchange__origin') }}
 ),
 
 checked_questions as (
@@ -105,18 +120,69 @@ steps as (
     select * from preference_steps
 ),
 
+counted as (
+    select
+        origin.site,
+        origin.tag_filter,
+        origin.digest,
+        {{ text_literal(tojson(variables(), sort_keys=true)) }} as variables,
+        steps.mart,
+        steps.step,
+        steps.rule,
+        steps.variable,
+        steps.value,
+        steps.is_applied,
+        steps.rows_in,
+        steps.rows_in - steps.rows_passing as rows_failing,
+        if(steps.is_applied, steps.rows_passing, steps.rows_in) as rows_out
+    from steps
+    cross join origin
+),
+
+{#- `dbt compile` prints the query of a first build, because is_incremental() would connect. #}
+{% if flags.WHICH != 'compile' and is_incremental() -%}
+latest as (
+    select * from {{ this }}
+    where build = (select max(build) from {{ this }})
+),
+
+unchanged as (
+    select
+        max(latest.build) as build,
+        countif(counted.mart is null or latest.mart is null) = 0 as is_latest
+    from latest
+    full outer join counted
+        on
+            latest.site = counted.site
+            and latest.tag_filter = counted.tag_filter
+            and latest.digest = counted.digest
+            and latest.variables = counted.variables
+            and latest.mart = counted.mart
+            and latest.step = counted.step
+            and latest.rule = counted.rule
+            and latest.is_applied = counted.is_applied
+            and latest.rows_in = counted.rows_in
+            and latest.rows_out = counted.rows_out
+),
+
+number as (
+    select coalesce(if(is_latest, build, build + 1), 1) as build
+    from unchanged
+),
+{%- else -%}
+number as (
+    select 1 as build
+),
+{%- endif %}
+
 final as (
     select
-        mart,
-        step,
-        rule,
-        variable,
-        value,
-        is_applied,
-        rows_in,
-        rows_in - rows_passing as rows_failing,
-        if(is_applied, rows_passing, rows_in) as rows_out
-    from steps
+        number.build,
+        {{ text_literal(invocation_id) }} as invocation_id,
+        timestamp({{ text_literal(run_started_at.strftime('%Y-%m-%d %H:%M:%S')) }}) as built_at,
+        counted.*
+    from counted
+    cross join number
 )
 
 select * from final

@@ -1,5 +1,6 @@
-{# The columns must not be null, and their combination must be unique. Replaces two tests of dbt by one query. #}
-{% test primary_key(model, columns) %}
+{# The column, together with the columns in `with`, must be unique and not null. Replaces two tests of dbt by one query. #}
+{% test primary_key(model, column_name, with=[]) %}
+{%- set columns = with + [column_name] %}
 
 select
     {{ columns | join(',\n    ') }},

@@ -1,5 +1,3 @@
--- The licence requires a link to each post and to the licence. The account of an author may be deleted, but the link
--- must exist.
 with posts as (
     select
         question_url as url,
@@ -12,18 +10,6 @@ with posts as (
         answer_license as license,
         answer_license_url as license_url
     from {{ ref('python_qa_instructions') }}
-    union all
-    select
-        chosen_url as url,
-        chosen_license as license,
-        chosen_license_url as license_url
-    from {{ ref('python_qa_preferences') }}
-    union all
-    select
-        rejected_url as url,
-        rejected_license as license,
-        rejected_license_url as license_url
-    from {{ ref('python_qa_preferences') }}
 )
 
 select posts.*

@@ -1,0 +1,27 @@
+with posts as (
+    select
+        question_url as url,
+        question_license as license,
+        question_license_url as license_url
+    from {{ ref('python_qa_preferences') }}
+    union all
+    select
+        chosen_url as url,
+        chosen_license as license,
+        chosen_license_url as license_url
+    from {{ ref('python_qa_preferences') }}
+    union all
+    select
+        rejected_url as url,
+        rejected_license as license,
+        rejected_license_url as license_url
+    from {{ ref('python_qa_preferences') }}
+)
+
+select posts.*
+from posts
+cross join {{ ref('stg_stack_exchange__origin') }} as origin
+where
+    not coalesce(starts_with(posts.url, concat(origin.base_url, '/')), false)
+    or not coalesce(starts_with(posts.license, origin.license), false)
+    or posts.license_url is null

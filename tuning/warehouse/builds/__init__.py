@@ -1,0 +1,1 @@
+"""Compare builds of the marts."""
