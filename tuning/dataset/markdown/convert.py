@@ -107,8 +107,8 @@ def _prepared(html: str, base_url: str) -> str:
     """Simplify the HTML without changing its content.
 
     Links become absolute and lose the attributes that Markdown lacks. Entities become characters. The language of a
-    code block, by hint or by content, becomes one class. The patterns match only tags and entities. Text and code cannot match, because they
-    contain no raw `<` or `&`.
+    code block, by hint or content, becomes one class. The patterns match only tags and entities. Text and code cannot
+    match, because they contain no raw `<` or `&`.
     """
     if "\r" in html:
         html = html.replace("\r\n", "\n").replace("\r", "\n")

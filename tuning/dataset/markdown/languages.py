@@ -9,8 +9,8 @@ from html import unescape
 
 from lxml import etree
 
-from tuning.dataset.markdown.content import language_of
-from tuning.dataset.markdown.python_code import has_mark
+from tuning.dataset.markdown.fences.content import language_of
+from tuning.dataset.markdown.fences.python_code import has_mark
 
 # Authors write language hints by hand: `lang-py`, `lang-python3`, `language-python`. In a fence, all become one name.
 # The codes of Stack Exchange are listed in https://meta.stackexchange.com/questions/184108.

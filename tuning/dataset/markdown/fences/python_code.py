@@ -55,7 +55,12 @@ _PYTHON_2 = re.compile(
     )""",
     re.MULTILINE | re.VERBOSE,
 )
-_SIGNS = ("=", "(", "[", "import ", "print ", "return ", "if ", "while ", "raise ", "del ", "for ", "with ", "class ", "global ")
+# Nearly every statement has one of these.
+_SIGNS = (
+    "=", "(", "[", "import ", "print ", "return ", "if ", "while ", "raise ", "del ", "for ", "with ", "class ",
+    "global ",
+)  # fmt: skip
+# Each statement that only Python 2 has contains one of these.
 _STATEMENTS = ("print ", "print\t", "print'", 'print"', "print>", "exec ", "raise ", "except ")
 _PRINT = re.compile(r"\bprint(?!\w)[ \t]*(?:>>[^,\n]*,?)?[ \t]*([^\n(;][^\n;]*)")
 _CAUGHT = re.compile(r"(\bexcept[ \t]+(?:[\w.]+|\([^()\n]*\)))[ \t]*,[ \t]*(\w+[ \t]*:)")
