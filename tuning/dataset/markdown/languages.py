@@ -55,7 +55,8 @@ def name_languages(html: str) -> str:
         end = html.find("</code>", start) if start <= last else len(html)
         code = html[start:end]
         code = unescape(_TAG.sub("", code) if "<" in code else code)
-        name = _name(_hint(match[2] + " " + match[4]) or (match[1] or "").lower(), code) or default
+        hint = _hint(match[2] + " " + match[4]) or (match[1] or "").lower()
+        name = _name(hint, code) or ("" if hint else default)
         return f'<pre>{match[3]}<code class="language-{name}">' if name else f"<pre>{match[3]}<code>"
 
     return _PRE.sub(named, html)

@@ -62,7 +62,8 @@ _SIGNS = (
 )  # fmt: skip
 # Each statement that only Python 2 has contains one of these.
 _STATEMENTS = ("print ", "print\t", "print'", 'print"', "print>", "exec ", "raise ", "except ")
-_PRINT = re.compile(r"\bprint(?!\w)[ \t]*(?:>>[^,\n]*,?)?[ \t]*([^\n(;][^\n;]*)")
+_CALLED = re.compile(r"\b(print|exec)(?!\w)[ \t]*(?:>>[^,\n]*,?)?[ \t]*([^\n(;][^\n;]*)")
+_RAISED = re.compile(r"(\braise[ \t]+[\w.]+)[ \t]*,[^\n]*")
 _CAUGHT = re.compile(r"(\bexcept[ \t]+(?:[\w.]+|\([^()\n]*\)))[ \t]*,[ \t]*(\w+[ \t]*:)")
 # Strings and comments. A string that is not closed extends to the end of its line, or of the text.
 _LITERAL = re.compile(
@@ -81,8 +82,9 @@ _PLACEHOLDER = re.compile(r"(?<=[(=,\[: ])<[A-Za-z][\w .-]*>")
 _PRINTED = re.compile(
     r"[A-Z]|(?:array|tensor|deque|defaultdict|dict_\w+|odict_\w+|set|frozenset|range|datetime|date|time|timedelta)\b"
 )
+_PARTS_OF_TIME = ("date", "datetime", "time", "timedelta")
 _PROGRAM = (
-    ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom, ast.For, ast.AsyncFor, ast.While,
+    ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.ImportFrom, ast.For, ast.AsyncFor, ast.While,
     ast.If, ast.With, ast.AsyncWith, ast.Try, ast.AugAssign, ast.Delete, ast.Global, ast.Nonlocal, ast.Assert,
     ast.Raise, ast.Return,
 )  # fmt: skip
@@ -147,7 +149,7 @@ def _is_program(bare: str, is_old: bool) -> bool:
     if "!" in bare or "%" in bare:
         bare = _MAGIC.sub("", bare)
     if is_old:
-        bare = _CAUGHT.sub(r"\1 as \2", _PRINT.sub(r"print(\1)", bare))
+        bare = _RAISED.sub(r"\1", _CAUGHT.sub(r"\1 as \2", _CALLED.sub(r"\1(\2)", bare)))
     bare = textwrap.dedent(bare)
     tree = _parsed(bare)
     if tree is None and (completed := _completed(bare)) != bare:
@@ -187,6 +189,10 @@ def _works(statement: ast.stmt) -> bool:
     if isinstance(statement, _PROGRAM):
         return True
     match statement:
+        case ast.Import(names=names):  # `import Data.List` is Haskell
+            return not all(
+                "." in name.name and all(part[0].isupper() for part in name.name.split(".")) for name in names
+            )
         case ast.Assign(targets=[ast.Name()], value=ast.Constant(value=value)):
             return isinstance(value, str | bytes)
         case ast.Assign(targets=[ast.Name()], value=ast.Name() | ast.UnaryOp()):
@@ -195,8 +201,12 @@ def _works(statement: ast.stmt) -> bool:
             return True
         case ast.AnnAssign(value=value):  # without a value, it can be a line such as `name: text`
             return value is not None
-        case ast.Expr(value=ast.Call(func=func)):
-            return not (isinstance(func, ast.Name) and _PRINTED.match(func.id))
+        case ast.Expr(value=ast.Call(func=ast.Name(id=name))):
+            return not _PRINTED.match(name)
+        case ast.Expr(value=ast.Call(func=ast.Attribute(value=ast.Name(id="datetime"), attr=name))):
+            return name not in _PARTS_OF_TIME
+        case ast.Expr(value=ast.Call()):
+            return True
         case ast.Expr(value=value):
             return any(isinstance(node, _WORKING) for node in islice(ast.walk(value), _MOST_NODES))
     return False
