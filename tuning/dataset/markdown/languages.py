@@ -29,9 +29,9 @@ _UNLIKE_PYTHON = {
 }  # fmt: skip
 _OUTPUT = {"pycon", "pytb"}  # names that the content alone decides, also where the author asks for no language
 _CLASS = re.compile(r"(?<![\w-])lang(?:uage)?-([\w+#.-]+)")
-_PRE = re.compile(
-    r"(?:<!--\s*language:\s*(?:lang-)?([\w+#.-]+)\s*-->\s*)?<pre([^<>]*)>(\s*)<code([^<>]*)>", re.IGNORECASE
-)
+_BLOCK = r"<pre([^<>]*)>(\s*)<code([^<>]*)>"
+_PRE = re.compile(_BLOCK)
+_PRE_WITH_HINT = re.compile(rf"(?:<!--\s*language:\s*(?:lang-)?([\w+#.-]+)\s*-->\s*)?{_BLOCK}", re.IGNORECASE)
 _ALL = re.compile(r"<!--\s*language-all:\s*(?:lang-)?([\w+#.-]+)\s*-->", re.IGNORECASE)
 _TAG = re.compile(r"<[^>]*>")
 
@@ -43,23 +43,33 @@ def name_languages(html: str) -> str:
     A comment `<!-- language-all: lang-py -->` anywhere in the text names the blocks that have neither a hint nor a
     certain content.
     """
-    everywhere = _ALL.search(html) if "<!--" in html else None
+    has_comment = "<!--" in html
+    everywhere = _ALL.search(html) if has_comment else None
     default = _normal(everywhere[1]) if everywhere else ""
     end, last = 0, html.rfind("</code>")
 
     def named(match: re.Match[str]) -> str:
         nonlocal end
         start = match.end()
+        *comment, pre, space, element = match.groups()
         if start <= end:  # a block within a block
-            return f"<pre>{match[3]}<code>"
+            return f"<pre>{space}<code>"
         end = html.find("</code>", start) if start <= last else len(html)
         code = html[start:end]
-        code = unescape(_TAG.sub("", code) if "<" in code else code)
-        hint = _hint(match[2] + " " + match[4]) or (match[1] or "").lower()
+        code = _text(_TAG.sub("", code) if "<" in code else code)
+        hint = _hint(f"{pre} {element}") or (comment[0] or "" if comment else "").lower()
         name = _name(hint, code) or ("" if hint else default)
-        return f'<pre>{match[3]}<code class="language-{name}">' if name else f"<pre>{match[3]}<code>"
+        return f'<pre>{space}<code class="language-{name}">' if name else f"<pre>{space}<code>"
 
-    return _PRE.sub(named, html)
+    return (_PRE_WITH_HINT if has_comment else _PRE).sub(named, html)
+
+
+def _text(html: str) -> str:
+    """Return the text of HTML without tags. The common entities are replaced faster than `unescape` does it."""
+    if "&" not in html:
+        return html
+    text = html.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", '"')
+    return unescape(html) if "&" in text.replace("&amp;", "") else text.replace("&amp;", "&")
 
 
 def fence_language(pre: etree._Element, code: str) -> str:

@@ -29,19 +29,21 @@ _MARK = re.compile(
     )""",
     re.MULTILINE | re.VERBOSE,
 )
-# Lines of other languages, and of what a shell or a program prints.
+# Lines that Python would accept, or that stand among lines of Python, but are of another language or were printed.
 _FOREIGN = re.compile(
     r"""^[ \t]*(?:
-    (?=[A-Z])(?:Traceback[ ]\(most | File[ ]"[^"\n]+",[ ]line[ ]\d | \w+(?:Error|Exception|Warning):
-        | (?:In|Out)[ ]?\[\d+\]: | (?:PS[ ])?[A-Z]:\\.*> | String[ ]\w | Exception:)
-    | (?=[^\w\n])(?:>>> | </?\w+> | \$[ ]?\w | \#include | \{% | \}?[ ]*(?:else|try)[ ]*\{ | //|/\*)
-    | (?=[c-w])(?:c(?:p?def|import)[ ] | document\.get | console\.log | end$
-        | (?:using|public|private|var|const|function|let|val|new|int|void|char|double|float|string)[ ]+[\w$<\[]
-        | (?:else|try)[ ]*\{)
-    | [\w.-]+@[\w.-]+:.*[$#][ ]
+    Traceback[ ]\(most | File[ ]"[^"\n]+",[ ]line[ ]\d | (?=[A-Z])\w*(?:Error|Exception|Warning):
+    | >>> | (?:In|Out)[ ]?\[\d+\]: | (?:PS[ ])?[A-Z]:\\.*> | (?:[\w.-]+@[\w.-]+:.*)?\$[ ]\w
+    | c(?:p?def|import)[ ] | end$ | console\.log | document\.get | <\?xml | \{% | .*\)[ ]?\{$
     )""",
     re.MULTILINE | re.VERBOSE,
 )
+# Each of those lines has one of these.
+_FOREIGN_SIGNS = (
+    "Traceback (most", 'File "', "Error:", "Exception:", "Warning:", ">>>", "In [", "In[", "Out[", "Out [", ":\\", "$ ",
+    "cdef ", "cpdef ", "cimport ", "\nend", "console.log", "document.get", "<?xml", "{%",
+    "){", ") {",
+)  # fmt: skip
 _ENDS_STATEMENT = re.compile(r";[ \t]*$", re.MULTILINE)
 _VARIABLES = re.compile(r"(?:(?:\#.*+|[A-Z][A-Z\d_]*+=\S.*+)\s*+)++\Z")  # of a shell, as in a file `.env`
 _MAGIC = re.compile(r"^[ \t]*[!%]{1,2}[A-Za-z{].*$", re.MULTILINE)  # a command of a notebook
@@ -104,7 +106,7 @@ def python_name(code: str) -> str:
     if not is_marked and not _may_be_program(code):
         return ""
     bare = ""
-    if _FOREIGN.search(code):
+    if any(sign in code for sign in _FOREIGN_SIGNS) and _FOREIGN.search(code):
         bare = without_literals(code)
         if _FOREIGN.search(bare):
             return ""
