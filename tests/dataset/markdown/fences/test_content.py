@@ -164,7 +164,9 @@ def test_what_is_not_certain_has_no_name(code: str) -> None:
     [
         "(", "[", "{", "-", "not ", "a.", "a if b else ", "lambda:", "x=", '"""\\', "\\\"", "'", "- ", "a: ",
         "def f(:#", "# ", "#\n", "A=1 #", ">>> ", ">>>\n", '  File "x", line 1\n', "pip ", "<a>",
-        "Traceback (most recent call last)\n", "<!-- -->", "SELECT a FROM ", "--\n", "[a]=", '{"a":', "if a:\n ", "$ ", "C:\\", "kim@shop:", "\u200b",
+        "Traceback (most recent call last)\n", "<!-- -->",
+        "SELECT a FROM ", "--\n", "[a]=", '{"a":', "if a:\n ", "$ ", "C:\\",
+        "kim@shop:", "\u200b",
         "\u2019",
     ],
 )  # fmt: skip
