@@ -38,6 +38,9 @@ class BuildOptions(Options, frozen=True, kw_only=True):
     since: Annotated[
         str | None, Meta(description="keep answers that were created on or after this date (YYYY-MM-DD)")
     ] = None
+    pairs_per_question: Annotated[
+        int | None, Meta(description="most preference pairs of one question; no answer is in two pairs")
+    ] = None
 
 
 class SplitOptions(Options, frozen=True, kw_only=True):

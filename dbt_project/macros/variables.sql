@@ -24,7 +24,7 @@
         {{ return('must be a whole number or null') }}
     {%- elif name == 'match_parent' and value is not boolean -%}
         {{ return('must be true or false') }}
-    {%- elif name == 'preference_vote_gap' and (value is not integer or value < 1) -%}
+    {%- elif name in ('preference_vote_gap', 'pairs_per_question') and (value is not integer or value < 1) -%}
         {{ return('must be a whole number of at least 1') }}
     {%- endif -%}
     {{ return('') }}

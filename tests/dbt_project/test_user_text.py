@@ -77,6 +77,8 @@ def test_a_value_that_does_not_fit_has_a_fault_and_one_that_does_has_none(tmp_pa
         ("match_parent", "false", "must be true or false"),
         ("preference_vote_gap", 1, ""),
         ("preference_vote_gap", 0, "must be a whole number of at least 1"),
+        ("pairs_per_question", 3, ""),
+        ("pairs_per_question", 0, "must be a whole number of at least 1"),
         ("instruction_template", "", ""),
         ("instruction_template", None, "must be a text"),
     ]

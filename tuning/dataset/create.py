@@ -12,6 +12,7 @@ import msgspec
 from tuning.dataset.card.card import write_card
 from tuning.dataset.card.facts import gather
 from tuning.dataset.card.notice import NOTICE, notice
+from tuning.dataset.card.preferences import pair_facts
 from tuning.dataset.card.tokens import token_facts
 from tuning.dataset.dataset import ATTRIBUTION, MANIFEST, OBJECTS, Dataset, Manifest, bucket_address, open_dataset
 from tuning.dataset.funnel import Funnel
@@ -157,6 +158,7 @@ def _make(
         gather(outputs.sources[ATTRIBUTION], lengths),
         funnel.kinds(),
         shown,
+        pair_facts(index, selection) if options.is_preference else None,
     )
     write_json(folder / MANIFEST, msgspec.to_builtins(manifest))
     outputs.finish(folder)

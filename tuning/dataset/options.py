@@ -102,7 +102,7 @@ def resolve_options(preset: str | None = None, tuner: str = "hf", **given: Any) 
     return options
 
 
-def resolve_variables(preset: str | None = None, **given: str | None) -> "Variables":
+def resolve_variables(preset: str | None = None, **given: Any) -> "Variables":
     """Return the dbt variables of the dataset's build: those of the preset, or the given and default ones.
 
     Raises TuningError for an invalid value or combination.

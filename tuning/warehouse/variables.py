@@ -44,6 +44,7 @@ class Variables(msgspec.Struct, frozen=True, kw_only=True):
     instruction_template: str = _default("instruction_template")
     match_parent: bool = _default("match_parent")
     preference_vote_gap: int = _default("preference_vote_gap")
+    pairs_per_question: int = _default("pairs_per_question")  # preference pairs; no answer is in two of them
 
     def __post_init__(self) -> None:
         try:
@@ -54,6 +55,8 @@ class Variables(msgspec.Struct, frozen=True, kw_only=True):
             raise TuningError(f"--since {self.since!r} is not a date", "Write it as YYYY-MM-DD")
         if not self.tag_pattern:
             raise TuningError("--tag-pattern is empty", "Use '.' to match every tag")
+        if self.pairs_per_question < 1:
+            raise TuningError(f"--pairs-per-question cannot be {self.pairs_per_question}", "Use a number of 1 or more")
 
     @classmethod
     def seed(cls) -> "Variables":

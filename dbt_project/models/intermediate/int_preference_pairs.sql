@@ -28,7 +28,10 @@ ranked as (
         ) as rank_from_best,
         row_number() over (
             partition by answers.question_id
-            order by answers.score asc, answers.answer_id desc
+            order by
+                coalesce(answers.answer_id = questions.accepted_answer_id, false) asc,
+                answers.score asc,
+                answers.answer_id desc
         ) as rank_from_worst
     from answers
     inner join questions
@@ -37,12 +40,13 @@ ranked as (
 
 best as (
     select * from ranked
-    where rank_from_best = 1 and answer_count > 1
+    where
+        rank_from_best <= {{ variable('pairs_per_question') }}
+        and 2 * rank_from_best <= answer_count -- so that no answer is in two pairs
 ),
 
 worst as (
     select * from ranked
-    where rank_from_worst = 1
 ),
 
 checked as (
@@ -55,7 +59,9 @@ checked as (
         best.score - worst.score >= {{ variable('preference_vote_gap') }} as is_vote_gap_enough
     from best
     inner join worst
-        on best.question_id = worst.question_id
+        on
+            best.question_id = worst.question_id
+            and best.rank_from_best = worst.rank_from_worst
 ),
 
 final as (

@@ -51,7 +51,8 @@ pair_counts as (
 
 preference_counts as (
     select
-        count(*) as with_two_answers,
+        count(distinct question_id) as with_two_answers,
+        count(*) as paired,
         countif(is_chosen_score_enough) as chosen_score_enough,
         countif(is_chosen_score_enough and is_vote_gap_enough) as gap_enough
     from preference_pairs
@@ -83,7 +84,8 @@ steps as (
         ('question_has_tag', true, 'all_questions', 'tagged'),
         ('question_not_denied', true, 'tagged', 'allowed'),
         ('question_has_two_answers', true, 'allowed', 'with_two_answers'),
-        ('chosen_score_enough', true, 'with_two_answers', 'chosen_score_enough'),
+        ('further_pairs', variable('pairs_per_question') > 1, 'with_two_answers', 'paired'),
+        ('chosen_score_enough', true, 'paired', 'chosen_score_enough'),
         ('vote_gap_enough', true, 'chosen_score_enough', 'gap_enough'),
     ]) }}
 ),
