@@ -70,6 +70,9 @@ class BuildOptions(Options, frozen=True, kw_only=True):
     exclude_user: Annotated[
         list[int] | None, Meta(description="leave out the posts of the user with this ID; you can repeat the option")
     ] = None
+    pairs_per_question: Annotated[
+        int | None, Meta(description="most preference pairs of one question; no answer is in two pairs")
+    ] = None
 
 
 class SplitOptions(Options, frozen=True, kw_only=True):

@@ -40,7 +40,7 @@
         value is string or value is mapping or value is not iterable or value | reject('integer') | list
     ) -%}
         {{ return('must be a list of user IDs') }}
-    {%- elif name == 'preference_vote_gap' and (value is not integer or value < 1) -%}
+    {%- elif name in ('preference_vote_gap', 'pairs_per_question') and (value is not integer or value < 1) -%}
         {{ return('must be a whole number of at least 1') }}
     {%- endif -%}
     {{ return('') }}

@@ -92,6 +92,8 @@ def test_a_value_that_does_not_fit_has_a_fault_and_one_that_does_has_none(tmp_pa
         ("exclude_user", 22656, "must be a list of user IDs"),
         ("exclude_user", "22656", "must be a list of user IDs"),
         ("exclude_user", ["1) or (true"], "must be a list of user IDs"),
+        ("pairs_per_question", 3, ""),
+        ("pairs_per_question", 0, "must be a whole number of at least 1"),
         ("instruction_template", "", ""),
         ("instruction_template", None, "must be a text"),
     ]

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from markdown_it import MarkdownIt
     from markdown_it.token import Token
 
-PYTHON = frozenset({"", "py", "python", "python3", "py3", "ipython", "pycon"})
+PYTHON = frozenset({"", "py", "python", "python2", "python3", "py3", "ipython", "pycon"})
 
 
 @dataclass(frozen=True)

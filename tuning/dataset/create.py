@@ -12,6 +12,7 @@ import msgspec
 from tuning.dataset.card.card import write_card
 from tuning.dataset.card.facts import gather
 from tuning.dataset.card.notice import NOTICE, notice
+from tuning.dataset.card.preferences import pair_facts
 from tuning.dataset.card.tokens import token_facts
 from tuning.dataset.dataset import ATTRIBUTION, MANIFEST, OBJECTS, Dataset, Manifest, bucket_address, open_dataset
 from tuning.dataset.funnel import Funnel
@@ -152,7 +153,8 @@ def _make(
     }
     facts = gather(outputs.sources[ATTRIBUTION], lengths)
     write_bytes(folder / NOTICE, notice(snapshot.build, options, facts.unnamed_posts).encode())
-    write_card(folder, manifest, facts, funnel.kinds(), shown)
+    pairs = pair_facts(index, selection) if options.is_preference else None
+    write_card(folder, manifest, facts, funnel.kinds(), shown, pairs)
     write_json(folder / MANIFEST, msgspec.to_builtins(manifest))
     outputs.finish(folder)
 

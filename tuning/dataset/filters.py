@@ -29,6 +29,7 @@ class Reason(StrEnum):
     TOO_LONG = "over the token limit"
     NEVER_TRAINS = "answer beyond the training length"
     CODE = "no code, or code that does not parse"
+    NEAR_EQUAL = "better and worse answer nearly the same"
 
 
 class TokenLimits(msgspec.Struct, frozen=True, kw_only=True):

@@ -3,12 +3,15 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tuning.errors import TuningError
 from tuning.gcs.access import google_errors
 from tuning.settings import Settings, variable
 from tuning.warehouse.client import connect
+
+if TYPE_CHECKING:
+    from google.cloud import bigquery
 
 _CELL = 300  # characters to show of a value; a post can have thousands
 
@@ -44,23 +47,27 @@ def peek(settings: Settings, table: str, rows: int = 3) -> Iterator[dict[str, An
     Raises TuningError if the table does not exist, if it is a view, which only a query can read, or if `rows` is less
     than 1.
     """
-    from google.cloud.exceptions import NotFound
-
     if rows < 1:
         raise TuningError(f"--rows {rows} is less than 1", "Give a number of at least 1")
     client, name = connect(settings), full_name(settings, table)
+    found = find_table(client, name, "Run `invoke explore.tables` to list the source tables")
+    with google_errors(f"reading {name}"):
+        for row in client.list_rows(found, max_results=rows):
+            yield dict(row.items())
+
+
+def find_table(client: "bigquery.Client", name: str, hint: str) -> "bigquery.Table":
+    """Return the table `name`. Raises TuningError if it is a view, or, with the hint, if it does not exist."""
+    from google.cloud.exceptions import NotFound
+
     with google_errors(f"reading {name}"):
         try:
             found = client.get_table(name)
         except NotFound:
-            raise TuningError(
-                f"table {name} does not exist", "Run `invoke explore.tables` to list the source tables"
-            ) from None
+            raise TuningError(f"table {name} does not exist", hint) from None
     if found.table_type == "VIEW":
-        raise TuningError(f"{name} is a view, and this command can only show tables", "Give the name of a table")
-    with google_errors(f"reading {name}"):
-        for row in client.list_rows(found, max_results=rows):
-            yield dict(row.items())
+        raise TuningError(f"{name} is a view, and only a query can read it", "Give the name of a table")
+    return found
 
 
 def full_name(settings: Settings, table: str) -> str:

@@ -58,6 +58,7 @@ class Variables(msgspec.Struct, frozen=True, kw_only=True):
     leaning_answers: Filter = _default("leaning_answers")
     python2_answers: Filter = _default("python2_answers")
     exclude_user: list[int] = _default("exclude_user")  # IDs of users whose posts are left out
+    pairs_per_question: int = _default("pairs_per_question")  # preference pairs; no answer is in two of them
 
     def __post_init__(self) -> None:
         try:
@@ -69,8 +70,9 @@ class Variables(msgspec.Struct, frozen=True, kw_only=True):
         msgspec.structs.force_setattr(self, "exclude_user", checked_user_ids(self.exclude_user))
         if not self.tag_pattern:
             raise TuningError("--tag-pattern is empty", "Use '.' to match every tag")
-        if self.preference_vote_gap < 1:
-            raise TuningError(f"--preference-vote-gap {self.preference_vote_gap} is less than 1")
+        for name in ("preference_vote_gap", "pairs_per_question"):
+            if getattr(self, name) < 1:
+                raise TuningError(f"--{name.replace('_', '-')} {getattr(self, name)} is less than 1")
         for name, hint in get_type_hints(type(self)).items():
             _check(name, getattr(self, name), hint)
 

@@ -37,7 +37,10 @@ ranked as (
         ) as rank_from_best,
         row_number() over (
             partition by answers.question_id
-            order by answers.score asc, answers.answer_id desc
+            order by
+                coalesce(answers.answer_id = questions.accepted_answer_id, false) asc,
+                answers.score asc,
+                answers.answer_id desc
         ) as rank_from_worst
     from answers
     inner join questions
@@ -46,12 +49,13 @@ ranked as (
 
 best as (
     select * from ranked
-    where rank_from_best = 1 and answer_count > 1
+    where
+        rank_from_best <= {{ variable('pairs_per_question') }}
+        and 2 * rank_from_best <= answer_count -- so that no answer is in two pairs
 ),
 
 worst as (
     select * from ranked
-    where rank_from_worst = 1
 ),
 
 checked as (
@@ -64,7 +68,9 @@ checked as (
         {{ quality_columns(answers='best') }}
     from best
     inner join worst
-        on best.question_id = worst.question_id
+        on
+            best.question_id = worst.question_id
+            and best.rank_from_best = worst.rank_from_worst
     inner join questions
         on best.question_id = questions.question_id
 ),

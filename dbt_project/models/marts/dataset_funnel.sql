@@ -81,7 +81,8 @@ pair_counts as (
 
 preference_counts as (
     select
-        count(*) as with_two_answers,
+        count(distinct question_id) as with_two_answers,
+        count(*) as paired,
         countif(is_vote_gap_enough) as gap_enough,
         {{ quality_counts() }}
     from preference_pairs
@@ -110,7 +111,8 @@ preference_steps as (
         ('question_author_not_excluded', 'exclude_user', true, 'of_site', 'not_excluded'),
         ('question_not_denied', none, true, 'not_excluded', 'allowed'),
         ('question_has_two_answers', none, true, 'allowed', 'with_two_answers'),
-        ('vote_gap_enough', 'preference_vote_gap', true, 'with_two_answers', 'gap_enough'),
+        ('further_pairs', 'pairs_per_question', variable('pairs_per_question') | int > 1, 'with_two_answers', 'paired'),
+        ('vote_gap_enough', 'preference_vote_gap', true, 'paired', 'gap_enough'),
     ]) }}
 ),
 

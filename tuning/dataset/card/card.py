@@ -7,6 +7,7 @@ from typing import Any
 
 from tuning.dataset.card.facts import LENGTH_BINS, CardFacts
 from tuning.dataset.card.notice import SYNTHETIC
+from tuning.dataset.card.preferences import SIMILARITY_BINS, PairFacts
 from tuning.dataset.dataset import Manifest, Split
 from tuning.dataset.funnel import Dropped
 from tuning.dataset.split.texts import Shown
@@ -18,9 +19,17 @@ _WIDTH, _HEIGHT = 700, 150  # of the bars of a chart, in SVG units
 
 
 def write_card(
-    folder: Path, manifest: Manifest, facts: CardFacts, dropped: Sequence[Dropped], shown: Sequence[Shown]
+    folder: Path,
+    manifest: Manifest,
+    facts: CardFacts,
+    dropped: Sequence[Dropped],
+    shown: Sequence[Shown],
+    pairs: PairFacts | None = None,
 ) -> None:
-    """Write README.md and card.html to the folder. `shown` are the examples to render in card.html."""
+    """Write README.md and card.html to the folder. `shown` are the examples to render in card.html.
+
+    `pairs` compares the two answers of each example of a preference format.
+    """
     view = {
         "manifest": manifest,
         "title": f"Python questions and answers of {manifest.build['name']}",
@@ -29,7 +38,8 @@ def write_card(
         "front_matter": _front_matter(manifest, facts),
         "split_description": _split_description(manifest.options),
         "splits": facts.splits,
-        "charts": _charts(facts),
+        "charts": _charts(facts, pairs),
+        "pairs": pairs,
         "tags": facts.first_tags(),
         "licences": sorted(facts.licences.items()),
         "licence_urls": facts.licence_urls,
@@ -93,15 +103,19 @@ def _split_description(options: dict[str, object]) -> str:
             return f"by a hash of the question id, with about {share} for evaluation. {groups}"
 
 
-def _charts(facts: CardFacts) -> list[dict[str, Any]]:
+def _charts(facts: CardFacts, pairs: PairFacts | None) -> list[dict[str, Any]]:
     ends = [f"up to {end:,}" for end in LENGTH_BINS] + ["longer"]
     quarters = sorted({quarter for split in facts.splits.values() for quarter in split.quarters})
     by_quarter = {name: [split.quarters[quarter] for quarter in quarters] for name, split in facts.splits.items()}
-    return [
+    charts = [
         _chart("Question length in characters", ends, {n: s.question_lengths for n, s in facts.splits.items()}),
         _chart("Answer length in characters", ends, {n: s.answer_lengths for n, s in facts.splits.items()}),
         _chart("Answers by quarter", quarters, by_quarter),
     ]
+    if pairs:
+        bounds = [f"below {bound}" for bound in SIMILARITY_BINS] + ["more"]
+        charts.append(_chart("Similarity of the better and the worse answer", bounds, pairs.histograms))
+    return charts
 
 
 def _chart(title: str, labels: Sequence[str], rows: dict[Split, list[int]]) -> dict[str, Any]:

@@ -107,12 +107,12 @@ def _prepared(html: str, base_url: str) -> str:
     """Simplify the HTML without changing its content.
 
     Links become absolute and lose the attributes that Markdown lacks. Entities become characters. The language of a
-    code block becomes one class. The patterns match only tags and entities. Text and code cannot match, because they
-    contain no raw `<` or `&`.
+    code block, by hint or content, becomes one class. The patterns match only tags and entities. Text and code cannot
+    match, because they contain no raw `<` or `&`.
     """
     if "\r" in html:
         html = html.replace("\r\n", "\n").replace("\r", "\n")
-    if "<pre " in html or "<!--" in html:
+    if "<pre" in html:
         html = name_languages(html)
     if "<a " in html or "<img" in html:
         html = _TAG.sub(lambda match: _plain_tag(match[1], match[2], base_url), html)

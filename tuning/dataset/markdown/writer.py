@@ -73,7 +73,8 @@ class _Writer:
         """Write one block element other than a list."""
         match tag:
             case "pre":
-                return [fenced(code_text(node), fence_language(node))]
+                code = code_text(node)
+                return [fenced(code, fence_language(node, code))]
             case "hr":
                 return ["---"]
             case "blockquote":

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from tuning.dataset.filters import TokenLimits, check_answer, check_code, check_length, check_pair
+from tuning.dataset.filters import Reason, TokenLimits, check_answer, check_code, check_length, check_pair
 from tuning.dataset.formats.codec import as_prompt, encode
 from tuning.dataset.formats.limits import example_tokens
 from tuning.dataset.formats.records import Example, Message
@@ -14,6 +14,7 @@ from tuning.dataset.markdown import convert
 from tuning.dataset.options import DatasetOptions
 from tuning.dataset.redact.redact import redact
 from tuning.dataset.similar.decontaminate import overlap
+from tuning.dataset.similar.shingles import THRESHOLD, shingles, similarity
 from tuning.dataset.tokens import TokenEstimator
 
 # Tokens that a chat template adds to the messages of an example. The largest template in use adds about 30,
@@ -29,6 +30,7 @@ class Pair(msgspec.Struct):
     body: str
     answer: str
     rejected: str | None = None
+    similarity: float = 0  # of the answer and the rejected answer
     prompt: tuple[Message, ...] = ()
     prompt_tokens: int = 0
     answer_tokens: int = 0
@@ -104,6 +106,9 @@ def _filter(pair: Pair, rules: Rules) -> None:
     reason = check_pair(pair.body, pair.answer) or (pair.rejected and check_answer(pair.rejected))
     if not reason and options.code == "parses":
         reason = check_code(pair.answer)
+    if not reason and pair.rejected is not None:
+        pair.similarity = _similarity(pair.answer, pair.rejected)
+        reason = Reason.NEAR_EQUAL if pair.similarity >= THRESHOLD else None
     if reason:
         return pair.drop("filter", reason)
     pair.prompt = as_prompt(options.format, rules.template, pair.title, pair.body, options.body)
@@ -117,6 +122,13 @@ def _filter(pair: Pair, rules: Rules) -> None:
         if answer is not None and (too_long := check_length(prompt, answer, limits, rules.tokens)):
             return pair.drop("filter", too_long)
     return None
+
+
+def _similarity(one: str, other: str) -> float:
+    """Return the similarity of two texts. Texts that differ only in case and white space have 1."""
+    if one.lower().split() == other.lower().split():
+        return 1
+    return similarity(shingles(one), shingles(other))
 
 
 def _decontaminate(pairs: Sequence[Pair], path: Path) -> None:

@@ -106,6 +106,9 @@ def _prepare(job: Job, batch: pa.RecordBatch) -> Keys:
         "question_bands": band_hashes(questions),
         "answer_bands": band_hashes(answers),
     }
+    if options.is_preference:
+        keys["rejected_length"] = _ints(len(pair.rejected or "") for pair in kept)
+        keys["similarity"] = np.fromiter((pair.similarity for pair in kept), np.float32)
     content = b"".join(blob for pair in zip(lines, tails, strict=True) for blob in pair)
     return Parts(job.store).write(job.number, content, keys, Notes(dropped=_dropped(pairs, heads)))
 
@@ -113,15 +116,21 @@ def _prepare(job: Job, batch: pa.RecordBatch) -> Keys:
 def _ids(roles: MartColumns, batch: pa.RecordBatch) -> Keys:
     column = roles.attribution
     links = batch.column(roles.links)
-    answered_at = batch.column(column["answer_created_at"]).cast(pa.timestamp("us")).cast(pa.int64())
+    times = {"answered_at": "answer_created_at"}
+    if "rejected_created_at" in column:
+        times |= {"asked_at": "question_created_at", "rejected_at": "rejected_created_at"}
     return {
         "question_id": integers(batch.column(column["question_id"])),
         "answer_id": integers(batch.column(column["answer_id"])),
         "score": integers(batch.column(column["answer_score"])),
-        "answered_at": integers(answered_at),
+        **{key: _microseconds(batch.column(column[name])) for key, name in times.items()},
         "links": integers(pc.list_flatten(links)),
         "link_counts": np.bincount(integers(pc.list_parent_indices(links)), minlength=len(links)).astype(np.int32),
     }
+
+
+def _microseconds(times: pa.Array) -> Column:
+    return integers(times.cast(pa.timestamp("us")).cast(pa.int64()))
 
 
 def _ints(values: Iterable[int]) -> npt.NDArray[np.int32]:

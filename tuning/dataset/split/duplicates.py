@@ -27,8 +27,8 @@ def find_duplicates(index: Index, texts: Texts, groups: Groups) -> list[Duplicat
 
     The questions are joined in `groups`. Rows are processed by descending score, then by ascending id. A row is kept if
     neither its question nor its answer equals or nearly equals that of a kept row. So no two kept rows are near
-    duplicates. In a chain of near duplicates, the ends can both be kept if they are not near duplicates of each other.
-    Raises TuningError if texts cannot be read.
+    duplicates, except that preference pairs of one question share it. In a chain of near duplicates, the ends can both
+    be kept if they are not near duplicates of each other. Raises TuningError if texts cannot be read.
     """
     sides = [
         _Side("question", index, texts, texts.question, groups),
@@ -52,6 +52,7 @@ class _Side:
 
     def __init__(self, name: str, index: Index, texts: Texts, text_of: Callable[[int], str], groups: Groups) -> None:
         self.name = name
+        self._questions = index["question_id"]
         _, first, self._text, count = np.unique(
             index[f"{name}_key"], return_index=True, return_inverse=True, return_counts=True
         )
@@ -75,10 +76,14 @@ class _Side:
     def better(self, row: int) -> Duplicate | None:
         """Return the row as a duplicate if an equal or near-duplicate text has been kept, else None."""
         text = int(self._text[row])
-        if text in self._kept:
+        if text in self._kept and not (self.name == "question" and self._of_one_question(row, self._kept[text])):
             return Duplicate(row, f"same {self.name}", self._kept[text])
         near = [self._kept[other] for other in self._near.get(text, ()) if other in self._kept]
         return Duplicate(row, f"near-duplicate {self.name}", min(near)) if near else None
+
+    def _of_one_question(self, row: int, other: int) -> bool:
+        """Return whether both rows are pairs of the same question, as preferences can have several."""
+        return bool(self._questions[row] == self._questions[other])
 
     def keep(self, row: int) -> None:
         """Mark the row as kept."""

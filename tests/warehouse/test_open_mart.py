@@ -1,0 +1,56 @@
+"""Test that a mart opens as a DataFrame, and that the lines for pandas in the README work when typed."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tuning.dataset.create import create_dataset
+from tuning.dataset.options import resolve_options
+from tuning.dataset.snapshot.export import export
+from tuning.errors import TuningError
+from tuning.monitoring.frames import open_mart
+from tuning.settings import PROJECT_ROOT, Settings
+from tuning.warehouse.dbt import BuildResult, Variables
+
+
+def test_a_mart_opens_with_the_types_that_a_person_expects(built: tuple[Settings, BuildResult]) -> None:
+    settings, _ = built
+    frame = open_mart(settings=settings)
+    assert len(frame) == len(set(frame["example_id"])) > 20
+    assert frame["question_id"].dtype == "int64"
+    assert str(frame["answer_created_at"].dtype) == "datetime64[us, UTC]"
+    assert frame["question_body"].dtype == "str"
+    assert isinstance(frame["tags"].iloc[0], list)
+    some = open_mart("python_qa.python_qa_instructions", columns=["tags", "question_id"], limit=3, settings=settings)
+    assert (list(some.columns), len(some)) == (["tags", "question_id"], 3)
+    funnel = open_mart("dataset_funnel", settings=settings)
+    assert funnel["is_applied"].dtype == "bool"
+    assert (funnel["rows_in"] >= funnel["rows_out"]).all()
+
+
+def test_what_is_not_a_mart_is_one_clear_error(built: tuple[Settings, BuildResult]) -> None:
+    settings, _ = built
+    for name, columns, message in (
+        ("python_qa_nothing", None, "python_qa_nothing does not exist"),
+        ("int_preference_pairs", None, "is a view"),
+        ("python_qa_instructions", ["body"], "there is no column 'body'"),
+        ("a b", None, "is not a table name"),
+    ):
+        with pytest.raises(TuningError, match=message):
+            open_mart(name, columns=columns, settings=settings)
+
+
+def test_the_lines_of_the_readme_work_when_typed(
+    built: tuple[Settings, BuildResult], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings, _ = built
+    create_dataset(settings, export(settings, Variables()), resolve_options(), 1)
+    monkeypatch.setenv("TUNING_HOME", str(settings.home))
+    monkeypatch.setenv("TUNING_BIGQUERY_PORT", str(settings.bigquery_port))
+    readme = Path(PROJECT_ROOT / "tuning" / "README.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+    names: dict[str, object] = {}
+    exec(compile(code, "README.md", "exec"), names)  # noqa: S102 - our own text
+    assert len(names["examples"]) > 10  # type: ignore[arg-type]
+    assert len(names["mart"]) > 20  # type: ignore[arg-type]

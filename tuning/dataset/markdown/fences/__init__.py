@@ -1,0 +1,1 @@
+"""Name the language of a block of code by its content."""

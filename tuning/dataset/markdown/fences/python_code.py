@@ -1,0 +1,214 @@
+"""Decide whether a block of code is certainly Python: by lines that only Python has, or else by parsing it.
+
+The result does not depend on the version of Python that runs this: strings, whose syntax changed in Python 3.12, are
+replaced before the code is parsed, and the parser accepts the grammar of Python 3.11.
+"""
+
+import ast
+import re
+import textwrap
+import warnings
+from itertools import islice
+
+_LONGEST_PARSED = 2_000  # characters; a longer block without a mark of Python is data
+_MOST_NODES = 200  # of the syntax tree of one statement that are looked at
+
+_END = r"[ \t]*(?:\#.*)?$"
+# Lines that other languages do not have, and that prose and output hardly ever have.
+_MARK = re.compile(
+    rf"""^[ \t]*(?:
+    (?:async[ ]+)?def[ ]+\w+[ ]*\(.*:{_END}
+    | class[ ]+\w+[ ]*(?:\(.*\)[ ]*)?:{_END}
+    | from[ ]+[\w.]+[ ]+import[ ]+[\w(*]
+    | import[ ]+[a-z_][\w.]*[ ]+as[ ]+\w+{_END}
+    | except(?:[ ]+[\w.]+(?:[ ]+as[ ]+\w+)?)?[ ]*:
+    | elif\b.+:{_END}
+    | with[ ]+.+[ ]+as[ ]+\w+[ ]*:{_END}
+    | (?:async[ ]+)?for[ ]+\w+(?:,[ ]*\w+)*[ ]+in[ ]+[\w.]+(?:\(.*\)|\[.*\])?[ ]*:{_END}
+    | if[ ]+__name__[ ]*==
+    )""",
+    re.MULTILINE | re.VERBOSE,
+)
+# Lines that Python would accept, or that stand among lines of Python, but are of another language or were printed.
+_FOREIGN = re.compile(
+    r"""^[ \t]*(?:
+    Traceback[ ]\(most | File[ ]"[^"\n]+",[ ]line[ ]\d | (?=[A-Z])\w*(?:Error|Exception|Warning):
+    | >>> | (?:In|Out)[ ]?\[\d+\]: | (?:PS[ ])?[A-Z]:\\.*> | (?:[\w.-]+@[\w.-]+:.*)?\$[ ]\w
+    | c(?:p?def|import)[ ] | end$ | console\.log | document\.get | <\?xml | \{% | .*\)[ ]?\{$
+    )""",
+    re.MULTILINE | re.VERBOSE,
+)
+# Each of those lines has one of these.
+_FOREIGN_SIGNS = (
+    "Traceback (most", 'File "', "Error:", "Exception:", "Warning:", ">>>", "In [", "In[", "Out[", "Out [", ":\\", "$ ",
+    "cdef ", "cpdef ", "cimport ", "\nend", "console.log", "document.get", "<?xml", "{%",
+    "){", ") {",
+)  # fmt: skip
+_ENDS_STATEMENT = re.compile(r";[ \t]*$", re.MULTILINE)
+_VARIABLES = re.compile(r"(?:(?:\#.*+|[A-Z][A-Z\d_]*+=\S.*+)\s*+)++\Z")  # of a shell, as in a file `.env`
+_MAGIC = re.compile(r"^[ \t]*[!%]{1,2}[A-Za-z{].*$", re.MULTILINE)  # a command of a notebook
+# Statements that only Python 2 has. They are searched outside strings and comments.
+_PYTHON_2 = re.compile(
+    r"""(?:^|:)[ \t]*(?:
+    print[ \t]*(?:[ \t](?!(?:in|is|and|or|if|for|not)\b)[\w`\[] | ['"] | >>)
+    | exec[ \t]+(?!in\b)['"\w]
+    | raise[ \t]+[\w.]+[ \t]*,
+    | except[ \t]+(?:[\w.]+|\([^()\n]*\))[ \t]*,[ \t]*\w+[ \t]*:
+    )""",
+    re.MULTILINE | re.VERBOSE,
+)
+# Nearly every statement has one of these.
+_SIGNS = (
+    "=", "(", "[", "import ", "print ", "return ", "if ", "while ", "raise ", "del ", "for ", "with ", "class ",
+    "global ",
+)  # fmt: skip
+# Each statement that only Python 2 has contains one of these.
+_STATEMENTS = ("print ", "print\t", "print'", 'print"', "print>", "exec ", "raise ", "except ")
+_CALLED = re.compile(r"\b(print|exec)(?!\w)[ \t]*(?:>>[^,\n]*,?)?[ \t]*([^\n(;][^\n;]*)")
+_RAISED = re.compile(r"(\braise[ \t]+[\w.]+)[ \t]*,[^\n]*")
+_CAUGHT = re.compile(r"(\bexcept[ \t]+(?:[\w.]+|\([^()\n]*\)))[ \t]*,[ \t]*(\w+[ \t]*:)")
+# Strings and comments. A string that is not closed extends to the end of its line, or of the text.
+_LITERAL = re.compile(
+    r"""
+    \#[^\n]*
+    | (?:\b[rRbBuUfF]{1,2})?(?:
+        '{3}(?:[^'\\]|\\.|'(?!''))*+(?:'{3}|\Z) | "{3}(?:[^"\\]|\\.|"(?!""))*+(?:"{3}|\Z)
+        | '(?:[^'\\\n]|\\.)*+(?:'|$) | "(?:[^"\\\n]|\\.)*+(?:"|$)
+    )""",
+    re.MULTILINE | re.VERBOSE | re.DOTALL,
+)
+_AND_SO_ON = re.compile(r"(?:,|^)[ \t]*\.{3,}[ \t]*$", re.MULTILINE)
+_EMPTY_BLOCK = re.compile(r":[ \t]*$", re.MULTILINE)
+_PLACEHOLDER = re.compile(r"(?<=[(=,\[: ])<[A-Za-z][\w .-]*>")
+# What a program prints of an object looks like a call: `array([1, 2])`, `Point(x=1)`.
+_PRINTED = re.compile(
+    r"[A-Z]|(?:array|tensor|deque|defaultdict|dict_\w+|odict_\w+|set|frozenset|range|datetime|date|time|timedelta)\b"
+)
+_PARTS_OF_TIME = ("date", "datetime", "time", "timedelta")
+_PROGRAM = (
+    ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.ImportFrom, ast.For, ast.AsyncFor, ast.While,
+    ast.If, ast.With, ast.AsyncWith, ast.Try, ast.AugAssign, ast.Delete, ast.Global, ast.Nonlocal, ast.Assert,
+    ast.Raise, ast.Return,
+)  # fmt: skip
+_WORKING = (
+    ast.Call, ast.Subscript, ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp,
+    ast.Await, ast.Yield, ast.YieldFrom,
+)  # fmt: skip
+_COLLECTIONS = (ast.List, ast.Tuple, ast.Dict, ast.Set, ast.BinOp, ast.BoolOp, ast.Compare, ast.IfExp)
+
+
+def python_name(code: str) -> str:
+    """Return "python", or "python2" for code that only Python 2 accepts, or "" if the code is not certainly Python.
+
+    The time is linear in the length of the code. Nothing is executed.
+    """
+    is_marked = has_mark(code)
+    if not is_marked and not _may_be_program(code):
+        return ""
+    bare = ""
+    if any(sign in code for sign in _FOREIGN_SIGNS) and _FOREIGN.search(code):
+        bare = without_literals(code)
+        if _FOREIGN.search(bare):
+            return ""
+    is_old = False
+    if any(word in code for word in _STATEMENTS):
+        bare = bare or without_literals(code)
+        is_old = _PYTHON_2.search(bare) is not None
+    if not is_marked and not _is_program(bare or without_literals(code), is_old):
+        return ""
+    return "python2" if is_old else "python"
+
+
+def has_mark(code: str) -> bool:
+    """Return whether a line of the code is one that only Python has."""
+    return _MARK.search(code) is not None
+
+
+def _may_be_program(code: str) -> bool:
+    """Return False for code without any sign that occurs in nearly each statement, which need not be parsed."""
+    return (
+        len(code) <= _LONGEST_PARSED
+        and any(sign in code for sign in _SIGNS)
+        and not _ENDS_STATEMENT.search(code)
+        and not _VARIABLES.match(code)
+    )
+
+
+def without_literals(code: str) -> str:
+    """Replace each string by an empty one, and remove comments."""
+    return _LITERAL.sub(_empty, code)
+
+
+def _empty(match: re.Match[str]) -> str:
+    text = match[0]
+    if text[0] == "#":
+        return ""
+    return "''" if text[-1] in "'\"" else text  # a string that is not closed must not parse
+
+
+def _is_program(bare: str, is_old: bool) -> bool:
+    """Return whether the code without its literals parses, and is not only what a program could have printed."""
+    if "!" in bare or "%" in bare:
+        bare = _MAGIC.sub("", bare)
+    if is_old:
+        bare = _RAISED.sub(r"\1", _CAUGHT.sub(r"\1 as \2", _CALLED.sub(r"\1(\2)", bare)))
+    bare = textwrap.dedent(bare)
+    tree = _parsed(bare)
+    if tree is None and (completed := _completed(bare)) != bare:
+        tree = _parsed(completed)
+    return tree is not None and any(_works(statement) for statement in tree.body)
+
+
+def _completed(bare: str) -> str:
+    """Complete what a snippet leaves out: the body of a block, `...` for more items, `<name>` for a value."""
+    bare = _PLACEHOLDER.sub("x", _AND_SO_ON.sub("", bare))
+    if not _EMPTY_BLOCK.search(bare):
+        return bare
+    result = []
+    lines = [line.rstrip() for line in bare.split("\n") if line.strip()]
+    for line, following in zip(lines, [*lines[1:], ""], strict=True):
+        result.append(line)
+        if line.endswith(":") and _indent(following) <= _indent(line):
+            result.append(" " * (_indent(line) + 1) + "pass")
+    return "\n".join(result)
+
+
+def _indent(line: str) -> int:
+    return len(line) - len(line.lstrip())
+
+
+def _parsed(code: str) -> ast.Module | None:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return ast.parse(code, feature_version=(3, 11))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):  # the last two occur if the nesting is too deep
+        return None
+
+
+def _works(statement: ast.stmt) -> bool:
+    """Return whether the statement does something that output, prose and settings files do not."""
+    if isinstance(statement, _PROGRAM):
+        return True
+    match statement:
+        case ast.Import(names=names):  # `import Data.List` is Haskell
+            return not all(
+                "." in name.name and all(part[0].isupper() for part in name.name.split(".")) for name in names
+            )
+        case ast.Assign(targets=[ast.Name()], value=ast.Constant(value=value)):
+            return isinstance(value, str | bytes)
+        case ast.Assign(targets=[ast.Name()], value=ast.Name() | ast.UnaryOp()):
+            return False
+        case ast.Assign():
+            return True
+        case ast.AnnAssign(value=value):  # without a value, it can be a line such as `name: text`
+            return value is not None
+        case ast.Expr(value=ast.Call(func=ast.Name(id=name))):
+            return not _PRINTED.match(name)
+        case ast.Expr(value=ast.Call(func=ast.Attribute(value=ast.Name(id="datetime"), attr=name))):
+            return name not in _PARTS_OF_TIME
+        case ast.Expr(value=ast.Call()):
+            return True
+        case ast.Expr(value=value):
+            return any(isinstance(node, _WORKING) for node in islice(ast.walk(value), _MOST_NODES))
+    return False
