@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from tuning.dataset.boilerplate.segments import OPAQUE, Segment
+from tuning.dataset.boilerplate.segments import OPAQUE
 
 _TAG_OR_SPACE = re.compile(r"<[^<>]*>|\s+")
 _LINK = re.compile(r"<a\b[^<>]*>[^<]*(?:<(?!/a>)[^<]*)*</a>")
@@ -68,21 +68,20 @@ _USELESS = re.compile(
 )
 
 
-def images(segment: Segment) -> Iterator[tuple[str, int, int]]:
-    """Yield the kind and place (in the flat text) of each image whose text says nothing.
+def images(content: str, flat: str) -> Iterator[tuple[str, int, int]]:
+    """Yield the kind and place of each image in inline HTML whose text says nothing. `flat` is the masked HTML.
 
     Within a sentence, an image can stand for a word. There only its text is found, if the site's editor wrote it.
     """
-    content = segment.html[segment.start : segment.end]
     for match in _IMAGE.finditer(content):
-        if "<code" in content[: match.start()] and content.rfind("<code", 0, match.start()) > content.rfind("</code", 0, match.start()):
+        if content.rfind("<code", 0, match.start()) > content.rfind("</code", 0, match.start()):
             continue
         alt = None if match["placeholder"] else _ALT.search(match["attributes"] or "")
         text = (alt[1] or alt[2] or "") if alt else ""
         if not match["placeholder"] and not _USELESS.fullmatch(text.strip()):
             continue
-        before = segment.flat[: match.start()].rstrip(" \t\x1f")
-        after = segment.flat[match.end() :].lstrip(" \t\x1f")
+        before = flat[: match.start()].rstrip(" \t\x1f")
+        after = flat[match.end() :].lstrip(" \t\x1f")
         starts = not before or before[-1] in "\n\x1e.:;,!?)”\"" or before[-1] == OPAQUE
         ends = not after or after[0] in "\n\x1e" or after[0].isupper() or after[0] == OPAQUE
         is_image = not match["link"] or _IMAGE_LINK.search(match["link"]) is not None

@@ -43,7 +43,7 @@ _THANKS = re.compile(
 )
 # "Thanks to this trick" gives a reason, and "I appreciate that" often means "I understand that".
 _REASON = re.compile(
-    r"\bthanks? to (?!all\b|every|you\b|any|those\b|who|the community)|\bappreciate (?:that|there|how|why)\b",
+    r"\bthanks? to (?!all\b|every|you\b|any|those\b|who|help|the community)|\bappreciate (?:that|there|how|why)\b",
     re.IGNORECASE,
 )
 _WISHING = frozenset(
@@ -61,6 +61,14 @@ _WISHED = re.compile(
     r"picture|point",
     re.IGNORECASE,
 )
+
+
+_SOME = re.compile(r"th(?:ank|anx|x)|t(?:nx|ia|y)\b|cheers|appreciat|grat|hop[ei]|\bhth|luck|happy", re.IGNORECASE)
+
+
+def may_say_nothing(text: str) -> bool:
+    """Return whether `kind_of_sentence` or THANKS_AT_END can find something in the text."""
+    return _SOME.search(text) is not None
 
 
 def kind_of_sentence(sentence: str) -> str:
@@ -103,7 +111,7 @@ _GROUP = (
 _HELLO = r"(?:hi+|hello+|hey+|hiya|howdy|greetings|hola|good\s+(?:morning|afternoon|evening|day))"
 GREETING = re.compile(
     rf"\s*(?:(?:{_HELLO}|dear)(?:[\s,]+(?:to\s+)?(?:(?:my|dear|fellow|again|the|and|&amp;)\s+)*{_GROUP})+"
-    rf"(?P<group>\s*[,.!:;…–—-]+|\s*$|\s)"
+    rf"(?:\s*[,.!:;…–—-]+|\s*$|(?<!ython)(?<!rdano)(?<!lutus)\s(?!and\b|&amp;))"
     rf"|{_HELLO}(?:\s+again)?(?:\s*[,.!:;…–—-]+|\s*$|\s+(?=(?:I|i|I['’]\w+|i['’]\w+|Im|im|So|so|My|my|We|we|am)\s))"
     rf"|(?:{_HELLO}|dear)\s+@[\w.-]+\s*[,.!:]*"
     rf"|welcome\s+to\s+(?:stack\s?overflow|so|the\s+(?:community|site|forum))\s*(?:[,.!]+|$))\s*",
@@ -119,6 +127,7 @@ _DATE = (
     rf"(?:\d{{1,4}}[-/.]\d{{1,2}}[-/.]\d{{1,4}}|{_MONTH}\s+\d{{1,2}}(?:st|nd|rd|th)?(?:,?\s+\d{{4}})?|"
     rf"(?:\d{{1,2}}(?:st|nd|rd|th)?\s+)?{_MONTH},?\s+\d{{4}}|(?:19|20)\d\d)"
 )
+EDIT_WORD = re.compile(r"edit|upd", re.IGNORECASE)
 # Groups: the word, a number or date, and what ends the mark.
 EDIT = re.compile(
     r"[\s*_~=-]*(?P<bracket>[(\[])?\s*(?P<word>edit(?:ed)?|updated?|upd)(?:\s*(?:/|and|&amp;)\s*(?:edit|update)s?)?"

@@ -2,67 +2,63 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 # Characters that stand for tags in a masked text. The first two are white space for a regular expression (`\s`).
 TRANSPARENT, LINE_BREAK, OPAQUE = "\x1f", "\x1e", "\x02"
 _BLOCK = re.compile(
-    r"<(/?)(pre|p|div|li|ul|ol|blockquote|h[1-6r]|table|thead|tbody|tfoot|tr|td|th|dl|dt|dd)\b[^<>]*>", re.IGNORECASE
+    r"<(/?)(pre|p|div|li|ul|ol|blockquote|h[1-6r]|table|thead|tbody|tfoot|tr|td|th|dl|dt|dd)\b[^<>]*>"
 )
 _TAG = re.compile(r"<(/?)([A-Za-z][A-Za-z0-9]*)\b[^<>]*>")
 _EMPHASIS = frozenset({"em", "strong", "b", "i", "del"})
 _CELLS = frozenset({"td", "th", "dt", "dd"})
 
 
-@dataclass
-class Segment:
+class Segment(NamedTuple):
     """Represent the inline content of one block, without code blocks and cells of tables.
 
     `start` and `end` are places in the HTML. `outer_start` and `outer_end` are those of the whole element, or equal to
-    `start` and `end` where the content is not all of an element. `flat` has the length of the content. In it, each tag
-    is masked: emphasis as TRANSPARENT, `<br>` as LINE_BREAK, and everything else, such as code with its text, as OPAQUE.
+    `start` and `end` where the content is not all of an element.
     """
 
-    html: str
-    tag: str
+    tag: str  # of the element, or '' where the content is not all of an element
     start: int
     end: int
     outer_start: int
     outer_end: int
 
-    def __post_init__(self) -> None:
-        self.flat = _masked(self.html[self.start : self.end])
 
-    def tags(self, start: int, end: int) -> list[re.Match[str]]:
-        """Return the tags between two places in the flat text."""
-        return list(_TAG.finditer(self.html, self.start + start, self.start + end))
-
-
-def segments(html: str) -> Iterator[Segment]:
-    """Yield the runs of inline content that are not empty, in order."""
-    end, opening, code = 0, None, False
-    for tag in _BLOCK.finditer(html):
-        name, is_end = tag[2].lower(), tag[1] == "/"
+def segments(html: str, start: int, end: int) -> Iterator[Segment]:
+    """Yield the runs of inline content that are not empty between two places outside elements, in order."""
+    opening, code = None, False
+    for tag in _BLOCK.finditer(html, start, end):
+        name, is_end = tag[2], tag[1] == "/"
         if code and not (name == "pre" and is_end):
             continue
-        if not code and not (opening and opening[2].lower() in _CELLS) and html[end : tag.start()].strip():
-            is_whole = opening is not None and opening.end() == end and is_end and opening[2].lower() == name
-            yield Segment(
-                html,
-                opening[2].lower() if is_whole and opening else "",
-                end,
-                tag.start(),
-                opening.start() if is_whole and opening else end,
-                tag.end() if is_whole else tag.start(),
-            )
+        if not code and not (opening and opening[2] in _CELLS) and not html[start : tag.start()].isspace():
+            if start == tag.start():
+                pass
+            elif opening and is_end and opening[2] == name:
+                yield Segment(name, start, tag.start(), opening.start(), tag.end())
+            else:
+                yield Segment("", start, tag.start(), start, tag.start())
         code = name == "pre" and not is_end
         opening = None if is_end else tag
-        end = tag.end()
-    if not code and html[end:].strip():
-        yield Segment(html, "", end, len(html), end, len(html))
+        start = tag.end()
+    if not code and html[start:end].strip():
+        yield Segment("", start, end, start, end)
 
 
-def _masked(text: str) -> str:
+def tags(html: str, start: int, end: int) -> list[re.Match[str]]:
+    """Return the tags between two places."""
+    return list(_TAG.finditer(html, start, end))
+
+
+def masked(text: str) -> str:
+    """Return inline HTML with its tags masked, in the same length.
+
+    Emphasis becomes TRANSPARENT, `<br>` LINE_BREAK, and everything else, such as code with its text, OPAQUE.
+    """
     if "<" not in text:
         return text
     pieces = []

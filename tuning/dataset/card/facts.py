@@ -38,6 +38,8 @@ class CardFacts:
     licence_urls: dict[str, str] = field(default_factory=dict)
     redactions: Counter[str] = field(default_factory=Counter)  # placeholders by kind
     redacted_rows: int = 0
+    cleanings: Counter[str] = field(default_factory=Counter)  # removed or replaced parts by kind, as "removed greetings"
+    cleaned_rows: int = 0
 
     def first_tags(self) -> list[tuple[str, int]]:
         """Return the 30 most frequent tags with their numbers of rows."""
@@ -93,6 +95,10 @@ def _count(facts: CardFacts, row: _Row) -> None:
     facts.redacted_rows += bool(redactions)
     for _, count, kind in redactions:
         facts.redactions[kind] += int(count)
+    cleanings = [change.split(" ", 2) for change in row.changes if change.startswith(("removed ", "replaced "))]
+    facts.cleaned_rows += bool(cleanings)
+    for verb, count, kind in cleanings:
+        facts.cleanings[f"{verb} {kind}{'s' * (count == '1')}"] += int(count)
 
 
 def _quarter(time: str) -> str:

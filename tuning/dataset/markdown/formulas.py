@@ -15,6 +15,7 @@ from tuning.dataset.markdown.spans import INLINE_TAG, outside_code
 _MARKS = [chr(code) for code in range(0x2440, 0x244B)]
 _LONGEST = 5_000  # characters of a formula
 _SPAN = re.compile(r'<span class="math-container">([^<]*)</span>')
+_CODE = re.compile(r"<code[^<>]*>[^<]*</code>")
 _TOKEN = re.compile(r"\\\\|\\\$|\$\$?|\\[()\[\]]|\\begin\{[A-Za-z]+\*?\}")
 _CLOSING = {"$": "$", "$$": "$$", "\\(": "\\)", "\\[": "\\]"}
 _FAMILY = {"$": "$", "$$": "$", "\\(": "(", "\\)": "(", "\\[": "[", "\\]": "["}
@@ -29,7 +30,7 @@ def hide(html: str) -> tuple[str, list[str], str]:
     Marks are characters that the HTML does not contain. A text with all of them (no real one has them) keeps its
     formulas as prose.
     """
-    if not _may_have_formula(html):
+    if not _may_have_formula(html) or not _may_have_formula(_CODE.sub("", html)):
         return html, [], ""
     free = [mark for mark in _MARKS if mark not in html]
     if len(free) < 2:
@@ -64,7 +65,7 @@ def hide(html: str) -> tuple[str, list[str], str]:
 
 
 def _may_have_formula(text: str) -> bool:
-    return "$" in text or "\\(" in text or "\\[" in text or "\\begin{" in text
+    return text.count("$") > 1 or ("\\" in text and ("\\(" in text or "\\[" in text or "\\begin{" in text))
 
 
 def show(markdown: str, formulas: list[str], marks: str) -> str | None:
