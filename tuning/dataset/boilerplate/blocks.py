@@ -54,7 +54,7 @@ def _end_of(html: str, tag: str, start: int) -> int:
 
 _IMAGE = re.compile(
     r"(?P<link><a\b[^<>]*>\s*)?<img\b(?P<attributes>[^<>]*)>(?(link)\s*</a>)"
-    r"|<a\b[^<>]*>\s*(?P<placeholder>enter (?:image|link) description here)\s*</a>",
+    r"|(?P<named><a\b[^<>]*>)\s*enter image description here\s*</a>",
     re.IGNORECASE,
 )
 _IMAGE_LINK = re.compile(r"imgur\.com/|\.(?:png|jpe?g|gif|bmp|svg|webp)\b|/images?/", re.IGNORECASE)
@@ -76,15 +76,16 @@ def images(content: str, flat: str) -> Iterator[tuple[str, int, int]]:
     for match in _IMAGE.finditer(content):
         if content.rfind("<code", 0, match.start()) > content.rfind("</code", 0, match.start()):
             continue
-        alt = None if match["placeholder"] else _ALT.search(match["attributes"] or "")
+        alt = None if match["named"] else _ALT.search(match["attributes"])
         text = (alt[1] or alt[2] or "") if alt else ""
-        if not match["placeholder"] and not _USELESS.fullmatch(text.strip()):
+        if not match["named"] and not _USELESS.fullmatch(text.strip()):
             continue
         before = flat[: match.start()].rstrip(" \t\x1f")
         after = flat[match.end() :].lstrip(" \t\x1f")
         starts = not before or before[-1] in "\n\x1e.:;,!?)”\"" or before[-1] == OPAQUE
         ends = not after or after[0] in "\n\x1e" or after[0].isupper() or after[0] == OPAQUE
-        is_image = not match["link"] or _IMAGE_LINK.search(match["link"]) is not None
+        link = match["link"] or match["named"]
+        is_image = not link or _IMAGE_LINK.search(link) is not None
         if (starts or ends) and is_image:
             yield "image", match.start(), match.end()
         elif alt and text.strip().lower().startswith("enter "):

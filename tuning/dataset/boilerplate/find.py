@@ -13,8 +13,8 @@ from typing import NamedTuple
 from tuning.dataset.boilerplate.blocks import banners, images
 from tuning.dataset.boilerplate.phrases import (
     EDIT,
-    EDIT_WORD,
     GREETING,
+    NAME_ALONE,
     NAMED_GREETING,
     SIGNATURE,
     SIGNED_NAME,
@@ -43,6 +43,7 @@ _LONGEST_SIGNATURE = 80  # characters
 _LONGEST_LAST = 160  # characters of a last paragraph that is searched for a signature without other triggers
 _FIRST = re.compile(r"\s*(?:<[^<>]*>\s*)*(?:hi|hello|hey|hiya|howdy|greetings|hola|dear|good|welcome)\b")
 _LAST = re.compile(r"[-–—~]\s?[a-z]{2,15}[.!]?\s*</p>\s*\Z|\b(?:best|br|kr|tia|ty|tnx|hth|hopefully|luck|happy|regards|sincerely|yours)\b")
+_BEFORE_NAMES = ("thank-you", "good wish")
 _TAG = re.compile(r"<[^<>]*>")
 _SIGNATURE_START = re.compile(r"\n+|[.!?…]\s")
 _LONGEST_SIGNED = 2_000  # characters of a paragraph with a signature
@@ -74,6 +75,13 @@ def find_boilerplate(html: str) -> list[Boilerplate]:
                 found += _in_segment(
                     html, part, is_first=is_first and position == 0, is_last=is_last and position == len(parts) - 1
                 )
+        elif (
+            is_last
+            and found
+            and (found[-1].kind, found[-1].end) in [(kind, start - len("<p>")) for kind in _BEFORE_NAMES]
+            and NAME_ALONE.fullmatch(chunk.rstrip().removesuffix("</p>"))
+        ):
+            found.append(Boilerplate("signature", start - len("<p>"), end))
         is_first = is_first and not _TAG.sub("", text).strip()
         start = end + len("<p>")
     return sorted(found, key=lambda one: one.start) if len(found) > 1 else found
@@ -122,6 +130,7 @@ def _in_segment(html: str, part: Segment, *, is_first: bool, is_last: bool) -> l
 
 # The end of a sentence, or of a line in the source.
 _END = re.compile(r"[.!?…]+[\"'”’)\]*]*(?=[\s\x1f]|\Z)|\n")
+_CLOSING_BRACKET = re.compile(r"[\w.!]\)\Z")
 _LONGEST_SENTENCE = 300  # characters
 _NEAR_END = 60  # characters at the end of a sentence in which thanks are searched
 
@@ -130,12 +139,14 @@ def _in_line(text: str, offset: int, *, is_heading: bool) -> list[Place]:
     """Return the edit marks and the sentences of thanks and good wishes in the text between two line breaks."""
     places: list[Place] = []
     has_thanks = not is_heading and may_say_nothing(text)
-    if not (has_thanks or EDIT_WORD.search(text)):
+    lower = text.lower()
+    has_edit = "edit" in lower or "upd" in lower
+    if not (has_thanks or has_edit):
         return places
     was_removed = False
     for start, end in pairwise([0, *(match.end() for match in _END.finditer(text)), len(text)]):
         sentence = text[start:end]
-        if (mark := EDIT.match(sentence)) is not None:
+        if has_edit and (mark := EDIT.match(sentence)):
             before = text[:start].rstrip()
             starts_line = text[start - 1 : start] != "\n" or before[-1:] in ("", *".!?:)")
             if starts_line and _is_mark(mark, sentence):
@@ -157,6 +168,9 @@ def _in_line(text: str, offset: int, *, is_heading: bool) -> list[Place]:
             continue
         if OPAQUE not in sentence and (kind := kind_of_sentence(sentence)):
             was_removed = True
+            stripped = sentence.rstrip()
+            if _CLOSING_BRACKET.search(stripped) and "(" not in sentence:  # it belongs to the text before
+                end = start + len(stripped) - 1
             places.append((kind, offset + start, offset + end))
         elif tail := THANKS_AT_END.search(sentence[-_NEAR_END:]):
             skipped = max(0, len(sentence) - _NEAR_END)
@@ -179,7 +193,11 @@ def _signed(flat: str, places: list[Place], *, is_quoted: bool) -> list[Place]:
     for start in [0, *(match.end() for match in _SIGNATURE_START.finditer(text))][-4:]:
         if len(text) - start <= _LONGEST_SIGNATURE and SIGNATURE.match(text, start):
             return [place for place in places if place[2] <= start] + [("signature", start, len(flat))]
-    return [("signature", 0, len(flat))] if SIGNED_NAME.fullmatch(text) and not is_quoted else places
+    if SIGNED_NAME.fullmatch(text) and not is_quoted:
+        return [("signature", 0, len(flat))]
+    if places and places[-1][0] in _BEFORE_NAMES and NAME_ALONE.fullmatch(text, places[-1][2]):
+        return [*places, ("signature", places[-1][2], len(flat))]
+    return places
 
 
 def _settled(html: str, part: Segment, flat: str, places: list[Place]) -> list[Boilerplate]:

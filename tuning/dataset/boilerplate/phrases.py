@@ -63,12 +63,16 @@ _WISHED = re.compile(
 )
 
 
-_SOME = re.compile(r"th(?:ank|anx|x)|t(?:nx|ia|y)\b|cheers|appreciat|grat|hop[ei]|\bhth|luck|happy", re.IGNORECASE)
+_SOME = ("thank", "thx", "tnx", "thanx", "cheers", "appreciat", "grat", "tia", "ty", "hop", "hth", "luck", "happy")
 
 
 def may_say_nothing(text: str) -> bool:
     """Return whether `kind_of_sentence` or THANKS_AT_END can find something in the text."""
-    return _SOME.search(text) is not None
+    lower = text.lower()
+    for word in _SOME:
+        if word in lower:
+            return True
+    return False
 
 
 def kind_of_sentence(sentence: str) -> str:
@@ -78,6 +82,8 @@ def kind_of_sentence(sentence: str) -> str:
     is_thanks = _THANKS.search(sentence) is not None
     is_wish = _WISH.search(sentence) is not None and _WISHED.search(sentence) is not None
     if not (is_thanks or is_wish) or _REASON.search(sentence):
+        return ""
+    if is_wish and "future" in sentence and "help" not in sentence:
         return ""
     words = _WORD.findall(_EMOTICON.sub(" ", sentence).lower().replace("’", "'"))
     if len(words) > _MOST_WORDS or not all(
@@ -127,11 +133,10 @@ _DATE = (
     rf"(?:\d{{1,4}}[-/.]\d{{1,2}}[-/.]\d{{1,4}}|{_MONTH}\s+\d{{1,2}}(?:st|nd|rd|th)?(?:,?\s+\d{{4}})?|"
     rf"(?:\d{{1,2}}(?:st|nd|rd|th)?\s+)?{_MONTH},?\s+\d{{4}}|(?:19|20)\d\d)"
 )
-EDIT_WORD = re.compile(r"edit|upd", re.IGNORECASE)
 # Groups: the word, a number or date, and what ends the mark.
 EDIT = re.compile(
     r"[\s*_~=-]*(?P<bracket>[(\[])?\s*(?P<word>edit(?:ed)?|updated?|upd)(?:\s*(?:/|and|&amp;)\s*(?:edit|update)s?)?"
-    rf"(?P<detail>\s*[(\[]?\s*(?:#|no\.?\s*|nr\.?\s*|on\s+|of\s+|as\s+of\s+)?(?:\d{{1,2}}(?![\w./])|{_DATE})\s*[)\]]?)*"
+    rf"(?P<detail>\s*[(\[]?\s*(?:#|no\.?\s*|nr\.?\s*|on\s+|of\s+|as\s+of\s+)?(?:\d{{1,2}}(?![\w./]|:\d)|{_DATE})\s*[)\]]?)*"
     r"\s*(?P<end>[)\]]?\s*(?:[:：]+[\s-]*|[-–—]+(?!\s*(?:>|&gt;))(?=\s|$)|[.…!]+(?=\s|$))?|[)\]])[\s*_=-]*",
     re.IGNORECASE,
 )
@@ -165,4 +170,5 @@ SIGNATURE = re.compile(
     rf"|(?i:{_THANKS_OR_BEST})\s*[,.!;–—-]*(?:\s*\n{_NAME}|(?<=[,;–—-]){_NAME})"
     r"|(?:[Bb]est|BR|KR),?)[.!]*\s*\Z"
 )
+NAME_ALONE = re.compile(r"\s*[-–—~/]*\s*[A-Z][a-z]+(?:\s[A-Z][a-z.]*)?[.!]*\s*")
 SIGNED_NAME = re.compile(r"\s*[-–—~]{1,2}\s?[A-Z][a-z]+[.!]?\s*\Z")
