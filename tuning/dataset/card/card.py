@@ -45,6 +45,8 @@ def write_card(
         "licence_urls": facts.licence_urls,
         "redactions": sorted(facts.redactions.items()),
         "redacted_rows": facts.redacted_rows,
+        "cleanings": sorted(facts.cleanings.items()),
+        "cleaned_rows": facts.cleaned_rows,
         "dropped": dropped,
         "examples": [_rendered(one, manifest) for one in shown],
         "settings": [*sorted(manifest.options.items()), *sorted(manifest.build.items()), *manifest.versions.items()],
@@ -164,7 +166,7 @@ def _as_html(text: str, manifest: Manifest) -> str:
         if isinstance(markdown, Dropped):
             return f"<pre>{html.escape(text)}</pre>"
         text = markdown
-    rendered: str = MarkdownIt("commonmark", {"html": False}).enable("table").disable("image").render(text)
+    rendered: str = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"]).disable("image").render(text)
     return rendered
 
 

@@ -39,6 +39,8 @@ class CardFacts:
     redactions: Counter[str] = field(default_factory=Counter)  # placeholders by kind
     redacted_rows: int = 0
     unnamed_posts: int = 0  # posts whose author has a page, but no name in the data
+    cleanings: Counter[str] = field(default_factory=Counter)  # removed or replaced parts by kind, as "removed greetings"
+    cleaned_rows: int = 0
 
     def first_tags(self) -> list[tuple[str, int]]:
         """Return the 30 most frequent tags with their numbers of rows."""
@@ -106,6 +108,10 @@ def _count(facts: CardFacts, row: _Row) -> None:
     facts.redacted_rows += bool(redactions)
     for _, count, kind in redactions:
         facts.redactions[kind] += int(count)
+    cleanings = [change.split(" ", 2) for change in row.changes if change.startswith(("removed ", "replaced "))]
+    facts.cleaned_rows += bool(cleanings)
+    for verb, count, kind in cleanings:
+        facts.cleanings[f"{verb} {kind}{'s' * (count == '1')}"] += int(count)
 
 
 def _quarter(time: str) -> str:

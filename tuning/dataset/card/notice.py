@@ -62,9 +62,14 @@ def _unnamed(posts: int) -> tuple[str, ...]:
 def _changes(options: DatasetOptions) -> str:
     if options.is_seed:
         return "the title and body of each question were joined after an instruction; nothing else was changed."
-    converted = "HTML was converted to Markdown; " if options.body == "markdown" else ""
+    converted = (
+        "HTML was converted to Markdown; greetings, thanks, good wishes, signatures, edit marks, duplicate banners, and"
+        " images without a description were removed; characters in code that Python does not read were replaced; "
+        if options.body == "markdown"
+        else ""
+    )
     return (
         f"{converted}email addresses, IP addresses, keys, and passwords were replaced by placeholders; an instruction"
-        " was added to each question. The field `changes` in `attribution.jsonl` lists the conversions and redactions"
-        " of each example."
+        " was added to each question. The field `changes` in `attribution.jsonl` lists the changes to each"
+        " example."
     )

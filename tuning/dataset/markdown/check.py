@@ -9,14 +9,26 @@ import re
 
 import pyromark
 
-from tuning.dataset.markdown.tree import BLOCKS, IGNORED, Node, absolute, children, code_text, tag_of
+from tuning.dataset.markdown.tree import (
+    BLOCKS,
+    HEADINGS,
+    IGNORED,
+    Node,
+    absolute,
+    children,
+    code_pieces,
+    code_text,
+    has_block,
+    is_list_without_items,
+    tag_of,
+)
 
-_TABLES = pyromark.Options.ENABLE_TABLES
+_OPTIONS = pyromark.Options.ENABLE_TABLES | pyromark.Options.ENABLE_STRIKETHROUGH
 
 
 def render(markdown: str) -> str:
-    """Render Markdown (CommonMark and tables) as HTML."""
-    return pyromark.html(markdown, options=_TABLES)
+    """Render Markdown (CommonMark, tables and strikethrough) as HTML."""
+    return pyromark.html(markdown, options=_OPTIONS)
 
 
 # The quick comparison -------------------------------------------------------------------------------------------------
@@ -95,7 +107,9 @@ def _words(prose: bytes) -> list[bytes]:
 
 _SPACES = re.compile(r"[ \t\r\n\f]+")
 _EDGES = re.compile(r"\A(?:[ \t]*\n)+|(?:\n[ \t]*)+\Z")
-_SAME = {"b": "strong", "i": "em", "th": "td"}
+_SAME = {"b": "strong", "i": "em", "s": "del", "strike": "del", "th": "td"}
+_NOTHING_IF_EMPTY = HEADINGS | {"blockquote"}  # an empty heading or quotation has no Markdown form, and no content
+_AROUND_BLOCKS = frozenset({"a", "em", "strong", "del"})
 _TRANSPARENT = frozenset({"p", "div", "section", "thead", "tbody", "tfoot", "body", "html", "span", "font"})
 # Markers of inline elements within a line of text. They are control characters, which no text contains here: bodies
 # with such characters are dropped before the comparison.
@@ -104,6 +118,7 @@ _SPACE_INSIDE_START = re.compile(r"(\x01[^\x03]*\x03) +")
 _SPACE_INSIDE_END = re.compile(r" +(\x02[^\x03]*\x03)")
 _EMPTY = re.compile(r"\x01([a-z]+)[^\x03]*\x03( *)\x02\1\x03")
 _BREAK = "\x05"
+_BETWEEN_CODE = "\x02code\x03\x01code\x03"  # two pieces of inline code without a character between them equal one
 
 
 def says_same(root: Node, other: Node, base_url: str) -> bool:
@@ -119,9 +134,12 @@ def outline(root: Node, base_url: str) -> list[str]:
     """Return the document as a flat list: one text per paragraph, and one entry per start and end of other blocks."""
     lines: list[str] = []
     line: list[str] = []
+    around: list[tuple[str, str]] = []  # start and end of the inline elements around blocks: each line is within them
 
     def end_line() -> None:
         if text := _tidy("".join(line)):
+            if around:
+                text = _tidy("".join([start for start, _ in around] + [text] + [end for _, end in reversed(around)]))
             lines.append(text)
         line.clear()
 
@@ -136,49 +154,65 @@ def outline(root: Node, base_url: str) -> list[str]:
             tag = _SAME.get(tag, tag)
             if tag == "pre":
                 end_line()
-                lines.append("<pre>" + _EDGES.sub("", code_text(node)))
-                # A fenced block cannot contain links or images, so these entries make the documents differ.
-                # Emphasis within code is ignored.
-                lines.extend(f"<{tag_of(inner)} in pre>" for inner in node.iter("a", "img"))
+                is_struck = any(start == f"{_OPEN}del{_END}" for start, _ in around)
+                lines.append(("<struck pre>" if is_struck else "<pre>") + _EDGES.sub("", code_text(node)))
+                visit(list(node.iter("img")))  # written after the block
+                end_line()
             elif tag in BLOCKS:
                 end_line()
-                is_listed = tag not in _TRANSPARENT
+                is_listed = tag not in _TRANSPARENT and not is_list_without_items(node)
+                start = len(lines)
                 if is_listed:
                     lines.append(f"<{tag} {int(node.get('start') or 1)}>" if tag == "ol" else f"<{tag}>")
                 visit(children(node))
                 end_line()
-                if is_listed:
+                if is_listed and tag in _NOTHING_IF_EMPTY and len(lines) == start + 1:
+                    lines.pop()
+                elif is_listed:
                     lines.append(f"</{tag}>")
             elif tag == "br":
-                line.append(_BREAK)
+                is_in_heading = any(tag_of(outer) in HEADINGS for outer in node.iterancestors())
+                line.append(" " if is_in_heading else _BREAK)
             elif tag == "img":
                 alt = _SPACES.sub(" ", node.get("alt") or "").strip()
                 url, title = absolute(base_url, node.get("src")), node.get("title") or ""
                 line.append(f"{_OPEN}img {alt} {url} {title}{_END}\0{_CLOSE}img{_END}")
+            elif has_block(node):
+                end_line()
+                is_around = tag in _AROUND_BLOCKS and not (tag == "a" and not node.get("href"))
+                if is_around:
+                    around.append(_marks(node, tag, base_url))
+                visit(children(node))
+                end_line()
+                if is_around:
+                    around.pop()
+            elif tag == "code" and len(node):
+                visit(code_pieces(node))
             elif tag == "code":
                 code = re.sub(r"[\r\n]", " ", code_text(node)).replace(" ", _CODE_SPACE)
-                if len(node):
-                    line.append(f"{_OPEN}code {code}{_END}")
-                    visit(children(node))
-                else:
-                    line.append(f"{_OPEN}code{_END}{code}")
-                line.append(f"{_CLOSE}code{_END}")
+                line.append(f"{_OPEN}code{_END}{code}{_CLOSE}code{_END}")
             elif tag in _TRANSPARENT or (tag == "a" and not node.get("href")):
                 visit(children(node))
             else:
-                link = f" {absolute(base_url, node.get('href'))} {node.get('title') or ''}" if tag == "a" else ""
-                line.append(f"{_OPEN}{tag}{_SPACES.sub(_CODE_SPACE, link)}{_END}")
+                start_mark, end_mark = _marks(node, tag, base_url)
+                line.append(start_mark)
                 visit(children(node))
-                line.append(f"{_CLOSE}{tag}{_END}")
+                line.append(end_mark)
 
     visit(children(root))
     end_line()
     return lines
 
 
+def _marks(node: Node, tag: str, base_url: str) -> tuple[str, str]:
+    """Return what stands for the start and the end of an inline element in a line."""
+    link = f" {absolute(base_url, node.get('href'))} {node.get('title') or ''}" if tag == "a" else ""
+    return f"{_OPEN}{tag}{_SPACES.sub(_CODE_SPACE, link)}{_END}", f"{_CLOSE}{tag}{_END}"
+
+
 def _tidy(text: str) -> str:
     """Normalize a line: move white space at the edges of an inline element to the outside of the element."""
-    text = _SPACES.sub(" ", text)
+    text = _SPACES.sub(" ", text).replace(_BETWEEN_CODE, "")
     if _OPEN in text:
         before = ""
         while before != text:
@@ -189,5 +223,5 @@ def _tidy(text: str) -> str:
         text = text.replace("\x01strong\x03\x01em\x03", "\x01em\x03\x01strong\x03")
         text = text.replace("\x02em\x03\x02strong\x03", "\x02strong\x03\x02em\x03")
     if _BREAK in text:
-        text = re.sub(" *\x05 *", _BREAK, text).strip(" \x05")
+        text = re.sub("[ \x05]*\x05[ \x05]*", _BREAK, text).strip(" \x05")
     return text.strip(" ")

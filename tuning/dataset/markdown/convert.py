@@ -7,6 +7,7 @@ both results differ, the body is dropped.
 """
 
 import re
+from collections import Counter
 from functools import cache, lru_cache
 from html import escape, unescape
 from typing import Any
@@ -15,10 +16,14 @@ import msgspec
 from html_to_markdown import _html_to_markdown as native
 
 from tuning.dataset.filters import Reason, has_control_characters
+from tuning.dataset.boilerplate.find import find_boilerplate, without
 from tuning.dataset.markdown.check import looks_same, plainer, render, says_same
+from tuning.dataset.markdown.code_characters import with_readable_code
+from tuning.dataset.markdown.elements import simplify
+from tuning.dataset.markdown.formulas import hide, show
 from tuning.dataset.markdown.inline import TooDeep
 from tuning.dataset.markdown.languages import name_languages
-from tuning.dataset.markdown.tree import absolute, parse
+from tuning.dataset.markdown.tree import absolute, blocks_from_code, parse
 from tuning.dataset.markdown.writer import write_markdown
 
 
@@ -28,73 +33,92 @@ class Dropped(msgspec.Struct, frozen=True):
     reason: Reason
 
 
+class Converted(msgspec.Struct, frozen=True):
+    """Hold the Markdown of a body and the changes that are no conversion, such as "removed greeting", with counts."""
+
+    markdown: str
+    changes: Counter[str]
+
+
 def to_markdown(html: str, base_url: str) -> str | Dropped:
+    """Convert the HTML of one body to Markdown, with all of its text. See `convert`."""
+    converted = convert(html, base_url, boilerplate=True)
+    return converted if isinstance(converted, Dropped) else converted.markdown
+
+
+def convert(html: str, base_url: str, *, boilerplate: bool = False) -> Converted | Dropped:
     """Convert the HTML of one body to Markdown, or return the reason for dropping it.
 
-    Relative links become absolute: `base_url` is the URL of the site ("https://stackoverflow.com"). Inline elements
-    that Markdown lacks (`<kbd>`, `<sup>`, `<s>`) remain as HTML, which CommonMark allows. Never raises an exception.
+    Relative links become absolute: `base_url` is the URL of the site ("https://stackoverflow.com"). Unless `boilerplate`
+    is kept, greetings and the like are removed (see `find_boilerplate`). Never raises an exception.
     """
     if has_control_characters(html):
         return Dropped(Reason.CONTROL_CHARACTERS)
     base_url = base_url.rstrip("/") + "/"
-    html = _prepared(html, base_url)
+    changes: Counter[str] = Counter()
+    html = simplify(with_readable_code(_prepared(html, base_url), changes))
+    if not boilerplate:
+        html = without(html, find_boilerplate(html), changes)
+    html, formulas, marks = hide(html)
     markdown = _by_library(html)
     if markdown is None:
-        markdown = _by_hand(html, base_url)
-    return Dropped(Reason.UNFAITHFUL) if markdown is None else markdown
+        markdown, links = _by_hand(html, base_url)
+        if links:
+            changes["removed code link"] = links
+    if markdown is not None and formulas:
+        markdown = show(markdown, formulas, marks)
+    return Dropped(Reason.UNFAITHFUL) if markdown is None else Converted(markdown, changes)
 
 
 def _by_library(html: str) -> str | None:
     """Return the Markdown of html-to-markdown if it renders to the same content, else None."""
     if not html.isascii() and _WIDE_SPACE.search(html):  # the library sometimes loses such spaces
         return None
-    plain = ""
-    for options in _options() if _AS_HTML.search(html) else _options()[:1]:
-        markdown: str = (native.convert(html, options).content or "").strip("\n")
-        if "%" in markdown and _DECODED_LINK.search(markdown):
-            return None
-        rendered = render(markdown)
-        if looks_same(html, rendered):
-            return markdown
-        plain = plain or plainer(html)
-        if plain != html and looks_same(plain, rendered):
-            return markdown
-    return None
+    markdown: str = (native.convert(html, _options()).content or "").strip("\n")
+    if "%" in markdown and _DECODED_LINK.search(markdown):
+        return None
+    rendered = render(markdown)
+    if looks_same(html, rendered):
+        return markdown
+    plain = plainer(html)
+    return markdown if plain != html and looks_same(plain, rendered) else None
 
 
 @lru_cache(maxsize=256)  # few bodies need the writer, but many of the long ones are answers of several rows
-def _by_hand(html: str, base_url: str) -> str | None:
-    """Return the Markdown of this package's writer if it renders to the same content, else None."""
+def _by_hand(html: str, base_url: str) -> tuple[str | None, int]:
+    """Return the Markdown of this package's writer if it renders to the same content, else None.
+
+    The number counts links in code blocks, which become plain text.
+    """
     source = parse(html)
+    blocks_from_code(source)
+    links = sum(1 for pre in source.iter("pre") for link in pre.iter("a") if link.get("href"))
     try:
         for tags in (False, True):
             markdown = write_markdown(source, base_url, tags=tags)
             rendered = render(markdown)
             if looks_same(html, rendered) or says_same(source, parse(rendered), base_url):
-                return markdown
+                return markdown, links
     except TooDeep:
         pass
-    return None
+    return None, 0
 
 
-_AS_HTML = re.compile(r"<(?:su[bp]|kbd|s|strike|del|ins|small|u)>")  # elements that have no Markdown form
 _WIDE_SPACE = re.compile("[\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]")
 # Markdown with such a link is rejected: some renderers display `<https://…/a%20b>` as `https://…/a b`.
 _DECODED_LINK = re.compile(r"<\w+:[^>\s]*%")
 
 
 @cache
-def _options() -> tuple[Any, Any]:
-    """Return the library's options: first a fast variant, then one that keeps elements without a Markdown form as HTML.
+def _options() -> Any:
+    """Return the library's options, which choose its fast tier.
 
-    The library does not choose its fast tier by itself. That tier is twice as fast and converts one body in a hundred
-    wrongly, which the comparison detects. The options are created once, because `html_to_markdown.convert` translates
-    them in every call, which takes as long as the conversion. Escaping is off: it would put escapes such as
-    `snake\\_case` into about half of the texts. The comparison detects the texts that need an escape.
+    The library does not choose that tier by itself. It is twice as fast and converts one body in a hundred wrongly,
+    which the comparison detects. The options are created once, because `html_to_markdown.convert` translates them in
+    every call, which takes as long as the conversion. Escaping is off: it would put escapes such as `snake\\_case` into
+    about half of the texts. The comparison detects the texts that need an escape.
     """
-    quick = native.ConversionOptions(extract_metadata=False, tier_strategy=native.TierStrategy.TIER1)
-    kept = ["sub", "sup", "kbd", "s", "strike", "del", "ins", "small", "u"]
-    return quick, native.ConversionOptions(extract_metadata=False, preserve_tags=kept)
+    return native.ConversionOptions(extract_metadata=False, tier_strategy=native.TierStrategy.TIER1)
 
 
 # All links and images except links whose only attribute is an absolute URL.

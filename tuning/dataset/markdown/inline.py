@@ -1,24 +1,22 @@
 """Write inline HTML (text, emphasis, code, links and images) as Markdown with as few backslashes as possible.
 
-Elements that have no Markdown form (`<kbd>`, `<sup>`, emphasis of part of a word) remain as HTML, which CommonMark
-allows.
+Emphasis that the delimiters of Markdown cannot express (of part of a word, next to punctuation) remains as HTML, which
+CommonMark allows.
 """
 
 import re
 import string
 import unicodedata
+from itertools import takewhile
 
-from tuning.dataset.markdown.tree import IGNORED, Node, children, code_text, joined, tag_of
+from tuning.dataset.markdown.tree import IGNORED, Node, children, code_pieces, code_text, joined, tag_of
 
 MAXIMUM_DEPTH = 80
 SPACES = re.compile(r"[ \t\r\n\f]+")
-EMPHASIS = {"em": "*", "i": "*", "strong": "**", "b": "**"}
-# These elements have no Markdown form and remain as HTML. Other tags, such as `<span>`, are removed.
-KEPT_INLINE = frozenset(
-    {"sub", "sup", "kbd", "s", "del", "strike", "ins", "small", "u", "mark", "abbr", "cite", "q", "samp"}
-)
+EMPHASIS = {"em": "*", "i": "*", "strong": "**", "b": "**", "del": "~~"}  # other tags, such as `<span>`, are removed
+_TAGS = {"*": "em", "_": "em", "**": "strong", "~~": "del"}
 _BOUNDARY = " \n" + string.punctuation
-SPECIAL = re.compile(r"[\\`*_<&\]]")
+SPECIAL = re.compile(r"[\\`*_<&\]~]")
 # Special characters that need no backslash, because of their context.
 HARMLESS = re.compile(
     r"\\(?![!-/:-@\[-`{-~]|$)"  # a backslash before a letter, a digit or a space
@@ -27,6 +25,7 @@ HARMLESS = re.compile(
     r"|<(?![A-Za-z/!?])"
     r"|&(?!#?\w{1,31};)"
     r"|\](?![(\[:]|$)"
+    r"|(?<= )~(?![~ ]|$)"  # a single tilde that can only start struck text, which another one would have to end
 )
 _AUTOLINK = re.compile(r"https?://[!-$&-;=?-~]+")  # without `%`, which some renderers decode in the displayed text
 
@@ -38,7 +37,7 @@ class TooDeep(Exception):  # noqa: N818 - a reason to drop a body, not a failure
 class InlineWriter:
     """Write inline content as Markdown. A `<br>` becomes two spaces and a line feed.
 
-    With `tags`, all emphasis becomes `<em>` or `<strong>`. Use it for texts in which CommonMark would misread the
+    With `tags`, all emphasis becomes `<em>`, `<strong>` or `<del>`. Use it for texts in which CommonMark would misread the
     delimiters `*` and `_`.
     """
 
@@ -63,19 +62,20 @@ class InlineWriter:
                 continue
             if tag == "br":
                 # Two line breaks in a row would end the paragraph.
-                text += "<br>" if _next_tag(rest) == "br" else "  \n"
+                text += "" if _next_tag(rest) == "br" else "  \n"
             elif tag == "img":
                 text = _before_bracket(text) + self.image(node)
-            elif tag == "code" and len(node):  # a link or emphasis within code: only HTML can express it
-                text += f"<code>{self.write(children(node), depth + 1)}</code>"
+            elif tag == "code" and len(node):
+                text += self.write(code_pieces(node), depth + 1)
             elif tag == "code":
-                text += code_span(code_text(node))
+                # Adjacent pieces of code become one, because their backticks would be read as one delimiter.
+                if not (position and _is_plain_code(nodes[position - 1])):
+                    run = takewhile(_is_plain_code, nodes[position:])
+                    text += code_span("".join(code_text(code) for code in run if not isinstance(code, str)))
             elif tag == "a" and node.get("href"):
                 text = _before_bracket(text) + self.link(node, depth)
             elif tag in EMPHASIS:
                 text += self.emphasis(node, text[-1:], rest, depth)
-            elif tag in KEPT_INLINE:
-                text += f"<{tag}>{self.write(children(node), depth + 1)}</{tag}>"
             else:
                 text += self.write(children(node), depth + 1)
         return text
@@ -95,12 +95,12 @@ class InlineWriter:
             mark = "_"
         before = " " if lead else before or " "
         after = " " if trail or not rest else rest[0][0] if isinstance(rest[0], str) else "`"
-        opens = (not _is_symbol(text[0]) or before in _BOUNDARY) and before not in "*_"
-        closes = (not _is_symbol(text[-1]) or after in _BOUNDARY) and after not in "*_"
+        opens = (not _is_symbol(text[0]) or before in _BOUNDARY) and before not in "*_~"
+        closes = (not _is_symbol(text[-1]) or after in _BOUNDARY) and after not in "*_~"
         whole = mark != "_" or not (before.isalnum() or after.isalnum())
         if opens and closes and whole and not self.tags and mark[0] not in (text[0], text[-1]):
             return f"{lead}{mark}{text}{mark}{trail}"
-        tag = "strong" if mark == "**" else "em"
+        tag = _TAGS[mark]
         return f"{lead}<{tag}>{text}</{tag}>{trail}"
 
     def link(self, node: Node, depth: int) -> str:
@@ -167,6 +167,10 @@ def _next_tag(nodes: list[str | Node]) -> str:
     """Return the tag of the next node that is not white space, or '' if that node is text."""
     following = next((node for node in nodes if not isinstance(node, str) or node.strip(" \t\n")), "")
     return "" if isinstance(following, str) else tag_of(following)
+
+
+def _is_plain_code(node: str | Node) -> bool:
+    return not isinstance(node, str) and tag_of(node) == "code" and not len(node)
 
 
 def _within_strong(node: Node) -> bool:

@@ -14,6 +14,7 @@ BLOCKS = (
     | {"p", "ul", "ol", "li", "blockquote", "pre", "hr", "div", "section", "dl", "dt", "dd"}
 )
 IGNORED = frozenset({"", "script", "style", "template", "title", "noscript", "iframe", "object", "embed", "colgroup"})
+_IN_CODE = frozenset({"a", "em", "i", "strong", "b", "del"})
 _PLAIN_URL = re.compile(r"[\w%/:?#@!$&()*+,;=~'.-]*", re.ASCII)
 _SAFE_IN_URL = "%/:?#@!$&()*+,;=~'"
 
@@ -56,6 +57,63 @@ def code_text(node: Node) -> str:
     for line_break in node.iter("br"):
         line_break.text = "\n"
     return "".join(node.itertext())
+
+
+def code_pieces(node: Node) -> list[str | Node]:
+    """Return what is the same as a `<code>` with elements inside: the elements, with `<code>` inside them.
+
+    A line break divides the code. Elements without a Markdown form, such as `<span>`, are removed.
+    """
+    pieces: list[str | Node] = []
+
+    def add(text: str | None) -> None:
+        if not text:
+            return
+        last = pieces[-1] if pieces else ""
+        if isinstance(last, str) or last.tag != "code":
+            last = etree.Element("code")
+            pieces.append(last)
+        last.text = (last.text or "") + text
+
+    add(node.text)
+    for child in node:
+        tag, tail = tag_of(child), child.tail
+        if tag == "br":
+            pieces.append(etree.Element("br"))
+            tail = (tail or "").removeprefix("\n")
+        elif tag == "img":
+            pieces.append(etree.Element("img", dict(child.attrib)))
+        elif tag in _IN_CODE:
+            outer = etree.Element(tag, dict(child.attrib))
+            for piece in code_pieces(child):
+                if not isinstance(piece, str):
+                    outer.append(piece)
+            pieces.append(outer)
+        elif tag not in IGNORED:
+            for piece in code_pieces(child):
+                if isinstance(piece, str) or piece.tag != "code":
+                    pieces.append(piece)
+                else:
+                    add(piece.text)
+        add(tail)
+    return pieces
+
+
+def is_list_without_items(node: Node) -> bool:
+    """Return whether this is a list in which no element is an item, as authors write it who mistake it for a box."""
+    return tag_of(node) in ("ul", "ol") and not any(tag_of(child) == "li" for child in node)
+
+
+def blocks_from_code(root: Node) -> None:
+    """Make a code block of each `<code>` that has line breaks and is alone in its paragraph or list item."""
+    for code in list(root.iter("code")):
+        parent = code.getparent()
+        if parent is None or tag_of(parent) not in BLOCKS or code.find(".//br") is None:
+            continue
+        if len(parent) == 1 and not (parent.text or "").strip() and not (code.tail or "").strip():
+            for line_break in code.iter("br"):
+                line_break.tail = (line_break.tail or "").removeprefix("\n")
+            code.tag = "pre"
 
 
 def joined(base_url: str, url: str | None) -> str:

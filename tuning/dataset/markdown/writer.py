@@ -10,13 +10,23 @@ from itertools import pairwise
 
 from lxml import etree
 
-from tuning.dataset.markdown.inline import MAXIMUM_DEPTH, InlineWriter, TooDeep
+from tuning.dataset.markdown.inline import EMPHASIS, MAXIMUM_DEPTH, InlineWriter, TooDeep
 from tuning.dataset.markdown.languages import fence_language
-from tuning.dataset.markdown.tree import BLOCKS, HEADINGS, Node, children, code_text, has_block, joined, tag_of
+from tuning.dataset.markdown.tree import (
+    BLOCKS,
+    HEADINGS,
+    Node,
+    children,
+    code_text,
+    has_block,
+    is_list_without_items,
+    joined,
+    tag_of,
+)
 
 _LINE_START = re.compile(
     r"(\d{1,9})(?=[.)](?:[ \t]|$))"  # the number of a list item: the "." or ")" after it is escaped
-    r"|(?=#{1,6}(?:[ \t]|$)|[-+](?:[ \t]|$)|>|=+[ \t]*$|-+[ \t]*$|~~~|[|:-][|: -]*$)"
+    r"|(?=#{1,6}(?:[ \t]|$)|[-+*](?:[ \t]|$)|>|=+[ \t]*$|-+[ \t]*$|~~~|[|:-][|: -]*$)"
 )
 
 
@@ -33,6 +43,7 @@ class _Writer:
     def __init__(self, base_url: str, tags: bool) -> None:
         self.base_url = base_url
         self.inline = InlineWriter(base_url, tags)
+        self.around: list[Node] = []  # the inline elements around blocks: each paragraph is written within them
 
     def blocks(self, nodes: list[str | Node], depth: int) -> list[str]:
         """Write the blocks of a container, each as one string of one or more lines."""
@@ -55,33 +66,49 @@ class _Writer:
                 continue
             end_paragraph()
             tag = tag_of(node)
+            if is_list_without_items(node):
+                tag = "div"
             if tag in ("ul", "ol"):
                 # Two adjacent lists would be read as one, so the second list uses another marker.
                 marker = 1 - marker if previous_list == tag else 0
                 written = [self.items(node, marker, depth)]
             elif tag in BLOCKS:
                 written = self.block(node, tag, depth)
-            else:  # an inline element around blocks
-                written = self.blocks(children(node), depth + 1)
+            else:
+                written = self.blocks_within(node, tag, depth)
             if written:
                 result += written
                 previous_list = tag if tag in ("ul", "ol") else ""
         end_paragraph()
         return [block for block in result if block]
 
+    def blocks_within(self, node: Node, tag: str, depth: int) -> list[str]:
+        """Write the blocks within an inline element, each paragraph with the element around its content."""
+        is_around = tag in EMPHASIS or (tag == "a" and bool(node.get("href")))
+        if is_around:
+            self.around.append(node)
+        written = self.blocks(children(node), depth + 1)
+        if is_around:
+            self.around.pop()
+        return written
+
     def block(self, node: Node, tag: str, depth: int) -> list[str]:
         """Write one block element other than a list."""
         match tag:
             case "pre":
                 code = code_text(node)
-                return [fenced(code, fence_language(node, code))]
+                blocks = [fenced(code, fence_language(node, code))]
+                if any(tag_of(outer) == "del" for outer in self.around):
+                    blocks = ["<del>", *blocks, "</del>"]
+                return blocks + [self.inline.image(image) for image in node.iter("img")]
             case "hr":
                 return ["---"]
             case "blockquote":
                 inside = "\n\n".join(self.blocks(children(node), depth + 1))
                 return [_indented(inside, "> ", "> ")] if inside else []
             case _ if tag in HEADINGS:
-                text = re.sub(r"(#+)$", r"\\\1", self.line(children(node), depth))  # else renderers remove a final `#`
+                text = self.line(children(node), depth, " ")
+                text = re.sub(r"(#+)$", r"\\\1", text)  # else renderers remove a final `#`
                 return [f"{'#' * int(tag[1])} {text}"] if text else []
             case "table":
                 return [self.table(node, depth)]
@@ -116,7 +143,7 @@ class _Writer:
         plain = not any(has_block(inner) for cell in flat for inner in cell) and len(list(node.iter("table"))) == 1
         if len(widths) != 1 or 0 in widths or not plain or any(c.get("colspan") or c.get("rowspan") for c in flat):
             return self.raw(node)
-        texts = [[self.line(children(cell), depth).replace("|", "\\|") for cell in row] for row in cells]
+        texts = [[self.line(children(cell), depth, "<br>").replace("|", "\\|") for cell in row] for row in cells]
         rule = [_alignment(cell) for cell in cells[0]]
         return "\n".join("| " + " | ".join(row) + " |" for row in [texts[0], rule, *texts[1:]])
 
@@ -132,12 +159,31 @@ class _Writer:
 
     def paragraph(self, nodes: list[str | Node], depth: int) -> str:
         """Write a paragraph, with the start of each line escaped where it would be read as a block."""
-        lines = [_shield(_kept_spaces(line.strip(" "))) for line in self.inline.write(nodes, depth).split("\n")]
+        text = self.inline.write(self.within(nodes), depth)
+        lines = [_shield(_kept_spaces(line.strip(" "))) for line in text.split("\n")]
         return "  \n".join(line for line in lines if line)
 
-    def line(self, nodes: list[str | Node], depth: int) -> str:
+    def line(self, nodes: list[str | Node], depth: int, line_break: str) -> str:
         """Write inline content on one line, for a heading or a table cell."""
-        return _kept_spaces(self.inline.write(nodes, depth).replace("  \n", "<br>").strip(" "))
+        return _kept_spaces(self.inline.write(self.within(nodes), depth).replace("  \n", line_break).strip(" "))
+
+    def within(self, nodes: list[str | Node]) -> list[str | Node]:
+        """Return the nodes within copies of the inline elements around the block."""
+        for outer in reversed(self.around):
+            if not any(not isinstance(node, str) or node.strip() for node in nodes):
+                return nodes
+            copied = etree.Element(outer.tag, dict(outer.attrib))
+            for node in nodes:
+                if not isinstance(node, str):
+                    inner = copy.copy(node)
+                    inner.tail = None
+                    copied.append(inner)
+                elif len(copied):
+                    copied[-1].tail = (copied[-1].tail or "") + node
+                else:
+                    copied.text = (copied.text or "") + node
+            nodes = [copied]
+        return nodes
 
 
 def _kept_spaces(line: str) -> str:

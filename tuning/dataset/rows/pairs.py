@@ -84,13 +84,17 @@ def line_of(pair: Pair, rules: Rules) -> bytes:
 def clean(pair: Pair, rules: Rules) -> None:
     """Convert and redact the texts in place, or drop the pair if a text cannot be converted."""
     if rules.options.body == "markdown":
+        changes: Counter[str] = Counter()
         for name in ("body", "answer", "rejected"):
             html = getattr(pair, name)
-            markdown = html if html is None else convert.to_markdown(html, rules.base_url)
-            if isinstance(markdown, convert.Dropped):
-                return pair.drop("clean", markdown.reason)
-            setattr(pair, name, markdown)
-        pair.changes = ["converted to Markdown"]
+            if html is None:
+                continue
+            converted = convert.convert(html, rules.base_url)
+            if isinstance(converted, convert.Dropped):
+                return pair.drop("clean", converted.reason)
+            setattr(pair, name, converted.markdown)
+            changes.update(converted.changes)
+        pair.changes = ["converted to Markdown", *(described(change, changes[change]) for change in sorted(changes))]
     kinds: Counter[str] = Counter()
     for name in ("title", "body", "answer", "rejected"):
         if (text := getattr(pair, name)) is not None:
@@ -99,6 +103,12 @@ def clean(pair: Pair, rules: Rules) -> None:
             kinds.update(found)
     pair.changes += [f"redacted {count} {kind}" for kind, count in sorted(kinds.items())]
     return None
+
+
+def described(change: str, count: int) -> str:
+    """Return a change with its count: "removed greeting" becomes "removed 2 greetings"."""
+    verb, noun = change.split(" ", 1)
+    return f"{verb} {count} {noun}{'s' * (count > 1)}"
 
 
 def _filter(pair: Pair, rules: Rules) -> None:

@@ -1,0 +1,275 @@
+"""Find the boilerplate of a post: greetings, thanks, good wishes, edit marks, signatures, banners and images.
+
+Only whole sentences, lines, marks and blocks are found, never a part of a sentence, and nothing in code, links and
+tables. The result is a list of places in the HTML, so that the check of the conversion knows exactly what is missing.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import NamedTuple
+
+from tuning.dataset.boilerplate.blocks import banners, images
+from tuning.dataset.boilerplate.phrases import (
+    EDIT,
+    GREETING,
+    NAME_ALONE,
+    NAMED_GREETING,
+    SIGNATURE,
+    SIGNED_NAME,
+    THANKS_AT_END,
+    has_words,
+    is_edit_mark,
+    kind_of_sentence,
+    may_say_nothing,
+)
+from tuning.dataset.boilerplate.segments import LINE_BREAK, OPAQUE, TRANSPARENT, Segment, masked, segments, tags
+
+
+class Boilerplate(NamedTuple):
+    """Represent a place in the HTML of a post. The elements that it contains are complete."""
+
+    kind: str  # a noun whose plural ends in "s"
+    start: int
+    end: int  # exclusive, in characters
+
+
+_TRIGGERS = (
+    "thank", "thx", "cheers", "appreciat", "grateful", "hope", "edit", "upd", "<img", "description here", "duplicate",
+    "question already",
+)  # fmt: skip
+_LONGEST_SIGNATURE = 80  # characters
+_LONGEST_LAST = 160  # characters of a last paragraph that is searched for a signature without other triggers
+_FIRST = re.compile(r"\s*(?:<[^<>]*>\s*)*(?:hi|hello|hey|hiya|howdy|greetings|hola|dear|good|welcome)\b")
+_LAST = re.compile(r"[-–—~]\s?[a-z]{2,15}[.!]?\s*</p>\s*\Z|\b(?:best|br|kr|tia|ty|tnx|hth|hopefully|luck|happy|regards|sincerely|yours)\b")
+_BEFORE_NAMES = ("thank-you", "good wish")
+_TAG = re.compile(r"<[^<>]*>")
+_SIGNATURE_START = re.compile(r"\n+|[.!?…]\s")
+_LONGEST_SIGNED = 2_000  # characters of a paragraph with a signature
+
+
+def find_boilerplate(html: str) -> list[Boilerplate]:
+    """Return the boilerplate in a post, in order and without overlaps."""
+    prose = _without_code(html)
+    lower = prose.lower()
+    triggers = [trigger for trigger in _TRIGGERS if trigger in lower]
+    is_greeted = _FIRST.match(lower) is not None
+    last = lower.rfind("<p>", len(lower) - _LONGEST_LAST)
+    is_signed = last >= 0 and _LAST.search(lower, last) is not None
+    if not (triggers or is_greeted or is_signed):
+        return []
+    found = []
+    if "duplicate" in triggers or "question already" in triggers:
+        for start, end in banners(html):
+            found.append(Boilerplate("duplicate banner", start, end))
+            html = html[:start] + " " * (end - start) + html[end:]
+    start, is_first = 0, True
+    for chunk in html.split("<p>"):
+        end = start + len(chunk)
+        text = _without_code(chunk)
+        lower, is_last = text.lower(), end == len(html)
+        if (is_first and is_greeted) or (is_last and is_signed) or any(trigger in lower for trigger in triggers):
+            parts = list(segments(html, max(0, start - len("<p>")), end))
+            for position, part in enumerate(parts):
+                found += _in_segment(
+                    html, part, is_first=is_first and position == 0, is_last=is_last and position == len(parts) - 1
+                )
+        elif (
+            is_last
+            and found
+            and (found[-1].kind, found[-1].end) in [(kind, start - len("<p>")) for kind in _BEFORE_NAMES]
+            and NAME_ALONE.fullmatch(chunk.rstrip().removesuffix("</p>"))
+        ):
+            found.append(Boilerplate("signature", start - len("<p>"), end))
+        is_first = is_first and not _TAG.sub("", text).strip()
+        start = end + len("<p>")
+    return sorted(found, key=lambda one: one.start) if len(found) > 1 else found
+
+
+def _without_code(html: str) -> str:
+    """Return the HTML without its code blocks."""
+    if "<pre" not in html:
+        return html
+    first, *others = html.split("<pre")
+    return first + "\n".join(other.partition("</pre>")[2] for other in others)
+
+
+def without(html: str, found: Sequence[Boilerplate], changes: Counter[str]) -> str:
+    """Return the HTML without these places. Each is counted in `changes`, as "removed greeting" for example."""
+    if not found:
+        return html
+    changes.update(f"removed {one.kind}" for one in found)
+    bounds = [0, *(bound for one in found for bound in (one.start, one.end)), len(html)]
+    return "".join(html[start:end] for start, end in list(pairwise(bounds))[::2])
+
+
+Place = tuple[str, int, int]  # kind, start and end in the flat text of a segment
+
+
+def _in_segment(html: str, part: Segment, *, is_first: bool, is_last: bool) -> list[Boilerplate]:
+    places: list[Place] = []
+    content = html[part.start : part.end]
+    flat = text = masked(content)
+    if "<img" in content or "description here" in content:
+        for kind, start, stop in images(content, flat):
+            places.append((kind, start, stop))
+            text = text[:start] + TRANSPARENT * (stop - start) + text[stop:]
+    start = 0
+    for line in text.split(LINE_BREAK) if LINE_BREAK in text else (text,):
+        offset, start = start, start + len(line) + 1
+        if is_first and not text[:offset].strip() and (match := GREETING.match(line) or NAMED_GREETING.match(line)):
+            places.append(("greeting", offset, offset + match.end()))
+            offset, line = offset + match.end(), line[match.end() :]
+        places += _in_line(line, offset, is_heading=part.tag[:1] == "h")
+    if is_last and len(text) < _LONGEST_SIGNED:
+        is_quoted = html[: part.outer_start].rstrip().endswith("</blockquote>")
+        places = _signed(text, places, is_quoted=is_quoted)
+    return _settled(html, part, flat, sorted(places, key=lambda place: place[1:])) if places else []
+
+
+# The end of a sentence, or of a line in the source.
+_END = re.compile(r"[.!?…]+[\"'”’)\]*]*(?=[\s\x1f]|\Z)|\n")
+_CLOSING_BRACKET = re.compile(r"[\w.!]\)\Z")
+_LONGEST_SENTENCE = 300  # characters
+_NEAR_END = 60  # characters at the end of a sentence in which thanks are searched
+
+
+def _in_line(text: str, offset: int, *, is_heading: bool) -> list[Place]:
+    """Return the edit marks and the sentences of thanks and good wishes in the text between two line breaks."""
+    places: list[Place] = []
+    has_thanks = not is_heading and may_say_nothing(text)
+    lower = text.lower()
+    has_edit = "edit" in lower or "upd" in lower
+    if not (has_thanks or has_edit):
+        return places
+    was_removed = False
+    for start, end in pairwise([0, *(match.end() for match in _END.finditer(text)), len(text)]):
+        sentence = text[start:end]
+        if has_edit and (mark := EDIT.match(sentence)):
+            before = text[:start].rstrip()
+            starts_line = text[start - 1 : start] != "\n" or before[-1:] in ("", *".!?:)")
+            if starts_line and _is_mark(mark, sentence):
+                is_bracket_open = mark["bracket"] and mark["end"][:1] not in (")", "]")
+                first = mark.end("bracket") if is_bracket_open else len(sentence) - len(sentence.lstrip(" \t\n"))
+                places.append(("edit mark", offset + start + first, offset + start + mark.end()))
+                start += mark.end()
+                sentence = text[start:end]
+        if not has_thanks:
+            continue
+        if was_removed and OPAQUE not in sentence and not has_words(sentence):  # an emoticon after thanks
+            if sentence.strip():
+                places[-1] = (*places[-1][:2], offset + end)
+            continue
+        was_removed = False
+        if not may_say_nothing(sentence) or len(sentence) > _LONGEST_SENTENCE:
+            continue
+        if sentence.endswith("\n") and text[end : end + 80].lstrip()[:1].islower():  # the sentence may go on
+            continue
+        if OPAQUE not in sentence and (kind := kind_of_sentence(sentence)):
+            was_removed = True
+            stripped = sentence.rstrip()
+            if _CLOSING_BRACKET.search(stripped) and "(" not in sentence:  # it belongs to the text before
+                end = start + len(stripped) - 1
+            places.append((kind, offset + start, offset + end))
+        elif tail := THANKS_AT_END.search(sentence[-_NEAR_END:]):
+            skipped = max(0, len(sentence) - _NEAR_END)
+            if has_words(sentence[: skipped + tail.start()]):
+                shift = offset + start + skipped
+                places.append(("thank-you", shift + tail.start(), shift + tail.end("thanks")))
+    return places
+
+
+def _is_mark(mark: re.Match[str], sentence: str) -> bool:
+    is_bracketed = bool(mark["bracket"]) and mark["end"][:1] in (")", "]")
+    is_bold = TRANSPARENT in mark[0][: mark.start("word")] and TRANSPARENT in mark[0][mark.end("word") :]
+    is_line = not sentence[mark.end() :].strip()
+    return is_edit_mark(mark, is_apart=is_bracketed or is_bold or is_line)
+
+
+def _signed(flat: str, places: list[Place], *, is_quoted: bool) -> list[Place]:
+    """Add the signature at the end of the post, if there is one. `is_quoted` says that a quotation comes before."""
+    text = flat.replace(LINE_BREAK, "\n").replace(TRANSPARENT, " ")
+    for start in [0, *(match.end() for match in _SIGNATURE_START.finditer(text))][-4:]:
+        if len(text) - start <= _LONGEST_SIGNATURE and SIGNATURE.match(text, start):
+            return [place for place in places if place[2] <= start] + [("signature", start, len(flat))]
+    if SIGNED_NAME.fullmatch(text) and not is_quoted:
+        return [("signature", 0, len(flat))]
+    if places and places[-1][0] in _BEFORE_NAMES and NAME_ALONE.fullmatch(text, places[-1][2]):
+        return [*places, ("signature", places[-1][2], len(flat))]
+    return places
+
+
+def _settled(html: str, part: Segment, flat: str, places: list[Place]) -> list[Boilerplate]:
+    """Return the places in the HTML, extended to whole lines and elements where nothing else is left of them."""
+    settled: list[Place] = []
+    for kind, start, end in places:
+        place = _balanced(html, part, flat, kind, start, end)
+        if place and settled and place[1] < settled[-1][2]:  # an image in a line of thanks
+            before = settled.pop()
+            settled.append((before[0], before[1], place[1]))
+            place = kind, place[1], max(before[2], place[2])
+        if place:
+            settled.append(place)
+    if not settled:
+        return []
+    left = flat
+    for _, start, end in settled:
+        left = left[:start] + TRANSPARENT * (end - start) + left[end:]
+    if not left.strip() and part.outer_end > part.end:
+        end = part.outer_end
+        while html[end : end + 1] == "\n":
+            end += 1
+        bounds = [part.outer_start, *(part.start + start for _, start, _ in settled[1:]), end]
+        return [Boilerplate(place[0], *bound) for place, bound in zip(settled, pairwise(bounds), strict=True)]
+    return [
+        Boilerplate(kind, part.start + start, part.start + end)
+        for kind, start, end in _whole_lines(html, part, flat, settled)
+    ]
+
+
+def _whole_lines(html: str, part: Segment, flat: str, settled: list[Place]) -> list[Place]:
+    """Extend the places to the line breaks next to them, where nothing else is left of a line."""
+    result = []
+    for position, (kind, start, end) in enumerate(settled):
+        lower = settled[position - 1][2] if position else 0
+        upper = settled[position + 1][1] if position + 1 < len(settled) else len(flat)
+        before, after = flat[lower:start], flat[end:upper]
+        left, right = before.rstrip(" \t\n\x1f"), after.lstrip(" \t\n\x1f")
+        ends_block = not right and upper == len(flat)
+        ends_line = ends_block or right[:1] == LINE_BREAK
+        if ends_line and left[-1:] == LINE_BREAK and (lower == 0 or left.strip("\x1e \t\n\x1f")):
+            wider = lower + len(left.rstrip(" \t\n\x1e\x1f")), end
+        elif ends_line and not left and lower == 0 and right:
+            wider = start, end + len(after) - len(right.lstrip(" \t\n\x1e\x1f"))
+        elif ends_block:
+            wider = lower + len(before.rstrip(" \t\n")), len(flat)
+        else:
+            wider = start, end + len(after) - len(after.lstrip(" "))
+        result.append(_balanced(html, part, flat, kind, *wider) or (kind, start, end))
+    return result
+
+
+def _balanced(html: str, part: Segment, flat: str, kind: str, start: int, end: int) -> Place | None:
+    """Return the place without tags at its edges whose other tag is outside, or None if such a tag is within it."""
+    opened: list[re.Match[str]] = []
+    loose: list[re.Match[str]] = []
+    for tag in tags(html, part.start + start, part.start + end):
+        if tag[2].lower() in ("br", "img"):
+            continue
+        if not tag[1]:
+            opened.append(tag)
+        elif opened and opened[-1][2] == tag[2]:
+            opened.pop()
+        else:
+            loose.append(tag)
+    for tag in sorted(loose + opened, key=lambda one: one.start()):
+        tag_start, tag_end = tag.start() - part.start, tag.end() - part.start
+        if not flat[start:tag_start].strip():
+            start = tag_end
+        elif not flat[tag_end:end].strip():
+            end = tag_start
+            break
+        else:
+            return None
+    return (kind, start, end) if flat[start:end].strip() else None
