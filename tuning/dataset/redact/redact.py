@@ -10,8 +10,13 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from tuning.dataset.redact.addresses import emails, ip_addresses
-from tuning.dataset.redact.passwords import is_placeholder, passwords
+from tuning.dataset.redact.calls import passwords_in_calls
+from tuning.dataset.redact.commands import passwords_in_commands
+from tuning.dataset.redact.passwords import passwords
+from tuning.dataset.redact.paths import names_in_paths
+from tuning.dataset.redact.phones import phone_numbers
 from tuning.dataset.redact.providers import RULES
+from tuning.dataset.redact.values import is_placeholder
 
 
 class Secret(NamedTuple):
@@ -25,15 +30,17 @@ class Secret(NamedTuple):
 def redact(text: str) -> tuple[str, tuple[str, ...]]:
     """Replace each secret by a placeholder such as `<EMAIL>`.
 
-    Returns the text and the kinds of the secrets in text order. A redaction never includes the backticks that end a
-    code block.
+    A second name in the paths of a text becomes `<NAME_2>`, so that paths of two people stay apart. Returns the text and
+    the kinds of the secrets in text order. A redaction never includes the backticks that end a code block.
     """
     secrets = find_secrets(text)
     if not secrets:
         return text, ()
     pieces, end = [], 0
+    names: dict[str, int] = {}
     for secret in secrets:
-        pieces += [text[end : secret.start], f"<{secret.kind}>"]
+        number = names.setdefault(text[secret.start : secret.end], len(names) + 1) if secret.kind == "NAME" else 1
+        pieces += [text[end : secret.start], f"<{secret.kind}>" if number == 1 else f"<{secret.kind}_{number}>"]
         end = secret.end
     return "".join(pieces) + text[end:], tuple(secret.kind for secret in secrets)
 
@@ -75,12 +82,22 @@ def _candidates(text: str) -> Iterator[Secret]:
     """Yield possible secrets, the most specific kinds first."""
     if any(_DIGIT.search(run) and not _WORDS_AND_NUMBERS.fullmatch(run) for run in _long_runs(text)):
         yield from _of_providers(text)
-    for kind, start, end in passwords(text):
+    lower = text.lower()
+    if len(lower) != len(text):  # some letters get longer in lower case, which would shift the places in `text`
+        lower = text
+    for kind, start, end in passwords(text, lower):
         yield Secret(kind, start, end)
+    for find in (passwords_in_calls, passwords_in_commands):
+        for start, end in find(text, lower):
+            yield Secret("PASSWORD", start, end)
     for start, end in emails(text):
         yield Secret("EMAIL", start, end)
     for start, end in ip_addresses(text):
         yield Secret("IP_ADDRESS", start, end)
+    for start, end in names_in_paths(text, lower):
+        yield Secret("NAME", start, end)
+    for start, end in phone_numbers(text, lower):
+        yield Secret("PHONE", start, end)
 
 
 def _of_providers(text: str) -> Iterator[Secret]:

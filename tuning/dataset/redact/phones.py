@@ -1,0 +1,57 @@
+"""Find phone numbers in prose, in the international form and in that of the United States."""
+
+import re
+import string
+from collections.abc import Iterator
+
+from tuning.dataset.redact.code import code_spans
+
+Span = tuple[int, int]
+
+# Fast first checks. They look for a plus sign, or for digits and separators in a copy of the text in which each digit is
+# "d" and each separator is "-".
+_PLUS = re.compile(r"\+ ?[(1-9][\d ().-]{7}")
+_AS_SHAPE = bytes(
+    ord("d" if chr(code) in string.digits else "-" if chr(code) in "-. " else chr(code)) for code in range(128)
+) + bytes(128)
+_END, _RUN = b"ddd-dddd", b"ddddddd"
+_INTERNATIONAL = re.compile(
+    r"(?<![\w.+/=*^%-])(?<!\d )\+ ?(?:\(\d{1,3}\)|[1-9]\d{0,2})(?:[ .-]{0,2}\(\d{1,5}\))?(?:[ .-]{0,2}\d){6,13}(?![\w%*]|[.,]\d)"
+)
+# Area codes and exchanges begin with 2 to 9.
+_US = re.compile(
+    r"(?<![\w.+/=*^#-])(?<!\d )(?:1[-. ])?(?:\([2-9]\d\d\)[-. ]?|(?![2-7]00)[2-9]\d\d(?P<separator>[-.]))[2-9]\d\d"
+    r"(?(separator)(?P=separator)|[-. ])\d{4}(?![\w-]|[.,]\d)"
+)
+_WITH_WORD = re.compile(
+    r"(?i)\b(?:(?:tele|cell)?phone|tel|mobile|whats-?app|cell|fax|call me|text me)\b[^\w\n]{0,4}(?:(?:number|no|nr|at|on|is|"
+    r"me)\b[^\w\n]{1,3}){0,3}(?P<number>\(?\d(?:[ .()/-]{0,2}\d){7,12})(?![\w-]|[.,]\d)"
+)
+_WORDS = ("phone", "mobile", "whats", "call me", "text me", "tel:", "tel.", "fax")
+
+
+def phone_numbers(text: str, lower: str) -> Iterator[Span]:
+    """Yield the places of phone numbers outside of code. Skips made-up numbers such as 1234567890.
+
+    `lower` is the text in lower case.
+    """
+    found = []
+    if _PLUS.search(text):
+        found += [match.span() for match in _INTERNATIONAL.finditer(text)]
+    shape = text.encode("utf-8", "replace").translate(_AS_SHAPE)
+    has_end = _END in shape
+    if has_end and (b"-ddd-dddd" in shape or b")ddd-dddd" in shape):
+        found += [match.span() for match in _US.finditer(text)]
+    if (has_end or _RUN in shape) and any(word in lower for word in _WORDS):
+        found += [match.span("number") for match in _WITH_WORD.finditer(text)]
+    found = [(start, end) for start, end in found if _is_number(text[start:end])]
+    code = code_spans(text) if found else []
+    for start, end in found:
+        if not any(opens <= start < closes for opens, closes in code):
+            yield start, end
+
+
+def _is_number(text: str) -> bool:
+    digits = "".join(filter(str.isdigit, text))
+    is_made_up = any(one in digits for one in ("1234567890", "0123456789", "0000000")) or len(set(digits)) < 4
+    return 8 <= len(digits) <= 15 and not is_made_up
