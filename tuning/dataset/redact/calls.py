@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 
 from tuning.dataset.redact.arguments import Argument, positional, read_arguments, without_new_line
+from tuning.dataset.redact.hints import Hints, starts
 from tuning.dataset.redact.values import is_password
 
 Span = tuple[int, int]
@@ -31,47 +32,43 @@ _PROMPT = re.compile(
 _LISTS = ("passwords", "passwds", "pwds", "password_list", "passwordlist", "passwd_list", "pass_list", "passlist")
 
 
-def passwords_in_calls(text: str, lower: str) -> Iterator[Span]:
-    """Yield the places of passwords in calls, pairs of user and password, and lists of passwords.
-
-    `lower` is the text in lower case.
-    """
-    for span in _candidates(text, lower):
+def passwords_in_calls(text: str, lower: str, hints: Hints) -> Iterator[Span]:
+    """Yield the places of passwords in calls, pairs of user and password, and lists of passwords."""
+    for span in _candidates(text, lower, hints):
         if is_password(text[slice(*span)], "given"):
             yield span
 
 
-def _candidates(text: str, lower: str) -> Iterator[Span]:
-    has_pass, has_login, has_cred = "pass" in lower, "login" in lower, "cred" in lower
+def _candidates(text: str, lower: str, hints: Hints) -> Iterator[Span]:
+    has_passw = "pass" in hints and "passw" in lower
     for is_possible, word, pattern in (
-        (has_login, "login", _CALL),
-        (has_pass, "set_password", _CALL),
-        (has_pass, "add_password", _CALL),
-        (True, "auth", _PAIR_OR_CALL),
-        (has_cred, "cred", _PAIR_OR_CALL),
+        ("login" in hints, "login", _CALL),
+        (has_passw, "set_password", _CALL),
+        (has_passw, "add_password", _CALL),
+        ("auth" in hints, "auth", _PAIR_OR_CALL),
+        ("cred" in hints, "cred", _PAIR_OR_CALL),
     ):
         for match in _after(lower, word, pattern) if is_possible else ():
             yield from _last(text, lower, word, match)
     for word in ("connect", "ftp"):
-        for match in _after(lower, word, _CONNECT):
+        for match in _after(lower, word, _CONNECT) if word in hints else ():
             yield from _third(text, lower, match)
-    if has_pass or "pwd" in lower:
+    if "pass" in hints or "pwd" in hints:
         yield from _typed(text)
+    if has_passw or "pwd" in hints or "pass_" in lower:
         yield from _sent(text, lower)
         for word in _LISTS:
             for match in _after(lower, word, _LIST):
                 yield from _listed(text, match, is_list_of_passwords=True)
-    for is_possible, word in ((has_cred, "credentials"), (has_login, "logins")):
-        for match in _after(lower, word, _LIST) if is_possible else ():
+    for hint, word in (("cred", "credentials"), ("login", "logins")):
+        for match in _after(lower, word, _LIST) if hint in hints else ():
             yield from _listed(text, match, is_list_of_passwords=False)
 
 
 def _after(lower: str, word: str, pattern: re.Pattern[str]) -> Iterator[re.Match[str]]:
-    place = lower.find(word)
-    while place >= 0:
+    for place in starts(lower, word):
         if match := pattern.match(lower, place + len(word)):
             yield match
-        place = lower.find(word, place + len(word))
 
 
 def _last(text: str, lower: str, word: str, match: re.Match[str]) -> Iterator[Span]:
@@ -104,7 +101,7 @@ def _third(text: str, lower: str, match: re.Match[str]) -> Iterator[Span]:
 
 def _typed(text: str) -> Iterator[Span]:
     """Yield what is typed into a field for a password: by `element.send_keys("…")` and `fill("#password", "…")`."""
-    if ".send_keys" not in text and ".fill" not in text and ".type" not in text and ".set" not in text:
+    if not any(word in text for word in (".send_keys", ".fill(", ".type(", ".set", ".press_", "_text(", "fill_in(")):
         return
     for match in _TYPE.finditer(text):
         arguments = read_arguments(text, match.end())

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 
+from tuning.dataset.redact.hints import Hints
 from tuning.dataset.redact.values import is_password
 
 Span = tuple[int, int]
@@ -33,7 +34,7 @@ _COMMANDS = (
     ("net use", _command("net use", r"/user:[^\s\"']{1,100}\s{1,3}")),
     ("docker login", _command("docker login", rf"-p{_GAP}")),
     ("redis-cli", _command("redis-cli", rf"-a{_GAP}")),
-    ("mongo", _command("mongo\\w*", rf"-p{_GAP}(?!\\d+:|\\d{2,5}\\b)")),
+    ("mongo", _command("mongo\\w*", rf"-p{_GAP}(?!\d+:|\d{{2,5}}\b)")),
     ("ldap", _command("ldap\\w+", rf"-w{_GAP}")),
     ("twine", _command("twine", rf"-p{_GAP}")),
     ("openssl", _command("openssl", "-pass(?:in|out)?[ \"',]{1,4}pass:")),
@@ -43,16 +44,14 @@ _COMMANDS = (
 )
 
 
+def may_hold_command(text: str, hints: Hints) -> bool:
+    """Return whether a text has an option that can come before a password. This is a fast first check."""
+    return _OPTION.search(text) is not None or "login" in hints or "/user:" in text or "sqlplus" in text
+
+
 def passwords_in_commands(text: str, lower: str) -> Iterator[Span]:
     """Yield the places of passwords in commands. `lower` is the text in lower case."""
-    if not _may_hold_command(text):
-        return
     for word, pattern in _COMMANDS:
-        if word in lower:
-            for match in pattern.finditer(text):
-                if is_password(match["secret"], "given"):
-                    yield match.span("secret")
-
-
-def _may_hold_command(text: str) -> bool:
-    return _OPTION.search(text) is not None or "/user:" in text or "login " in text or "sqlplus" in text
+        for match in pattern.finditer(text) if word in lower else ():
+            if is_password(match["secret"], "given"):
+                yield match.span("secret")

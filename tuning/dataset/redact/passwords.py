@@ -2,7 +2,9 @@
 
 import re
 from collections.abc import Iterator
+from urllib.parse import unquote
 
+from tuning.dataset.redact.hints import Hints, starts
 from tuning.dataset.redact.values import Trust, has_symbol, is_mixed, is_password, is_placeholder, is_random
 
 Span = tuple[int, int]
@@ -45,34 +47,28 @@ _AFTER_SEPARATOR = re.compile(r"[?&;]\w{1,20}=\Z")
 _OF_SHELL = re.compile(r"(?:PG|SSH|MYSQL_|RSYNC_|REDISCLI_)(?:PASSWORD|PASS|PWD|AUTH)=?\Z|--(?:[a-z]+-)?pass(?:w(?:or)?d)?\Z")
 
 
-def passwords(text: str, lower: str) -> Iterator[tuple[str, int, int]]:
-    """Yield the kind, start and end of values that their names, headers or URLs mark as secret.
+def passwords_in_urls(text: str) -> Iterator[Span]:
+    """Yield the places of passwords in URLs with a user and a password."""
+    for place in starts(text, "://"):
+        if _SCHEME.search(text, max(0, place - 31), place) and (match := _CREDENTIALS.match(text, place + 3)):
+            user, value = match[1].lower(), match[2]
+            is_given = not is_placeholder(value) and value.lower() != user and user != "anonymous"
+            if is_given and is_password(unquote(value), "given"):
+                yield match.span(2)
 
-    `lower` is the text in lower case.
-    """
-    if "://" in text and "@" in text:
-        yield from _in_urls(text)
-    if "bearer " in lower or "basic " in lower or "authorization" in lower:
+
+def passwords(text: str, lower: str, hints: Hints) -> Iterator[tuple[str, int, int]]:
+    """Yield the kind, start and end of values that their names or headers mark as secret."""
+    if "auth" in hints and ("authorization" in lower or "bearer " in lower):
         for match in _HEADER.finditer(text):
             if is_random(match[1]) and not match[1].startswith("AWS4"):  # "AWS4…" is the name of a signing method
                 yield "SECRET", *match.span(1)
     for word in _WORDS_OF_SECRETS:
-        place = lower.find(word)
-        while place >= 0:
+        if word not in hints:
+            continue
+        for place in starts(lower, word):
             if _names_secret(text, lower, word, place) and (span := _value_after(text, word, place)):
                 yield "PASSWORD" if word.startswith("p") else "SECRET", *span
-            place = lower.find(word, place + len(word))
-
-
-def _in_urls(text: str) -> Iterator[tuple[str, int, int]]:
-    place = text.find("://")
-    while place >= 0:
-        if _SCHEME.search(text, max(0, place - 31), place) and (match := _CREDENTIALS.match(text, place + 3)):
-            user, value = match[1].lower(), match[2]
-            is_given = not is_placeholder(value) and value.lower() != user and user != "anonymous"
-            if is_given and is_password(value, "given"):
-                yield "PASSWORD", *match.span(2)
-        place = text.find("://", place + 3)
 
 
 def _names_secret(text: str, lower: str, word: str, place: int) -> bool:
@@ -93,7 +89,7 @@ def _value_after(text: str, word: str, place: int) -> Span | None:
     start, end = match.span("quoted" if match["quoted"] else "bare")
     if match["bare"]:
         end = start + len(match["bare"].rstrip(".:!?"))  # without punctuation at the end of a sentence
-        if text[end : end + 1] in tuple("([{"):  # a call or an index, so this is code and not a value
+        if text[end : end + 1] in tuple("([{") or "==" in text[start : end - 1]:  # code, and not a value
             return None
     if match["space"] is not None and "--" not in text[max(0, place - 24) : place].rpartition(" ")[2]:
         return None  # only the option of a command is separated from its value by a space

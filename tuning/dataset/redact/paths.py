@@ -3,6 +3,8 @@ r"""Find names of people in the paths of home folders: `/home/NAME`, `/Users/NAM
 import re
 from collections.abc import Iterator
 
+from tuning.dataset.redact.hints import Hints, starts
+
 Span = tuple[int, int]
 
 # Names of roles, machines and folders, and placeholders for a name. They say nothing about a person.
@@ -36,7 +38,7 @@ _NOT_PEOPLE = frozenset(
     "create edit delete update view views show detail details products items blog news cart checkout".split()
 )
 _PLACEHOLDER = re.compile(
-    r"(?:your|my|some|the|any|other|new|example|test|dummy|fake)?[-_. ]?(?:user|users|usr|admin|name|first|last|account|home|pc|windows)?[-_. ]?"
+    r"(?:all|default|your|my|some|the|any|other|new|example|test|dummy|fake)?[-_. ]?(?:user|users|usr|admin|name|first|last|account|home|pc|windows)?[-_. ]?"
     r"(?:name|surname|user|users|id|folder|directory|dir|path|account|here|x{2,}|\d{1,3})?|x+|\*+|\.+|-+|_+",
 )
 _FILE = re.compile(
@@ -49,11 +51,9 @@ _POSIX = re.compile(rf"/home\d?/(?P<name>{_FIRST})")
 # A name of several words counts only if the path goes on or ends after it: `C:\Users\Jane Doe\Desktop`.
 _MAC = re.compile(rf"/Users/(?P<name>{_FIRST}(?:\\ {_NEXT}| [A-Z]{_NEXT}(?=[^\n]{{0,20}}/)){{0,3}})")
 _WINDOWS = re.compile(
-    r"(?:(?:[a-z]:|/mnt/[a-z]|/cygdrive/[a-z]|(?<!\w)/[a-z])[\\/]{1,4}|\\{1,4})"
-    r"(?:Users|Documents and Settings)[\\/]{1,4}"
-    rf"(?P<name>{_FIRST}(?:\\? {_NEXT}){{1,3}}(?=[\\/\"'])|{_FIRST}(?:\\ {_NEXT}){{0,3}})",
-    re.IGNORECASE,
+    rf"(?i:users|documents and settings)[\\/]{{1,4}}(?P<name>{_FIRST}(?:\\? {_NEXT}){{1,3}}(?=[\\/\"'])|{_FIRST}(?:\\ {_NEXT}){{0,3}})"
 )
+_DRIVE = re.compile(r"(?i)(?:(?:(?<![a-z])[a-z]:|/mnt/[a-z]|/cygdrive/[a-z]|(?<!\w)/[a-z])[\\/]{1,4}|\\{1,4})\Z")
 _BEFORE = 80  # characters before a path that tell whether it is one
 # A part of a URL, or of the routes of a web application.
 _NOT_A_PATH = re.compile(
@@ -65,13 +65,10 @@ _OPTION = re.compile(r"(?:^|[\s\"'])-[A-Z]\Z")  # as in `-I/home/NAME/include`
 _OF_WORD = re.compile(r"[\w./~-]\Z")
 
 
-def names_in_paths(text: str, lower: str) -> Iterator[Span]:
-    """Yield the places of names of people in paths, and of the same names before `@` and in other paths.
-
-    `lower` is the text in lower case.
-    """
+def names_in_paths(text: str, lower: str, hints: Hints) -> Iterator[Span]:
+    """Yield the places of names of people in paths, and of the same names before `@` and in other paths."""
     names: dict[str, None] = {}
-    for match in _matches(text, lower):
+    for match in _matches(text, lower, hints):
         name = match["name"]
         place = match.start("name")
         name = name.rstrip(".") if len(name.rstrip(".")) else name
@@ -92,14 +89,25 @@ def is_person(name: str, after: str) -> bool:
     return after in ("/", "\\") or _FILE.search(lower) is None
 
 
-def _matches(text: str, lower: str) -> Iterator[re.Match[str]]:
-    has_users = "users" in lower
-    for is_possible, pattern in (("/home" in lower, _POSIX), (has_users, _MAC)):
-        for match in pattern.finditer(text) if is_possible else ():
-            before = text[max(0, match.start() - _BEFORE) : match.start()]
-            if before.endswith(("file://", "Macintosh HD")):
-                yield match
-            elif _OPTION.search(before) or not _NOT_A_PATH.search(before) and (not _OF_WORD.search(before) or _FOLDERS.search(before)):
-                yield match
-    if has_users and ("/users" in lower or "\\users" in lower) or "and settings" in lower:
-        yield from _WINDOWS.finditer(text)
+def _matches(text: str, lower: str, hints: Hints) -> Iterator[re.Match[str]]:
+    if "/home" in hints:
+        yield from (match for match in _POSIX.finditer(text) if _is_path(text, match.start()))
+    for folder in ("users", "documents and settings"):
+        if folder not in hints:
+            continue
+        for start in starts(lower, folder):
+            if text[start - 1 : start] in ("/", "\\"):
+                if text.startswith("/Users/", start - 1) and _is_path(text, start - 1):
+                    match = _MAC.match(text, start - 1)
+                else:
+                    match = _WINDOWS.match(text, start) if _DRIVE.search(text, max(0, start - 16), start) else None
+                if match:
+                    yield match
+
+
+def _is_path(text: str, start: int) -> bool:
+    """Return whether a path starts here, and not a part of a URL or the route of a web application."""
+    before = text[max(0, start - _BEFORE) : start]
+    if before.endswith(("file://", "Macintosh HD")) or _OPTION.search(before):
+        return True
+    return not _NOT_A_PATH.search(before) and (not _OF_WORD.search(before) or _FOLDERS.search(before) is not None)

@@ -8,16 +8,15 @@ from tuning.dataset.redact.code import code_spans
 
 Span = tuple[int, int]
 
-# Fast first checks. They look for a plus sign, or for digits and separators in a copy of the text in which each digit is
-# "d" and each separator is "-".
-_PLUS = re.compile(r"\+ ?[(1-9][\d ().-]{7}")
+# It begins with the plus sign, because a search for one character is fast.
+_INTERNATIONAL = re.compile(
+    r"\+(?<![\w.+/=*^%-]\+)(?<!\d \+)(?:\(\d{1,3}\)|[1-9]\d{0,2})(?:[ .-]{0,2}\(\d{1,5}\))?(?:[ .-]{0,2}\d){6,13}(?![\w%*]|[.,]\d)"
+)
+# A fast first check looks for three digits, a separator and four digits, or nine digits, in a copy of the text in which
+# each digit is "d" and each separator is "-".
 _AS_SHAPE = bytes(
     ord("d" if chr(code) in string.digits else "-" if chr(code) in "-. " else chr(code)) for code in range(128)
 ) + bytes(128)
-_END, _RUN = b"ddd-dddd", b"ddddddd"
-_INTERNATIONAL = re.compile(
-    r"(?<![\w.+/=*^%-])(?<!\d )\+ ?(?:\(\d{1,3}\)|[1-9]\d{0,2})(?:[ .-]{0,2}\(\d{1,5}\))?(?:[ .-]{0,2}\d){6,13}(?![\w%*]|[.,]\d)"
-)
 # Area codes and exchanges begin with 2 to 9.
 _US = re.compile(
     r"(?<![\w.+/=*^#-])(?<!\d )(?:1[-. ])?(?:\([2-9]\d\d\)[-. ]?|(?![2-7]00)[2-9]\d\d(?P<separator>[-.]))[2-9]\d\d"
@@ -35,14 +34,12 @@ def phone_numbers(text: str, lower: str) -> Iterator[Span]:
 
     `lower` is the text in lower case.
     """
-    found = []
-    if _PLUS.search(text):
-        found += [match.span() for match in _INTERNATIONAL.finditer(text)]
+    found = [match.span() for match in _INTERNATIONAL.finditer(text)] if "+" in text else []
     shape = text.encode("utf-8", "replace").translate(_AS_SHAPE)
-    has_end = _END in shape
+    has_end = b"ddd-dddd" in shape
     if has_end and (b"-ddd-dddd" in shape or b")ddd-dddd" in shape):
         found += [match.span() for match in _US.finditer(text)]
-    if (has_end or _RUN in shape) and any(word in lower for word in _WORDS):
+    if (has_end or b"ddddddddd" in shape) and any(word in lower for word in _WORDS):
         found += [match.span("number") for match in _WITH_WORD.finditer(text)]
     found = [(start, end) for start, end in found if _is_number(text[start:end])]
     code = code_spans(text) if found else []

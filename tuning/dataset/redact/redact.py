@@ -11,8 +11,9 @@ from typing import NamedTuple
 
 from tuning.dataset.redact.addresses import emails, ip_addresses
 from tuning.dataset.redact.calls import passwords_in_calls
-from tuning.dataset.redact.commands import passwords_in_commands
-from tuning.dataset.redact.passwords import passwords
+from tuning.dataset.redact.commands import may_hold_command, passwords_in_commands
+from tuning.dataset.redact.hints import hints_in
+from tuning.dataset.redact.passwords import passwords, passwords_in_urls
 from tuning.dataset.redact.paths import names_in_paths
 from tuning.dataset.redact.phones import phone_numbers
 from tuning.dataset.redact.providers import RULES
@@ -85,19 +86,27 @@ def _candidates(text: str) -> Iterator[Secret]:
     lower = text.lower()
     if len(lower) != len(text):  # some letters get longer in lower case, which would shift the places in `text`
         lower = text
-    for kind, start, end in passwords(text, lower):
+    hints = hints_in(lower)
+    has_at = "@" in text
+    if has_at and "://" in text:
+        yield from _spans("PASSWORD", passwords_in_urls(text))
+    if hints:
+        for kind, start, end in passwords(text, lower, hints):
+            yield Secret(kind, start, end)
+        yield from _spans("PASSWORD", passwords_in_calls(text, lower, hints))
+    if may_hold_command(text, hints):
+        yield from _spans("PASSWORD", passwords_in_commands(text, lower))
+    if has_at:
+        yield from _spans("EMAIL", emails(text))
+    yield from _spans("IP_ADDRESS", ip_addresses(text))
+    if hints:
+        yield from _spans("NAME", names_in_paths(text, lower, hints))
+    yield from _spans("PHONE", phone_numbers(text, lower))
+
+
+def _spans(kind: str, spans: Iterator[tuple[int, int]]) -> Iterator[Secret]:
+    for start, end in spans:
         yield Secret(kind, start, end)
-    for find in (passwords_in_calls, passwords_in_commands):
-        for start, end in find(text, lower):
-            yield Secret("PASSWORD", start, end)
-    for start, end in emails(text):
-        yield Secret("EMAIL", start, end)
-    for start, end in ip_addresses(text):
-        yield Secret("IP_ADDRESS", start, end)
-    for start, end in names_in_paths(text, lower):
-        yield Secret("NAME", start, end)
-    for start, end in phone_numbers(text, lower):
-        yield Secret("PHONE", start, end)
 
 
 def _of_providers(text: str) -> Iterator[Secret]:
