@@ -135,6 +135,10 @@ def _make(
     leaks = find_leaks(written, parts.scratch("leaks"), workers)
     if not options.is_seed:
         refuse_leaks(leaks)
+    lengths = {
+        split: (index["question_length"][rows], index["answer_length"][rows]) for split, rows in selection.sides.items()
+    }
+    facts = gather(outputs.sources[ATTRIBUTION], lengths)
     manifest = Manifest(
         id=identity,
         format=options.format,
@@ -146,18 +150,10 @@ def _make(
         files=files,
         tokens=token_facts(index, selection, rules.tokens),
         leaks=msgspec.to_builtins(leaks),
+        redactions=dict(sorted(facts.redactions.items())),
     )
     write_bytes(folder / NOTICE, notice(snapshot.build, options).encode())
-    lengths = {
-        split: (index["question_length"][rows], index["answer_length"][rows]) for split, rows in selection.sides.items()
-    }
-    write_card(
-        folder,
-        manifest,
-        gather(outputs.sources[ATTRIBUTION], lengths),
-        funnel.kinds(),
-        shown,
-    )
+    write_card(folder, manifest, facts, funnel.kinds(), shown)
     write_json(folder / MANIFEST, msgspec.to_builtins(manifest))
     outputs.finish(folder)
 

@@ -5,7 +5,7 @@ Code blocks are between fences, inline code is between backticks, and links are 
 
 import json
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -16,22 +16,31 @@ BODIES, PAIRS = "stackoverflow-python-bodies", "real-python-pairs"
 _BLOCKS = frozenset({"p", "div", "li", "br", "hr", "tr", "blockquote", *(f"h{level}" for level in range(1, 7))})
 
 
-def read_posts(data: Path) -> Iterator[tuple[str, str]]:
-    """Yield the key and the plain text of each post. A key is `archive/id`, for an answer without id `…/id/answer`."""
+def read_posts(data: Path, keys: Container[str] | None = None) -> Iterator[tuple[str, str]]:
+    """Yield the key and the plain text of each post, or of those with the given keys.
+
+    A key is `archive/id`, for an answer without id `archive/id of the question/answer`.
+    """
+    for key, body in _bodies(data):
+        if keys is None or key in keys:
+            yield key, plain_text(body)
+
+
+def _bodies(data: Path) -> Iterator[tuple[str, str]]:
     with tempfile.TemporaryDirectory() as folder:
         for archive in (BODIES, PAIRS):
             with py7zr.SevenZipFile(data / f"{archive}.7z") as packed:
                 packed.extractall(folder)
         for _, row in etree.iterparse(str(Path(folder) / "Posts.xml"), tag="row"):
             if row.get("PostTypeId") in ("1", "2"):
-                yield f"{BODIES}/{row.get('Id')}", plain_text(row.get("Body") or "")
+                yield f"{BODIES}/{row.get('Id')}", row.get("Body") or ""
             row.clear()
         question = None
         with (Path(folder) / "real-pairs" / "posts.jsonl").open(encoding="utf-8") as lines:
             for line in lines:
                 post = json.loads(line)
                 is_answer = post["PostTypeId"] == 2
-                yield f"{PAIRS}/{question}/answer" if is_answer else f"{PAIRS}/{post['Id']}", plain_text(post["Body"])
+                yield f"{PAIRS}/{question}/answer" if is_answer else f"{PAIRS}/{post['Id']}", post["Body"]
                 question = None if is_answer else post["Id"]
 
 

@@ -51,7 +51,7 @@ def _changes(options: DatasetOptions) -> str:
         return "the title and body of each question were joined after an instruction; nothing else was changed."
     converted = "HTML was converted to Markdown; " if options.body == "markdown" else ""
     return (
-        f"{converted}email addresses, IP addresses, keys, and passwords were replaced by placeholders; an instruction"
-        " was added to each question. The field `changes` in `attribution.jsonl` lists the conversions and redactions"
+        f"{converted}email addresses, IP addresses, keys, passwords, phone numbers, and names of people in paths were"
+        " replaced by placeholders; an instruction was added to each question. The field `changes` in `attribution.jsonl` lists the conversions and redactions"
         " of each example."
     )

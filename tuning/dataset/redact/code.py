@@ -10,7 +10,7 @@ _TAG = re.compile(r"<(/?)(?:pre|code)\b[^<>]{0,200}>", re.IGNORECASE)
 
 
 def code_spans(text: str) -> list[Span]:
-    """Return the places of code: blocks between fences, text between backticks, and `<pre>` and `<code>`."""
+    """Return the places of code in text order: between fences, between backticks, and in `<pre>` and `<code>`."""
     spans = []
     start, fence, end = 0, "", 0  # of the open block, and the end of the block before it
     for match in _FENCE.finditer(text):
@@ -24,7 +24,13 @@ def code_spans(text: str) -> list[Span]:
         spans.append((start, len(text)))
     else:
         spans += [inline.span() for inline in _INLINE.finditer(text, end)]
-    return spans + (_tagged(text) if "<code" in text or "<pre" in text else [])
+    merged: list[Span] = []
+    for span in sorted(spans + (_tagged(text) if "<code" in text or "<pre" in text else [])):
+        if merged and span[0] < merged[-1][1]:
+            merged[-1] = merged[-1][0], max(merged[-1][1], span[1])
+        else:
+            merged.append(span)
+    return merged
 
 
 def _tagged(text: str) -> list[Span]:

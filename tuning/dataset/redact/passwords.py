@@ -22,7 +22,7 @@ _PASS = re.compile(r"(?:[A-Z]+_|[a-z]+_|(?<!\w)|--)\Z")  # before "pass", as in 
 # secret), then `=`, `:`, `=>`, `", "`, `">`, ` is ` or the space after a command's option, then a quoted or bare value.
 _ASSIGNED = re.compile(
     r"(?i:(?:word|wd|phrase)?)"
-    r"(?i:[_-]?(?:access|secret|api|auth|salt|key|token|value|string|text|prod|dev|live|staging|base64|s|\d))*+"
+    r"(?i:[_-]?(?:access|secret|api|auth|salt|key|token|value|string|text|prod|dev|live|staging|base64|s|\d)){0,12}+"
     r"(?:"
     r"\\?[\"'`]?\]?\)?(?:[ \t]*(?::=|=>|==?|:)[ \t]*|[ \t]{1,3}(?:is|was)(?::[ \t]*|[ \t]+)|[ \t]+value[ \t]*=[ \t]*)"
     r"(?:[A-Za-z\[\]]{3,14}[ \t]*=[ \t]*)?(?:[brufBRUF]{1,2}(?=[\"']))?"

@@ -62,23 +62,23 @@ _NOT_A_PATH = re.compile(
 )
 _FOLDERS = re.compile(r"(?:^|[^\w./:~-])(?:/[\w.-]{1,30}){1,4}\Z")
 _OPTION = re.compile(r"(?:^|[\s\"'])-[A-Z]\Z")  # as in `-I/home/NAME/include`
+_AGAIN = re.compile(r"(?<![\w.@-])[\w.+-]{3,40}(?=@[\w-]+[:\s~]|[\\/])")
 _OF_WORD = re.compile(r"[\w./~-]\Z")
 
 
 def names_in_paths(text: str, lower: str, hints: Hints) -> Iterator[Span]:
     """Yield the places of names of people in paths, and of the same names before `@` and in other paths."""
-    names: dict[str, None] = {}
+    names = set()
     for match in _matches(text, lower, hints):
         name = match["name"]
         place = match.start("name")
         name = name.rstrip(".") if len(name.rstrip(".")) else name
         if is_person(name, text[place + len(name) : place + len(name) + 1]):
-            names[name] = None
+            names.add(name)
             yield place, place + len(name)
-    for name in names:
-        if len(name) >= 3:
-            for again in re.finditer(rf"(?<![\w.@-]){re.escape(name)}(?=@[\w-]+[:\s~]|[\\/])", text):
-                yield again.span()
+    for match in _AGAIN.finditer(text) if names else ():
+        if match[0] in names:
+            yield match.span()
 
 
 def is_person(name: str, after: str) -> bool:

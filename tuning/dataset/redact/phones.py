@@ -2,6 +2,7 @@
 
 import re
 import string
+from bisect import bisect_right
 from collections.abc import Iterator
 
 from tuning.dataset.redact.code import code_spans
@@ -44,7 +45,8 @@ def phone_numbers(text: str, lower: str) -> Iterator[Span]:
     found = [(start, end) for start, end in found if _is_number(text[start:end])]
     code = code_spans(text) if found else []
     for start, end in found:
-        if not any(opens <= start < closes for opens, closes in code):
+        block = bisect_right(code, (start, len(text))) - 1
+        if block < 0 or code[block][1] <= start:
             yield start, end
 
 

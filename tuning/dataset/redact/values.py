@@ -100,8 +100,6 @@ def _is_given(value: str) -> bool:
         return False
     if _WHOLE_TEMPLATE.fullmatch(value) or "://" in value or value[0] in "/~" or value.startswith(("./", "--")):
         return False
-    if len(value) < 12 and is_placeholder(value):
-        return False
     if _PLACEHOLDER.search(value) or is_dummy(value) or reads_as_email(value):
         return False
     is_word = value.isalpha() and (value.islower() or value.isupper() or value.istitle())
