@@ -2,8 +2,8 @@
 
 python -m tests.dataset.redact.measure_posts
 
-`post_labels.json` has, for each labelled post, the places of its secrets: `{key: [[start, end, kind], …]}`, in the text that
-`posts.read_posts` yields. It holds no text of a post. The posts are read from TUNING_TEST_DATA.
+`post_labels.json` has, for each labelled post, the places of its secrets: `{key: [[start, end, kind], …]}`, in the text
+that `posts.read_posts` yields. It holds no text of a post. The posts are read from TUNING_TEST_DATA.
 """
 
 import json

@@ -1,5 +1,5 @@
-"""Secrets that only their place in a text gives away, planted in calls, commands, paths and prose, and texts that look like
-them and hold none. Every password and name is drawn when the test runs."""
+"""Secrets that only their place in a text gives away, planted in calls, commands, paths and prose, and texts that look
+like them and hold none. Every password and name is drawn when the test runs."""
 
 import random
 import string
@@ -158,7 +158,8 @@ STAY = (
     "https://blog.corp.com/home/jsmith/ https://api.corp.com/Users/jsmith",
     "path('home/', view)\n@app.route('/home/jsmith')\n<a href=\"/home/jsmith\">",
     "cd /home\nls /home/.config /home/index.html",
-    "user@example.com, your_email@gmail.com, 192.0.2.5, 198.51.100.7, 127.0.0.1, 10.1.2.3, 8.8.8.8, 2001:db8::1, 3fff::1",
+    "user@example.com, your_email@gmail.com, 192.0.2.5, 198.51.100.7, 127.0.0.1, 10.1.2.3, 8.8.8.8",
+    "2001:db8::1, 3fff::1 and fe80::1",
     "call 1234567890 or 123-456-7890",
     "`415-555-0132` is code\n\n```\n+44 20 7946 0958\n```",
     "2018-12-20 11:22:33 +0530, 3.14159265358979, ISBN 978-3-16-148410-0, id 4155550132, order 200-300-4000",

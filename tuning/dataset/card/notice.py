@@ -52,6 +52,6 @@ def _changes(options: DatasetOptions) -> str:
     converted = "HTML was converted to Markdown; " if options.body == "markdown" else ""
     return (
         f"{converted}email addresses, IP addresses, keys, passwords, phone numbers, and names of people in paths were"
-        " replaced by placeholders; an instruction was added to each question. The field `changes` in `attribution.jsonl` lists the conversions and redactions"
-        " of each example."
+        " replaced by placeholders; an instruction was added to each question. The field `changes` in"
+        " `attribution.jsonl` lists the conversions and redactions of each example."
     )

@@ -1,4 +1,4 @@
-"""Find passwords that only their place in a call reveals: `login("joe", "…")`, `auth=("joe", "…")`, `send_keys("…")`."""
+"""Find passwords that only their place in a call reveals, as in `login("joe", "…")` or `auth=("joe", "…")`."""
 
 import re
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ _CONNECT = re.compile(r"(?:_tls|host|ion)?\(")
 _TYPE = re.compile(r"\.\s{0,4}(?:send_keys|fill|type|set_value|setValue|setText|set_text|press_sequentially)\(")
 _FILL = re.compile(r"\.(?:fill|type|input_text|fill_in|set_value)\(")
 _LIST = re.compile(r"(?:_?list)?[\"']?\]?\s{0,3}[=:]\s{0,3}([\[({])")
-# What stands before `auth…(` and `cred…(` in calls with a user and a password. `author(` and `get_credentials(` are not.
+# What stands before `auth…(` and `cred…(` in calls with a user and a password, unlike in `get_credentials(`.
 _OF_PASSWORD = re.compile(r"(?:basic|digest|proxy|ntlm|plain|plaintext|password|pass|add|http)_?\Z|(?<![a-z_])\Z")
 _ORACLE = re.compile(r"oracle\w*\.\Z")
 _USER_AND_PASSWORD = re.compile(r"[^\s/@]{1,60}/([^\s@/]{1,200})@")  # of Oracle: user/password@host
@@ -109,9 +109,10 @@ def _typed(text: str) -> Iterator[Span]:
             yield without_new_line(text, arguments[0].string)
     for match in _FILL.finditer(text):
         arguments = read_arguments(text, match.end())
-        if len(arguments) >= 2 and arguments[0].string and arguments[1].string:
-            if _NAMES_PASSWORD.search(text, *arguments[0].string):
-                yield arguments[1].string
+        if len(arguments) < 2 or not arguments[0].string or not arguments[1].string:
+            continue
+        if _NAMES_PASSWORD.search(text, *arguments[0].string):
+            yield arguments[1].string
 
 
 def _sent(text: str, lower: str) -> Iterator[Span]:

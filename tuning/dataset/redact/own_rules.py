@@ -4,12 +4,12 @@ The file is TOML and has one table per rule:
 
     [[rule]]
     name = "TICKET"                           # the kind that the manifest and the card count
-    pattern = 'ticket (?P<secret>ACME-\d{4})' # RE2 syntax; replaces the group "secret" or, without it, the whole match
+    pattern = 'ticket (?P<secret>ACME-\d{4})' # RE2 syntax; replaces the group "secret", or else the whole match
     placeholder = "ACME-0000"                 # optional; the default is <TICKET>
     keywords = ["ACME-"]                      # optional; only texts that contain one of these are searched
 
-RE2 (https://github.com/google/re2/wiki/Syntax) needs linear time for a search, so no pattern can block the run. It has no
-lookaround and no backreferences.
+RE2 (https://github.com/google/re2/wiki/Syntax) needs linear time for a search, so no pattern can block the run. It has
+no lookaround and no backreferences.
 """
 
 import functools

@@ -44,7 +44,9 @@ _FIELD = re.compile(
 _END_OF_FIELD = re.compile(r"[;&\"'`\\]|[ \t]+(?:[A-Za-z_]+=|[\"'`])")
 _AFTER_SEPARATOR = re.compile(r"[?&;]\w{1,20}=\Z")
 # Variables that only hold a password, and the options of commands: what follows `=` is the password itself.
-_OF_SHELL = re.compile(r"(?:PG|SSH|MYSQL_|RSYNC_|REDISCLI_)(?:PASSWORD|PASS|PWD|AUTH)=?\Z|--(?:[a-z]+-)?pass(?:w(?:or)?d)?\Z")
+_OF_SHELL = re.compile(
+    r"(?:PG|SSH|MYSQL_|RSYNC_|REDISCLI_)(?:PASSWORD|PASS|PWD|AUTH)=?\Z|--(?:[a-z]+-)?pass(?:w(?:or)?d)?\Z"
+)
 
 
 def passwords_in_urls(text: str) -> Iterator[Span]:

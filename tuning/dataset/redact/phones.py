@@ -11,7 +11,8 @@ Span = tuple[int, int]
 
 # It begins with the plus sign, because a search for one character is fast.
 _INTERNATIONAL = re.compile(
-    r"\+(?<![\w.+/=*^%-]\+)(?<!\d \+)(?:\(\d{1,3}\)|[1-9]\d{0,2})(?:[ .-]{0,2}\(\d{1,5}\))?(?:[ .-]{0,2}\d){6,13}(?![\w%*]|[.,]\d)"
+    r"\+(?<![\w.+/=*^%-]\+)(?<!\d \+)(?:\(\d{1,3}\)|[1-9]\d{0,2})(?:[ .-]{0,2}\(\d{1,5}\))?"
+    r"(?:[ .-]{0,2}\d){6,13}(?![\w%*]|[.,]\d)"
 )
 # A fast first check looks for three digits, a separator and four digits, or nine digits, in a copy of the text in which
 # each digit is "d" and each separator is "-".
@@ -24,8 +25,8 @@ _US = re.compile(
     r"(?(separator)(?P=separator)|[-. ])\d{4}(?![\w-]|[.,]\d)"
 )
 _WITH_WORD = re.compile(
-    r"(?i)\b(?:(?:tele|cell)?phone|tel|mobile|whats-?app|cell|fax|call me|text me)\b[^\w\n]{0,4}(?:(?:number|no|nr|at|on|is|"
-    r"me)\b[^\w\n]{1,3}){0,3}(?P<number>\(?\d(?:[ .()/-]{0,2}\d){7,12})(?![\w-]|[.,]\d)"
+    r"(?i)\b(?:(?:tele|cell)?phone|tel|mobile|whats-?app|cell|fax|call me|text me)\b[^\w\n]{0,4}"
+    r"(?:(?:number|no|nr|at|on|is|me)\b[^\w\n]{1,3}){0,3}(?P<number>\(?\d(?:[ .()/-]{0,2}\d){7,12})(?![\w-]|[.,]\d)"
 )
 _WORDS = ("phone", "mobile", "whats", "call me", "text me", "tel:", "tel.", "fax")
 

@@ -36,9 +36,9 @@ class Secret(NamedTuple):
 def redact(text: str, rules: Sequence[OwnRule] = (), is_html: bool = False) -> tuple[str, tuple[str, ...]]:
     """Replace each secret by a placeholder such as `<EMAIL>`.
 
-    A second name in the paths of a text becomes `<NAME_2>`, so that paths of two people stay apart. Returns the text and
-    the kinds of the secrets in text order. A redaction never includes the backticks that end a code block. Raises
-    TuningError if one of the given rules matches too often.
+    A second name in the paths of a text becomes `<NAME_2>`, so that paths of two people stay apart. Returns the text
+    and the kinds of the secrets in text order. A redaction never includes the backticks that end a code block.
+    `is_html` says that the text has entities. Raises TuningError if one of the given rules matches too often.
     """
     secrets = find_secrets_in_html(text, rules) if is_html and "&" in text else find_secrets(text, rules)
     if not secrets:

@@ -38,7 +38,12 @@ _DUMMY_WORDS = (
 )
 _DUMMY = re.compile(rf"[\W\d_]*(?:(?>{'|'.join(_DUMMY_WORDS.split())})s?[\W\d_]*)+", re.IGNORECASE)
 _LEET = str.maketrans("@03$54!1", "aoessaii")
-_SEQUENCES = ("01234567890123456789", "09876543210987654321", "abcdefghijklmnopqrstuvwxyz", "qwertyuiopasdfghjklzxcvbnm")
+_SEQUENCES = (
+    "01234567890123456789",
+    "09876543210987654321",
+    "abcdefghijklmnopqrstuvwxyz",
+    "qwertyuiopasdfghjklzxcvbnm",
+)
 
 
 def is_password(value: str, trust: Trust) -> bool:
@@ -96,7 +101,7 @@ def is_mixed(value: str) -> bool:
 
 def _is_given(value: str) -> bool:
     """Return whether a value that stands where a password must stand is not a dummy."""
-    if not 4 <= len(value) <= 200 or len(set(value)) < 4 or value != value.strip():
+    if not 4 <= len(value) <= 200 or len(set(value)) < 4 or any(map(str.isspace, value)):
         return False
     if _WHOLE_TEMPLATE.fullmatch(value) or "://" in value or value[0] in "/~" or value.startswith(("./", "--")):
         return False
@@ -109,13 +114,12 @@ def _is_given(value: str) -> bool:
 def _is_strong(value: str) -> bool:
     """Return whether a value looks like a real password.
 
-    It has a digit, and at least 6 characters with a letter or 8 with letters and symbols, and it is not a dummy. Or it has no digit, but at least 10 characters with lower and upper case that are
-    not words.
+    It is not a dummy, and has at least 6 characters with a digit and a letter. Or it has no digit, but has at least 10
+    characters with lower and upper case that are not words.
     """
     kinds = {_kind(character) for character in value}
     if "d" in kinds:
-        long_enough = len(value) >= 8 and len(kinds) >= 3 or len(value) >= 6 and bool(kinds & {"l", "u"})
-        return long_enough and not is_dummy(value)
+        return len(value) >= 6 and bool(kinds & {"l", "u"}) and not is_dummy(value)
     return len(value) >= 10 and {"l", "u"} <= kinds and not _reads_as_words(value)
 
 
