@@ -100,6 +100,9 @@ class SplitOptions(Options, frozen=True, kw_only=True):
     decontaminate: Annotated[
         str | None, Meta(description="benchmark file; drop examples that share 13 consecutive words with it")
     ] = None
+    redact_rules: Annotated[
+        str | None, Meta(description="TOML file with more secrets to replace, each with a name and a pattern")
+    ] = None
     tokenizer: Annotated[
         str | None,
         Meta(description="model that counts tokens: smollm2, or a Hugging Face name or folder (tune: the base model)"),

@@ -248,3 +248,14 @@ def code(modules: list[ModuleType]) -> Iterator[str]:
         for node in ast.walk(ast.parse(source)):
             if isinstance(node, ast.FunctionDef | ast.ClassDef):
                 yield "".join(lines[node.lineno - 1 : node.end_lineno])
+
+
+def core(secret: str) -> str:
+    """Return the part of a secret that must be removed: the password of a URL, one line of a key, else all of it."""
+    if "@" in secret and "://" in secret:
+        return secret.split("://")[1].split("@")[0].split(":")[1]
+    if "\n" in secret:
+        return secret.split("\n")[1]
+    if "://" in secret:
+        return secret.rsplit("/", 1)[1]
+    return secret.split("Key=")[-1].removeprefix('"private_key_id": "').rstrip('"')

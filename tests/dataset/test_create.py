@@ -104,6 +104,8 @@ def test_markdown_is_written_with_the_instruction_apart_and_secrets_replaced(tmp
     changes = {one.question_id: one.changes for split in ("train", "eval") for one in dataset.attributions(split)}
     assert changes[3] == ["converted to Markdown", "redacted 1 EMAIL"]
     assert changes[4] == ["converted to Markdown"]
+    assert dataset.manifest.redactions == {"EMAIL": 1}
+    assert "| `<EMAIL>` | 1 |" in (dataset.folder / "README.md").read_text()
     assert dataset.manifest.template == TEMPLATE
 
 

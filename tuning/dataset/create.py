@@ -136,6 +136,10 @@ def _make(
     leaks = find_leaks(written, parts.scratch("leaks"), workers)
     if not options.is_seed:
         refuse_leaks(leaks)
+    lengths = {
+        split: (index["question_length"][rows], index["answer_length"][rows]) for split, rows in selection.sides.items()
+    }
+    facts = gather(outputs.sources[ATTRIBUTION], lengths)
     manifest = Manifest(
         id=identity,
         format=options.format,
@@ -147,11 +151,8 @@ def _make(
         files=files,
         tokens=token_facts(index, selection, rules.tokens),
         leaks=msgspec.to_builtins(leaks),
+        redactions=dict(sorted(facts.redactions.items())),
     )
-    lengths = {
-        split: (index["question_length"][rows], index["answer_length"][rows]) for split, rows in selection.sides.items()
-    }
-    facts = gather(outputs.sources[ATTRIBUTION], lengths)
     write_bytes(folder / NOTICE, notice(snapshot.build, options, facts.unnamed_posts).encode())
     pairs = pair_facts(index, selection) if options.is_preference else None
     write_card(folder, manifest, facts, funnel.kinds(), shown, pairs)

@@ -33,7 +33,7 @@ class FileFacts(msgspec.Struct, frozen=True):
     sha256: str
 
 
-class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+class Manifest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Hold what a dataset was created from and how.
 
     The manifest contains no time, host, or commit, so the same input and settings give the same bytes.
@@ -49,6 +49,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     files: dict[str, FileFacts]  # by file name
     tokens: dict[str, object]
     leaks: dict[str, object]  # result of the leak check; only the seed preset can have counts above 0
+    redactions: dict[str, int] = {}  # placeholders in the kept rows, by kind of secret
 
     @property
     def body(self) -> Body:

@@ -10,6 +10,7 @@ import orjson
 
 from tuning.dataset.formats.codec import Body
 from tuning.dataset.formats.records import FORMATS, PREFERENCE_FORMATS, Format
+from tuning.dataset.redact.own_rules import load_rules
 from tuning.errors import TuningError
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ class DatasetOptions(msgspec.Struct, frozen=True, kw_only=True):
     limit: int = 0  # number of questions; 0: all
     code: Code = "any"  # "parses": only answers with Python code blocks, all of which parse
     decontaminate: Path | None = None  # text or JSONL file; examples that share 13 words in a row with it are dropped
+    redact_rules: Path | None = None  # TOML file with more secrets to replace; see `redact/own_rules.py`
     tokenizer: Path | None = None  # folder of the model whose tokenizer counts tokens; None: estimate from bytes
     max_length: int = 0  # tokens that the trainer reads; examples whose answer starts later are dropped; 0: no limit
 
@@ -59,7 +61,10 @@ class DatasetOptions(msgspec.Struct, frozen=True, kw_only=True):
         Raises TuningError if a file cannot be read.
         """
         values: dict[str, object] = {name: getattr(self, name) for name in self.__struct_fields__}
-        for name, path in (("decontaminate", self.decontaminate), ("tokenizer", self.tokenizer)):
+        if not self.redact_rules:
+            del values["redact_rules"]  # so that the IDs of earlier datasets stay the same
+        files = {"decontaminate": self.decontaminate, "redact_rules": self.redact_rules, "tokenizer": self.tokenizer}
+        for name, path in files.items():
             if path:
                 content = _read(name, path / "tokenizer.json" if name == "tokenizer" else path)
                 values[name] = {"name": path.name, "sha256": hashlib.sha256(content).hexdigest()}
@@ -79,7 +84,7 @@ def resolve_options(preset: str | None = None, tuner: str = "hf", **given: Any) 
     Raises TuningError for an invalid value or combination.
     """
     chosen = {name: value for name, value in given.items() if value is not None}
-    for name in ("decontaminate", "tokenizer"):
+    for name in ("decontaminate", "redact_rules", "tokenizer"):
         if name in chosen:
             chosen[name] = Path(chosen[name])
     if preset not in (None, "", "seed"):
@@ -141,6 +146,8 @@ def _check(options: DatasetOptions, chosen: dict[str, Any]) -> None:
         raise TuningError(f"--seed cannot be {options.seed}", "Use a whole number from 0 to 4294967295")
     if options.decontaminate and not options.decontaminate.is_file():
         raise TuningError(f"--decontaminate: there is no file {options.decontaminate}")
+    if options.redact_rules:
+        load_rules(options.redact_rules)
 
 
 def dataset_id(digest: str, options: DatasetOptions, template: str, versions: dict[str, str]) -> str:

@@ -30,6 +30,7 @@ import ssl
 import statistics
 import subprocess
 import tarfile
+import time
 import tokenize
 import typing
 import unittest.mock
@@ -43,6 +44,7 @@ from types import ModuleType
 import pytest
 
 from tests.dataset import planted
+from tests.dataset.redact import planted_places
 from tuning.dataset.redact.redact import find_secrets, redact
 
 MODULES: list[ModuleType] = [
@@ -62,8 +64,9 @@ def wilson(hits: int, total: int) -> tuple[float, float]:
 
 
 def test_at_least_98_of_100_planted_secrets_go(capsys: pytest.CaptureFixture[str]) -> None:
-    plants = list(planted.positives(random.Random(20), 8))  # noqa: S311 - the same draw each time
-    missed = [(kind, text) for kind, text, secret in plants if _core(secret) in redact(text)[0]]
+    rng = random.Random(20)  # noqa: S311 - the same draw each time
+    plants = [*planted.positives(rng, 8), *planted_places.positives(rng, 4)]
+    missed = [(kind, text) for kind, text, secret in plants if planted.core(secret) in redact(text)[0]]
     found = len(plants) - len(missed)
     low, high = wilson(found, len(plants))
     with capsys.disabled():
@@ -73,24 +76,13 @@ def test_at_least_98_of_100_planted_secrets_go(capsys: pytest.CaptureFixture[str
 
 
 def test_at_most_2_of_1000_clean_texts_are_touched(capsys: pytest.CaptureFixture[str]) -> None:
-    clean = [*planted.tricky(random.Random(21)), *planted.code(MODULES)]  # noqa: S311 - as above
+    clean = [*planted.tricky(random.Random(21)), *planted_places.STAY, *planted.code(MODULES)]  # noqa: S311 - as above
     hits = [(text[s.start : s.end], s.kind) for text in clean for s in find_secrets(text)[:1]]
     low, high = wilson(len(hits), len(clean))
     with capsys.disabled():
         print(f"\nfalse hits {len(hits)}/{len(clean)} (95%: {1000 * low:.2f} to {1000 * high:.2f} per 1,000)")
     assert len(clean) >= 1_000
     assert len(hits) <= 0.002 * len(clean), hits
-
-
-def _core(secret: str) -> str:
-    """Return the part of a secret that must be removed: the password of a URL, one line of a key, else all of it."""
-    if "@" in secret and "://" in secret:
-        return secret.split("://")[1].split("@")[0].split(":")[1]
-    if "\n" in secret:
-        return secret.split("\n")[1]
-    if "://" in secret:
-        return secret.rsplit("/", 1)[1]
-    return secret.split("Key=")[-1].removeprefix('"private_key_id": "').rstrip('"')
 
 
 def test_each_placeholder_names_what_it_stands_for() -> None:
@@ -116,3 +108,66 @@ def test_a_key_cut_off_in_a_code_block_leaves_the_block_closed() -> None:
 def test_a_text_without_secrets_comes_back_itself() -> None:
     text = "def f(x):\n    return x @ W.T\n"
     assert redact(text) == (text, ())
+
+
+def test_texts_that_only_look_like_calls_paths_and_phone_numbers_stay() -> None:
+    assert [(text, find_secrets(text)) for text in planted_places.STAY if find_secrets(text)] == []
+
+
+def test_only_the_password_of_a_call_goes() -> None:
+    secret = "Kx93" + "mQvT7z"
+    for template in (*planted_places.CALLS, *planted_places.COMMANDS):
+        text, kinds = redact(template.replace("§", secret))
+        assert text.replace("<PASSWORD>", "§") == template
+        assert kinds == ("PASSWORD",)
+
+
+def test_only_the_name_in_a_path_goes_and_two_people_stay_apart() -> None:
+    for template in planted_places.PATHS:
+        assert redact(template.replace("§", "jsmith1984"))[0] == template.replace("§", "<NAME>")
+    text, kinds = redact("/home/ann.m/a.py, C:\\Users\\Jane Doe\\b.py, /Users/ann.m/c.py, ann.m@host:~$ ls")
+    assert text == "/home/<NAME>/a.py, C:\\Users\\<NAME_2>\\b.py, /Users/<NAME>/c.py, <NAME>@host:~$ ls"
+    assert kinds == ("NAME", "NAME", "NAME", "NAME")
+
+
+def test_phone_numbers_go_in_prose_and_stay_in_code() -> None:
+    text, kinds = redact(
+        "Call +1 415 555 0132 or (415) 555-0199.\n\n```\ncall('+1 415 555 0132')\n```\n\n`415-555-0132`"
+    )
+    assert text == "Call <PHONE> or <PHONE>.\n\n```\ncall('+1 415 555 0132')\n```\n\n`415-555-0132`"
+    assert kinds == ("PHONE", "PHONE")
+    assert redact("<p>415-555-0132 <code>415-555-0132</code></p>", is_html=True)[0] == (
+        "<p><PHONE> <code>415-555-0132</code></p>"
+    )
+
+
+def test_an_email_address_is_never_a_password() -> None:
+    address = "joe.k7@Mail-box.org"
+    for template in ("login('joe', '§')", "password = '§'", "curl -u joe:§ https://x.org", "auth=('joe', '§')"):
+        assert redact(template.replace("§", address)) == (template.replace("§", "<EMAIL>"), ("EMAIL",))
+
+
+def test_entities_in_html_are_read_and_kept() -> None:
+    secret = "Kx93" + "mQvT7z"
+    call = f"login(&quot;joe&quot;, &quot;{secret}&quot;)"
+    body = f"<pre><code>a &lt; b &amp;&amp; {call} &#x27;/home/ann.m/x&#39;</code></pre>"
+    assert redact(body, is_html=True)[0] == body.replace(secret, "<PASSWORD>").replace("ann.m", "<NAME>")
+
+
+HOSTILE = (
+    "password" + "1" * 99, "a", "authorization:" + " " * 99, "api_key", "login('a','", "a.send_keys('pass')\n",
+    ".connect('a','b',", "C:\\Users\\a b c d ", "/home/a/ ", "+1 2 3 4 ", "415-555-0132 ", "`a` 415-555-0132 ",
+    "&quot;", "<code>", '"', "passwords={'a':", "credentials=[('a','b'),", "expect(" + "passw" * 8 + ")" * 30, "mysql -p ", "curl -u a",
+    "echo a | sudo -S ", "sk-", "a@b.com ", "2aaa:", "1.1.", "password=a ", "``` `` ` ", "-----BEGIN PRIVATE KEY-----",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("unit", HOSTILE)
+def test_a_long_hostile_post_takes_no_longer_than_its_length_allows(unit: str) -> None:
+    times = []
+    for length in (10_000, 40_000):
+        text = (unit * (length // len(unit) + 1))[:length] + "://x:y@z"
+        started = time.process_time()
+        redact(text)
+        times.append(time.process_time() - started)
+    assert times[1] < 10 * times[0] + 0.2  # 4 times as much for 4 times the text; 16 times would be quadratic

@@ -69,7 +69,7 @@ def _changes(options: DatasetOptions) -> str:
         else ""
     )
     return (
-        f"{converted}email addresses, IP addresses, keys, and passwords were replaced by placeholders; an instruction"
-        " was added to each question. The field `changes` in `attribution.jsonl` lists the changes to each"
-        " example."
+        f"{converted}email addresses, IP addresses, keys, passwords, phone numbers, and names of people in paths were"
+        " replaced by placeholders; an instruction was added to each question. The field `changes` in"
+        " `attribution.jsonl` lists the changes to each example."
     )

@@ -30,8 +30,13 @@ _COUNTRIES = (
 _ENDS = frozenset((_GENERIC + " " + _COUNTRIES).split())
 # Domains that RFC 2606 and RFC 6761 reserve, and names that are used as placeholders.
 _RESERVED = re.compile(
-    r"(?:^|\.)(?:example\.\w+|(?:test|domain|foo|bar|baz|foobar|abc|xyz|acme|somewhere|localhost|invalid)\.(?:com|org|net)|"
+    r"(?:^|\.)(?:example\.\w+|(?:test|domain|company|address|website|foo|bar|baz|foobar|abc|xyz|acme|somewhere|localhost|invalid)\.(?:com|org|net)|"
     r"(?:your|my|some)-?\w+\.\w+|test|example|invalid|localhost|local)$"
+)
+# Names of nobody at real domains, such as `your.name@…`.
+_NOBODY = re.compile(
+    r"(?:(?:your|my|the|some|any|to|from|valid|user|first|last|full|sender|receiver|recipient|example|test|fake|dummy|"
+    r"e?mail|g?mail|address|name|account|someone|somebody|anyone|me|you|abc|xyz|foo|bar|x{2,}|sample|login|id|here)[._-]?)+\d{0,3}"
 )
 _NOT_MAIL = frozenset({"git", "hg", "svn", "bzr"})  # user names in repository URLs
 
@@ -47,9 +52,20 @@ def emails(text: str) -> Iterator[Span]:
             continue
         if end_of_name.lower() not in _ENDS or not (end_of_name.islower() or match[1].isupper()):
             continue
+        if _NOBODY.fullmatch(local[0].lower()):
+            continue
         start = match.start() - len(local[0])
         if "://" not in text[max(0, start - 40) : start].rpartition(" ")[2]:  # not the credentials of a URL
             yield start, match.end()
+
+
+_ADDRESS = re.compile(r"[\w.+%-]{1,64}@(?:[A-Za-z0-9-]{1,63}\.){1,5}([A-Za-z]{2,24})")
+
+
+def reads_as_email(value: str) -> bool:
+    """Return whether a value is an email address, of a real or of a reserved domain."""
+    match = _ADDRESS.fullmatch(value)
+    return match is not None and (match[1].lower() in _ENDS or _RESERVED.search(value.lower()) is not None)
 
 
 # IP -------------------------------------------------------------------------------------------------------------------
@@ -65,6 +81,7 @@ _VERSION_BEFORE = re.compile(
     r"(?i)(?:(?:version|ver|release|build|revision|rev|firmware|driver|chrome|firefox|opera|safari|edge|jdk|jre|sdk|oid|"
     r"section|chapter|\bv)[\s:=.\"']{0,3}(?:is\s|of\s|to\s|number\s)?|[=~<>!]=\s*|[a-z]/|[a-z]-)\Z"
 )
+_DOCUMENTATION = ipaddress.IPv6Network("3fff::/20")  # RFC 9637; Python 3.11 does not know it
 _WELL_KNOWN = frozenset({"8.8.8.8", "8.8.4.4", "1.1.1.1", "1.0.0.1", "9.9.9.9", "208.67.222.222", "208.67.220.220"})
 
 
@@ -100,4 +117,4 @@ def _is_public(text: str) -> bool:
         address = ipaddress.ip_address(text)
     except ValueError:
         return False
-    return address.is_global and not address.is_multicast
+    return address.is_global and not address.is_multicast and address not in _DOCUMENTATION

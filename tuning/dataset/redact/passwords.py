@@ -1,10 +1,11 @@
-"""Find passwords and keys that only their context reveals: `password = "…"`, `Bearer …`, `//user:…@host`."""
+"""Find passwords and keys that a name, a header or a URL marks: `password = "…"`, `Bearer …`, `//user:…@host`."""
 
-import math
 import re
-from collections import Counter
 from collections.abc import Iterator
-from itertools import pairwise
+from urllib.parse import unquote
+
+from tuning.dataset.redact.hints import Hints, starts
+from tuning.dataset.redact.values import Trust, has_symbol, is_mixed, is_password, is_placeholder, is_random
 
 Span = tuple[int, int]
 
@@ -13,75 +14,63 @@ _WORDS_OF_SECRETS = ("pass", "pwd", "secret", "token", "key", "sessionid")
 _KINDS_OF_KEYS = (
     "api", "access", "secret", "auth", "account", "private", "encrypt", "encryption", "signing", "consumer", "license",
     "licence", "subscription", "app", "application", "storage", "master", "admin", "service", "shared", "deploy",
-    "client", "server", "function", "host", "hmac", "jwt", "aes", "webhook", "write", "read", "ingest",
+    "client", "server", "function", "host", "hmac", "jwt", "aes", "webhook", "write", "read", "ingest", "fernet",
 )  # fmt: skip
 _OF_PASSWORD = re.compile(r"(?i:word|wd|phrase)")
 _PASS = re.compile(r"(?:[A-Z]+_|[a-z]+_|(?<!\w)|--)\Z")  # before "pass", as in DB_PASS, db_pass, pass, and --pass
 # How a value follows its name: first the rest of the name (without words such as "hash": a hash of a secret is not
 # secret), then `=`, `:`, `=>`, `", "`, `">`, ` is ` or the space after a command's option, then a quoted or bare value.
 _ASSIGNED = re.compile(
-    r"(?i:(?:word|wd|phrase)?)(?i:[_-]?(?:access|secret|api|auth|salt|key|token|value|string|text|prod|dev|live|staging|base64|s|\d+))*"
+    r"(?i:(?:word|wd|phrase)?)"
+    r"(?i:[_-]?(?:access|secret|api|auth|salt|key|token|value|string|text|prod|dev|live|staging|base64|s|\d)){0,12}+"
     r"(?:"
     r"\\?[\"'`]?\]?\)?(?:[ \t]*(?::=|=>|==?|:)[ \t]*|[ \t]{1,3}(?:is|was)(?::[ \t]*|[ \t]+)|[ \t]+value[ \t]*=[ \t]*)"
     r"(?:[A-Za-z\[\]]{3,14}[ \t]*=[ \t]*)?(?:[brufBRUF]{1,2}(?=[\"']))?"
     r"|\\?[\"']\s*,\s*(?=\\?[\"'])|(?P<tag>>)|(?P<space>[ \t]+)"
     r")"
-    r"(?:(?P<open>\\?[\"'`])(?P<quoted>[^\s\"'`]{6,300}?)(?P=open)|(?P<bare>[^\s\"'`,;<>(){}\[\]&|]{8,300}))"
+    r"(?:(?P<open>\\?[\"'`])(?P<quoted>[^\s\"'`]{4,300}?)(?P=open)|(?P<bare>[^\s\"'`,;<>(){}\[\]&|]{4,300}))"
 )
 _HEADER = re.compile(
-    r"(?i)(?:\b(?:bearer|basic)|authorization[\"']?\s*[:=,]\s*[\"']?(?:token|apikey|key|bot)?)\s+[\"']?"
+    r"(?i)(?:\b(?:bearer|basic)|authorization[\"']?\s{0,3}[:=,]\s{0,3}[\"']?(?:token|apikey|key|bot)?)\s{1,3}[\"']?"
     r"([A-Za-z0-9+/=._~-]{12,})"
 )
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://([^\s:/@\"'`<>]*):([^\s/\"'`<>]+?)@(?=[\w\[.-])")
-_CURL_USER = re.compile(r"\bcurl\b[^\n`]{0,200}?\s(?:-u|--user)[\s=]+[\"']?[^\s:\"']+:([^\s\"']{4,})")
-_PLACEHOLDER = re.compile(
-    r"x{4}|X{4}|\*{3}|\.{3}|…|(?i:your|example|sample|dummy|placeholder|change_?me|replace|redacted|foobar|not_?real|fake|"
-    r"pass_?w(?:or)?d|passphrase|123456|abcdef|qwert|asdf|0{7}|my_?(?:api|secret|token|key|pass)|"
-    r"(?:api|secret|access|auth)_?(?:key|token)|_here\b)"
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,30}\Z")
+_CREDENTIALS = re.compile(r"([^\s:/@\"'`<>]{0,200}):([^\s/\"'`<>]{1,200}?)@(?=[\w\[.-])")
+# A connection string: its fields are separated by `;`, `&` or blanks, and one of these fields is near.
+_FIELD = re.compile(
+    r"(?i)(?<![\w-])(?:host|hostaddr|dbname|user|uid|user[ _]?(?:name|id)|server|driver|database|port|dsn|addr|address|"
+    r"data source|initial catalog|sslmode)\s?="
 )
-# A variable, a format, a path, a URL or a call: the program fills in the real value when it runs.
-_TEMPLATE = re.compile(r"\$[{(A-Z]|[{}<>]|%\w?\(|%[sdr]\b|\\[ux]|^[/.~]|://|^[\w.-]+\(")
-_NAME = re.compile(r"[A-Za-z]+\d{0,4}(?:[._/:-][A-Za-z]*\d{0,4})*")
-_PART_OF_WORD = re.compile("[a-z]{3,}")
-_PART_OF_CONSTANT = re.compile("[A-Z]{3,}(?=[_-]|$)")
-_PLAIN_WORDS = (
-    "password|pass|passwd|pwd|passw0rd|pw|secret|user|username|root|admin|guest|postgres|mysql|test|example|changeme|"
-    "token|apikey|key|x+|pass123|host|port|p|toor|default|none|null|mypassword|my_password|secretpassword"
+_END_OF_FIELD = re.compile(r"[;&\"'`\\]|[ \t]+(?:[A-Za-z_]+=|[\"'`])")
+_AFTER_SEPARATOR = re.compile(r"[?&;]\w{1,20}=\Z")
+# Variables that only hold a password, and the options of commands: what follows `=` is the password itself.
+_OF_SHELL = re.compile(
+    r"(?:PG|SSH|MYSQL_|RSYNC_|REDISCLI_)(?:PASSWORD|PASS|PWD|AUTH)=?\Z|--(?:[a-z]+-)?pass(?:w(?:or)?d)?\Z"
 )
-_URL_WORD = re.compile(_PLAIN_WORDS, re.IGNORECASE)
 
 
-def passwords(text: str) -> Iterator[tuple[str, int, int]]:
-    """Yield the kind, start and end of values that their names, headers or URLs mark as secret."""
-    if "://" in text and "@" in text:
-        for match in _URL.finditer(text):
-            value = match[2]
-            if (
-                not _URL_WORD.fullmatch(value)
-                and value.lower() != match[1].lower()
-                and not is_placeholder(value)
-                and not _TEMPLATE.search(value)
-            ):
-                yield "PASSWORD", *match.span(2)
-    if "curl" in text:
-        for match in _CURL_USER.finditer(text):
-            if len(match[1]) < 8 and match[1].isalpha():
-                continue
-            if not is_placeholder(match[1]) and not _URL_WORD.fullmatch(match[1]) and not _TEMPLATE.search(match[1]):
-                yield "PASSWORD", *match.span(1)
-    lower = text.lower()
-    if len(lower) != len(text):  # some letters get longer in lower case, which would shift the places in `text`
-        lower = text
-    if "bearer " in lower or "basic " in lower or "authorization" in lower:
+def passwords_in_urls(text: str) -> Iterator[Span]:
+    """Yield the places of passwords in URLs with a user and a password."""
+    for place in starts(text, "://"):
+        if _SCHEME.search(text, max(0, place - 31), place) and (match := _CREDENTIALS.match(text, place + 3)):
+            user, value = match[1].lower(), match[2]
+            is_given = not is_placeholder(value) and value.lower() != user and user != "anonymous"
+            if is_given and is_password(unquote(value), "given"):
+                yield match.span(2)
+
+
+def passwords(text: str, lower: str, hints: Hints) -> Iterator[tuple[str, int, int]]:
+    """Yield the kind, start and end of values that their names or headers mark as secret."""
+    if "auth" in hints and ("authorization" in lower or "bearer " in lower):
         for match in _HEADER.finditer(text):
             if is_random(match[1]) and not match[1].startswith("AWS4"):  # "AWS4…" is the name of a signing method
                 yield "SECRET", *match.span(1)
     for word in _WORDS_OF_SECRETS:
-        place = lower.find(word)
-        while place >= 0:
+        if word not in hints:
+            continue
+        for place in starts(lower, word):
             if _names_secret(text, lower, word, place) and (span := _value_after(text, word, place)):
                 yield "PASSWORD" if word.startswith("p") else "SECRET", *span
-            place = lower.find(word, place + len(word))
 
 
 def _names_secret(text: str, lower: str, word: str, place: int) -> bool:
@@ -102,66 +91,34 @@ def _value_after(text: str, word: str, place: int) -> Span | None:
     start, end = match.span("quoted" if match["quoted"] else "bare")
     if match["bare"]:
         end = start + len(match["bare"].rstrip(".:!?"))  # without punctuation at the end of a sentence
-        if text[end : end + 1] in tuple("([{"):  # a call or an index, so this is code and not a value
+        if text[end : end + 1] in tuple("([{") or "==" in text[start : end - 1]:  # code, and not a value
             return None
     if match["space"] is not None and "--" not in text[max(0, place - 24) : place].rpartition(" ")[2]:
         return None  # only the option of a command is separated from its value by a space
     if match["tag"] and text[end : end + 2] != "</":
         return None
     value = text[start:end]
-    if is_placeholder(value) or _TEMPLATE.search(value):
-        return None
-    is_explicit = match["quoted"] is not None or text[place : place + len(word)].isupper()  # "…" or PASSWORD=…
-    strong = word.startswith("p") and _is_strong(value) and (is_explicit or _has_symbol(value))
-    return (start, end) if strong or is_random(value) else None
+    return (start, end) if is_password(value, _trust(text, word, place, match)) else None
 
 
-def is_placeholder(value: str) -> bool:
-    """Return whether a value is only a placeholder: a known word, repeated characters or a keyboard sequence."""
-    return _PLACEHOLDER.search(value) is not None or len(set(value)) < min(8, 0.6 * len(value))
+def _trust(text: str, word: str, place: int, match: re.Match[str]) -> Trust:
+    if not word.startswith("p"):
+        return "random"
+    if match["quoted"]:
+        return "strong"
+    name = text[max(0, place - 16) : match.end() - len(match["bare"])].rstrip("= ")
+    if _OF_SHELL.search(name) or _is_field(text, *match.span("bare")):
+        return "given"
+    is_explicit = text[place : place + len(word)].isupper()  # PASSWORD=…
+    is_explicit = is_explicit or has_symbol(match["bare"]) or is_mixed(match["bare"])
+    return "strong" if len(match["bare"]) >= 8 and is_explicit else "random"
 
 
-def is_random(value: str) -> bool:
-    """Return whether a value looks random: 12 or more characters, letters mixed with digits, no words.
-
-    Letters without digits count if there are 20 or more and they change case often.
-    """
-    if len(value) < 12 or is_placeholder(value) or _reads_as_words(value):
+def _is_field(text: str, start: int, end: int) -> bool:
+    """Return whether a bare value is a field of a connection string, such as `password=… host=…` or `PWD=…;`."""
+    if text[start - 1] != "=":
         return False
-    kinds = [_kind(character) for character in value]
-    changes = sum(a != b for a, b in pairwise(kinds))
-    if "d" not in kinds:
-        return len(value) >= 20 and changes >= len(value) / 4 and _entropy(value) > 3.5
-    return changes >= max(4, len(value) / 8) and _entropy(value) > 2.8 and kinds.count("d") < len(value)
-
-
-def _is_strong(value: str) -> bool:
-    """Return whether a value looks like a real password.
-
-    It has at least 8 characters with a digit and two of lower case, upper case and symbol. Or it has no digit, but at
-    least 10 characters with lower and upper case that are not words.
-    """
-    kinds = {_kind(character) for character in value}
-    if "d" in kinds:
-        return len(value) >= 8 and len(kinds) >= 3
-    return len(value) >= 10 and {"l", "u"} <= kinds and not _reads_as_words(value)
-
-
-def _reads_as_words(value: str) -> bool:
-    """Return whether a value is a name (`tokenV2`, `access-token-2019`, `MY_TOKEN`): at least half of it is words."""
-    part = _PART_OF_WORD if any(map(str.islower, value)) else _PART_OF_CONSTANT
-    return _NAME.fullmatch(value) is not None and sum(map(len, part.findall(value))) >= len(value) / 2
-
-
-def _has_symbol(value: str) -> bool:
-    return any(not character.isalnum() and character not in "._-/" for character in value)
-
-
-def _kind(character: str) -> str:
-    return "d" if character.isdigit() else "u" if character.isupper() else "l" if character.islower() else "s"
-
-
-def _entropy(value: str) -> float:
-    """Return the entropy in bits per character."""
-    counts = Counter(value).values()
-    return -sum(count / len(value) * math.log2(count / len(value)) for count in counts)
+    if not _END_OF_FIELD.match(text, end) and not _AFTER_SEPARATOR.search(text, max(0, start - 24), start):
+        return False
+    around = text[max(0, start - 160) : start].rpartition("\n")[2] + "\0" + text[end : end + 160].partition("\n")[0]
+    return _FIELD.search(around) is not None

@@ -42,6 +42,9 @@ RULES = (
     _rule("PRIVATE_KEY", "Private-Lines", r"Private-Lines: \d+\s+(?P<secret>[A-Za-z0-9+/=\s]{40,}[A-Za-z0-9+/=])"),
     _rule("PRIVATE_KEY", "AGE-SECRET-KEY-", "AGE-SECRET-KEY-1[0-9A-Z]{50,}"),
     _rule("PRIVATE_KEY", "private_key_id", r"private_key_id\W{1,8}(?P<secret>[0-9a-f]{40})"),
+    # 43 characters and "=", but also keys that were copied with a mistake.
+    _rule("FERNET_KEY", "ernet ERNET", "(?<![A-Za-z0-9_=/+-])C{40,46}={1,2}(?![A-Za-z0-9_=])"),
+    _rule("FERNET_KEY", "Fernet(", r"Fernet\(\s{0,9}(?:key=)?b?[\"'](?P<secret>[A-Za-z0-9_+/-]{30,}={0,2})[\"']"),
     _rule("AWS_KEY", "AKIA ASIA ABIA ACCA", "A(?:KI|SI|BI|CC)A[A-Z0-9]{16}(?![A-Za-z0-9])"),
     _rule("AWS_SECRET", "AQoD IQoJ FwoG FQoG", "(?:AQoD|IQoJ|FwoG|FQoG)[A-Za-z0-9/+=]{100,}"),
     _rule(
@@ -74,7 +77,7 @@ RULES = (
     _rule("MAILGUN_KEY", "-", "[0-9a-f]{32}-[0-9a-f]{8}-[0-9a-f]{8}(?![A-Za-z0-9-])"),
     _rule("MAILCHIMP_KEY", "-us", r"[0-9a-f]{32}-us\d{1,2}(?![A-Za-z0-9])"),
     _rule("ANTHROPIC_KEY", "sk-ant-", "sk-ant-C{20,}"),
-    _rule("OPENAI_KEY", "sk-", r"sk-(?:proj-|svcacct-|admin-|None-|or-v1-|lf-)?(?=[A-Za-z_-]*\d)C{20,}(?<![-_])"),
+    _rule("OPENAI_KEY", "sk-", r"sk-(?:proj-|svcacct-|admin-|None-|or-v1-|lf-)?(?=[A-Za-z_-]{0,99}\d)C{20,}(?<![-_])"),
     _rule(
         "AI_PROVIDER_KEY",
         "gsk_ xai- pplx- r8_ nvapi- tgp_v1_",

@@ -6,46 +6,94 @@ checksums and UUIDs.
 """
 
 import re
-from collections.abc import Iterator
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Sequence
+from html import unescape
+from operator import attrgetter
 from typing import NamedTuple
 
 from tuning.dataset.redact.addresses import emails, ip_addresses
-from tuning.dataset.redact.passwords import is_placeholder, passwords
+from tuning.dataset.redact.calls import passwords_in_calls
+from tuning.dataset.redact.commands import may_hold_command, passwords_in_commands
+from tuning.dataset.redact.hints import hints_in
+from tuning.dataset.redact.own_rules import OwnRule
+from tuning.dataset.redact.passwords import passwords, passwords_in_urls
+from tuning.dataset.redact.paths import names_in_paths
+from tuning.dataset.redact.phones import phone_numbers
 from tuning.dataset.redact.providers import RULES
+from tuning.dataset.redact.values import is_placeholder
 
 
 class Secret(NamedTuple):
     """Represent the place and the kind of a secret in a text."""
 
-    kind: str  # for example "EMAIL", which the redacted text contains as `<EMAIL>`
+    kind: str  # for example "EMAIL"
     start: int
     end: int  # exclusive, in characters
+    placeholder: str = ""  # "": the kind in angle brackets, such as `<EMAIL>`
 
 
-def redact(text: str) -> tuple[str, tuple[str, ...]]:
+def redact(text: str, rules: Sequence[OwnRule] = (), is_html: bool = False) -> tuple[str, tuple[str, ...]]:
     """Replace each secret by a placeholder such as `<EMAIL>`.
 
-    Returns the text and the kinds of the secrets in text order. A redaction never includes the backticks that end a
-    code block.
+    A second name in the paths of a text becomes `<NAME_2>`, so that paths of two people stay apart. Returns the text
+    and the kinds of the secrets in text order. A redaction never includes the backticks that end a code block.
+    `is_html` says that the text has entities. Raises TuningError if one of the given rules matches too often.
     """
-    secrets = find_secrets(text)
+    secrets = find_secrets_in_html(text, rules) if is_html and "&" in text else find_secrets(text, rules)
     if not secrets:
         return text, ()
     pieces, end = [], 0
+    names: dict[str, int] = {}
     for secret in secrets:
-        pieces += [text[end : secret.start], f"<{secret.kind}>"]
+        placeholder = secret.placeholder or f"<{secret.kind}>"
+        if secret.kind == "NAME":
+            number = names.setdefault(text[secret.start : secret.end], len(names) + 1)
+            placeholder = placeholder if number == 1 else f"<NAME_{number}>"
+        pieces += [text[end : secret.start], placeholder]
         end = secret.end
     return "".join(pieces) + text[end:], tuple(secret.kind for secret in secrets)
 
 
-def find_secrets(text: str) -> list[Secret]:
-    """Return all secrets in text order. If two kinds overlap, only the more specific one is returned."""
-    secrets: list[Secret] = []
-    for secret in _candidates(text):
-        if all(secret.end <= other.start or other.end <= secret.start for other in secrets):
-            secrets.append(secret)
-    return sorted(secrets, key=lambda secret: secret.start)
+def find_secrets(text: str, rules: Sequence[OwnRule] = ()) -> list[Secret]:
+    """Return all secrets in text order. If two kinds overlap, only the more specific one is returned.
 
+    Raises TuningError if one of the given rules matches too often.
+    """
+    secrets: list[Secret] = []
+    for secret in _candidates(text, rules):
+        place = bisect_left(secrets, secret.start, key=_START)
+        is_free = place == 0 or secrets[place - 1].end <= secret.start
+        if is_free and (place == len(secrets) or secret.end <= secrets[place].start):
+            secrets.insert(place, secret)
+    return secrets
+
+
+_START = attrgetter("start")
+
+
+def find_secrets_in_html(body: str, rules: Sequence[OwnRule] = ()) -> list[Secret]:
+    """Return all secrets of an HTML body. They are found in its text without entities such as `&quot;`."""
+    pieces, shifts, place, length = [], [(0, 0)], 0, 0
+    for match in _ENTITY.finditer(body):
+        character = unescape(match[0])
+        pieces += [body[place : match.start()], character]
+        length += match.start() - place + len(character)
+        place = match.end()
+        shifts.append((length, place))
+    text = "".join(pieces) + body[place:]
+
+    def in_body(place: int) -> int:
+        after, start = shifts[bisect_right(shifts, (place, len(body))) - 1]
+        return start + place - after
+
+    return [
+        Secret(kind, in_body(start), in_body(end), placeholder)
+        for kind, start, end, placeholder in find_secrets(text, rules)
+    ]
+
+
+_ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 
 # Each secret that a rule of `providers.RULES` finds contains a run of at least 20 of these characters. The run includes
 # a digit and is not only words and short numbers.
@@ -71,16 +119,37 @@ def _long_runs(text: str) -> Iterator[str]:
             return
 
 
-def _candidates(text: str) -> Iterator[Secret]:
+def _candidates(text: str, rules: Sequence[OwnRule]) -> Iterator[Secret]:
     """Yield possible secrets, the most specific kinds first."""
+    for rule in rules:
+        for start, end in rule.find(text):
+            yield Secret(rule.name, start, end, rule.placeholder)
     if any(_DIGIT.search(run) and not _WORDS_AND_NUMBERS.fullmatch(run) for run in _long_runs(text)):
         yield from _of_providers(text)
-    for kind, start, end in passwords(text):
+    lower = text.lower()
+    if len(lower) != len(text):  # some letters get longer in lower case, which would shift the places in `text`
+        lower = text
+    hints = hints_in(lower)
+    has_at = "@" in text
+    if has_at and "://" in text:
+        yield from _spans("PASSWORD", passwords_in_urls(text))
+    if hints:
+        for kind, start, end in passwords(text, lower, hints):
+            yield Secret(kind, start, end)
+        yield from _spans("PASSWORD", passwords_in_calls(text, lower, hints))
+    if may_hold_command(text, hints):
+        yield from _spans("PASSWORD", passwords_in_commands(text, lower))
+    if has_at:
+        yield from _spans("EMAIL", emails(text))
+    yield from _spans("IP_ADDRESS", ip_addresses(text))
+    if hints:
+        yield from _spans("NAME", names_in_paths(text, lower, hints))
+    yield from _spans("PHONE", phone_numbers(text, lower))
+
+
+def _spans(kind: str, spans: Iterator[tuple[int, int]]) -> Iterator[Secret]:
+    for start, end in spans:
         yield Secret(kind, start, end)
-    for start, end in emails(text):
-        yield Secret("EMAIL", start, end)
-    for start, end in ip_addresses(text):
-        yield Secret("IP_ADDRESS", start, end)
 
 
 def _of_providers(text: str) -> Iterator[Secret]:

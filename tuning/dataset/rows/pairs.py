@@ -12,6 +12,7 @@ from tuning.dataset.formats.limits import example_tokens
 from tuning.dataset.formats.records import Example, Message
 from tuning.dataset.markdown import convert
 from tuning.dataset.options import DatasetOptions
+from tuning.dataset.redact.own_rules import load_rules
 from tuning.dataset.redact.redact import redact
 from tuning.dataset.similar.decontaminate import overlap
 from tuning.dataset.similar.shingles import THRESHOLD, shingles, similarity
@@ -66,7 +67,7 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
 def judge(pairs: Sequence[Pair], rules: Rules) -> None:
     """Convert, redact, and filter each pair in place.
 
-    Raises TuningError if the tokenizer or the benchmark file is not valid.
+    Raises TuningError if the tokenizer, the benchmark file or the file of redaction rules is not valid.
     """
     for pair in pairs:
         clean(pair, rules)
@@ -96,9 +97,10 @@ def clean(pair: Pair, rules: Rules) -> None:
             changes.update(converted.changes)
         pair.changes = ["converted to Markdown", *(described(change, changes[change]) for change in sorted(changes))]
     kinds: Counter[str] = Counter()
+    own_rules = load_rules(rules.options.redact_rules) if rules.options.redact_rules else ()
     for name in ("title", "body", "answer", "rejected"):
         if (text := getattr(pair, name)) is not None:
-            redacted, found = redact(text)
+            redacted, found = redact(text, own_rules, is_html=name != "title" and rules.options.body == "html")
             setattr(pair, name, redacted)
             kinds.update(found)
     pair.changes += [f"redacted {count} {kind}" for kind, count in sorted(kinds.items())]

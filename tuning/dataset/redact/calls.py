@@ -1,0 +1,153 @@
+"""Find passwords that only their place in a call reveals, as in `login("joe", "…")` or `auth=("joe", "…")`."""
+
+import re
+from collections.abc import Iterator
+
+from tuning.dataset.redact.arguments import Argument, positional, read_arguments, without_new_line
+from tuning.dataset.redact.hints import Hints, starts
+from tuning.dataset.redact.values import is_password
+
+Span = tuple[int, int]
+
+_CALL = re.compile(r"\(")
+_PAIR_OR_CALL = re.compile(
+    r"(?:s|enti(?:al|als|cate|cation|cator)|_?(?:handler|provider))?"
+    r"(?:[\"']?\]?\s{0,3}(?:=\s{0,3}[(\[]|:\s{0,3}\()(?P<pair>)|\()"
+)
+_CONNECT = re.compile(r"(?:_tls|host|ion)?\(")
+_TYPE = re.compile(r"\.\s{0,4}(?:send_keys|fill|type|set_value|setValue|setText|set_text|press_sequentially)\(")
+_FILL = re.compile(r"\.(?:fill|type|input_text|fill_in|set_value)\(")
+_LIST = re.compile(r"(?:_?list)?[\"']?\]?\s{0,3}[=:]\s{0,3}([\[({])")
+# What stands before `auth…(` and `cred…(` in calls with a user and a password, unlike in `get_credentials(`.
+_OF_PASSWORD = re.compile(r"(?:basic|digest|proxy|ntlm|plain|plaintext|password|pass|add|http)_?\Z|(?<![a-z_])\Z")
+_ORACLE = re.compile(r"oracle\w*\.\Z")
+_USER_AND_PASSWORD = re.compile(r"[^\s/@]{1,60}/([^\s@/]{1,200})@")  # of Oracle: user/password@host
+_NAMES_USER = re.compile("(?i)user|login|uname|account")
+_NAMES_PASSWORD = re.compile(r"(?i)passw|pwd|passphrase|passcode|(?<![a-z])(?:pass|pw|psw)(?![a-z])|\bpin\b")
+_ELEMENT = re.compile(r"(\w{1,40})\Z")
+_PROMPT = re.compile(
+    r"(?:expect\w{0,10}|read_until|wait_for|until)\([^\n]{0,40}?(?:passw|passphrase)[^\n]{0,30}?\)"
+    r"(?:(?!\b(?:expect|read_until))[\s\S]){0,100}?\b(?:sendline|send|write|send_command)\("
+)
+_LISTS = ("passwords", "passwds", "pwds", "password_list", "passwordlist", "passwd_list", "pass_list", "passlist")
+
+
+def passwords_in_calls(text: str, lower: str, hints: Hints) -> Iterator[Span]:
+    """Yield the places of passwords in calls, pairs of user and password, and lists of passwords."""
+    for span in _candidates(text, lower, hints):
+        if is_password(text[slice(*span)], "given"):
+            yield span
+
+
+def _candidates(text: str, lower: str, hints: Hints) -> Iterator[Span]:
+    has_passw = "pass" in hints and "passw" in lower
+    for is_possible, word, pattern in (
+        ("login" in hints, "login", _CALL),
+        (has_passw, "set_password", _CALL),
+        (has_passw, "add_password", _CALL),
+        ("auth" in hints, "auth", _PAIR_OR_CALL),
+        ("cred" in hints, "cred", _PAIR_OR_CALL),
+    ):
+        for match in _after(lower, word, pattern) if is_possible else ():
+            yield from _last(text, lower, word, match)
+    for word in ("connect", "ftp"):
+        for match in _after(lower, word, _CONNECT) if word in hints else ():
+            yield from _third(text, lower, match)
+    if "pass" in hints or "pwd" in hints:
+        yield from _typed(text)
+    if has_passw or "pwd" in hints or "pass_" in lower:
+        yield from _sent(text, lower)
+        for word in _LISTS:
+            for match in _after(lower, word, _LIST):
+                yield from _listed(text, match, is_list_of_passwords=True)
+    for hint, word in (("cred", "credentials"), ("login", "logins")):
+        for match in _after(lower, word, _LIST) if hint in hints else ():
+            yield from _listed(text, match, is_list_of_passwords=False)
+
+
+def _after(lower: str, word: str, pattern: re.Pattern[str]) -> Iterator[re.Match[str]]:
+    for place in starts(lower, word):
+        if match := pattern.match(lower, place + len(word)):
+            yield match
+
+
+def _last(text: str, lower: str, word: str, match: re.Match[str]) -> Iterator[Span]:
+    """Yield the last positional argument, if it is a string and can be a password."""
+    before = lower[max(0, match.start() - len(word) - 12) : match.start() - len(word)]
+    is_pair = "pair" in match.re.groupindex and match["pair"] == ""
+    if not is_pair and not _OF_PASSWORD.search(before) and word in ("auth", "cred"):
+        return
+    if word == "login" and before[-1:].isalpha():
+        return
+    arguments = positional(read_arguments(text, match.end()))
+    if len(arguments) >= (1 if word == "set_password" else 2) and (string := arguments[-1].string):
+        yield string
+
+
+def _third(text: str, lower: str, match: re.Match[str]) -> Iterator[Span]:
+    """Yield the password of a call like `connect(host, user, password)`; a port can follow the host."""
+    arguments = positional(read_arguments(text, match.end()))
+    if _ORACLE.search(lower, max(0, match.start() - 30), match.start() - len("connect")):
+        place = 1
+        if arguments and arguments[0].string and (both := _USER_AND_PASSWORD.match(text, *arguments[0].string)):
+            yield both.span(1)
+    else:
+        place = 3 if len(arguments) > 3 and _code(text, arguments[1]).isdigit() else 2
+    if len(arguments) > place and (string := arguments[place].string):
+        user = arguments[place - 1]
+        if user.string or _NAMES_USER.search(_code(text, user)):
+            yield string
+
+
+def _typed(text: str) -> Iterator[Span]:
+    """Yield what is typed into a field for a password: by `element.send_keys("…")` and `fill("#password", "…")`."""
+    if not any(word in text for word in (".send_keys", ".fill(", ".type(", ".set", ".press_", "_text(", "fill_in(")):
+        return
+    for match in _TYPE.finditer(text):
+        arguments = read_arguments(text, match.end())
+        if arguments and arguments[0].string and _is_password_field(text, match.start()):
+            yield without_new_line(text, arguments[0].string)
+    for match in _FILL.finditer(text):
+        arguments = read_arguments(text, match.end())
+        if len(arguments) < 2 or not arguments[0].string or not arguments[1].string:
+            continue
+        if _NAMES_PASSWORD.search(text, *arguments[0].string):
+            yield arguments[1].string
+
+
+def _sent(text: str, lower: str) -> Iterator[Span]:
+    """Yield what is sent after a program has asked for a password, as pexpect and telnetlib do."""
+    if "expect" in lower or "until" in lower or "wait_for" in lower:
+        for match in _PROMPT.finditer(lower):
+            for argument in read_arguments(text, match.end())[:1]:
+                if argument.string:
+                    yield without_new_line(text, argument.string)
+
+
+def _is_password_field(text: str, end: int) -> bool:
+    """Return whether the element before `end` is a field for a password, by its name or by how it was found."""
+    start = max(text.rfind("\n", 0, end) + 1, end - 200)
+    if _NAMES_PASSWORD.search(text, start, end):
+        return True
+    element = _ELEMENT.search(text, max(0, end - 40), end)
+    if element is None or element[1].isdigit():
+        return False
+    before = text[max(0, end - 1000) : element.start()]
+    found = re.findall(rf"(?<![\w.]){element[1]}[ \t]{{0,3}}=(?!=)([^\n]*)", before)
+    return bool(found) and _NAMES_PASSWORD.search(found[-1]) is not None
+
+
+def _listed(text: str, match: re.Match[str], is_list_of_passwords: bool) -> Iterator[Span]:
+    """Yield the strings of a list of passwords, the values of a dictionary, and the second of pairs."""
+    is_dictionary = match[1] == "{"
+    for item in read_arguments(text, match.end(), separators=",:" if is_dictionary else ",", limit=2_000):
+        if item.string and (item.after == ":" if is_dictionary else is_list_of_passwords):
+            yield item.string
+        elif not is_dictionary and text[item.start] in "([":
+            pair = read_arguments(text, item.start + 1)
+            if len(pair) == 2 and pair[1].string:
+                yield pair[1].string
+
+
+def _code(text: str, argument: Argument) -> str:
+    return text[argument.start : argument.end].strip()

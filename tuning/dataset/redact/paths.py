@@ -1,0 +1,118 @@
+r"""Find names of people in the paths of home folders: `/home/NAME`, `/Users/NAME`, `C:\Users\NAME`."""
+
+import re
+from collections.abc import Iterator
+
+from tuning.dataset.redact.hints import Hints, starts
+
+Span = tuple[int, int]
+
+# Users of machines, images and services.
+_ROLES = (
+    "user users username usr ubuntu debian fedora centos redhat rocky alpine arch opc pi app apps appuser runner "
+    "runneradmin root admin administrator administrators guest default public shared all owner system sysadmin "
+    "operator ec2-user azureuser sagemaker-user vagrant docker jovyan jupyter jupyterlab jupyterhub notebook nbuser "
+    "nbcommon airflow hadoop hduser hdfs spark hive kafka zeppelin livy postgres mysql mongodb redis oracle odoo "
+    "openerp www www-data web webapp webuser webmaster nginx apache httpd http tomcat git gitlab gitlab-runner github "
+    "jenkins travis circleci appveyor buildbot build builder bamboo teamcity vsts azure vscode codespace codespaces "
+    "gitpod replit coder sandbox node deploy deployer deployment worker celery service services daemon nobody ftp "
+    "sftp mail backup support localuser local defaultuser defaultuser0 defaultapppool containeradministrator "
+    "containeruser vssadministrator localservice networkservice wdagutilityaccount ieuser distiller nvidia jetson "
+    "osboxes mininet chronos chrx linuxbrew conda mambauser anaconda miniconda cdsw kaggle colab vcap dyno render "
+    "heroku model-server mmlspark devuser developer developers dev devel development staging production prod test "
+    "tests tester testing testuser devenv student students teacher team office home pc desktop-pc laptop computer "
+    "workstation server client hp dell asus acer lenovo msi windows win10 win mac macbook linux robot bot"
+)
+_PLACEHOLDERS = (
+    "name names myname yourname firstname lastname fullname surname someone somebody anyone person me myself memyself "
+    "you your my some any other another someuser youruser myuser theuser newuser otheruser user1 user2 user3 user01 "
+    "user123 userid user_id user-id yourusername myusername yourusernamehere somename username1 account login id foo "
+    "bar baz foobar qux spam eggs example sample demo dummy temp tmp abc xyz abcd aaa bbb x y z a b c xx xy xxx xxxx "
+    "placeholder redacted removed hidden censored anonymous anon unknown null none undefined"
+)
+_FOLDERS_AND_PAGES = (
+    "desktop documents downloads pictures music videos library applications app_data appdata data dataset datasets "
+    "files file folder folders foldername dir directory path paths project projects projectname workspace work code "
+    "src lib libs bin etc var opt site sites html public_html static media images img assets docs scripts programs "
+    "python python3 python-user pythonprojects pycharmprojects venv env virtualenv django flask repo repos new old "
+    "index about contact signup register logout dashboard profile settings page pages post posts search help api v1 "
+    "rest list create edit delete update view views show detail details products items blog news cart checkout"
+)
+_NOT_PEOPLE = frozenset(f"{_ROLES} {_PLACEHOLDERS} {_FOLDERS_AND_PAGES}".split())
+_PLACEHOLDER = re.compile(
+    r"(?:all|default|your|my|some|the|any|other|new|example|test|dummy|fake)?[-_. ]?"
+    r"(?:user|users|usr|admin|name|first|last|account|home|pc|windows)?[-_. ]?"
+    r"(?:name|surname|user|users|id|folder|directory|dir|path|account|here|x{2,}|\d{1,3})?|x+",
+)
+_FILE = re.compile(
+    r"\.(?:py|pyc|ipynb|txt|csv|tsv|json|jsonl|html?|php|js|css|log|sh|bash|md|rst|xml|ya?ml|toml|ini|cfg|conf|env|"
+    r"zip|tar|gz|png|jpe?g|gif|svg|pdf|docx?|xlsx?|db|sqlite3?|sql|pkl|h5|npy|exe|bat|mp[34]|wav|avi|dat|data|r|c|cpp|"
+    r"java|tcl|rb|ts|so|dll|whl|deb)\Z"
+)
+_FIRST = r"[A-Za-z0-9_À-ɏͰ-ӿ一-鿿][\w.+@~-]{0,39}"
+_NEXT = r"[\w.'()-]{1,20}"
+_POSIX = re.compile(rf"/home\d?/(?P<name>{_FIRST})")
+# A name of several words counts only if the path goes on or ends after it: `C:\Users\Jane Doe\Desktop`.
+_MAC = re.compile(rf"/Users/(?P<name>{_FIRST}(?:\\ {_NEXT}| [A-Z]{_NEXT}(?=[^\n]{{0,20}}/)){{0,3}})")
+_WINDOWS = re.compile(
+    rf"(?i:users|documents and settings)[\\/]{{1,4}}"
+    rf"(?P<name>{_FIRST}(?:\\? {_NEXT}){{1,3}}(?=[\\/\"'])|{_FIRST}(?:\\ {_NEXT}){{0,3}})"
+)
+_DRIVE = re.compile(r"(?i)(?:(?:(?<![a-z])[a-z]:|/mnt/[a-z]|/cygdrive/[a-z]|(?<!\w)/[a-z])[\\/]{1,4}|\\{1,4})\Z")
+_BEFORE = 80  # characters before a path that tell whether it is one
+# A part of a URL, or of the routes of a web application.
+_NOT_A_PATH = re.compile(
+    r"(?i)(?:\w\.\w[^\s\"'`()<>]*(?<!:)|://[^\s\"'`()<>]*|"
+    r"(?:\b(?:route|url|url_for|path|re_path|redirect|reverse|get|post|put|delete|patch)\s{0,2}\(|\b(?:href|src|action|url|uri|endpoint)[\"']?\s{0,2}[=:])\s{0,2}r?[\"']?\^?)\Z"
+)
+_FOLDERS = re.compile(r"(?:^|[^\w./:~-])(?:/[\w.-]{1,30}){1,4}\Z")
+_OPTION = re.compile(r"(?:^|[\s\"'])-[A-Z]\Z")  # as in `-I/home/NAME/include`
+_AGAIN = re.compile(r"(?<![\w.@-])[\w.+-]{3,40}(?=@[\w-]+[:\s~]|[\\/])")
+_OF_WORD = re.compile(r"[\w./~-]\Z")
+
+
+def names_in_paths(text: str, lower: str, hints: Hints) -> Iterator[Span]:
+    """Yield the places of names of people in paths, and of the same names before `@` and in other paths."""
+    names = set()
+    for match in _matches(text, lower, hints):
+        name = match["name"]
+        place = match.start("name")
+        name = name.rstrip(".") if len(name.rstrip(".")) else name
+        if is_person(name, text[place + len(name) : place + len(name) + 1]):
+            names.add(name)
+            yield place, place + len(name)
+    for match in _AGAIN.finditer(text) if names else ():
+        if match[0] in names:
+            yield match.span()
+
+
+def is_person(name: str, after: str) -> bool:
+    """Return whether a folder's name is that of a person. `after` is the character after the name."""
+    lower = name.lower()
+    if len(name) < 2 or lower in _NOT_PEOPLE or _PLACEHOLDER.fullmatch(lower):
+        return False
+    return after in ("/", "\\") or _FILE.search(lower) is None
+
+
+def _matches(text: str, lower: str, hints: Hints) -> Iterator[re.Match[str]]:
+    if "/home" in hints:
+        yield from (match for match in _POSIX.finditer(text) if _is_path(text, match.start()))
+    for folder in ("users", "documents and settings"):
+        if folder not in hints:
+            continue
+        for start in starts(lower, folder):
+            if text[start - 1 : start] in ("/", "\\"):
+                if text.startswith("/Users/", start - 1) and _is_path(text, start - 1):
+                    match = _MAC.match(text, start - 1)
+                else:
+                    match = _WINDOWS.match(text, start) if _DRIVE.search(text, max(0, start - 16), start) else None
+                if match:
+                    yield match
+
+
+def _is_path(text: str, start: int) -> bool:
+    """Return whether a path starts here, and not a part of a URL or the route of a web application."""
+    before = text[max(0, start - _BEFORE) : start]
+    if before.endswith(("file://", "Macintosh HD")) or _OPTION.search(before):
+        return True
+    return not _NOT_A_PATH.search(before) and (not _OF_WORD.search(before) or _FOLDERS.search(before) is not None)
