@@ -10,15 +10,18 @@ Two texts are near duplicates if the Jaccard similarity of their sets of shingle
 
 import functools
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from tuning.dataset.similar.words import LETTER, OPERATOR, SYLLABLE, WORD, code_spans, kinds_of, words
+from tuning.dataset.similar.words import LETTER, OPERATOR, SYLLABLE, WORD, code_of, code_spans, kinds_of, words
 
 THRESHOLD = 0.8
+SHORT = 100  # bytes without white space, about 20 English words or 33 Chinese characters
+_DIGITS = "0123456789"
+_THAI = "\u0e00"  # characters of scripts without spaces are not below
 _WHITE_SPACE = b" \t\n\r\x0b\x0c"
 _BASE = 0x9E3779B97F4A7C15  # odd, so that it has an inverse modulo 2^64
 _REMEMBERED = 500  # number of texts whose shingles `comparer` caches
@@ -30,12 +33,14 @@ Shingle = tuple[str, ...]
 
 
 class Sizes(NamedTuple):
-    """Hold how many words a shingle has, by the kind of its first word, and whether operators in code are compared."""
+    """Hold how many words a shingle has, by the kind of its first word."""
 
     word: int = 5
     syllable: int = 2
     letter: int = 3
-    see_code: bool = True
+    see_code: bool = True  # operators in code are parts of words
+    is_clipped: bool = True  # the end of a text is a shingle although it has fewer words
+    least_named: int = 0  # least number of its words that are neither numbers nor single Latin letters
 
     def by_kind(self) -> list[int]:
         """Return the number of words by kind."""
@@ -59,10 +64,15 @@ def shingles_in_order(text: str, sizes: Sizes = NEAR) -> list[Shingle]:
     found, last_end = [], 0
     for at, (_, kind) in enumerate(in_order):
         end = at + by_kind[kind]
-        if end <= count or last_end < count:
+        if (end <= count or (sizes.is_clipped and last_end < count)) and is_named(plain[at:end], sizes.least_named):
             found.append(tuple(plain[at:end]))
         last_end = end
     return found
+
+
+def is_named(some: Sequence[str], least: int) -> bool:
+    """Return whether at least this many of the words are neither numbers nor single letters, as most names are."""
+    return not least or sum(word[0] not in _DIGITS and (len(word) > 1 or word >= _THAI) for word in some) >= least
 
 
 def similarity(one: set[Shingle], other: set[Shingle]) -> float:
@@ -114,14 +124,21 @@ def _hash_some(texts: Sequence[str], sizes: Sizes) -> tuple[Hashes, npt.NDArray[
     run *= powers[:-1]
     np.cumsum(run, out=sums[1:])
 
+    ends = np.append(begins, len(places))  # ends[i] is where word i begins and word i - 1 ends
     words_up_to = np.searchsorted(places[begins], borders, "right")
     in_text = np.diff(words_up_to, prepend=0)
     wanted = np.arange(len(begins)) + np.array(sizes.by_kind())[kind[places[begins]]]
     last = np.minimum(wanted, np.repeat(words_up_to, in_text))
-    is_kept = (wanted == last) | (last > np.concatenate([[0], last])[:-1])
+    is_kept = wanted == last
+    if sizes.is_clipped:
+        is_kept |= last > np.concatenate([[0], last])[:-1]
+    if sizes.least_named:
+        letters = codes[places[begins]]
+        is_name = ((letters < ord("0")) | (letters > ord("9"))) & ((np.diff(ends) > 1) | (letters >= ord(_THAI)))
+        named = np.concatenate([[0], np.cumsum(is_name)])
+        is_kept &= named[last] - named[:-1] >= sizes.least_named
     first, last = np.flatnonzero(is_kept), last[is_kept]
     counts = np.diff(np.searchsorted(first, words_up_to), prepend=0)
-    ends = np.append(begins, len(places))
     begin, end = begins[first], ends[last]
     return _mix((sums[end] - sums[begin]) * inverses[begin]), counts
 
@@ -156,9 +173,35 @@ def _words_in(
 
 
 def text_keys(texts: Sequence[str]) -> Hashes:
-    """Return one hash per text. Texts that differ only in case or ASCII white space have the same hash."""
-    raw = (text.lower().encode().translate(None, _WHITE_SPACE) for text in texts)
-    digests = [hashlib.blake2b(content, digest_size=8).digest() for content in raw]
+    """Return one hash per text. Texts with equal code that differ only in case or white space have the same hash."""
+    return _digests(_plain(text) + b"\0" + code_of(text).encode() for text in texts)
+
+
+def code_keys(texts: Sequence[str]) -> Hashes:
+    """Return one hash per text. Texts with equal code, or without code, have the same hash."""
+    return _digests(code_of(text).encode() for text in texts)
+
+
+def is_short(answer: str) -> bool:
+    """Return whether an answer is so short that equal ones say nothing about their questions."""
+    return len(_plain(answer)) < SHORT
+
+
+def compared_answer(question: str, answer: str) -> str:
+    """Return what is compared of an answer: a short one only counts together with the body of its question.
+
+    `question` is the title and, after an empty line, the body.
+    """
+    _, _, body = question.partition("\n\n")
+    return f"{body}\n\n{answer}" if is_short(answer) else answer
+
+
+def _plain(text: str) -> bytes:
+    return text.lower().encode().translate(None, _WHITE_SPACE)
+
+
+def _digests(contents: Iterable[bytes]) -> Hashes:
+    digests = [hashlib.blake2b(content, digest_size=8).digest() for content in contents]
     return np.frombuffer(b"".join(digests), dtype="<u8").astype(np.uint64)
 
 

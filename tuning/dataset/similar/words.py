@@ -1,9 +1,9 @@
 """Split a text into the words by which texts are compared.
 
-In prose, a word is a match of ``\\w+`` in the lower-cased text, so punctuation makes no difference. In code, a word also
-has the operators and brackets that follow it, without white space: the words of ``total -= items[:-1]`` are ``total-=``,
-``items[:-`` and ``1]``. Operators at the beginning of code are a word of their own. In scripts that are written without
-spaces, such as Chinese, Japanese and Thai, each character is a word.
+In prose, a word is a match of ``\\w+`` in the lower-cased text, so punctuation makes no difference. In code, a word
+also has the operators and brackets that follow it, without white space. For example, ``total -= items[:-1]`` has the
+words ``total-=``, ``items[:-`` and ``1]``. Operators at the beginning of code are a word of their own. In scripts that
+are written without spaces, such as Chinese, Japanese and Thai, each character is a word.
 
 Code is what is between two runs of equally many backticks (Markdown), or in ``<pre>`` and ``<code>`` (HTML).
 """
@@ -23,8 +23,10 @@ _SYLLABLES = (
     "\U0001b000-\U0001b16f\U00020000-\U0003ffff"
 )
 _LETTERS = "\u0e01-\u0e3a\u0e40-\u0e4e\u0e81-\u0ece\u0edc-\u0edf\u0f40-\u0fbc\u1000-\u103f\u1050-\u109f\u1780-\u17d3"
-_PIECES = re.compile(rf"([{_SYLLABLES}])|([{_LETTERS}])|([^\W{_SYLLABLES}{_LETTERS}]+)|([^\w\s{_SYLLABLES}{_LETTERS}]+)")
-_UNSPACED, _WORD = re.compile(f"[{_SYLLABLES}{_LETTERS}]"), re.compile(r"\w+")
+_PIECES = re.compile(
+    rf"([{_SYLLABLES}])|([{_LETTERS}])|([^\W{_SYLLABLES}{_LETTERS}]+)|([^\w\s{_SYLLABLES}{_LETTERS}]+)"
+)
+_WORD = re.compile(r"\w+")
 _KINDS = (SPACE, SYLLABLE, LETTER, WORD, OPERATOR)  # by number of the group in `_PIECES`
 _END_TAG, _TAG, _FENCE = -1, 0, 3  # marks; a larger number is one of backticks
 _BACKTICKS = re.compile("``*")  # twice as fast as "`+"
@@ -44,14 +46,25 @@ def words(text: str, see_code: bool = True) -> list[tuple[str, int]]:
     return found + _words(text[end:], False)
 
 
-def code_words(text: str) -> list[str]:
-    """Return the words of all code in the text, in order."""
-    text = text.lower()
-    return [word for begin, end in code_spans(text) for word, _ in _words(text[begin:end], True)]
+def code_of(text: str) -> str:
+    """Return the code in the text, so that texts with equal code have the same result.
+
+    White space counts at the beginning of a line only, where it is compared with that of the other lines.
+    """
+    return "\0".join(_layout(text[begin:end]) for begin, end in code_spans(text))
+
+
+def _layout(code: str) -> str:
+    lines = [line for line in code.replace('"', "'").expandtabs().splitlines() if not line.isspace() and line]
+    indents = [len(line) - len(line.lstrip()) for line in lines]
+    least = min(indents, default=0)
+    return "\n".join(
+        " " * (indent - least) + "".join(line.split()) for indent, line in zip(indents, lines, strict=True)
+    )
 
 
 def _words(text: str, is_code: bool) -> list[tuple[str, int]]:
-    if not is_code and not _UNSPACED.search(text):
+    if not is_code and text.isascii():
         return [(word, WORD) for word in _WORD.findall(text)]  # the same, faster
     found: list[tuple[str, int]] = []
     for piece in _PIECES.finditer(text):
@@ -109,7 +122,7 @@ def _next_alike(borders: list[tuple[int, int, int]]) -> list[int]:
 
 
 def kinds_of(codes: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint8]:
-    """Return the kind of each code point. For most, this is a look-up of a byte in a table, which Python does faster."""
+    """Return the kind of each code point. Python looks up bytes in a table faster than numpy."""
     table = _kinds()
     low = bytearray(np.minimum(codes, 255).astype(np.uint8)).translate(table[:256].tobytes())
     kinds = np.frombuffer(low, dtype=np.uint8)
