@@ -98,7 +98,8 @@ class SplitOptions(Options, frozen=True, kw_only=True):
         str | None, Meta(description="any, or parses: only answers with Python code, all of which parses")
     ] = None
     decontaminate: Annotated[
-        str | None, Meta(description="benchmark file; drop examples that share 13 consecutive words with it")
+        str | None,
+        Meta(description="benchmark (file or folder); drop examples with 13 words in a row, or a short text, of it"),
     ] = None
     redact_rules: Annotated[
         str | None, Meta(description="TOML file with more secrets to replace, each with a name and a pattern")

@@ -14,12 +14,22 @@ from tuning.dataset.card.facts import gather
 from tuning.dataset.card.notice import NOTICE, notice
 from tuning.dataset.card.preferences import pair_facts
 from tuning.dataset.card.tokens import token_facts
-from tuning.dataset.dataset import ATTRIBUTION, MANIFEST, OBJECTS, Dataset, Manifest, bucket_address, open_dataset
+from tuning.dataset.dataset import (
+    ATTRIBUTION,
+    MANIFEST,
+    OBJECTS,
+    BenchmarkFacts,
+    Dataset,
+    Manifest,
+    bucket_address,
+    open_dataset,
+)
 from tuning.dataset.funnel import Funnel
 from tuning.dataset.leaks.check import find_leaks, refuse_leaks
 from tuning.dataset.leaks.lines import Written
 from tuning.dataset.options import DatasetOptions, dataset_id
 from tuning.dataset.rows.pass_one import run_pass_one
+from tuning.dataset.similar.decontaminate import read_benchmark
 from tuning.dataset.snapshot.export import kind_of
 from tuning.dataset.snapshot.snapshot import Snapshot, column_names
 from tuning.dataset.split.pass_two import write_splits
@@ -36,6 +46,7 @@ from tuning.machine import usable_cores
 from tuning.settings import Settings
 from tuning.storage import atomic_folder, locked, write_bytes, write_json
 
+_ITEMS = 10  # of the benchmark, named in the manifest
 _FORGOTTEN = 7 * 24 * 3600  # seconds; older working files of killed runs are deleted
 
 
@@ -56,6 +67,8 @@ def create_dataset(
     if workers is not None and workers < 1:
         raise TuningError(f"--workers cannot be {workers}", "Use a number of processes, 1 or more")
     options = options.settled(snapshot.build["kind"])
+    if options.decontaminate:
+        read_benchmark(options.decontaminate)  # raises an error before the work begins
     snapshot.roles.check(column_names(snapshot.files), str(snapshot.folder))
     identity = dataset_id(snapshot.digest, options, snapshot.template, versions())
     folder = settings.datasets_dir / identity
@@ -150,6 +163,7 @@ def _make(
         funnel=funnel.rows(),
         files=files,
         tokens=token_facts(index, selection, rules.tokens),
+        benchmark=_benchmark_facts(options.decontaminate, funnel) if options.decontaminate else msgspec.UNSET,
         leaks=msgspec.to_builtins(leaks),
         redactions=dict(sorted(facts.redactions.items())),
     )
@@ -160,7 +174,26 @@ def _make(
     outputs.finish(folder)
 
 
+def _benchmark_facts(path: Path, funnel: Funnel) -> BenchmarkFacts:
+    benchmark = read_benchmark(path)
+    most = sorted(funnel.by_benchmark_item.items(), key=lambda one: (-one[1], one[0]))[:_ITEMS]
+    return BenchmarkFacts(
+        items=benchmark.size,
+        looked_for=benchmark.looked_for,
+        only_short_texts=benchmark.short,
+        passages_left_out=benchmark.shared,
+        dropped=funnel.by_benchmark_item.total(),
+        items_that_drop_most={benchmark.name(item): rows for item, rows in most},
+    )
+
+
 def describe_dataset(dataset: Dataset) -> str:
     """Return the text that the command prints for a finished dataset: its funnel, ID, format, and address."""
     rows = [f"{row['rows']:>9,}  {row['step']}: {row['reason']}" for row in dataset.manifest.funnel]
+    if facts := dataset.manifest.benchmark:
+        rows.append(
+            f"benchmark: {facts.looked_for:,} of {facts.items:,} items could be looked for"
+            f" ({facts.only_short_texts:,} by short texts only); they drop {facts.dropped:,} examples"
+        )
+        rows += [f"{count:>9,}  {item}" for item, count in facts.items_that_drop_most.items()]
     return "\n".join([*rows, f"dataset {dataset.id} ({dataset.manifest.format}): {dataset.address}"])

@@ -33,6 +33,17 @@ class FileFacts(msgspec.Struct, frozen=True):
     sha256: str
 
 
+class BenchmarkFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """Hold how much of a benchmark was looked for, and what was found."""
+
+    items: int
+    looked_for: int  # items of which a text was looked for
+    only_short_texts: int  # of these, items of which only texts of fewer than 13 words were looked for
+    passages_left_out: int  # passages that were not looked for, because too many items have them
+    dropped: int  # examples
+    items_that_drop_most: dict[str, int]  # the first ten, with the number of examples
+
+
 class Manifest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Hold what a dataset was created from and how.
 
@@ -48,6 +59,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     funnel: list[dict[str, object]]  # one {"step", "reason", "rows"} for each count, in the order of the steps
     files: dict[str, FileFacts]  # by file name
     tokens: dict[str, object]
+    benchmark: BenchmarkFacts | msgspec.UnsetType = msgspec.UNSET  # only with --decontaminate
     leaks: dict[str, object]  # result of the leak check; only the seed preset can have counts above 0
     redactions: dict[str, int] = {}  # placeholders in the kept rows, by kind of secret
 

@@ -1,5 +1,6 @@
 """Count the rows that were read, dropped (by step and reason), and written."""
 
+from collections import Counter
 from collections.abc import Iterable
 
 import msgspec
@@ -46,6 +47,7 @@ class Funnel:
         self.read = read
         self.dropped: dict[tuple[str, str], Dropped] = {}
         self.written: dict[str, int] = {}
+        self.by_benchmark_item: Counter[int] = Counter()  # rows that are dropped for an item of the benchmark
 
     def drop(self, step: str, reason: str, rows: int, examples: Iterable[DroppedExample] = ()) -> None:
         """Count the rows that a step drops for a reason."""

@@ -2,12 +2,14 @@
 
 import datetime
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import msgspec
 import orjson
 
+from tuning.dataset.benchmark_files import benchmark_files
 from tuning.dataset.formats.codec import Body
 from tuning.dataset.formats.records import FORMATS, PREFERENCE_FORMATS, Format
 from tuning.dataset.redact.own_rules import load_rules
@@ -34,7 +36,7 @@ class DatasetOptions(msgspec.Struct, frozen=True, kw_only=True):
     seed: int = 42
     limit: int = 0  # number of questions; 0: all
     code: Code = "any"  # "parses": only answers with Python code blocks, all of which parse
-    decontaminate: Path | None = None  # text or JSONL file; examples that share 13 words in a row with it are dropped
+    decontaminate: Path | None = None  # file or folder of a benchmark; examples with its texts are dropped
     redact_rules: Path | None = None  # TOML file with more secrets to replace; see `redact/own_rules.py`
     tokenizer: Path | None = None  # folder of the model whose tokenizer counts tokens; None: estimate from bytes
     max_length: int = 0  # tokens that the trainer reads; examples whose answer starts later are dropped; 0: no limit
@@ -63,11 +65,14 @@ class DatasetOptions(msgspec.Struct, frozen=True, kw_only=True):
         values: dict[str, object] = {name: getattr(self, name) for name in self.__struct_fields__}
         if not self.redact_rules:
             del values["redact_rules"]  # so that the IDs of earlier datasets stay the same
-        files = {"decontaminate": self.decontaminate, "redact_rules": self.redact_rules, "tokenizer": self.tokenizer}
-        for name, path in files.items():
+        files = {
+            "decontaminate": (self.decontaminate, benchmark_files(self.decontaminate) if self.decontaminate else []),
+            "redact_rules": (self.redact_rules, [self.redact_rules] if self.redact_rules else []),
+            "tokenizer": (self.tokenizer, [self.tokenizer / "tokenizer.json"] if self.tokenizer else []),
+        }
+        for name, (path, content) in files.items():
             if path:
-                content = _read(name, path / "tokenizer.json" if name == "tokenizer" else path)
-                values[name] = {"name": path.name, "sha256": hashlib.sha256(content).hexdigest()}
+                values[name] = {"name": path.name, "sha256": _sha256(name, content)}
         return values
 
 
@@ -144,7 +149,7 @@ def _check(options: DatasetOptions, chosen: dict[str, Any]) -> None:
         raise TuningError("--max-length needs the tokenizer of a model", "Name the model with --tokenizer")
     if not 0 <= options.seed < 2**32:
         raise TuningError(f"--seed cannot be {options.seed}", "Use a whole number from 0 to 4294967295")
-    if options.decontaminate and not options.decontaminate.is_file():
+    if options.decontaminate and not options.decontaminate.exists():
         raise TuningError(f"--decontaminate: there is no file {options.decontaminate}")
     if options.redact_rules:
         load_rules(options.redact_rules)
@@ -163,8 +168,15 @@ def _option(name: str) -> str:
     return "--" + name.replace("_", "-")
 
 
-def _read(name: str, path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise TuningError(f"{_option(name)}: {path} cannot be read ({error.strerror})") from None
+def _sha256(name: str, paths: Sequence[Path]) -> str:
+    """Return the SHA-256 of a file, or that of the SHA-256 of several files."""
+    digests = []
+    for path in paths:
+        try:
+            with path.open("rb") as file:
+                digests.append(hashlib.file_digest(file, "sha256"))
+        except OSError as error:
+            raise TuningError(f"{_option(name)}: {path} cannot be read ({error.strerror})") from None
+    if len(digests) == 1:
+        return digests[0].hexdigest()
+    return hashlib.sha256(b"".join(one.digest() for one in digests)).hexdigest()

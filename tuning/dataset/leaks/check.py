@@ -1,6 +1,10 @@
-"""Check for leaks: read the written files and compare the two splits, independently of the code that split them."""
+"""Check for leaks: read the written files and compare the two splits, independently of the code that split them.
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+Only the definition of near duplicates (`tuning.dataset.similar.shingles`) is that of the code that split them. Equal
+texts are found by their bytes. A test also compares the splits by their characters, without words and shingles.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -9,9 +13,9 @@ import numpy.typing as npt
 
 from tuning.dataset.dataset import ATTRIBUTION, Split
 from tuning.dataset.leaks.lines import Lines, Place, Written, lines_at, places_of, texts_of
-from tuning.dataset.similar.decontaminate import SIZE, benchmark_shingles
+from tuning.dataset.similar.decontaminate import read_benchmark
 from tuning.dataset.similar.minhash import PAIRS
-from tuning.dataset.similar.shingles import Hashes, comparer, shingles, text_keys
+from tuning.dataset.similar.shingles import Hashes, comparer, is_short, text_keys
 from tuning.dataset.similar.similarity_join import Entries, Prefixes, common_shingles, prefixes
 from tuning.dataset.workspace.parallel import In, Out, Workers
 from tuning.dataset.workspace.parts import Column
@@ -22,6 +26,8 @@ from tuning.gcs.object_file import Source
 _WORTH_WORKERS = 4  # blocks. Up to this number, reading them takes less time than starting workers
 _COMMON = "common.npy"
 KINDS = ("question", "answer")
+_SHORT = "short answer"
+_NO_TEXT = text_keys([""])[0]
 
 
 class Leaks(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,13 +38,14 @@ class Leaks(msgspec.Struct, frozen=True, kw_only=True):
     groups: int
     near_questions: int  # number of eval examples whose question equals or nearly equals one in train
     near_answers: int
-    benchmark: int  # number of examples, in either split, that share 13 words in a row with the benchmark file
+    short_answers: int = 0  # number of eval examples whose short answer is also in train, which is not a leak
+    benchmark: int  # number of examples, in either split, with a text of the benchmark
     examples: list[str] = []  # descriptions of the first few leaks
 
     @property
     def total(self) -> int:
-        """Return the sum of all counts."""
-        return sum(getattr(self, name) for name in self.__struct_fields__ if name != "examples")
+        """Return the sum of the counts of leaks."""
+        return sum(getattr(self, name) for name in self.__struct_fields__ if name not in ("short_answers", "examples"))
 
 
 def find_leaks(written: Written, scratch: Store, workers: Workers) -> Leaks:
@@ -50,7 +57,7 @@ def find_leaks(written: Written, scratch: Store, workers: Workers) -> Leaks:
     places = list(places_of(written.files))
     blocks = list(_over(workers, _read_block, [_Job(written, place) for place in places]))
     lines = Lines(written, np.concatenate([block.sizes for block in blocks]))
-    keys = {kind: np.concatenate([block.keys[kind] for block in blocks]) for kind in KINDS}
+    keys = {kind: np.concatenate([block.keys[kind] for block in blocks]) for kind in (*KINDS, _SHORT)}
     near = _near(written, lines, places, keys, scratch, workers)
     contaminated = [line for block in blocks for line in block.contaminated]
     return Leaks(
@@ -59,6 +66,7 @@ def find_leaks(written: Written, scratch: Store, workers: Workers) -> Leaks:
         groups=len(shared["group"]),
         near_questions=len(near["question"]),
         near_answers=len(near["answer"]),
+        short_answers=_shared_short(keys[_SHORT], written.train_rows),
         benchmark=len(contaminated),
         examples=[
             *(f"{name} {values[0]} is in both splits" for name, values in shared.items() if len(values)),
@@ -94,12 +102,12 @@ class _Block(msgspec.Struct, frozen=True):
 
 def _read_block(job: _Job) -> _Block:
     lines = lines_at(job.place)
-    texts = [texts_of(job.written, line) for line in lines]
+    texts = [_divided(texts_of(job.written, line)) for line in lines]
     path, first = job.written.options.decontaminate, job.place[3]
     return _Block(
-        keys={kind: text_keys([text[kind] for text in texts]) for kind in KINDS},
+        keys={kind: text_keys([text[kind] for text in texts]) for kind in (*KINDS, _SHORT)},
         sizes=np.fromiter(map(len, lines), np.int64, len(lines)),
-        contaminated=[first + at for at, text in enumerate(texts) if path and _is_contaminated(path, text.values())],
+        contaminated=[first + at for at in _contaminated(path, texts)] if path else [],
     )
 
 
@@ -113,9 +121,11 @@ def _near(
 ) -> dict[str, list[int]]:
     """Return by kind the numbers of the eval lines whose text equals or nearly equals that of a train line."""
     border = written.train_rows
-    equal = {kind: np.isin(hashes[border:], hashes[:border]) for kind, hashes in keys.items()}
-    leaked = {kind: set((border + np.flatnonzero(is_equal)).tolist()) for kind, is_equal in equal.items()}
-    remaining = {kind: border + np.flatnonzero(~is_equal) for kind, is_equal in equal.items() if not is_equal.all()}
+    equal = {kind: np.isin(keys[kind][border:], keys[kind][:border]) for kind in KINDS}
+    is_text = {kind: keys[kind][border:] != _NO_TEXT for kind in KINDS}
+    leaked = {kind: set((border + np.flatnonzero(equal[kind] & is_text[kind])).tolist()) for kind in KINDS}
+    remaining = {kind: border + np.flatnonzero(~equal[kind] & is_text[kind]) for kind in KINDS}
+    remaining = {kind: numbers for kind, numbers in remaining.items() if len(numbers)}
     if remaining:
         scratch.save(_COMMON, _common(written, places))
         evaluation = [place for place in places if place[3] >= border]
@@ -147,7 +157,7 @@ class _PrefixJob(msgspec.Struct, frozen=True):
 def _prefixes(job: _PrefixJob) -> dict[str, Entries]:
     common = job.scratch.load(_COMMON)
     first = job.place[3]
-    texts = [texts_of(job.written, line) for line in lines_at(job.place)]
+    texts = [_divided(texts_of(job.written, line)) for line in lines_at(job.place)]
     return {
         kind: prefixes([texts[number - first][kind] for number in numbers.tolist()], numbers, common)
         for kind, numbers in job.numbers.items()
@@ -164,7 +174,7 @@ class _LookUp(msgspec.Struct, frozen=True):
 
 
 def _candidates(job: _LookUp) -> dict[str, Hashes]:
-    texts = [texts_of(job.written, line) for line in lines_at(job.place)]
+    texts = [_divided(texts_of(job.written, line)) for line in lines_at(job.place)]
     return {
         kind: Prefixes.open(job.scratch.within(kind)).candidates([text[kind] for text in texts], job.place[3])
         for kind in job.kinds
@@ -183,6 +193,17 @@ def _confirm(written: Written, lines: "Lines", kind: str, pairs: Hashes, leaked:
         for line, other in some:
             if line not in leaked and is_near(other, line):
                 leaked.add(line)
+
+
+def _divided(texts: dict[str, str]) -> dict[str, str]:
+    """Return the texts with a short answer as another kind of text, because it is compared with nothing."""
+    answer = texts["answer"]
+    return {**texts, "answer": "", _SHORT: answer} if is_short(answer) else {**texts, _SHORT: ""}
+
+
+def _shared_short(keys: Hashes, border: int) -> int:
+    train, evaluation = keys[:border], keys[border:]
+    return int(np.isin(evaluation[evaluation != _NO_TEXT], train).sum())
 
 
 def _over(workers: Workers, function: Callable[[In], Out], jobs: Sequence[In]) -> Iterator[Out]:
@@ -215,5 +236,7 @@ def _common(written: Written, places: Sequence[Place]) -> npt.NDArray[np.bool_]:
     )
 
 
-def _is_contaminated(path: Path, texts: Iterable[str]) -> bool:
-    return any(not shingles(text, SIZE).isdisjoint(benchmark_shingles(path)) for text in texts)
+def _contaminated(path: Path, texts: Sequence[dict[str, str]]) -> list[int]:
+    """Return which examples, given as their texts by kind, have a text of the benchmark."""
+    matches = [read_benchmark(path).find([text[kind] for text in texts]) for kind in (*KINDS, _SHORT)]
+    return [at for at, found in enumerate(zip(*matches, strict=True)) if any(found)]

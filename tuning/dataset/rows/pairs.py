@@ -14,8 +14,8 @@ from tuning.dataset.markdown import convert
 from tuning.dataset.options import DatasetOptions
 from tuning.dataset.redact.own_rules import load_rules
 from tuning.dataset.redact.redact import redact
-from tuning.dataset.similar.decontaminate import overlap
-from tuning.dataset.similar.shingles import THRESHOLD, shingles, similarity
+from tuning.dataset.similar.decontaminate import read_benchmark
+from tuning.dataset.similar.shingles import THRESHOLD, code_keys, shingles, similarity
 from tuning.dataset.tokens import TokenEstimator
 
 # Tokens that a chat template adds to the messages of an example. The largest template in use adds about 30,
@@ -38,6 +38,7 @@ class Pair(msgspec.Struct):
     changes: list[str] = []  # as written to attribution.jsonl
     step: str = ""
     reason: str = ""
+    benchmark_item: int | None = None  # the item of the benchmark for which the row is dropped
 
     @property
     def question(self) -> str:
@@ -120,7 +121,8 @@ def _filter(pair: Pair, rules: Rules) -> None:
         reason = check_code(pair.answer)
     if not reason and pair.rejected is not None:
         pair.similarity = _similarity(pair.answer, pair.rejected)
-        reason = Reason.NEAR_EQUAL if pair.similarity >= THRESHOLD else None
+        one, other = code_keys([pair.answer, pair.rejected])
+        reason = Reason.NEAR_EQUAL if pair.similarity >= THRESHOLD and one == other else None
     if reason:
         return pair.drop("filter", reason)
     pair.prompt = as_prompt(options.format, rules.template, pair.title, pair.body, options.body)
@@ -144,8 +146,13 @@ def _similarity(one: str, other: str) -> float:
 
 
 def _decontaminate(pairs: Sequence[Pair], path: Path) -> None:
-    questions = overlap([pair.question for pair in pairs], path)
-    answers = overlap([pair.answer for pair in pairs], path)
-    for pair, in_question, in_answer in zip(pairs, questions, answers, strict=True):
-        if in_question or in_answer:
-            pair.drop("filter", "shares 13 words in a row with the benchmark")
+    benchmark = read_benchmark(path)
+    for texts in (
+        [pair.question for pair in pairs],
+        [pair.answer for pair in pairs],
+        [pair.rejected or "" for pair in pairs],
+    ):
+        for pair, match in zip(pairs, benchmark.find(texts), strict=True):
+            if match and not pair.reason:
+                pair.drop("filter", match.reason)
+                pair.benchmark_item = match.item

@@ -53,8 +53,10 @@ def run_pass_one(
     keys = []
     with progress("preparing", rows, "rows") as advance:
         for part in done:
-            for dropped in notes_of(part).dropped:
+            notes = notes_of(part)
+            for dropped in notes.dropped:
                 funnel.drop(dropped.step, dropped.reason, dropped.rows, dropped.examples)
+            funnel.by_benchmark_item.update(notes.benchmark_items)
             keys.append(part)
             advance(len(part["question_id"]))
     if not keys and funnel.dropped:

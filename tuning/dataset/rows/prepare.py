@@ -16,7 +16,7 @@ from tuning.dataset.formats.codec import ONE_TEXT, encode_columns
 from tuning.dataset.funnel import Dropped, DroppedExample, excerpt
 from tuning.dataset.rows.pairs import Pair, Rules, judge, line_of
 from tuning.dataset.similar.minhash import band_hashes
-from tuning.dataset.similar.shingles import text_keys
+from tuning.dataset.similar.shingles import code_keys, compared_answer, text_keys
 from tuning.dataset.snapshot.columns import attribution_heads, text_columns
 from tuning.dataset.workspace.parts import Column, Keys, Notes, Parts
 from tuning.dataset.workspace.store import Store
@@ -93,6 +93,7 @@ def _prepare(job: Job, batch: pa.RecordBatch) -> Keys:
     tails = [heads[pair.row] + orjson.dumps(pair.changes) + b"}" for pair in kept]
     questions = [pair.question for pair in kept]
     answers = [pair.answer for pair in kept]
+    compared = [compared_answer(pair.question, pair.answer) for pair in kept]
     keys = {
         **_ids(job.roles, batch.take(as_indices(np.array([pair.row for pair in kept])))),
         "line_size": _ints(map(len, lines)),
@@ -102,15 +103,18 @@ def _prepare(job: Job, batch: pa.RecordBatch) -> Keys:
         "prompt_tokens": _ints(pair.prompt_tokens for pair in kept),
         "answer_tokens": _ints(pair.answer_tokens for pair in kept),
         "question_key": text_keys(questions),
-        "answer_key": text_keys(answers),
+        "answer_key": text_keys(compared),
+        "question_code": code_keys(questions),
+        "answer_code": code_keys(compared),
         "question_bands": band_hashes(questions),
-        "answer_bands": band_hashes(answers),
+        "answer_bands": band_hashes(compared),
     }
     if options.is_preference:
         keys["rejected_length"] = _ints(len(pair.rejected or "") for pair in kept)
         keys["similarity"] = np.fromiter((pair.similarity for pair in kept), np.float32)
     content = b"".join(blob for pair in zip(lines, tails, strict=True) for blob in pair)
-    return Parts(job.store).write(job.number, content, keys, Notes(dropped=_dropped(pairs, heads)))
+    items = [pair.benchmark_item for pair in pairs if pair.benchmark_item is not None]
+    return Parts(job.store).write(job.number, content, keys, Notes(_dropped(pairs, heads), items))
 
 
 def _ids(roles: MartColumns, batch: pa.RecordBatch) -> Keys:

@@ -39,3 +39,9 @@ class Groups:
         for at in np.flatnonzero(np.isin(questions, np.fromiter(self._parent, np.int64))).tolist():
             groups[at] = self.of(int(questions[at]))
         return groups
+
+    def smallest(self, questions: npt.NDArray[np.int64], others: Iterable[int] = ()) -> npt.NDArray[np.int64]:
+        """Return for each question the smallest id in its group, of these questions and `others` only."""
+        ids = np.unique(np.concatenate([questions, np.fromiter(others, np.int64)]))
+        groups, first = np.unique(self.of_all(ids), return_index=True)  # `ids` is sorted, so the first is the smallest
+        return ids[first[np.searchsorted(groups, self.of_all(questions))]]

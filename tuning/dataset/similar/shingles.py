@@ -1,41 +1,78 @@
 """Split texts into shingles, and define near duplicates by them.
 
-A shingle is five words in a row, as a tuple of words or, for speed, as a 64-bit hash. A word is a match of ``\\w+`` in
-the lower-cased text. Two texts are near duplicates if the Jaccard similarity of their sets of shingles is at least 0.8.
-A text of one to four words has one shingle of all its words. A text without words has none.
+A shingle is a few words in a row, as a tuple of words or, for speed, as a 64-bit hash. It has five words if it begins
+with a word in a script with spaces, two if it begins with a Chinese or Japanese character, and three if it begins with
+a Thai letter or the like. At the end of a text, where this many are not left, it has all that are left, unless the
+shingle before it has them all. So a text of one to four words has one shingle, and a text without words has none.
+
+Two texts are near duplicates if the Jaccard similarity of their sets of shingles is at least 0.8.
 """
 
 import functools
 import hashlib
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-SIZE = 5
+from tuning.dataset.similar.words import LETTER, OPERATOR, SYLLABLE, WORD, code_of, code_spans, kinds_of, words
+
 THRESHOLD = 0.8
-_WORD = re.compile(r"\w+")
+SHORT = 100  # bytes without white space, about 20 English words or 33 Chinese characters
+_DIGITS = "0123456789"
+_THAI = "\u0e00"  # characters of scripts without spaces are not below
 _WHITE_SPACE = b" \t\n\r\x0b\x0c"
 _BASE = 0x9E3779B97F4A7C15  # odd, so that it has an inverse modulo 2^64
 _REMEMBERED = 500  # number of texts whose shingles `comparer` caches
+_BEGIN = np.uint64(1 << 32)  # added to the value of the first character of a word
 _TEXTS = 128  # number of texts hashed together, so that their arrays fit into the processor's cache
 
 Hashes = npt.NDArray[np.uint64]
 Shingle = tuple[str, ...]
 
 
-def shingles(text: str, size: int = SIZE) -> set[Shingle]:
-    """Return the set of shingles of `size` words. A shorter text has one shingle of all its words."""
-    in_order = words(text)
-    if len(in_order) < size:
-        return {tuple(in_order)} if in_order else set()
-    return set(zip(*(in_order[at:] for at in range(size)), strict=False))
+class Sizes(NamedTuple):
+    """Hold how many words a shingle has, by the kind of its first word."""
+
+    word: int = 5
+    syllable: int = 2
+    letter: int = 3
+    see_code: bool = True  # operators in code are parts of words
+    is_clipped: bool = True  # the end of a text is a shingle although it has fewer words
+    least_named: int = 0  # least number of its words that are neither numbers nor single Latin letters
+
+    def by_kind(self) -> list[int]:
+        """Return the number of words by kind."""
+        sizes = {WORD: self.word, OPERATOR: self.word, SYLLABLE: self.syllable, LETTER: self.letter}
+        return [sizes.get(kind, 0) for kind in range(LETTER + 1)]
 
 
-def words(text: str) -> list[str]:
-    """Return the lower-case words of the text, in order."""
-    return _WORD.findall(text.lower())
+NEAR = Sizes()
+
+
+def shingles(text: str, sizes: Sizes = NEAR) -> set[Shingle]:
+    """Return the set of shingles of the text."""
+    return set(shingles_in_order(text, sizes))
+
+
+def shingles_in_order(text: str, sizes: Sizes = NEAR) -> list[Shingle]:
+    """Return the shingles of the text, including repeated ones."""
+    in_order = words(text, sizes.see_code)
+    by_kind, count = sizes.by_kind(), len(in_order)
+    plain = [word for word, _ in in_order]
+    found, last_end = [], 0
+    for at, (_, kind) in enumerate(in_order):
+        end = at + by_kind[kind]
+        if (end <= count or (sizes.is_clipped and last_end < count)) and is_named(plain[at:end], sizes.least_named):
+            found.append(tuple(plain[at:end]))
+        last_end = end
+    return found
+
+
+def is_named(some: Sequence[str], least: int) -> bool:
+    """Return whether at least this many of the words are neither numbers nor single letters, as most names are."""
+    return not least or sum(word[0] not in _DIGITS and (len(word) > 1 or word >= _THAI) for word in some) >= least
 
 
 def similarity(one: set[Shingle], other: set[Shingle]) -> float:
@@ -53,54 +90,118 @@ def comparer(text_of: Callable[[int], str]) -> Callable[[int, int], bool]:
     return lambda one, other: similarity(set_of(one), set_of(other)) >= THRESHOLD
 
 
-def hash_shingles(texts: Sequence[str], size: int = SIZE) -> tuple[Hashes, npt.NDArray[np.int64]]:
+def hash_shingles(texts: Sequence[str], sizes: Sizes = NEAR) -> tuple[Hashes, npt.NDArray[np.int64]]:
     """Return a 64-bit hash of every shingle of every text, including repeated ones, and the offsets of the texts.
 
     The hashes of text i are ``hashes[offsets[i]:offsets[i + 1]]``. Equal shingles have equal hashes on any machine.
     """
     if not texts:
         return np.zeros(0, dtype=np.uint64), np.zeros(1, dtype=np.int64)
-    parts = [_hash_some(texts[at : at + _TEXTS], size) for at in range(0, len(texts), _TEXTS)]
+    parts = [_hash_some(texts[at : at + _TEXTS], sizes) for at in range(0, len(texts), _TEXTS)]
     counts = np.concatenate([[0], *(counts for _, counts in parts)])
     return np.concatenate([hashes for hashes, _ in parts]), np.cumsum(counts, dtype=np.int64)
 
 
-def _hash_some(texts: Sequence[str], size: int) -> tuple[Hashes, npt.NDArray[np.int64]]:
+def _hash_some(texts: Sequence[str], sizes: Sizes) -> tuple[Hashes, npt.NDArray[np.int64]]:
     """Return the hashes of a few texts, and the number of hashes of each text.
 
-    This is a polynomial hash. The words of all texts form one array of characters with one separator (0) after each
-    word. With prefix sums of the characters weighted by powers of a base, the hash of a shingle is the difference of
-    two sums, divided by the power at its start. So no Python code runs for each word.
+    This is a polynomial hash. The words of all texts form one array of characters, in which the first character of each
+    word is marked. With prefix sums of the characters weighted by powers of a base, the hash of a shingle is the
+    difference of two sums, divided by the power at its start. So no Python code runs for each word.
     """
-    lowered = [text.lower() for text in texts]
+    lowered = [text.lower().replace('"', "'") for text in texts]
+    borders = np.cumsum([len(text) + 1 for text in lowered])
     codes = np.frombuffer("\n".join(["", *lowered, ""]).encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
-    values = _word_values()[codes]
-    is_word = values != 0
-    edges = np.flatnonzero(is_word[1:] != is_word[:-1]) + 1
-    begins, ends = edges[::2], edges[1::2]  # of each word
-    lengths = ends - begins
-    starts = np.cumsum(lengths + 1) - (lengths + 1)  # of each word in `run`, where a separator follows each word
+    kind = kinds_of(codes)
+    places, is_begin = _words_in(kind, _all_spans(lowered, borders) if sizes.see_code else [])
 
-    is_word[ends] = True
-    run = values[is_word].astype(np.uint64)
+    begins = np.flatnonzero(is_begin)  # of each word in `places`
+    run = codes[places].astype(np.uint64)
+    run += np.uint64(1)
+    run[begins] += _BEGIN
     powers, inverses = _powers(len(run) + 1)
     sums = np.zeros(len(run) + 1, dtype=np.uint64)
-    np.cumsum(run * powers[:-1], out=sums[1:])
+    run *= powers[:-1]
+    np.cumsum(run, out=sums[1:])
 
-    borders = np.cumsum([len(text) + 1 for text in lowered])
-    words_up_to = np.searchsorted(begins, borders, "right")
+    ends = np.append(begins, len(places))  # ends[i] is where word i begins and word i - 1 ends
+    words_up_to = np.searchsorted(places[begins], borders, "right")
     in_text = np.diff(words_up_to, prepend=0)
-    counts = np.where(in_text == 0, 0, np.maximum(in_text - size + 1, 1))
-    first = np.arange(counts.sum()) + np.repeat(words_up_to - in_text - (np.cumsum(counts) - counts), counts)
-    last = np.minimum(first + size, np.repeat(words_up_to, counts)) - 1
-    begin, end = starts[first], starts[last] + lengths[last]
+    wanted = np.arange(len(begins)) + np.array(sizes.by_kind())[kind[places[begins]]]
+    last = np.minimum(wanted, np.repeat(words_up_to, in_text))
+    is_kept = wanted == last
+    if sizes.is_clipped:
+        is_kept |= last > np.concatenate([[0], last])[:-1]
+    if sizes.least_named:
+        letters = codes[places[begins]]
+        is_name = ((letters < ord("0")) | (letters > ord("9"))) & ((np.diff(ends) > 1) | (letters >= ord(_THAI)))
+        named = np.concatenate([[0], np.cumsum(is_name)])
+        is_kept &= named[last] - named[:-1] >= sizes.least_named
+    first, last = np.flatnonzero(is_kept), last[is_kept]
+    counts = np.diff(np.searchsorted(first, words_up_to), prepend=0)
+    begin, end = begins[first], ends[last]
     return _mix((sums[end] - sums[begin]) * inverses[begin]), counts
 
 
+def _all_spans(lowered: Sequence[str], borders: npt.NDArray[np.int64]) -> list[tuple[int, int]]:
+    """Return where code begins and ends in the texts, joined and preceded by one character each."""
+    spans: list[tuple[int, int]] = []
+    for text, border in zip(lowered, borders.tolist(), strict=True):
+        begin = border - len(text)
+        spans += [(begin + start, begin + end) for start, end in code_spans(text)]
+    return spans
+
+
+def _words_in(
+    kind: npt.NDArray[np.uint8], spans: list[tuple[int, int]]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+    """Return the places of all characters of words, and which of them begin a word."""
+    is_kept, is_word, is_begin = kind >= WORD, kind == WORD, kind > WORD
+    is_begin[1:] |= is_word[1:] > is_word[:-1]
+    if not spans:
+        places = np.flatnonzero(is_kept)
+        return places, is_begin[places]
+    begins, ends = np.array(spans, dtype=np.int64).T
+    border = np.zeros(len(kind), dtype=np.int8)
+    border[begins], border[ends] = 1, -1
+    is_kept |= (kind == OPERATOR) & np.cumsum(border, dtype=np.int8).view(np.bool_)
+    places = np.flatnonzero(is_kept)
+    is_begin = is_begin[places]
+    firsts = np.searchsorted(places, begins)
+    is_begin[firsts[firsts < np.searchsorted(places, ends)]] = True
+    return places, is_begin
+
+
 def text_keys(texts: Sequence[str]) -> Hashes:
-    """Return one hash per text. Texts that differ only in case or ASCII white space have the same hash."""
-    raw = (text.lower().encode().translate(None, _WHITE_SPACE) for text in texts)
-    digests = [hashlib.blake2b(content, digest_size=8).digest() for content in raw]
+    """Return one hash per text. Texts with equal code that differ only in case or white space have the same hash."""
+    return _digests(_plain(text) + b"\0" + code_of(text).encode() for text in texts)
+
+
+def code_keys(texts: Sequence[str]) -> Hashes:
+    """Return one hash per text. Texts with equal code, or without code, have the same hash."""
+    return _digests(code_of(text).encode() for text in texts)
+
+
+def is_short(answer: str) -> bool:
+    """Return whether an answer is so short that equal ones say nothing about their questions."""
+    return len(_plain(answer)) < SHORT
+
+
+def compared_answer(question: str, answer: str) -> str:
+    """Return what is compared of an answer: a short one only counts together with the body of its question.
+
+    `question` is the title and, after an empty line, the body.
+    """
+    _, _, body = question.partition("\n\n")
+    return f"{body}\n\n{answer}" if is_short(answer) else answer
+
+
+def _plain(text: str) -> bytes:
+    return text.lower().encode().translate(None, _WHITE_SPACE)
+
+
+def _digests(contents: Iterable[bytes]) -> Hashes:
+    digests = [hashlib.blake2b(content, digest_size=8).digest() for content in contents]
     return np.frombuffer(b"".join(digests), dtype="<u8").astype(np.uint64)
 
 
@@ -108,16 +209,6 @@ def distinct(hashes: Hashes) -> Hashes:
     """Return the hashes sorted and without repetitions."""
     hashes = np.sort(hashes)
     return hashes[np.concatenate([[True], hashes[1:] != hashes[:-1]])] if len(hashes) else hashes
-
-
-@functools.cache
-def _word_values() -> npt.NDArray[np.uint32]:
-    """Return an array indexed by code point: code point + 1 if ``\\w`` matches the character, else 0."""
-    table = np.arange(1, 0x110001, dtype=np.uint32)
-    is_word = np.zeros(0x110000, dtype=np.bool_)
-    for match in _WORD.finditer("".join(map(chr, range(0x110000)))):
-        is_word[match.start() : match.end()] = True
-    return np.where(is_word, table, np.uint32(0))
 
 
 @functools.lru_cache(maxsize=1)

@@ -1,4 +1,7 @@
-"""Find duplicate rows, of which only the one with the best score is kept, and group their questions for the split."""
+"""Find duplicate rows, of which only the one with the best score is kept, and group their questions for the split.
+
+Texts that are nearly equal, but have other code, are no duplicates: they are only in the same group.
+"""
 
 from collections import defaultdict
 from collections.abc import Callable
@@ -26,13 +29,14 @@ def find_duplicates(index: Index, texts: Texts, groups: Groups) -> list[Duplicat
     """Return the rows to drop, sorted by row, and join the questions of equal or near-duplicate texts.
 
     The questions are joined in `groups`. Rows are processed by descending score, then by ascending id. A row is kept if
-    neither its question nor its answer equals or nearly equals that of a kept row. So no two kept rows are near
-    duplicates, except that preference pairs of one question share it. In a chain of near duplicates, the ends can both
-    be kept if they are not near duplicates of each other. Raises TuningError if texts cannot be read.
+    neither its question nor its answer equals that of a kept row, or nearly equals it and has the same code. So no two
+    kept rows are near duplicates with the same code, except that preference pairs of one question share it. In a chain
+    of near duplicates, the ends can both be kept if they are not near duplicates of each other.
+    Raises TuningError if texts cannot be read.
     """
     sides = [
         _Side("question", index, texts, texts.question, groups),
-        _Side("answer", index, texts, texts.answer, groups),
+        _Side("answer", index, texts, texts.compared_answer, groups),
     ]
     rows = np.flatnonzero(sides[0].is_shared | sides[1].is_shared)
     order = np.lexsort((rows, -index["score"][rows]))
@@ -71,14 +75,16 @@ class _Side:
         has_near = np.zeros(len(first), dtype=np.bool_)
         has_near[list(self._near)] = True
         self.is_shared: Column = (count > 1)[self._text] | has_near[self._text]
+        self._code = index[f"{name}_code"][first]
         self._kept: dict[int, int] = {}  # the kept row, by number of the text
 
     def better(self, row: int) -> Duplicate | None:
-        """Return the row as a duplicate if an equal or near-duplicate text has been kept, else None."""
+        """Return the row as a duplicate if an equal or near text with the same code has been kept, else None."""
         text = int(self._text[row])
         if text in self._kept and not (self.name == "question" and self._of_one_question(row, self._kept[text])):
             return Duplicate(row, f"same {self.name}", self._kept[text])
-        near = [self._kept[other] for other in self._near.get(text, ()) if other in self._kept]
+        others = (other for other in self._near.get(text, ()) if self._code[other] == self._code[text])
+        near = [self._kept[other] for other in others if other in self._kept]
         return Duplicate(row, f"near-duplicate {self.name}", min(near)) if near else None
 
     def _of_one_question(self, row: int, other: int) -> bool:

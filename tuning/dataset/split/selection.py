@@ -25,14 +25,17 @@ class Selection:
 
 
 def select(index: Index, texts: Texts, options: DatasetOptions, funnel: Funnel) -> Selection:
-    """Drop duplicates, split the rows, and drop training rows whose group is also in the eval split.
+    """Drop duplicates and split the rows, by groups.
 
-    Dropped and written rows are counted in `funnel`. With the seed preset, no rows are dropped. Raises TuningError if a
-    split has no rows, if texts cannot be read, or if a question occurs twice with the seed preset.
+    A split by time can divide a group. Then its training rows are dropped. Dropped and written rows are counted in
+    `funnel`. With the seed preset, no rows are dropped. Raises TuningError if a split has no rows, if texts cannot be
+    read, or if a question occurs twice with the seed preset.
     """
-    groups = Groups()
+    groups, linked = Groups(), set()
     for row, links in index.links.items():
-        groups.join_all([int(index["question_id"][row]), *links])
+        ids = [int(index["question_id"][row]), *links]
+        groups.join_all(ids)
+        linked.update(ids)
     if options.is_seed:
         check_each_once(index, "question", "question_id")  # the preset's row order needs unique question ids
         train, evaluation = seed_order(options, len(index))
@@ -45,7 +48,8 @@ def select(index: Index, texts: Texts, options: DatasetOptions, funnel: Funnel) 
         _drop(funnel, "deduplicate", duplicate.reason, texts, duplicate.row, detail)
     rows = np.flatnonzero(is_kept)
     group = groups.of_all(index["question_id"][rows])
-    side = evaluation_side(options, index["question_id"][rows], index["answered_at"][rows], group)
+    first = groups.smallest(index["question_id"][rows], linked)
+    side = evaluation_side(options, first, index["answered_at"][rows], group)
     is_straddling = straddling(side, group)
     for row, its_group in zip(rows[is_straddling].tolist(), group[is_straddling].tolist(), strict=True):
         _drop(funnel, "split", "training member of a group in evaluation", texts, row, f"group {its_group}")

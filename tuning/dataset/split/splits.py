@@ -14,17 +14,18 @@ Rows = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 
 
-def evaluation_side(options: DatasetOptions, question_ids: Rows, answered_at: Rows, groups: Rows) -> Flags:
+def evaluation_side(options: DatasetOptions, first_ids: Rows, answered_at: Rows, groups: Rows) -> Flags:
     """Return for each example whether it is in the eval split. `answered_at` is in microseconds since 1970, UTC.
 
-    The value of `options.split` selects the method. `hash`: the result depends only on the question id, the seed, and
-    the fraction, so other posts cannot change it. `time`: examples answered on or after the date (UTC) are in the eval
-    split. `random`: scikit-learn's GroupShuffleSplit, which never divides a group.
+    The value of `options.split` selects the method. `hash`: the result depends only on `first_ids` (the smallest
+    question id in the example's group), the seed, and the fraction. So new posts change it only where they join groups:
+    the joined group is in the split of its smallest id. `time`: examples answered on or after the date (UTC) are in the
+    eval split. `random`: scikit-learn's GroupShuffleSplit. Only `time` can divide a group.
     """
     match options.split:
         case "hash":
             bound = int(options.eval_fraction * 2**64)
-            ids = question_ids.tolist()
+            ids = first_ids.tolist()
             return np.fromiter((salted("side", options.seed, one) < bound for one in ids), np.bool_, len(ids))
         case "time":
             date = datetime.date.fromisoformat(options.split_date)

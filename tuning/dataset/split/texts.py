@@ -9,6 +9,7 @@ from tuning.dataset.formats.codec import parse_line, question_of
 from tuning.dataset.formats.records import Example
 from tuning.dataset.funnel import DroppedExample, excerpt
 from tuning.dataset.options import DatasetOptions
+from tuning.dataset.similar.shingles import compared_answer
 from tuning.dataset.workspace.index import Index
 from tuning.dataset.workspace.parts import Column, Parts
 from tuning.sampling import draw
@@ -51,9 +52,9 @@ class Texts:
         """Return the question of a row."""
         return self._pair(row)[0]
 
-    def answer(self, row: int) -> str:
-        """Return the answer of a row."""
-        return self._pair(row)[1]
+    def compared_answer(self, row: int) -> str:
+        """Return what is compared of the answer of a row."""
+        return compared_answer(*self._pair(row))
 
     def dropped(self, row: int, detail: str = "") -> DroppedExample:
         """Return a dropped row as the dataset card shows it."""

@@ -27,13 +27,14 @@ from tuning.dataset.workspace.store import Store
 # contains `link_counts[i]` values for row i, and `crc32c` and `notes` describe the whole part.
 Column = npt.NDArray[Any]
 Keys = dict[str, Column]
-_LAYOUT = 2  # increase it when the layout of the parts changes, so that parts of an older version are not reused
+_LAYOUT = 3  # increase it when the layout of the parts changes, so that parts of an older version are not reused
 
 
 class Notes(msgspec.Struct, frozen=True):
     """Hold information of pass one about a whole part."""
 
     dropped: list[Dropped] = []
+    benchmark_items: list[int] = []  # the item of the benchmark for each row that is dropped for it
 
 
 class Parts:

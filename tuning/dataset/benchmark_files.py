@@ -1,0 +1,194 @@
+"""Read benchmark files as they are published, one item at a time.
+
+A file is JSON Lines, a JSON document (a list of items, or an object that contains one), Parquet, CSV or plain text, and
+can be compressed with gzip. A folder stands for all its files. No file is read that takes more memory than 64 MiB at a
+time or more than 2 GiB in all, so a damaged or hostile file is an error instead of a full memory.
+"""
+
+import csv
+import gzip
+import itertools
+import json
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, NoReturn
+
+import orjson
+
+from tuning.errors import TuningError
+
+_AT_ONCE = 64 << 20  # most bytes of a line or of a JSON document
+_IN_ALL = 2 << 30  # most bytes of a file, after decompression
+_SUFFIXES = frozenset({".json", ".jsonl", ".ndjson", ".parquet", ".csv", ".tsv", ".txt", ".md", ".py"})
+_JSON = frozenset({".json", ".jsonl", ".ndjson"})
+_BROKEN = object()
+# Values under these keys are not part of an exam: where an item comes from, and the input and output of its tests.
+_SOURCE = {"id", "task_id", "question_id", "problem_id", "url", "link", "source", "source_file", "file", "license"}
+_TESTS = {"input_output", "inputs", "outputs", "test_cases", "public_tests", "private_tests", "generated_tests"}
+_LEFT_OUT = _SOURCE | _TESTS | {"file_name", "author", "entry_point", "public_test_cases", "private_test_cases"}
+
+
+def benchmark_files(path: Path) -> list[Path]:
+    """Return the file, or all files in the folder that can be a benchmark, sorted by path.
+
+    Raises TuningError if there is none.
+    """
+    if path.is_file():
+        return [path]
+    files = sorted(file for file in path.rglob("*") if file.is_file() and _suffix(file) in _SUFFIXES)
+    if not files:
+        raise TuningError(f"--decontaminate: there is no benchmark file in {path}", "Name a file, or a folder of files")
+    return [file for file in files if file.name.partition(".")[0] not in _LEFT_OUT]
+
+
+def items_of(path: Path) -> Iterator[list[str]]:
+    """Yield the texts of each item in the file. Raises TuningError if the file cannot be read."""
+    try:
+        with path.open("rb") as file:
+            if file.peek(4)[:4] == b"PAR1":
+                records = _parquet(path)
+            elif file.peek(2)[:2] == b"\x1f\x8b":
+                records = _records(path, _Limited(path, gzip.GzipFile(fileobj=file)))
+            else:
+                records = _records(path, _Limited(path, file))
+            yield from map(_texts, records)
+    except (OSError, EOFError, zlib.error) as error:
+        _refuse(path, f"cannot be read ({error})")
+    except UnicodeDecodeError:
+        _refuse(path, "is not UTF-8 text")
+
+
+def _refuse(path: Path, why: str) -> NoReturn:
+    advice = "Use JSON Lines, JSON, Parquet, CSV or text in UTF-8, plain or compressed with gzip"
+    raise TuningError(f"--decontaminate: {path} {why}", advice)
+
+
+def _suffix(path: Path) -> str:
+    return Path(path.name.removesuffix(".gz")).suffix.lower()
+
+
+class _Limited:
+    """Read the lines of a file within the limits."""
+
+    def __init__(self, path: Path, file: IO[bytes]) -> None:
+        self.path, self._file, self._left, self.number = path, file, _IN_ALL, 0
+
+    def line(self) -> bytes:
+        """Return the next line, or nothing at the end."""
+        line = self._file.readline(_AT_ONCE + 1)
+        self.number += 1
+        self._left -= len(line)
+        if len(line) > _AT_ONCE:
+            _refuse(self.path, f"line {self.number} is longer than {_AT_ONCE >> 20} MiB")
+        if self._left < 0:
+            _refuse(self.path, f"is larger than {_IN_ALL >> 30} GiB")
+        return line
+
+    def rest(self, first: bytes) -> bytes:
+        """Return what was read first and all that is left."""
+        content = first + self._file.read(_AT_ONCE + 1 - len(first))
+        if len(content) > _AT_ONCE:
+            _refuse(self.path, f"is one document of more than {_AT_ONCE >> 20} MiB")
+        return content
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self.line, b"")
+
+
+def _records(path: Path, lines: _Limited) -> Iterator[object]:
+    suffix = _suffix(path)
+    if suffix in (".csv", ".tsv"):
+        yield from _csv(lines, "\t" if suffix == ".tsv" else ",")
+        return
+    full = (line for line in lines if line.strip())
+    first, second = next(full, b"").removeprefix(b"\xef\xbb\xbf"), next(full, b"")
+    if not first.strip():
+        _refuse(path, "is empty")
+    record, following = _parsed(first), _parsed(second)
+    if record is _BROKEN or (second and following is _BROKEN and suffix not in _JSON):
+        content = lines.rest(first + second)
+        if (document := _parsed(content)) is not _BROKEN:
+            yield from _items_in(document)
+        elif suffix in _JSON:
+            _refuse(path, "is not valid JSON")
+        else:
+            yield content.decode()
+    elif not second:
+        yield from _items_in(record)
+    else:
+        yield record
+        for line in itertools.chain([second], full):
+            if (record := _parsed(line)) is _BROKEN:
+                _refuse(path, f"line {lines.number} is not valid JSON")
+            yield record
+
+
+def _parsed(content: bytes) -> object:
+    """Return the JSON value, or `_BROKEN`. Python's own parser accepts NaN, which published files contain."""
+    try:
+        return orjson.loads(content)
+    except orjson.JSONDecodeError:
+        try:
+            return json.loads(content) if b"NaN" in content or b"Infinity" in content else _BROKEN
+        except (ValueError, RecursionError):
+            return _BROKEN
+
+
+def _items_in(document: object) -> Iterator[object]:
+    """Yield the items of a document: of a list, of the lists of objects in an object, or of an object by id."""
+    waiting = [document]
+    while waiting:
+        match waiting.pop():
+            case list() as items:
+                yield from items
+            case dict() as fields:
+                nested = {name: one for name, one in fields.items() if _has_items(one)}
+                waiting += list(nested.values())[::-1]
+                if rest := {name: one for name, one in fields.items() if name not in nested}:
+                    yield rest
+            case other:
+                yield other
+
+
+def _has_items(value: object) -> bool:
+    return isinstance(value, dict) or (isinstance(value, list) and bool(value) and isinstance(value[0], dict))
+
+
+def _csv(lines: _Limited, delimiter: str) -> Iterator[object]:
+    csv.field_size_limit(_AT_ONCE)
+    rows = csv.DictReader((line.decode("utf-8-sig") for line in lines), delimiter=delimiter)
+    try:
+        yield from rows
+    except csv.Error as error:
+        _refuse(lines.path, f"line {lines.number} is not valid CSV ({error})")
+
+
+def _parquet(path: Path) -> Iterator[object]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(path) as file:
+            for batch in file.iter_batches(batch_size=64):
+                yield from batch.to_pylist()
+    except pa.ArrowException as error:
+        _refuse(path, f"is not a valid Parquet file ({str(error).splitlines()[0]})")
+
+
+def _texts(item: object) -> list[str]:
+    """Return all texts in an item. A text that is itself a JSON list or object is taken apart."""
+    found, waiting = [], [item]
+    while waiting:
+        match waiting.pop():
+            case str() as text:
+                value = _parsed(text.encode(errors="surrogatepass")) if text[:1] in ("[", "{") else _BROKEN
+                if isinstance(value, list | dict):
+                    waiting.append(value)
+                else:
+                    found.append(text)
+            case list() as values:
+                waiting += values[::-1]
+            case dict() as fields:
+                waiting += [value for name, value in fields.items() if str(name).lower() not in _LEFT_OUT][::-1]
+    return found
