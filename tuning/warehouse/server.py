@@ -9,7 +9,6 @@ can change that. This module replaces names inside bqemulator, so the version of
 import asyncio
 import importlib.resources
 import os
-import re
 import signal
 import sys
 from collections.abc import Awaitable, Callable
@@ -22,24 +21,14 @@ from bqemulator.config import LogFormat, LogLevel, PersistenceMode
 from bqemulator.config import Settings as EmulatorSettings
 from bqemulator.domain.errors import InvalidQueryError
 from bqemulator.jobs import executor
-from bqemulator.sql import translator
-from bqemulator.sql.rewriter.decimal_literals import rewrite_decimal_literals
 from bqemulator.storage.engine import DuckDBEngine
 
 from tuning.settings import Settings
 from tuning.storage import write_json
 from tuning.warehouse.emulator import STATE
 from tuning.warehouse.identity import HOME_PATH
+from tuning.warehouse.local import macros, patches
 
-# Comments, quoted names and strings of every kind:
-# https://cloud.google.com/bigquery/docs/reference/standard-sql/lexical
-_OPAQUE = re.compile(
-    r"""
-    --[^\n]* | \#[^\n]* | /\*.*?\*/ | `(?:\\.|[^`\\])*`
-    | \"\"\"(?:\\.|[^\\])*?\"\"\" | '''(?:\\.|[^\\])*?''' | "(?:\\.|[^"\\])*" | '(?:\\.|[^'\\])*'
-    """,
-    re.DOTALL | re.VERBOSE,
-)
 LOOPBACK = "127.0.0.1"
 
 
@@ -47,7 +36,7 @@ def main(home: str, project: str, port: str) -> None:
     """Configure and run the server until SIGTERM or SIGINT. With port 0, REST uses any free port. gRPC always does."""
     settings = Settings(home=Path(home), project=project, bigquery_port=max(int(port), 1))
     shut(settings.gcs_dir, settings.home)
-    translator.__dict__["rewrite_decimal_literals"] = outside_text(rewrite_decimal_literals)
+    patches.apply()
     options = EmulatorSettings(
         rest_host=LOOPBACK,
         rest_port=int(port),
@@ -100,6 +89,7 @@ def shut(gcs: Path, home: Path) -> None:
     class ShutEngine(DuckDBEngine):
         async def start(self) -> None:
             await super().start()
+            macros.install(self.connection)
             folder = str(gcs.resolve()).replace("'", "''")
             self.execute(f"SET allowed_directories = ['{folder}']")
             # Otherwise, a table name in SQL can refer to a Python variable of this process.
@@ -140,19 +130,6 @@ def shut(gcs: Path, home: Path) -> None:
     resolve_any, create_open_app = executor._resolve_uri, bqemulator.server.__dict__["create_app"]
     executor.__dict__["_resolve_uri"] = resolve
     bqemulator.server.__dict__.update(create_app=create_app, DuckDBEngine=ShutEngine)
-
-
-def outside_text(rewrite: Callable[[str], str]) -> Callable[[str], str]:
-    """Return a function that applies `rewrite` to a statement, except to its comments, strings and quoted names."""
-
-    def rewrite_outside(sql: str) -> str:
-        parts, end = [], 0
-        for match in _OPAQUE.finditer(sql):
-            parts += [rewrite(sql[end : match.start()]), match.group()]
-            end = match.end()
-        return "".join([*parts, rewrite(sql[end:])])
-
-    return rewrite_outside
 
 
 if __name__ == "__main__":

@@ -1,0 +1,100 @@
+"""Correct one statement before bqemulator translates it, so that the answer is BigQuery's.
+
+The statement is parsed once. Each correction replaces parts of the tree by calls of functions in `macros`, or refuses
+the statement. What sqlglot cannot parse goes to bqemulator as it is: it has parsers of its own for some statements.
+"""
+
+from collections.abc import Callable
+
+import sqlglot
+from sqlglot import exp
+
+from tuning.warehouse.local import aggregates, dates, values
+from tuning.warehouse.local.format_text import format_text
+from tuning.warehouse.local.functions import refuse_foreign_functions
+from tuning.warehouse.local.kinds import Columns, Kinds
+from tuning.warehouse.local.literals import plain_literals
+from tuning.warehouse.local.names import name_fields, name_outputs
+from tuning.warehouse.local.refusals import refuse
+
+Correction = Callable[[exp.Expression], exp.Expression]
+
+
+def corrected(sql: str, columns: Columns) -> str:
+    """Return the statement, corrected. `columns` has the types of the columns of the tables that it names.
+
+    Raises InvalidQueryError if the statement is not BigQuery's SQL, or cannot be answered correctly.
+    """
+    try:
+        sql = plain_literals(sql)
+    except ValueError as error:
+        refuse(str(error))
+    try:
+        trees = sqlglot.parse(sql, read="bigquery")
+    except sqlglot.errors.SqlglotError:
+        return sql  # bqemulator says what is wrong
+    if len(trees) != 1 or trees[0] is None or isinstance(trees[0], exp.Command):
+        return sql
+    tree = trees[0]
+    refuse_foreign_functions(sql, tree)
+    kinds = Kinds(tree, columns)
+    name_fields(tree)
+    name_outputs(tree)
+    for select in list(tree.find_all(exp.Select)):
+        aggregates.pivot(select)
+    corrections = _corrections(kinds)
+    root = exp.Tuple(expressions=[tree])  # so that the tree itself can be replaced
+    for node in reversed(list(tree.walk())):
+        correct = corrections.get(type(node))
+        if correct is not None and node.find_ancestor(exp.Tuple) is not None:
+            made = correct(node)
+            if made is not node:
+                node.replace(made)
+    return root.expressions[0].sql(dialect="bigquery")
+
+
+def _corrections(kinds: Kinds) -> dict[type[exp.Expression], Correction]:
+    compare: Correction = lambda node: values.compare(node, kinds)  # noqa: E731
+    return {
+        exp.Cast: values.cast,
+        exp.TryCast: values.cast,
+        exp.Bracket: lambda node: values.subscript(node, kinds),
+        exp.Like: values.like,
+        exp.ILike: _refuse_ilike,
+        exp.Substring: values.substring,
+        exp.Repeat: values.repeat,
+        exp.Pad: values.pad,
+        exp.Replace: values.replace,
+        exp.StrPosition: values.position,
+        exp.RegexpExtract: values.regexp_extract,
+        exp.RegexpExtractAll: values.regexp_extract,
+        exp.GenerateSeries: lambda node: values.generate(node, kinds),
+        exp.Round: lambda node: values.round_half(node, kinds),
+        exp.ArraySlice: values.slice_array,
+        exp.Sub: lambda node: values.subtract(node, kinds),
+        exp.JSONFormat: values.json_text,
+        exp.Format: format_text,
+        exp.DateTrunc: dates.truncate,
+        exp.TimestampTrunc: dates.truncate,
+        exp.DatetimeTrunc: dates.truncate,
+        exp.DateDiff: dates.difference,
+        exp.DatetimeDiff: dates.difference,
+        exp.TimestampDiff: dates.elapsed,
+        exp.Extract: dates.extract,
+        exp.LastDay: dates.last_day,
+        exp.TimeToStr: dates.format_time,
+        exp.IgnoreNulls: _array_agg_of,
+        exp.ArrayAgg: lambda node: node if isinstance(node.parent, exp.IgnoreNulls) else aggregates.array_agg(node),
+        exp.ApproxQuantiles: aggregates.approx_quantiles,
+        exp.ApproxTopK: aggregates.approx_top_count,
+        exp.ApproxTopSum: aggregates.approx_top_sum,
+        **dict.fromkeys((exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE), compare),
+    }
+
+
+def _array_agg_of(node: exp.Expression) -> exp.Expression:
+    return aggregates.array_agg(node) if isinstance(node.this, exp.ArrayAgg) else node
+
+
+def _refuse_ilike(_: exp.Expression) -> exp.Expression:
+    refuse("Syntax error: BigQuery has no ILIKE. Use LOWER(a) LIKE LOWER(b)")
