@@ -112,7 +112,7 @@ def _start(settings: Settings, port: int) -> Server:
     log = log_file(settings)
     if log.exists():
         log.replace(log.with_suffix(".previous.log"))
-    command = [sys.executable, "-m", _MODULE, str(settings.home), settings.project, str(port)]
+    command = [sys.executable, "-m", _MODULE, str(settings.home), settings.project, str(port), str(settings.job_timeout)]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("BQEMU_")}
     with log.open("wb") as output:
         process = subprocess.Popen(

@@ -83,6 +83,9 @@ tuning_replace(s, a, b) := CASE
     AND strlen(s) + (strlen(s) // greatest(strlen(a), 1)) * (strlen(b) - strlen(a)) > {100 * _MEGABYTE}
     THEN tuning_fail('Output of REPLACE is too large', s)
   ELSE replace(s, a, b) END
+tuning_regexp_replace(s, p, r, g) := CASE
+  WHEN strlen(s) * strlen(r) > {1 << 30} THEN tuning_fail('Output of REGEXP_REPLACE is too large', concat(s, r))
+  ELSE regexp_replace(s, p, r, g) END
 tuning_extract(s, p, g) := CASE WHEN regexp_matches(s, p) THEN regexp_extract(s, p, g) END
 
 tuning_generate(a, b, s) := CASE

@@ -7,7 +7,7 @@ from bqemulator.domain.errors import InvalidQueryError
 
 def refuse(message: str) -> NoReturn:
     """Raise the error that becomes HTTP 400 with the reason ``invalidQuery``."""
-    raise InvalidQueryError(message, location="query")
+    raise InvalidQueryError(message, location="q")
 
 
 def refuse_unsupported(what: str, instead: str) -> NoReturn:

@@ -5,14 +5,15 @@ the statement. What sqlglot cannot parse goes to bqemulator as it is: it has par
 """
 
 from collections.abc import Callable
+from typing import Any
 
-import sqlglot
 from sqlglot import exp
 
 from tuning.warehouse.local import aggregates, dates, values
+from tuning.warehouse.local.catalog import parsed, table_columns, written
 from tuning.warehouse.local.format_text import format_text
 from tuning.warehouse.local.functions import refuse_foreign_functions
-from tuning.warehouse.local.kinds import Columns, Kinds
+from tuning.warehouse.local.kinds import Kinds
 from tuning.warehouse.local.literals import plain_literals
 from tuning.warehouse.local.names import name_fields, name_outputs
 from tuning.warehouse.local.refusals import refuse
@@ -20,24 +21,21 @@ from tuning.warehouse.local.refusals import refuse
 Correction = Callable[[exp.Expression], exp.Expression]
 
 
-def corrected(sql: str, columns: Columns) -> str:
-    """Return the statement, corrected. `columns` has the types of the columns of the tables that it names.
+def corrected(sql: str, project: str, catalog: Any) -> str:
+    """Return the statement, corrected. `catalog` knows the tables of all projects.
 
-    Raises InvalidQueryError if the statement is not BigQuery's SQL, or cannot be answered correctly.
+    Raises InvalidQueryError if the statement is not BigQuery's SQL, or cannot be answered correctly, and NotFoundError
+    if a table does not exist.
     """
     try:
         sql = plain_literals(sql)
     except ValueError as error:
         refuse(str(error))
-    try:
-        trees = sqlglot.parse(sql, read="bigquery")
-    except sqlglot.errors.SqlglotError:
+    tree = parsed(sql)
+    if tree is None:
         return sql  # bqemulator says what is wrong
-    if len(trees) != 1 or trees[0] is None or isinstance(trees[0], exp.Command):
-        return sql
-    tree = trees[0]
     refuse_foreign_functions(sql, tree)
-    kinds = Kinds(tree, columns)
+    kinds = Kinds(tree, table_columns(tree, project, catalog))
     name_fields(tree)
     name_outputs(tree)
     for select in list(tree.find_all(exp.Select)):
@@ -50,7 +48,7 @@ def corrected(sql: str, columns: Columns) -> str:
             made = correct(node)
             if made is not node:
                 node.replace(made)
-    return root.expressions[0].sql(dialect="bigquery")
+    return written(root.expressions[0])
 
 
 def _corrections(kinds: Kinds) -> dict[type[exp.Expression], Correction]:
@@ -68,6 +66,7 @@ def _corrections(kinds: Kinds) -> dict[type[exp.Expression], Correction]:
         exp.StrPosition: values.position,
         exp.RegexpExtract: values.regexp_extract,
         exp.RegexpExtractAll: values.regexp_extract,
+        exp.RegexpReplace: values.regexp_replace,
         exp.GenerateSeries: lambda node: values.generate(node, kinds),
         exp.Round: lambda node: values.round_half(node, kinds),
         exp.ArraySlice: values.slice_array,

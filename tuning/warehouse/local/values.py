@@ -99,6 +99,14 @@ def replace(node: exp.Expression) -> exp.Expression:
     return call("tuning_replace", node.this, found, made) if made is not None else node
 
 
+def regexp_replace(node: exp.Expression) -> exp.Expression:
+    """Limit the output of REGEXP_REPLACE, unless the replacement is short."""
+    made = node.args.get("replacement")
+    if made is None or node.args.get("position") or (isinstance(made, exp.Literal) and len(made.this) < 256):
+        return node
+    return call("tuning_regexp_replace", node.this, node.expression, made, exp.Literal.string("g"))
+
+
 def position(node: exp.Expression) -> exp.Expression:
     """Refuse INSTR from the end, which DuckDB does not have."""
     start = node.args.get("position")
@@ -112,7 +120,6 @@ def regexp_extract(node: exp.Expression) -> exp.Expression:
     pattern = node.expression
     if not isinstance(pattern, exp.Literal):
         return node
-    groups = sum(1 for part in _REGEX_PART.finditer(pattern.this) if part.group() == "(" or part.group(1) == "")
     groups = _groups(pattern.this)
     if groups > 1:
         refuse("Regular expressions passed into extraction functions must not have more than 1 capturing group")
