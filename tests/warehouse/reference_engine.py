@@ -9,12 +9,12 @@ import decimal
 from typing import Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
-
-from tests.dbt_project.google_analyzer import Tables  # first: it lets wasmtime keep what it compiled
 from zetasql.api import CatalogBuilder, PreparedQuery
 from zetasql.core.exceptions import ZetaSQLError
 from zetasql.types import AnalyzerOptions, TypeKind, ZetaSQLBuiltinFunctionOptions
 from zetasql.types.proto_model.proto_model import ProtoModel
+
+from tests.dbt_project.google_analyzer import Tables  # isort: split # before zetasql: wasmtime then keeps what it compiled
 
 _from_proto = ProtoModel.from_proto.__func__  # type: ignore[attr-defined]
 
@@ -122,4 +122,4 @@ def _scalar(value: Any, kind: TypeKind) -> Any:
 def _unpacked(seconds: int, nanos: int) -> datetime.datetime:
     """ZetaSQL's packed time: year, month, day, hour, minute and second in fields of 14, 4, 5, 5, 6 and 6 bits."""
     parts = [seconds >> shift & (1 << width) - 1 for shift, width in ((26, 14), (22, 4), (17, 5), (12, 5), (6, 6))]
-    return datetime.datetime(*parts, seconds & 63, (nanos or 0) // 1000)  # type: ignore[misc,arg-type]
+    return datetime.datetime(*parts, seconds & 63, (nanos or 0) // 1000)  # noqa: DTZ001 - DATETIME has no zone

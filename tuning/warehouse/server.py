@@ -28,9 +28,10 @@ from tuning.settings import Settings
 from tuning.storage import write_json
 from tuning.warehouse.emulator import STATE
 from tuning.warehouse.identity import HOME_PATH
-from tuning.warehouse.local import jobs, macros, patches
+from tuning.warehouse.local import jobs, patches
 from tuning.warehouse.local.errors import ResourcesExceededError
 from tuning.warehouse.local.limits import Limits, machine_memory
+from tuning.warehouse.local.sql import macros
 
 LOOPBACK = "127.0.0.1"
 
@@ -40,9 +41,7 @@ def main(home: str, project: str, port: str, job_timeout: str) -> None:
 
     A statement may run `job_timeout` seconds, or less if its job says so.
     """
-    settings = Settings(
-        home=Path(home), project=project, bigquery_port=max(int(port), 1), job_timeout=int(job_timeout)
-    )
+    settings = Settings(home=Path(home), project=project, bigquery_port=max(int(port), 1), job_timeout=int(job_timeout))
     shut(settings)
     patches.apply()
     options = EmulatorSettings(

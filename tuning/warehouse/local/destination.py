@@ -105,4 +105,3 @@ def _kind(field: Any) -> str:
     """Return the DuckDB type of a result's column, which Arrow alone does not tell."""
     kind = str((field.metadata or {})[b"bqemu.duckdb_type"].decode())
     return {"INTEGER": "BIGINT", "HUGEINT": "BIGINT"}.get(kind, kind)
-

@@ -7,7 +7,7 @@ from bqemulator.domain.errors import DomainError, InvalidQueryError, NotFoundErr
 from bqemulator.jobs import error_mapper
 from bqemulator.sql import errors as sql_errors
 
-from tuning.warehouse.local.macros import FAILED
+from tuning.warehouse.local.sql.macros import FAILED
 
 _REFUSED = re.compile(rf"Could not convert string '{FAILED}(.*?)' to BOOL", re.DOTALL)
 # Words of DuckDB, and those of BigQuery.
@@ -43,7 +43,7 @@ _PATTERNS = tuple(
     )
 )
 _NO_DATASET = re.compile(r'Schema with name "?([^"\s]+?)__([^"\s]+?)"? does not exist')
-_PREFIX = re.compile(r"^(?:Query execution failed: |Script SQL execution failed: )?(?:[A-Z][A-Za-z-]*(?: [A-Za-z]+)* Error: )?")
+_PREFIX = re.compile(r"^(?:Query execution failed: |Script SQL execution failed: )?(?:[A-Z][A-Za-z -]* Error: )?")
 _TOKEN = re.compile(r"Line (\d+), Col: (\d+)\..*?\x1b\[4m(.*?)\x1b\[0m", re.DOTALL)
 REQUEST = "q"  # the location of an error that BigQuery finds before it runs a query
 

@@ -19,15 +19,15 @@ from starlette.routing import Route
 
 from tuning.warehouse.local import destination, errors, script_parameters
 from tuning.warehouse.local.errors import REQUEST
-from tuning.warehouse.local.default_dataset import default_dataset, qualified
 from tuning.warehouse.local.limits import job_limit
-from tuning.warehouse.local.literals import plain_literals
+from tuning.warehouse.local.sql.default_dataset import default_dataset, qualified
+from tuning.warehouse.local.sql.literals import plain_literals
 
 _PATH = "/bigquery/v2/projects/{project}"
 _PAGE = 10_000
-# ``to_arrow`` and ``to_dataframe`` of Google's client read the rows from Google's own servers, unless the first page has
-# nearly all rows, or the job has no destination table. So a result of up to this many bytes is one page, and a larger
-# one names no table.
+# ``to_arrow`` and ``to_dataframe`` of Google's client read the rows from Google's own servers, unless the first page
+# has nearly all rows, or the job has no destination table. So a result of up to this many bytes is one page, and a
+# larger one names no table.
 _ONE_PAGE = 64 << 20
 _KEPT_RESULTS = 32  # results of finished jobs that stay in memory
 _KEPT_BYTES = 256 << 20
@@ -39,14 +39,15 @@ _QUERY_FIELDS = (
 )
 
 
-class _Body:
+class _Body(Request):
     """Stand for a request whose JSON body is known."""
 
     def __init__(self, body: dict[str, Any]) -> None:
-        self._body = body
+        super().__init__({"type": "http"})
+        self._known = body
 
     async def json(self) -> dict[str, Any]:
-        return self._body
+        return self._known
 
 
 def install(app: Any, context: Any) -> None:
@@ -87,7 +88,8 @@ async def _query(request: Request, context: Any) -> dict[str, Any]:
     if error:
         raise _as_exception(error)
     statistics = made["statistics"]["query"]
-    answer: dict[str, Any] = {"kind": "bigquery#queryResponse", "jobReference": made["jobReference"], "jobComplete": True}
+    answer: dict[str, Any] = {"kind": "bigquery#queryResponse", "jobComplete": True}
+    answer["jobReference"] = made["jobReference"]
     for name in ("totalBytesProcessed", "cacheHit", "statementType", "numDmlAffectedRows", "ddlOperationPerformed"):
         if name in statistics:
             answer[name] = statistics[name]
@@ -114,7 +116,7 @@ async def _insert(project: str, body: dict[str, Any], context: Any, caller: Any)
         raise InvalidQueryError("Empty query")
     plain, is_script = (script, False) if query.get("useLegacySql") else _read(script)
     timeout = float(configuration.get("jobTimeoutMs") or 0) / 1000
-    sent = {name: value for name, value in query.items() if name not in destination.FIELDS + ("defaultDataset",)}
+    sent = {name: value for name, value in query.items() if name not in (*destination.FIELDS, "defaultDataset")}
     with (
         default_dataset(dataset.get("projectId") or project, dataset.get("datasetId", ""), plain),
         job_limit(timeout),
@@ -190,18 +192,18 @@ def _page(job: str, wanted: int | None) -> int:
 
 def _as_exception(error: dict[str, Any]) -> DomainError:
     status = _HTTP.get(error["reason"], 400)
-    kind = type("JobError", (DomainError,), {"http_status": status, "bq_reason": error["reason"]})
+    shown = {"http_status": status, "bq_reason": error["reason"]}
     if status == 400:
-        kind.grpc_status_name = "INVALID_ARGUMENT"
+        shown["grpc_status_name"] = "INVALID_ARGUMENT"
+    kind = type("JobError", (DomainError,), shown)
     made: DomainError = kind(error["message"], location=error.get("location"))
     return made
 
 
 def _forget_old_results() -> None:
     """Keep the results of the newest jobs only. BigQuery keeps them for a day."""
-    kept, size = 0, 0
-    for job in reversed(list(executor.JOB_RESULTS)):
-        kept += 1
+    size = 0
+    for kept, job in enumerate(reversed(list(executor.JOB_RESULTS)), 1):
         size += executor.JOB_RESULTS[job].nbytes
         if kept > _KEPT_RESULTS and size > _KEPT_BYTES:
             executor.JOB_RESULTS.pop(job, None)
@@ -220,7 +222,9 @@ def require_valid(table: Any) -> None:
         elif pa.types.is_list(values.type) or pa.types.is_large_list(values.type):
             inner = pc.list_flatten(values)
             if inner.null_count:
-                raise InvalidQueryError(f"Array cannot have a null element; error in writing field {name}", location="query")
+                raise InvalidQueryError(
+                    f"Array cannot have a null element; error in writing field {name}", location="query"
+                )
             look(name, inner)
         elif pa.types.is_struct(values.type):
             for position, field in enumerate(values.flatten()):

@@ -15,9 +15,9 @@ from bqemulator.sql import inner_query, parameters, translator
 from bqemulator.sql.rewriter.decimal_literals import rewrite_decimal_literals
 
 from tuning.warehouse.local import errors, jobs, script_parameters
-from tuning.warehouse.local.default_dataset import qualified
-from tuning.warehouse.local.literals import outside_duckdb_text, outside_text
-from tuning.warehouse.local.rewrite import corrected
+from tuning.warehouse.local.sql.default_dataset import qualified
+from tuning.warehouse.local.sql.literals import outside_duckdb_text, outside_text
+from tuning.warehouse.local.sql.rewrite import corrected
 
 
 def apply() -> None:
@@ -28,7 +28,7 @@ def apply() -> None:
     for module in (executor, interpreter):
         module.__dict__["bind_parameters"] = bind_outside_text
     # Every statement, alone or in a script, goes through these functions. The first puts views into the statement.
-    expand, translate = inner_query.rewrite_for_row_access, inner_query.rewrite_and_translate_statement
+    expand, translate = inner_query.__dict__["rewrite_for_row_access"], inner_query.rewrite_and_translate_statement
 
     def expand_and_correct(bq_sql: str, *, project_id: str, catalog: Any, **options: Any) -> str:
         expanded = expand(bq_sql, project_id=project_id, catalog=catalog, **options)
@@ -54,7 +54,7 @@ def apply() -> None:
 
 def _patch_scripts() -> None:
     """Give scripts the default dataset, parameters and the declared types of variables."""
-    interpreter_class = interpreter.ScriptInterpreter
+    interpreter_class: Any = interpreter.ScriptInterpreter
     run, run_sql, declare = interpreter_class.run, interpreter_class._exec_sql, interpreter_class._exec_declare
 
     async def run_with_parameters(self: Any, source: str) -> Any:
@@ -78,7 +78,7 @@ def _patch_scripts() -> None:
 def bind_outside_text(sql: str, given: list[dict[str, Any]] | None = None) -> tuple[str, list[Any]]:
     """Put placeholders for the parameters into a statement of DuckDB, and return it with the values in order."""
     if not given or not given[0].get("name"):
-        return parameters.bind_parameters(sql, given)  # type: ignore[no-any-return]
+        return parameters.bind_parameters(sql, given)
     parts, bound = [], []
     for is_code, part in outside_duckdb_text(sql):
         text, values = parameters.bind_parameters(part, given) if is_code else (part, [])

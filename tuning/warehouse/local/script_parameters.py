@@ -9,7 +9,7 @@ from typing import Any
 from bqemulator.domain.errors import InvalidQueryError
 from bqemulator.sql import parameters
 
-from tuning.warehouse.local.literals import outside_text
+from tuning.warehouse.local.sql.literals import outside_text
 
 _PREFIX = "tuning_parameter_"
 _NAMED = re.compile(r"(?<![@\w])@(\w+)")

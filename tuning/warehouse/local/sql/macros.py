@@ -1,14 +1,13 @@
 """Define functions in DuckDB that behave like BigQuery's, for the cases where DuckDB's own function differs.
 
-`tuning.warehouse.local.rewrite` puts calls of them into statements. They are macros, so that DuckDB optimizes them. A
-macro fails through a cast, not through ``error()``, because ``TRY`` (BigQuery's SAFE functions) takes no volatile
-function.
+The module `rewrite` puts calls of them into statements. They are macros, so that DuckDB optimizes them. A macro fails
+through a cast, not through ``error()``, because ``TRY`` (BigQuery's SAFE functions) takes no volatile function.
 """
 
 from typing import Any
 
-from tuning.warehouse.local.json_text import bigquery_json
-from tuning.warehouse.local.strftime import format_value
+from tuning.warehouse.local.sql.json_text import bigquery_json
+from tuning.warehouse.local.sql.strftime import format_value
 
 FAILED = "refused: "  # begins the message of an error that a macro raises
 _MEGABYTE = 1 << 20  # BigQuery's limit on the output of REPEAT, LPAD and RPAD

@@ -11,7 +11,8 @@ _TRIPLED = r"\"\"\"(?:\\.|[^\\])*?\"\"\" | '''(?:\\.|[^\\])*?'''"
 _STRINGS = _TRIPLED + r""" | "(?:\\.|[^"\\\n])*" | '(?:\\.|[^'\\\n])*'"""
 _COMMENTS = r"--[^\n]* | \#[^\n]* | /\*.*?\*/"
 _TOKENS = re.compile(
-    rf"(?P<other> {_COMMENTS} | `(?:\\.|[^`\\])*`) | (?P<prefix>(?<![\w@])(?:[rR][bB]|[bB][rR]|[rRbB]))?(?P<text>{_STRINGS})",
+    rf"(?P<other> {_COMMENTS} | `(?:\\.|[^`\\])*`)"
+    rf"| (?P<prefix>(?<![\w@])(?:[rR][bB]|[bB][rR]|[rRbB]))?(?P<text>{_STRINGS})",
     re.DOTALL | re.VERBOSE,
 )
 _DUCKDB_TEXT = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"")

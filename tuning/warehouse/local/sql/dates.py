@@ -1,20 +1,24 @@
 """Correct the date and time functions: parts of dates, weeks, elapsed time, format elements."""
 
+from typing import Any
+
+import sqlglot
 from sqlglot import exp
 
-from tuning.warehouse.local.refusals import refuse, refuse_unsupported
-from tuning.warehouse.local.strftime import is_common
+from tuning.warehouse.local.sql.refusals import refuse, refuse_unsupported
+from tuning.warehouse.local.sql.strftime import is_common
 
 # Days of January 2000: the 2nd was a Sunday. The macros count weeks from these.
 _WEEKDAYS = {
     name: number
-    for number, name in enumerate(
-        ("SUNDAY", "MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY", "SATURDAY"), 2
-    )
+    for number, name in enumerate(("SUNDAY", "MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY", "SATURDAY"), 2)
 }
 _MONTHS = {"MONTH": 1, "QUARTER": 3, "YEAR": 12}
 _SECONDS = {"DAY": 86_400, "HOUR": 3600, "MINUTE": 60, "SECOND": 1}
-_MICROSECONDS = {part: 1_000_000 * seconds for part, seconds in _SECONDS.items()} | {"MILLISECOND": 1000, "MICROSECOND": 1}
+_MICROSECONDS = {part: 1_000_000 * seconds for part, seconds in _SECONDS.items()} | {
+    "MILLISECOND": 1000,
+    "MICROSECOND": 1,
+}
 _SMALL = ("HOUR", "MINUTE", "SECOND", "MILLISECOND", "MICROSECOND")
 
 
@@ -113,7 +117,7 @@ def _written_pattern(node: exp.Expression) -> str:
     """Return the pattern as BigQuery writes it. sqlglot keeps it with other names for some elements."""
     text = node.sql("bigquery")
     start = text.index("(") + 1
-    parsed = exp.maybe_parse(f"SELECT {text[start : -1]}", dialect="bigquery").expressions[0]  # type: ignore[attr-defined]
+    parsed: Any = sqlglot.parse_one(f"SELECT {text[start:-1]}", read="bigquery").expressions[0]
     return str(parsed.this)
 
 
@@ -136,7 +140,7 @@ def _is_date(value: exp.Expression) -> bool:
     return isinstance(value, exp.Cast) and value.to.is_type(exp.DataType.Type.DATE)
 
 
-def call(name: str, *arguments: exp.Expression) -> exp.Expression:
+def call(name: str, *arguments: Any) -> exp.Expression:
     """Return a call of a macro."""
     return exp.Anonymous(this=name, expressions=list(arguments))
 

@@ -5,8 +5,8 @@ import re
 
 from sqlglot import exp
 
-from tuning.warehouse.local.literals import outside_text
-from tuning.warehouse.local.refusals import refuse
+from tuning.warehouse.local.sql.literals import outside_text
+from tuning.warehouse.local.sql.refusals import refuse
 
 # Names that both have, as functions or, in BigQuery, as keywords.
 _SHARED = frozenset(
@@ -23,24 +23,26 @@ _SHARED = frozenset(
     split sqrt st_asbinary st_astext starts_with stddev stddev_pop stddev_samp string_agg strpos substr substring
     sum tan tanh to_base64 to_hex to_json translate trim trunc typeof unicode unnest upper var_pop var_samp
     variance week year
-    """.split()
+    """.split()  # noqa: SIM905 - a list of words, not of 130 lines
 )
 _CALL = re.compile(r"(?<![\w.`@$])([A-Za-z_]\w*)\s*\(")
-_AFTER_TABLE = re.compile(r"\b(?:into|table|exists|view|with|recursive|from|join|update|merge|index)\s+$", re.IGNORECASE)
+_BEFORE_A_NAME = re.compile(
+    r"\b(?:into|table|exists|view|with|recursive|from|join|update|merge|index)\s+$", re.IGNORECASE
+)
 
 
 def refuse_foreign_functions(sql: str, tree: exp.Expression) -> None:
     """Raise InvalidQueryError if an expression calls a function of DuckDB that BigQuery does not have."""
-    sources = {
-        table.this.name.lower() for table in tree.find_all(exp.Table) if isinstance(table.this, (exp.Anonymous, exp.Func))
-    } | {alias.alias.lower() for alias in tree.find_all(exp.CTE, exp.Window)}
+    tables = [table.this for table in tree.find_all(exp.Table) if isinstance(table.this, (exp.Anonymous, exp.Func))]
+    names = {function.name.lower() for function in tables}
+    names |= {alias.alias.lower() for alias in tree.find_all(exp.CTE, exp.Window)}
     found: list[str] = []
 
     def look(part: str) -> str:
         for match in _CALL.finditer(part):
-            name = match.group(1)
-            if name.lower() in foreign() and name.lower() not in sources and not _AFTER_TABLE.search(part[: match.start()]):
-                found.append(name)
+            name = match.group(1).lower()
+            if name in foreign() and name not in names and not _BEFORE_A_NAME.search(part[: match.start()]):
+                found.append(match.group(1))
         return part
 
     outside_text(look)(sql)
@@ -56,5 +58,3 @@ def foreign() -> frozenset[str]:
     with duckdb.connect() as connection:
         rows = connection.execute("select distinct lower(function_name) from duckdb_functions()").fetchall()
     return frozenset(name for (name,) in rows if name.isidentifier()) - _SHARED
-
-

@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import Any
 
 import sqlglot
 from sqlglot import exp
 
-from tuning.warehouse.local.catalog import parsed, written
+from tuning.warehouse.local.sql.catalog import parsed, written
 
 _NONE: tuple[str, str] = ("", "")
 _default: ContextVar[tuple[str, str]] = ContextVar("default dataset", default=_NONE)
@@ -55,13 +56,13 @@ def _qualify(table: exp.Table, project: str, dataset: str) -> bool:
 
 def _is_cte(table: exp.Table, name: str) -> bool:
     """Return whether a WITH around the table defines the name. A CTE sees the ones before it, and not itself."""
-    node: exp.Expression | None = table
-    inside: exp.Expression | None = None
+    node: Any = table
+    inside: Any = None
     while node is not None:
         if isinstance(node, exp.CTE):
             inside = node
         with_ = node.args.get("with_") or node.args.get("with")
-        for cte in with_.expressions if with_ is not None else ():
+        for cte in with_.expressions if with_ else ():
             if cte is inside and not with_.args.get("recursive"):
                 break
             if cte.alias.lower() == name.lower():
@@ -75,8 +76,5 @@ def _temporary_tables(script: str) -> frozenset[str]:
         trees = sqlglot.parse(script, read="bigquery", error_level=sqlglot.ErrorLevel.IGNORE)
     except sqlglot.errors.SqlglotError:
         return frozenset()
-    return frozenset(
-        tree.find(exp.Table).name.lower()
-        for tree in trees
-        if isinstance(tree, exp.Create) and tree.find(exp.TemporaryProperty) is not None and tree.find(exp.Table)
-    )
+    temporary = [tree for tree in trees if isinstance(tree, exp.Create) and tree.find(exp.TemporaryProperty)]
+    return frozenset(table.name.lower() for tree in temporary for table in [tree.find(exp.Table)] if table)

@@ -7,7 +7,7 @@ import sqlglot
 from bqemulator.domain.errors import NotFoundError
 from sqlglot import exp
 
-from tuning.warehouse.local.kinds import Columns, bigquery_name
+from tuning.warehouse.local.sql.kinds import Columns, bigquery_name
 
 _SCHEMA_VIEW = re.compile(r"`(INFORMATION_SCHEMA\.\w+)`", re.IGNORECASE)
 _INFORMATION = "INFORMATION_SCHEMA"

@@ -7,8 +7,8 @@ import re
 
 from sqlglot import exp
 
-from tuning.warehouse.local.dates import call
-from tuning.warehouse.local.refusals import refuse, refuse_unsupported
+from tuning.warehouse.local.sql.dates import call
+from tuning.warehouse.local.sql.refusals import refuse, refuse_unsupported
 
 _SPECIFIER = re.compile(r"%([-+ #0']*)([0-9]*|\*)(?:\.([0-9]+|\*))?(ll|l|h|hh)?([a-zA-Z%])")
 _NUMERIC = frozenset("diouxXfFeEgG")
@@ -19,7 +19,8 @@ def format_text(node: exp.Expression) -> exp.Expression:
     pattern = node.this
     if not (isinstance(pattern, exp.Literal) and pattern.is_string):
         refuse_unsupported("FORMAT with a computed pattern", "Write the pattern as a literal")
-    arguments, parts, end = list(node.expressions), [], 0
+    arguments, end = list(node.expressions), 0
+    parts: list[exp.Expression] = []
     for match in _SPECIFIER.finditer(pattern.this):
         parts.append(exp.Literal.string(_plain(pattern.this[end : match.start()])))
         end = match.end()
@@ -38,7 +39,7 @@ def format_text(node: exp.Expression) -> exp.Expression:
 
 def _plain(text: str) -> str:
     if "%" in text:
-        refuse(f"Invalid format specifier in FORMAT: {text[text.index('%'):][:10]}")
+        refuse(f"Invalid format specifier in FORMAT: {text[text.index('%') :][:10]}")
     return text
 
 

@@ -2,8 +2,8 @@
 
 from sqlglot import exp
 
-from tuning.warehouse.local.dates import call, number
-from tuning.warehouse.local.refusals import refuse_unsupported
+from tuning.warehouse.local.sql.dates import call, number
+from tuning.warehouse.local.sql.refusals import refuse_unsupported
 
 
 def array_agg(node: exp.Expression) -> exp.Expression:
@@ -21,7 +21,9 @@ def array_agg(node: exp.Expression) -> exp.Expression:
         value = value.this if isinstance(value, exp.Order) else value.expressions[0]
     made: exp.Expression = exp.ArrayAgg(this=inner.copy())
     if ignore:
-        made = exp.Filter(this=made, expression=exp.Where(this=exp.Not(this=exp.Is(this=value.copy(), expression=exp.Null()))))
+        made = exp.Filter(
+            this=made, expression=exp.Where(this=exp.Not(this=exp.Is(this=value.copy(), expression=exp.Null())))
+        )
     return made if limit is None else call("list_slice", made, number(1), limit.copy())
 
 
@@ -52,7 +54,9 @@ def pivot(select: exp.Select) -> exp.Select:
     """Write a PIVOT whose aggregates have aliases as GROUP BY. DuckDB would join the names in the other order."""
     source = select.args.get("from_") or select.args.get("from")
     table = source.this if source is not None else None
-    pivots = table.args.get("pivots") if isinstance(table, (exp.Table, exp.Subquery)) else None
+    if not isinstance(table, (exp.Table, exp.Subquery)):
+        return select
+    pivots = table.args.get("pivots")
     if not pivots or len(pivots) != 1 or pivots[0].args.get("unpivot"):
         return select
     (one,) = pivots
@@ -65,7 +69,7 @@ def pivot(select: exp.Select) -> exp.Select:
         for aggregate in one.expressions:
             name = f"{aggregate.alias}_{label}" if isinstance(aggregate, exp.Alias) else label
             function = aggregate.this if isinstance(aggregate, exp.Alias) else aggregate
-            made.append(exp.alias_(_only(function.copy(), exp.EQ(this=choice.this.copy(), expression=literal.copy())), name, quoted=True))
+            made.append(exp.alias_(_only(function.copy(), choice.this, literal), name, quoted=True))
     used = {column.name for aggregate in one.expressions for column in aggregate.find_all(exp.Column)}
     used.add(choice.this.name)
     inner = exp.Select(
@@ -75,12 +79,14 @@ def pivot(select: exp.Select) -> exp.Select:
     bare = table.copy()
     bare.set("pivots", None)
     inner.set("from_", exp.From(this=bare))
-    alias = one.args.get("alias")
-    table.replace(exp.Subquery(this=inner, alias=alias.copy() if alias else exp.TableAlias(this=exp.to_identifier("pivoted"))))
+    alias = one.args.get("alias") or exp.TableAlias(this=exp.to_identifier("pivoted"))
+    table.replace(exp.Subquery(this=inner, alias=alias.copy()))
     return select
 
 
-def _only(function: exp.Expression, condition: exp.Expression) -> exp.Expression:
+def _only(function: exp.Expression, column: exp.Expression, value: exp.Expression) -> exp.Expression:
+    """Return the aggregate of the rows whose column has the value."""
+    condition = exp.EQ(this=column.copy(), expression=value.copy())
     if isinstance(function, exp.Count) and isinstance(function.this, exp.Star):
         return exp.CountIf(this=condition)
     argument = function.this

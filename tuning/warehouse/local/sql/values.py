@@ -4,9 +4,9 @@ import re
 
 from sqlglot import exp
 
-from tuning.warehouse.local.dates import call, number
-from tuning.warehouse.local.kinds import Kinds
-from tuning.warehouse.local.refusals import refuse, refuse_unsupported
+from tuning.warehouse.local.sql.dates import call, number
+from tuning.warehouse.local.sql.kinds import Kinds
+from tuning.warehouse.local.sql.refusals import refuse, refuse_unsupported
 
 _CASTS = {
     exp.DataType.Type.BIGINT: "int64",
@@ -22,18 +22,19 @@ _NUMBERS = frozenset({"INT64", "FLOAT64", "NUMERIC", "BIGNUMERIC"})
 _REGEX_PART = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\((\?(?!P<|<[A-Za-z]))?", re.DOTALL)
 
 
-def cast(node: exp.Expression) -> exp.Expression:
+def cast(node: exp.Cast) -> exp.Expression:
     """Correct CAST and SAFE_CAST to INT64, BOOL and STRING."""
     kind = node.to.this
     if kind not in _CASTS or node.to.expressions or node.args.get("format"):
         return node
-    value = node.this
-    if isinstance(value, exp.Null) or (isinstance(value, exp.Literal) and value.is_string and kind != exp.DataType.Type.BIGINT):
-        return node if not (isinstance(value, exp.Literal) and _CASTS[kind] == "bool") else call(_macro(node), value)
+    value, name = node.this, _CASTS[kind]
+    is_text = isinstance(value, exp.Literal) and value.is_string
+    if isinstance(value, exp.Null) or (is_text and name == "string"):
+        return node
     return call(_macro(node), value)
 
 
-def _macro(node: exp.Expression) -> str:
+def _macro(node: exp.Cast) -> str:
     return f"tuning_{'safe_' if isinstance(node, exp.TryCast) else ''}{_CASTS[node.to.this]}"
 
 
@@ -150,7 +151,11 @@ def round_half(node: exp.Expression, kinds: Kinds) -> exp.Expression:
     digits = node.args.get("decimals")
     kind = kinds.of(node.this)
     if kind == "INT64":
-        return exp.Round(this=exp.cast(node.this, "DOUBLE"), decimals=digits) if digits is not None else exp.cast(node.this, "DOUBLE")
+        return (
+            exp.Round(this=exp.cast(node.this, "DOUBLE"), decimals=digits)
+            if digits is not None
+            else exp.cast(node.this, "DOUBLE")
+        )
     if digits is None or kind != "FLOAT64" or node.args.get("truncate"):
         return node
     return call("tuning_round", exp.cast(node.this, "DOUBLE"), digits)
@@ -165,8 +170,8 @@ def compare(node: exp.Expression, kinds: Kinds) -> exp.Expression:
     """Refuse a comparison of a text with a number, which DuckDB casts and BigQuery does not know."""
     left, right = kinds.of(node.this), kinds.of(node.expression)
     if "STRING" in (left, right) and {left, right} & (_NUMBERS | {"BOOL"}):
-        sign = {exp.EQ: "=", exp.NEQ: "!=", exp.GT: ">", exp.GTE: ">=", exp.LT: "<", exp.LTE: "<="}[type(node)]
-        refuse(f"No matching signature for operator {sign} for argument types: {left}, {right}")
+        signs: dict[type, str] = {exp.EQ: "=", exp.NEQ: "!=", exp.GT: ">", exp.GTE: ">=", exp.LT: "<", exp.LTE: "<="}
+        refuse(f"No matching signature for operator {signs[type(node)]} for argument types: {left}, {right}")
     return node
 
 
@@ -179,6 +184,8 @@ def subtract(node: exp.Expression, kinds: Kinds) -> exp.Expression:
 
 def json_text(node: exp.Expression) -> exp.Expression:
     """Write numbers and times in TO_JSON_STRING as BigQuery does."""
-    return node if isinstance(node.parent, exp.Anonymous) and node.parent.name == "tuning_json_text" else call(
-        "tuning_json_text", node.copy()
+    return (
+        node
+        if isinstance(node.parent, exp.Anonymous) and node.parent.name == "tuning_json_text"
+        else call("tuning_json_text", node.copy())
     )

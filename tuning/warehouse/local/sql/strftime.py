@@ -58,7 +58,7 @@ def _element(name: str, value: datetime.datetime) -> str:
         case "Q":
             return str((value.month + 2) // 3)
         case "s":
-            return str(int((value - datetime.datetime(1970, 1, 1)).total_seconds() // 1))
+            return str(int(value.replace(tzinfo=datetime.UTC).timestamp() // 1))
         case "n" | "t" | "%":
             return {"n": "\n", "t": "\t", "%": "%"}[name]
         case "Z":

@@ -1,8 +1,10 @@
 """Name result columns and the fields of structs as BigQuery does."""
 
+from typing import Any
+
 from sqlglot import exp
 
-from tuning.warehouse.local.refusals import refuse
+from tuning.warehouse.local.sql.refusals import refuse
 
 
 def name_outputs(tree: exp.Expression) -> None:
@@ -125,7 +127,7 @@ def _may_name(node: exp.Expression) -> bool:
         parent, (exp.Select, exp.Alias, exp.Array, exp.Struct, exp.PropertyEQ, exp.Func, exp.Order, exp.Distinct)
     ):
         return False
-    branch: exp.Expression = node
+    branch: Any = node
     while branch.parent is not None:
         if isinstance(branch.parent, exp.SetOperation) and branch.arg_key == "expression":
             return False

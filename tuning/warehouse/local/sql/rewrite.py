@@ -1,7 +1,8 @@
 """Correct one statement before bqemulator translates it, so that the answer is BigQuery's.
 
-The statement is parsed once. Each correction replaces parts of the tree by calls of functions in `macros`, or refuses
-the statement. What sqlglot cannot parse goes to bqemulator as it is: it has parsers of its own for some statements.
+The statement is parsed once. Each correction replaces parts of the tree by calls of the functions in `macros`, or
+refuses the statement. What sqlglot cannot parse goes to bqemulator as it is, which has its own parsers for some
+statements.
 """
 
 from collections.abc import Callable
@@ -9,16 +10,16 @@ from typing import Any
 
 from sqlglot import exp
 
-from tuning.warehouse.local import aggregates, dates, values
-from tuning.warehouse.local.catalog import parsed, table_columns, written
-from tuning.warehouse.local.format_text import format_text
-from tuning.warehouse.local.functions import refuse_foreign_functions
-from tuning.warehouse.local.kinds import Kinds
-from tuning.warehouse.local.literals import plain_literals
-from tuning.warehouse.local.names import name_fields, name_outputs
-from tuning.warehouse.local.refusals import refuse
+from tuning.warehouse.local.sql import aggregates, dates, values
+from tuning.warehouse.local.sql.catalog import parsed, table_columns, written
+from tuning.warehouse.local.sql.format_text import format_text
+from tuning.warehouse.local.sql.functions import refuse_foreign_functions
+from tuning.warehouse.local.sql.kinds import Kinds
+from tuning.warehouse.local.sql.literals import plain_literals
+from tuning.warehouse.local.sql.names import name_fields, name_outputs
+from tuning.warehouse.local.sql.refusals import refuse
 
-Correction = Callable[[exp.Expression], exp.Expression]
+Correction = Callable[[Any], Any]
 
 
 def corrected(sql: str, project: str, catalog: Any) -> str:
@@ -51,7 +52,7 @@ def corrected(sql: str, project: str, catalog: Any) -> str:
     return written(root.expressions[0])
 
 
-def _corrections(kinds: Kinds) -> dict[type[exp.Expression], Correction]:
+def _corrections(kinds: Kinds) -> dict[type, Correction]:
     compare: Correction = lambda node: values.compare(node, kinds)  # noqa: E731
     return {
         exp.Cast: values.cast,
