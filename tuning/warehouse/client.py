@@ -45,7 +45,9 @@ def connect(settings: Settings) -> "bigquery.Client":
         _probe(settings, address)
     elif settings.project == Settings().project:
         raise TuningError("no Google Cloud project is set", f"Set {variable('project')}")
+    server = own_server(settings)
     return BoundedClient(
+        revive=(lambda: emulator.revive(settings, server)) if server else None,
         patience=LOCAL_PATIENCE if address else GOOGLE_PATIENCE,
         seconds=settings.job_timeout,
         project=settings.project,
@@ -58,6 +60,11 @@ def connect(settings: Settings) -> "bigquery.Client":
             job_timeout_ms=settings.job_timeout * 1000,
         ),
     )
+
+
+def own_server(settings: Settings) -> emulator.Server | None:
+    """Return the running server of the home, or None if the settings name another one."""
+    return emulator.running(settings) if settings.target == "local" and not settings.bigquery_endpoint else None
 
 
 def query(client: "bigquery.Client", sql: str, parameters: Sequence[Any] = ()) -> list["bigquery.Row"]:

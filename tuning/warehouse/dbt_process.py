@@ -1,9 +1,12 @@
 """Run the dbt command in a separate process, with the settings and files of this home."""
 
+import contextlib
 import json
 import os
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +17,8 @@ from tuning.errors import TuningError
 from tuning.progress import progress
 from tuning.settings import DBT_PROJECT, Settings, variable
 from tuning.storage import locked, write_json
-from tuning.warehouse.client import endpoint
+from tuning.warehouse import emulator
+from tuning.warehouse.client import endpoint, own_server
 from tuning.warehouse.fingerprint import parse_inputs
 from tuning.warehouse.variables import Variables
 
@@ -24,6 +28,7 @@ _READ_BY_DBT = (
     *("maximum_bytes_billed", "job_timeout", "access_token"),
 )
 _LONGEST = 500  # maximum characters of an error message; the message of a unit test contains a whole table
+_WATCH_SECONDS = 1.0  # between looks at the process of the local BigQuery
 _OF_ONE_NODE = ("LogModelResult", "LogTestResult", "LogSeedResult")
 
 
@@ -67,7 +72,8 @@ def dbt_files(settings: Settings, variables: Variables) -> DbtFiles:
 def run_dbt(settings: Settings, arguments: list[str], variables: Variables | None = None) -> dict[str, Any] | None:
     """Run ``dbt ARGUMENTS`` on the project. Return its run_results.json, or None if the command does not write one.
 
-    Raises TuningError with dbt's first error and the path of its log if dbt fails.
+    If the local BigQuery ends while dbt runs, it is started again, and so is dbt, once. Raises TuningError with dbt's
+    first error and the path of its log if dbt fails.
     """
     variables = variables or Variables()
     files = dbt_files(settings, variables)
@@ -75,7 +81,12 @@ def run_dbt(settings: Settings, arguments: list[str], variables: Variables | Non
     with locked(files.folder / "dbt.lock", f"dbt with these variables ({files.folder})", settings.job_timeout):
         files.run_results.unlink(missing_ok=True)
         files.parsed.unlink(missing_ok=True)
-        status, errors = _run(command(settings, arguments, variables), environment(settings), " ".join(arguments[:1]))
+        for _ in range(2):
+            given = environment(settings)
+            server = own_server(settings)
+            status, errors = _run(command(settings, arguments, variables), given, " ".join(arguments[:1]), server)
+            if server is None or not emulator.revive(settings, server):
+                break
         results = orjson.loads(files.run_results.read_bytes()) if files.run_results.exists() else None
         if status == 0:
             write_json(files.parsed, inputs)
@@ -105,13 +116,15 @@ def environment(settings: Settings) -> dict[str, str]:
     return os.environ | ours | {variable("bigquery_endpoint"): endpoint(settings)}
 
 
-def _run(arguments: list[str], variables: dict[str, str], label: str) -> tuple[int, list[str]]:
-    """Run the command. Return its exit status and its error messages in order."""
+def _run(
+    arguments: list[str], variables: dict[str, str], label: str, server: emulator.Server | None
+) -> tuple[int, list[str]]:
+    """Run the command. Return its exit status and its error messages in order. End it if the server's process ends."""
     errors = []
     process = subprocess.Popen(
         arguments, env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
     )
-    with process, progress(f"dbt {label}", None, "nodes") as advance:
+    with process, _ended_with(server, process), progress(f"dbt {label}", None, "nodes") as advance:
         assert process.stdout is not None  # noqa: S101 - never None with stdout=PIPE
         for line in process.stdout:
             try:
@@ -124,6 +137,26 @@ def _run(arguments: list[str], variables: dict[str, str], label: str) -> tuple[i
             if event["level"] == "error" and event["msg"].strip():
                 errors.append(event["msg"])
     return process.returncode, errors
+
+
+@contextlib.contextmanager
+def _ended_with(server: emulator.Server | None, process: "subprocess.Popen[str]") -> Iterator[None]:
+    """Kill the process if the server's process ends: dbt would try to reach the server for more than ten minutes."""
+    finished = threading.Event()
+
+    def watch() -> None:
+        while not finished.wait(_WATCH_SECONDS):
+            if server is not None and emulator.is_gone(server):
+                process.kill()
+                return
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        finished.set()
+        watcher.join()
 
 
 def _first_failure(results: dict[str, Any] | None) -> str:

@@ -16,7 +16,7 @@ import msgspec
 import psutil
 
 from tuning.errors import TuningError
-from tuning.settings import Settings, variable
+from tuning.settings import PREFIX, Settings, variable
 from tuning.storage import locked
 from tuning.warehouse import identity
 
@@ -68,15 +68,33 @@ def ensure(settings: Settings) -> Server:
 def running(settings: Settings) -> Server | None:
     """Return the home's server, or None if it is not running.
 
-    A state file is ignored if its process has ended or another program has the same pid. This function sends no
-    request, because a server that loads a large file does not answer until the load is done.
+    A state file is ignored if its process has ended, if another program has the same pid, or if it came with a copy of
+    another home. This function sends no request, because a server that loads a large file does not answer until the
+    load is done.
     """
-    try:
-        state = (settings.warehouse_dir / STATE).read_bytes()
-    except FileNotFoundError:
-        return None
-    server = msgspec.json.decode(state, type=Server, dec_hook=lambda kind, text: kind(text))
-    return server if _process(server) else None
+    server = _recorded(settings)
+    return server if server is not None and _is_same(server.home, settings.home) and _process(server) else None
+
+
+def is_gone(server: Server) -> bool:
+    """Return whether the server's process has ended."""
+    return _process(server) is None
+
+
+def revive(settings: Settings, server: Server) -> bool:
+    """Start the home's server again on the same port if its process has ended, and print that. Return whether it had.
+
+    Raises TuningError if it does not start.
+    """
+    if not is_gone(server):
+        return False
+    with _start_lock(settings):
+        if running(settings) is None:
+            _start(settings, server.rest_port)
+            identity.record(settings, server.endpoint)
+            log = _previous_log(settings)
+            print(f"the local BigQuery (pid {server.pid}) ended unexpectedly and was started again; its log is {log}")
+    return True
 
 
 def stop(settings: Settings) -> bool:
@@ -104,19 +122,54 @@ def log_file(settings: Settings) -> Path:
     return settings.warehouse_dir / "server.log"
 
 
+def _previous_log(settings: Settings) -> Path:
+    return log_file(settings).with_suffix(".previous.log")
+
+
+def _recorded(settings: Settings) -> Server | None:
+    """Return the server in the home's state file."""
+    try:
+        state = (settings.warehouse_dir / STATE).read_bytes()
+    except FileNotFoundError:
+        return None
+    return msgspec.json.decode(state, type=Server, dec_hook=lambda kind, text: kind(text))
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    with contextlib.suppress(OSError):
+        return one.samefile(other)
+    return one == other
+
+
+def _stop_under_old_name(settings: Settings) -> None:
+    """Stop a server that still runs on this home's data, under the name that the home had before it was moved."""
+    server = _recorded(settings)
+    process = _process(server) if server is not None and not _is_same(server.home, settings.home) else None
+    if server is None or process is None:
+        return
+    with contextlib.suppress(psutil.Error):
+        data = {Path(file.path).parent.resolve() for file in process.open_files()}
+        if settings.warehouse_dir.resolve() in data:
+            print(f"stopping the local BigQuery of {server.home}, which is {settings.home} now")
+            process.terminate()
+            process.wait(STOP_SECONDS)
+
+
 def _start_lock(settings: Settings) -> contextlib.AbstractContextManager[None]:
     return locked(settings.warehouse_dir / "start.lock", "the start of the local BigQuery", START_SECONDS)
 
 
 def _start(settings: Settings, port: int) -> Server:
     log = log_file(settings)
+    _stop_under_old_name(settings)
     if log.exists():
-        log.replace(log.with_suffix(".previous.log"))
-    command = [sys.executable, "-m", _MODULE, str(settings.home), settings.project, str(port)]
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("BQEMU_")}
+        log.replace(_previous_log(settings))
+    arguments = [str(settings.home), settings.project, str(port), str(settings.job_timeout)]
+    # Its settings are arguments. Among our own variables is the access token, which it must not get.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("BQEMU_", PREFIX))}
     with log.open("wb") as output:
         process = subprocess.Popen(
-            command,
+            [sys.executable, "-m", _MODULE, *arguments],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,

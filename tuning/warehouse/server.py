@@ -7,12 +7,12 @@ can change that. This module replaces names inside bqemulator, so the version of
 """
 
 import asyncio
+import contextlib
 import importlib.resources
 import os
-import re
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,32 +22,28 @@ from bqemulator.config import LogFormat, LogLevel, PersistenceMode
 from bqemulator.config import Settings as EmulatorSettings
 from bqemulator.domain.errors import InvalidQueryError
 from bqemulator.jobs import executor
-from bqemulator.sql import translator
-from bqemulator.sql.rewriter.decimal_literals import rewrite_decimal_literals
 from bqemulator.storage.engine import DuckDBEngine
 
 from tuning.settings import Settings
 from tuning.storage import write_json
 from tuning.warehouse.emulator import STATE
 from tuning.warehouse.identity import HOME_PATH, refusal
+from tuning.warehouse.local import jobs, patches
+from tuning.warehouse.local.errors import ResourcesExceededError
+from tuning.warehouse.local.limits import Limits, machine_memory
+from tuning.warehouse.local.sql import macros
 
-# Comments, quoted names and strings of every kind:
-# https://cloud.google.com/bigquery/docs/reference/standard-sql/lexical
-_OPAQUE = re.compile(
-    r"""
-    --[^\n]* | \#[^\n]* | /\*.*?\*/ | `(?:\\.|[^`\\])*`
-    | \"\"\"(?:\\.|[^\\])*?\"\"\" | '''(?:\\.|[^\\])*?''' | "(?:\\.|[^"\\])*" | '(?:\\.|[^'\\])*'
-    """,
-    re.DOTALL | re.VERBOSE,
-)
 LOOPBACK = "127.0.0.1"
 
 
-def main(home: str, project: str, port: str) -> None:
-    """Configure and run the server until SIGTERM or SIGINT. With port 0, REST uses any free port. gRPC always does."""
-    settings = Settings(home=Path(home), project=project, bigquery_port=max(int(port), 1))
-    shut(settings.gcs_dir, settings.home)
-    translator.__dict__["rewrite_decimal_literals"] = outside_text(rewrite_decimal_literals)
+def main(home: str, project: str, port: str, job_timeout: str) -> None:
+    """Configure and run the server until SIGTERM or SIGINT. With port 0, REST uses any free port. gRPC always does.
+
+    A statement may run `job_timeout` seconds, or less if its job says so.
+    """
+    settings = Settings(home=Path(home), project=project, bigquery_port=max(int(port), 1), job_timeout=int(job_timeout))
+    shut(settings)
+    patches.apply()
     options = EmulatorSettings(
         rest_host=LOOPBACK,
         rest_port=int(port),
@@ -93,19 +89,41 @@ async def serve(settings: Settings, options: EmulatorSettings) -> None:
         state.unlink(missing_ok=True)
 
 
-def shut(gcs: Path, home: Path) -> None:
-    """Restrict bqemulator to its database and the files under `gcs`, and to requests from local programs."""
+def shut(settings: Settings) -> None:
+    """Restrict bqemulator to its database and the files of ``gs://``, and to requests from local programs."""
+    gcs, home = settings.gcs_dir, settings.home
     gcs.mkdir(parents=True, exist_ok=True)
 
     class ShutEngine(DuckDBEngine):
+        limits = Limits(seconds=settings.job_timeout, memory=machine_memory() // 2)
+
         async def start(self) -> None:
             await super().start()
+            macros.install(self.connection)
             folder = str(gcs.resolve()).replace("'", "''")
             self.execute(f"SET allowed_directories = ['{folder}']")
             # Otherwise, a table name in SQL can refer to a Python variable of this process.
             self.execute("SET python_enable_replacements = false")
             self.execute("SET enable_external_access = false")
             self.execute("SET lock_configuration = true")
+
+        def execute(self, sql: str, parameters: list[Any] | None = None) -> Any:
+            with self._limited():
+                return super().execute(sql, parameters)
+
+        def fetch_arrow(self, sql: str, parameters: list[Any] | None = None) -> Any:
+            with self._limited():
+                return super().fetch_arrow(sql, parameters)
+
+        @contextlib.contextmanager
+        def _limited(self) -> Iterator[None]:
+            try:
+                with self.limits.statement(self.connection):
+                    yield
+            except Exception as error:
+                if self.limits.reason:
+                    raise ResourcesExceededError(f"Resources exceeded: {self.limits.reason}") from error
+                raise
 
         def _load_spatial(self) -> None:
             """Load the extension from the installed package, without a download and without the folder ~/.duckdb."""
@@ -122,6 +140,7 @@ def shut(gcs: Path, home: Path) -> None:
 
     def create_app(context: Any) -> Any:
         app = create_open_app(context)
+        jobs.install(app, context)
 
         @app.middleware("http")  # type: ignore[untyped-decorator]
         async def local_programs_only(request: Any, call: Callable[[Any], Awaitable[Any]]) -> Any:
@@ -144,19 +163,6 @@ def shut(gcs: Path, home: Path) -> None:
     resolve_any, create_open_app = executor._resolve_uri, bqemulator.server.__dict__["create_app"]
     executor.__dict__["_resolve_uri"] = resolve
     bqemulator.server.__dict__.update(create_app=create_app, DuckDBEngine=ShutEngine)
-
-
-def outside_text(rewrite: Callable[[str], str]) -> Callable[[str], str]:
-    """Return a function that applies `rewrite` to a statement, except to its comments, strings and quoted names."""
-
-    def rewrite_outside(sql: str) -> str:
-        parts, end = [], 0
-        for match in _OPAQUE.finditer(sql):
-            parts += [rewrite(sql[end : match.start()]), match.group()]
-            end = match.end()
-        return "".join([*parts, rewrite(sql[end:])])
-
-    return rewrite_outside
 
 
 if __name__ == "__main__":

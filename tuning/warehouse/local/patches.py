@@ -1,0 +1,87 @@
+"""Change bqemulator where it answers differently from BigQuery. Here is every place, and why.
+
+bqemulator is pinned. `tests/warehouse/local/test_patches.py` fails if a new version no longer has one of these places,
+or no longer needs the change.
+"""
+
+import dataclasses
+from typing import Any
+
+from bqemulator.api.routes import jobs as jobs_routes
+from bqemulator.domain.errors import QuotaExceededError, UnsupportedFeatureError
+from bqemulator.jobs import error_mapper, executor
+from bqemulator.scripting import interpreter
+from bqemulator.sql import inner_query, parameters, translator
+from bqemulator.sql.rewriter.decimal_literals import rewrite_decimal_literals
+
+from tuning.warehouse.local import errors, jobs, script_parameters
+from tuning.warehouse.local.sql.default_dataset import qualified
+from tuning.warehouse.local.sql.literals import outside_duckdb_text, outside_text
+from tuning.warehouse.local.sql.rewrite import corrected
+
+
+def apply() -> None:
+    """Apply all changes to the translation of SQL."""
+    # It also changes numbers inside texts and comments ('CC BY-SA 2.5').
+    translator.__dict__["rewrite_decimal_literals"] = outside_text(rewrite_decimal_literals)
+    # It also replaces '@name' inside texts.
+    for module in (executor, interpreter):
+        module.__dict__["bind_parameters"] = bind_outside_text
+    # Every statement, alone or in a script, goes through these functions. The first puts views into the statement.
+    expand, translate = inner_query.__dict__["rewrite_for_row_access"], inner_query.rewrite_and_translate_statement
+
+    def expand_and_correct(bq_sql: str, *, project_id: str, catalog: Any, **options: Any) -> str:
+        expanded = expand(bq_sql, project_id=project_id, catalog=catalog, **options)
+        return corrected(expanded, project_id, catalog)
+
+    async def qualify_and_translate(bq_sql: str, **options: Any) -> str:
+        return str(await translate(qualified(bq_sql), **options))
+
+    inner_query.__dict__["rewrite_for_row_access"] = expand_and_correct
+    for module in (executor, interpreter):
+        module.__dict__["rewrite_and_translate_statement"] = qualify_and_translate
+    _patch_scripts()
+    # The result of a query may have a destination, and must be one that BigQuery could give.
+    jobs_routes.__dict__["execute_query_job"] = jobs.executing(executor.execute_query_job)
+    # Messages show DuckDB's words and the translated statement.
+    for module in (executor, error_mapper):
+        module.__dict__["translate_runtime_error"] = errors.translate
+    translator.__dict__["sql_parse_error"] = errors.syntax_error
+    # Google's client repeats requests that fail with these statuses (501 and 429).
+    for kind, reason in ((UnsupportedFeatureError, "invalidQuery"), (QuotaExceededError, "resourcesExceeded")):
+        kind.http_status, kind.bq_reason, kind.grpc_status_name = 400, reason, "INVALID_ARGUMENT"
+
+
+def _patch_scripts() -> None:
+    """Give scripts the default dataset, parameters and the declared types of variables."""
+    interpreter_class: Any = interpreter.ScriptInterpreter
+    run, run_sql, declare = interpreter_class.run, interpreter_class._exec_sql, interpreter_class._exec_declare
+
+    async def run_with_parameters(self: Any, source: str) -> Any:
+        script_parameters.declare(self._frames)
+        return await run(self, source)
+
+    async def qualify_and_run(self: Any, sql: str) -> None:
+        await run_sql(self, qualified(sql))  # it also registers the tables that the statement makes, by their names
+
+    async def cast_and_declare(self: Any, statement: Any) -> None:
+        if statement.default_expr is not None and statement.type_name:
+            cast = f"CAST(({statement.default_expr}) AS {statement.type_name})"
+            statement = dataclasses.replace(statement, default_expr=cast)
+        await declare(self, statement)
+
+    interpreter_class.run = run_with_parameters
+    interpreter_class._exec_sql = qualify_and_run
+    interpreter_class._exec_declare = cast_and_declare
+
+
+def bind_outside_text(sql: str, given: list[dict[str, Any]] | None = None) -> tuple[str, list[Any]]:
+    """Put placeholders for the parameters into a statement of DuckDB, and return it with the values in order."""
+    if not given or not given[0].get("name"):
+        return parameters.bind_parameters(sql, given)
+    parts, bound = [], []
+    for is_code, part in outside_duckdb_text(sql):
+        text, values = parameters.bind_parameters(part, given) if is_code else (part, [])
+        parts.append(text)
+        bound += values
+    return "".join(parts), bound

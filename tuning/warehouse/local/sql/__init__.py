@@ -1,0 +1,1 @@
+"""Rewrite statements so that DuckDB answers them as BigQuery does."""

@@ -1,0 +1,135 @@
+"""Name result columns and the fields of structs as BigQuery does."""
+
+from typing import Any
+
+from sqlglot import exp
+
+from tuning.warehouse.local.sql.refusals import refuse
+
+
+def name_outputs(tree: exp.Expression) -> None:
+    """Give each result column of the statement, its subqueries and its CTEs the name that BigQuery gives it.
+
+    An expression without a name becomes ``f0_``, ``f1_``, and so on. A column keeps the capitals of the statement.
+    """
+    if isinstance(tree, exp.Select) and tree.args.get("kind") == "STRUCT":
+        tree.set("kind", None)  # the result of the whole statement has the fields as columns
+    for select in list(tree.find_all(exp.Select)):
+        if select.args.get("kind") == "STRUCT":
+            _alias(select, "_field_{}", by_position=True)
+        elif select.args.get("kind") is None and _gives_columns(select):
+            if isinstance(tree, exp.Create) and select is tree.expression:
+                _require_names(select)
+            _alias(select, "f{}_", by_position=False)
+
+
+def name_fields(tree: exp.Expression) -> None:
+    """Give each field of a struct that has no name the name that BigQuery shows: ``_field_1`` and so on.
+
+    Structs that are compared or inserted stay as they are: DuckDB then matches their fields by position.
+    """
+    for array in list(tree.find_all(exp.Array)):
+        _spread_names(array)
+    for kind in list(tree.find_all(exp.DataType)):
+        if kind.is_type(exp.DataType.Type.STRUCT) and kind.expressions:
+            fields = [
+                field
+                if isinstance(field, exp.ColumnDef)
+                else exp.ColumnDef(this=exp.to_identifier(f"_field_{position}"), kind=field)
+                for position, field in enumerate(kind.expressions, 1)
+            ]
+            kind.set("expressions", fields)
+    for node in list(tree.find_all(exp.Struct, exp.Tuple)):
+        if node.expressions and _may_name(node):
+            named = [_field(field, position) for position, field in enumerate(node.expressions, 1)]
+            if isinstance(node, exp.Tuple):
+                node.replace(exp.Struct(expressions=named))
+            else:
+                node.set("expressions", named)
+
+
+def _gives_columns(select: exp.Select) -> bool:
+    node: exp.Expression | None = select
+    while isinstance(node, exp.Expression) and isinstance(node.parent, (exp.SetOperation, exp.Subquery)):
+        if isinstance(node.parent, exp.SetOperation) and node.arg_key != "this":
+            return False
+        node = node.parent
+    parent = node.parent if node is not None else None
+    return parent is None or isinstance(parent, (exp.CTE, exp.Create, exp.From, exp.Join))
+
+
+def _alias(select: exp.Select, pattern: str, *, by_position: bool) -> None:
+    named, count = [], 0
+    for position, made in enumerate(select.expressions, 1):
+        name = _own_name(made)
+        if name is None:
+            named.append(made)
+            continue
+        if not name:
+            name = pattern.format(position if by_position else count)
+            count += 1
+        named.append(exp.alias_(made, name, quoted=True))
+    select.set("expressions", named)
+
+
+def _own_name(made: exp.Expression) -> str | None:
+    """Return the name that the expression gives its column, '' for none, and None if it must stay as it is."""
+    if isinstance(made, (exp.Alias, exp.Star, exp.Aliases)) or made.is_star:
+        return None
+    if isinstance(made, exp.Column) and isinstance(made.this, exp.Identifier):
+        return str(made.name)
+    if isinstance(made, exp.Dot) and isinstance(made.expression, exp.Identifier):
+        return str(made.expression.name)
+    return ""
+
+
+def _require_names(select: exp.Select) -> None:
+    for position, made in enumerate(select.expressions, 1):
+        if _own_name(made) == "":
+            refuse(f"CREATE TABLE columns must be named, but column {position} has no name")
+
+
+def _field(field: exp.Expression, position: int) -> exp.Expression:
+    if isinstance(field, exp.PropertyEQ):
+        return field
+    name = _own_name(field) or f"_field_{position}"
+    return exp.PropertyEQ(this=exp.to_identifier(name, quoted=True), expression=field)
+
+
+def _spread_names(array: exp.Expression) -> None:
+    """Give all structs of an array literal the field names of the first."""
+    first = array.expressions[0] if array.expressions else None
+    if not isinstance(first, exp.Struct) or len(array.expressions) == 1:
+        return
+    names = [
+        field.this.name if isinstance(field, exp.PropertyEQ) else _own_name(field) or f"_field_{position}"
+        for position, field in enumerate(first.expressions, 1)
+    ]
+    for element in array.expressions:
+        if isinstance(element, (exp.Struct, exp.Tuple)) and len(element.expressions) == len(names):
+            fields = [
+                exp.PropertyEQ(
+                    this=exp.to_identifier(name, quoted=True),
+                    expression=field.expression if isinstance(field, exp.PropertyEQ) else field,
+                )
+                for name, field in zip(names, element.expressions, strict=True)
+            ]
+            element.replace(exp.Struct(expressions=fields))
+
+
+def _may_name(node: exp.Expression) -> bool:
+    parent = node.parent
+    while isinstance(parent, exp.Paren):
+        parent = parent.parent
+    if isinstance(parent, (exp.Predicate, exp.In, exp.Values, exp.Cast)) or node.find_ancestor(exp.Insert, exp.Merge):
+        return False
+    if isinstance(node, exp.Tuple) and not isinstance(
+        parent, (exp.Select, exp.Alias, exp.Array, exp.Struct, exp.PropertyEQ, exp.Func, exp.Order, exp.Distinct)
+    ):
+        return False
+    branch: Any = node
+    while branch.parent is not None:
+        if isinstance(branch.parent, exp.SetOperation) and branch.arg_key == "expression":
+            return False
+        branch = branch.parent
+    return True
