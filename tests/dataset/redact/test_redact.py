@@ -157,8 +157,9 @@ def test_entities_in_html_are_read_and_kept() -> None:
 HOSTILE = (
     "password" + "1" * 99, "a", "authorization:" + " " * 99, "api_key", "login('a','", "a.send_keys('pass')\n",
     ".connect('a','b',", "C:\\Users\\a b c d ", "/home/a/ ", "+1 2 3 4 ", "415-555-0132 ", "`a` 415-555-0132 ",
-    "&quot;", "<code>", '"', "passwords={'a':", "credentials=[('a','b'),", "expect(" + "passw" * 8 + ")" * 30, "mysql -p ", "curl -u a",
-    "echo a | sudo -S ", "sk-", "a@b.com ", "2aaa:", "1.1.", "password=a ", "``` `` ` ", "-----BEGIN PRIVATE KEY-----",
+    "&quot;", "<code>", '"', "passwords={'a':", "credentials=[('a','b'),", "expect(" + "passw" * 8 + ")" * 30,
+    "mysql -p ", "curl -u a", "echo a | sudo -S ", "sk-", "a@b.com ", "2aaa:", "1.1.", "password=a ", "``` `` ` ",
+    "-----BEGIN PRIVATE KEY-----", "connect(password='", "x" * 60 + "q@gmail.com ",
 )  # fmt: skip
 
 

@@ -30,12 +30,15 @@ _COUNTRIES = (
 _ENDS = frozenset((_GENERIC + " " + _COUNTRIES).split())
 # Domains that RFC 2606 and RFC 6761 reserve, and names that are used as placeholders.
 _RESERVED = re.compile(
-    r"(?:^|\.)(?:example\.\w+|(?:test|domain|company|address|website|foo|bar|baz|foobar|abc|xyz|acme|somewhere|localhost|invalid)\.(?:com|org|net)|"
+    r"(?:^|\.)(?:example\.\w+|(?:test|domain|company|address|website|host|foo|bar|baz|foobar|abc|xyz|acme|somewhere|localhost|invalid)\.(?:com|org|net)|"
     r"(?:your|my|some)-?\w+\.\w+|test|example|invalid|localhost|local)$"
 )
-# Names of nobody at real domains, such as `your.name@…`.
+# Names of nobody: masked ones, and at the domains of large providers also those such as `first.last@…`. The group (?>…)
+# takes the first word that fits and never tries another, so that a long name takes no longer.
+_MASKED = re.compile(r"x{3,}|your[._-]?(?:e?mail|name|user|username|account|id)?")
+_PROVIDERS = re.compile(r"(?:g|google|hot|e|proton)?mail\.com|(?:yahoo|outlook|live|aol|icloud|me|you)\.com")
 _NOBODY = re.compile(
-    r"(?:(?:your|my|the|some|any|to|from|valid|user|first|last|full|sender|receiver|recipient|example|test|fake|dummy|"
+    r"(?:(?>your|my|the|some|any|to|from|valid|user|first|last|full|sender|receiver|recipient|example|test|fake|dummy|"
     r"e?mail|g?mail|address|name|account|someone|somebody|anyone|me|you|abc|xyz|foo|bar|x{2,}|sample|login|id|here)[._-]?)+\d{0,3}"
 )
 _NOT_MAIL = frozenset({"git", "hg", "svn", "bzr"})  # user names in repository URLs
@@ -52,7 +55,8 @@ def emails(text: str) -> Iterator[Span]:
             continue
         if end_of_name.lower() not in _ENDS or not (end_of_name.islower() or match[1].isupper()):
             continue
-        if _NOBODY.fullmatch(local[0].lower()):
+        is_provider = _PROVIDERS.fullmatch(domain) is not None
+        if _MASKED.fullmatch(local[0].lower()) or (is_provider and _NOBODY.fullmatch(local[0].lower())):
             continue
         start = match.start() - len(local[0])
         if "://" not in text[max(0, start - 40) : start].rpartition(" ")[2]:  # not the credentials of a URL

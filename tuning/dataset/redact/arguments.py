@@ -17,7 +17,10 @@ class Argument(NamedTuple):
 
 
 _STRING = re.compile(r"[brufBRUF]{0,2}(?P<quote>[\"'])(?P<text>(?:(?!(?P=quote))[^\\\n]|\\[^\n]){0,400})(?P=quote)")
-_ONLY_STRING = re.compile(_STRING.pattern + r"(?:\.encode\([^()\n]{0,20}\))?(?:\s{0,3}\+\s{0,3}Keys\.\w{1,20})?\s*\Z")
+_KEY_AFTER = (
+    r"\s{0,3}\+\s{0,3}(?:Keys\.\w{1,20}|b?[\"']\\[rn][\\rn]{0,2}[\"'])"  # as in `"…" + Keys.ENTER`, `"…" + "\n"`
+)
+_ONLY_STRING = re.compile(rf"{_STRING.pattern}(?:\.encode\([^()\n]{{0,20}}\))?(?:{_KEY_AFTER})?\s*\Z")
 _KEYWORD = re.compile(r"\s*(?:([A-Za-z_]\w{0,40})\s{0,3}=(?!=)\s*)?")
 _OTHER = re.compile(r"[^\"'()\[\]{},:]+")
 _NEW_LINE = r"(?:\\r)?\\n"

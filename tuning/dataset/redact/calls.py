@@ -10,6 +10,7 @@ from tuning.dataset.redact.values import is_password
 Span = tuple[int, int]
 
 _CALL = re.compile(r"\(")
+_LOGIN = re.compile(r"(?:_with_password)?\(")
 _PAIR_OR_CALL = re.compile(
     r"(?:s|enti(?:al|als|cate|cation|cator)|_?(?:handler|provider))?"
     r"(?:[\"']?\]?\s{0,3}(?:=\s{0,3}[(\[]|:\s{0,3}\()(?P<pair>)|\()"
@@ -26,7 +27,7 @@ _NAMES_USER = re.compile("(?i)user|login|uname|account")
 _NAMES_PASSWORD = re.compile(r"(?i)passw|pwd|passphrase|passcode|(?<![a-z])(?:pass|pw|psw)(?![a-z])|\bpin\b")
 _ELEMENT = re.compile(r"(\w{1,40})\Z")
 _PROMPT = re.compile(
-    r"(?:expect\w{0,10}|read_until|wait_for|until)\([^\n]{0,40}?(?:passw|passphrase)[^\n]{0,30}?\)"
+    r"(?:expect\w{0,10}|read_until|wait_for|until)\([^\n]{0,40}?(?:assw|passphrase)[^\n]{0,30}?\)"
     r"(?:(?!\b(?:expect|read_until))[\s\S]){0,100}?\b(?:sendline|send|write|send_command)\("
 )
 _LISTS = ("passwords", "passwds", "pwds", "password_list", "passwordlist", "passwd_list", "pass_list", "passlist")
@@ -42,7 +43,7 @@ def passwords_in_calls(text: str, lower: str, hints: Hints) -> Iterator[Span]:
 def _candidates(text: str, lower: str, hints: Hints) -> Iterator[Span]:
     has_passw = "pass" in hints and "passw" in lower
     for is_possible, word, pattern in (
-        ("login" in hints, "login", _CALL),
+        ("login" in hints, "login", _LOGIN),
         (has_passw, "set_password", _CALL),
         (has_passw, "add_password", _CALL),
         ("auth" in hints, "auth", _PAIR_OR_CALL),
@@ -53,9 +54,9 @@ def _candidates(text: str, lower: str, hints: Hints) -> Iterator[Span]:
     for word in ("connect", "ftp"):
         for match in _after(lower, word, _CONNECT) if word in hints else ():
             yield from _third(text, lower, match)
-    if "pass" in hints or "pwd" in hints:
+    if "pass" in hints or "pw" in hints:
         yield from _typed(text)
-    if has_passw or "pwd" in hints or "pass_" in lower:
+    if has_passw or "pw" in hints or "pass_" in lower:
         yield from _sent(text, lower)
         for word in _LISTS:
             for match in _after(lower, word, _LIST):

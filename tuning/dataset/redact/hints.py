@@ -6,7 +6,7 @@ from collections.abc import Set as AbstractSet
 Hints = AbstractSet[str]
 
 # Words that mark passwords and keys. Each search runs only in texts with one of its words, in lower case.
-OF_PASSWORDS = ("pass", "pwd", "secret", "token", "key", "sessionid", "auth", "login", "cred", "connect", "ftp")
+OF_PASSWORDS = ("pass", "pw", "secret", "token", "key", "sessionid", "auth", "login", "cred", "connect", "ftp")
 OF_PATHS = ("/home", "users", "documents and settings")
 
 

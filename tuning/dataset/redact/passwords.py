@@ -10,21 +10,24 @@ from tuning.dataset.redact.values import Trust, has_symbol, is_mixed, is_passwor
 Span = tuple[int, int]
 
 # Words in the names of secrets. `key` is often the key of a dictionary, so it counts only after one of _KINDS_OF_KEYS.
-_WORDS_OF_SECRETS = ("pass", "pwd", "secret", "token", "key", "sessionid")
+_WORDS_OF_SECRETS = ("pass", "pw", "secret", "token", "key", "sessionid")
 _KINDS_OF_KEYS = (
     "api", "access", "secret", "auth", "account", "private", "encrypt", "encryption", "signing", "consumer", "license",
     "licence", "subscription", "app", "application", "storage", "master", "admin", "service", "shared", "deploy",
     "client", "server", "function", "host", "hmac", "jwt", "aes", "webhook", "write", "read", "ingest", "fernet",
 )  # fmt: skip
-_OF_PASSWORD = re.compile(r"(?i:word|wd|phrase)")
+_OF_PASSWORD = re.compile(r"(?i:word|wort|wd|phrase|code)")
 _PASS = re.compile(r"(?:[A-Z]+_|[a-z]+_|(?<!\w)|--)\Z")  # before "pass", as in DB_PASS, db_pass, pass, and --pass
+_IN_CAMEL_CASE = re.compile("(?<=[a-z])P(?:ass|w)(?:d|rd)?(?![a-z])")  # as in userPass and userPw
+_PW = re.compile("(?<![a-z])pw(?:d|rd)?(?![a-z])")
 # How a value follows its name: first the rest of the name (without words such as "hash": a hash of a secret is not
 # secret), then `=`, `:`, `=>`, `", "`, `">`, ` is ` or the space after a command's option, then a quoted or bare value.
 _ASSIGNED = re.compile(
-    r"(?i:(?:word|wd|phrase)?)"
+    r"(?i:(?:word|wort|wd|phrase|code|rd|d)?)"
     r"(?i:[_-]?(?:access|secret|api|auth|salt|key|token|value|string|text|prod|dev|live|staging|base64|s|\d)){0,12}+"
     r"(?:"
-    r"\\?[\"'`]?\]?\)?(?:[ \t]*(?::=|=>|==?|:)[ \t]*|[ \t]{1,3}(?:is|was)(?::[ \t]*|[ \t]+)|[ \t]+value[ \t]*=[ \t]*)"
+    r"\\?[\"'`]?\]?\)?(?:\.value)?"
+    r"(?:[ \t]*(?::=|=>|==?|:)[ \t]*|[ \t]{1,3}(?:is|was)(?::[ \t]*|[ \t]+)|[ \t]+value[ \t]*=[ \t]*)"
     r"(?:[A-Za-z\[\]]{3,14}[ \t]*=[ \t]*)?(?:[brufBRUF]{1,2}(?=[\"']))?"
     r"|\\?[\"']\s*,\s*(?=\\?[\"'])|(?P<tag>>)|(?P<space>[ \t]+)"
     r")"
@@ -43,6 +46,11 @@ _FIELD = re.compile(
 )
 _END_OF_FIELD = re.compile(r"[;&\"'`\\]|[ \t]+(?:[A-Za-z_]+=|[\"'`])")
 _AFTER_SEPARATOR = re.compile(r"[?&;]\w{1,20}=\Z")
+# Calls and settings of a database in which a password is no example of a word.
+_IN_CALL = re.compile(
+    r"(?i)(?:connect(?:ion)?|login|authenticate|client|engine|driver|pool|ssh\w{0,12}|ftp\w{0,8}|redis)\([^()]{0,180}\Z"
+)
+_IN_SETTINGS = re.compile(r"[\"']USER[\"']\s{0,3}:[^{}]{0,120}[\"']\Z")
 # Variables that only hold a password, and the options of commands: what follows `=` is the password itself.
 _OF_SHELL = re.compile(
     r"(?:PG|SSH|MYSQL_|RSYNC_|REDISCLI_)(?:PASSWORD|PASS|PWD|AUTH)=?\Z|--(?:[a-z]+-)?pass(?:w(?:or)?d)?\Z"
@@ -79,8 +87,11 @@ def _names_secret(text: str, lower: str, word: str, place: int) -> bool:
         return lower.endswith(_KINDS_OF_KEYS, max(0, end - 14), end)
     if word == "pass":  # `password` marks a secret anywhere in a name, `pass` only as a last word, not in `bypass`
         before = text[max(0, place - 14) : place]
-        return _OF_PASSWORD.match(text, place + 4) is not None or _PASS.search(before) is not None
-    return True
+        if _OF_PASSWORD.match(text, place + 4) or _PASS.search(before):
+            return True
+    elif word != "pw" or _PW.match(lower, place):
+        return True
+    return _IN_CAMEL_CASE.match(text, place) is not None
 
 
 def _value_after(text: str, word: str, place: int) -> Span | None:
@@ -105,7 +116,8 @@ def _trust(text: str, word: str, place: int, match: re.Match[str]) -> Trust:
     if not word.startswith("p"):
         return "random"
     if match["quoted"]:
-        return "strong"
+        before = text[max(0, place - 200) : place]
+        return "given" if _IN_CALL.search(before) or _IN_SETTINGS.search(before) else "strong"
     name = text[max(0, place - 16) : match.end() - len(match["bare"])].rstrip("= ")
     if _OF_SHELL.search(name) or _is_field(text, *match.span("bare")):
         return "given"

@@ -11,7 +11,7 @@ Span = tuple[int, int]
 
 # It begins with the plus sign, because a search for one character is fast.
 _INTERNATIONAL = re.compile(
-    r"\+(?<![\w.+/=*^%-]\+)(?<!\d \+)(?:\(\d{1,3}\)|[1-9]\d{0,2})(?:[ .-]{0,2}\(\d{1,5}\))?"
+    r"\+(?<![\w.+/=*^%-]\+)(?<!\d \+)(?:\(\d{1,3}\)|[1-9]\d{0,2}\)?)(?:[ .-]{0,2}\(\d{1,5}\))?"
     r"(?:[ .-]{0,2}\d){6,13}(?![\w%*]|[.,]\d)"
 )
 # A fast first check looks for three digits, a separator and four digits, or nine digits, in a copy of the text in which
@@ -54,4 +54,5 @@ def phone_numbers(text: str, lower: str) -> Iterator[Span]:
 def _is_number(text: str) -> bool:
     digits = "".join(filter(str.isdigit, text))
     is_made_up = any(one in digits for one in ("1234567890", "0123456789", "0000000")) or len(set(digits)) < 4
-    return 8 <= len(digits) <= 15 and not is_made_up
+    shortest = 8 if len(text) > len(digits) + 1 else 9
+    return shortest <= len(digits) <= 15 and not is_made_up

@@ -20,11 +20,13 @@ class Rule(NamedTuple):
     kind: str
     literals: tuple[str, ...]
     pattern: re.Pattern[str]
+    shortest_run: int  # length of the shortest run of letters, digits and `_+%-` with a digit in a secret of this kind
 
 
 def _rule(kind: str, literals: str, *alternatives: str) -> Rule:
     # `C{` is short for a repeated character of URL-safe base64.
-    return Rule(kind, tuple(literals.split()), re.compile("|".join(alternatives).replace("C{", "[A-Za-z0-9_-]{")))
+    pattern = re.compile("|".join(alternatives).replace("C{", "[A-Za-z0-9_-]{"))
+    return Rule(kind, tuple(literals.split()), pattern, 27 if len(literals) == 1 else 20)
 
 
 _UUID = "[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}"

@@ -2,7 +2,7 @@
 
 Where code can look like a secret, precision is more important than recall. These remain unchanged: decorators, matrix
 products, versions, private IP addresses, addresses reserved for documentation, placeholders (`YOUR_API_KEY`, `xxx`),
-checksums and UUIDs.
+checksums and UUIDs, names of roles and machines in paths, numbers in code.
 """
 
 import re
@@ -96,7 +96,7 @@ def find_secrets_in_html(body: str, rules: Sequence[OwnRule] = ()) -> list[Secre
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 
 # Each secret that a rule of `providers.RULES` finds contains a run of at least 20 of these characters. The run includes
-# a digit and is not only words and short numbers.
+# a digit and is not only words and numbers.
 _LONG_RUN = re.compile(r"[A-Za-z0-9_+%-]{20,}")
 _DIGIT = re.compile("[0-9]")
 _WORDS_AND_NUMBERS = re.compile(r"(?:[A-Z]?[a-z]+|[A-Z]+|[0-9]{1,9})(?:[-_](?:[A-Z]?[a-z]+|[A-Z]+|[0-9]{1,9}))+[-_]*")
@@ -124,8 +124,9 @@ def _candidates(text: str, rules: Sequence[OwnRule]) -> Iterator[Secret]:
     for rule in rules:
         for start, end in rule.find(text):
             yield Secret(rule.name, start, end, rule.placeholder)
-    if any(_DIGIT.search(run) and not _WORDS_AND_NUMBERS.fullmatch(run) for run in _long_runs(text)):
-        yield from _of_providers(text)
+    longest = max((len(run) for run in _long_runs(text) if _may_be_secret(run)), default=0)
+    if longest:
+        yield from _of_providers(text, longest)
     lower = text.lower()
     if len(lower) != len(text):  # some letters get longer in lower case, which would shift the places in `text`
         lower = text
@@ -152,9 +153,13 @@ def _spans(kind: str, spans: Iterator[tuple[int, int]]) -> Iterator[Secret]:
         yield Secret(kind, start, end)
 
 
-def _of_providers(text: str) -> Iterator[Secret]:
+def _may_be_secret(run: str) -> bool:
+    return bool(_DIGIT.search(run)) and not _WORDS_AND_NUMBERS.fullmatch(run) and not run.strip("+-").isdigit()
+
+
+def _of_providers(text: str, longest_run: int) -> Iterator[Secret]:
     for rule in RULES:
-        if not any(literal in text for literal in rule.literals):
+        if longest_run < rule.shortest_run or not any(literal in text for literal in rule.literals):
             continue
         has_group = "secret" in rule.pattern.groupindex
         for match in rule.pattern.finditer(text):

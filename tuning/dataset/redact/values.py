@@ -19,7 +19,7 @@ _PLACEHOLDER = re.compile(
 )
 # A variable, a format, a path, a URL or a call: the program fills in the real value when it runs.
 _TEMPLATE = re.compile(r"\$[{(A-Z]|[{}<>]|%\w?\(|%[sdr]\b|\\[ux]|^[/.~]|://|^[\w.-]+\(")
-_WHOLE_TEMPLATE = re.compile(r".*\{.*\}.*|[%$]?(?:\[.*\]|\(.*\)|<.*>)s?|\$[A-Z_\d]+|%[A-Z_\d]+%|%(?:\(\w*\))?[sdr]")
+_WHOLE_TEMPLATE = re.compile(r".*\{.*\}.*|[%$]?(?:\[.*\]|\(.*\)|<.*>)s?|\$\w+|%[A-Z_\d]+%|%(?:\(\w*\))?[sdr]")
 _NAME = re.compile(r"[A-Za-z]+\d{0,4}(?:[._/:-][A-Za-z]*\d{0,4})*")
 _PART_OF_WORD = re.compile("[a-z]{3,}")
 _PART_OF_CONSTANT = re.compile("[A-Z]{3,}(?=[_-]|$)")
@@ -101,7 +101,7 @@ def is_mixed(value: str) -> bool:
 
 def _is_given(value: str) -> bool:
     """Return whether a value that stands where a password must stand is not a dummy."""
-    if not 4 <= len(value) <= 200 or len(set(value)) < 4 or any(map(str.isspace, value)):
+    if not 4 <= len(value) <= 200 or len(set(value)) < 3 or any(map(str.isspace, value)):
         return False
     if _WHOLE_TEMPLATE.fullmatch(value) or "://" in value or value[0] in "/~" or value.startswith(("./", "--")):
         return False
