@@ -35,12 +35,12 @@ question_counts as (
     select
         count(*) as all_questions,
         countif(is_tagged) as tagged,
-        countif(is_tagged and is_of_site) as of_site,
-        countif(is_tagged and is_not_excluded) as not_excluded,
-        countif(is_tagged and is_not_excluded and not is_denied) as allowed,
-        countif(is_tagged and is_not_excluded and not is_denied and is_answered) as accepted,
+        countif(is_tagged and not is_denied) as allowed,
+        countif(is_tagged and not is_denied and is_of_site) as of_site,
+        countif(is_tagged and not is_denied and is_not_excluded) as not_excluded,
+        countif(is_tagged and not is_denied and is_not_excluded and is_answered) as accepted,
         countif(
-            is_tagged and is_not_excluded and not is_denied and is_answered and not is_answer_denied
+            is_tagged and not is_denied and is_not_excluded and is_answered and not is_answer_denied
         ) as answer_allowed
     from checked_questions
 ),
@@ -87,10 +87,10 @@ counts as (
 steps as (
     {{ funnel_steps('python_qa_instructions', [
         ('question_has_tag', true, 'all_questions', 'tagged'),
-        ('question_of_this_site', true, 'tagged', 'of_site'),
+        ('question_not_denied', true, 'tagged', 'allowed'),
+        ('question_of_this_site', true, 'allowed', 'of_site'),
         ('question_author_not_excluded', true, 'of_site', 'not_excluded'),
-        ('question_not_denied', true, 'not_excluded', 'allowed'),
-        ('question_has_accepted_answer', true, 'allowed', 'accepted'),
+        ('question_has_accepted_answer', true, 'not_excluded', 'accepted'),
         ('answer_not_denied', true, 'accepted', 'answer_allowed'),
         ('answer_in_source', true, 'answer_allowed', 'in_source'),
         ('answer_of_this_site', true, 'in_source', 'answer_of_site'),
@@ -102,10 +102,10 @@ steps as (
     union all
     {{ funnel_steps('python_qa_preferences', [
         ('question_has_tag', true, 'all_questions', 'tagged'),
-        ('question_of_this_site', true, 'tagged', 'of_site'),
+        ('question_not_denied', true, 'tagged', 'allowed'),
+        ('question_of_this_site', true, 'allowed', 'of_site'),
         ('question_author_not_excluded', true, 'of_site', 'not_excluded'),
-        ('question_not_denied', true, 'not_excluded', 'allowed'),
-        ('question_has_two_answers', true, 'allowed', 'with_two_answers'),
+        ('question_has_two_answers', true, 'not_excluded', 'with_two_answers'),
         ('chosen_score_enough', true, 'with_two_answers', 'chosen_score_enough'),
         ('vote_gap_enough', true, 'chosen_score_enough', 'gap_enough'),
     ]) }}
