@@ -62,7 +62,7 @@ def test_everything_else_stays() -> None:
 
 @pytest.mark.parametrize("text", [b"&#1", b"&#", b"&#x", b"&#11111", b"\xff", b"\xed\xa0\xbd", b"&#55357;", b"\x00"])
 def test_the_time_is_linear_on_any_row(text: bytes) -> None:
-    row = text * (1_000_000 // len(text))
+    row = text * (200_000 // len(text))
     started = time.perf_counter()
     mend(row)
-    assert time.perf_counter() - started < 10
+    assert time.perf_counter() - started < 5

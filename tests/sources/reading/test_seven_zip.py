@@ -60,7 +60,7 @@ def test_members_come_out_as_they_went_in(tmp_path: Path, filters: list[dict[str
 
 @pytest.mark.parametrize("name", ["LZMA2", "LZMA for programs", "bzip2", "Deflate", "Zstandard", "Brotli", "none"])
 def test_an_archive_that_expands_a_thousand_times_needs_little_memory(tmp_path: Path, name: str) -> None:
-    size = 32 << 20
+    size = 48 << 20
     path = packed(tmp_path / "a.7z", METHODS[name], Posts=bytes(size))
     tracemalloc.start()
     try:
@@ -70,7 +70,7 @@ def test_an_archive_that_expands_a_thousand_times_needs_little_memory(tmp_path: 
         tracemalloc.stop()
     assert sum(sizes) == size
     assert max(sizes) <= 2 * PIECE  # Brotli's library takes its limit for about this much
-    assert peak < size // 2  # the queue holds eight pieces
+    assert peak < size // 2  # mostly the pieces in the queue
 
 
 @pytest.mark.parametrize(
