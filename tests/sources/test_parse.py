@@ -130,6 +130,12 @@ def test_forbidden_characters_are_mended_and_counted_in_any_attribute() -> None:
     assert found.counts["posts_questions", "malformed Id"] == 1
 
 
+def test_a_row_that_is_too_long_for_a_post_is_counted_and_not_parsed() -> None:
+    found = parsed(question(1), question(2).replace("How", "x" * (2 << 20)), question(3))
+    assert found.batches["posts_questions"].column("id").to_pylist() == [1, 3]
+    assert found.counts["posts", "longer than 2 MB"] == 1
+
+
 def test_a_block_without_forbidden_characters_is_parsed_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tuning.sources.parse.mend", None)
     assert parsed(question(1), answer(2, 1)).counts["posts_questions", READ] == 1

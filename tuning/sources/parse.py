@@ -44,6 +44,8 @@ _REQUIRED = {
 # https://stackoverflow.com/help/licensing
 _LICENSE_3 = datetime.datetime(2011, 4, 8, tzinfo=datetime.UTC)
 _LICENSE_4 = datetime.datetime(2018, 5, 2, tzinfo=datetime.UTC)
+# Bytes. A post has at most 30,000 characters of Markdown, which as escaped HTML have well below 1 MB.
+_LONGEST_ROW = 2 << 20
 # Dumps write "CC BY-SA 4.0".
 _LICENSE = re.compile(r"CC[ _-]BY[ _-]SA[ _-](\d\.\d)", re.IGNORECASE | re.ASCII)
 
@@ -98,9 +100,10 @@ def post_type_name(kind: str) -> str:
 def parse_rows(block: bytes, table: str, counts: Counts) -> list[Row]:
     """Return the attributes of each row. A row that is not well-formed is counted and dropped; the others are kept.
 
-    Characters that XML forbids are replaced and counted. Rows are only searched for them if they cannot be parsed.
+    Characters that XML forbids are replaced and counted. Rows are only searched for them if they cannot be parsed. A
+    row that is too long for a post is dropped too, because parsing takes many times its length in memory.
     """
-    if (found := _parsed(block)) is not None:
+    if len(block) <= _LONGEST_ROW and (found := _parsed(block)) is not None:
         return _rows_of(found, table, counts)
     pieces = [b"<row" + piece for piece in block.split(b"<row")[1:]]
     return [row for piece in pieces for row in _parse_one(piece, table, counts)]
@@ -108,6 +111,9 @@ def parse_rows(block: bytes, table: str, counts: Counts) -> list[Row]:
 
 def _parse_one(row: bytes, table: str, counts: Counts) -> list[Row]:
     """Parse one row. If it cannot be parsed, replace forbidden characters and try again."""
+    if len(row) > _LONGEST_ROW:
+        counts[table, f"longer than {_LONGEST_ROW >> 20} MB"] += 1
+        return []
     if (found := _parsed(row)) is not None:
         return _rows_of(found, table, counts)
     mended = mend(row)
