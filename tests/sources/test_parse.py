@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from tests.sources.dumps import answer, question, row
-from tuning.sources.parse import JOINED, MENDED_ROWS, READ, REPLACED, Parsed, parse_posts, parse_table
+from tuning.sources.parse import READ, Parsed, parse_posts, parse_table
+from tuning.sources.reading.xml_rows import JOINED, MENDED_ROWS, REPLACED
 
 UTC = datetime.UTC
 
@@ -137,7 +138,7 @@ def test_a_row_that_is_too_long_for_a_post_is_counted_and_not_parsed() -> None:
 
 
 def test_a_block_without_forbidden_characters_is_parsed_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tuning.sources.parse.mend", None)
+    monkeypatch.setattr("tuning.sources.reading.xml_rows.mend", None)
     assert parsed(question(1), answer(2, 1)).counts["posts_questions", READ] == 1
 
 
