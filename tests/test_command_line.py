@@ -5,12 +5,17 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Annotated
 
 import pytest
+from invoke.collection import Collection
 from invoke.context import Context
 from invoke.exceptions import Exit
+from invoke.executor import Executor
+from invoke.parser import Parser
+from msgspec import Meta
 
-from tuning.command import command
+from tuning.command import Options, command
 from tuning.settings import PROJECT_ROOT, Settings
 
 
@@ -100,6 +105,31 @@ def test_options_of_numbers_choices_and_truth_values_are_converted_or_refused(
     ):
         with pytest.raises(Exit, match=said):
             show(Context(), **wrong)
+
+
+@pytest.mark.parametrize("value", ["x", "1.5", str(1 << 63)])
+def test_a_user_id_that_is_none_is_one_line(value: str) -> None:
+    result = invoke("ingest", "missing.xml", "--exclude-user", "7", "--exclude-user", value)
+    assert result.returncode != 0
+    assert f"--exclude-user takes a whole number, not '{value}'" in result.stderr or "is not a user ID" in result.stderr
+    assert len((result.stderr + result.stdout).strip().splitlines()) == 1
+
+
+def test_an_option_that_can_be_repeated_gives_its_numbers() -> None:
+    given: list[object] = []
+
+    class Group(Options, frozen=True, kw_only=True):
+        these: Annotated[list[int] | None, Meta(description="numbers")] = None
+
+    @command
+    def collect(c: Context, settings: Settings, group: Group, those: list[int] | None = None) -> None:
+        """Collect."""
+        given.append((group.given(), those))
+
+    tasks = Collection(collect)
+    for line in ("collect", "collect --these 7 --those 1 --these=-2 --those 3"):
+        Executor(tasks).execute(*Parser(contexts=tasks.to_contexts()).parse_argv(line.split()))
+    assert given == [({}, []), ({"these": [7, -2]}, [1, 3])]
 
 
 def test_a_reader_that_has_ended_is_one_line() -> None:

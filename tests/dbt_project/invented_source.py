@@ -61,6 +61,10 @@ QUESTIONS = [
     question(12, None, 112),
     question(13, "wxpython|pythonanywhere", 113),
     question(14, "python-2.7", 114, title='It\'s "quoted" \\d \\n', body="<p>&amp;lt; é 😀</p>\r\n"),
+    question(15, "python", 115),  # a bot answered
+    question(16, "python", 116, owner_user_id=12),  # the load excluded its author
+    question(17, "python", 1_000_000_010),  # its answer is fabricated
+    question(1_000_000_001, "python", 1_000_000_010, owner_user_id=-1),  # fabricated
 ]
 ANSWERS = [
     answer(101, 1, score=5),
@@ -75,6 +79,9 @@ ANSWERS = [
     answer(112, 12),
     answer(113, 13),
     answer(114, 14, body="<pre><code>print x\n</code></pre>"),
+    answer(115, 15, owner_user_id=-2),
+    answer(116, 16),
+    answer(1_000_000_010, 17, owner_user_id=-1),
     answer(201, 1, score=3),
 ]
 USERS = [{"id": 7, "display_name": "Ada"}]
@@ -119,5 +126,6 @@ def load(settings: Settings, folder: Path) -> None:
             digest="0" * 64,
             questions=len(QUESTIONS),
             answers=len(ANSWERS),
+            exclude_user="12,99",
         ),
     )

@@ -1,6 +1,6 @@
 """Fixtures of the tests of sources."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +16,13 @@ from tuning.sources.report import IngestReport
 def convert(tmp_path: Path) -> Callable[..., IngestReport]:
     """Ingest a dump as far as the Parquet files, in ``tmp_path / "parquet"``."""
 
-    def run(path: Path, tag: str = "", site: str = "", workers: int | None = None) -> IngestReport:
+    def run(
+        path: Path, tag: str = "", site: str = "", workers: int | None = None, exclude_user: Sequence[int] = ()
+    ) -> IngestReport:
         folder = tmp_path / "parquet"
         folder.mkdir(exist_ok=True)
         dump = open_dump(path)
-        return write_tables(dump, settle_site(dump, site), tag, folder, workers)
+        return write_tables(dump, settle_site(dump, site), tag, folder, workers, exclude_user)
 
     return run
 

@@ -1,5 +1,8 @@
 """A dump as a file, a folder or a 7z, and archives that are refused."""
 
+import gzip
+import os
+import re
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -40,11 +43,94 @@ def test_users_and_links_are_read_where_they_are(
     assert len(digests) == 1
 
 
-def test_a_file_alone_is_only_its_posts(tmp_path: Path, convert: Convert) -> None:
+def test_a_file_with_another_name_is_only_its_posts(tmp_path: Path, convert: Convert) -> None:
     (tmp_path / "Users.xml").write_bytes(USERS)
     report = convert(posts_file(tmp_path, question(1), name="anything.xml"))
     assert report.rows == {"posts_questions": 1, "posts_answers": 0, "users": 0, "post_links": 0}
-    assert report.notes == ("the dump has no users and no post links",)
+
+
+def write(folder: Path, *names: str) -> Path:
+    """Write a table of a dump under each name. Returns the path of the first one."""
+    folder.mkdir(exist_ok=True)
+    for name in names:
+        kind = re.fullmatch(r"(?:.*-)?([a-z]+)\..*", name.lower())
+        assert kind is not None
+        content = {"posts": POSTS, "users": USERS, "postlinks": LINKS}[kind[1]]
+        if name.lower().endswith(".7z"):
+            archive(folder / name, **{kind[1]: content})
+        else:
+            (folder / name).write_bytes(gzip.compress(content) if name.lower().endswith(".gz") else content)
+    return folder / names[0]
+
+
+@pytest.mark.parametrize(
+    ("names", "beside"),
+    [
+        (["stackoverflow.com-Posts.xml", "stackoverflow.com-Users.xml", "stackoverflow.com-PostLinks.xml"], [1, 2]),
+        (["Posts.xml", "Users.xml", "PostLinks.xml"], [1, 2]),
+        (["stackoverflow.com-Posts.7z", "stackoverflow.com-Users.7z", "stackoverflow.com-PostLinks.7z"], [1, 2]),
+        (["STACKOVERFLOW.COM-POSTS.XML", "stackoverflow.com-users.xml.gz"], [1]),
+        (["Posts.xml.gz", "Users.7z", "Users.xml", "Users.xml.gz"], [3]),
+        (["stackoverflow.com-Posts.xml", "Users.xml", "superuser.com-Users.xml", "ja.stackoverflow.com-Users.7z"], []),
+        (["Posts.xml", "stackoverflow.com-Users.xml"], []),
+    ],
+)
+def test_a_file_finds_the_tables_of_its_dump_and_of_no_other(
+    tmp_path: Path, convert: Convert, names: list[str], beside: list[int]
+) -> None:
+    path = write(tmp_path / "my dumps", *names)
+    dump = open_dump(path)
+    assert dump.files == (path, *(path.with_name(names[number]) for number in beside))
+    kinds = {"Users": "users", "PostLinks": "post_links"}
+    report = convert(path)
+    loaded = {table for name, table in kinds.items() if any(name.lower() in names[n].lower() for n in beside)}
+    assert {table for table in ("users", "post_links") if report.rows[table]} == loaded
+    assert [note for note in report.notes if "also read" in note] == (
+        [f"also read: {', '.join(names[number] for number in beside)}"] if beside else []
+    )
+
+
+def test_the_file_and_its_folder_are_the_same_dump(tmp_path: Path, convert: Convert) -> None:
+    path = write(tmp_path / "so", "stackoverflow.com-Posts.xml", "stackoverflow.com-Users.xml")
+    assert convert(path).origin.digest == convert(path.parent).origin.digest
+
+
+def test_a_folder_with_the_tables_of_two_sites_is_refused(tmp_path: Path) -> None:
+    path = write(tmp_path / "mixed", "stackoverflow.com-Posts.xml", "superuser.com-Users.7z")
+    with pytest.raises(
+        TuningError, match=r"more than one dump: stackoverflow\.com-Posts\.xml, superuser\.com-Users\.7z"
+    ):
+        open_dump(path.parent)
+    assert open_dump(path).files == (path,)
+
+
+def test_the_name_of_a_table_says_its_site(tmp_path: Path) -> None:
+    path = write(tmp_path / "dump", "cardano.stackexchange.com-Posts.xml")
+    for given in (path, path.parent):
+        site = open_dump(given).site
+        assert site is not None
+        assert site.host == "cardano.stackexchange.com"
+
+
+def test_a_damaged_table_beside_the_posts_is_named(tmp_path: Path, convert: Convert) -> None:
+    path = write(tmp_path / "so", "stackoverflow.com-Posts.xml")
+    (tmp_path / "so" / "stackoverflow.com-Users.7z").write_bytes(b"")
+    with pytest.raises(TuningError, match=r"stackoverflow\.com-Users\.7z is not a readable 7z archive"):
+        open_dump(path)
+    (tmp_path / "so" / "stackoverflow.com-Users.xml").write_bytes(USERS[:-9])
+    with pytest.raises(TuningError, match=r"stackoverflow\.com-Users\.xml is cut off"):
+        convert(path)
+
+
+def test_a_pipe_or_device_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    pipe = tmp_path / "Posts.xml"
+    os.mkfifo(pipe)
+    (tmp_path / "link.xml").symlink_to(pipe)
+    for path in (pipe, tmp_path / "link.xml", Path("/dev/zero")):
+        with pytest.raises(TuningError, match="is a pipe or device, not a file or folder"):
+            open_dump(path)
+    with pytest.raises(TuningError, match=r"has no Posts\.xml"):
+        open_dump(tmp_path)
 
 
 def test_the_archives_of_the_largest_site_are_read_together(tmp_path: Path, convert: Convert) -> None:
@@ -59,7 +145,9 @@ def test_the_archives_of_the_largest_site_are_read_together(tmp_path: Path, conv
 def test_two_dumps_in_one_folder_are_refused(tmp_path: Path) -> None:
     (tmp_path / "Posts.xml").write_bytes(POSTS)
     archive(tmp_path / "stackoverflow.com-Posts.7z", Posts=POSTS)
-    with pytest.raises(TuningError, match="more than one file of posts"):
+    with pytest.raises(
+        TuningError, match=r"more than one file of posts: Posts\.xml, stackoverflow\.com-Posts\.7z\. Keep only one"
+    ):
         open_dump(tmp_path)
 
 

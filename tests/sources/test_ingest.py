@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from tests.sources.dumps import answer, archive, document, posts_file, question
+from tests.sources.dumps import answer, archive, document, posts_file, question, row
 from tuning.errors import TuningError
 from tuning.settings import Settings
 from tuning.sources import tables as parquet_tables
@@ -120,10 +120,57 @@ def test_the_report_names_what_was_read_kept_dropped_and_why(tmp_path: Path, con
         "  1 tag wikis read but not loaded",
         "  1 accepted answers are missing from the file",
         "  the license derived from the date differs from the stated license for 1 of 1 posts",
-        "  the dump has no users and no post links",
+        "  the dump has no post links, so the duplicates that the site knows can be in both splits: put PostLinks.xml"
+        " beside Posts.xml",
     ]
     assert digest.endswith(report.origin.digest)
     assert "July 2024" in terms
+
+
+def test_the_report_names_what_no_build_keeps_and_what_was_mended(tmp_path: Path, convert: Convert) -> None:
+    rows = [
+        question(1, OwnerUserId=-1),  # owned by the community
+        question(1_000_000_001, OwnerUserId=-1),
+        answer(1_000_000_010, 1, OwnerUserId=-1),
+        answer(3, 1, OwnerUserId=-2),
+        answer(4, 1, OwnerUserId=12, ContentLicense="MIT"),
+        answer(5, 1, OwnerUserId=13).replace("Like", "&#x0E;&#xD83D;&#xDE04;"),
+    ]
+    (tmp_path / "Users.xml").write_bytes(document([row(Id=13, DisplayName="Ada")], root="users"))
+    report = convert(posts_file(tmp_path, *rows), exclude_user=[12, 99])
+    lines = report.lines()
+    assert lines[1:7] == [
+        "  questions: 2 read, 2 kept",
+        "    1 left out of every build: not posts of the site (fabricated rows)",
+        "  answers: 4 read, 4 kept",
+        "    1 left out of every build: by bots",
+        "    1 left out of every build: by users to exclude",
+        "    1 left out of every build: not posts of the site (fabricated rows)",
+    ]
+    assert report.origin.exclude_user == "12,99"
+    assert "  1 posts state an unknown license: it is derived from their dates" in lines
+    assert (
+        "  2 characters that XML forbids were mended in 1 rows (replaced by U+FFFD: 1; surrogate pairs joined: 1)"
+        in lines
+    )
+    assert "  also read: Users.xml" in lines
+    assert lines[-1].startswith("Names of authors are missing (3), but the license (CC BY-SA) asks for them: the users")
+
+
+def test_missing_names_are_the_last_word_with_what_to_do(tmp_path: Path, convert: Convert) -> None:
+    path = posts_file(tmp_path, question(1, OwnerUserId=5), answer(2, 1, OwnerDisplayName="gone"))
+    assert convert(path).lines()[-1] == (
+        "Names of authors are missing (1), but the license (CC BY-SA) asks for them. To get them, put Users.xml beside"
+        " Posts.xml. Then run `invoke ingest` again."
+    )
+    named = path.rename(tmp_path / "mine.xml")
+    assert "put the site's Users.xml and the posts, as Posts.xml, into one folder" in convert(named).lines()[-1]
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    named.rename(folder / "Posts.xml")
+    assert "put the site's Users.xml into the folder folder" in convert(folder).lines()[-1]
+    (folder / "Users.xml").write_bytes(document([row(Id=5, DisplayName="Ada")], root="users"))
+    assert convert(folder).warning == ""
 
 
 def test_rows_that_are_not_xml_are_counted_as_posts(tmp_path: Path, convert: Convert) -> None:

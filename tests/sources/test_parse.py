@@ -8,6 +8,7 @@ import pytest
 
 from tests.sources.dumps import answer, question, row
 from tuning.sources.parse import READ, Parsed, parse_posts, parse_table
+from tuning.sources.reading.xml_rows import JOINED, MENDED_ROWS, REPLACED
 
 UTC = datetime.UTC
 
@@ -54,6 +55,7 @@ def test_a_question_has_every_column_of_the_public_table_and_its_date_of_closing
         "tags": "c#|python",
         "view_count": 10,
         "closed_date": datetime.datetime(2013, 2, 3, 4, 5, 6, 7000, UTC),
+        "content_license": "CC BY-SA 4.0",
     }
 
 
@@ -107,10 +109,39 @@ def test_a_row_that_cannot_be_used_is_dropped_for_a_reason(table: str, bad: str,
 
 def test_a_row_that_is_not_xml_spoils_only_itself() -> None:
     found = parsed(
-        question(1), '<row Id="2" PostTypeId="1" Body="&undefined;" />', '<row Id="3" Body="&#0;" />', question(4)
+        question(1), '<row Id="2" PostTypeId="1" Body="&undefined;" />', '<row Id="3" Body="&#0" />', question(4)
     )
     assert found.batches["posts_questions"].column("id").to_pylist() == [1, 4]
     assert found.counts["posts", "not well-formed XML"] == 2
+
+
+def test_forbidden_characters_are_mended_and_counted_in_any_attribute() -> None:
+    found = parsed(
+        question(1).replace("How", "&#x0E;How &#55357;&#56836;"),
+        answer(2, 1).replace("Like", "L\x00ike"),
+        question(3, tags="<py>").replace("py", "p&#xD83D;y"),
+        question(4).replace('Id="4"', 'Id="4&#1;"', 1),
+        question(5).replace("How", "&#1; &nothing;"),
+        row(Id=6, PostTypeId=4, Body="wiki").replace("wiki", "&#8;"),
+    )
+    (first, third) = found.batches["posts_questions"].to_pylist()
+    assert (first["id"], first["body"]) == (1, "<p>\ufffdHow \U0001f604 does 1 work?</p>\n")
+    assert (third["id"], third["tags"]) == (3, "p\ufffdy")
+    assert only(found, "posts_answers")["body"].startswith("<p>L\ufffdike 2")
+    assert [found.counts[what] for what in (MENDED_ROWS, REPLACED, JOINED)] == [5, 5, 1]
+    assert found.counts["posts", "not well-formed XML"] == 1
+    assert found.counts["posts_questions", "malformed Id"] == 1
+
+
+def test_a_row_that_is_too_long_for_a_post_is_counted_and_not_parsed() -> None:
+    found = parsed(question(1), question(2).replace("How", "x" * (2 << 20)), question(3))
+    assert found.batches["posts_questions"].column("id").to_pylist() == [1, 3]
+    assert found.counts["posts", "longer than 2 MB"] == 1
+
+
+def test_a_block_without_forbidden_characters_is_parsed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tuning.sources.reading.xml_rows.mend", None)
+    assert parsed(question(1), answer(2, 1)).counts["posts_questions", READ] == 1
 
 
 def test_other_kinds_of_posts_are_counted_by_name() -> None:
@@ -139,6 +170,23 @@ def test_a_licence_other_than_the_dates_say_is_counted(created: str, edited: str
         row(Id=1, PostTypeId=2, ParentId=3, CreationDate=created, Body="x", ContentLicense=stated, **edit), answer(2, 3)
     )
     assert (found.licensed, found.other_license) == (1, differs)
+
+
+@pytest.mark.parametrize(
+    ("stated", "kept", "licensed", "unknown"),
+    [
+        ("CC BY-SA 2.5", "CC BY-SA 2.5", 1, 0),
+        (" cc-by-sa 3.0 ", "CC BY-SA 3.0", 1, 0),
+        ("", None, 0, 0),
+        (" ", None, 0, 0),
+        ("CC BY 4.0", "CC BY 4.0", 0, 1),
+    ],
+)
+def test_the_stated_licence_is_kept(stated: str, kept: str | None, licensed: int, unknown: int) -> None:
+    found = parsed(question(1, ContentLicense=stated), answer(2, 1, ContentLicense=stated), answer(3, 1))
+    assert only(found, "posts_questions")["content_license"] == kept
+    assert [one["content_license"] for one in found.batches["posts_answers"].to_pylist()] == [kept, None]
+    assert (found.licensed, found.unknown_license) == (2 * licensed, 2 * unknown)
 
 
 def test_users_may_have_negative_ids_and_links_need_both_ends() -> None:

@@ -20,6 +20,7 @@ from tuning.sources.origin import read_origin, table_id
 from tuning.sources.schemas import TABLES, bigquery_schema
 from tuning.warehouse import emulator
 from tuning.warehouse.client import connect
+from tuning.warehouse.fingerprint import source
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +81,15 @@ def test_a_dump_replaces_all_tables_and_says_where_it_comes_from(warehouse: Sett
         ]
         assert [(name, {"INT64": "INTEGER"}.get(kind, kind)) for name, kind in found] == expected
     assert ingest(warehouse, real_data / "cardano.stackexchange.com.7z").origin.digest == origin.digest
+
+
+def test_tables_of_an_earlier_version_are_to_be_loaded_again(warehouse: Settings, tmp_path: Path) -> None:
+    ingest(warehouse, posts_file(tmp_path, question(1), answer(2, 1)))
+    client, table = connect(warehouse), table_id(warehouse, "origin")
+    assert source(warehouse, client)["exclude_user"] == ""
+    client.query(f"create or replace table `{table}` as select * except (exclude_user) from `{table}`").result()  # noqa: S608
+    with pytest.raises(TuningError, match="were loaded by an earlier version"):
+        source(warehouse, client)
 
 
 def test_a_dump_that_cannot_be_read_to_its_end_leaves_what_was_there(warehouse: Settings, tmp_path: Path) -> None:

@@ -11,15 +11,16 @@ POSTS = [
     "last_editor_user_id", "owner_display_name", "owner_user_id", "parent_id", "post_type_id", "score", "tags",
     "view_count",
 ]  # fmt: skip
+OUR_OWN = ["content_license"]  # the public dataset does not have it
 USERS = [
     "id", "display_name", "about_me", "age", "creation_date", "last_access_date", "location", "reputation", "up_votes",
     "down_votes", "views", "profile_image_url", "website_url",
 ]  # fmt: skip
 
 
-def test_posts_have_the_twenty_public_columns_in_their_order_and_questions_when_they_were_closed() -> None:
-    assert arrow_schema("posts_questions").names == [*POSTS, "closed_date"]
-    assert arrow_schema("posts_answers").names == POSTS
+def test_posts_have_the_twenty_public_columns_in_their_order_and_then_our_own() -> None:
+    assert arrow_schema("posts_questions").names == [*POSTS, "closed_date", "content_license"]
+    assert arrow_schema("posts_answers").names == [*POSTS, "content_license"]
     assert arrow_schema("users").names == USERS
     assert arrow_schema("post_links").names == ["id", "creation_date", "link_type_id", "post_id", "related_post_id"]
 

@@ -82,7 +82,8 @@ def open_dump(path: Path) -> Dump:
         contents |= {file: _members(file) for file in _siblings(path, PARTS.keys() - kinds)}
     names = [name for members in contents.values() for name in members]
     for kind in PARTS:
-        if len(same := [name for name in names if _kind(name) == kind]) > 1:
+        same = [file.name for file, members in contents.items() for name in members if _kind(name) == kind]
+        if len(same) > 1:
             raise TuningError(f"{path} has more than one file of {kind}: {', '.join(same)}", "Keep only one of them")
     kinds = {_kind(name) for name in names}
     if "posts" not in kinds:

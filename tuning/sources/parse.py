@@ -10,16 +10,11 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from lxml import etree
 
-from tuning.sources.reading.mend import mend
+from tuning.sources.reading.xml_rows import Counts, Row, parse_rows
 from tuning.sources.schemas import Column, Kind, arrow_schema, columns
 
-# Numbers of rows. The key is (table or post type, "read" or the reason why rows were dropped).
-Counts = Counter[tuple[str, str]]
 READ = "read"
-# Keys of the numbers of mended rows, replaced characters and joined surrogate pairs.
-MENDED_ROWS, REPLACED, JOINED = ("mended", "rows"), ("mended", "replaced"), ("mended", "joined")
 
 _POST_TABLES = {"1": "posts_questions", "2": "posts_answers"}
 _POST_TYPES = {
@@ -46,8 +41,6 @@ _LICENSE_3 = datetime.datetime(2011, 4, 8, tzinfo=datetime.UTC)
 _LICENSE_4 = datetime.datetime(2018, 5, 2, tzinfo=datetime.UTC)
 # Dumps write "CC BY-SA 4.0".
 _LICENSE = re.compile(r"CC[ _-]BY[ _-]SA[ _-](\d\.\d)", re.IGNORECASE | re.ASCII)
-
-Row = dict[str, str]
 
 
 @dataclass
@@ -93,67 +86,6 @@ def parse_table(table: str) -> Parser:
 def post_type_name(kind: str) -> str:
     """Return the name that the counts use for a ``PostTypeId`` that is neither a question nor an answer."""
     return _POST_TYPES.get(kind, f"posts of type {kind[:20] or 'unknown'}")
-
-
-def parse_rows(block: bytes, table: str, counts: Counts) -> list[Row]:
-    """Return the attributes of each row. A row that is not well-formed is counted and dropped; the others are kept.
-
-    Characters that XML forbids are replaced and counted. Rows are only searched for them if they cannot be parsed.
-    """
-    if (found := _parsed(block)) is not None:
-        return _rows_of(found, table, counts)
-    pieces = [b"<row" + piece for piece in block.split(b"<row")[1:]]
-    return [row for piece in pieces for row in _parse_one(piece, table, counts)]
-
-
-def _parse_one(row: bytes, table: str, counts: Counts) -> list[Row]:
-    """Parse one row. If it cannot be parsed, replace forbidden characters and try again."""
-    if (found := _parsed(row)) is not None:
-        return _rows_of(found, table, counts)
-    mended = mend(row)
-    if (found := _parsed(mended.row)) is None:
-        counts[table, "not well-formed XML"] += 1
-        return []
-    counts[MENDED_ROWS] += 1
-    counts[REPLACED] += mended.replaced
-    counts[JOINED] += mended.joined
-    return _rows_of(found, table, counts)
-
-
-def _rows_of(found: "_Rows", table: str, counts: Counts) -> list[Row]:
-    if found.others:
-        counts[table, "not a row"] += found.others
-    return found.rows
-
-
-def _parsed(block: bytes) -> "_Rows | None":
-    found = _Rows()
-    # The caller already rejected document types, and these settings load nothing from outside. With
-    # resolve_entities=False, a parser with a target returns &amp; as &#38;.
-    # The stubs require every method of a target, although lxml calls only those that exist: mypy must ignore the call.
-    parser = etree.XMLParser(target=found, resolve_entities="internal", no_network=True, encoding="utf-8")  # type: ignore[call-overload]
-    try:
-        etree.fromstring(b"<rows>" + block + b"</rows>", parser)
-    except etree.XMLSyntaxError:
-        return None
-    return found
-
-
-class _Rows:
-    """Collect rows as a target of lxml's parser. This takes half the time of building a tree."""
-
-    def __init__(self) -> None:
-        self.rows: list[Row] = []
-        self.others = -1  # do not count the root element around the rows
-
-    def start(self, tag: str, attrib: Row) -> None:
-        if tag == "row":
-            self.rows.append(attrib)
-        else:
-            self.others += 1
-
-    def close(self) -> None:
-        """Do nothing. lxml requires this method."""
 
 
 def _parse_table(table: str, blocks: Sequence[bytes]) -> Parsed:

@@ -9,7 +9,8 @@ import pyarrow.compute as pc
 from pyroaring import BitMap64
 
 from tuning.sources.origin import Origin
-from tuning.sources.parse import Counts, Parsed
+from tuning.sources.parse import Parsed
+from tuning.sources.reading.xml_rows import Counts
 from tuning.sources.report import IngestReport
 from tuning.sources.tables import SeenIds, TableFile, combined_digest, ids_of
 

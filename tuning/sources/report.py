@@ -4,7 +4,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from tuning.sources.origin import Origin
-from tuning.sources.parse import JOINED, MENDED_ROWS, READ, REPLACED, Counts
+from tuning.sources.parse import READ
+from tuning.sources.reading.xml_rows import JOINED, MENDED_ROWS, REPLACED, Counts
 from tuning.sources.tag_filter import OTHER_TAG
 
 TERMS = (

@@ -14,7 +14,8 @@ from pathlib import Path
 from pyroaring import BitMap64
 
 from tuning.errors import TuningError
-from tuning.sources.parse import READ, Counts, parse_rows, post_type_name
+from tuning.sources.parse import READ, post_type_name
+from tuning.sources.reading.xml_rows import Counts, parse_rows
 from tuning.sources.rows import BLOCK, plain_rows
 
 OTHER_TAG = "of another tag"

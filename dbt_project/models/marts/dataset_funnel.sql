@@ -50,12 +50,12 @@ question_counts as (
     select
         count(*) as all_questions,
         countif(is_tagged) as tagged,
-        countif(is_tagged and is_of_site) as of_site,
-        countif(is_tagged and is_not_excluded) as not_excluded,
-        countif(is_tagged and is_not_excluded and not is_denied) as allowed,
-        countif(is_tagged and is_not_excluded and not is_denied and is_answered) as accepted,
+        countif(is_tagged and not is_denied) as allowed,
+        countif(is_tagged and not is_denied and is_of_site) as of_site,
+        countif(is_tagged and not is_denied and is_not_excluded) as not_excluded,
+        countif(is_tagged and not is_denied and is_not_excluded and is_answered) as accepted,
         countif(
-            is_tagged and is_not_excluded and not is_denied and is_answered and not is_answer_denied
+            is_tagged and not is_denied and is_not_excluded and is_answered and not is_answer_denied
         ) as answer_allowed
     from checked_questions
 ),
@@ -91,10 +91,10 @@ preference_counts as (
 instruction_steps as (
     {{ funnel_steps('python_qa_instructions', 'pair_counts', [
         ('question_has_tag', 'tag_pattern', true, 'all_questions', 'tagged'),
-        ('question_of_this_site', none, true, 'tagged', 'of_site'),
+        ('question_not_denied', none, true, 'tagged', 'allowed'),
+        ('question_of_this_site', none, true, 'allowed', 'of_site'),
         ('question_author_not_excluded', 'exclude_user', true, 'of_site', 'not_excluded'),
-        ('question_not_denied', none, true, 'not_excluded', 'allowed'),
-        ('question_has_accepted_answer', none, true, 'allowed', 'accepted'),
+        ('question_has_accepted_answer', none, true, 'not_excluded', 'accepted'),
         ('answer_not_denied', none, true, 'accepted', 'answer_allowed'),
         ('answer_in_source', none, true, 'answer_allowed', 'in_source'),
         ('answer_of_this_site', none, true, 'in_source', 'answer_of_site'),
@@ -107,10 +107,10 @@ instruction_steps as (
 preference_steps as (
     {{ funnel_steps('python_qa_preferences', 'preference_counts', [
         ('question_has_tag', 'tag_pattern', true, 'all_questions', 'tagged'),
-        ('question_of_this_site', none, true, 'tagged', 'of_site'),
+        ('question_not_denied', none, true, 'tagged', 'allowed'),
+        ('question_of_this_site', none, true, 'allowed', 'of_site'),
         ('question_author_not_excluded', 'exclude_user', true, 'of_site', 'not_excluded'),
-        ('question_not_denied', none, true, 'not_excluded', 'allowed'),
-        ('question_has_two_answers', none, true, 'allowed', 'with_two_answers'),
+        ('question_has_two_answers', none, true, 'not_excluded', 'with_two_answers'),
         ('further_pairs', 'pairs_per_question', variable('pairs_per_question') | int > 1, 'with_two_answers', 'paired'),
         ('vote_gap_enough', 'preference_vote_gap', true, 'paired', 'gap_enough'),
     ]) }}

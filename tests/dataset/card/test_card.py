@@ -128,6 +128,20 @@ def test_content_of_a_site_is_not_said_to_be_written_for_this_project(tmp_path: 
     assert not [name for name in ("NOTICE.md", "README.md") if "for this project" in (folder / name).read_text()]
 
 
+@pytest.mark.parametrize("given", [{}, {"preset": "seed"}])
+def test_the_notice_counts_the_posts_whose_authors_are_not_named(tmp_path: Path, given: dict[str, str]) -> None:
+    rows = [row(number) for number in range(60)]
+    named = (made(tmp_path / "named", rows, **given).folder / "NOTICE.md").read_text()
+    assert "not named" not in named
+    for one in rows[:3]:
+        one["question_author_name"] = None
+    rows[3]["answer_author_name"] = None
+    rows[4] |= {"answer_author_name": None, "answer_author_url": None}  # the account is gone: nobody can be named
+    notice = (made(tmp_path / "unnamed", rows, **given).folder / "NOTICE.md").read_text()
+    assert "**The authors of 4 posts are not named**" in notice
+    assert "Users.xml" in notice
+
+
 def test_the_notice_says_what_was_changed(tmp_path: Path) -> None:
     rows = [row(number) for number in range(60)]
     notices = {

@@ -150,6 +150,20 @@ FAULTS = (
         select="dataset_funnel",
     ),
     Fault(
+        "every post of Community taken for a bot's",
+        RULES,
+        "when {{ author_id }} < -1 then 'bot'",
+        "when {{ author_id }} < 0 then 'bot'",
+        select="stg_stack_exchange__questions",
+    ),
+    Fault(
+        "the stated licence ignored",
+        COLUMNS,
+        "when {{ stated }} is not null then {{ stated }}",
+        "when false then {{ stated }}",
+        select="stg_stack_exchange__answers",
+    ),
+    Fault(
         "a renamed column",
         MART,
         "questions.url as question_url",

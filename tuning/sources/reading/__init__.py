@@ -1,1 +1,1 @@
-"""Turn the files of a dump into UTF-8 bytes: archives, compressed files, other encodings and forbidden characters."""
+"""Turn the files of a dump into rows: archives, compressed files, encodings and forbidden characters."""
