@@ -16,7 +16,7 @@
 {% macro needs_picture(body, prose, text_length, has_code) %}
     {#-
     An image stands for text: the post has under 200 characters and no code at all, or it points to the image and has
-    under 300 characters, or under 600 and no code block.
+    under 200 characters, or under 600 and no code block.
     -#}
     {%- set image = '(?i)<img\\s|<a [^>]*href=.[^\\x22>]*(?:\\.png|\\.jpe?g|\\.gif|\\.bmp|\\.webp|//i\\.(?:stack\\.)?imgur\\.com/[^\\x22>]*)\\x22' -%}
     {#- A colon or one of these words stands right before the image, with nothing but tags between them. -#}
@@ -29,7 +29,7 @@
         and (
             ({{ text_length }} < 200 and {{ body }} not like '%<code%')
             or (
-                ({{ text_length }} < 300 or ({{ text_length }} < 600 and not {{ has_code }}))
+                ({{ text_length }} < 200 or ({{ text_length }} < 600 and not {{ has_code }}))
                 and (
                     regexp_contains({{ body }}, {{ text_literal(before_image) }})
                     or regexp_contains({{ prose }}, {{ text_literal(in_words) }})
