@@ -6,19 +6,17 @@
     {%- set outside = "regexp_replace(" ~ body ~ ", " ~ text_literal('(?s)<a\\s.*?</a>') ~ ", ' ')" -%}
     {%- set outside = "regexp_replace(" ~ outside ~ ", " ~ text_literal('https?://[^\\s<>]+') ~ ", ' ')" -%}
     {%- set outside = "regexp_replace(" ~ outside ~ ", " ~ text_literal('<[^>]*>|&#?[A-Za-z0-9]+;') ~ ", ' ')" -%}
-    (
-        {{ body }} like '%://%'
-        and {{ body }} not like '%<code%'
-        and length({{ body }}) <= 2000
-        and array_length(regexp_extract_all({{ outside }}, {{ text_literal('\\pL+') }})) <= 5
-    )
+    case
+        when {{ body }} not like '%://%' or {{ body }} like '%<code%' or length({{ body }}) > 2000 then false
+        else array_length(regexp_extract_all({{ outside }}, {{ text_literal('\\pL+') }})) <= 5
+    end
 {% endmacro %}
 
 
 {% macro needs_picture(body, prose, text_length, has_code) %}
     {#-
     An image stands for text: the post has under 200 characters and no code at all, or it points to the image and has
-    under 300 characters, or under 600 and no code block.
+    under 200 characters, or under 600 and no code block.
     -#}
     {%- set image = '(?i)<img\\s|<a [^>]*href=.[^\\x22>]*(?:\\.png|\\.jpe?g|\\.gif|\\.bmp|\\.webp|//i\\.(?:stack\\.)?imgur\\.com/[^\\x22>]*)\\x22' -%}
     {#- A colon or one of these words stands right before the image, with nothing but tags between them. -#}
@@ -31,7 +29,7 @@
         and (
             ({{ text_length }} < 200 and {{ body }} not like '%<code%')
             or (
-                ({{ text_length }} < 300 or ({{ text_length }} < 600 and not {{ has_code }}))
+                ({{ text_length }} < 200 or ({{ text_length }} < 600 and not {{ has_code }}))
                 and (
                     regexp_contains({{ body }}, {{ text_literal(before_image) }})
                     or regexp_contains({{ prose }}, {{ text_literal(in_words) }})
@@ -52,9 +50,11 @@
     {%- set said_by = '(?:said|mentioned|suggested|pointed out|noted|stated|commented|explained|proposed)' -%}
     {%- set owned = '(?:[\\x27’]s|s[\\x27’]) (?:\\w+ )?' -%}
     {%- set patterns = [
-        '(?i:\\b(?:addressing|after|answering|by|check|following|from|in|on|per|read|see|to|under|with) '
+        '(?i:\\b(?:addressing|after|answering|at|by|check|following|from|in|on|per|read|see|to|under|with) '
             ~ '(?:the|his|her|your|my|their|previous|these|some|other|above|below) comments?\\b)',
         '(?i:\\b(?:from|in|per|see|via) comments?\\b)',
+        '(?i:\\b(?:per|quoting|read|see|what) @\\w)',
+        '(?i:\\banswers? (?:by|from|of)) (?:@\\w|[A-Z][a-z])',
         '(?i:\\b(?:as|like) (?:the |your |one |a |other )?(?:comments?|commenters?|answers?) (?:\\w+ ){0,4}' ~ said ~ '\\b)',
         '(?i:\\b(?:as|like) (?:user )?@\\w[\\w. -]{0,30} (?:\\w+ )?' ~ said ~ '\\b)',
         '\\b[Aa]s (?:user )?[A-Z][\\w.]+ (?:[A-Z][\\w.]* )?(?:(?:already|also|correctly|has|have|rightly) )*' ~ said_by ~ '\\b',
@@ -64,7 +64,8 @@
         '\\b(?:[A-Z][\\w.]+|[a-z]+\\d+|OP)' ~ owned ~ '(?i:answer|comment|suggestion)s?\\b',
         '(?i:\\b(?:all|both|many|some|the|these|those|two) (?:accepted|currently accepted|existing|other|previous) answers?\\b)',
         '(?i:\\b(?:another answer|other answers)\\b)',
-        '(?i:\\b(?:as|like) (?:the )?others? (?:(?:already|answers|have|has|people|users) )*' ~ said ~ '\\b)',
+        '(?i:\\b(?:as|like) (?:the )?(?:he|she|everybody|everyone|many|other|others|people|previous|several|somebody|someone) '
+            ~ '(?:(?:already|also|answers?|answerers?|commenters?|have|has|people|posters?|rightly|users?) )*' ~ said ~ '\\b)',
     ] -%}
     regexp_contains(
         regexp_replace({{ prose }}, {{ text_literal(in_code) }}, ' '), {{ text_literal(patterns | join('|')) }}
@@ -73,22 +74,24 @@
 
 
 {% macro has_python2_code(body, code) %}
-    {#- A code block has what Python 3 refuses, and the post names neither Python 3 nor code for both versions. -#}
+    {#- Code has what Python 3 refuses, and the post names neither Python 3 nor code for both versions. -#}
     {%- set quote = '(?:\\x22|\\x27|&quot;|&#34;|&#39;)' -%}
     {%- set start = '(?m:^|[:;] )[ \\t]*(?:(?:&gt;){3} |\\.\\.\\. |In \\[\\d+\\]: )?' -%}
     {%- set renamed = '(?:__builtin__|commands|cookielib|ConfigParser|cPickle|cStringIO|HTMLParser|httplib|Queue|StringIO'
         ~ '|Tkinter|tkFileDialog|tkMessageBox|urllib2|urlparse)' -%}
     {%- set patterns = [
         start ~ '(?:print|exec)[ \\t]+[uUrRbB]{0,2}' ~ quote,
-        start ~ 'print[ \\t]+[A-Za-z_][\\w.]*(?:\\[[^\\]\\n]*\\]|\\([^()\\n]*\\))*[ \\t]*(?m:$|[,%#*/+-])',
+        start ~ 'print[ \\t]+\\w(?:[\\w.]|\\[[^\\]\\n]*\\]|\\((?:[^()\\n]|\\([^()\\n]*\\))*\\))*[ \\t]*(?m:$|[,%#*/+-]|[!=]=)',
+        start ~ 'print[ \\t]+[\\[{]',
         start ~ 'print[ \\t]*&gt;&gt;[ \\t]*\\w',
         start ~ 'except[ \\t]+(?:[\\w.]+|\\([\\w., ]+\\))[ \\t]*,[ \\t]*\\w+[ \\t]*:',
         start ~ 'raise[ \\t]+\\w+[ \\t]*,[ \\t]*' ~ quote,
         start ~ '(?:import|from)[ \\t]+(?:[\\w, ]+, ?)?' ~ renamed ~ '\\b',
-        '(?m:^|[^\\w.])(?:raw_input|xrange|unicode)\\(',
-        '\\w\\.has_key\\(',
+        '(?m:^|[^\\w.])(?:execfile|raw_input|unichr|unicode|xrange)\\(',
+        '[\\w)\\]]\\.(?:has_key|iterkeys|itervalues)\\(',
+        '\\b(?:sys\\.maxint|itertools\\.i(?:filter|map|zip))\\b',
     ] -%}
-    {%- set python3 = '(?i)python ?-?3|\\bpy3|\\b3\\.\\d\\b|\\b(?:import|from) six\\b|sys\\.version|python 2 and|version 3'
+    {%- set python3 = '(?i)python ?-?3|\\bpy3|\\b3\\.\\d\\b|\\b(?:import|from) six\\b|sys\\.version|python 2 and|version 3|for python 2'
         ~ '|except \\(?(?:ImportError|NameError|ModuleNotFoundError)|from (?:__future__|builtins|future|past)\\b'
         ~ '|def (?:raw_input|unicode|xrange)\\b|\\b(?:raw_input|unicode|xrange) ?= ?' -%}
     (

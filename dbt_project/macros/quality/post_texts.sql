@@ -26,10 +26,10 @@ separate pass, because one pattern for several kinds would search the rest of a 
 {% endmacro %}
 
 
-{% macro code_blocks(body) %}
-    {#- The code of all blocks as one text, with entities. -#}
-    {%- set blocks %}array_to_string(regexp_extract_all({{ body }}, {{ text_literal('(?s)<pre.*?</pre>') }}), {{ text_literal('\n') }}){% endset -%}
-    {{ without_tags(blocks) }}
+{% macro all_code(body) %}
+    {#- The code of all blocks and of the prose as one text, each from the start of a line, with entities. -#}
+    {%- set code = 'regexp_extract_all(' ~ body ~ ', ' ~ text_literal('(?s)<code.*?</code>') ~ ')' -%}
+    {{ without_tags('array_to_string(' ~ code ~ ', ' ~ text_literal('\n') ~ ')') }}
 {% endmacro %}
 
 

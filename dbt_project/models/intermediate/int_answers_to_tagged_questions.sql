@@ -36,7 +36,7 @@ selected as (
         {{ has_code_block('answers.body') }} as has_code,
         {{ is_link_only('answers.body') }} as is_link_only,
         {{ prose('answers.body') }} as prose,
-        {{ code_blocks('answers.body') }} as code
+        {{ all_code('answers.body') }} as code
     from answers
     left join questions
         on answers.question_id = questions.question_id
