@@ -170,7 +170,7 @@ def _empty(match: re.Match[str]) -> str:
 def _is_simple(code: str) -> bool:
     """Return whether the code consists of simple lines only. It is then as certain as code that parses."""
     return _SIMPLE_CODE.match(code) is not None and all(
-        code.count(opening) == code.count(closing) for opening, closing in ("()", "[]", "{}")
+        code.count(opening) == code.count(closing) for opening, closing in (("(", ")"), ("[", "]"), ("{", "}"))
     )
 
 
