@@ -133,7 +133,7 @@ def test_code_parses_keeps_only_answers_whose_code_parses_and_counts_the_others(
     rows = [row(number) for number in range(40)]
     rows[3]["answer_body"] = f"<p>{words(3)}</p>"
     rows[4]["answer_body"] = f"<p>{words(4)}</p><pre><code>print 4\n</code></pre>"
-    rows[5]["answer_body"] = f"<p>{words(5)}</p><pre><code>x = 5\n</code></pre><pre><code>$ ls -l\n</code></pre>"
+    rows[5]["answer_body"] = f"<p>{words(5)}</p><pre><code>x = 5\n</code></pre><pre><code>no code here\n</code></pre>"
     everything = made(tmp_path, "any", rows, body=body)
     assert "no code, or code that does not parse" not in dropped(everything)
     dataset = made(tmp_path, "parses", rows, body=body, code="parses")

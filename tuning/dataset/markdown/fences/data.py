@@ -89,6 +89,9 @@ def is_yaml(code: str) -> bool:
 
     At least one key must have further lines as its value: a program prints lines such as `Name: x` too.
     """
+    first = code.lstrip().partition("\n")[0]
+    if ":" not in first and first[:1] not in ("#", "-"):
+        return False
     keys, is_nested = 0, False
     text_indent = -1  # of the key whose value is a block of text (`|`, `>`)
     opened = -1  # the column of a key on the line before that has no value

@@ -29,21 +29,33 @@ _MARK = re.compile(
     )""",
     re.MULTILINE | re.VERBOSE,
 )
+# Lines that together make up most snippets. Code of such lines only, with balanced brackets, need not be parsed.
+_NAME = r"[^\W\d]\w*+(?:\.\w++|\[[^\]\n]*+\])*+"
+_SIMPLE = rf"""(?:
+    print[ ]?\(.*[)\]}},(\[{{]{_END}
+    | import[ ]+[a-z_][\w.]*+(?:[ ]*,[ ]*[\w.]++)*+{_END}
+    | {_NAME}[ ]*[-+*/|]?=[ ]*(?:[\w.]++[(\[].*[)\]]|[\[{{(].*[\]}}),\[{{(]|'[^'\n]*+'|"[^"\n]*+"){_END}
+    | (?!datetime\.)\w++(?:\.\w++)++\(.*[)\]}},(\[{{]{_END}
+    | (?:if|while)[ ].*[=<>(\[].*:{_END}
+    | return[ ].*[)\]]{_END}
+    )"""
+_SIMPLE_CODE = re.compile(
+    rf"""(?:[ \t]*+(?:\#.*+)?\n)*+[ \t]*+{_SIMPLE}
+    (?:\n[ \t]*+(?:\#.*+ | {_SIMPLE} | \w+[ ]*=[ ]*[\w.]+{_END} | (?:else|try):{_END} | [)\]}}]++[ ]*{_END}
+        | ['"(\[{{].*[,)\]}}]{_END})?+)*+\Z""",
+    re.MULTILINE | re.VERBOSE,
+)
 # Lines that Python would accept, or that stand among lines of Python, but are of another language or were printed.
 _FOREIGN = re.compile(
     r"""^[ \t]*(?:
-    Traceback[ ]\(most | File[ ]"[^"\n]+",[ ]line[ ]\d | (?=[A-Z])\w*(?:Error|Exception|Warning):
-    | >>> | (?:In|Out)[ ]?\[\d+\]: | (?:PS[ ])?[A-Z]:\\.*> | (?:[\w.-]+@[\w.-]+:.*)?\$[ ]\w
-    | c(?:p?def|import)[ ] | end$ | console\.log | document\.get | <\?xml | \{% | .*\)[ ]?\{$
+    (?=[A-Z])(?:Traceback[ ]\(most | File[ ]"[^"\n]+",[ ]line[ ]\d | \w*(?:Error|Exception|Warning): | [A-Z]:\\.*>
+        | (?:In|Out)[ ]?\[\d+\]: | PS[ ])
+    | (?=[>$<{])(?:>>> | \$[ ]\w | <\?xml | \{%)
+    | (?=[cde])(?:c(?:p?def|import)[ ] | console\.log | document\.get | end$)
     )""",
     re.MULTILINE | re.VERBOSE,
 )
-# Each of those lines has one of these.
-_FOREIGN_SIGNS = (
-    "Traceback (most", 'File "', "Error:", "Exception:", "Warning:", ">>>", "In [", "In[", "Out[", "Out [", ":\\", "$ ",
-    "cdef ", "cpdef ", "cimport ", "\nend", "console.log", "document.get", "<?xml", "{%",
-    "){", ") {",
-)  # fmt: skip
+_FOREIGN_SIGNS = (") {\n", "){\n", "=>", " <- ", ":~$ ")
 _ENDS_STATEMENT = re.compile(r";[ \t]*$", re.MULTILINE)
 _VARIABLES = re.compile(r"(?:(?:\#.*+|[A-Z][A-Z\d_]*+=\S.*+)\s*+)++\Z")  # of a shell, as in a file `.env`
 _MAGIC = re.compile(r"^[ \t]*[!%]{1,2}[A-Za-z{].*$", re.MULTILINE)  # a command of a notebook
@@ -62,8 +74,13 @@ _SIGNS = (
     "=", "(", "[", "import ", "print ", "return ", "if ", "while ", "raise ", "del ", "for ", "with ", "class ",
     "global ",
 )  # fmt: skip
-# Each statement that only Python 2 has contains one of these.
-_STATEMENTS = ("print ", "print\t", "print'", 'print"', "print>", "exec ", "raise ", "except ")
+# A quick look for such statements: a text that is fast to find, and a pattern that begins with it.
+_MAYBE_PYTHON_2 = (
+    ("print", re.compile(r"print[ \t]*[\w'\"`\[>]")),
+    ("except ", re.compile(r"except [^\n:]{0,99},")),
+    ("raise ", re.compile(r"raise [^\n:]{0,99},")),
+    ("exec ", re.compile("exec ")),
+)
 _CALLED = re.compile(r"\b(print|exec)(?!\w)[ \t]*(?:>>[^,\n]*,?)?[ \t]*([^\n(;][^\n;]*)")
 _RAISED = re.compile(r"(\braise[ \t]+[\w.]+)[ \t]*,[^\n]*")
 _CAUGHT = re.compile(r"(\bexcept[ \t]+(?:[\w.]+|\([^()\n]*\)))[ \t]*,[ \t]*(\w+[ \t]*:)")
@@ -71,13 +88,12 @@ _CAUGHT = re.compile(r"(\bexcept[ \t]+(?:[\w.]+|\([^()\n]*\)))[ \t]*,[ \t]*(\w+[
 _LITERAL = re.compile(
     r"""
     \#[^\n]*
-    | (?:\b[rRbBuUfF]{1,2})?(?:
-        '{3}(?:[^'\\]|\\.|'(?!''))*+(?:'{3}|\Z) | "{3}(?:[^"\\]|\\.|"(?!""))*+(?:"{3}|\Z)
-        | '(?:[^'\\\n]|\\.)*+(?:'|$) | "(?:[^"\\\n]|\\.)*+(?:"|$)
-    )""",
+    | '{3}(?:[^'\\]++|\\.|'(?!''))*+(?:'{3}|\Z) | "{3}(?:[^"\\]++|\\.|"(?!""))*+(?:"{3}|\Z)
+    | '(?:[^'\\\n]++|\\.)*+(?:'|$) | "(?:[^"\\\n]++|\\.)*+(?:"|$)""",
     re.MULTILINE | re.VERBOSE | re.DOTALL,
 )
 _AND_SO_ON = re.compile(r"(?:,|^)[ \t]*\.{3,}[ \t]*$", re.MULTILINE)
+_LETTER = re.compile("[A-Za-z]")
 _EMPTY_BLOCK = re.compile(r":[ \t]*$", re.MULTILINE)
 _PLACEHOLDER = re.compile(r"(?<=[(=,\[: ])<[A-Za-z][\w .-]*>")
 # What a program prints of an object looks like a call: `array([1, 2])`, `Point(x=1)`.
@@ -105,18 +121,23 @@ def python_name(code: str) -> str:
     is_marked = has_mark(code)
     if not is_marked and not _may_be_program(code):
         return ""
-    bare = ""
-    if any(sign in code for sign in _FOREIGN_SIGNS) and _FOREIGN.search(code):
+    bare, is_old = "", False
+    if any(sign in code and pattern.search(code) for sign, pattern in _MAYBE_PYTHON_2):
         bare = without_literals(code)
-        if _FOREIGN.search(bare):
-            return ""
-    is_old = False
-    if any(word in code for word in _STATEMENTS):
-        bare = bare or without_literals(code)
         is_old = _PYTHON_2.search(bare) is not None
-    if not is_marked and not _is_program(bare or without_literals(code), is_old):
-        return ""
-    return "python2" if is_old else "python"
+    if not is_marked and (is_old or not _is_simple(code)):
+        bare = bare or without_literals(code)
+        if not _is_program(bare, is_old):
+            return ""
+    return "" if _has_foreign_line(code, bare) else "python2" if is_old else "python"
+
+
+def _has_foreign_line(code: str, bare: str) -> bool:
+    """Return whether the code without its literals, which are `bare` if it is not empty, has a line of another kind."""
+    if not _FOREIGN.search(code) and not any(sign in code for sign in _FOREIGN_SIGNS):
+        return False
+    bare = bare or without_literals(code)
+    return _FOREIGN.search(bare) is not None or any(sign in bare for sign in _FOREIGN_SIGNS)
 
 
 def has_mark(code: str) -> bool:
@@ -146,13 +167,23 @@ def _empty(match: re.Match[str]) -> str:
     return "''" if text[-1] in "'\"" else text  # a string that is not closed must not parse
 
 
+def _is_simple(code: str) -> bool:
+    """Return whether the code consists of simple lines only. It is then as certain as code that parses."""
+    return _SIMPLE_CODE.match(code) is not None and all(
+        code.count(opening) == code.count(closing) for opening, closing in (("(", ")"), ("[", "]"), ("{", "}"))
+    )
+
+
 def _is_program(bare: str, is_old: bool) -> bool:
     """Return whether the code without its literals parses, and is not only what a program could have printed."""
+    if not _LETTER.search(bare):
+        return False
     if "!" in bare or "%" in bare:
         bare = _MAGIC.sub("", bare)
     if is_old:
         bare = _RAISED.sub(r"\1", _CAUGHT.sub(r"\1 as \2", _CALLED.sub(r"\1(\2)", bare)))
-    bare = textwrap.dedent(bare)
+    if bare[:1] in " \t":
+        bare = textwrap.dedent(bare)
     tree = _parsed(bare)
     if tree is None and (completed := _completed(bare)) != bare:
         tree = _parsed(completed)
