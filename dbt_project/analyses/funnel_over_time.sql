@@ -5,8 +5,6 @@ select
     step,
     rule,
     build,
-    built_at,
-    site,
     rows_out,
     rows_out - lag(rows_out) over (partition by mart, rule order by build) as difference
 from {{ ref('dataset_funnel') }}
