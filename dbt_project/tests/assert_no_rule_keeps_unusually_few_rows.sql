@@ -1,28 +1,25 @@
 {{ config(severity='warn') }}
 {%- set lowest_share = 0.8 %}
 
-with builds as (
+with latest as (
     select * from {{ ref('dataset_funnel') }}
-),
-
-latest as (
-    select * from builds
-    where build = (select max(build) from builds)
+    where true
+    qualify build = max(build) over ()
 ),
 
 before as (
-    select builds.*
-    from builds
+    select earlier.*
+    from {{ ref('dataset_funnel') }} as earlier
     inner join latest
         on
-            builds.mart = latest.mart
-            and builds.rule = latest.rule
-            and builds.variables = latest.variables
-            and builds.site = latest.site
-            and builds.tag_filter = latest.tag_filter
-            and builds.build < latest.build
+            earlier.mart = latest.mart
+            and earlier.rule = latest.rule
+            and earlier.variables = latest.variables
+            and earlier.site = latest.site
+            and earlier.tag_filter = latest.tag_filter
+            and earlier.build < latest.build
     where true
-    qualify row_number() over (partition by builds.mart, builds.rule order by builds.build desc) = 1
+    qualify row_number() over (partition by earlier.mart, earlier.rule order by earlier.build desc) = 1
 )
 
 select

@@ -94,4 +94,6 @@ def test_a_command_for_another_home_is_refused(built: Dbt, tmp_path: Path) -> No
     )
     done = Dbt(stranger, built.project, tmp_path).run("debug")
     assert done.returncode != 0
-    assert f"belongs to the home {built.settings.home}, but the command runs for the home {stranger.home}" in done.stdout
+    assert (
+        f"belongs to the home {built.settings.home}, but the command runs for the home {stranger.home}" in done.stdout
+    )

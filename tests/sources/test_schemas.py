@@ -11,7 +11,6 @@ POSTS = [
     "last_editor_user_id", "owner_display_name", "owner_user_id", "parent_id", "post_type_id", "score", "tags",
     "view_count",
 ]  # fmt: skip
-OUR_OWN = ["content_license"]  # the public dataset does not have it
 USERS = [
     "id", "display_name", "about_me", "age", "creation_date", "last_access_date", "location", "reputation", "up_votes",
     "down_votes", "views", "profile_image_url", "website_url",

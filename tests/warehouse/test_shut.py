@@ -1,15 +1,18 @@
 """SQL and jobs of the local BigQuery reach no file of this machine but those of gs://, and no web page reaches it."""
 
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
 import requests
+import yaml
 from google.api_core.exceptions import GoogleAPICallError
 from google.cloud import bigquery
 
-from tuning.settings import Settings
+from tuning.settings import DBT_PROJECT, Settings
 from tuning.warehouse import emulator
 from tuning.warehouse.client import query
+from tuning.warehouse.identity import home_of_request
 
 REFUSED = "file system operations are disabled by configuration|Could not open GDAL dataset"
 
@@ -92,3 +95,50 @@ def test_a_web_page_may_not_use_it(warehouse: Settings) -> None:
     assert requests.get(address, timeout=30).status_code == 200
     assert requests.get(address, headers={"Origin": "https://example.com"}, timeout=30).status_code == 403
     assert requests.get(address, headers={"Host": "rebound.example.com"}, timeout=30).status_code == 403
+
+
+def test_a_request_for_another_home_is_refused_with_a_status_that_no_client_repeats(warehouse: Settings) -> None:
+    address = f"{emulator.ensure(warehouse).endpoint}/bigquery/v2/projects"
+
+    def ask(home: str) -> requests.Response:
+        token = urlencode({"home": home, "profiles": "/project/dbt_project", "folder": "/project"})
+        return requests.get(address, headers={"Authorization": f"Bearer {token}"}, timeout=30)
+
+    assert ask(str(warehouse.home)).status_code == 200
+    refused = ask("/another/h\u00f6me")
+    assert refused.status_code == 400
+    message = refused.json()["error"]["message"]
+    assert f"belongs to the home {warehouse.home}, but the command runs for the home /another/h\u00f6me" in message
+    assert refused.json()["error"]["errors"] == [{"message": message, "domain": "global", "reason": "invalid"}]
+
+
+@pytest.mark.parametrize(
+    ("environ", "profiles", "home"),
+    [
+        ({"TUNING_HOME": "/data/h\u00f6me & co"}, "/project/dbt_project", "/data/h\u00f6me & co"),
+        ({"TUNING_HOME": "var/other"}, "/project/dbt_project", "/here/var/other"),
+        ({}, "/project/dbt_project", "/project/var"),
+        ({}, "../project/dbt_project", "/project/var"),
+        ({"TUNING_ACCESS_TOKEN": "planted"}, "/project/dbt_project", "/project/var"),
+    ],
+    ids=["absolute", "relative", "default", "relative profile", "with a token for other servers"],
+)
+def test_dbt_names_its_home_in_every_request(
+    monkeypatch: pytest.MonkeyPatch, environ: dict[str, str], profiles: str, home: str
+) -> None:
+    from argparse import Namespace
+
+    from dbt.config.renderer import ProfileRenderer
+    from dbt.flags import set_from_args
+    from dbt_common.context import set_invocation_context
+
+    monkeypatch.delenv("TUNING_HOME")
+    set_invocation_context({"PWD": "/here", **environ})
+    set_from_args(Namespace(PROFILES_DIR=profiles), None)
+    profile = yaml.safe_load((DBT_PROJECT / "profiles.yml").read_text())["python_qa"]["outputs"]
+    token = ProfileRenderer({}).render_value(profile["local"]["token"])
+    assert home_of_request(f"Bearer {token}") == Path(home)
+
+
+def test_other_clients_name_no_home() -> None:
+    assert [home_of_request(header) for header in ("", "Bearer loopback", "Bearer a=b&c=d")] == [None] * 3

@@ -141,11 +141,11 @@ counted as (
     cross join origin
 ),
 
-{#- `dbt compile` prints the query of a first build, because is_incremental() would connect. #}
-{% if flags.WHICH != 'compile' and is_incremental() -%}
+{% if is_later_build() -%}
 latest as (
     select * from {{ this }}
-    where build = (select max(build) from {{ this }})
+    where true
+    qualify build = max(build) over ()
 ),
 
 unchanged as (
@@ -171,17 +171,19 @@ number as (
     select coalesce(if(is_latest, build, build + 1), 1) as build
     from unchanged
 ),
-{%- else -%}
+
+{% else -%}
 number as (
     select 1 as build
 ),
-{%- endif %}
+
+{% endif -%}
 
 final as (
     select
         number.build,
         {{ text_literal(invocation_id) }} as invocation_id,
-        timestamp({{ text_literal(run_started_at.strftime('%Y-%m-%d %H:%M:%S')) }}) as built_at,
+        timestamp('{{ run_started_at }}') as built_at,
         counted.*
     from counted
     cross join number

@@ -1,4 +1,4 @@
-{# The column, together with the columns in `with`, must be unique and not null. Replaces two tests of dbt by one query. #}
+{# The column and the columns in `with` must together be unique and not null. Replaces two tests of dbt by one query. #}
 {% test primary_key(model, column_name, with=[]) %}
 {%- set columns = with + [column_name] %}
 

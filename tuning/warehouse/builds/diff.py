@@ -1,4 +1,4 @@
-"""Compare the marts of two builds in BigQuery. A build is a BigQuery dataset that `dbt build` or `invoke build` wrote."""
+"""Compare the marts of two builds in BigQuery. A build is a BigQuery dataset that dbt has written."""
 
 import re
 from dataclasses import dataclass
@@ -132,7 +132,7 @@ def _diff(client: "bigquery.Client", project: str, mart: str, key: str, before: 
     ]
     named = ", ".join(f"{count} as n{number}" for number, count in enumerate(counts))
     (row,) = query(client, f"select {named} from {joined}")  # noqa: S608 - quoted names only
-    old, new, old_keys, new_keys, added, removed, changed, *per_column = row.values()
+    old, new, old_keys, new_keys, added, removed, changed, *per_column = row.values()  # type: ignore[no-untyped-call]
     for dataset, rows, keys in ((before, old, old_keys), (after, new, new_keys)):
         if rows != keys:
             raise TuningError(
