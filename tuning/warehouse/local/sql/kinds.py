@@ -74,9 +74,20 @@ class Kinds:
             return _one(self.of(part) for part in [node.this, *node.expressions])
         if isinstance(node, exp.If):
             return _one(self.of(part) for part in (node.args.get("true"), node.args.get("false")) if part)
+        if isinstance(node, (exp.Array, exp.ArrayConcat, exp.GenerateSeries, exp.GenerateDateArray, exp.Split)):
+            return "ARRAY"
+        if isinstance(node, exp.ByteString):
+            return "BYTES"
         if isinstance(node, exp.ParseJSON):
             return "JSON"
         return ""
+
+    def struct_fields(self, node: exp.Expression) -> list[str]:
+        """Return the names of the fields if the expression is an array of structs that the statement makes, or []."""
+        made = self._aliases.get(node.name.lower(), []) if isinstance(node, exp.Column) else [node]
+        first = made[0].expressions[:1] if len(made) == 1 and isinstance(made[0], exp.Array) else []
+        fields = first[0].expressions if first and isinstance(first[0], exp.Struct) else []
+        return [field.this.name for field in fields if isinstance(field, exp.PropertyEQ)]
 
     def _column(self, node: exp.Column) -> str:
         name = node.name.lower()
