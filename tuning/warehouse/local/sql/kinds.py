@@ -8,6 +8,12 @@ Columns = dict[str, set[str]]  # types by column name in lower case
 
 _FLOAT = "FLOAT64"
 _NAMES = {"INTEGER": "INT64", "FLOAT": _FLOAT, "BOOLEAN": "BOOL", "RECORD": "STRUCT"}
+_MACROS = {
+    "tuning_int64": "INT64",
+    "tuning_safe_int64": "INT64",
+    "tuning_string": "STRING",
+    "tuning_json_element": "JSON",
+}
 _FLOATS = (
     exp.Avg,
     exp.Stddev,
@@ -49,6 +55,8 @@ class Kinds:
             if node.is_string:
                 return "STRING"
             return "INT64" if node.this.isdigit() else _FLOAT
+        if isinstance(node, exp.ParseJSON):
+            return "JSON"
         if isinstance(node, (exp.Cast, exp.TryCast)):
             return node.to.sql("bigquery").split("(")[0]
         if isinstance(node, exp.Column):
@@ -78,8 +86,6 @@ class Kinds:
             return "ARRAY"
         if isinstance(node, exp.ByteString):
             return "BYTES"
-        if isinstance(node, exp.ParseJSON):
-            return "JSON"
         return ""
 
     def struct_fields(self, node: exp.Expression) -> list[str]:
@@ -118,7 +124,7 @@ def bigquery_name(kind: str) -> str:
 
 
 def _made_by(function: str) -> str:
-    return {"tuning_int64": "INT64", "tuning_safe_int64": "INT64", "tuning_string": "STRING"}.get(function, "")
+    return _MACROS.get(function, "")
 
 
 def _one(kinds: Iterable[str]) -> str:

@@ -38,7 +38,8 @@ tuning_safe_bool(x) := TRY(tuning_bool(x))
 
 tuning_date(x) := CASE typeof(x)
   WHEN 'VARCHAR' THEN CASE
-    WHEN x IS NULL OR regexp_full_match(CAST(x AS VARCHAR), '[0-9]{{1,4}}-[0-9]{{1,2}}-[0-9]{{1,2}}') THEN CAST(x AS DATE)
+    WHEN x IS NULL OR regexp_full_match(CAST(x AS VARCHAR), '[0-9]{{1,4}}-[0-9]{{1,2}}-[0-9]{{1,2}}')
+      THEN CAST(x AS DATE)
     ELSE tuning_fail('Invalid date: ' || CAST(x AS VARCHAR), x) END
   ELSE CAST(x AS DATE) END
 tuning_safe_date(x) := TRY(tuning_date(x))
@@ -141,12 +142,14 @@ tuning_literal(x) := CASE typeof(x)
   WHEN 'TIMESTAMP' THEN 'DATETIME "' || CAST(x AS VARCHAR) || '"'
   WHEN 'TIMESTAMP WITH TIME ZONE' THEN 'TIMESTAMP "' || CAST(x AS VARCHAR) || '"'
   WHEN 'TIME' THEN 'TIME "' || CAST(x AS VARCHAR) || '"'
-  ELSE CASE WHEN starts_with(typeof(x), 'DECIMAL') THEN 'NUMERIC "' || tuning_string(x) || '"' ELSE tuning_display(x) END
-  END
+  ELSE CASE WHEN starts_with(typeof(x), 'DECIMAL') THEN 'NUMERIC "' || tuning_string(x) || '"'
+    ELSE tuning_display(x) END END
 
 tuning_concat_bytes(a, b) := a || b
 tuning_same(x) := x
+tuning_json_element(x, path) := json_extract(x, path)
 tuning_json(x) := CASE WHEN json_valid(x) THEN x END
+tuning_time(x) := CAST(CAST(x AS TIMESTAMP) AS TIME)
 tuning_unix_seconds(x) := CAST(floor(epoch_us(CAST(x AS TIMESTAMPTZ)) / 1000000) AS BIGINT)
 """
 

@@ -31,7 +31,9 @@ def cast(node: exp.Cast) -> exp.Expression:
         return node
     value, name = node.this, _CASTS[kind]
     is_text = isinstance(value, exp.Literal) and value.is_string
-    if isinstance(value, exp.Null) or (is_text and (name == "string" or (name == "date" and _DAY.fullmatch(value.this)))):
+    if isinstance(value, exp.Null) or (
+        is_text and (name == "string" or (name == "date" and _DAY.fullmatch(value.this)))
+    ):
         return node
     return call(_macro(node), value)
 
@@ -47,20 +49,26 @@ def subscript(node: exp.Expression, kinds: Kinds) -> exp.Expression:
     index = node.expressions[0]
     if isinstance(index, exp.Literal) and index.is_string:
         return node
-    if kinds.of(node.this) == "JSON" or _is_json_path(node.this):
+    if _is_json(node.this, kinds):
         if not isinstance(index, exp.Literal):
             refuse_unsupported("a computed subscript of JSON", "Use JSON_QUERY_ARRAY(...)[OFFSET(i)]")
-        return exp.JSONExtract(this=node.this, expression=exp.Literal.string(f"$[{index.this}]"))
+        return call("tuning_json_element", node.this, exp.Literal.string(f"$[{index.this}]"))
     if node.args.get("offset") == 1:
         index = exp.Sub(this=exp.paren(index), expression=number(1))
     return call("tuning_at", node.this, index)
 
 
-def _is_json_path(node: exp.Expression) -> bool:
+def _is_json(node: exp.Expression, kinds: Kinds) -> bool:
+    """Return whether the expression is JSON, or a path into JSON."""
+    if kinds.of(node) == "JSON" or isinstance(node, exp.JSONExtract):
+        return True
     if isinstance(node, exp.Bracket):
         first = node.expressions[0]
-        return (isinstance(first, exp.Literal) and first.is_string) or _is_json_path(node.this)
-    return isinstance(node, exp.JSONExtract)
+        return (isinstance(first, exp.Literal) and first.is_string) or _is_json(node.this, kinds)
+    if isinstance(node, exp.Dot):
+        return _is_json(node.this, kinds)
+    owners = node.parts[:-1] if isinstance(node, exp.Column) else []
+    return any(kinds.of(exp.column(owner.name)) == "JSON" for owner in owners)
 
 
 def like(node: exp.Expression) -> exp.Expression:
