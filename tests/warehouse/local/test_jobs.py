@@ -187,7 +187,7 @@ def test_a_dry_run_tells_the_schema_and_makes_nothing(rows: Rows, client: bigque
 
 
 def test_a_small_and_a_large_result_become_dataframes_without_googles_servers(client: bigquery.Client) -> None:
-    for count, size in ((20_000, 10), (15_000, 5_000)):
+    for count, size in ((20_000, 10), (11_000, 2_000)):
         sql = f"select x, repeat('a', {size}) as s from unnest(generate_array(1, {count})) as x order by x"  # noqa: S608
         frame = client.query(sql).result().to_arrow().to_pandas()
         assert (len(frame), frame.x.iloc[-1], len(frame.s.iloc[0])) == (count, count, size)

@@ -28,7 +28,7 @@ _PAGE = 10_000
 # ``to_arrow`` and ``to_dataframe`` of Google's client read the rows from Google's own servers, unless the first page
 # has nearly all rows, or the job has no destination table. So a result of up to this many bytes is one page, and a
 # larger one names no table.
-_ONE_PAGE = 64 << 20
+_ONE_PAGE = 16 << 20
 _KEPT_RESULTS = 32  # results of finished jobs that stay in memory
 _KEPT_BYTES = 256 << 20
 _HTTP = {"notFound": 404, "duplicate": 409, "accessDenied": 403}
