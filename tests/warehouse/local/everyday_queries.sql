@@ -141,3 +141,9 @@ with recursive n as (select 1 i union all select i + 1 from n where i < 5) selec
 
 -- dates without gaps
 select d, ifnull(n, 0) n from unnest(generate_date_array('2024-01-01', '2024-01-03')) d left join (select date '2024-01-02' day, 5 n) on day = d order by d
+
+-- rounding of a column
+select x, round(x, 1) a, round(x) b, trunc(x, 1) c from unnest([0.25, 0.35, 1.45, -0.35]) x order by x
+
+-- typed array of structs
+select t.a, t.b from unnest(array<struct<a int64, b string>>[(1, 'x'), (2, 'y')]) t order by t.a

@@ -45,7 +45,7 @@ class Kinds:
             self._aliases.setdefault(alias.alias.lower(), []).append(alias.this)
         for table in tree.find_all(exp.TableAlias):
             for column in table.columns:
-                self._aliases.setdefault(column.name.lower(), []).append(exp.Null())
+                self._aliases.setdefault(column.name.lower(), []).append(_element(table.parent))
 
     def of(self, node: exp.Expression | None) -> str:
         """Return the BigQuery name of the expression's type, or ''."""
@@ -121,6 +121,16 @@ class Kinds:
 def bigquery_name(kind: str) -> str:
     """Return a column's type as SQL writes it, for the name that the REST API uses."""
     return _NAMES.get(kind.upper(), kind.upper())
+
+
+def _element(source: exp.Expr | None) -> exp.Expression:
+    """Return an expression of the type of the unnested array's elements, or NULL."""
+    array = source.expressions[0] if isinstance(source, exp.Unnest) else None
+    if isinstance(array, exp.Array):
+        known = [one for one in array.expressions if not isinstance(one, exp.Null)]
+        floats = [one for one in known if isinstance(one, exp.Literal) and "." in one.this and not one.is_string]
+        return (floats or known or [exp.Null()])[0]
+    return exp.Literal.string("") if isinstance(array, exp.Split) else exp.Null()
 
 
 def _made_by(function: str) -> str:

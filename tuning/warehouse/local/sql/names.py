@@ -144,7 +144,7 @@ def _spread_names(array: exp.Expression) -> None:
 
 def _may_name(node: exp.Expression) -> bool:
     parent = node.parent
-    while isinstance(parent, exp.Paren):
+    while isinstance(parent, exp.Paren) or (isinstance(parent, exp.Array) and isinstance(parent.parent, exp.Cast)):
         parent = parent.parent
     if isinstance(parent, (exp.Predicate, exp.In, exp.Values, exp.Cast)) or node.find_ancestor(exp.Insert, exp.Merge):
         return False
