@@ -3,6 +3,7 @@
 import json
 import shutil
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from tuning.errors import TuningError
 from tuning.settings import Settings
 from tuning.sources.load_sample import load_sample
 from tuning.storage import write_json
-from tuning.warehouse import dbt, fingerprint
+from tuning.warehouse import dbt, dbt_process, emulator, fingerprint
 from tuning.warehouse.client import connect, query
 from tuning.warehouse.contract import contract
 from tuning.warehouse.dbt import BuildResult, Variables, build, ensure_built
@@ -36,6 +37,27 @@ def no_build(monkeypatch: pytest.MonkeyPatch) -> None:
         raise Asked
 
     monkeypatch.setattr(dbt, "build", ask)
+
+
+def test_dbt_is_run_again_if_the_local_bigquery_ends_while_it_runs(
+    new_home: Callable[..., Settings],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    settings, marker = new_home(), tmp_path / "ran once"
+    server = emulator.ensure(settings)
+    script = (
+        "import os, pathlib, sys, time; marker, pid = sys.argv[1:]\n"
+        "if not pathlib.Path(marker).exists(): pathlib.Path(marker).touch(); os.kill(int(pid), 9); time.sleep(500)"
+    )
+    fake = [sys.executable, "-c", script, str(marker), str(server.pid)]
+    monkeypatch.setattr(dbt_process, "command", lambda *_: fake)
+    start = time.monotonic()
+    assert run_dbt(settings, ["build"]) is None
+    assert time.monotonic() - start < 60
+    assert emulator.ensure(settings).pid != server.pid
+    assert f"(pid {server.pid}) ended unexpectedly and was started again" in capsys.readouterr().out
 
 
 def test_the_command_line_names_folder_profile_target_and_changed_variables(settings: Settings) -> None:

@@ -2,10 +2,12 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -162,3 +164,45 @@ def test_the_extension_comes_from_the_installed_package_not_from_a_home_director
     (point,) = query(connect(settings), "select st_astext(st_geogpoint(1, 2)) as text")
     assert point.text == "POINT (1 2)"
     assert not (tmp_path / "nobody").exists()
+
+
+def test_the_server_does_not_get_the_access_token(new_home: NewHome, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TUNING_ACCESS_TOKEN", "a-planted-token")
+    server = emulator.ensure(new_home())
+    process = psutil.Process(server.pid)
+    assert not any("a-planted-token" in text for text in (*process.environ().values(), *process.cmdline()))
+
+
+def test_a_server_that_was_killed_is_started_again_once_by_the_clients_next_request(
+    new_home: NewHome, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = new_home()
+    write_three_rows(settings)
+    client, server = connect(settings), emulator.ensure(settings)
+    os.kill(server.pid, signal.SIGKILL)
+    start = time.monotonic()
+    assert query(client, "select count(*) as n from notes.words")[0].n == 3
+    assert time.monotonic() - start < 60
+    new = emulator.ensure(settings)
+    assert (new.pid != server.pid, new.endpoint) == (True, server.endpoint)
+    said = capsys.readouterr().out
+    assert f"the local BigQuery (pid {server.pid}) ended unexpectedly and was started again; its log is " in said
+
+
+def test_a_copied_home_has_no_server_and_a_moved_home_takes_its_own(
+    new_home: NewHome, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, copy = new_home("first"), new_home("copy")
+    write_three_rows(first)
+    server = emulator.ensure(first)
+    copy.warehouse_dir.mkdir(parents=True)
+    shutil.copy(first.warehouse_dir / emulator.STATE, copy.warehouse_dir)
+    assert emulator.running(copy) is None
+    assert emulator.stop(copy) is False
+    assert emulator.running(first) == server
+    first.home.rename(tmp_path / "moved")
+    moved = new_home("moved")
+    assert emulator.running(moved) is None
+    assert count_rows(moved) == 3
+    assert not psutil.pid_exists(server.pid)
+    assert f"stopping the local BigQuery of {first.home}, which is {moved.home} now" in capsys.readouterr().out

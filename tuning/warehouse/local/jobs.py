@@ -28,7 +28,8 @@ _PAGE = 10_000
 # ``to_arrow`` and ``to_dataframe`` of Google's client read the rows from Google's own servers, unless the first page
 # has nearly all rows, or the job has no destination table. So a result of up to this many bytes is one page, and a
 # larger one names no table.
-_ONE_PAGE = 64 << 20
+_ONE_PAGE = 16 << 20
+_SECONDS = 300.0  # limit of a query whose job names none; all other requests wait for it
 _KEPT_RESULTS = 32  # results of finished jobs that stay in memory
 _KEPT_BYTES = 256 << 20
 _HTTP = {"notFound": 404, "duplicate": 409, "accessDenied": 403}
@@ -115,7 +116,7 @@ async def _insert(project: str, body: dict[str, Any], context: Any, caller: Any)
     if not script.strip():
         raise InvalidQueryError("Empty query")
     plain, is_script = (script, False) if query.get("useLegacySql") else _read(script)
-    timeout = float(configuration.get("jobTimeoutMs") or 0) / 1000
+    timeout = float(configuration.get("jobTimeoutMs") or 0) / 1000 or _SECONDS
     sent = {name: value for name, value in query.items() if name not in (*destination.FIELDS, "defaultDataset")}
     with (
         default_dataset(dataset.get("projectId") or project, dataset.get("datasetId", ""), plain),

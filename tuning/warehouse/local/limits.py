@@ -93,7 +93,7 @@ class Limits:
 
 @contextlib.contextmanager
 def job_limit(timeout: float) -> Iterator[None]:
-    """Count all statements inside as one job. `timeout` is the job's own limit in seconds; 0: none."""
+    """Count all statements inside as one job. `timeout` is the job's own limit in seconds."""
     token = _job.set((time.monotonic(), timeout))
     try:
         yield

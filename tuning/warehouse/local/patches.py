@@ -8,11 +8,14 @@ import dataclasses
 from typing import Any
 
 from bqemulator.api.routes import jobs as jobs_routes
+from bqemulator.catalog import ddl_sync
+from bqemulator.catalog.models import TableSchema
 from bqemulator.domain.errors import QuotaExceededError, UnsupportedFeatureError
 from bqemulator.jobs import error_mapper, executor
 from bqemulator.scripting import interpreter
 from bqemulator.sql import inner_query, parameters, translator
 from bqemulator.sql.rewriter.decimal_literals import rewrite_decimal_literals
+from bqemulator.storage.sql_identifiers import quoted_table_ref
 
 from tuning.warehouse.local import errors, jobs, script_parameters
 from tuning.warehouse.local.sql.default_dataset import qualified
@@ -41,6 +44,18 @@ def apply() -> None:
     for module in (executor, interpreter):
         module.__dict__["rewrite_and_translate_statement"] = qualify_and_translate
     _patch_scripts()
+    # Arrow has no type for JSON, so the catalog would say STRING.
+    introspect = ddl_sync.__dict__["_introspect_schema"]
+
+    def introspect_json(project: str, dataset: str, table: str, context: Any) -> Any:
+        name = quoted_table_ref(project, dataset, table)
+        columns = context.engine.execute(f"SELECT * FROM {name} LIMIT 0").description  # noqa: S608 - a quoted name
+        kinds = {name: str(kind) for name, kind, *_ in columns}
+        fields = introspect(project, dataset, table, context).fields
+        json = {"type": "JSON"}
+        return TableSchema(fields=tuple(f.model_copy(update=json) if kinds[f.name] == "JSON" else f for f in fields))
+
+    ddl_sync.__dict__["_introspect_schema"] = introspect_json
     # The result of a query may have a destination, and must be one that BigQuery could give.
     jobs_routes.__dict__["execute_query_job"] = jobs.executing(executor.execute_query_job)
     # Messages show DuckDB's words and the translated statement.

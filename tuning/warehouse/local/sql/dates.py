@@ -19,6 +19,7 @@ _MICROSECONDS = {part: 1_000_000 * seconds for part, seconds in _SECONDS.items()
     "MILLISECOND": 1000,
     "MICROSECOND": 1,
 }
+_FRACTIONS = {"MILLISECOND": 1000, "MICROSECOND": 1_000_000}
 _SMALL = ("HOUR", "MINUTE", "SECOND", "MILLISECOND", "MICROSECOND")
 
 
@@ -73,7 +74,9 @@ def extract(node: exp.Expression) -> exp.Expression:
     """Correct EXTRACT of a week with a first day, and of the time."""
     part = _part(node.this)
     if part == "TIME":
-        return exp.cast(node.expression, "TIME")
+        return call("tuning_time", node.expression)
+    if part in _FRACTIONS:  # DuckDB counts the whole seconds too
+        return exp.paren(exp.Mod(this=node.copy(), expression=number(_FRACTIONS[part])))
     if part == "WEEK" or part in {f"WEEK({day})" for day in _WEEKDAYS}:
         first = _first_day(part)
         return call("tuning_week_number", node.expression, number(first))

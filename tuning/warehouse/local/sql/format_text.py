@@ -56,7 +56,7 @@ def _formatted(match: re.Match[str], value: exp.Expression) -> exp.Expression:
         return call("printf", exp.Literal.string(f"%{flags}{width}{dot}{kind}"), value)
     if kind not in "stT":
         refuse(f"Invalid format specifier character {kind!r} in FORMAT string")
-    text = value if kind == "s" else call("tuning_literal" if kind == "T" else "tuning_string", value)
+    text = value if kind == "s" else call("tuning_literal" if kind == "T" else "tuning_display", value)
     if kind != "s":
         text = exp.Coalesce(this=text, expressions=[exp.Literal.string("NULL")])
     if precision is not None:

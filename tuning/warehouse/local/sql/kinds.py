@@ -8,6 +8,12 @@ Columns = dict[str, set[str]]  # types by column name in lower case
 
 _FLOAT = "FLOAT64"
 _NAMES = {"INTEGER": "INT64", "FLOAT": _FLOAT, "BOOLEAN": "BOOL", "RECORD": "STRUCT"}
+_MACROS = {
+    "tuning_int64": "INT64",
+    "tuning_safe_int64": "INT64",
+    "tuning_string": "STRING",
+    "tuning_json_element": "JSON",
+}
 _FLOATS = (
     exp.Avg,
     exp.Stddev,
@@ -39,7 +45,7 @@ class Kinds:
             self._aliases.setdefault(alias.alias.lower(), []).append(alias.this)
         for table in tree.find_all(exp.TableAlias):
             for column in table.columns:
-                self._aliases.setdefault(column.name.lower(), []).append(exp.Null())
+                self._aliases.setdefault(column.name.lower(), []).append(_element(table.parent))
 
     def of(self, node: exp.Expression | None) -> str:
         """Return the BigQuery name of the expression's type, or ''."""
@@ -49,6 +55,8 @@ class Kinds:
             if node.is_string:
                 return "STRING"
             return "INT64" if node.this.isdigit() else _FLOAT
+        if isinstance(node, exp.ParseJSON):
+            return "JSON"
         if isinstance(node, (exp.Cast, exp.TryCast)):
             return node.to.sql("bigquery").split("(")[0]
         if isinstance(node, exp.Column):
@@ -74,9 +82,18 @@ class Kinds:
             return _one(self.of(part) for part in [node.this, *node.expressions])
         if isinstance(node, exp.If):
             return _one(self.of(part) for part in (node.args.get("true"), node.args.get("false")) if part)
-        if isinstance(node, exp.ParseJSON):
-            return "JSON"
+        if isinstance(node, (exp.Array, exp.ArrayConcat, exp.GenerateSeries, exp.GenerateDateArray, exp.Split)):
+            return "ARRAY"
+        if isinstance(node, exp.ByteString):
+            return "BYTES"
         return ""
+
+    def struct_fields(self, node: exp.Expression) -> list[str]:
+        """Return the names of the fields if the expression is an array of structs that the statement makes, or []."""
+        made = self._aliases.get(node.name.lower(), []) if isinstance(node, exp.Column) else [node]
+        first = made[0].expressions[:1] if len(made) == 1 and isinstance(made[0], exp.Array) else []
+        fields = first[0].expressions if first and isinstance(first[0], exp.Struct) else []
+        return [field.this.name for field in fields if isinstance(field, exp.PropertyEQ)]
 
     def _column(self, node: exp.Column) -> str:
         name = node.name.lower()
@@ -106,8 +123,18 @@ def bigquery_name(kind: str) -> str:
     return _NAMES.get(kind.upper(), kind.upper())
 
 
+def _element(source: exp.Expr | None) -> exp.Expression:
+    """Return an expression of the type of the unnested array's elements, or NULL."""
+    array = source.expressions[0] if isinstance(source, exp.Unnest) else None
+    if isinstance(array, exp.Array):
+        known = [one for one in array.expressions if not isinstance(one, exp.Null)]
+        floats = [one for one in known if isinstance(one, exp.Literal) and "." in one.this and not one.is_string]
+        return (floats or known or [exp.Null()])[0]
+    return exp.Literal.string("") if isinstance(array, exp.Split) else exp.Null()
+
+
 def _made_by(function: str) -> str:
-    return {"tuning_int64": "INT64", "tuning_safe_int64": "INT64", "tuning_string": "STRING"}.get(function, "")
+    return _MACROS.get(function, "")
 
 
 def _one(kinds: Iterable[str]) -> str:

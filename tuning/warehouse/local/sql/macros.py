@@ -36,8 +36,16 @@ tuning_bool(x) := CASE typeof(x)
   ELSE CAST(x AS BOOLEAN) END
 tuning_safe_bool(x) := TRY(tuning_bool(x))
 
+tuning_date(x) := CASE typeof(x)
+  WHEN 'VARCHAR' THEN CASE
+    WHEN x IS NULL OR regexp_full_match(CAST(x AS VARCHAR), '[0-9]{{1,4}}-[0-9]{{1,2}}-[0-9]{{1,2}}')
+      THEN CAST(x AS DATE)
+    ELSE tuning_fail('Invalid date: ' || CAST(x AS VARCHAR), x) END
+  ELSE CAST(x AS DATE) END
+tuning_safe_date(x) := TRY(tuning_date(x))
+
 tuning_float_text(x) := CASE
-  WHEN isnan(x) THEN 'NaN'
+  WHEN isnan(x) THEN 'nan'
   WHEN CAST(printf('%.15g', x) AS DOUBLE) = x THEN printf('%.15g', x)
   ELSE printf('%.17g', x) END
 tuning_decimal_text(t) := CASE WHEN contains(t, '.') THEN rtrim(rtrim(t, '0'), '.') ELSE t END
@@ -121,15 +129,28 @@ tuning_top_count(x, n) := list_slice(list_transform(list_sort(list_transform(lis
   lambda e: {{'c': -CAST(e.value AS BIGINT), 'v': e.key}})), lambda e: {{'value': e.v, 'count': -e.c}}), 1, n)
 
 tuning_group(pattern, x) := format(pattern, x)
+tuning_float_literal(x) := CASE
+  WHEN regexp_full_match(tuning_string(x), '-?[0-9]+') THEN tuning_string(x) || '.0' ELSE tuning_string(x) END
+tuning_display(x) := CASE
+  WHEN contains(typeof(x), 'STRUCT')
+    THEN tuning_fail('The local BigQuery does not support FORMAT of a STRUCT. Format its fields', CAST(x AS VARCHAR))
+  WHEN typeof(x) IN ('DOUBLE', 'FLOAT') THEN tuning_float_literal(x)
+  ELSE tuning_string(x) END
 tuning_literal(x) := CASE typeof(x)
   WHEN 'VARCHAR' THEN CAST(to_json(CAST(x AS VARCHAR)) AS VARCHAR)
   WHEN 'DATE' THEN 'DATE "' || CAST(x AS VARCHAR) || '"'
   WHEN 'TIMESTAMP' THEN 'DATETIME "' || CAST(x AS VARCHAR) || '"'
   WHEN 'TIMESTAMP WITH TIME ZONE' THEN 'TIMESTAMP "' || CAST(x AS VARCHAR) || '"'
   WHEN 'TIME' THEN 'TIME "' || CAST(x AS VARCHAR) || '"'
-  WHEN 'DOUBLE' THEN CASE WHEN regexp_full_match(tuning_string(x), '-?[0-9]+')
-    THEN tuning_string(x) || '.0' ELSE tuning_string(x) END
-  ELSE tuning_string(x) END
+  ELSE CASE WHEN starts_with(typeof(x), 'DECIMAL') THEN 'NUMERIC "' || tuning_string(x) || '"'
+    ELSE tuning_display(x) END END
+
+tuning_concat_bytes(a, b) := a || b
+tuning_same(x) := x
+tuning_json_element(x, path) := json_extract(x, path)
+tuning_json(x) := CASE WHEN json_valid(x) THEN x END
+tuning_time(x) := CAST(CAST(x AS TIMESTAMP) AS TIME)
+tuning_unix_seconds(x) := CAST(floor(epoch_us(CAST(x AS TIMESTAMPTZ)) / 1000000) AS BIGINT)
 """
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 from sqlglot import exp
 
+from tuning.warehouse.local.sql.kinds import Kinds
 from tuning.warehouse.local.sql.refusals import refuse
 
 
@@ -46,6 +47,30 @@ def name_fields(tree: exp.Expression) -> None:
                 node.replace(exp.Struct(expressions=named))
             else:
                 node.set("expressions", named)
+
+
+def name_unnested_fields(tree: exp.Expression, kinds: Kinds) -> None:
+    """Name the source of each field of an unnested struct. DuckDB finds the fields only behind the name of the struct.
+
+    An array literal without an offset stays as it is: sqlglot makes columns of its fields.
+    """
+    for number, unnest in enumerate(list(tree.find_all(exp.Unnest))):
+        array, select = unnest.expressions[0], unnest.find_ancestor(exp.Select)
+        fields = {field.lower() for field in kinds.struct_fields(array)}
+        is_literal = isinstance(array, exp.Array)
+        if not fields or select is None or (is_literal and not unnest.args.get("offset")):
+            continue
+        if any(isinstance(made, exp.Star) for made in select.expressions):
+            refuse("The local BigQuery does not support * over UNNEST of structs. Name the fields")
+        if is_literal:
+            array.replace(exp.Anonymous(this="tuning_same", expressions=[array.copy()]))
+        alias = unnest.args.get("alias")
+        if alias is None or not alias.columns:
+            alias = exp.TableAlias(columns=[exp.to_identifier(f"tuning_element_{number}")])
+            unnest.set("alias", alias)
+        for column in select.find_all(exp.Column):
+            if not column.table and column.name.lower() in fields:
+                column.set("table", alias.columns[0].copy())
 
 
 def _gives_columns(select: exp.Select) -> bool:
@@ -119,7 +144,7 @@ def _spread_names(array: exp.Expression) -> None:
 
 def _may_name(node: exp.Expression) -> bool:
     parent = node.parent
-    while isinstance(parent, exp.Paren):
+    while isinstance(parent, exp.Paren) or (isinstance(parent, exp.Array) and isinstance(parent.parent, exp.Cast)):
         parent = parent.parent
     if isinstance(parent, (exp.Predicate, exp.In, exp.Values, exp.Cast)) or node.find_ancestor(exp.Insert, exp.Merge):
         return False

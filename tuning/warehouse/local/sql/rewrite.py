@@ -16,7 +16,7 @@ from tuning.warehouse.local.sql.format_text import format_text
 from tuning.warehouse.local.sql.functions import refuse_foreign_functions
 from tuning.warehouse.local.sql.kinds import Kinds
 from tuning.warehouse.local.sql.literals import plain_literals
-from tuning.warehouse.local.sql.names import name_fields, name_outputs
+from tuning.warehouse.local.sql.names import name_fields, name_outputs, name_unnested_fields
 from tuning.warehouse.local.sql.refusals import refuse
 
 Correction = Callable[[Any], Any]
@@ -39,6 +39,7 @@ def corrected(sql: str, project: str, catalog: Any) -> str:
     kinds = Kinds(tree, table_columns(tree, project, catalog))
     name_fields(tree)
     name_outputs(tree)
+    name_unnested_fields(tree, kinds)
     for select in list(tree.find_all(exp.Select)):
         aggregates.pivot(select)
     corrections = _corrections(kinds)
@@ -72,6 +73,13 @@ def _corrections(kinds: Kinds) -> dict[type, Correction]:
         exp.Round: lambda node: values.round_half(node, kinds),
         exp.ArraySlice: values.slice_array,
         exp.Sub: lambda node: values.subtract(node, kinds),
+        exp.Literal: values.number_text,
+        exp.DPipe: lambda node: values.concatenate(node, kinds),
+        exp.UnixSeconds: values.unix_seconds,
+        **dict.fromkeys(
+            (exp.JSONExtract, exp.JSONExtractScalar, exp.JSONExtractArray, exp.JSONValueArray),
+            lambda node: values.valid_json(node, kinds),
+        ),
         exp.JSONFormat: values.json_text,
         exp.Format: format_text,
         exp.DateTrunc: dates.truncate,

@@ -14,9 +14,11 @@ _CASTS = {
     exp.DataType.Type.SMALLINT: "int64",
     exp.DataType.Type.TINYINT: "int64",
     exp.DataType.Type.BOOLEAN: "bool",
+    exp.DataType.Type.DATE: "date",
     exp.DataType.Type.TEXT: "string",
     exp.DataType.Type.VARCHAR: "string",
 }
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _NUMBERS = frozenset({"INT64", "FLOAT64", "NUMERIC", "BIGNUMERIC"})
 # A group that captures. A backslash takes the next character with it; in a class, brackets mean themselves.
 _REGEX_PART = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\((\?(?!P<|<[A-Za-z]))?", re.DOTALL)
@@ -29,7 +31,9 @@ def cast(node: exp.Cast) -> exp.Expression:
         return node
     value, name = node.this, _CASTS[kind]
     is_text = isinstance(value, exp.Literal) and value.is_string
-    if isinstance(value, exp.Null) or (is_text and name == "string"):
+    if isinstance(value, exp.Null) or (
+        is_text and (name == "string" or (name == "date" and _DAY.fullmatch(value.this)))
+    ):
         return node
     return call(_macro(node), value)
 
@@ -45,20 +49,26 @@ def subscript(node: exp.Expression, kinds: Kinds) -> exp.Expression:
     index = node.expressions[0]
     if isinstance(index, exp.Literal) and index.is_string:
         return node
-    if kinds.of(node.this) == "JSON" or _is_json_path(node.this):
+    if _is_json(node.this, kinds):
         if not isinstance(index, exp.Literal):
             refuse_unsupported("a computed subscript of JSON", "Use JSON_QUERY_ARRAY(...)[OFFSET(i)]")
-        return exp.JSONExtract(this=node.this, expression=exp.Literal.string(f"$[{index.this}]"))
+        return call("tuning_json_element", node.this, exp.Literal.string(f"$[{index.this}]"))
     if node.args.get("offset") == 1:
         index = exp.Sub(this=exp.paren(index), expression=number(1))
     return call("tuning_at", node.this, index)
 
 
-def _is_json_path(node: exp.Expression) -> bool:
+def _is_json(node: exp.Expression, kinds: Kinds) -> bool:
+    """Return whether the expression is JSON, or a path into JSON."""
+    if kinds.of(node) == "JSON" or isinstance(node, exp.JSONExtract):
+        return True
     if isinstance(node, exp.Bracket):
         first = node.expressions[0]
-        return (isinstance(first, exp.Literal) and first.is_string) or _is_json_path(node.this)
-    return isinstance(node, exp.JSONExtract)
+        return (isinstance(first, exp.Literal) and first.is_string) or _is_json(node.this, kinds)
+    if isinstance(node, exp.Dot):
+        return _is_json(node.this, kinds)
+    owners = node.parts[:-1] if isinstance(node, exp.Column) else []
+    return any(kinds.of(exp.column(owner.name)) == "JSON" for owner in owners)
 
 
 def like(node: exp.Expression) -> exp.Expression:
@@ -180,6 +190,34 @@ def subtract(node: exp.Expression, kinds: Kinds) -> exp.Expression:
     if kinds.of(node.this) == kinds.of(node.expression) == "DATE":
         refuse_unsupported("the difference of two dates as an INTERVAL", "Use DATE_DIFF(a, b, DAY)")
     return node
+
+
+def number_text(node: exp.Literal) -> exp.Expression:
+    """Write ``1.`` as ``1.0``, which is a FLOAT64. DuckDB reads it as a decimal."""
+    return exp.Literal.number(f"{node.this}0") if not node.is_string and node.this.endswith(".") else node
+
+
+def concatenate(node: exp.Expression, kinds: Kinds) -> exp.Expression:
+    """Make ``||`` work for arrays and bytes."""
+    operands = {kinds.of(node.this), kinds.of(node.expression)}
+    if "ARRAY" in operands:
+        return exp.ArrayConcat(this=node.this, expressions=[node.expression])
+    return call("tuning_concat_bytes", node.this, node.expression) if "BYTES" in operands else node
+
+
+def valid_json(node: exp.Expression, kinds: Kinds) -> exp.Expression:
+    """Read a text that is not JSON as NULL."""
+    value = node.this
+    if isinstance(value, (exp.ParseJSON, exp.JSONExtract, exp.Bracket)) or kinds.of(value) == "JSON":
+        return node
+    if not (isinstance(value, exp.Anonymous) and value.name == "tuning_json"):
+        node.set("this", call("tuning_json", value.copy()))
+    return node
+
+
+def unix_seconds(node: exp.Expression) -> exp.Expression:
+    """Round down, also before 1970."""
+    return call("tuning_unix_seconds", node.this)
 
 
 def json_text(node: exp.Expression) -> exp.Expression:

@@ -6,17 +6,24 @@ ZetaSQL is the parser, the analyzer and the reference implementation that BigQue
 
 import datetime
 import decimal
+import importlib
 from typing import Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
-from zetasql.api import CatalogBuilder, PreparedQuery
-from zetasql.core.exceptions import ZetaSQLError
-from zetasql.types import AnalyzerOptions, TypeKind, ZetaSQLBuiltinFunctionOptions
-from zetasql.types.proto_model.proto_model import ProtoModel
 
-from tests.dbt_project.google_analyzer import Tables  # isort: split # before zetasql: wasmtime then keeps what it compiled
+from tests.dbt_project.google_analyzer import (
+    AnalyzerOptions,
+    CatalogBuilder,
+    Tables,
+    TypeKind,
+    ZetaSQLBuiltinFunctionOptions,
+    ZetaSQLError,
+)
 
-_from_proto = ProtoModel.from_proto.__func__  # type: ignore[attr-defined]
+# Imported after google_analyzer, which lets wasmtime keep what it compiled.
+PreparedQuery = importlib.import_module("zetasql.api").PreparedQuery
+ProtoModel = importlib.import_module("zetasql.types.proto_model.proto_model").ProtoModel
+_from_proto = ProtoModel.from_proto.__func__
 
 
 @classmethod  # type: ignore[misc]
@@ -25,7 +32,7 @@ def _keep_timestamps(cls: Any, message: Any) -> Any:
     return message if isinstance(message, Timestamp) else _from_proto(cls, message)
 
 
-ProtoModel.from_proto = _keep_timestamps  # type: ignore[assignment]
+ProtoModel.from_proto = _keep_timestamps
 
 Rows = list[dict[str, Any]]
 _EPOCH = datetime.date(1970, 1, 1)

@@ -1,0 +1,85 @@
+"""Every change of bqemulator still finds its place, and is still needed: this version answers wrongly without it."""
+
+import importlib
+import subprocess
+import sys
+
+import sqlglot
+
+from tests.dbt_project.google_analyzer import Tables
+from tuning.warehouse.local.sql.functions import _SHARED, foreign
+
+# What the process prints must differ from what BigQuery gives. If it does not, remove the change from patches.py.
+NEEDED = {
+    "numbers inside texts": (
+        "from bqemulator.sql.translator import SQLTranslator as T;"
+        "print(\"'CC BY-SA 2.5'\" in T().translate(\"-- it's\\nselect 'CC BY-SA 2.5' as a\").value)",
+        "True",
+    ),
+    "parameters inside texts": (
+        "from bqemulator.sql.parameters import bind_parameters as b;"
+        "p = {'name': 'x', 'parameterType': {'type': 'INT64'}, 'parameterValue': {'value': '1'}};"
+        "print(b(\"select '@x'\", [p])[0])",
+        "select '@x'",
+    ),
+    "casts": (
+        "from bqemulator.sql.translator import SQLTranslator as T; import duckdb;"
+        "print(duckdb.sql(T().translate('select cast(2.5 as int64) as a').value).fetchall()[0][0])",
+        "3",
+    ),
+    "statuses that clients repeat": (
+        "from bqemulator.domain.errors import UnsupportedFeatureError as E; print(E('x').http_status)",
+        "400",
+    ),
+    "types of JSON columns": (
+        "from bqemulator.catalog import ddl_sync; import inspect;"
+        "print('JSON' if 'JSON' in inspect.getsource(ddl_sync._introspect_schema) else 'STRING')",
+        "JSON",
+    ),
+}
+
+
+def test_each_change_is_still_needed() -> None:
+    """One process runs them all, because the import of bqemulator takes a second."""
+    lines = printed("\n".join(code for code, _ in NEEDED.values()))
+    rights = [right for _, right in NEEDED.values()]
+    assert len(lines) == len(rights)
+    assert not [name for name, line, right in zip(NEEDED, lines, rights, strict=True) if line == right]
+
+
+def test_all_changes_find_their_place() -> None:
+    places = (
+        "print({f.__module__.split('.')[0] for f in [executor.bind_parameters, interpreter.bind_parameters,"
+        " translator.rewrite_decimal_literals, translator.sql_parse_error, inner_query.rewrite_for_row_access,"
+        " executor.rewrite_and_translate_statement, interpreter.rewrite_and_translate_statement,"
+        " executor.translate_runtime_error, error_mapper.translate_runtime_error, jobs.execute_query_job,"
+        " ddl_sync._introspect_schema,"
+        " *[getattr(interpreter.ScriptInterpreter, name) for name in ('run', '_exec_sql', '_exec_declare')]]})"
+    )
+    code = (
+        "from bqemulator.jobs import executor, error_mapper; from bqemulator.sql import inner_query, translator\n"
+        "from bqemulator.scripting import interpreter; from bqemulator.catalog import ddl_sync\n"
+        f"from bqemulator.api.routes import jobs\n{places}\n"
+        f"from tuning.warehouse.local import patches; patches.apply()\n{places}"
+    )
+    assert printed(code) == ["{'bqemulator'}", "{'tuning'}"]
+
+
+def printed(code: str) -> list[str]:
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return [line for line in run.stdout.splitlines() if "[debug" not in line]
+
+
+def test_the_list_of_functions_has_all_that_google_has() -> None:
+    service = importlib.import_module(
+        "zetasql.core"
+    ).ZetaSqlLocalService  # after google_analyzer, as in reference_engine
+    answer = service.get_instance().get_builtin_functions(language_options=Tables().language)
+    names = {function.name_path[-1].lower() for function in answer.function if len(function.name_path) == 1}
+    assert len(names) > 400
+    assert not names & foreign()
+    assert {"max_by", "count"} <= _SHARED
+
+
+def test_sqlglot_still_leaves_code_points_in_texts_alone() -> None:
+    assert sqlglot.parse_one(r"select '\u0041'", read="bigquery").expressions[0].this != "A"
