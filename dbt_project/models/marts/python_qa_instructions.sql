@@ -66,7 +66,9 @@ final as (
         questions.comment_count as question_comment_count,
         answers.comment_count as answer_comment_count,
         questions.view_count,
-        cast(floor(timestamp_diff(answers.created_at, questions.created_at, second) / 86400) as int64) as days_to_answer,
+        cast(
+            floor(timestamp_diff(answers.created_at, questions.created_at, second) / 86400) as int64
+        ) as days_to_answer,
         questions.author_id = answers.author_id as is_self_answer,
         pairs.quality_reason
     from pairs
