@@ -84,7 +84,9 @@ steps as (
         ('question_has_tag', true, 'all_questions', 'tagged'),
         ('question_not_denied', true, 'tagged', 'allowed'),
         ('question_has_two_answers', true, 'allowed', 'with_two_answers'),
-        ('further_pairs', variable('pairs_per_question') | int > 1, 'with_two_answers', 'paired'),
+    ] + ([
+        ('further_pairs', true, 'with_two_answers', 'paired'),
+    ] if variable('pairs_per_question') | int > 1 else []) + [
         ('chosen_score_enough', true, 'paired', 'chosen_score_enough'),
         ('vote_gap_enough', true, 'chosen_score_enough', 'gap_enough'),
     ]) }}
