@@ -111,7 +111,9 @@ preference_steps as (
         ('question_of_this_site', none, true, 'allowed', 'of_site'),
         ('question_author_not_excluded', 'exclude_user', true, 'of_site', 'not_excluded'),
         ('question_has_two_answers', none, true, 'not_excluded', 'with_two_answers'),
-        ('further_pairs', 'pairs_per_question', variable('pairs_per_question') | int > 1, 'with_two_answers', 'paired'),
+    ] + ([
+        ('further_pairs', 'pairs_per_question', true, 'with_two_answers', 'paired'),
+    ] if variable('pairs_per_question') | int > 1 else []) + [
         ('vote_gap_enough', 'preference_vote_gap', true, 'paired', 'gap_enough'),
     ]) }}
 ),

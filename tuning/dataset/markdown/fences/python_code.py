@@ -10,7 +10,8 @@ import textwrap
 import warnings
 from itertools import islice
 
-_LONGEST_PARSED = 2_000  # characters; a longer block without a mark of Python is data
+_LONGEST = 4_000  # characters; a longer block without a mark of Python is data
+_LONGEST_PARSED = 800  # characters without those of literals; parsing more is slow, and hardly ever finds Python
 _MOST_NODES = 200  # of the syntax tree of one statement that are looked at
 
 _END = r"[ \t]*(?:\#.*)?$"
@@ -94,6 +95,13 @@ _LITERAL = re.compile(
 )
 _AND_SO_ON = re.compile(r"(?:,|^)[ \t]*\.{3,}[ \t]*$", re.MULTILINE)
 _LETTER = re.compile("[A-Za-z]")
+# Two words in a row, of which neither is a keyword: outside literals, no code has that.
+_PROSE = re.compile(
+    r"""^[ \t]*(?!(?:import|from|return|if|for|while|with|del|global|nonlocal|assert|raise|print|exec|async|await|class
+    |def|not|lambda|yield|try|else|elif|except|finally|pass|match|case|type|in|is|and|or)\b)
+    \w[\w.]*+[ \t]+(?!(?:in|is|and|or|if|for|not|else|as)\b)\w""",
+    re.MULTILINE | re.VERBOSE,
+)
 _EMPTY_BLOCK = re.compile(r":[ \t]*$", re.MULTILINE)
 _PLACEHOLDER = re.compile(r"(?<=[(=,\[: ])<[A-Za-z][\w .-]*>")
 # What a program prints of an object looks like a call: `array([1, 2])`, `Point(x=1)`.
@@ -148,7 +156,7 @@ def has_mark(code: str) -> bool:
 def _may_be_program(code: str) -> bool:
     """Return False for code without any sign that occurs in nearly each statement, which need not be parsed."""
     return (
-        len(code) <= _LONGEST_PARSED
+        len(code) <= _LONGEST
         and any(sign in code for sign in _SIGNS)
         and not _ENDS_STATEMENT.search(code)
         and not _VARIABLES.match(code)
@@ -176,7 +184,7 @@ def _is_simple(code: str) -> bool:
 
 def _is_program(bare: str, is_old: bool) -> bool:
     """Return whether the code without its literals parses, and is not only what a program could have printed."""
-    if not _LETTER.search(bare):
+    if len(bare) > _LONGEST_PARSED or not _LETTER.search(bare) or _PROSE.search(bare):
         return False
     if "!" in bare or "%" in bare:
         bare = _MAGIC.sub("", bare)
