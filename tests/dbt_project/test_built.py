@@ -138,7 +138,7 @@ def test_other_variables_keep_other_questions_in_a_dataset_of_their_own(
     built: Dbt, tmp_path: Path, variables: dict[str, Any], expected: list[int]
 ) -> None:
     dbt = other(built, tmp_path)
-    dbt.succeed("build", "--exclude-resource-type", "test", "unit_test", variables=variables)
+    dbt.run_here("build", "--exclude-resource-type", "test", "unit_test", variables=variables)
     assert kept(dbt) == expected
     assert dbt.table("python_qa_instructions") != built.table("python_qa_instructions")
     assert kept(built) == KEPT_BY_DEFAULT
