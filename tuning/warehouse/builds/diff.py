@@ -116,10 +116,8 @@ def _diff(client: "bigquery.Client", project: str, mart: str, key: str, before: 
         return MartDiff(mart, tuple(missing))
     common = [name for name in schemas[0] if name in schemas[1] and name != key]
     differs = {name: _differs(name, schemas[0][name], schemas[1][name]) for name in common}
-    joined = (
-        f"{quoted(f'{project}.{before}.{mart}')} as earlier full outer join {quoted(f'{project}.{after}.{mart}')} as later "
-        f"on earlier.`{key}` = later.`{key}`"
-    )
+    earlier, later = (quoted(f"{project}.{dataset}.{mart}") for dataset in (before, after))
+    joined = f"{earlier} as earlier full outer join {later} as later on earlier.`{key}` = later.`{key}`"
     any_differs = " or ".join(differs.values()) or "false"
     is_both = f"earlier.`{key}` is not null and later.`{key}` is not null"
     counts = [
