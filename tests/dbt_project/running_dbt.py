@@ -31,20 +31,20 @@ class Dbt:
             *(str(Path(sys.executable).with_name("dbt")), *arguments),
             *("--log-path", str(self.folder / "logs"), "--no-use-colors"),
             *(() if "debug" in arguments else ("--target-path", str(self.folder / "target"))),
-            *(("--vars", json.dumps(variables, ensure_ascii=False)) if variables else ()),
+            *_vars(variables),
         ]
         return subprocess.run(
             command, cwd=self.project, env=environment(self.settings), capture_output=True, text=True, check=False
         )
 
-    def run_here(self, *arguments: str) -> None:
+    def run_here(self, *arguments: str, variables: dict[str, Any] | None = None) -> None:
         """Run dbt in this process, which saves its start, and succeed."""
         from dbt.cli.main import dbtRunner
 
         folders = ("--project-dir", str(self.project), "--profiles-dir", str(self.project))
         places = ("--target-path", str(self.folder / "target"), "--log-path", str(self.folder / "logs"))
         with patch.dict(os.environ, environment(self.settings)):
-            done = dbtRunner().invoke(["--log-level", "none", *arguments, *folders, *places])
+            done = dbtRunner().invoke(["--log-level", "none", *arguments, *folders, *places, *_vars(variables)])
         if done.exception is not None:
             raise done.exception
         assert done.success, self.results()
@@ -67,6 +67,10 @@ class Dbt:
     def rows(self, name: str, columns: str = "*") -> list[dict[str, Any]]:
         client = connect(self.settings)
         return [dict(row.items()) for row in client.query(f"select {columns} from {self.table(name)}").result()]  # noqa: S608
+
+
+def _vars(variables: dict[str, Any] | None) -> tuple[str, ...]:
+    return ("--vars", json.dumps(variables, ensure_ascii=False)) if variables else ()
 
 
 def copy_of_the_project(folder: Path, denied: list[int]) -> Path:

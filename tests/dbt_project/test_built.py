@@ -179,7 +179,7 @@ def test_other_variables_keep_other_questions_in_a_dataset_of_their_own(
 ) -> None:
     dbt = other(built, tmp_path)
     only_judging = ("--exclude", "test_type:generic", "--exclude-resource-type", "unit_test")
-    dbt.succeed("build", *only_judging, variables=variables)
+    dbt.run_here("build", *only_judging, variables=variables)
     assert kept(dbt) == expected
     is_strict = "closed_questions" in variables
     reasons = {row["question_id"]: row["quality_reason"] for row in dbt.rows("python_qa_instructions")}

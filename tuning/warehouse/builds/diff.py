@@ -116,17 +116,15 @@ def _diff(client: "bigquery.Client", project: str, mart: str, key: str, before: 
         return MartDiff(mart, tuple(missing))
     common = [name for name in schemas[0] if name in schemas[1] and name != key]
     differs = {name: _differs(name, schemas[0][name], schemas[1][name]) for name in common}
-    joined = (
-        f"{quoted(f'{project}.{before}.{mart}')} as old full outer join {quoted(f'{project}.{after}.{mart}')} as new "
-        f"on old.`{key}` = new.`{key}`"
-    )
+    earlier, later = (quoted(f"{project}.{dataset}.{mart}") for dataset in (before, after))
+    joined = f"{earlier} as earlier full outer join {later} as later on earlier.`{key}` = later.`{key}`"
     any_differs = " or ".join(differs.values()) or "false"
-    is_both = f"old.`{key}` is not null and new.`{key}` is not null"
+    is_both = f"earlier.`{key}` is not null and later.`{key}` is not null"
     counts = [
-        *(f"count({side}.`{key}`)" for side in ("old", "new")),
-        *(f"count(distinct {side}.`{key}`)" for side in ("old", "new")),
-        f"countif(old.`{key}` is null)",
-        f"countif(new.`{key}` is null)",
+        *(f"count({side}.`{key}`)" for side in ("earlier", "later")),
+        *(f"count(distinct {side}.`{key}`)" for side in ("earlier", "later")),
+        f"countif(earlier.`{key}` is null)",
+        f"countif(later.`{key}` is null)",
         f"countif({is_both} and ({any_differs}))",
         *(f"countif({is_both} and {condition})" for condition in differs.values()),
     ]
@@ -138,8 +136,10 @@ def _diff(client: "bigquery.Client", project: str, mart: str, key: str, before: 
             raise TuningError(
                 f"{key} is not unique in {dataset}.{mart}", "Run `dbt test` for that build: its primary key test fails"
             )
-    kind = f"case when old.`{key}` is null then 'added' when new.`{key}` is null then 'removed' else 'changed' end"
-    differing = f"old.`{key}` is null or new.`{key}` is null or {any_differs}"
+    kind = (
+        f"case when earlier.`{key}` is null then 'added' when later.`{key}` is null then 'removed' else 'changed' end"
+    )
+    differing = f"earlier.`{key}` is null or later.`{key}` is null or {any_differs}"
     return MartDiff(
         mart,
         rows=(old, new),
@@ -151,7 +151,7 @@ def _diff(client: "bigquery.Client", project: str, mart: str, key: str, before: 
         only_after=tuple(name for name in schemas[1] if name not in schemas[0]),
         examples=_examples(
             client,
-            f"select {kind} as kind, coalesce(old.`{key}`, new.`{key}`) as key from {joined} where {differing}",  # noqa: S608
+            f"select {kind} as kind, coalesce(earlier.`{key}`, later.`{key}`) as key from {joined} where {differing}",  # noqa: S608
         )
         if added or removed or changed
         else (),
@@ -161,8 +161,8 @@ def _diff(client: "bigquery.Client", project: str, mart: str, key: str, before: 
 def _differs(name: str, old: "bigquery.SchemaField", new: "bigquery.SchemaField") -> str:
     """Return the condition that a column's values differ. BigQuery cannot compare arrays and values of two types."""
     if old.field_type == new.field_type and "REPEATED" not in (old.mode, new.mode) and old.field_type != "RECORD":
-        return f"old.`{name}` is distinct from new.`{name}`"
-    return f"to_json_string(old.`{name}`) != to_json_string(new.`{name}`)"
+        return f"earlier.`{name}` is distinct from later.`{name}`"
+    return f"to_json_string(earlier.`{name}`) != to_json_string(later.`{name}`)"
 
 
 def _examples(client: "bigquery.Client", differing: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
