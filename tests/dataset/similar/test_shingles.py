@@ -10,7 +10,6 @@ from tuning.dataset.similar.shingles import (
     NEAR,
     Shingle,
     Sizes,
-    code_keys,
     compared_answer,
     distinct,
     hash_shingles,
@@ -18,6 +17,7 @@ from tuning.dataset.similar.shingles import (
     shingles_in_order,
     text_keys,
 )
+from tuning.dataset.similar.words import code_of
 
 TEXTS = [
     "",
@@ -117,7 +117,7 @@ def test_random_texts_have_the_similarity_of_their_sets() -> None:
 )
 def test_code_that_differs_in_operators_only_has_other_shingles(one: str, other: str, form: str) -> None:
     assert shingles(form.format(one)) != shingles(form.format(other))
-    assert code_keys([form.format(one)]) != code_keys([form.format(other)])
+    assert code_of(form.format(one)) != code_of(form.format(other))
 
 
 def test_prose_that_differs_in_punctuation_only_has_the_same_shingles() -> None:
@@ -128,8 +128,7 @@ def test_prose_that_differs_in_punctuation_only_has_the_same_shingles() -> None:
 def test_code_is_the_same_whatever_its_white_space_within_lines_and_quotes() -> None:
     one, other = "```\nif a:\n    b = 'c'\nd\n```", '```python\nif a:\n    b="c"  \n\nd\n```'
     assert shingles("```\nx = a [ 1 : ]\n```") == shingles("`x=a[1:]`")
-    assert code_keys([one]) == code_keys([other])
-    assert text_keys([one]) == text_keys([one.upper().replace("A", "a").replace("B", "b").lower()])
+    assert code_of(one) == code_of(other)
 
 
 def test_code_with_other_indents_or_other_case_is_other_code() -> None:
@@ -138,7 +137,7 @@ def test_code_with_other_indents_or_other_case_is_other_code() -> None:
         "```\nfor a in b:\n    c\n    d\n```",
         "```\nfor A in b:\n    c\nd\n```",
     ]
-    assert len(set(code_keys(codes).tolist())) == len(set(text_keys(codes).tolist())) == 3
+    assert len(set(map(code_of, codes))) == 3
 
 
 @pytest.mark.parametrize(
@@ -163,7 +162,7 @@ def test_texts_without_spaces_are_compared_by_characters(one: str, other: str) -
     assert jaccard(one, other[::-1]) < 0.2
 
 
-def test_keys_are_equal_for_prose_that_differs_in_case_and_white_space_only() -> None:
+def test_keys_are_equal_for_texts_that_differ_in_case_and_white_space_only() -> None:
     keys = text_keys(["Some  text\n", "some TEXT", "some texts"])
     assert keys[0] == keys[1] != keys[2]
 
