@@ -1,7 +1,6 @@
 """Test which rows with much in common are duplicates: equal words are not enough where code or questions differ."""
 
 import random
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -88,12 +87,14 @@ def test_nearly_equal_texts_without_spaces_are_duplicates(tmp_path: Path) -> Non
     assert dropped(made(tmp_path, rows)) == {"near-duplicate question": 1}
 
 
-def overlap(one: str, other: str) -> float:
-    """The share of sequences of six characters, white space aside, that two texts have in common."""
-    counts = [
-        Counter(text[at : at + 6] for at in range(len(text) - 5)) for text in map("".join, map(str.split, (one, other)))
-    ]
-    return (counts[0] & counts[1]).total() / max(1, (counts[0] | counts[1]).total())
+def pieces(text: str) -> set[str]:
+    """All sequences of six characters, white space aside."""
+    text = "".join(text.split())
+    return {text[at : at + 6] for at in range(len(text) - 5)}
+
+
+def overlap(one: set[str], other: set[str]) -> float:
+    return len(one & other) / len(one | other)
 
 
 def test_no_answer_of_evaluation_is_in_training_by_its_characters(tmp_path: Path) -> None:
@@ -110,7 +111,7 @@ def test_no_answer_of_evaluation_is_in_training_by_its_characters(tmp_path: Path
             rows[place]["answer_body"] = f"<p>{its_prose}</p><pre><code>{its_code}\n</code></pre>"
     dataset = made(tmp_path, rows, eval_fraction=0.3)
     assert dropped(dataset) == {"near-duplicate answer": 40}  # the second of three; the third has other code
-    assert overlap(answers[100], answers[102]) > 0.9
-    train, evaluation = ([answer for _, answer in texts(dataset, split)] for split in ("train", "eval"))
+    assert overlap(pieces(answers[100]), pieces(answers[102])) > 0.9
+    train, evaluation = ([pieces(answer) for _, answer in texts(dataset, split)] for split in ("train", "eval"))
     assert len(evaluation) > 20
     assert max(overlap(one, other) for one in train for other in evaluation) < 0.6
