@@ -2,9 +2,30 @@
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
+from tests.marts import write_snapshot
+from tuning.dataset.create import create_dataset
 from tuning.dataset.dataset import Dataset, Split
 from tuning.dataset.formats.codec import parse_line, question_of
+from tuning.dataset.options import resolve_options
+from tuning.settings import Settings
+
+
+def made(folder: Path, rows: list[dict[str, Any]], **given: Any) -> Dataset:
+    """The dataset of these rows, made in the folder by one process."""
+    snapshot = write_snapshot(folder / "snapshot", rows)
+    return create_dataset(Settings(home=folder), snapshot, resolve_options(**given), 1)
+
+
+def written_ids(dataset: Dataset) -> set[int]:
+    return {*question_ids(dataset, "train"), *question_ids(dataset, "eval")}
+
+
+def sides(dataset: Dataset) -> dict[int, Split]:
+    """The split of each question."""
+    splits: tuple[Split, ...] = ("train", "eval")
+    return {one: split for split in splits for one in question_ids(dataset, split)}
 
 
 def fingerprint(folder: Path) -> dict[str, str]:

@@ -1,18 +1,19 @@
 """Read benchmark files as they are published, one item at a time.
 
 A file is JSON Lines, a JSON document (a list of items, or an object that contains one), Parquet, CSV or plain text, and
-can be compressed with gzip. A folder stands for all its files. No file is read that takes more memory than 64 MiB at a
-time or more than 2 GiB in all, so a damaged or hostile file is an error instead of a full memory.
+can be compressed with gzip. A folder stands for all its files. At most 64 MiB are read at a time, and at most a million
+lines or 2 GiB in all, so a damaged or hostile file is an error instead of a full memory.
 """
 
 import csv
 import gzip
+import io
 import itertools
 import json
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, NoReturn
+from typing import NoReturn
 
 import orjson
 
@@ -20,13 +21,14 @@ from tuning.errors import TuningError
 
 _AT_ONCE = 64 << 20  # most bytes of a line or of a JSON document
 _IN_ALL = 2 << 30  # most bytes of a file, after decompression
+_LINES = 1_000_000
 _SUFFIXES = frozenset({".json", ".jsonl", ".ndjson", ".parquet", ".csv", ".tsv", ".txt", ".md", ".py"})
 _JSON = frozenset({".json", ".jsonl", ".ndjson"})
 _BROKEN = object()
 # Values under these keys are not part of an exam: where an item comes from, and the input and output of its tests.
-_SOURCE = {"id", "task_id", "question_id", "problem_id", "url", "link", "source", "source_file", "file", "license"}
-_TESTS = {"input_output", "inputs", "outputs", "test_cases", "public_tests", "private_tests", "generated_tests"}
-_LEFT_OUT = _SOURCE | _TESTS | {"file_name", "author", "entry_point", "public_test_cases", "private_test_cases"}
+_SOURCE = {"id", "task_id", "question_id", "problem_id", "url", "link", "source_file", "file_name", "license", "author"}
+_TESTS = {"input_output", "test_cases", "public_test_cases", "private_test_cases", "generated_tests", "entry_point"}
+_LEFT_OUT = _SOURCE | _TESTS
 
 
 def benchmark_files(path: Path) -> list[Path]:
@@ -71,7 +73,7 @@ def _suffix(path: Path) -> str:
 class _Limited:
     """Read the lines of a file within the limits."""
 
-    def __init__(self, path: Path, file: IO[bytes]) -> None:
+    def __init__(self, path: Path, file: io.BufferedIOBase) -> None:
         self.path, self._file, self._left, self.number = path, file, _IN_ALL, 0
 
     def line(self) -> bytes:
@@ -81,8 +83,8 @@ class _Limited:
         self._left -= len(line)
         if len(line) > _AT_ONCE:
             _refuse(self.path, f"line {self.number} is longer than {_AT_ONCE >> 20} MiB")
-        if self._left < 0:
-            _refuse(self.path, f"is larger than {_IN_ALL >> 30} GiB")
+        if self._left < 0 or self.number > _LINES:
+            _refuse(self.path, f"has more than {_LINES:,} lines or {_IN_ALL >> 30} GiB")
         return line
 
     def rest(self, first: bytes) -> bytes:

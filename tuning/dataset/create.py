@@ -187,9 +187,17 @@ def _benchmark_facts(path: Path, funnel: Funnel) -> BenchmarkFacts:
     )
 
 
+def _share(row: dict[str, object], dataset: Dataset) -> str:
+    """Return which share of all rows the split drops, which a person should know if it is large."""
+    read = int(str(dataset.manifest.funnel[0]["rows"]))
+    return f" ({int(str(row['rows'])) / read:.1%} of all)" if row["step"] == "split" and read else ""
+
+
 def describe_dataset(dataset: Dataset) -> str:
     """Return the text that the command prints for a finished dataset: its funnel, ID, format, and address."""
-    rows = [f"{row['rows']:>9,}  {row['step']}: {row['reason']}" for row in dataset.manifest.funnel]
+    rows = [
+        f"{row['rows']:>9,}  {row['step']}: {row['reason']}{_share(row, dataset)}" for row in dataset.manifest.funnel
+    ]
     if facts := dataset.manifest.benchmark:
         rows.append(
             f"benchmark: {facts.looked_for:,} of {facts.items:,} items could be looked for"

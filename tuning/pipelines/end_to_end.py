@@ -13,6 +13,7 @@ from typing import Any
 from tuning.dataset.create import create_dataset
 from tuning.dataset.dataset import Dataset, find_dataset
 from tuning.dataset.options import DatasetOptions, resolve_variables
+from tuning.dataset.similar.decontaminate import read_benchmark
 from tuning.dataset.snapshot.export import export
 from tuning.errors import TuningError
 from tuning.pipelines.local.run import run_local
@@ -128,6 +129,8 @@ def make_dataset(
 
     With `fill`, an empty local warehouse is first filled with the sample. Raises TuningError if a step fails.
     """
+    if options.decontaminate:
+        read_benchmark(options.decontaminate)  # a benchmark that cannot be used is an error before the mart is built
     if fill and settings.target == "local":
         with steps.step("warehouse") as ended:
             loaded = load_sample_if_empty(settings)

@@ -9,28 +9,16 @@ import numpy as np
 import orjson
 import pytest
 
-from tests.dataset.folders import dropped, question_ids, texts
-from tests.marts import TEMPLATE, jaccard, row, words, write_snapshot
-from tuning.dataset.create import create_dataset
-from tuning.dataset.dataset import Dataset
+from tests.dataset.folders import dropped, made, texts, written_ids
+from tests.marts import TEMPLATE, jaccard, row, words
 from tuning.dataset.leaks.check import Leaks, find_leaks, refuse_leaks
 from tuning.dataset.leaks.lines import Written
-from tuning.dataset.options import DatasetOptions, resolve_options
+from tuning.dataset.options import DatasetOptions
 from tuning.dataset.similar.minhash import band_hashes, near_pairs
-from tuning.dataset.similar.shingles import Shingle, shingles
+from tuning.dataset.similar.shingles import Shingle, is_short, shingles
 from tuning.dataset.workspace.parallel import Workers
 from tuning.dataset.workspace.store import FolderStore
 from tuning.errors import TuningError
-from tuning.settings import Settings
-
-
-def made(folder: Path, rows: list[dict[str, Any]], **given: Any) -> Dataset:
-    snapshot = write_snapshot(folder / "snapshot", rows)
-    return create_dataset(Settings(home=folder), snapshot, resolve_options(**given), 1)
-
-
-def written_ids(dataset: Dataset) -> set[int]:
-    return {*question_ids(dataset, "train"), *question_ids(dataset, "eval")}
 
 
 def near_across(left: list[str], right: list[str]) -> int:
@@ -109,36 +97,8 @@ def test_the_far_ends_of_a_chain_of_near_duplicates_both_stay_and_share_a_group(
     dataset = made(tmp_path, rows)
     groups = {one.question_id: one.group for side in ("train", "eval") for one in dataset.attributions(side)}
     assert 101 not in groups
-    assert {groups.get(100), groups.get(102)} <= {100, None}  # in different splits, the train row is dropped
+    assert groups[100] == groups[102] == 100
     assert groups[150] == 150
-
-
-def test_training_members_of_a_group_in_evaluation_are_dropped_and_counted(tmp_path: Path) -> None:
-    rows = [row(number) for number in range(1, 401)]
-    for first, second in zip(rows[::2], rows[1::2], strict=True):
-        first["linked_question_ids"] = [second["question_id"]]
-    plain = made(tmp_path / "plain", [row(number) for number in range(1, 401)])
-    linked = made(tmp_path / "linked", rows)
-    sides = {one: side for side in ("train", "eval") for one in question_ids(plain, side)}
-    torn = [pair for pair in zip(range(1, 400, 2), range(2, 401, 2), strict=True) if sides[pair[0]] != sides[pair[1]]]
-    assert torn
-    assert dropped(linked) == {"training member of a group in evaluation": len(torn)}
-    assert set(question_ids(linked, "eval")) == set(question_ids(plain, "eval"))
-    groups = [{one.group for one in linked.attributions(side)} for side in ("train", "eval")]
-    assert not groups[0] & groups[1]
-
-
-def test_more_posts_move_no_old_example_to_the_other_side(tmp_path: Path) -> None:
-    rows = [row(number) for number in range(1, 601)]
-    more = [row(number) for number in range(1_001, 1_061)]
-    for at, one in enumerate(more[:30]):
-        one["linked_question_ids"] = [rows[at]["question_id"], rows[-at - 1]["question_id"]]
-    more[40] |= {name: rows[3][name] for name in ("question_title", "question_body")} | {"answer_score": 99}
-    before, after = made(tmp_path / "before", rows), made(tmp_path / "after", rows + more)
-    for side, other in (("train", "eval"), ("eval", "train")):
-        assert not set(question_ids(before, side)) & set(question_ids(after, other))
-    gone = written_ids(before) - written_ids(after)
-    assert 0 < len(gone) <= sum(dropped(after).values())
 
 
 @pytest.mark.parametrize("changes", range(12))
@@ -185,7 +145,7 @@ def write_sides(folder: Path, train: list[tuple[str, str]], evaluation: list[tup
 def test_the_leak_check_finds_exactly_what_comparing_every_pair_finds(tmp_path: Path) -> None:
     source = random.Random(5)  # noqa: S311 - test data
     train = [(words(number, 60), words(number + 500, 120)) for number in range(300)]
-    train += [("hi there", "ok"), ("", ""), ("a b c d e f", "...")]
+    train += [("hi there", "ok"), ("", ""), ("a b c d e f", "..."), ("who is it", "not ok")]
     evaluation = []
     for number in range(120):
         question, answer = source.choice(train[:300])
@@ -195,10 +155,11 @@ def test_the_leak_check_finds_exactly_what_comparing_every_pair_finds(tmp_path: 
     evaluation += [("hi there", "not ok"), ("a b c d e f", "fine then")]
     written = write_sides(tmp_path / "dataset", train, evaluation)
     leaks = find_leaks(written, FolderStore(tmp_path / "scratch"), Workers(1))
-    expected = [near_across([one[at] for one in train], [one[at] for one in evaluation]) for at in (0, 1)]
+    long_ = [[one for one in side if at == 0 or not is_short(one[1])] for side in (train, evaluation) for at in (0, 1)]
+    expected = [near_across([one[at] for one in long_[at]], [one[at] for one in long_[2 + at]]) for at in (0, 1)]
     assert [leaks.near_questions, leaks.near_answers] == expected
     assert min(expected) > 20
-    assert (leaks.question_ids, leaks.answer_ids, leaks.groups) == (0, 0, 0)
+    assert (leaks.question_ids, leaks.answer_ids, leaks.groups, leaks.short_answers) == (0, 0, 0, 1)
 
 
 @pytest.mark.parametrize(("name", "value"), [("question_id", 1), ("answer_id", 10_001), ("group", 1)])
@@ -244,8 +205,9 @@ def test_no_group_and_no_near_duplicate_is_on_two_sides_of_real_posts(
 ) -> None:
     dataset = made(tmp_path, real_rows)
     sides = {side: texts(dataset, side) for side in ("train", "eval")}
-    for at in (0, 1):
-        assert near_across([one[at] for one in sides["train"]], [one[at] for one in sides["eval"]]) == 0
+    assert near_across([one for one, _ in sides["train"]], [one for one, _ in sides["eval"]]) == 0
+    answers = [[one for _, one in side if not is_short(one)] for side in sides.values()]
+    assert near_across(*answers) == 0
     groups = [{one.group for one in dataset.attributions(side)} for side in ("train", "eval")]
     assert not groups[0] & groups[1]
     reasons = dropped(dataset)

@@ -36,7 +36,7 @@ def write_card(
         "synthetic": SYNTHETIC,
         "files": SPLIT_FILES,
         "front_matter": _front_matter(manifest, facts),
-        "split_description": _split_description(manifest.options),
+        "split_description": _split_description(manifest.options, manifest.funnel),
         "splits": facts.splits,
         "charts": _charts(facts, pairs),
         "pairs": pairs,
@@ -88,7 +88,7 @@ def _size_category(rows: int) -> str:
     return next((name for bound, name in bounds if rows < bound), "1M<n<10M")
 
 
-def _split_description(options: dict[str, object]) -> str:
+def _split_description(options: dict[str, object], funnel: Sequence[dict[str, object]]) -> str:
     share = f"{float(str(options['eval_fraction'])):.0%}"
     if options["preset"] == "seed":
         return (
@@ -96,13 +96,19 @@ def _split_description(options: dict[str, object]) -> str:
             " evaluation. The rows keep the order that it returns."
         )
     groups = "Questions that are linked as duplicates or nearly the same are always in the same split."
+    rows = {str(row["step"]): int(str(row["rows"])) for row in funnel}
+    if lost := rows.get("split", 0):
+        groups += f" For this, {lost:,} training rows were dropped ({lost / max(1, rows['read']):.1%} of all)."
     match options["split"]:
         case "time":
             return f"questions answered on {options['split_date']} or later are for evaluation. {groups}"
         case "random":
             return f"scikit-learn's GroupShuffleSplit, with {share} of the groups for evaluation. {groups}"
         case _:
-            return f"by a hash of the question id, with about {share} for evaluation. {groups}"
+            return (
+                f"by a hash of the question id, with about {share} for evaluation. {groups} A group is in the split of"
+                " its smallest question id, so new rows move old ones only if they join two groups."
+            )
 
 
 def _charts(facts: CardFacts, pairs: PairFacts | None) -> list[dict[str, Any]]:

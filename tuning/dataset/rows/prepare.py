@@ -16,7 +16,7 @@ from tuning.dataset.formats.codec import ONE_TEXT, encode_columns
 from tuning.dataset.funnel import Dropped, DroppedExample, excerpt
 from tuning.dataset.rows.pairs import Pair, Rules, judge, line_of
 from tuning.dataset.similar.minhash import band_hashes
-from tuning.dataset.similar.shingles import code_keys, compared_answer, text_keys
+from tuning.dataset.similar.shingles import compared_answer, exact_keys, text_keys
 from tuning.dataset.snapshot.columns import attribution_heads, text_columns
 from tuning.dataset.workspace.parts import Column, Keys, Notes, Parts
 from tuning.dataset.workspace.store import Store
@@ -104,8 +104,8 @@ def _prepare(job: Job, batch: pa.RecordBatch) -> Keys:
         "answer_tokens": _ints(pair.answer_tokens for pair in kept),
         "question_key": text_keys(questions),
         "answer_key": text_keys(compared),
-        "question_code": code_keys(questions),
-        "answer_code": code_keys(compared),
+        "question_exact": exact_keys(questions),
+        "answer_exact": exact_keys(compared),
         "question_bands": band_hashes(questions),
         "answer_bands": band_hashes(compared),
     }

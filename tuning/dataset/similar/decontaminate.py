@@ -26,7 +26,7 @@ PASSAGE = Sizes(word=13, syllable=20, letter=40, see_code=False, is_clipped=Fals
 LEAST = Sizes(word=5, syllable=8, letter=16, see_code=False, is_clipped=False)
 _Items = npt.NDArray[np.uint32]
 _SHARED = 10, 0.05  # a passage in more items, and in a larger share of the items, is no mark of an item
-_MOST_TEXT = 256 << 20  # characters
+_MOST_TEXT, _MOST_ITEMS = 256_000_000, 1_000_000  # characters and items
 _ITEMS = 256  # number of items hashed together
 
 PASSES, WHOLE = "shares 13 words in a row with the benchmark", "contains a short text of the benchmark whole"
@@ -49,6 +49,7 @@ class Benchmark(msgspec.Struct, frozen=True):
     shared: int  # number of passages that are not looked for, because too many items have them
     hashes: Hashes  # of the passages, sorted
     items: _Items  # first item with each passage
+    starts: Hashes  # of the first words of short texts
     whole: dict[int, list[tuple[str, int]]]  # short texts, as words, and their item, by the hash of their first words
 
     @property
@@ -65,7 +66,7 @@ class Benchmark(msgspec.Struct, frozen=True):
         """Return for each text how it matches, or None."""
         found: list[Match | None] = [None] * len(texts)
         hashes, offsets = hash_shingles(texts, LEAST)
-        for place in np.flatnonzero(np.isin(hashes, np.fromiter(self.whole, np.uint64))).tolist():
+        for place in np.flatnonzero(np.isin(hashes, self.starts)).tolist():
             text = int(np.searchsorted(offsets, place, "right")) - 1
             if found[text] is None:
                 its_words = _joined(texts[text])
@@ -93,8 +94,9 @@ def read_benchmark(path: Path) -> Benchmark:
             texts = [text for item in some for text in item]
             numbers = np.repeat(np.arange(first, first + len(some)), [len(item) for item in some])
             characters += sum(map(len, texts))
-            if characters > _MOST_TEXT:
-                raise TuningError(f"--decontaminate: {path} has more than {_MOST_TEXT >> 20} million characters")
+            if characters > _MOST_TEXT or first > _MOST_ITEMS:
+                most = f"{_MOST_ITEMS:,} items or {_MOST_TEXT:,} characters"
+                raise TuningError(f"--decontaminate: {path} has more than {most}", "Use the part that is the exam")
             part, offsets = hash_shingles(texts, PASSAGE)
             counts = np.diff(offsets)
             pairs = np.stack([part, np.repeat(numbers, counts).astype(np.uint64)])
@@ -125,6 +127,7 @@ def read_benchmark(path: Path) -> Benchmark:
         shared=shared,
         hashes=passages,
         items=of_item,
+        starts=np.fromiter(whole, np.uint64),
         whole=whole,
     )
 

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from tuning.dataset.similar.words import LETTER, OPERATOR, SYLLABLE, WORD, code_of, code_spans, kinds_of, words
+from tuning.dataset.similar.words import LETTER, OPERATOR, SYLLABLE, WORD, code_spans, kinds_of, words
 
 THRESHOLD = 0.8
 SHORT = 100  # bytes without white space, about 20 English words or 33 Chinese characters
@@ -173,13 +173,13 @@ def _words_in(
 
 
 def text_keys(texts: Sequence[str]) -> Hashes:
-    """Return one hash per text. Texts with equal code that differ only in case or white space have the same hash."""
-    return _digests(_plain(text) + b"\0" + code_of(text).encode() for text in texts)
+    """Return one hash per text. Texts that differ only in case or ASCII white space have the same hash."""
+    return _digests(_plain(text) for text in texts)
 
 
-def code_keys(texts: Sequence[str]) -> Hashes:
-    """Return one hash per text. Texts with equal code, or without code, have the same hash."""
-    return _digests(code_of(text).encode() for text in texts)
+def exact_keys(texts: Sequence[str]) -> Hashes:
+    """Return one hash per text. Only equal texts have the same hash."""
+    return _digests(text.encode() for text in texts)
 
 
 def is_short(answer: str) -> bool:

@@ -30,7 +30,7 @@ _WORD = re.compile(r"\w+")
 _KINDS = (SPACE, SYLLABLE, LETTER, WORD, OPERATOR)  # by number of the group in `_PIECES`
 _END_TAG, _TAG, _FENCE = -1, 0, 3  # marks; a larger number is one of backticks
 _BACKTICKS = re.compile("``*")  # twice as fast as "`+"
-_BORDER = re.compile(r"`+|</(?:pre|code)>|<(?:pre|code)\b[^>]*>(?:\s*<code\b[^>]*>)?")
+_BORDER = re.compile(r"`+|</(?:pre|code)>|<(?:pre|code)\b[^<>]*>(?:\s*<code\b[^<>]*>)?")
 
 
 def words(text: str, see_code: bool = True) -> list[tuple[str, int]]:
@@ -94,7 +94,7 @@ def code_spans(text: str) -> list[tuple[int, int]]:
         if close and mark != _END_TAG and text[start - 1 : start] != "\\":
             end, at = borders[close][1], close + 1
             if mark >= _FENCE:
-                begin = max(begin, text.find("\n", begin, end))
+                begin = text.find("\n", begin, end) + 1 or begin
             if begin < end:
                 spans.append((begin, end))
     return spans

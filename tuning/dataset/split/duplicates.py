@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tuning.dataset.similar.groups import Groups
-from tuning.dataset.similar.minhash import near_pairs
+from tuning.dataset.similar.minhash import near_pairs, same_code
 from tuning.dataset.split.texts import Texts
 from tuning.dataset.workspace.index import Index
 from tuning.dataset.workspace.parts import Column
@@ -52,44 +52,55 @@ def find_duplicates(index: Index, texts: Texts, groups: Groups) -> list[Duplicat
 
 
 class _Side:
-    """Hold the distinct texts of the questions or of the answers, and which of them are near duplicates."""
+    """Hold the distinct texts of the questions or of the answers, and which of them are nearly equal."""
 
     def __init__(self, name: str, index: Index, texts: Texts, text_of: Callable[[int], str], groups: Groups) -> None:
         self.name = name
         self._questions = index["question_id"]
         _, first, self._text, count = np.unique(
-            index[f"{name}_key"], return_index=True, return_inverse=True, return_counts=True
+            index[f"{name}_exact"], return_index=True, return_inverse=True, return_counts=True
         )
-        self._near: dict[int, list[int]] = defaultdict(list)
-        pairs = near_pairs(
-            index[f"{name}_bands"][first],
-            lambda text: text_of(int(first[text])),
-            lambda some: texts.expect(first[some].tolist()),
-        )
+        self._key = index[f"{name}_key"][first]
+        self._near: dict[int, list[int]] = defaultdict(list)  # texts with the same code
+
+        def read(text: int) -> str:
+            return text_of(int(first[text]))
+
+        def expect(some: list[int]) -> None:
+            texts.expect(first[some].tolist())
+
+        pairs = near_pairs(index[f"{name}_bands"][first], read, expect)
         for one, other in pairs:
+            groups.join(int(index["question_id"][first[one]]), int(index["question_id"][first[other]]))
+        for one, other in same_code(pairs, read, expect):
             self._near[one].append(other)
             self._near[other].append(one)
-            groups.join(int(index["question_id"][first[one]]), int(index["question_id"][first[other]]))
-        for row in np.flatnonzero(count[self._text] > 1).tolist():
-            groups.join(int(index["question_id"][row]), int(index["question_id"][first[self._text[row]]]))
+        _, first_with_key, key, rows_with_key = np.unique(
+            index[f"{name}_key"], return_index=True, return_inverse=True, return_counts=True
+        )
+        for row in np.flatnonzero(rows_with_key[key] > 1).tolist():
+            groups.join(int(index["question_id"][row]), int(index["question_id"][first_with_key[key[row]]]))
         has_near = np.zeros(len(first), dtype=np.bool_)
         has_near[list(self._near)] = True
         self.is_shared: Column = (count > 1)[self._text] | has_near[self._text]
-        self._code = index[f"{name}_code"][first]
         self._kept: dict[int, int] = {}  # the kept row, by number of the text
 
     def better(self, row: int) -> Duplicate | None:
         """Return the row as a duplicate if an equal or near text with the same code has been kept, else None."""
         text = int(self._text[row])
-        if text in self._kept and not (self.name == "question" and self._of_one_question(row, self._kept[text])):
-            return Duplicate(row, f"same {self.name}", self._kept[text])
-        others = (other for other in self._near.get(text, ()) if self._code[other] == self._code[text])
-        near = [self._kept[other] for other in others if other in self._kept]
-        return Duplicate(row, f"near-duplicate {self.name}", min(near)) if near else None
+        near = [
+            (self._key[other] != self._key[text], self._kept[other])
+            for other in (text, *self._near.get(text, ()))
+            if other in self._kept and not (other == text and self._is_further_pair(row, self._kept[other]))
+        ]
+        if not near:
+            return None
+        is_near, of = min(near)
+        return Duplicate(row, f"{'near-duplicate' if is_near else 'same'} {self.name}", of)
 
-    def _of_one_question(self, row: int, other: int) -> bool:
-        """Return whether both rows are pairs of the same question, as preferences can have several."""
-        return bool(self._questions[row] == self._questions[other])
+    def _is_further_pair(self, row: int, other: int) -> bool:
+        """Return whether both rows are pairs of one question, as preferences can have several, and this is its text."""
+        return self.name == "question" and bool(self._questions[row] == self._questions[other])
 
     def keep(self, row: int) -> None:
         """Mark the row as kept."""

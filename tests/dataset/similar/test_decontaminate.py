@@ -1,0 +1,189 @@
+"""Test that benchmarks are found as they are published, and that short, common and numeric texts drop nothing else."""
+
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.dataset.folders import dropped, made, written_ids
+from tests.marts import row, words
+from tuning.dataset.create import describe_dataset
+from tuning.dataset.similar.decontaminate import PASSES, WHOLE, read_benchmark
+from tuning.errors import TuningError
+
+SHORT = "Find the smallest missing box."
+LONG = "Return the total of the list where every second number is counted negative beginning with the second one"
+CODE = "def smallest_box(boxes):\r\n    return min(set(range(len(boxes) + 1)) - set(boxes))"
+ITEMS = [
+    {"task_id": 1, "prompt": SHORT, "code": CODE, "test_list": ["assert smallest_box([0]) == 1"]},
+    {"task_id": "X/0", "prompt": f'def total(numbers):\n    """ {LONG} """\n', "canonical_solution": "    return 1\n"},
+    {
+        "question": "Sort a list.",
+        "solutions": json.dumps(["def f(x):\n    return sorted(x)"]),
+        "difficulty": "interview",
+    },
+]
+
+
+def benchmark(folder: Path, items: list[dict[str, Any]], name: str = "exam.jsonl") -> Path:
+    path = folder / name
+    path.write_text("".join(json.dumps(item) + "\n" for item in items))
+    return path
+
+
+def reasons(path: Path, *texts: str) -> list[str | None]:
+    return [match and match.reason for match in read_benchmark(path).find(texts)]
+
+
+def test_a_long_text_is_found_by_thirteen_words_and_a_short_one_whole(tmp_path: Path) -> None:
+    path = benchmark(tmp_path, ITEMS)
+    thirteen = " ".join(LONG.split()[2:15])
+    found = reasons(
+        path, f"x {thirteen.upper()} y", " ".join(LONG.split()[:12]), f"How do I {SHORT} Thanks", "find the smallest"
+    )
+    assert found == [PASSES, None, WHOLE, None]
+    assert reasons(path, f"```python\n{CODE}\n```", "return min(set(range(len(boxes)+1)))") == [WHOLE, None]
+    assert reasons(path, "How do I sort a list. Sort a list.", "```\ndef f(x):\n  return sorted(x)\n```") == [
+        None,
+        None,
+    ]
+
+
+def test_the_items_that_can_be_looked_for_are_counted(tmp_path: Path) -> None:
+    found = read_benchmark(benchmark(tmp_path, ITEMS))
+    assert (found.size, found.looked_for, found.short) == (3, 2, 1)
+    assert [found.name(at) for at in (0, 2)] == ["exam.jsonl item 1", "exam.jsonl item 3"]
+
+
+def test_numbers_and_single_letters_do_not_identify_an_item(tmp_path: Path) -> None:
+    path = benchmark(
+        tmp_path, [{"prompt": f"Please add all these numbers now {' '.join(map(str, range(30)))} a b c d e"}]
+    )
+    assert reasons(path, " ".join(map(str, range(30))), "20 21 22 23 24 25 26 27 28 29 a b c d e") == [None, None]
+    assert reasons(path, "Please add all these numbers now " + " ".join(map(str, range(13)))) == [PASSES]
+    assert reasons(benchmark(tmp_path, [{"prompt": "please " + words(3, 20)}], "other.jsonl"), words(3, 20)) == [PASSES]
+
+
+def test_what_most_items_have_in_common_does_not_identify_one(tmp_path: Path) -> None:
+    common = "The first line of the input has a single integer that is the number of tests."
+    path = benchmark(tmp_path, [{"prompt": f"{common} {words(number, 30)}"} for number in range(40)])
+    assert reasons(path, common, words(7, 30)) == [None, PASSES]
+    assert read_benchmark(path).shared > 0
+    copies = benchmark(tmp_path, [{"prompt": words(number // 10, 30)} for number in range(400)], "copies.jsonl")
+    assert reasons(copies, words(3, 30)) == [PASSES]
+
+
+def test_texts_without_spaces_are_looked_for_by_characters(tmp_path: Path) -> None:
+    long_ = "与えられた整数の配列から、合計が目標の値になる二つの要素の添字を返す関数を書いてください。"
+    path = benchmark(tmp_path, [{"prompt": long_}, {"prompt": "文字列を逆順に並べる関数"}])
+    assert reasons(path, f"問題は{long_[5:]}", long_[:15], "この文字列を逆順に並べる関数を", "逆順に並べる") == [
+        PASSES,
+        None,
+        WHOLE,
+        None,
+    ]
+
+
+def test_everything_in_the_benchmark_is_found_and_the_rest_is_not(tmp_path: Path) -> None:
+    items = [{"prompt": words(number, 12 + number % 20)} for number in range(0, 400, 2)]
+    found = read_benchmark(benchmark(tmp_path, items)).find([f"so {words(number, 40)} yes" for number in range(400)])
+    assert [match is not None for match in found] == [number % 2 == 0 for number in range(400)]
+    assert all(match is None or match.item * 2 == number for number, match in enumerate(found))
+
+
+def test_a_benchmark_of_which_nothing_can_be_looked_for_is_an_error(tmp_path: Path) -> None:
+    path = benchmark(tmp_path, [{"prompt": "Sort a list."}, {"prompt": "Sum it up."}])
+    with pytest.raises(
+        TuningError, match=r"nothing can be looked for in .*: none of its 2 items has a text of 5 words"
+    ):
+        made(tmp_path, [row(number) for number in range(20)], decontaminate=str(path))
+
+
+def test_examples_are_dropped_counted_by_item_and_reported(tmp_path: Path) -> None:
+    path = benchmark(tmp_path, ITEMS)
+    rows = [row(number) for number in range(100, 160)]
+    rows[1] |= {"question_title": SHORT}
+    rows[2] |= {"answer_body": f"<pre><code>{CODE}</code></pre>"}
+    rows[3] |= {"question_body": f"<p>{LONG}</p>"}
+    rows[4] |= {"question_title": "Sort a list."}
+    dataset = made(tmp_path, rows, decontaminate=str(path))
+    assert dropped(dataset) == {PASSES: 1, WHOLE: 2}
+    assert written_ids(dataset) == set(range(100, 160)) - {101, 102, 103}
+    facts = dataset.manifest.benchmark
+    assert facts
+    assert (facts.items, facts.looked_for, facts.only_short_texts, facts.dropped) == (3, 2, 1, 3)
+    assert facts.items_that_drop_most == {"exam.jsonl item 1": 2, "exam.jsonl item 2": 1}
+    assert (
+        "benchmark: 2 of 3 items could be looked for (1 by short texts only); they drop 3 examples"
+        in describe_dataset(dataset)
+    )
+    assert "2 of 3 items" in (dataset.folder / "README.md").read_text()
+    assert dataset.manifest.leaks["benchmark"] == 0
+
+
+def test_the_same_items_are_found_in_any_published_form(tmp_path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    lines = "".join(json.dumps(item) + "\n" for item in ITEMS)
+    strings = [{name: str(value) for name, value in item.items()} for item in ITEMS]
+    forms = {
+        "lines.jsonl": lines.encode(),
+        "lines": ("\ufeff" + lines).encode(),
+        "lines.jsonl.gz": gzip.compress(lines.encode()),
+        "pretty.json": json.dumps(ITEMS, indent=2).encode(),
+        "one-line.json": json.dumps(ITEMS).encode(),
+        "pretty.json.gz": gzip.compress(json.dumps(ITEMS, indent=2).encode()),
+        "in-object.json": json.dumps({"version": 1, "data": {"test": ITEMS}}, indent=1).encode(),
+        "by-id.json": json.dumps({f"X/{at}": item for at, item in enumerate(ITEMS)}).encode(),
+        "nan.json": json.dumps([*ITEMS, {"score": float("nan")}]).encode(),
+        "rows.csv": b"prompt,code\r\n" + f'"{SHORT}","x"\r\n"{LONG}",\r\n'.encode(),
+    }
+    for name, content in forms.items():
+        (tmp_path / name).write_bytes(content)
+    pq.write_table(pa.Table.from_pylist(strings), tmp_path / "items.parquet")
+    (tmp_path / "folder" / "deep").mkdir(parents=True)
+    (tmp_path / "folder" / "one.json").write_text(json.dumps(ITEMS[:1]))
+    (tmp_path / "folder" / "deep" / "two.jsonl").write_text(json.dumps(ITEMS[1]) + "\n")
+    for name in [*forms, "items.parquet", "folder"]:
+        assert reasons(tmp_path / name, SHORT, f"x {LONG}", words(1)) == [WHOLE, PASSES, None], name
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "part"),
+    [
+        ("empty.jsonl", b"", "is empty"),
+        ("blank.json", b"\xef\xbb\xbf\n \n", "is empty"),
+        ("broken.json", b'[\n{"a": 1},\n', "is not valid JSON"),
+        ("broken.jsonl", b'{"a": 1}\n{"a": 2}\n{"a"\n', "line 3 is not valid JSON"),
+        ("deep.json", b"[" * 100_000 + b"]" * 100_000, "is not valid JSON"),
+        ("nan.json", b"NaN" + b"[" * 100_000, "is not valid JSON"),
+        ("wide.txt", "a b c d e f".encode("utf-16"), "is not UTF-8 text"),
+        ("latin.csv", b"a,b\n\xe4,c\n", "is not UTF-8 text"),
+        ("damaged.jsonl.gz", gzip.compress(b'{"a": "one two three four five"}\n' * 9)[:-12], "cannot be read"),
+        ("no.jsonl.gz", b"\x1f\x8b\x08 no gzip", "cannot be read"),
+        ("bomb.jsonl.gz", gzip.compress(b" " * (1 << 21)), "line 1 is longer than 1 MiB"),
+        ("bomb.json.gz", gzip.compress(b'["a",\n' + b'"b",\n' * 900_000), "is one document of more than 1 MiB"),
+        ("endless.jsonl.gz", gzip.compress(b"1\n" * 2_000), "has more than 1,000 lines"),
+        ("no.parquet", b"PAR1 but no more", "is not a valid Parquet file"),
+        ("short.json", b"[]", "none of its 0 items"),
+    ],
+)
+def test_a_damaged_or_hostile_file_gives_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, content: bytes, part: str
+) -> None:
+    monkeypatch.setattr("tuning.dataset.benchmark_files._AT_ONCE", 1 << 20)
+    monkeypatch.setattr("tuning.dataset.benchmark_files._LINES", 1_000)
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(TuningError) as caught:
+        read_benchmark(tmp_path / name)
+    assert part in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_folder_without_a_benchmark_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "picture.png").write_bytes(b"x")
+    with pytest.raises(TuningError, match="there is no benchmark file in"):
+        read_benchmark(tmp_path)
