@@ -11,8 +11,7 @@ _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
 _EMOTICON = re.compile(r"(?<!\w)(?:[:;=xX8][-^o']?[)(DPpO3*/\\|]+|<3|\^[_.]?\^|[xX]D)(?!\w)")
 _MOST_WORDS = 25
 
-_COMMON = frozenset(
-    """
+_COMMON_WORDS = """
     a about again all also always am and another any anybody anyhow anyone anything anyway are as at be been but by can
     could do does either else even ever every everybody everyone for from further get gets getting give given giving go
     got great greatly guy guys have having here hi hello hey highly how however i i'd i'll i'm i've if in is it it'd
@@ -20,10 +19,9 @@ _COMMON = frozenset(
     others our out over people please pls plz possible provide provided really so some somebody someone something soon
     still such than that that's that'd the their them there these they this those though to too u up us very was way we
     we'd we'll well were what when which who whoever will with would ya you you'd you'll your yours
-    """.split()
-)
-_THANKING = frozenset(
     """
+_COMMON = frozenset(_COMMON_WORDS.split())
+_THANKING_WORDS = """
     advance advanced advice advices ahead already amazing answer answered answering answers appreciate appreciated
     appreciates appreciation appreciative assist assistance assisting attention awesome aware beforehand best bunch
     cheers clarification clarifications comment comments commenting community contribution contributions dear deeply
@@ -36,8 +34,8 @@ _THANKING = frozenset(
     sort stackoverflow stack overflow stopping suggest suggestion suggestions super support sure taking tackling
     thank thanks thankful thankfully thankyou thanx thnx thx tia tip tips tnx tried trying ty time tremendously
     understanding valuable wait welcome willing wonderful wondering works wish y'all 've
-    """.split()
-)
+    """
+_THANKING = frozenset(_THANKING_WORDS.split())
 _THANKS = re.compile(
     r"\b(?:thanks?|thankyou|thankful|thx|tnx|thanx|thnx|tia|ty|cheers|appreciat\w*|grateful|gratitude)\b", re.IGNORECASE
 )
@@ -46,16 +44,18 @@ _REASON = re.compile(
     r"\bthanks? to (?!all\b|every|you\b|any|those\b|who|help|the community)|\bappreciate (?:that|there|how|why)\b",
     re.IGNORECASE,
 )
-_WISHING = frozenset(
-    """
+_WISHING_WORDS = """
     answer answers answered bit clarifies clarified clarify clear clearer clears cheers coding day enjoy enough explain
-    explains everything fine found future good happy have help helped helpful helping helpfull helps hope hoped hopefully
+    explains everything fine found future good happy have help helped helpful helping helpfull helps hope
+    hoped hopefully
     hopes hoping hth idea issue know let light little luck make makes need nice picture point problem programming
     question questions right safe sense solve solved solves somehow sorts thing things time understand use useful week
     weekend wish wishes doing best
-    """.split()
+    """
+_WISHING = frozenset(_WISHING_WORDS.split())
+_WISH = re.compile(
+    r"\bhop(?:e|es|ed|efully|ing)\b|\bhth\b|\bgood luck\b|\bhappy (?:coding|programming)\b", re.IGNORECASE
 )
-_WISH = re.compile(r"\bhop(?:e|es|ed|efully|ing)\b|\bhth\b|\bgood luck\b|\bhappy (?:coding|programming)\b", re.IGNORECASE)
 _WISHED = re.compile(
     r"help|useful|clear|clarif|sense|answer|understand|luck|coding|programming|solve|doing well|hth|explain|nice day|"
     r"picture|point",
@@ -69,10 +69,7 @@ _SOME = ("thank", "thx", "tnx", "thanx", "cheers", "appreciat", "grat", "tia", "
 def may_say_nothing(text: str) -> bool:
     """Return whether `kind_of_sentence` or THANKS_AT_END can find something in the text."""
     lower = text.lower()
-    for word in _SOME:
-        if word in lower:
-            return True
-    return False
+    return any(word in lower for word in _SOME)
 
 
 def kind_of_sentence(sentence: str) -> str:

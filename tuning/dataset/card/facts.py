@@ -38,7 +38,9 @@ class CardFacts:
     licence_urls: dict[str, str] = field(default_factory=dict)
     redactions: Counter[str] = field(default_factory=Counter)  # placeholders by kind
     redacted_rows: int = 0
-    cleanings: Counter[str] = field(default_factory=Counter)  # removed or replaced parts by kind, as "removed greetings"
+    cleanings: Counter[str] = field(
+        default_factory=Counter
+    )  # removed or replaced parts by kind, as "removed greetings"
     cleaned_rows: int = 0
 
     def first_tags(self) -> list[tuple[str, int]]:
