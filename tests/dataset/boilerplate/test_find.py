@@ -64,6 +64,10 @@ def cleaned(html: str) -> tuple[str, dict[str, int]]:
             "<p>Use a set.</p>",
             {"good wish": 2},
         ),
+        ("<p>Thanks in advance, here is my code:</p>", "<p>here is my code:</p>", {"thank-you": 1}),
+        ("<p>Is a regex faster thanks in advance :)</p>", "<p>Is a regex faster :)</p>", {"thank-you": 1}),
+        ("<p>Is it so??Thanks in advance</p>", "<p>Is it so??</p>", {"thank-you": 1}),
+        ("<p>Use a set, hope this helps.</p>", "<p>Use a set.</p>", {"good wish": 1}),
         # Signatures
         ("<p>How?</p>\n<p>Best regards,<br>\nAnn Lee</p>", "<p>How?</p>\n", {"signature": 1}),
         ("<p>How?</p><p>Thanks, Bob</p>", "<p>How?</p>", {"signature": 1}),
@@ -80,6 +84,7 @@ def cleaned(html: str) -> tuple[str, dict[str, int]]:
         ("<p>It works. Edit: it fails. (EDIT: why?)</p>", "<p>It works. it fails. (why?)</p>", {"edit mark": 2}),
         ("<p>Update (2019-03-01): It fails.</p>", "<p>It fails.</p>", {"edit mark": 1}),
         ("<p>Edit: Thanks everyone!</p><p>x</p>", "<p>x</p>", {"edit mark": 1, "thank-you": 1}),
+        ("<p>//edit2:</p><p>**EDITED**</p><p>x</p>", "<p>x</p>", {"edit mark": 2}),
         # Images
         (f"<p>It prints:</p>\n<p>{IMAGE}</p>\n", "<p>It prints:</p>\n", {"image": 1}),
         (f"<p>It prints:\n{IMAGE}</p>", "<p>It prints:</p>", {"image": 1}),

@@ -11,13 +11,14 @@ from itertools import pairwise
 
 from tuning.dataset.boilerplate.blocks import banners, images
 from tuning.dataset.boilerplate.phrases import (
+    CLAUSE_AT_END,
+    CLAUSE_AT_START,
     EDIT,
     GREETING,
     NAME_ALONE,
     NAMED_GREETING,
     SIGNATURE,
     SIGNED_NAME,
-    THANKS_AT_END,
     has_words,
     is_edit_mark,
     kind_of_sentence,
@@ -120,10 +121,10 @@ def _in_segment(html: str, part: Segment, *, is_first: bool, is_last: bool) -> l
 
 
 # The end of a sentence, or of a line in the source.
-_END = re.compile(r"[.!?…]+[\"'”’)\]*]*(?=[\s\x1f]|\Z)|\n")
+_END = re.compile(r"[.!?…]+[\"'”’)\]*]*(?=[\s\x1f]|\Z|(?:Thank|Hope)[ s])|\n")
 _CLOSING_BRACKET = re.compile(r"[\w.!]\)\Z")
 _LONGEST_SENTENCE = 300  # characters
-_NEAR_END = 60  # characters at the end of a sentence in which thanks are searched
+_NEAR_END = 60  # characters at the end of a sentence in which thanks and good wishes are searched
 
 
 def _in_line(text: str, offset: int, *, is_heading: bool) -> list[Place]:
@@ -139,7 +140,8 @@ def _in_line(text: str, offset: int, *, is_heading: bool) -> list[Place]:
         sentence = text[start:end]
         if has_edit and (mark := EDIT.match(sentence)):
             before = text[:start].rstrip()
-            starts_line = text[start - 1 : start] != "\n" or before[-1:] in ("", *".!?:)")
+            is_plain = ":" in mark["end"] and mark["word"][0].isupper()
+            starts_line = text[start - 1 : start] != "\n" or before[-1:] in ("", *".!?:)") or is_plain
             if starts_line and _is_mark(mark, sentence):
                 is_bracket_open = mark["bracket"] and mark["end"][:1] not in (")", "]")
                 first = mark.end("bracket") if is_bracket_open else len(sentence) - len(sentence.lstrip(" \t\n"))
@@ -163,11 +165,21 @@ def _in_line(text: str, offset: int, *, is_heading: bool) -> list[Place]:
             if _CLOSING_BRACKET.search(stripped) and "(" not in sentence:  # it belongs to the text before
                 end = start + len(stripped) - 1
             places.append((kind, offset + start, offset + end))
-        elif tail := THANKS_AT_END.search(sentence[-_NEAR_END:]):
-            skipped = max(0, len(sentence) - _NEAR_END)
-            if has_words(sentence[: skipped + tail.start()]):
-                shift = offset + start + skipped
-                places.append(("thank-you", shift + tail.start(), shift + tail.end("thanks")))
+        else:
+            places += _clauses(sentence, offset + start)
+    return places
+
+
+def _clauses(sentence: str, offset: int) -> list[Place]:
+    """Return thanks at the start, and thanks or good wishes at the end, of a sentence that says something else."""
+    places: list[Place] = []
+    if (head := CLAUSE_AT_START.match(sentence)) and has_words(sentence[head.end() :]):
+        places.append(("thank-you", offset, offset + head.end()))
+    skipped = max(0, len(sentence) - _NEAR_END)
+    tail = CLAUSE_AT_END.search(sentence[skipped:])
+    if tail and has_words(sentence[: skipped + tail.start()]):
+        kind = "good wish" if "hope" in tail["clause"].lower() else "thank-you"
+        places.append((kind, offset + skipped + tail.start(), offset + skipped + tail.end("clause")))
     return places
 
 
