@@ -61,6 +61,8 @@ def _whole_lines(html: str, part: Segment, flat: str, places: list[Place]) -> li
             wider = start, end + len(after) - len(right.lstrip(" \t\n\x1e\x1f"))
         elif ends_block:
             wider = lower + len(before.rstrip(" \t\n")), len(flat)
+        elif flat[start : start + 1].isspace():
+            wider = start, end
         else:
             wider = start, end + len(after) - len(after.lstrip(" "))
         result.append(_balanced(html, part, flat, kind, *wider) or (kind, start, end))
