@@ -4,7 +4,6 @@ what each converter gets right.
 `bench(data)` is what `invoke bench` calls. By hand: python -m tests.bench.clean_bench ../shared/data
 """
 
-import dataclasses
 import json
 import statistics
 import sys
@@ -19,7 +18,7 @@ import py7zr
 from lxml import etree
 
 from tests.bench.measure import Row
-from tests.dataset.reading import read_html, read_markdown
+from tests.dataset.reading import differences, read_markdown
 from tuning.dataset.markdown.convert import to_markdown
 from tuning.dataset.redact.redact import redact
 
@@ -82,9 +81,9 @@ def fidelity(converter: Converter, bodies: Sequence[Body]) -> dict[str, int]:
         text = converter(html, base_url)
         if isinstance(text, str):
             kept += 1
-            expected, got = read_html(html, base_url), read_markdown(text, base_url)
-            same += dataclasses.asdict(expected) == dataclasses.asdict(got)
-            backslashes += text.count("\\") - sum(block.count("\\") for block in got.blocks)
+            same += not differences(html, text, base_url)
+            blocks = read_markdown(text, base_url).blocks
+            backslashes += text.count("\\") - sum(block.count("\\") for block in blocks)
     return {"bodies": len(bodies), "kept": kept, "same": same, "backslashes": backslashes}
 
 

@@ -1,21 +1,27 @@
 """What a reader gets from HTML: code, links, lists and prose. Read with the standard library's parser and compared with
 what markdown-it-py renders, so that nothing is shared with the check that conversion makes at run time."""
 
+import dataclasses
 import re
+import unicodedata
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from urllib.parse import quote, urljoin
 
 from markdown_it import MarkdownIt
 
-_MARKDOWN = MarkdownIt("commonmark").enable("table")
+_MARKDOWN = MarkdownIt("commonmark").enable(["table", "strikethrough"])
 _STRUCTURE = frozenset({"ul", "ol", "li", "blockquote", "hr", "table", "tr", "td", "th", "dl", "dt", "dd"}) | {
     f"h{level}" for level in range(1, 7)
 }
 _BLOCKS = _STRUCTURE | {"p", "div", "pre", "thead", "tbody", "section", "br"}
-_MARKED = {"strong": "strong", "b": "strong", "em": "em", "i": "em", "sub": "sub", "sup": "sup", "kbd": "kbd"} | {
-    name: name for name in ("s", "strike", "del", "ins", "small", "u")
-}
+_MARKED = {"strong": "strong", "b": "strong", "em": "em", "i": "em"}
+_STRUCK = frozenset({"s", "strike", "del"})
+_CODE = frozenset({"code", "kbd", "samp", "tt"})
+# Characters in code that Python does not read: spaces of other kinds, and characters that are not seen.
+_UNREADABLE = {ord(c): " " for c in "\u00a0\u2002\u2003\u2005\u2009\u200a\u202f\u3000"} | dict.fromkeys(
+    map(ord, "\u00ad\u200b\u200c\u200d\u200e\u200f\u202a\u202c\ufeff")
+)
 _VOID = frozenset(["br", "hr", "img", "input"])
 _SPACES = re.compile(r"[ \t\r\n\f]+")
 
@@ -29,8 +35,34 @@ class Content:
     links: list[tuple[str, str, str]] = field(default_factory=list)  # URL, title, text
     images: list[tuple[str, str]] = field(default_factory=list)  # URL, alternative text
     structure: list[str] = field(default_factory=list)  # tags of lists, quotations, headings, tables
-    marked: list[tuple[str, str]] = field(default_factory=list)  # emphasis and the like, with its text
+    marked: list[tuple[str, str]] = field(default_factory=list)  # emphasis with its text
+    struck: list[str] = field(default_factory=list)  # words of struck text
     prose: list[str] = field(default_factory=list)  # words outside code blocks
+
+    def fold(self) -> None:
+        """Write superscripts and subscripts as the characters that they stand for."""
+
+        def folded(text: str) -> str:
+            return re.sub(r"[\s^_()]", "", unicodedata.normalize("NFKC", text).replace("\u2212", "-"))
+
+        self.prose = [folded("".join(self.prose))]
+        self.marked = sorted((name, folded(text)) for name, text in self.marked)
+        self.links = [(url, title, folded(text)) for url, title, text in self.links]
+        self.struck = [folded("".join(self.struck))]
+
+
+def differences(html: str, markdown: str, base_url: str) -> dict[str, tuple[object, object]]:
+    """The differences between the content of the HTML and of the rendered Markdown.
+
+    Superscripts and subscripts are other characters in Markdown (`x²`, `x_max`), so these texts are compared without
+    the characters that can differ.
+    """
+    expected, got = read_html(html, base_url), read_markdown(markdown, base_url)
+    if re.search("<su[bp]>", html):
+        expected.fold()
+        got.fold()
+    names = [one.name for one in dataclasses.fields(Content)]
+    return {name: (a, b) for name in names if (a := getattr(expected, name)) != (b := getattr(got, name))}
 
 
 def read_html(html: str, base_url: str) -> Content:
@@ -52,6 +84,7 @@ class _Reader(HTMLParser):
         self.text: list[str] = []  # outside code blocks
         self.open: list[tuple[str, int, tuple[str, ...]]] = []  # tag, where its text began, what else it says
         self.block: list[str] | None = None
+        self.code_end = -1  # where the text of the last inline code ended
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         said = {name: value or "" for name, value in attrs}
@@ -84,17 +117,35 @@ class _Reader(HTMLParser):
         if tag in _BLOCKS:
             self.text.append("\n")
         if tag in _STRUCTURE:
-            self.content.structure.append("/" + ("td" if tag == "th" else tag))
+            if re.fullmatch("h[1-6]", tag) and not text.strip():  # a heading without text has no Markdown form
+                self.content.structure.pop()
+            else:
+                self.content.structure.append("/" + ("td" if tag == "th" else tag))
         if tag == "pre" and self.block is not None:
-            self.content.blocks.append(re.sub(r"\A(?:[ \t]*\n)+|(?:\n[ \t]*)+\Z", "", "".join(self.block)))
+            code = "".join(self.block).translate(_UNREADABLE)
+            self.content.blocks.append(re.sub(r"\A(?:[ \t]*\n)+|(?:\n[ \t]*)+\Z", "", code))
             self.block = None
-        elif tag == "code" and self.block is None:
-            if text:
-                self.content.inline.append(text.replace("\n", " "))
-        elif tag == "a" and about:
+        elif tag in _CODE and self.block is None:
+            self.read_code(text, start)
+        elif tag in _STRUCK and self.block is None:
+            if not any(name in _STRUCK for name, _, _ in self.open):
+                self.content.struck += text.split()
+        elif tag == "a" and about and self.block is None:
             self.content.links.append((about[0], about[1], _one_line(text)))
         elif tag in _MARKED and self.block is None and _one_line(text):
             self.content.marked.append((_MARKED[tag], _one_line(text)))
+
+    def read_code(self, text: str, start: int) -> None:
+        """Pieces of code without a character between them are one, because Markdown has no code with a link inside."""
+        if not text or any(name in _CODE for name, _, _ in self.open):
+            return
+        code = text.replace("\n", " ").translate(_UNREADABLE)
+        self.text[start:] = [code]
+        if self.code_end == start:
+            self.content.inline[-1] += code
+        else:
+            self.content.inline.append(code)
+        self.code_end = len(self.text)
 
     def handle_data(self, data: str) -> None:
         (self.text if self.block is None else self.block).append(data)

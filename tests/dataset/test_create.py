@@ -98,19 +98,35 @@ def test_a_finished_dataset_is_found_again_untouched(tmp_path: Path) -> None:
 def test_markdown_is_written_with_the_instruction_apart_and_secrets_replaced(tmp_path: Path) -> None:
     rows = [row(number) for number in range(50)]
     rows[3]["answer_body"] = "<p>Write to some.body@mailbox-of-mine.net or use <code>x</code>, " + words(3) + "</p>"
+    rows[5]["question_body"] = f"<p>Hi all,</p><p>{words(5)}</p><p>EDIT: x</p><p>Thanks!</p>"
+    rows[5]["answer_body"] = f"<p>{words(505)}</p><pre><code>x\xa0=\xa01</code></pre><p>Thanks!</p>"
     dataset = made(tmp_path, "home", rows)
     answers = [answer for split in ("train", "eval") for _, answer in texts(dataset, split)]
+    assert words(505) + "\n\n```\nx = 1\n```" in answers
     assert "Write to <EMAIL> or use `x`, " + words(3) in answers
     changes = {one.question_id: one.changes for split in ("train", "eval") for one in dataset.attributions(split)}
     assert changes[3] == ["converted to Markdown", "redacted 1 EMAIL"]
     assert changes[4] == ["converted to Markdown"]
     assert dataset.manifest.redactions == {"EMAIL": 1}
     assert "| `<EMAIL>` | 1 |" in (dataset.folder / "README.md").read_text()
+    assert changes[5] == [
+        "converted to Markdown",
+        "removed 1 edit mark",
+        "removed 1 greeting",
+        "removed 2 thank-yous",
+        "replaced 2 non-breaking spaces",
+    ]
+    card = (dataset.folder / "README.md").read_text()
+    assert "Changes to the texts in 1 rows" in card
+    assert "| removed thank-yous | 2 |" in card
+    assert "| removed greetings | 1 |" in card
+    assert "<td>replaced non-breaking spaces</td>" in (dataset.folder / "card.html").read_text()
     assert dataset.manifest.template == TEMPLATE
 
 
 def test_html_is_left_alone_when_asked(tmp_path: Path) -> None:
     rows = [row(number) for number in range(50)]
+    rows[3]["question_body"] = f"<p>Hi all,</p><p>{words(3)}</p><p>Thanks in advance</p>"
     dataset = made(tmp_path, "home", rows, body="html")
     written = {pair for split in ("train", "eval") for pair in texts(dataset, split)}
     assert written == {(f"{one['question_title']}\n\n{one['question_body']}", one["answer_body"]) for one in rows}

@@ -148,7 +148,8 @@ def test_the_notice_says_what_was_changed(tmp_path: Path) -> None:
         name: (made(tmp_path / name, rows, **given).folder / "NOTICE.md").read_text()
         for name, given in {"markdown": {}, "html": {"body": "html"}, "seed": {"preset": "seed"}}.items()
     }
-    assert "HTML was converted to Markdown; email addresses" in notices["markdown"]
+    assert "HTML was converted to Markdown; greetings, thanks" in notices["markdown"]
     assert "converted" not in notices["html"]
+    assert "greetings" not in notices["html"]
     assert "nothing else was changed" in notices["seed"]
     assert all("CC BY-SA" in notice and "denied_posts.csv" in notice for notice in notices.values())

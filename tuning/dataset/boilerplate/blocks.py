@@ -14,7 +14,8 @@ _BANNER_START = re.compile(
 )
 _BANNER_CLASS = re.compile(r'class="[^"]*\b(?:question-status|question-originals-of-duplicate|s-notice)\b')
 _TITLE = re.compile(
-    r"(?:possible\s*duplicates?(?:\s*of)?|thisquestion(?:already)?has(?:an)?answers?(?:already)?here)[:.\W]*", re.IGNORECASE
+    r"(?:possible\s*duplicates?(?:\s*of)?|thisquestion(?:already)?has(?:an)?answers?(?:already)?here)[:.\W]*",
+    re.IGNORECASE,
 )
 _ANSWERS = re.compile(r"\(?\d+answers?\)?", re.IGNORECASE)
 _LONGEST_BANNER = 4_000  # characters
@@ -37,7 +38,9 @@ def banners(html: str) -> Iterator[tuple[int, int]]:
             continue
         is_marked = match["attributes"] is not None and _BANNER_CLASS.search(match["attributes"]) is not None
         text = _TAG_OR_SPACE.sub("", _LINK.sub("", html[match.end() : end]))
-        if _TITLE.fullmatch(_ANSWERS.sub("", text)) or (is_marked and re.match(r"this\s*question\s*already", text, re.I)):
+        if _TITLE.fullmatch(_ANSWERS.sub("", text)) or (
+            is_marked and re.match(r"this\s*question\s*already", text, re.I)
+        ):
             yield start, end
             done = end
 
@@ -61,9 +64,9 @@ _IMAGE_LINK = re.compile(r"imgur\.com/|\.(?:png|jpe?g|gif|bmp|svg|webp)\b|/image
 _ALT = re.compile(r"""\balt\s*=\s*(?:"([^"]*)"|'([^']*)')""", re.IGNORECASE)
 # Texts that say only that there is an image: the editor's own, generic words with numbers, and names of files.
 _USELESS = re.compile(
-    r"(?:enter (?:image|link) description(?: here)?|(?:an? |the |my |this )?(?:alt(?: text)?|description|image description|"
-    r"image|img|images|pic|pics|picture|photo|screen ?shot|screen ?capture|screen ?grab|capture|snapshot|snip|figure|fig|"
-    r"untitled|link|here|file)?[\s_.:#-]*\d*|\S+\.(?:png|jpe?g|gif|bmp|svg|webp)|https?://\S*)\W*",
+    r"(?:enter (?:image|link) description(?: here)?|(?:an? |the |my |this )?(?:alt(?: text)?|(?:image )?description|"
+    r"images?|img|pics?|picture|photo|screen ?(?:shot|capture|grab)|capture|snapshot|snip|figure|fig|untitled|link|"
+    r"here|file)?[\s_.:#-]*\d*|\S+\.(?:png|jpe?g|gif|bmp|svg|webp)|https?://\S*)\W*",
     re.IGNORECASE,
 )
 
@@ -82,7 +85,7 @@ def images(content: str, flat: str) -> Iterator[tuple[str, int, int]]:
             continue
         before = flat[: match.start()].rstrip(" \t\x1f")
         after = flat[match.end() :].lstrip(" \t\x1f")
-        starts = not before or before[-1] in "\n\x1e.:;,!?)”\"" or before[-1] == OPAQUE
+        starts = not before or before[-1] in '\n\x1e.:;,!?)”"' or before[-1] == OPAQUE
         ends = not after or after[0] in "\n\x1e" or after[0].isupper() or after[0] == OPAQUE
         link = match["link"] or match["named"]
         is_image = not link or _IMAGE_LINK.search(link) is not None

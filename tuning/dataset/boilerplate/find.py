@@ -8,32 +8,24 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import NamedTuple
 
 from tuning.dataset.boilerplate.blocks import banners, images
 from tuning.dataset.boilerplate.phrases import (
+    CLAUSE_AT_END,
+    CLAUSE_AT_START,
     EDIT,
     GREETING,
     NAME_ALONE,
     NAMED_GREETING,
     SIGNATURE,
     SIGNED_NAME,
-    THANKS_AT_END,
     has_words,
     is_edit_mark,
     kind_of_sentence,
     may_say_nothing,
 )
-from tuning.dataset.boilerplate.segments import LINE_BREAK, OPAQUE, TRANSPARENT, Segment, masked, segments, tags
-
-
-class Boilerplate(NamedTuple):
-    """Represent a place in the HTML of a post. The elements that it contains are complete."""
-
-    kind: str  # a noun whose plural ends in "s"
-    start: int
-    end: int  # exclusive, in characters
-
+from tuning.dataset.boilerplate.places import Boilerplate, Place, settled
+from tuning.dataset.boilerplate.segments import LINE_BREAK, OPAQUE, TRANSPARENT, Segment, masked, segments
 
 _TRIGGERS = (
     "thank", "thx", "cheers", "appreciat", "grateful", "hope", "edit", "upd", "<img", "description here", "duplicate",
@@ -42,7 +34,9 @@ _TRIGGERS = (
 _LONGEST_SIGNATURE = 80  # characters
 _LONGEST_LAST = 160  # characters of a last paragraph that is searched for a signature without other triggers
 _FIRST = re.compile(r"\s*(?:<[^<>]*>\s*)*(?:hi|hello|hey|hiya|howdy|greetings|hola|dear|good|welcome)\b")
-_LAST = re.compile(r"[-–—~]\s?[a-z]{2,15}[.!]?\s*</p>\s*\Z|\b(?:best|br|kr|tia|ty|tnx|hth|hopefully|luck|happy|regards|sincerely|yours)\b")
+_LAST = re.compile(
+    r"[-–—~]\s?[a-z]{2,15}[.!]?\s*</p>\s*\Z|\b(?:best|br|kr|tia|ty|tnx|hth|hopefully|luck|happy|regards|sincerely|yours)\b"
+)
 _BEFORE_NAMES = ("thank-you", "good wish")
 _TAG = re.compile(r"<[^<>]*>")
 _SIGNATURE_START = re.compile(r"\n+|[.!?…]\s")
@@ -64,6 +58,7 @@ def find_boilerplate(html: str) -> list[Boilerplate]:
         for start, end in banners(html):
             found.append(Boilerplate("duplicate banner", start, end))
             html = html[:start] + " " * (end - start) + html[end:]
+        is_greeted = _FIRST.match(_without_code(html).lower()) is not None
     start, is_first = 0, True
     for chunk in html.split("<p>"):
         end = start + len(chunk)
@@ -104,9 +99,6 @@ def without(html: str, found: Sequence[Boilerplate], changes: Counter[str]) -> s
     return "".join(html[start:end] for start, end in list(pairwise(bounds))[::2])
 
 
-Place = tuple[str, int, int]  # kind, start and end in the flat text of a segment
-
-
 def _in_segment(html: str, part: Segment, *, is_first: bool, is_last: bool) -> list[Boilerplate]:
     places: list[Place] = []
     content = html[part.start : part.end]
@@ -125,14 +117,14 @@ def _in_segment(html: str, part: Segment, *, is_first: bool, is_last: bool) -> l
     if is_last and len(text) < _LONGEST_SIGNED:
         is_quoted = html[: part.outer_start].rstrip().endswith("</blockquote>")
         places = _signed(text, places, is_quoted=is_quoted)
-    return _settled(html, part, flat, sorted(places, key=lambda place: place[1:])) if places else []
+    return settled(html, part, flat, sorted(places, key=lambda place: place[1:])) if places else []
 
 
 # The end of a sentence, or of a line in the source.
-_END = re.compile(r"[.!?…]+[\"'”’)\]*]*(?=[\s\x1f]|\Z)|\n")
+_END = re.compile(r"[.!?…]+[\"'”’)\]*]*(?=[\s\x1f]|\Z|(?:Thank|Hope)[ s])|\n")
 _CLOSING_BRACKET = re.compile(r"[\w.!]\)\Z")
 _LONGEST_SENTENCE = 300  # characters
-_NEAR_END = 60  # characters at the end of a sentence in which thanks are searched
+_NEAR_END = 60  # characters at the end of a sentence in which thanks and good wishes are searched
 
 
 def _in_line(text: str, offset: int, *, is_heading: bool) -> list[Place]:
@@ -148,7 +140,8 @@ def _in_line(text: str, offset: int, *, is_heading: bool) -> list[Place]:
         sentence = text[start:end]
         if has_edit and (mark := EDIT.match(sentence)):
             before = text[:start].rstrip()
-            starts_line = text[start - 1 : start] != "\n" or before[-1:] in ("", *".!?:)")
+            is_plain = ":" in mark["end"] and mark["word"][0].isupper()
+            starts_line = text[start - 1 : start] != "\n" or before[-1:] in ("", *".!?:)") or is_plain
             if starts_line and _is_mark(mark, sentence):
                 is_bracket_open = mark["bracket"] and mark["end"][:1] not in (")", "]")
                 first = mark.end("bracket") if is_bracket_open else len(sentence) - len(sentence.lstrip(" \t\n"))
@@ -172,11 +165,21 @@ def _in_line(text: str, offset: int, *, is_heading: bool) -> list[Place]:
             if _CLOSING_BRACKET.search(stripped) and "(" not in sentence:  # it belongs to the text before
                 end = start + len(stripped) - 1
             places.append((kind, offset + start, offset + end))
-        elif tail := THANKS_AT_END.search(sentence[-_NEAR_END:]):
-            skipped = max(0, len(sentence) - _NEAR_END)
-            if has_words(sentence[: skipped + tail.start()]):
-                shift = offset + start + skipped
-                places.append(("thank-you", shift + tail.start(), shift + tail.end("thanks")))
+        else:
+            places += _clauses(sentence, offset + start)
+    return places
+
+
+def _clauses(sentence: str, offset: int) -> list[Place]:
+    """Return thanks at the start, and thanks or good wishes at the end, of a sentence that says something else."""
+    places: list[Place] = []
+    if (head := CLAUSE_AT_START.match(sentence)) and has_words(sentence[head.end() :]):
+        places.append(("thank-you", offset, offset + head.end()))
+    skipped = max(0, len(sentence) - _NEAR_END)
+    tail = CLAUSE_AT_END.search(sentence[skipped:])
+    if tail and has_words(sentence[: skipped + tail.start()]):
+        kind = "good wish" if "hope" in tail["clause"].lower() else "thank-you"
+        places.append((kind, offset + skipped + tail.start(), offset + skipped + tail.end("clause")))
     return places
 
 
@@ -198,78 +201,3 @@ def _signed(flat: str, places: list[Place], *, is_quoted: bool) -> list[Place]:
     if places and places[-1][0] in _BEFORE_NAMES and NAME_ALONE.fullmatch(text, places[-1][2]):
         return [*places, ("signature", places[-1][2], len(flat))]
     return places
-
-
-def _settled(html: str, part: Segment, flat: str, places: list[Place]) -> list[Boilerplate]:
-    """Return the places in the HTML, extended to whole lines and elements where nothing else is left of them."""
-    settled: list[Place] = []
-    for kind, start, end in places:
-        place = _balanced(html, part, flat, kind, start, end)
-        if place and settled and place[1] < settled[-1][2]:  # an image in a line of thanks
-            before = settled.pop()
-            settled.append((before[0], before[1], place[1]))
-            place = kind, place[1], max(before[2], place[2])
-        if place:
-            settled.append(place)
-    if not settled:
-        return []
-    left = flat
-    for _, start, end in settled:
-        left = left[:start] + TRANSPARENT * (end - start) + left[end:]
-    if not left.strip() and part.outer_end > part.end:
-        end = part.outer_end
-        while html[end : end + 1] == "\n":
-            end += 1
-        bounds = [part.outer_start, *(part.start + start for _, start, _ in settled[1:]), end]
-        return [Boilerplate(place[0], *bound) for place, bound in zip(settled, pairwise(bounds), strict=True)]
-    return [
-        Boilerplate(kind, part.start + start, part.start + end)
-        for kind, start, end in _whole_lines(html, part, flat, settled)
-    ]
-
-
-def _whole_lines(html: str, part: Segment, flat: str, settled: list[Place]) -> list[Place]:
-    """Extend the places to the line breaks next to them, where nothing else is left of a line."""
-    result = []
-    for position, (kind, start, end) in enumerate(settled):
-        lower = settled[position - 1][2] if position else 0
-        upper = settled[position + 1][1] if position + 1 < len(settled) else len(flat)
-        before, after = flat[lower:start], flat[end:upper]
-        left, right = before.rstrip(" \t\n\x1f"), after.lstrip(" \t\n\x1f")
-        ends_block = not right and upper == len(flat)
-        ends_line = ends_block or right[:1] == LINE_BREAK
-        if ends_line and left[-1:] == LINE_BREAK and (lower == 0 or left.strip("\x1e \t\n\x1f")):
-            wider = lower + len(left.rstrip(" \t\n\x1e\x1f")), end
-        elif ends_line and not left and lower == 0 and right:
-            wider = start, end + len(after) - len(right.lstrip(" \t\n\x1e\x1f"))
-        elif ends_block:
-            wider = lower + len(before.rstrip(" \t\n")), len(flat)
-        else:
-            wider = start, end + len(after) - len(after.lstrip(" "))
-        result.append(_balanced(html, part, flat, kind, *wider) or (kind, start, end))
-    return result
-
-
-def _balanced(html: str, part: Segment, flat: str, kind: str, start: int, end: int) -> Place | None:
-    """Return the place without tags at its edges whose other tag is outside, or None if such a tag is within it."""
-    opened: list[re.Match[str]] = []
-    loose: list[re.Match[str]] = []
-    for tag in tags(html, part.start + start, part.start + end):
-        if tag[2].lower() in ("br", "img"):
-            continue
-        if not tag[1]:
-            opened.append(tag)
-        elif opened and opened[-1][2] == tag[2]:
-            opened.pop()
-        else:
-            loose.append(tag)
-    for tag in sorted(loose + opened, key=lambda one: one.start()):
-        tag_start, tag_end = tag.start() - part.start, tag.end() - part.start
-        if not flat[start:tag_start].strip():
-            start = tag_end
-        elif not flat[tag_end:end].strip():
-            end = tag_start
-            break
-        else:
-            return None
-    return (kind, start, end) if flat[start:end].strip() else None

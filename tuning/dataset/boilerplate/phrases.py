@@ -11,20 +11,19 @@ _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
 _EMOTICON = re.compile(r"(?<!\w)(?:[:;=xX8][-^o']?[)(DPpO3*/\\|]+|<3|\^[_.]?\^|[xX]D)(?!\w)")
 _MOST_WORDS = 25
 
-_COMMON = frozenset(
-    """
+_COMMON_WORDS = """
     a about again all also always am and another any anybody anyhow anyone anything anyway are as at be been but by can
     could do does either else even ever every everybody everyone for from further get gets getting give given giving go
-    got great greatly guy guys have having here hi hello hey highly how however i i'd i'll i'm i've if in is it it'd
+    got great greatly guy guys had has have having here hi hello hey highly how however i i'd i'll i'm i've if in
+    is it it'd
     it'll it's its just kind kindly let lot lots many may me might more most much my now of off on one ones or other
     others our out over people please pls plz possible provide provided really so some somebody someone something soon
     still such than that that's that'd the their them there these they this those though to too u up us very was way we
     we'd we'll well were what when which who whoever will with would ya you you'd you'll your yours
-    """.split()
-)
-_THANKING = frozenset(
     """
-    advance advanced advice advices ahead already amazing answer answered answering answers appreciate appreciated
+_COMMON = frozenset(_COMMON_WORDS.split())
+_THANKING_WORDS = """
+    advance advanced alot advice advices ahead already amazing answer answered answering answers appreciate appreciated
     appreciates appreciation appreciative assist assistance assisting attention awesome aware beforehand best bunch
     cheers clarification clarifications comment comments commenting community contribution contributions dear deeply
     direction directions effort efforts eternally everyone explanation explanations extremely fantastic fast feedback
@@ -35,9 +34,10 @@ _THANKING = frozenset(
     recommendations regards replies reply replying response responses responding right sincerely sir solution solutions
     sort stackoverflow stack overflow stopping suggest suggestion suggestions super support sure taking tackling
     thank thanks thankful thankfully thankyou thanx thnx thx tia tip tips tnx tried trying ty time tremendously
+    experience interesting knowledge sharing solve solving understand useful reader readers reviewing
     understanding valuable wait welcome willing wonderful wondering works wish y'all 've
-    """.split()
-)
+    """
+_THANKING = frozenset(_THANKING_WORDS.split())
 _THANKS = re.compile(
     r"\b(?:thanks?|thankyou|thankful|thx|tnx|thanx|thnx|tia|ty|cheers|appreciat\w*|grateful|gratitude)\b", re.IGNORECASE
 )
@@ -46,16 +46,19 @@ _REASON = re.compile(
     r"\bthanks? to (?!all\b|every|you\b|any|those\b|who|help|the community)|\bappreciate (?:that|there|how|why)\b",
     re.IGNORECASE,
 )
-_WISHING = frozenset(
-    """
+_WISHING_WORDS = """
     answer answers answered bit clarifies clarified clarify clear clearer clears cheers coding day enjoy enough explain
-    explains everything fine found future good happy have help helped helpful helping helpfull helps hope hoped hopefully
+    explains everything fine found future good happy have help helped helpful helping helpfull helps hope
+    hoped hopefully
     hopes hoping hth idea issue know let light little luck make makes need nice picture point problem programming
+    similar somewhat started
     question questions right safe sense solve solved solves somehow sorts thing things time understand use useful week
     weekend wish wishes doing best
-    """.split()
+    """
+_WISHING = frozenset(_WISHING_WORDS.split())
+_WISH = re.compile(
+    r"\bhop(?:e|es|ed|efully|ing)\b|\bhth\b|\bgood luck\b|\bhappy (?:coding|programming)\b", re.IGNORECASE
 )
-_WISH = re.compile(r"\bhop(?:e|es|ed|efully|ing)\b|\bhth\b|\bgood luck\b|\bhappy (?:coding|programming)\b", re.IGNORECASE)
 _WISHED = re.compile(
     r"help|useful|clear|clarif|sense|answer|understand|luck|coding|programming|solve|doing well|hth|explain|nice day|"
     r"picture|point",
@@ -67,12 +70,9 @@ _SOME = ("thank", "thx", "tnx", "thanx", "cheers", "appreciat", "grat", "tia", "
 
 
 def may_say_nothing(text: str) -> bool:
-    """Return whether `kind_of_sentence` or THANKS_AT_END can find something in the text."""
+    """Return whether `kind_of_sentence` or a clause can find something in the text."""
     lower = text.lower()
-    for word in _SOME:
-        if word in lower:
-            return True
-    return False
+    return any(word in lower for word in _SOME)
 
 
 def kind_of_sentence(sentence: str) -> str:
@@ -98,10 +98,20 @@ def has_words(text: str) -> bool:
     return _WORD.search(_EMOTICON.sub(" ", text)) is not None
 
 
-# "I am stuck, thanks!": the group is what may be removed. It is separated by a comma or a dash.
-THANKS_AT_END = re.compile(
-    r"(?P<thanks>\s*[,;–—-]+\s*(?:and\s+)?(?:many\s+|much\s+)?(?:thanks|thank\s+you|thx|cheers|tia)"
-    r"(?:\s+(?:in\s+advance|a\s+lot|so\s+much|very\s+much|all|guys|everyone|again))*)\s*[.!]*\s*\Z",
+# "I am stuck, thanks!", "It is fixed, hope this helps": the group is what may be removed. A comma or a dash
+# separates it.
+CLAUSE_AT_END = re.compile(
+    r"(?P<clause>\s*[,;–—-]+\s*(?:and\s+)?(?:many\s+|much\s+)?(?:thanks|thank\s+you|thx|cheers|tia)"
+    r"(?:\s+(?:in\s+advanced?|a\s+lot|so\s+much|very\s+much|all|guys|everyone|again))*"
+    r"|\s+(?:and\s+)?(?:many\s+)?(?:thanks|thank\s+you)(?:\s+(?:a\s+lot|so\s+much|very\s+much))?\s+in\s+advanced?"
+    r"|\s*[,;–—-]+\s*(?:and\s+)?(?:i\s+)?hope\s+(?:this|that|it)\s+help(?:s|ed)?(?:\s+you)?)"
+    r"\s*(?:[.!]*|[:;=]-?[)D])\s*\Z",
+    re.IGNORECASE,
+)
+# "Thanks in advance, here is my code:"
+CLAUSE_AT_START = re.compile(
+    r"\s*(?:many\s+)?(?:thanks|thank\s+you)(?:\s+(?:a\s+lot|so\s+much|very\s+much|all))?\s+in\s+advanced?"
+    r"(?:\s+for\s+(?:your|any|the)\s+(?:help|time|answers?))?\s*[,;]+\s*(?:and\s+)?",
     re.IGNORECASE,
 )
 
@@ -135,7 +145,7 @@ _DATE = (
 )
 # Groups: the word, a number or date, and what ends the mark.
 EDIT = re.compile(
-    r"[\s*_~=-]*(?P<bracket>[(\[])?\s*(?P<word>edit(?:ed)?|updated?|upd)(?:\s*(?:/|and|&amp;)\s*(?:edit|update)s?)?"
+    r"[\s*_~=#/@-]*(?P<bracket>[(\[])?\s*(?P<word>edit(?:ed)?|updated?|upd)(?:\s*(?:/|and|&amp;)\s*(?:edit|update)s?)?"
     rf"(?P<detail>\s*[(\[]?\s*(?:#|no\.?\s*|nr\.?\s*|on\s+|of\s+|as\s+of\s+)?(?:\d{{1,2}}(?![\w./]|:\d)|{_DATE})\s*[)\]]?)*"
     r"\s*(?P<end>[)\]]?\s*(?:[:：]+[\s-]*|[-–—]+(?!\s*(?:>|&gt;))(?=\s|$)|[.…!]+(?=\s|$))?|[)\]])[\s*_=-]*",
     re.IGNORECASE,
@@ -147,7 +157,7 @@ def is_edit_mark(match: re.Match[str], *, is_apart: bool) -> bool:
 
     `is_apart` says that the mark is set apart from the text: it is a line, bold or in brackets.
     """
-    if match["word"].lower() == "edited" and not match["end"].strip():
+    if match["word"].lower() == "edited" and not (match["end"].strip() or is_apart):
         return False
     if ":" in match["end"] or "：" in match["end"] or is_apart:
         return True

@@ -172,7 +172,9 @@ def _as_html(text: str, manifest: Manifest) -> str:
         if isinstance(markdown, Dropped):
             return f"<pre>{html.escape(text)}</pre>"
         text = markdown
-    rendered: str = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"]).disable("image").render(text)
+    rendered: str = (
+        MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"]).disable("image").render(text)
+    )
     return rendered
 
 

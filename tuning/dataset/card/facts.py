@@ -39,7 +39,8 @@ class CardFacts:
     redactions: Counter[str] = field(default_factory=Counter)  # placeholders by kind
     redacted_rows: int = 0
     unnamed_posts: int = 0  # posts whose author has a page, but no name in the data
-    cleanings: Counter[str] = field(default_factory=Counter)  # removed or replaced parts by kind, as "removed greetings"
+    # Removed or replaced parts by kind, as "removed greetings".
+    cleanings: Counter[str] = field(default_factory=Counter)
     cleaned_rows: int = 0
 
     def first_tags(self) -> list[tuple[str, int]]:

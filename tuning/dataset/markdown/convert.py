@@ -15,8 +15,8 @@ from typing import Any
 import msgspec
 from html_to_markdown import _html_to_markdown as native
 
-from tuning.dataset.filters import Reason, has_control_characters
 from tuning.dataset.boilerplate.find import find_boilerplate, without
+from tuning.dataset.filters import Reason, has_control_characters
 from tuning.dataset.markdown.check import looks_same, plainer, render, says_same
 from tuning.dataset.markdown.code_characters import with_readable_code
 from tuning.dataset.markdown.elements import simplify
@@ -49,8 +49,8 @@ def to_markdown(html: str, base_url: str) -> str | Dropped:
 def convert(html: str, base_url: str, *, boilerplate: bool = False) -> Converted | Dropped:
     """Convert the HTML of one body to Markdown, or return the reason for dropping it.
 
-    Relative links become absolute: `base_url` is the URL of the site ("https://stackoverflow.com"). Unless `boilerplate`
-    is kept, greetings and the like are removed (see `find_boilerplate`). Never raises an exception.
+    Relative links become absolute: `base_url` is the URL of the site ("https://stackoverflow.com"). Greetings and the
+    like are removed (see `find_boilerplate`), unless `boilerplate` is true. Never raises an exception.
     """
     if has_control_characters(html):
         return Dropped(Reason.CONTROL_CHARACTERS)
@@ -122,7 +122,7 @@ def _options() -> Any:
 
 
 # All links and images except links whose only attribute is an absolute URL.
-_TAG = re.compile(r'<(a|img)\b(?! href="https?://[^"]*">)((?:[^>"]|"[^"]*")*)>')
+_TAG = re.compile(r'<(a|img)\b(?! href="https?://[^"]*">)((?:[^<>"]|"[^"<]*")*)>')
 _ATTRIBUTE = re.compile(r'\s+([a-z-]+)="([^"]*)"')
 _ENTITY = re.compile(r"&(?!amp;|lt;|gt;|quot;)(?:#\d+|#[xX][\da-fA-F]+|[A-Za-z][A-Za-z\d]*);")
 

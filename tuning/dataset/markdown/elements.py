@@ -40,7 +40,8 @@ def simplify(html: str) -> str:
 
 _SUMMARY = re.compile(r"<summary\b[^<>]*>((?:[^<]|<(?!/?summary\b|/?details\b))*)</summary>", re.IGNORECASE)
 _BLOCK = re.compile(
-    r"<(/?)(?:details|summary|figure|figcaption|article|aside|section|header|footer|main|center)\b[^<>]*>", re.IGNORECASE
+    r"<(/?)(?:details|summary|figure|figcaption|article|aside|section|header|footer|main|center)\b[^<>]*>",
+    re.IGNORECASE,
 )
 _IN_SUMMARY = re.compile(r"<(?:p|h[1-6]|ul|ol|pre|div|blockquote|table|strong|b)\b", re.IGNORECASE)
 _KEYS = re.compile(r"</kbd><kbd>", re.IGNORECASE)
@@ -84,7 +85,7 @@ def _script(match: re.Match[str]) -> str:
     if (_AS_RAISED if is_raised else _AS_LOWERED).fullmatch(text):
         return text.translate(_RAISED if is_raised else _LOWERED)
     if not is_attached:
-        return text
+        return re.sub(r"\A<[^<>]*>|<[^<>]*>\Z", "", match[0]).strip()
     if len(text.split()) > 2:  # small print after a word
         return f" {text}"
     is_one = len(text) == 1 or re.fullmatch(r"[A-Za-z0-9]+|\(.*\)", text, re.DOTALL) is not None

@@ -124,9 +124,13 @@ _SCRIPT = re.compile(
     r"(?<![A-Za-z0-9_\\])[A-Za-z]'*[_^](?=[A-Za-z0-9{(\\*+'-])"  # x_1, y^{2}, but not snake_case
     r"|[)}\]|]'*[_^](?=[A-Za-z0-9{\\*+'-])|[_^]\{|(?<!\w)\d+\^"
 )
-_NAMES = frozenset("log ln exp sin cos tan max min arg sup inf lim det dim mod gcd Pr var Var Cov std erf".split())
-_PROSE = frozenset("an and are as at be but by do for from go he if in is it me my no not of on or per so than the "
-                   "then to up us was we with you".split())  # fmt: skip
+_FUNCTIONS = "log ln exp sin cos tan max min arg sup inf lim det dim mod gcd Pr var Var Cov std erf"
+_NAMES = frozenset(_FUNCTIONS.split())
+_PROSE_WORDS = (
+    "an and are as at be but by do for from go he if in is it me my no not of on or per so than the then to up us was"
+    " we with you"
+)
+_PROSE = frozenset(_PROSE_WORDS.split())
 _LINE_BREAK = re.compile(r"<br ?/?>\n?")
 _ONLY_SYMBOLS = re.compile(r"[\w\s+\-*/=<>≤≥≠≈≡∈·×÷±∞→←|!'’.,:;()\[\]^_&~%…√∑∏∂∇]*")
 _GROUP = re.compile(r"\\(?:text|math|operatorname|mbox|label|tag|begin|end|color)[a-z]*\*?\s*\{[^{}]*\}")
@@ -157,9 +161,7 @@ def _is_formula(text: str, opening: re.Match[str], closing: re.Match[str], tags:
     return bool(words) and simple and _ONLY_SYMBOLS.fullmatch(plain) is not None
 
 
-def _is_delimited(
-    text: str, opening: re.Match[str], closing: re.Match[str], tex: str, has_command: bool
-) -> bool:
+def _is_delimited(text: str, opening: re.Match[str], closing: re.Match[str], tex: str, has_command: bool) -> bool:
     """Return whether two single dollar signs can stand around a formula, judged by the characters next to them."""
     before = INLINE_TAG.sub("", text[max(0, opening.start() - 60) : opening.start()])[-1:]
     after = INLINE_TAG.sub("", text[closing.end() : closing.end() + 60])

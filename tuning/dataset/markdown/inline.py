@@ -37,8 +37,8 @@ class TooDeep(Exception):  # noqa: N818 - a reason to drop a body, not a failure
 class InlineWriter:
     """Write inline content as Markdown. A `<br>` becomes two spaces and a line feed.
 
-    With `tags`, all emphasis becomes `<em>`, `<strong>` or `<del>`. Use it for texts in which CommonMark would misread the
-    delimiters `*` and `_`.
+    With `tags`, all emphasis becomes `<em>`, `<strong>` or `<del>`. Use it for texts in which CommonMark would misread
+    the delimiters `*` and `_`.
     """
 
     def __init__(self, base_url: str, tags: bool) -> None:

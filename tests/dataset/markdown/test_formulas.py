@@ -1,0 +1,97 @@
+"""Test that formulas keep every character, and that prices, variables and patterns are prose."""
+
+import pytest
+
+from tuning.dataset.markdown.convert import to_markdown
+from tuning.dataset.markdown.formulas import hide
+
+SITE = "https://stats.stackexchange.com"
+
+
+@pytest.mark.parametrize(
+    "formula",
+    [
+        r"$\{x_1, x_2\}$",
+        "$a*b*c$",
+        "$a_{i}^{*}$",
+        r"$$\begin{pmatrix} a & b \\ c & d \end{pmatrix}$$",
+        r"\(a_1 * b_1 * c_1\)",
+        r"$\sigma(x)_i = \frac{e^{x_i}}{\sum_j e^{x_j}}$",
+        r"\[ x_{n+1} < y \]",
+        "$$\nx_1 * y\n+ z_1\n$$",
+        "$x<y$",
+        "$O(n^2)$",
+        r"\begin{align}a &= b_1 \\ c &= d_1\end{align}",
+        "$ y = x^2 + 3x $",
+        "$P(A|B) = P(B|A) * P(A)$",
+        r"$\text{loss} = a_1$",
+        "$f(x) = max(0, x_i)$",
+    ],
+)
+@pytest.mark.parametrize(
+    "frame",
+    [
+        "<p>{}</p>",
+        "<p>For {} and <em>b</em>, see <code>a_b</code>.</p>",
+        "<ul><li>({}),</li></ul>",
+        "<p><strong>{}</strong></p>",
+    ],
+)
+def test_a_formula_keeps_every_character(formula: str, frame: str) -> None:
+    html = frame.format(formula.replace("&", "&amp;").replace("<", "&lt;"))
+    markdown = to_markdown(html, SITE)
+    assert isinstance(markdown, str)
+    assert formula in markdown
+
+
+@pytest.mark.parametrize(
+    ("html", "expected"),
+    [
+        ('<span class="math-container">$a_b * c_d &lt; 3$</span> x', "$a_b * c_d < 3$ x"),
+        ("$x<em>1 + x</em>2$, $a<em>b</em>c$", "$x_1 + x_2$, $a*b*c$"),
+        ("$x^<em>$ and $y^</em>$", "$x^*$ and $y^*$"),
+        (r"$\mathbf{x}<em>{i} + \mathbf{y}</em>{i}$", r"$\mathbf{x}_{i} + \mathbf{y}_{i}$"),
+        (r"$\theta^<em>$ is the best, </em>not* one", r"$\theta^*$ is the best, \*not\* one"),
+        ("$$a_1<br>\n+ b$$", "$$a_1\n+ b$$"),
+        ("the $n$th and $k$-th", "the $n$th and $k$-th"),
+        ("($x_1$) <code>$a_b$ c_d$</code> -- $y_1$", "($x_1$) `$a_b$ c_d$` -- $y_1$"),
+    ],
+)
+def test_a_formula_is_as_its_author_typed_it(html: str, expected: str) -> None:
+    assert to_markdown(f"<p>{html}</p>", SITE) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "I cost $5 or $6 per run",
+        "$5*2 or $6*2, US$7 and US$8, 5$ and 6$, $5-$10_000",
+        "from ($4.50) to ($100,000.34)",
+        r"\$5_a and \$6_b",
+        "$HOME and $PATH, $HOME/$USER, $MY_VAR,$OTHER_VAR, ${FOO_BAR}/${BAZ_QUX}",
+        "$x = 5; $y_z = 6; $this->a_b and $this->c_d",
+        "$('.my_class').on and $('.other_class'),$('.z_x')",
+        "$.ajax_x/$.get_y",
+        r"^foo_\d+$ and ^bar_\d+$|^x_y$",
+        "kill $$ and echo $$ > my_file; kill $$",
+        "a lone $ sign",
+        r"match \( and \) or \(.*?\) in (?=\()",
+        "$INHDT,31.9,T*1E $INZDA,09*7F $PRDID,2*3",
+        r"$env:USERPROFILE\a_b;$env:TMP\c_d",
+        "her_PRP$ classmates_NNS as_IN her_PRP$ way_NN",
+        "echo $a_b:$c_d and $?",
+        "cd $(dirname $0)/a_b && $(pwd)/c_d",
+    ],
+)
+def test_prices_and_variables_are_prose(text: str) -> None:
+    html = f"<p>{text.replace('&', '&amp;').replace('<', '&lt;').replace('>', '&gt;')}</p>"
+    assert hide(html) in [(html, [], ""), (html, [], "⑀⑁")]
+
+
+def test_a_formula_in_a_table_does_not_divide_its_cell() -> None:
+    html = "<table><tr><th>$a_1$</th></tr><tr><td>$|x|$</td></tr></table>"
+    assert to_markdown(html, SITE) == "| $a_1$ |\n| --- |\n| $\\|x\\|$ |"
+
+
+def test_a_text_with_the_characters_of_the_marks_is_not_confused() -> None:
+    assert to_markdown("<p>⑀0⑁ and $a_1$</p>", SITE) == "⑀0⑁ and $a_1$"
