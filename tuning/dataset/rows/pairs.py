@@ -15,7 +15,8 @@ from tuning.dataset.options import DatasetOptions
 from tuning.dataset.redact.own_rules import load_rules
 from tuning.dataset.redact.redact import redact
 from tuning.dataset.similar.decontaminate import read_benchmark
-from tuning.dataset.similar.shingles import THRESHOLD, code_keys, shingles, similarity
+from tuning.dataset.similar.shingles import THRESHOLD, shingles, similarity
+from tuning.dataset.similar.words import code_of
 from tuning.dataset.tokens import TokenEstimator
 
 # Tokens that a chat template adds to the messages of an example. The largest template in use adds about 30,
@@ -121,8 +122,8 @@ def _filter(pair: Pair, rules: Rules) -> None:
         reason = check_code(pair.answer)
     if not reason and pair.rejected is not None:
         pair.similarity = _similarity(pair.answer, pair.rejected)
-        one, other = code_keys([pair.answer, pair.rejected])
-        reason = Reason.NEAR_EQUAL if pair.similarity >= THRESHOLD and one == other else None
+        is_near = pair.similarity >= THRESHOLD and code_of(pair.answer) == code_of(pair.rejected)
+        reason = Reason.NEAR_EQUAL if is_near else None
     if reason:
         return pair.drop("filter", reason)
     pair.prompt = as_prompt(options.format, rules.template, pair.title, pair.body, options.body)
