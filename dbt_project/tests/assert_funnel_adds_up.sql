@@ -1,4 +1,4 @@
--- Each rule must start with the rows that the previous rule left, no rule but `further_pairs` may add rows, and the
+-- Each rule must start with the rows that the previous rule left, no rule but further_pairs may add rows, and the
 -- last rule must leave the number of rows in the mart.
 with mart_rows as (
     select
