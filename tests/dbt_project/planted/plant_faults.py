@@ -66,7 +66,7 @@ class Workshop:
             yield "google's analyzer"
         if any(list(analysis.columns[node["name"]].items()) != list(declared(node).items()) for node in project.models):
             yield "the YAML's columns and types"
-        # dbt's partial parser forgets the descriptions of singular tests if a macro changes, so that rule proves nothing.
+        # dbt's partial parser forgets the descriptions of singular tests if a macro changes: ignore that rule here.
         rules = (rule for rule in RULES if rule is not singular_tests_are_described)
         yield from (rule.__name__ for rule in rules if list(rule(project)))
         scans = raw_scans(project)
