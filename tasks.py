@@ -642,7 +642,6 @@ _TEMPLATE = {
 
 
 @command(
-    iterable=["param"],
     help=_TEMPLATE | {"wait": "wait until the job ends", "again": "run the job again even if it has succeeded"},
 )
 def submit(
@@ -690,7 +689,6 @@ def cancel(c: Context, settings: Settings, job: str) -> None:
 
 
 @command(
-    iterable=["param"],
     help=_TEMPLATE
     | {
         "cron": "create a schedule with these times in cron format, such as '0 3 * * 1'",

@@ -45,7 +45,7 @@ def command(body: Callable[..., None] | None = None, **options: Any) -> Any:
     """Make an invoke task from ``body(c, settings, ...)``.
 
     The task's options are ``--target``, ``--debug`` and the parameters of `body` after `settings`. A parameter with the
-    type ``list[int] | None`` is an option that can be repeated. invoke parses int and float options as text, and this
+    type ``list[int]`` or ``list[str]`` is an option that can be repeated. invoke parses int and float options as text, and this
     function converts them, because invoke's own conversion prints a traceback for ``--limit x``. A TuningError ends the
     task with status 1 and one line on stderr.
     """
@@ -115,7 +115,7 @@ def _is_number(hint: object) -> bool:
 
 
 def _is_repeatable(hint: object) -> bool:
-    return hint in (list[int], list[int] | None)
+    return hint in (list[int], list[int] | None, list[str], list[str] | None)
 
 
 def _as_text(parameter: inspect.Parameter, hints: dict[str, Any]) -> Any:
@@ -134,7 +134,7 @@ def _convert(name: str, value: object, hint: Any) -> object:
             raise TuningError(f"{option} takes true or false, not {value!r}")
         return value == "true"
     if isinstance(value, list) and _is_repeatable(hint):
-        return [_convert(name, one, int) for one in value]
+        return [_convert(name, one, int if hint in (list[int], list[int] | None) else str) for one in value]
     if not isinstance(value, str) or not _is_number(hint):
         return value
     kind = int if hint in (int, int | None) else float

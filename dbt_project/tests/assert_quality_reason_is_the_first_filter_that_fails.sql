@@ -1,7 +1,3 @@
-{#
-States each filter once more, by the columns of the mart, in the documented order. A row must have the reason of the first
-filter that is switched on and that it fails, and no reason if it fails none. Reads no text.
-#}
 {%- set switches = [
     ('closed question', 'closed_questions', 'is_closed and not is_duplicate'),
     ('duplicate question', 'duplicate_questions', 'is_duplicate'),

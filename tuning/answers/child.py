@@ -6,7 +6,7 @@ line of its output, it writes a JSON object with ``ran``, ``passed``, ``error``,
 ``output``.
 
 The three programs run one after another: ``setup`` (variables and files that the question shows), then the answer's
-``code`` in the same namespace, then ``check`` in a copy of it. The check fails by raising any exception. It may use:
+``code`` and ``check`` in the same namespace. The check fails by raising any exception. It may use:
 
 - ``output``: what ``code`` printed;
 - ``printed(value)``: whether the output shows `value`;
@@ -195,14 +195,16 @@ def run(setup: str, code: str, check: str) -> dict[str, object]:
             error = "".join(traceback.format_exception_only(raised)).strip()
     passed, reason = False, ""
     checker = Check(before, namespace, said.getvalue())
-    # In a copy, so that a function of the answer still finds another one that has the same name as one of these.
-    namespace = namespace | {
+    helpers = {
         "output": said.getvalue(),
         "printed": checker.printed,
         "found": checker.found,
         "functions": checker.functions,
         "same": same,
     }
+    # If the answer defines one of these names, the check gets a copy, so that the answer's functions still find theirs.
+    namespace = namespace | helpers if helpers.keys() & namespace.keys() else namespace
+    namespace |= helpers
     with contextlib.redirect_stdout(Output()), contextlib.redirect_stderr(Output()):
         try:
             exec(compile(check, "<check>", "exec"), namespace)  # noqa: S102

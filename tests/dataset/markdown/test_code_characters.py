@@ -16,8 +16,8 @@ def converted(html: str) -> Converted:
 def test_code_from_a_web_page_parses() -> None:
     code = "\ufeffdef f(x):\n\xa0\xa0&nbsp;\u202freturn\u2003x\u200b\u200c + 1\u2028y\u00ad = 2\n"
     result = converted(f"<pre><code>{code}</code></pre>")
-    assert result.markdown == "```\ndef f(x):\n    return x + 1\ny = 2\n```"
-    ast.parse(result.markdown.strip("`"))
+    assert result.markdown == "```python\ndef f(x):\n    return x + 1\ny = 2\n```"
+    ast.parse(result.markdown.strip("`").removeprefix("python\n"))
     assert result.changes == {
         "removed byte-order mark": 1,
         "replaced non-breaking space": 4,

@@ -197,7 +197,12 @@ FAULTS = (
         "bodies read once more",
         MART,
         "{{ ref('int_questions_tagged') }}",
-        "{{ ref('stg_stack_exchange__questions') }}",
+        "(\n"
+        "        select tagged.* replace (source.body as body)\n"
+        "        from {{ ref('int_questions_tagged') }} as tagged\n"
+        "        inner join {{ ref('stg_stack_exchange__questions') }} as source\n"
+        "            on tagged.question_id = source.question_id\n"
+        "    )",
     ),
     Fault(
         "a filter that no variable switches off",

@@ -212,7 +212,7 @@ def test_with_a_champion_the_gate_asks_both(tmp_path, settings, dataset, champio
 @pytest.mark.parametrize(
     ("first_question", "reason"),
     [
-        (9000, "neither the executed share nor the held-out examples improve on the champion beyond chance"),
+        (9000, "neither the executed share nor the result on held-out examples improves beyond chance"),
         # All evaluation questions of the other dataset, 1020 to 1079, are training questions of the champion.
         (960, "36 evaluation examples are of questions that the champion was trained on"),
     ],

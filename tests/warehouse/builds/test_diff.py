@@ -83,7 +83,7 @@ def test_rows_and_values_that_differ_are_counted_by_key_and_both_builds_are_name
 
 
 def assert_google_accepts(client: bigquery.Client, asked: list[str]) -> None:
-    types = {"STRING": "string", "INTEGER": "int64", "TIMESTAMP": "timestamp"}
+    types = {"STRING": "string", "INTEGER": "int64", "BOOLEAN": "bool", "TIMESTAMP": "timestamp"}
     tables = Tables()
     for name in (f"{FROM}.python_qa_instructions", f"{TO}.python_qa_instructions"):
         columns = {
