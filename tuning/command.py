@@ -45,9 +45,9 @@ def command(body: Callable[..., None] | None = None, **options: Any) -> Any:
     """Make an invoke task from ``body(c, settings, ...)``.
 
     The task's options are ``--target``, ``--debug`` and the parameters of `body` after `settings`. A parameter with the
-    type ``list[int]`` or ``list[str]`` is an option that can be repeated. invoke parses int and float options as text, and this
-    function converts them, because invoke's own conversion prints a traceback for ``--limit x``. A TuningError ends the
-    task with status 1 and one line on stderr.
+    type ``list[int]`` or ``list[str]`` is an option that can be repeated. invoke parses int and float options as text,
+    and this function converts them, because invoke's own conversion prints a traceback for ``--limit x``. A TuningError
+    ends the task with status 1 and one line on stderr.
     """
     if body is None:
         return functools.partial(command, **options)
