@@ -37,12 +37,19 @@ def main() -> None:
     dataset = find_dataset(settings, sys.argv[1])
     prompts += [row.example.prompt for row in read_examples(dataset, options.examples)[: options.answers]]
     known.FILE.unlink(missing_ok=True)  # otherwise, its answers would be used
-    answers = HfPredictor(folder).generate(prompts, limit)
+    predictor = HfPredictor(folder)
+    answers = predictor.generate(prompts, limit)
+    again = [
+        answer
+        for start in range(0, len(prompts), known.CHECKED)
+        for answer in predictor.generate(prompts[start : start + known.CHECKED], limit)
+    ]
     keys = [known.key_of(encode_prompt(load_tokenizer(folder), prompt)) for prompt in prompts]
     content = known.KnownAnswers(
         weights_sha256=sha256_of(folder / known.WEIGHTS),
         max_new_tokens=limit,
         answers=dict(zip(keys, answers, strict=True)),
+        unstable=[key for key, one, other in zip(keys, answers, again, strict=True) if one != other],
     )
     write_bytes(known.FILE, msgspec.json.format(msgspec.json.encode(content), indent=1) + b"\n")
     print(f"{len(answers)} answers in {known.FILE}")

@@ -24,9 +24,14 @@ Generate = Callable[[Sequence[int]], list[Answer]]  # takes the numbers of promp
 class KnownAnswers(msgspec.Struct, frozen=True, kw_only=True):
     """Hold the answers of one model by prompt. A key is the SHA-256 of the prompt's token IDs."""
 
-    weights_sha256: str
-    max_new_tokens: int
-    answers: dict[str, Answer]
+    weights_sha256: str = ""
+    max_new_tokens: int = 0
+    answers: dict[str, Answer] = {}
+    # Keys of answers that depend on the rounding of the batch, even on the machine that wrote them. They check nothing.
+    unstable: list[str] = []
+
+
+_NONE = KnownAnswers()
 
 
 def key_of(ids: Sequence[int]) -> str:
@@ -34,24 +39,26 @@ def key_of(ids: Sequence[int]) -> str:
     return hashlib.sha256(",".join(map(str, ids)).encode()).hexdigest()
 
 
-def find_known(folder: Path, max_new_tokens: int) -> dict[str, Answer]:
-    """Return the known answers of the model in `folder` by key, or {} for other weights or another limit."""
+def find_known(folder: Path, max_new_tokens: int) -> KnownAnswers:
+    """Return the known answers of the model in `folder`. There are none for other weights or another limit."""
     weights = folder / WEIGHTS
     if not weights.is_file() or not FILE.is_file():
-        return {}
+        return _NONE
     known = msgspec.json.decode(FILE.read_bytes(), type=KnownAnswers)
     is_same = known.max_new_tokens == max_new_tokens and known.weights_sha256 == sha256_of(weights)
-    return known.answers if is_same else {}
+    return known if is_same else _NONE
 
 
-def with_known(keys: Sequence[str], known: dict[str, Answer], generate: Generate) -> list[Answer]:
+def with_known(keys: Sequence[str], stored: KnownAnswers, generate: Generate) -> list[Answer]:
     """Return the answers to the prompts with these keys. Only the answers that are not known are generated.
 
     As a check, a few known answers are generated again. If one differs, for example because the processor rounds
     differently, all known answers are generated again.
     """
+    known = stored.answers
     numbers = [number for number, key in enumerate(keys) if key in known]
-    drawn = random.Random("".join(keys)).sample(numbers, min(CHECKED, len(numbers)))  # noqa: S311 - a fixed draw
+    stable = [number for number in numbers if keys[number] not in stored.unstable]
+    drawn = random.Random("".join(keys)).sample(stable, min(CHECKED, len(stable)))  # noqa: S311 - a fixed draw
     now = sorted({*range(len(keys))} - {*numbers} | {*drawn})
     answers = dict(zip(now, generate(now), strict=True))
     rest = [number for number in numbers if number not in answers]
