@@ -109,31 +109,6 @@ class Inflater64:
         return bytes(output)
 
 
-class Ppmd:
-    """Decompress PPMd (variant H) data with the properties of a 7z coder. The data does not say where it ends."""
-
-    unused_data = b""
-    eof = False
-
-    def __init__(self, properties: bytes) -> None:
-        import pyppmd
-
-        order, memory = struct.unpack("<BL", properties[:5])
-        check_memory("PPMd", memory)
-        self._decoder = pyppmd.Ppmd7Decoder(order, memory)
-
-    @property
-    def needs_input(self) -> bool:
-        """Return whether all data was used."""
-        return bool(self._decoder.needs_input)
-
-    def decompress(self, data: bytes, max_length: int) -> bytes:
-        """Return at most `max_length` decompressed bytes."""
-        if not data and self._decoder.needs_input:
-            data = b"\0"  # the last bytes come only after one more byte of input
-        return bytes(self._decoder.decode(data, max_length))
-
-
 class Brotli:
     """Decompress Brotli data."""
 

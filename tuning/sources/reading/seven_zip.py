@@ -18,7 +18,6 @@ from tuning.sources.reading.decoders import (
     Decoder,
     Inflater,
     Inflater64,
-    Ppmd,
     RefusedError,
     bzip2,
     check_memory,
@@ -30,8 +29,8 @@ from tuning.sources.reading.pipe import Put
 _READ = 1 << 18  # bytes of compressed data that are read at a time
 # The methods: https://github.com/ip7z/7zip/blob/main/DOC/Methods.txt
 _COPY, _LZMA, _LZMA2, _DELTA = b"\x00", b"\x03\x01\x01", b"\x21", b"\x03"
+_PPMD = b"\x03\x04\x01"  # refused: pyppmd 1.3.1 decodes in a thread of its own, and can end this process
 _METHODS: dict[bytes, Callable[[bytes], Decoder]] = {
-    b"\x03\x04\x01": Ppmd,
     b"\x04\x01\x08": lambda _: Inflater(-15),
     b"\x04\x01\x09": lambda _: Inflater64(),
     b"\x04\x02\x02": lambda _: bzip2(),
@@ -115,7 +114,7 @@ def _decoded(file: IO[bytes], archive: py7zr.SevenZipFile, folder: Any) -> Itera
         elif method in _FILTERS:
             pieces = _filtered(_FILTERS[method][1](size), pieces)
         elif method != _COPY:
-            raise _unsupported(method.hex())
+            raise _unsupported("PPMd" if method == _PPMD else method.hex())
     return pieces
 
 
