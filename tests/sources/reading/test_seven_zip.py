@@ -84,7 +84,7 @@ def test_a_method_that_needs_too_much_memory_is_refused(
 
 def test_ppmd_is_refused(tmp_path: Path) -> None:
     path = packed(tmp_path / "a.7z", [PPMD], Posts=b"<posts />")
-    with pytest.raises(TuningError, match="the method PPMd is not supported. Unpack it with 7-Zip"):
+    with pytest.raises(TuningError, match=r"the method PPMd is not supported\. Unpack it with 7-Zip"):
         unpacked(path, "Posts")
 
 
