@@ -9,7 +9,7 @@ import pytest
 
 from tuning.storage import sha256_of
 from tuning.tuners.hf.answer import known
-from tuning.tuners.hf.answer.known import CHECKED, KnownAnswers, find_known, key_of, with_known
+from tuning.tuners.hf.answer.known import CHECKED, CHECKED_LENGTH, KnownAnswers, find_known, key_of, with_known
 from tuning.tuners.protocol import Answer
 
 KEYS = [key_of([1, number]) for number in range(40)]
@@ -81,6 +81,16 @@ def test_answers_that_depend_on_the_batch_are_used_but_check_nothing() -> None:
     (asked,) = other.calls
     assert len(asked) == CHECKED
     assert not set(asked) & set(drawn)
+
+
+def test_long_answers_are_used_but_check_nothing() -> None:
+    long = {f"n{number}": "x" * (CHECKED_LENGTH + 1) for number in range(0, 40, 2)}
+    stored = KnownAnswers(answers=dict(zip(KEYS, Model(**long).generate(range(40)), strict=True)))
+    model = Model(**long)
+    with_known(KEYS, stored, model.generate)
+    (asked,) = model.calls
+    assert len(asked) == CHECKED
+    assert all(number % 2 for number in asked)
 
 
 def test_an_answer_that_ended_for_another_reason_differs() -> None:
