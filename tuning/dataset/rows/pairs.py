@@ -10,7 +10,7 @@ from tuning.dataset.filters import Reason, TokenLimits, check_answer, check_code
 from tuning.dataset.formats.codec import as_prompt, encode
 from tuning.dataset.formats.limits import example_tokens
 from tuning.dataset.formats.records import Example, Message
-from tuning.dataset.markdown import convert
+from tuning.dataset.markdown.convert import Dropped, convert_all
 from tuning.dataset.options import DatasetOptions
 from tuning.dataset.redact.own_rules import load_rules
 from tuning.dataset.redact.redact import redact
@@ -71,8 +71,8 @@ def judge(pairs: Sequence[Pair], rules: Rules) -> None:
 
     Raises TuningError if the tokenizer, the benchmark file or the file of redaction rules is not valid.
     """
+    clean(pairs, rules)
     for pair in pairs:
-        clean(pair, rules)
         if not pair.reason:
             _filter(pair, rules)
     if rules.options.decontaminate:
@@ -84,29 +84,37 @@ def line_of(pair: Pair, rules: Rules) -> bytes:
     return encode(rules.options.format, Example(pair.prompt, pair.answer, pair.rejected)) + b"\n"
 
 
-def clean(pair: Pair, rules: Rules) -> None:
-    """Convert and redact the texts in place, or drop the pair if a text cannot be converted."""
+def clean(pairs: Sequence[Pair], rules: Rules) -> None:
+    """Convert and redact the texts in place. Drop each pair of which a text cannot be converted, but redact it too."""
     if rules.options.body == "markdown":
-        changes: Counter[str] = Counter()
-        for name in ("body", "answer", "rejected"):
-            html = getattr(pair, name)
-            if html is None:
-                continue
-            converted = convert.convert(html, rules.base_url)
-            if isinstance(converted, convert.Dropped):
-                return pair.drop("clean", converted.reason)
-            setattr(pair, name, converted.markdown)
-            changes.update(converted.changes)
-        pair.changes = ["converted to Markdown", *(described(change, changes[change]) for change in sorted(changes))]
-    kinds: Counter[str] = Counter()
+        _convert(pairs, rules.base_url)
     own_rules = load_rules(rules.options.redact_rules) if rules.options.redact_rules else ()
-    for name in ("title", "body", "answer", "rejected"):
-        if (text := getattr(pair, name)) is not None:
-            redacted, found = redact(text, own_rules, is_html=name != "title" and rules.options.body == "html")
-            setattr(pair, name, redacted)
-            kinds.update(found)
-    pair.changes += [f"redacted {count} {kind}" for kind, count in sorted(kinds.items())]
-    return None
+    for pair in pairs:
+        is_html = rules.options.body == "html" or bool(pair.reason)
+        kinds: Counter[str] = Counter()
+        for name in ("title", "body", "answer", "rejected"):
+            if (text := getattr(pair, name)) is not None:
+                redacted, found = redact(text, own_rules, is_html=is_html and name != "title")
+                setattr(pair, name, redacted)
+                kinds.update(found)
+        pair.changes += [f"redacted {count} {kind}" for kind, count in sorted(kinds.items())]
+
+
+def _convert(pairs: Sequence[Pair], base_url: str) -> None:
+    changes: list[Counter[str]] = [Counter() for _ in pairs]
+    for name in ("body", "answer", "rejected"):
+        left = [(pair, counts) for pair, counts in zip(pairs, changes, strict=True) if not pair.reason]
+        texts = [(pair, counts, html) for pair, counts in left if (html := getattr(pair, name)) is not None]
+        results = convert_all([html for _, _, html in texts], base_url)
+        for (pair, counts, _), converted in zip(texts, results, strict=True):
+            if isinstance(converted, Dropped):
+                pair.drop("clean", converted.reason)
+            else:
+                setattr(pair, name, converted.markdown)
+                counts.update(converted.changes)
+    for pair, counts in zip(pairs, changes, strict=True):
+        if not pair.reason:
+            pair.changes = ["converted to Markdown", *(described(change, counts[change]) for change in sorted(counts))]
 
 
 def described(change: str, count: int) -> str:

@@ -8,7 +8,6 @@ import pyarrow.compute as pc
 
 from tuning.dataset.arrow import as_indices, integers
 from tuning.dataset.funnel import EXAMPLES, DroppedExample, Funnel, excerpt
-from tuning.dataset.redact.redact import redact
 from tuning.dataset.rows.pairs import Pair, Rules, clean
 from tuning.dataset.snapshot.columns import quality_columns, text_columns
 from tuning.warehouse.mart_columns import MartColumns
@@ -40,9 +39,7 @@ def _examples(
             return
         title, body, answer = (row[name] or "" for name in text_columns(roles, rules.options)[:3])
         pair = Pair(0, title, body, answer)
-        clean(pair, rules)
-        if pair.reason:  # the texts could not be converted, so they are not redacted yet
-            pair.title, pair.body, pair.answer = (redact(text)[0] for text in (pair.title, pair.body, pair.answer))
+        clean([pair], rules)
         yield DroppedExample(
             question_id=key[0],
             answer_id=key[1],
