@@ -15,9 +15,12 @@ _LONGEST_PARSED = 800  # characters without those of literals; parsing more is s
 _MOST_NODES = 200  # of the syntax tree of one statement that are looked at
 
 _END = r"[ \t]*(?:\#.*)?$"
+# Patterns of lines begin with the line break before, which is found several times as fast as `^`. They are searched in
+# texts that begin with a line break.
+_LINE = r"\n[ \t]*+"
 # Lines that other languages do not have, and that prose and output hardly ever have.
 _MARK = re.compile(
-    rf"""^[ \t]*(?:
+    rf"""{_LINE}(?:
     (?:async[ ]+)?def[ ]+\w+[ ]*\(.*:{_END}
     | class[ ]+\w+[ ]*(?:\(.*\)[ ]*)?:{_END}
     | from[ ]+[\w.]+[ ]+import[ ]+[\w(*]
@@ -40,18 +43,19 @@ _SIMPLE = rf"""(?:
     | (?:if|while)[ ].*[=<>(\[].*:{_END}
     | return[ ].*[)\]]{_END}
     )"""
+_NAMED = rf"\w+[ ]*=[ ]*[\w.]+{_END}"  # settings have such lines too
 _SIMPLE_CODE = re.compile(
-    rf"""(?:[ \t]*+(?:\#.*+)?\n)*+[ \t]*+{_SIMPLE}
-    (?:\n[ \t]*+(?:\#.*+ | {_SIMPLE} | \w+[ ]*=[ ]*[\w.]+{_END} | (?:else|try):{_END} | [)\]}}]++[ ]*{_END}
+    rf"""(?:[ \t]*+(?:\#.*+|{_NAMED}|[.]{{3}}[ ]*+)?\n)*+[ \t]*+{_SIMPLE}
+    (?:\n[ \t]*+(?:\#.*+ | {_SIMPLE} | {_NAMED} | [.]{{3}}[ ]*+$ | (?:else|try):{_END} | [)\]}}]++[ ]*{_END}
         | ['"(\[{{].*[,)\]}}]{_END})?+)*+\Z""",
     re.MULTILINE | re.VERBOSE,
 )
 # Lines that Python would accept, or that stand among lines of Python, but are of another language or were printed.
 _FOREIGN = re.compile(
-    r"""^[ \t]*(?:
+    rf"""{_LINE}(?:
     (?=[A-Z])(?:Traceback[ ]\(most | File[ ]"[^"\n]+",[ ]line[ ]\d | \w*(?:Error|Exception|Warning): | [A-Z]:\\.*>
         | (?:In|Out)[ ]?\[\d+\]: | PS[ ])
-    | (?=[>$<{])(?:>>> | \$[ ]\w | <\?xml | \{%)
+    | (?=[>$<{{])(?:>>> | \$[ ]\w | <\?xml | \{{%)
     | (?=[cde])(?:c(?:p?def|import)[ ] | console\.log | document\.get | end$)
     )""",
     re.MULTILINE | re.VERBOSE,
@@ -95,9 +99,15 @@ _LITERAL = re.compile(
 )
 _AND_SO_ON = re.compile(r"(?:,|^)[ \t]*\.{3,}[ \t]*$", re.MULTILINE)
 _LETTER = re.compile("[A-Za-z]")
+# Code that does something has an assignment, a call, a subscript or a keyword. A printed list of values has none.
+_WORK = re.compile(
+    r"""=|[\w)\]}'"][ \t]*[(\[]|\b(?:def|class|from|import|for|while|if|with|try|del|global|nonlocal|assert|raise|return
+    |lambda|await|yield)\b""",
+    re.VERBOSE,
+)
 # Two words in a row, of which neither is a keyword: outside literals, no code has that.
 _PROSE = re.compile(
-    r"""^[ \t]*(?!(?:import|from|return|if|for|while|with|del|global|nonlocal|assert|raise|print|exec|async|await|class
+    rf"""{_LINE}(?!(?:import|from|return|if|for|while|with|del|global|nonlocal|assert|raise|print|exec|async|await|class
     |def|not|lambda|yield|try|else|elif|except|finally|pass|match|case|type|in|is|and|or)\b)
     \w[\w.]*+[ \t]+(?!(?:in|is|and|or|if|for|not|else|as)\b)\w""",
     re.MULTILINE | re.VERBOSE,
@@ -133,24 +143,24 @@ def python_name(code: str) -> str:
     if any(sign in code and pattern.search(code) for sign, pattern in _MAYBE_PYTHON_2):
         bare = without_literals(code)
         is_old = _PYTHON_2.search(bare) is not None
-    if not is_marked and (is_old or not _is_simple(code)):
-        bare = bare or without_literals(code)
-        if not _is_program(bare, is_old):
-            return ""
-    return "" if _has_foreign_line(code, bare) else "python2" if is_old else "python"
+    if _has_foreign_line(code, bare):
+        return ""
+    if not is_marked and (is_old or not _is_simple(code)) and not _is_program(bare or without_literals(code), is_old):
+        return ""
+    return "python2" if is_old else "python"
 
 
 def _has_foreign_line(code: str, bare: str) -> bool:
     """Return whether the code without its literals, which are `bare` if it is not empty, has a line of another kind."""
-    if not _FOREIGN.search(code) and not any(sign in code for sign in _FOREIGN_SIGNS):
+    if not _FOREIGN.search("\n" + code) and not any(sign in code for sign in _FOREIGN_SIGNS):
         return False
     bare = bare or without_literals(code)
-    return _FOREIGN.search(bare) is not None or any(sign in bare for sign in _FOREIGN_SIGNS)
+    return _FOREIGN.search("\n" + bare) is not None or any(sign in bare for sign in _FOREIGN_SIGNS)
 
 
 def has_mark(code: str) -> bool:
     """Return whether a line of the code is one that only Python has."""
-    return _MARK.search(code) is not None
+    return _MARK.search("\n" + code) is not None
 
 
 def _may_be_program(code: str) -> bool:
@@ -184,7 +194,9 @@ def _is_simple(code: str) -> bool:
 
 def _is_program(bare: str, is_old: bool) -> bool:
     """Return whether the code without its literals parses, and is not only what a program could have printed."""
-    if len(bare) > _LONGEST_PARSED or not _LETTER.search(bare) or _PROSE.search(bare):
+    if len(bare) > _LONGEST_PARSED or not _LETTER.search(bare) or not (is_old or _WORK.search(bare)):
+        return False
+    if _PROSE.search("\n" + bare):
         return False
     if "!" in bare or "%" in bare:
         bare = _MAGIC.sub("", bare)
