@@ -1,8 +1,8 @@
 """Recall and precision of the loop detector on labelled answers: ``python -m tests.answers.measure_loops``.
 
-``loops_labelled.jsonl`` has 200 answers of smollm2, untuned and tuned in three ways. Two readers labelled each without
-seeing the other's labels or the detector's result. The detector's rules were chosen on these answers, so fresh answers
-will give somewhat lower figures.
+``loops_labelled.jsonl`` has 200 answers of smollm2, untuned and tuned in three ways, on which the detector's rules were
+chosen. ``loops_fresh.jsonl`` has 200 later answers of smollm2, untuned and tuned by the default recipe, that had no part
+in choosing them. Two readers labelled each answer without seeing the other's labels or the detector's result.
 """
 
 import json
@@ -10,12 +10,12 @@ from pathlib import Path
 
 from tuning.answers.loops import loops
 
-_LABELLED = Path(__file__).parent / "loops_labelled.jsonl"
+_FOLDER = Path(__file__).parent
 
 
-def measure() -> dict[str, float]:
-    """Return agreement of the readers, and recall and precision where both agree, each as a share."""
-    rows = [json.loads(line) for line in _LABELLED.read_text(encoding="utf-8").splitlines()]
+def measure(name: str) -> dict[str, float]:
+    """Return agreement of the readers, and recall and precision where both agree, each as a share, for one file."""
+    rows = [json.loads(line) for line in (_FOLDER / name).read_text(encoding="utf-8").splitlines()]
     agreed = [row for row in rows if row["first"] == row["second"]]
     found = [(loops(row["answer"]), row["first"]) for row in agreed]
     hits = sum(is_found and is_loop for is_found, is_loop in found)
@@ -29,5 +29,5 @@ def measure() -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    for name, value in measure().items():
-        print(f"{name:10} {value:.3g}")
+    for name in ("loops_labelled.jsonl", "loops_fresh.jsonl"):
+        print(name, *(f"{key} {value:.3g}" for key, value in measure(name).items()), sep="  ")

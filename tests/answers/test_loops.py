@@ -7,11 +7,19 @@ from tuning.answers.loops import loops
 
 
 def test_the_detector_agrees_with_two_readers_on_200_answers() -> None:
-    found = measure()
+    found = measure("loops_labelled.jsonl")
     assert (found["answers"], found["loops"]) == (200, 61)
     assert found["agreement"] >= 0.99
     assert found["recall"] >= 0.85
     assert found["precision"] >= 0.94
+
+
+def test_the_detector_agrees_with_two_readers_on_200_answers_that_had_no_part_in_its_rules() -> None:
+    found = measure("loops_fresh.jsonl")
+    assert (found["answers"], found["loops"]) == (200, 38)
+    assert found["agreement"] >= 0.99
+    assert found["recall"] >= 0.78  # it misses short answers that say the same three times and then end
+    assert found["precision"] >= 0.93
 
 
 @pytest.mark.parametrize(

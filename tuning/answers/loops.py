@@ -1,6 +1,6 @@
 """Find answers that repeat themselves.
 
-``python -m tests.answers.measure_loops`` prints recall and precision on 200 answers that two people labelled.
+``python -m tests.answers.measure_loops`` prints recall and precision on 400 answers that two readers labelled.
 """
 
 import re
