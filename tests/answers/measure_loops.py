@@ -1,8 +1,8 @@
 """Recall and precision of the loop detector on labelled answers: ``python -m tests.answers.measure_loops``.
 
 ``loops_labelled.jsonl`` has 200 answers of smollm2, untuned and tuned in three ways, on which the detector's rules were
-chosen. ``loops_fresh.jsonl`` has 200 later answers of smollm2, untuned and tuned by the default recipe, that had no part
-in choosing them. Two readers labelled each answer without seeing the other's labels or the detector's result.
+chosen. ``loops_fresh.jsonl`` has 200 later answers of smollm2, untuned and tuned by the default recipe, that had no
+part in choosing them. Two readers labelled each answer without seeing the other's labels or the detector's result.
 """
 
 import json
