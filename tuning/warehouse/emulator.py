@@ -12,12 +12,12 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
 import psutil
 
 from tuning.errors import TuningError
+from tuning.records import read_record
 from tuning.settings import PREFIX, Settings, variable
-from tuning.storage import locked
+from tuning.storage import locked, remove
 from tuning.warehouse import identity
 
 STATE = "server.json"  # the server writes it when both ports are open, and deletes it when it stops
@@ -58,6 +58,7 @@ def ensure(settings: Settings) -> Server:
     server = running(settings)
     if server is None or not identity.is_recorded(settings, server.endpoint):
         with _start_lock(settings):
+            _stop_unrecorded(settings)
             server = running(settings) or _start(settings, _choose_port(settings))
             if server.rest_port != settings.bigquery_port:
                 print(f"to run dbt directly: export {variable('bigquery_endpoint')}={server.endpoint}")
@@ -103,18 +104,25 @@ def stop(settings: Settings) -> bool:
     Raises TuningError if another process is starting the server at the moment and does not finish.
     """
     with _start_lock(settings):
+        if _stop_unrecorded(settings):
+            return True
         server = running(settings)
         process = _process(server) if server else None
         if process is None:
             return False
+        _end(process)
+        remove(settings.warehouse_dir / STATE)
+    return True
+
+
+def _end(process: psutil.Process) -> None:
+    with contextlib.suppress(psutil.NoSuchProcess):
         process.terminate()
         try:
             process.wait(STOP_SECONDS)
         except psutil.TimeoutExpired:
             process.kill()  # committed data is in DuckDB's log, which the next start replays
             process.wait()
-        (settings.warehouse_dir / STATE).unlink(missing_ok=True)
-    return True
 
 
 def log_file(settings: Settings) -> Path:
@@ -127,12 +135,34 @@ def _previous_log(settings: Settings) -> Path:
 
 
 def _recorded(settings: Settings) -> Server | None:
-    """Return the server in the home's state file."""
-    try:
-        state = (settings.warehouse_dir / STATE).read_bytes()
-    except FileNotFoundError:
+    """Return the server in the home's state file, or None if the file is missing or damaged.
+
+    The server of a lost file is unknown until `ensure` or `stop` looks for it.
+    """
+    state = settings.warehouse_dir / STATE
+    if not state.exists():
         return None
-    return msgspec.json.decode(state, type=Server, dec_hook=lambda kind, text: kind(text))
+    try:
+        return read_record(state, Server, "The server starts again")
+    except TuningError as error:
+        print(f"note: {error}", file=sys.stderr)
+        return None
+
+
+def _stop_unrecorded(settings: Settings) -> bool:
+    """Stop a server of this home that its state file does not name. Return whether there was one."""
+    recorded = _recorded(settings)
+    if recorded is not None:
+        return False
+    remove(settings.warehouse_dir / STATE)
+    stopped = False
+    for process in psutil.process_iter(["cmdline"]):
+        command = process.info["cmdline"] or []
+        if _MODULE in command[:-1] and _is_same(Path(command[command.index(_MODULE) + 1]), settings.home):
+            print(f"stopping the local BigQuery (pid {process.pid}), because its state file is missing or damaged")
+            _end(process)
+            stopped = True
+    return stopped
 
 
 def _is_same(one: Path, other: Path) -> bool:
