@@ -69,10 +69,14 @@ def decode_record(content: bytes, kind: type[Kind], where: str, remedy: str) -> 
                     f"formats up to {FORMAT_VERSION})",
                     "Update the project, or set TUNING_HOME to another folder",
                 )
-        return msgspec.json.decode(content, type=kind, dec_hook=lambda wanted, value: wanted(value))
+        return msgspec.json.decode(content, type=kind, dec_hook=_as_path)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, TypeError) as error:
         reason = str(error) if content.strip() else "it is empty"
         raise TuningError(f"{where} is damaged ({reason})", remedy) from None
+
+
+def _as_path(wanted: type, value: Any) -> Any:
+    return Path(value) if wanted is Path else value
 
 
 def read_lines(source: Readable, kind: type[Kind], remedy: str) -> Iterator[Kind]:

@@ -259,7 +259,8 @@ def datasets(settings: Settings) -> Iterator[Dataset]:
 
     Raises TuningError if a manifest is not valid.
     """
-    folders = [path.parent for path in settings.datasets_dir.glob(f"[!.]*/{MANIFEST}")]
+    names = (MANIFEST, ATTRIBUTION)  # without its manifest, a dataset is an error
+    folders = {path.parent for name in names for path in settings.datasets_dir.glob(f"[!.]*/{name}")}
     for folder in sorted(folders, key=lambda folder: (folder.stat().st_mtime_ns, folder.name), reverse=True):
         if not (is_folder(settings) and (folder / OBJECTS).exists()):
             yield open_dataset(folder, settings)

@@ -55,7 +55,9 @@ def ensure(settings: Settings) -> Server:
     """
     if settings.target != "local":
         raise TuningError("the local BigQuery works only with target local", "Omit --target")
-    server = running(settings)
+    server = None
+    with contextlib.suppress(TuningError):  # a damaged state file: below, the server starts again
+        server = running(settings)
     if server is None or not identity.is_recorded(settings, server.endpoint):
         with _start_lock(settings):
             _stop_unrecorded(settings)
@@ -71,7 +73,7 @@ def running(settings: Settings) -> Server | None:
 
     A state file is ignored if its process has ended, if another program has the same pid, or if it came with a copy of
     another home. This function sends no request, because a server that loads a large file does not answer until the
-    load is done.
+    load is done. Raises TuningError if the state file is damaged.
     """
     server = _recorded(settings)
     return server if server is not None and _is_same(server.home, settings.home) and _process(server) else None
@@ -135,25 +137,20 @@ def _previous_log(settings: Settings) -> Path:
 
 
 def _recorded(settings: Settings) -> Server | None:
-    """Return the server in the home's state file, or None if the file is missing or damaged.
-
-    The server of a lost file is unknown until `ensure` or `stop` looks for it.
-    """
+    """Return the server in the home's state file, or None if there is no such file. Raises TuningError if damaged."""
     state = settings.warehouse_dir / STATE
-    if not state.exists():
-        return None
-    try:
-        return read_record(state, Server, "The server starts again")
-    except TuningError as error:
-        print(f"note: {error}", file=sys.stderr)
-        return None
+    return (
+        read_record(state, Server, "Run `invoke warehouse.up`, which starts the server again")
+        if state.exists()
+        else None
+    )
 
 
 def _stop_unrecorded(settings: Settings) -> bool:
     """Stop a server of this home that its state file does not name. Return whether there was one."""
-    recorded = _recorded(settings)
-    if recorded is not None:
-        return False
+    with contextlib.suppress(TuningError):
+        if _recorded(settings) is not None:
+            return False
     remove(settings.warehouse_dir / STATE)
     stopped = False
     for process in psutil.process_iter(["cmdline"]):
