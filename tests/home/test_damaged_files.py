@@ -116,7 +116,7 @@ def damaged(path: Path, change: Callable[[bytes], bytes] | None) -> Iterator[Non
 def files_of(home: Path) -> list[Path]:
     """The files that a command reads. The warehouse's own files and the pipeline's outputs have tests of their own."""
     apart = {"warehouse", "pipeline", "dbt"}
-    files = (path for path in sorted(home.rglob("*")) if path.is_file() and path.suffix not in (".lock", ".log"))
+    files = (path for path in sorted(home.rglob("*")) if path.is_file() and not path.name.endswith((".lock", ".log")))
     return [path for path in files if path.relative_to(home).parts[0] not in apart]
 
 
