@@ -50,7 +50,9 @@ def clean(settings: Settings, older_than: str, *, dry_run: bool) -> Iterator[str
     oldest = time.time() - _age(older_than)
     with _alone(settings, dry_run):
         notes: list[str] = []
-        found = list(_find(settings, oldest, notes))
+        every = list(_find(settings, oldest, notes))
+        paths = {one.path for one in every}
+        found = [one for one in every if paths.isdisjoint(one.path.parents)]  # each is counted once
         for kind in dict.fromkeys(one.kind for one in found):
             these = [one for one in found if one.kind == kind]
             if not dry_run:
@@ -165,7 +167,7 @@ def _data(settings: Settings, oldest: float, notes: list[str]) -> Iterator[LeftO
         [one.folder for one in unused if _can_be_made(one.build, loaded) and one.recorded_build() not in builds],
     )
     stay = len(old) - len(gone) + sum(not _can_be_made(one.build, loaded) for one in unused)
-    if stay:
+    if stay and loaded:
         notes.append(f"{stay} old datasets and snapshots stay, because the warehouse now contains other data")
 
 
