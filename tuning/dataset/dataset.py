@@ -26,7 +26,7 @@ Split = Literal["train", "eval"]
 MANIFEST = "manifest.json"
 ATTRIBUTION = "attribution.jsonl"
 OBJECTS = "objects.json"  # addresses of the large files that are in Cloud Storage
-_FILES = {"train.jsonl", "eval.jsonl", ATTRIBUTION}
+_FILES = {"train.jsonl", "eval.jsonl"}
 
 
 class FileFacts(msgspec.Struct, frozen=True):
