@@ -622,6 +622,26 @@ def monitor(c: Context, settings: Settings, dataset: str = "", reference: str = 
 namespace.add_task(monitor)
 
 
+@command(
+    help={
+        "older-than": "age of what is deleted although a command may still use it, such as 12h, 30d or 4w",
+        "dry-run": "delete nothing; show what would be deleted",
+    }
+)
+def clean(c: Context, settings: Settings, older_than: str = "30d", dry_run: bool = False) -> None:
+    """Delete left-overs: temporary files, and old files that commands make again. Models and reports stay.
+
+    Example: invoke clean --older-than 30d --dry-run
+    """
+    from tuning.pipelines.clean import clean as clean_home
+
+    for line in clean_home(settings, older_than, dry_run=dry_run):
+        print(line)
+
+
+namespace.add_task(clean)
+
+
 class JobOptions(Options, frozen=True, kw_only=True):
     """Group the options of a Vertex AI job."""
 

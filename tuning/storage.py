@@ -5,7 +5,7 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -25,7 +25,7 @@ CHUNK = 1 << 20  # bytes read at a time
 def atomic_file(path: Path) -> Iterator[BinaryIO]:
     """Yield a binary file that replaces `path` when the block ends. If the block raises, `path` does not change.
 
-    The file has a temporary name until it is synced to disk and renamed.
+    The file has a temporary name until it is synced to disk and renamed. Raises TuningError if `path` is a folder.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
@@ -36,7 +36,10 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
             file.flush()
             os.fsync(file.fileno())
         temporary.chmod(0o644)
-        temporary.rename(path)
+        try:
+            temporary.rename(path)
+        except IsADirectoryError:
+            raise TuningError(f"{path} is a folder, but a file belongs there", "Delete or move the folder") from None
         _sync_folder(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
@@ -83,10 +86,33 @@ def write_json(path: Path, value: object) -> None:
     )
 
 
+def remove(path: Path) -> None:
+    """Delete a file, or a folder that is in its place, if there is one."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
 def sha256_of(path: Path) -> str:
     """Return the SHA-256 of a file as hex digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def contents_sha256(path: Path) -> str:
+    """Return a hash of the names and contents of the files in a folder, or of one file."""
+    return total_sha256(path, sha256_of)
+
+
+def total_sha256(path: Path, of: Callable[[Path], str]) -> str:
+    """Return a hash of the names of the files in a folder, or of one file, and of what `of` returns for each."""
+    files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
+    total = hashlib.sha256()
+    for file in files:
+        name = file.relative_to(path) if file != path else Path()
+        total.update(f"{name.as_posix()} {of(file)}\n".encode())
+    return total.hexdigest()
 
 
 def dbt_project_sha256(project: Path) -> str:
@@ -103,7 +129,7 @@ def dbt_project_sha256(project: Path) -> str:
 def locked(path: Path, what: str, timeout: float = 600) -> Iterator[None]:
     """Hold the lock file `path` during the block. The operating system frees the lock if this process dies.
 
-    Raises TuningError if another process still holds the lock after `timeout` seconds.
+    Raises TuningError if another process still holds the lock after `timeout` seconds, or if `path` is a folder.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = filelock.FileLock(path)
@@ -113,6 +139,8 @@ def locked(path: Path, what: str, timeout: float = 600) -> Iterator[None]:
         raise TuningError(
             f"{what} is in use by another process (lock file {path})", "Wait for that process to end, or stop it"
         ) from None
+    except IsADirectoryError:
+        raise TuningError(f"{path} is a folder, but a lock file belongs there", "Delete the folder") from None
     try:
         yield
     finally:

@@ -5,14 +5,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-import orjson
-
 from tuning.answers.suite import find_suite
 from tuning.dataset.dataset import Dataset
 from tuning.errors import TuningError
 from tuning.evaluation.options import EvaluationOptions
 from tuning.evaluation.pairwise import tokens_of_questions
 from tuning.gcs.access import google_errors, is_loopback
+from tuning.records import read_record
 from tuning.settings import Settings
 from tuning.tuners.gemini.prices import BIGQUERY, PIPELINE_RUN, staleness
 from tuning.tuners.protocol import TuneOptions, Tuner
@@ -78,7 +77,8 @@ def estimate_build(settings: Settings, variables: "Variables") -> Cost:
     TuningError if dbt or BigQuery fails.
     """
     run_dbt(settings, ["compile", "--select", "+python_qa_instructions", "+python_qa_preferences"], variables)
-    nodes = orjson.loads(dbt_files(settings, variables).manifest.read_bytes())["nodes"]
+    manifest = dbt_files(settings, variables).manifest
+    nodes = read_record(manifest, dict[str, Any], "Run the command again, which writes it again")["nodes"]
     client = connect(settings)
     with google_errors("asking BigQuery how many bytes the build reads"):
         read = _bytes_read(client, nodes)

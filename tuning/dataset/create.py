@@ -24,7 +24,7 @@ from tuning.dataset.dataset import (
     bucket_address,
     open_dataset,
 )
-from tuning.dataset.funnel import Funnel
+from tuning.dataset.funnel import Funnel, FunnelRow
 from tuning.dataset.leaks.check import find_leaks, refuse_leaks
 from tuning.dataset.leaks.lines import Written
 from tuning.dataset.options import DatasetOptions, dataset_id
@@ -43,8 +43,9 @@ from tuning.dataset.workspace.store import BucketStore, FolderStore, Store
 from tuning.errors import TuningError
 from tuning.gcs.objects import is_folder
 from tuning.machine import usable_cores
+from tuning.records import write_record
 from tuning.settings import Settings
-from tuning.storage import atomic_folder, locked, write_bytes, write_json
+from tuning.storage import atomic_folder, locked, write_bytes
 
 _ITEMS = 10  # of the benchmark, named in the manifest
 _FORGOTTEN = 7 * 24 * 3600  # seconds; older working files of killed runs are deleted
@@ -170,7 +171,7 @@ def _make(
     write_bytes(folder / NOTICE, notice(snapshot.build, options, facts.unnamed_posts).encode())
     pairs = pair_facts(index, selection) if options.is_preference else None
     write_card(folder, manifest, facts, funnel.kinds(), shown, pairs)
-    write_json(folder / MANIFEST, msgspec.to_builtins(manifest))
+    write_record(folder / MANIFEST, manifest)
     outputs.finish(folder)
 
 
@@ -187,10 +188,10 @@ def _benchmark_facts(path: Path, funnel: Funnel) -> BenchmarkFacts:
     )
 
 
-def _share(row: dict[str, object], dataset: Dataset) -> str:
+def _share(row: FunnelRow, dataset: Dataset) -> str:
     """Return which share of all rows the split drops, which a person should know if it is large."""
-    read = int(str(dataset.manifest.funnel[0]["rows"]))
-    return f" ({int(str(row['rows'])) / read:.1%} of all)" if row["step"] == "split" and read else ""
+    read = dataset.manifest.funnel[0]["rows"]
+    return f" ({row['rows'] / read:.1%} of all)" if row["step"] == "split" and read else ""
 
 
 def describe_dataset(dataset: Dataset) -> str:

@@ -6,16 +6,19 @@ their addresses and generations.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 
-from tuning.dataset.formats.codec import Body
-from tuning.dataset.formats.records import Format
+from tuning.dataset.formats.codec import Body, parse_line
+from tuning.dataset.formats.records import Example, Format
+from tuning.dataset.funnel import FunnelRow
 from tuning.errors import TuningError
-from tuning.gcs.object_file import ObjectFile, Source
+from tuning.gcs.object_file import ObjectFacts, ObjectFile, Source
 from tuning.gcs.objects import is_folder
+from tuning.records import numbered_lines, read_lines, read_record
 from tuning.settings import Settings
 from tuning.storage import sha256_of, write_json
 
@@ -23,6 +26,7 @@ Split = Literal["train", "eval"]
 MANIFEST = "manifest.json"
 ATTRIBUTION = "attribution.jsonl"
 OBJECTS = "objects.json"  # addresses of the large files that are in Cloud Storage
+_FILES = {"train.jsonl", "eval.jsonl"}
 
 
 class FileFacts(msgspec.Struct, frozen=True):
@@ -56,7 +60,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     options: dict[str, object]
     build: dict[str, object]  # the row of python_qa_build
     versions: dict[str, str]  # of the libraries that affect the output
-    funnel: list[dict[str, object]]  # one {"step", "reason", "rows"} for each count, in the order of the steps
+    funnel: list[FunnelRow]  # in the order of the steps
     files: dict[str, FileFacts]  # by file name
     tokens: dict[str, object]
     benchmark: BenchmarkFacts | msgspec.UnsetType = msgspec.UNSET  # only with --decontaminate
@@ -157,13 +161,43 @@ class Dataset:
     def attributions(self, split: Split) -> Iterator[Attribution]:
         """Yield the attribution of each line of one split, in the order of its file.
 
-        Raises TuningError if attribution.jsonl is in Cloud Storage and cannot be read.
+        Raises TuningError if attribution.jsonl cannot be read, is empty, or has a damaged line.
         """
-        decoder = msgspec.json.Decoder(Attribution)
-        with self.source(ATTRIBUTION).open("rb") as file:
-            for line in file:
-                if (row := decoder.decode(line)).split == split:
-                    yield row
+        is_empty = True
+        for row in read_lines(self.source(ATTRIBUTION), Attribution, self._again):
+            is_empty = False
+            if row.split == split:
+                yield row
+        if is_empty:
+            raise TuningError(f"{self.source(ATTRIBUTION)} is empty", self._again)
+
+    def examples(self, split: Split) -> Iterator[Example]:
+        """Yield the example of each line of one split, also if `sampled_eval` is set.
+
+        Raises TuningError if the file cannot be read or a line does not match the dataset's format.
+        """
+        source = self.source(f"{split}.jsonl")
+        for number, line in numbered_lines(source, self._again):
+            try:
+                yield parse_line(self.manifest.format, line)
+            except TuningError as error:
+                raise TuningError(f"line {number} of {source}: {error}") from None
+
+    def pairs(self, split: Split) -> Iterator[tuple[Attribution, Example]]:
+        """Yield the attribution and the example of each line of one split.
+
+        Raises TuningError as `attributions` and `examples` do, and if one has more lines than the other.
+        """
+        for attribution, example in zip_longest(self.attributions(split), self.examples(split)):
+            if attribution is None or example is None:
+                raise TuningError(
+                    f"{split}.jsonl and {ATTRIBUTION} in {self.address} do not have the same lines", self._again
+                )
+            yield attribution, example
+
+    @property
+    def _again(self) -> str:
+        return f"Delete {self.folder} and run `invoke dataset` to create the dataset again"
 
 
 def open_dataset(folder: Path, settings: Settings | None = None) -> Dataset:
@@ -173,23 +207,21 @@ def open_dataset(folder: Path, settings: Settings | None = None) -> Dataset:
     local.
     """
     path = folder / MANIFEST
-    try:
-        manifest = msgspec.json.decode(path.read_bytes(), type=Manifest)
-    except FileNotFoundError:
-        raise TuningError(f"{folder} contains no dataset", "Run `invoke dataset` to create one") from None
-    except msgspec.DecodeError as error:
-        raise TuningError(
-            f"{path} is not a valid manifest ({error})", f"Delete {folder} and run `invoke dataset` to create it again"
-        ) from None
+    if not path.exists():
+        raise TuningError(f"{folder} contains no dataset", "Run `invoke dataset` to create one")
+    again = f"Delete {folder} and run `invoke dataset` to create it again"
+    manifest = read_record(path, Manifest, again)
+    if missing := sorted(_FILES - manifest.files.keys()):
+        raise TuningError(f"{path} is damaged (it does not describe {missing[0]})", again)
     objects_file = folder / OBJECTS
     if not objects_file.exists():
         return Dataset(folder, manifest)
     if settings is None:
         raise ValueError(f"the files of {folder} are in Cloud Storage")
-    objects = msgspec.json.decode(objects_file.read_bytes(), type=list[dict[str, Any]])
+    objects = read_record(objects_file, list[ObjectFacts], again)
     if is_folder(settings):
         raise TuningError(
-            f"the files of dataset {manifest.id} are in Cloud Storage, such as {objects[0]['uri']}",
+            f"the files of dataset {manifest.id} are in Cloud Storage, such as {[one['uri'] for one in objects][:1]}",
             "Add --target gcp, or run `invoke dataset` to create the dataset locally",
         )
     files = [ObjectFile(settings, **one) for one in objects]
@@ -227,7 +259,8 @@ def datasets(settings: Settings) -> Iterator[Dataset]:
 
     Raises TuningError if a manifest is not valid.
     """
-    folders = [path.parent for path in settings.datasets_dir.glob(f"[!.]*/{MANIFEST}")]
+    names = (MANIFEST, ATTRIBUTION)  # without its manifest, a dataset is an error
+    folders = {path.parent for name in names for path in settings.datasets_dir.glob(f"[!.]*/{name}")}
     for folder in sorted(folders, key=lambda folder: (folder.stat().st_mtime_ns, folder.name), reverse=True):
         if not (is_folder(settings) and (folder / OBJECTS).exists()):
             yield open_dataset(folder, settings)

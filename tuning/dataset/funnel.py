@@ -2,11 +2,20 @@
 
 from collections import Counter
 from collections.abc import Iterable
+from typing import TypedDict
 
 import msgspec
 
 EXAMPLES = 3  # number of dropped rows that the card shows for each step and reason: those with the smallest ids
 _EXCERPT = 2_000  # maximum characters of a text on the card
+
+
+class FunnelRow(TypedDict):
+    """Hold how many rows a step read, dropped for a reason, or wrote, as the manifest contains it."""
+
+    step: str
+    reason: str
+    rows: int
 
 
 class DroppedExample(msgspec.Struct, frozen=True):
@@ -68,12 +77,12 @@ class Funnel:
         """Return the dropped rows in the order of the steps. The reasons of one step are in alphabetical order."""
         return sorted(self.dropped.values(), key=lambda one: (STEPS.index(one.step), one.reason))
 
-    def rows(self) -> list[dict[str, object]]:
-        """Return the counts as the manifest contains them."""
+    def rows(self) -> list[FunnelRow]:
+        """Return the counts in the order of the steps."""
         return [
-            {"step": "read", "reason": "rows of the mart", "rows": self.read},
-            *({"step": one.step, "reason": one.reason, "rows": one.rows} for one in self.kinds()),
-            *({"step": "written", "reason": split, "rows": rows} for split, rows in self.written.items()),
+            FunnelRow(step="read", reason="rows of the mart", rows=self.read),
+            *(FunnelRow(step=one.step, reason=one.reason, rows=one.rows) for one in self.kinds()),
+            *(FunnelRow(step="written", reason=split, rows=rows) for split, rows in self.written.items()),
         ]
 
 

@@ -1,10 +1,8 @@
 """Read the evaluation examples of a dataset and assign them to slices."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tuning.dataset.dataset import Attribution, Dataset
-from tuning.dataset.formats.codec import parse_line
 from tuning.dataset.formats.records import Example
 from tuning.errors import TuningError
 from tuning.evaluation.sample import stable_sample
@@ -39,17 +37,12 @@ def read_examples(dataset: Dataset, limit: int) -> list[EvaluationExample]:
     wanted = {row.line: row for row in stable_sample(dataset.attributions("eval"), limit)}
     if not wanted:
         raise TuningError(f"the evaluation set of dataset {dataset.id} is empty", "Raise --eval-fraction or --limit")
-    found = [EvaluationExample(wanted[number], example) for number, example in _lines(dataset) if number in wanted]
+    # Not dataset.file("eval"), because a sampled file has other line numbers.
+    lines = enumerate(dataset.examples("eval"))
+    found = [EvaluationExample(wanted[number], example) for number, example in lines if number in wanted]
     if len(found) != len(wanted):
         raise TuningError(
             f"attribution.jsonl in {dataset.address} lists evaluation lines that eval.jsonl does not have",
             "Remove the folder and run `invoke dataset` again",
         )
     return found
-
-
-def _lines(dataset: Dataset) -> Iterator[tuple[int, Example]]:
-    # Not dataset.file("eval"), because a sampled file has other line numbers.
-    with dataset.source("eval.jsonl").open("rb") as file:
-        for number, line in enumerate(file):
-            yield number, parse_line(dataset.manifest.format, line)

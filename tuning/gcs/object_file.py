@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Literal
+from typing import TYPE_CHECKING, BinaryIO, Literal, TypedDict
 
 from tuning.errors import TuningError
 from tuning.gcs.access import backoff, credentials, google_errors
@@ -61,6 +61,15 @@ def bytes_of(blob: "Blob", offset: int, size: int) -> bytes:
     return content
 
 
+class ObjectFacts(TypedDict):
+    """Hold every field of an ObjectFile except the settings."""
+
+    uri: str
+    generation: int
+    size: int
+    crc32c: str
+
+
 @dataclass(frozen=True)
 class ObjectFile:
     """Represent one generation of an object. If the object is replaced, the new generation is never read instead.
@@ -82,7 +91,7 @@ class ObjectFile:
         """Return the last part of the address."""
         return self.uri.rpartition("/")[2]
 
-    def facts(self) -> dict[str, str | int]:
+    def facts(self) -> ObjectFacts:
         """Return every field except the settings, by name."""
         return {"uri": self.uri, "generation": self.generation, "size": self.size, "crc32c": self.crc32c}
 

@@ -6,15 +6,14 @@ distance in base 2. The bounds of the index for "moved" (0.1) and "far" (0.25) a
 """
 
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from tuning.dataset.dataset import Dataset
-from tuning.dataset.formats.codec import parse_line
+from tuning.dataset.dataset import Dataset, Split
+from tuning.dataset.formats.records import Example
 from tuning.errors import TuningError
 
 Verdict = Literal["steady", "moved", "far"]
@@ -110,20 +109,18 @@ def _profile(dataset: Dataset) -> _Profile:
     ids: set[str] = set()
     tags: Counter[str] = Counter()
     rows: list[tuple[float, float, float, float]] = []
-    for split in ("train", "eval"):
-        for attribution, numbers in zip(dataset.attributions(split), _numbers(dataset, split), strict=True):
+    splits: tuple[Split, Split] = ("train", "eval")
+    for split in splits:
+        for attribution, example in dataset.pairs(split):
             ids.add(attribution.example_id)
             tags.update(attribution.tags)
-            rows.append((*numbers, float(attribution.answer_score)))
+            rows.append((*_numbers(example), float(attribution.answer_score)))
     if not rows:
         raise TuningError(f"dataset {dataset.id} has no examples", "Run `invoke dataset` to create another dataset")
     names = ("words in the prompt", "words in the answer", "answers with code", "answer score")
     return _Profile(ids, tags, dict(zip(names, np.array(rows).T, strict=True)))
 
 
-def _numbers(dataset: Dataset, split: Literal["train", "eval"]) -> Iterator[tuple[float, float, float]]:
-    with dataset.file(split).open("rb") as file:
-        for line in file:
-            example = parse_line(dataset.manifest.format, line)
-            words = sum(len(message.content.split()) for message in example.prompt)
-            yield words, len(example.answer.split()), float("```" in example.answer or "<pre" in example.answer)
+def _numbers(example: Example) -> tuple[float, float, float]:
+    words = sum(len(message.content.split()) for message in example.prompt)
+    return words, len(example.answer.split()), float("```" in example.answer or "<pre" in example.answer)

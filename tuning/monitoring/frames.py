@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pyarrow as pa
 
-from tuning.dataset.dataset import ATTRIBUTION, Attribution, Dataset, Split, find_dataset
-from tuning.dataset.formats.codec import parse_line
+from tuning.dataset.dataset import Attribution, Dataset, Split, find_dataset
 from tuning.dataset.formats.records import PREFERENCE_FORMATS
 from tuning.errors import TuningError
 from tuning.evaluation.records import Interval
@@ -122,7 +121,7 @@ def open_metrics(
             "started_at": _time(run.started_at),
             **(_metrics(by_name[run.version]) if run.version in by_name else {}),
         }
-        for run in runs(settings, number or len(list(settings.runs_dir.glob("*/run.json"))))
+        for run in runs(settings, number)
     ]
     present = list(dict.fromkeys([*_RUN, *(name for row in rows for name in row)]))
     names = _chosen(present, columns)
@@ -144,20 +143,15 @@ def _dataset_schema(dataset: Dataset) -> dict[str, pa.DataType]:
 
 
 def _examples(dataset: Dataset, split: Split | None, with_texts: bool) -> Iterator[dict[str, Any]]:
-    decoder = msgspec.json.Decoder(Attribution)
-    with (
-        dataset.source(ATTRIBUTION).open("rb") as attribution,
-        dataset.source("train.jsonl").open("rb") as train,
-        dataset.source("eval.jsonl").open("rb") as evaluation,
-    ):
-        for record in map(decoder.decode, attribution):
-            if split and record.split != split:
-                continue
+    splits: tuple[Split, ...] = (split,) if split else ("train", "eval")
+    for name in splits:
+        if not with_texts:
+            yield from map(msgspec.structs.asdict, dataset.attributions(name))
+            continue
+        for record, example in dataset.pairs(name):
             row = msgspec.structs.asdict(record)
-            if with_texts:
-                example = parse_line(dataset.manifest.format, next(train if record.split == "train" else evaluation))
-                row["prompt"] = "\n\n".join(message.content for message in example.prompt)
-                row["answer"], row["rejected"] = example.answer, example.rejected
+            row["prompt"] = "\n\n".join(message.content for message in example.prompt)
+            row["answer"], row["rejected"] = example.answer, example.rejected
             yield row
 
 

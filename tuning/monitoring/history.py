@@ -2,6 +2,7 @@
 
 import msgspec
 
+from tuning.records import read_record
 from tuning.settings import Settings
 
 
@@ -20,7 +21,14 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     error: str = ""
 
 
-def runs(settings: Settings, newest: int) -> list[Run]:
-    """Return the last `newest` runs, the oldest first. The IDs of runs sort by time."""
-    records = sorted(settings.runs_dir.glob("*/run.json"))[-newest:] if newest else []
-    return [msgspec.json.decode(path.read_bytes(), type=Run) for path in records]
+def runs(settings: Settings, newest: int | None) -> list[Run]:
+    """Return the last `newest` runs (None: all), the oldest first. The IDs of runs sort by time.
+
+    Raises TuningError if the record of one of them is damaged.
+    """
+    records = sorted(settings.runs_dir.glob("[!.]*/run.json"))
+    chosen = records if newest is None else records[-newest:] if newest else []
+    return [
+        read_record(path, Run, f"No command can make it again. Restore it, or delete {path.parent} to forget the run")
+        for path in chosen
+    ]

@@ -1,7 +1,7 @@
 """Format the status of jobs, schedules and local runs as lines for a terminal."""
 
 from tuning.errors import TuningError
-from tuning.pipelines.release.record import RECORD, RunRecord
+from tuning.pipelines.release.record import RECORD, read_run
 from tuning.pipelines.submit import on_vertex
 from tuning.pipelines.vertex.job import Job
 from tuning.pipelines.vertex.jobs import get_job
@@ -38,12 +38,10 @@ def schedule_lines(schedules: list[Schedule]) -> list[str]:
 
 
 def _run_lines(settings: Settings, name: str) -> list[str]:
-    import msgspec
-
-    records = sorted(settings.runs_dir.glob(f"{name or '*'}/{RECORD}"))
+    records = sorted(settings.runs_dir.glob(f"{name or '[!.]*'}/{RECORD}"))
     if not records:
         raise TuningError(f"there is no run {name or ''} in {settings.runs_dir}", "Run `invoke tune` to start one")
-    record = msgspec.json.decode(records[-1].read_bytes(), type=RunRecord)
+    record = read_run(records[-1].parent)
     steps = [f"  {step.name}{' (reused)' if step.cached else ''}, {step.seconds:.1f} s" for step in record.steps]
     return [
         f"{record.id} {record.status} ({record.pipeline}{f' on {record.dataset_id}' if record.dataset_id else ''})",

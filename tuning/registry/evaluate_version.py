@@ -15,7 +15,7 @@ from tuning.evaluation.pairwise import Opinion, ask_judge, opinion_in_words
 from tuning.evaluation.records import Comparison, Evaluation, Verdict
 from tuning.evaluation.report import show
 from tuning.registry import registry
-from tuning.registry.model_folder import count_seen, open_model
+from tuning.registry.model_folder import count_seen
 from tuning.registry.records import Version
 from tuning.settings import Settings
 from tuning.storage import sha256_of
@@ -64,7 +64,7 @@ def evaluate_version(
     asked = find_judge(settings, judge_name, dataset) if judge_name else None
     gate = GateOptions()
     folder = registry.model_folder(settings, version)
-    model = open_model(folder)
+    model = registry.open_version(settings, version)
     tuner = find_tuner(model.tuner)
     tune = msgspec.convert(version.options, TuneOptions)
     base = tuner.base(settings, dataset, TuneOptions(base_model=version.base_model, seed=tune.seed))

@@ -1,5 +1,7 @@
 """Read and write the folder of a tuned model: `model.json`, the weights, and the IDs of the training examples."""
 
+import zipfile
+import zlib
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -9,7 +11,7 @@ from numpy.typing import NDArray
 
 from tuning.dataset.dataset import Attribution
 from tuning.errors import TuningError
-from tuning.storage import write_json
+from tuning.records import read_record, write_record
 from tuning.tuners.protocol import Model
 
 MODEL = "model.json"
@@ -24,7 +26,7 @@ def write_model(folder: Path, model: Model, work: Path) -> None:
     """
     path = Path(model.uri)
     uri = (Path(WEIGHTS) / path.relative_to(work)).as_posix() if path.is_relative_to(work) else model.uri
-    write_json(folder / MODEL, msgspec.to_builtins(msgspec.structs.replace(model, uri=uri)))
+    write_record(folder / MODEL, msgspec.structs.replace(model, uri=uri))
 
 
 def open_model(folder: Path) -> Model:
@@ -32,16 +34,10 @@ def open_model(folder: Path) -> Model:
 
     Raises TuningError if `model.json` is missing or damaged, or the weights are missing.
     """
-    path = folder / MODEL
-    try:
-        model = msgspec.json.decode(path.read_bytes(), type=Model)
-    except FileNotFoundError:
-        raise TuningError(f"{folder} contains no model", "Run `invoke models` to list the registered models") from None
-    except msgspec.DecodeError as error:
-        raise TuningError(f"{path} is damaged ({error})", "Tune again") from None
+    model = read_record(folder / MODEL, Model, _lost(folder))
     inside = model.uri.split("/")[0] == WEIGHTS
     if inside and not (folder / WEIGHTS).exists():
-        raise TuningError(f"{folder} has no {WEIGHTS}", "Tune again, or run `invoke rollback`")
+        raise TuningError(f"{folder} has no {WEIGHTS}", _lost(folder))
     return msgspec.structs.replace(model, uri=str(folder / model.uri)) if inside else model
 
 
@@ -55,10 +51,21 @@ def write_training_ids(path: Path, rows: Iterable[Attribution]) -> None:
 def count_seen(folder: Path, questions: NDArray[np.int64], groups: NDArray[np.int64]) -> int:
     """Count the examples whose question or group the model in `folder` was trained on.
 
-    `questions` and `groups` have one element per example.
+    `questions` and `groups` have one element per example. Raises TuningError if the list of these is damaged.
     """
-    with np.load(folder / TRAINED_ON) as seen:
-        return int(np.sum(np.isin(questions, seen["questions"]) | np.isin(groups, seen["groups"])))
+    path = folder / TRAINED_ON
+    try:
+        with np.load(path) as seen:
+            return int(np.sum(np.isin(questions, seen["questions"]) | np.isin(groups, seen["groups"])))
+    except (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise TuningError(f"{path} is missing or damaged ({error})", _lost(folder)) from None
+
+
+def _lost(folder: Path) -> str:
+    if folder.parent.parent.name == "models":
+        version = folder.parent
+        return f"No command can make it again: restore it from a backup, or delete {version} to give up this version"
+    return f"Delete {folder} and run `invoke tune` again"
 
 
 def mounted(uri: str) -> Path:

@@ -13,7 +13,6 @@ from tuning.dataset.formats.records import Format, Message
 from tuning.dataset.redact.redact import find_secrets
 from tuning.errors import TuningError
 from tuning.registry import registry
-from tuning.registry.model_folder import open_model
 from tuning.settings import Settings
 from tuning.storage import atomic_file
 from tuning.tuners.protocol import Answer, Predictor, StreamingPredictor, TuneOptions
@@ -109,7 +108,7 @@ def load(settings: Settings, name: str = "champion", dataset_id: str | None = No
         predictor = tuner.predictor(settings, model)
         return Asked(settings.base_model, predictor, manifest.template, manifest.format, manifest.body)
     version = registry.find_version(settings, name)
-    model = open_model(registry.model_folder(settings, version))
+    model = registry.open_version(settings, version)
     predictor = find_tuner(model.tuner).predictor(settings, model)
     return Asked(version.name, predictor, version.template, version.format, version.body)
 

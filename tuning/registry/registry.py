@@ -1,12 +1,15 @@
 """Keep model versions in ``var/models/``: one folder per version, and a journal of events that names the champion.
 
-Each event rewrites ``journal.jsonl`` as a whole, so a crash cannot leave an incomplete line. A version does not change,
+Each event rewrites ``journal.jsonl`` as a whole, so a crash cannot leave an incomplete line. The journal names every
+version before its folder exists, so a version that it does not name shows that it was lost. A version does not change,
 except that a newer verdict replaces its verdict. Only one process writes at a time.
 """
 
 import contextlib
 import os
+import re
 import shutil
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,20 +17,26 @@ from pathlib import Path
 import msgspec
 
 from tuning.errors import TuningError
+from tuning.records import encode_record, read_lines, read_record, write_record
+from tuning.registry.model_folder import open_model
 from tuning.registry.records import Action, Event, Version
 from tuning.resource_errors import in_one_line
 from tuning.settings import Settings
-from tuning.storage import atomic_folder, locked, write_bytes, write_json
+from tuning.storage import atomic_folder, contents_sha256, locked, write_bytes
+from tuning.tuners.protocol import Model
 
 RECORD = "version.json"
 MODEL = "model"
 _JOURNAL = "journal.jsonl"
+_LOST = (
+    "No command can make it again: restore it from a backup, or begin a new one, in which you choose the champion "
+    'again: `invoke promote VERSION --force --reason "…"`'
+)
 
 
 def versions(settings: Settings) -> list[Version]:
     """Return all versions, the oldest first. Raises TuningError if a version's record is damaged."""
-    found = [_read(path) for path in settings.models_dir.glob(f"v*/{RECORD}")]
-    return sorted(found, key=lambda version: int(version.name[1:]))
+    return [_read(settings.models_dir / name) for name in _names(settings)]
 
 
 def find_version(settings: Settings, name: str) -> Version:
@@ -44,26 +53,45 @@ def find_version(settings: Settings, name: str) -> Version:
 
 
 def champion(settings: Settings) -> Version | None:
-    """Return the released version, if there is one. Raises TuningError if the journal is damaged."""
-    events = history(settings)
-    name = events[-1].champion if events else None
+    """Return the released version, if there is one. Raises TuningError if the journal or this version is lost."""
+    name = _champion_name(settings)
+    if name and name not in _names(settings):
+        raise TuningError(
+            f"the champion {name} is missing from {settings.models_dir}",
+            "No command can make it again: restore it from a backup, or choose another champion: "
+            '`invoke promote VERSION --force --reason "…"`',
+        )
     return find_version(settings, name) if name else None
 
 
 def history(settings: Settings) -> list[Event]:
-    """Return all events, the oldest first. Raises TuningError if the journal is damaged."""
-    path = settings.models_dir / _JOURNAL
-    if not path.exists():
+    """Return all events, the oldest first. Raises TuningError if the journal is damaged or lacks a version."""
+    path, names = settings.models_dir / _JOURNAL, _names(settings)
+    if not names and not path.exists():
         return []
-    try:
-        return [msgspec.json.decode(line, type=Event) for line in path.read_bytes().splitlines()]
-    except msgspec.DecodeError as error:
-        raise TuningError(f"{path} is damaged ({error})", "Restore it from a backup, or remove its last line") from None
+    events = list(read_lines(path, Event, _LOST))
+    unknown = [name for name in names if name not in {event.version for event in events}]
+    if unknown:
+        what = f"does not name the version {unknown[0]}" if events else "is empty"
+        raise TuningError(f"{path} {what}, so it does not tell the champion", _LOST)
+    return events
 
 
 def model_folder(settings: Settings, version: Version) -> Path:
     """Return the folder of a version's model files."""
     return settings.models_dir / version.name / MODEL
+
+
+def open_version(settings: Settings, version: Version) -> Model:
+    """Return the model of a version. Warn on stderr if a file is not as it was registered.
+
+    Raises TuningError if ``model.json`` is damaged or the weights are missing.
+    """
+    folder = model_folder(settings, version)
+    model = open_model(folder)
+    if version.contents_sha256 != contents_sha256(folder):
+        print(f"warning: the files in {folder} have changed since {version.name} was registered", file=sys.stderr)
+    return model
 
 
 def register(settings: Settings, version: Version, files: Path) -> Version:
@@ -80,8 +108,8 @@ def register(settings: Settings, version: Version, files: Path) -> Version:
         version = msgspec.structs.replace(version, name=f"v{number}")
         with in_one_line(), atomic_folder(settings.models_dir / version.name) as folder:
             shutil.copytree(files, folder / MODEL, copy_function=_link)
-            write_json(folder / RECORD, msgspec.to_builtins(version))
-        _note(settings, "registered", version.name, _champion_name(settings))
+            write_record(folder / RECORD, version)
+            _note(settings, "registered", version.name, _champion_name(settings))
     return version
 
 
@@ -94,12 +122,14 @@ def promote(settings: Settings, name: str, *, force: bool = False, reason: str =
 
     Unless `force` and a `reason` are given, raises TuningError if the verdict allows no release, and
     ChampionChangedError if it is against another champion than the current one. Raises TuningError if there is no such
-    version.
+    version. With `force`, a lost journal is replaced by a new one.
     """
     with _writing(settings):
         version = find_version(settings, name)
         if force and not reason.strip():
             raise TuningError("--force needs --reason, which is recorded")
+        if force:
+            _replace_lost_journal(settings)
         if version.name == _champion_name(settings):
             return version
         if not version.verdict.passed and not force:
@@ -113,7 +143,8 @@ def promote(settings: Settings, name: str, *, force: bool = False, reason: str =
                 f"is {opponent or 'none'}",
                 "Run `invoke tune` again to compare it with the current champion",
             )
-        is_allowed = version.verdict.passed and version.verdict.champion == _opponent(settings)
+        is_known = _champion_name(settings) in (None, *_names(settings))
+        is_allowed = is_known and version.verdict.passed and version.verdict.champion == _opponent(settings)
         action: Action = "promoted" if is_allowed else "promoted by force"
         _note(settings, action, version.name, version.name, reason)
     return version
@@ -122,16 +153,17 @@ def promote(settings: Settings, name: str, *, force: bool = False, reason: str =
 def rollback(settings: Settings, reason: str = "") -> tuple[Version, Version | None]:
     """Undo the last promotion. Return the former champion and the current one, which is None if there is none.
 
-    Raises TuningError if there is no champion.
+    Raises TuningError if there is no champion, or if one of the two versions is missing.
     """
     with _writing(settings):
         events = history(settings)
         line = _line_of_champions(events)
         if not line:
             raise TuningError("there is no champion to roll back", "Run `invoke models` to list the versions")
-        previous = line[-2] if len(line) > 1 else None
-        _note(settings, "rolled back", line[-1], previous, reason)
-    return find_version(settings, line[-1]), find_version(settings, previous) if previous else None
+        before = find_version(settings, line[-1])
+        now = find_version(settings, line[-2]) if len(line) > 1 else None
+        _note(settings, "rolled back", before.name, now.name if now else None, reason)
+    return before, now
 
 
 def _line_of_champions(events: list[Event]) -> list[str]:
@@ -140,7 +172,7 @@ def _line_of_champions(events: list[Event]) -> list[str]:
     for event in events:
         if event.action in ("promoted", "promoted by force"):
             line.append(event.version)
-        elif event.action == "rolled back":
+        elif event.action == "rolled back" and line:
             line.pop()
     return line
 
@@ -149,7 +181,7 @@ def _judge_again(settings: Settings, known: Version, version: Version) -> Versio
     if known.verdict == version.verdict:
         return known
     known = msgspec.structs.replace(known, verdict=version.verdict, metrics=version.metrics, run_id=version.run_id)
-    write_json(settings.models_dir / known.name / RECORD, msgspec.to_builtins(known))
+    write_record(settings.models_dir / known.name / RECORD, known)
     _note(settings, "judged again", known.name, _champion_name(settings), known.verdict.status)
     return known
 
@@ -168,15 +200,43 @@ def _champion_name(settings: Settings) -> str | None:
 def _note(settings: Settings, action: Action, version: str, champion_now: str | None, reason: str = "") -> None:
     at = datetime.now(UTC).isoformat(timespec="seconds")
     event = Event(at=at, action=action, version=version, champion=champion_now, reason=reason)
-    lines = [msgspec.json.encode(event) for event in [*history(settings), event]]
-    write_bytes(settings.models_dir / _JOURNAL, b"\n".join(lines) + b"\n")
+    _write_journal(settings, [*history(settings), event])
 
 
-def _read(path: Path) -> Version:
+def _write_journal(settings: Settings, events: list[Event]) -> None:
+    write_bytes(settings.models_dir / _JOURNAL, b"".join(encode_record(event) + b"\n" for event in events))
+
+
+def _replace_lost_journal(settings: Settings) -> None:
+    """Begin a new journal if the journal is damaged or lacks a version. The old file stays under another name."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Version)
-    except msgspec.DecodeError as error:
-        raise TuningError(f"{path} is damaged ({error})", "Delete the folder of this version") from None
+        history(settings)
+    except TuningError as error:
+        path, now = settings.models_dir / _JOURNAL, datetime.now(UTC)
+        if path.exists():
+            path.rename(path.with_name(f"damaged-{now:%Y%m%d-%H%M%S-%f}-{_JOURNAL}"))
+        reason = f"a new journal begins here: {error}".split(". No command")[0]
+        _write_journal(
+            settings,
+            [
+                Event(at=version.created_at, action="registered", version=version.name, champion=None, reason=reason)
+                for version in versions(settings)
+            ],
+        )
+
+
+def _names(settings: Settings) -> list[str]:
+    """Return the names of the versions that have a folder, the oldest first."""
+    folders = (path.name for path in settings.models_dir.glob("v*") if path.is_dir())
+    return sorted((name for name in folders if re.fullmatch(r"v\d+", name)), key=lambda name: int(name[1:]))
+
+
+def _read(folder: Path) -> Version:
+    remedy = f"No command can make it again: restore it from a backup, or delete {folder} to give up this version"
+    version = read_record(folder / RECORD, Version, remedy)
+    if version.name != folder.name:
+        raise TuningError(f"{folder / RECORD} is damaged (it names {version.name})", remedy)
+    return version
 
 
 @contextlib.contextmanager

@@ -1,20 +1,21 @@
 """Read the interface between dbt and Python, the exposure `tune_python_qa`, from dbt's manifest."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import msgspec
-import orjson
 
 from tuning.errors import TuningError
+from tuning.records import read_record, without_version
 from tuning.settings import Settings
+from tuning.storage import remove
 from tuning.warehouse.dbt_process import dbt_files, run_dbt
 from tuning.warehouse.fingerprint import parse_inputs
 from tuning.warehouse.mart_columns import MartColumns
 from tuning.warehouse.variables import Variables
 
 EXPOSURE = "tune_python_qa"
+_SECTIONS = {"exposures", "nodes"}  # of the manifest
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ def contract(settings: Settings, variables: Variables) -> Contract:
     Raises TuningError if the dbt project cannot be parsed, if it lacks the exposure, or if the exposure names a model
     or a column that does not exist.
     """
-    manifest = orjson.loads(_manifest(settings, variables).read_bytes())
+    manifest = _manifest(settings, variables)
     exposure = next((one for one in manifest["exposures"].values() if one["name"] == EXPOSURE), None)
     if exposure is None:
         raise TuningError(f"the dbt project has no exposure {EXPOSURE}", "Add it to list what may be exported")
@@ -59,13 +60,16 @@ def contract(settings: Settings, variables: Variables) -> Contract:
     )
 
 
-def _manifest(settings: Settings, variables: Variables) -> Path:
+def _manifest(settings: Settings, variables: Variables) -> dict[str, Any]:
     """Return the manifest for these settings and variables. Parse the project again only if it has changed."""
     files = dbt_files(settings, variables)
-    parsed = orjson.loads(files.parsed.read_bytes()) if files.parsed.exists() else None
-    if parsed != parse_inputs(settings, variables) or not files.manifest.exists():
-        run_dbt(settings, ["parse"], variables)
-    return files.manifest
+    if without_version(files.read(files.parsed)) == parse_inputs(settings, variables):
+        manifest = files.read(files.manifest)
+        if manifest is not None and manifest.keys() >= _SECTIONS:
+            return manifest
+    remove(files.manifest)
+    run_dbt(settings, ["parse"], variables)
+    return read_record(files.manifest, dict[str, Any], f"Delete {files.folder} and run the command again")
 
 
 def _model(manifest: dict[str, Any], name: str) -> dict[str, Any]:

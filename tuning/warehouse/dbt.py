@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import orjson
-
+from tuning.records import without_version, write_record
 from tuning.settings import Settings
-from tuning.storage import write_json
+from tuning.storage import remove
 from tuning.warehouse.client import connect
 from tuning.warehouse.contract import Contract, contract
 from tuning.warehouse.dbt_process import dbt_files, run_dbt
@@ -51,7 +50,7 @@ def build(
     client = connect(settings)
     made_of = {**parse_inputs(settings, variables), "source": source(settings, client)}
     stamp = _stamp(settings, variables)
-    stamp.unlink(missing_ok=True)
+    remove(stamp)
     selection = [
         *(("--select", select) if select else ()),
         *(() if unit_tests else ("--exclude-resource-type", "unit_test")),
@@ -60,7 +59,7 @@ def build(
     if results is None:
         raise RuntimeError("dbt build wrote no run_results.json")
     if select is None:
-        write_json(stamp, {**made_of, "invocation_id": results["metadata"]["invocation_id"]})
+        write_record(stamp, {**made_of, "invocation_id": results["metadata"]["invocation_id"]})
     return _result(results, _narrowed(variables, made_of["source"]))
 
 
@@ -83,18 +82,16 @@ def _is_built(settings: Settings, variables: Variables, made_of: dict[str, Any])
     """
     from google.cloud.exceptions import NotFound
 
-    stamp = _stamp(settings, variables)
-    if not stamp.exists():
-        return False
-    built = orjson.loads(stamp.read_bytes())
-    if {name: value for name, value in built.items() if name != "invocation_id"} != made_of:
+    built = without_version(dbt_files(settings, variables).read(_stamp(settings, variables))) or {}
+    invocation = built.pop("invocation_id", None)
+    if built != made_of:
         return False
     agreed, client = contract(settings, variables), connect(settings)
     with contextlib.suppress(NotFound):
         for table in (agreed.mart, agreed.preferences):
             client.get_table(table)
         rows = list(client.list_rows(agreed.build, max_results=2))
-        return [row["invocation_id"] for row in rows] == [built["invocation_id"]]
+        return [row["invocation_id"] for row in rows] == [invocation]
     return False
 
 

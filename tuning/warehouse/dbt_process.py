@@ -15,8 +15,9 @@ import orjson
 
 from tuning.errors import TuningError
 from tuning.progress import progress
+from tuning.records import read_record, write_record
 from tuning.settings import DBT_PROJECT, Settings, variable
-from tuning.storage import locked, write_json
+from tuning.storage import locked, remove
 from tuning.warehouse import emulator
 from tuning.warehouse.client import endpoint, own_server
 from tuning.warehouse.fingerprint import parse_inputs
@@ -58,6 +59,19 @@ class DbtFiles:
         """Return the results of dbt's last command."""
         return self.target / "run_results.json"
 
+    def read(self, path: Path) -> dict[str, Any] | None:
+        """Return the content of one of the JSON files, or None if it is missing or damaged, so that dbt must run.
+
+        A damaged file is named on stderr.
+        """
+        if not path.exists():
+            return None
+        try:
+            return read_record(path, dict[str, Any], "It is made again now")
+        except TuningError as error:
+            print(f"note: {error}", file=sys.stderr)
+            return None
+
     @property
     def log(self) -> Path:
         """Return dbt's log file."""
@@ -79,17 +93,21 @@ def run_dbt(settings: Settings, arguments: list[str], variables: Variables | Non
     files = dbt_files(settings, variables)
     inputs = parse_inputs(settings, variables)
     with locked(files.folder / "dbt.lock", f"dbt with these variables ({files.folder})", settings.job_timeout):
-        files.run_results.unlink(missing_ok=True)
-        files.parsed.unlink(missing_ok=True)
+        remove(files.run_results)
+        remove(files.parsed)
         for _ in range(2):
             given = environment(settings)
             server = own_server(settings)
             status, errors = _run(command(settings, arguments, variables), given, " ".join(arguments[:1]), server)
             if server is None or not emulator.revive(settings, server):
                 break
-        results = orjson.loads(files.run_results.read_bytes()) if files.run_results.exists() else None
+        results = (
+            read_record(files.run_results, dict[str, Any], f"See the log {files.log}")
+            if files.run_results.exists()
+            else None
+        )
         if status == 0:
-            write_json(files.parsed, inputs)
+            write_record(files.parsed, inputs)
     if status != 0:
         what = _first_failure(results) or next(iter(errors), "it printed no error")
         raise TuningError(f"dbt {arguments[0]} failed: {what}", f"See the log {files.log}")

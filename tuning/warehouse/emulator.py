@@ -12,12 +12,12 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
 import psutil
 
 from tuning.errors import TuningError
+from tuning.records import read_record
 from tuning.settings import PREFIX, Settings, variable
-from tuning.storage import locked
+from tuning.storage import locked, remove
 from tuning.warehouse import identity
 
 STATE = "server.json"  # the server writes it when both ports are open, and deletes it when it stops
@@ -55,9 +55,12 @@ def ensure(settings: Settings) -> Server:
     """
     if settings.target != "local":
         raise TuningError("the local BigQuery works only with target local", "Omit --target")
-    server = running(settings)
+    server = None
+    with contextlib.suppress(TuningError):  # a damaged state file: below, the server starts again
+        server = running(settings)
     if server is None or not identity.is_recorded(settings, server.endpoint):
         with _start_lock(settings):
+            _stop_unrecorded(settings)
             server = running(settings) or _start(settings, _choose_port(settings))
             if server.rest_port != settings.bigquery_port:
                 print(f"to run dbt directly: export {variable('bigquery_endpoint')}={server.endpoint}")
@@ -70,7 +73,7 @@ def running(settings: Settings) -> Server | None:
 
     A state file is ignored if its process has ended, if another program has the same pid, or if it came with a copy of
     another home. This function sends no request, because a server that loads a large file does not answer until the
-    load is done.
+    load is done. Raises TuningError if the state file is damaged.
     """
     server = _recorded(settings)
     return server if server is not None and _is_same(server.home, settings.home) and _process(server) else None
@@ -103,18 +106,25 @@ def stop(settings: Settings) -> bool:
     Raises TuningError if another process is starting the server at the moment and does not finish.
     """
     with _start_lock(settings):
+        if _stop_unrecorded(settings):
+            return True
         server = running(settings)
         process = _process(server) if server else None
         if process is None:
             return False
+        _end(process)
+        remove(settings.warehouse_dir / STATE)
+    return True
+
+
+def _end(process: psutil.Process) -> None:
+    with contextlib.suppress(psutil.NoSuchProcess):
         process.terminate()
         try:
             process.wait(STOP_SECONDS)
         except psutil.TimeoutExpired:
             process.kill()  # committed data is in DuckDB's log, which the next start replays
             process.wait()
-        (settings.warehouse_dir / STATE).unlink(missing_ok=True)
-    return True
 
 
 def log_file(settings: Settings) -> Path:
@@ -127,12 +137,29 @@ def _previous_log(settings: Settings) -> Path:
 
 
 def _recorded(settings: Settings) -> Server | None:
-    """Return the server in the home's state file."""
-    try:
-        state = (settings.warehouse_dir / STATE).read_bytes()
-    except FileNotFoundError:
-        return None
-    return msgspec.json.decode(state, type=Server, dec_hook=lambda kind, text: kind(text))
+    """Return the server in the home's state file, or None if there is no such file. Raises TuningError if damaged."""
+    state = settings.warehouse_dir / STATE
+    return (
+        read_record(state, Server, "Run `invoke warehouse.up`, which starts the server again")
+        if state.exists()
+        else None
+    )
+
+
+def _stop_unrecorded(settings: Settings) -> bool:
+    """Stop a server of this home that its state file does not name. Return whether there was one."""
+    with contextlib.suppress(TuningError):
+        if _recorded(settings) is not None:
+            return False
+    remove(settings.warehouse_dir / STATE)
+    stopped = False
+    for process in psutil.process_iter(["cmdline"]):
+        command = process.info["cmdline"] or []
+        if _MODULE in command[:-1] and _is_same(Path(command[command.index(_MODULE) + 1]), settings.home):
+            print(f"stopping the local BigQuery (pid {process.pid}), because its state file is missing or damaged")
+            _end(process)
+            stopped = True
+    return stopped
 
 
 def _is_same(one: Path, other: Path) -> bool:

@@ -24,8 +24,9 @@ from bqemulator.domain.errors import InvalidQueryError
 from bqemulator.jobs import executor
 from bqemulator.storage.engine import DuckDBEngine
 
+from tuning.records import write_record
 from tuning.settings import Settings
-from tuning.storage import write_json
+from tuning.storage import remove
 from tuning.warehouse.emulator import STATE
 from tuning.warehouse.identity import HOME_PATH, refusal
 from tuning.warehouse.local import jobs, patches
@@ -73,7 +74,7 @@ async def serve(settings: Settings, options: EmulatorSettings) -> None:
     state = settings.warehouse_dir / STATE
     process = psutil.Process()
     try:
-        write_json(
+        write_record(
             state,
             {
                 "home": str(settings.home),
@@ -86,7 +87,7 @@ async def serve(settings: Settings, options: EmulatorSettings) -> None:
         await stop.wait()
     finally:
         await server.stop()
-        state.unlink(missing_ok=True)
+        remove(state)
 
 
 def shut(settings: Settings) -> None:

@@ -9,7 +9,7 @@ from tuning.dataset.card.facts import LENGTH_BINS, CardFacts
 from tuning.dataset.card.notice import SYNTHETIC
 from tuning.dataset.card.preferences import SIMILARITY_BINS, PairFacts
 from tuning.dataset.dataset import Manifest, Split
-from tuning.dataset.funnel import Dropped
+from tuning.dataset.funnel import Dropped, FunnelRow
 from tuning.dataset.split.texts import Shown
 from tuning.storage import write_bytes
 
@@ -88,7 +88,7 @@ def _size_category(rows: int) -> str:
     return next((name for bound, name in bounds if rows < bound), "1M<n<10M")
 
 
-def _split_description(options: dict[str, object], funnel: Sequence[dict[str, object]]) -> str:
+def _split_description(options: dict[str, object], funnel: Sequence[FunnelRow]) -> str:
     share = f"{float(str(options['eval_fraction'])):.0%}"
     if options["preset"] == "seed":
         return (

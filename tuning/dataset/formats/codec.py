@@ -124,7 +124,7 @@ def parse_line(format_: Format, line: bytes) -> Example:
     """
     try:
         record = _decoder(format_).decode(line)
-    except msgspec.DecodeError as error:  # includes ValidationError
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise TuningError(f"a line does not match the format {format_}: {error}", _AGAIN) from None
     return _example(record)
 

@@ -3,9 +3,11 @@
 import datetime
 import decimal
 import hashlib
+import os
 import re
 import shutil
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,6 +57,7 @@ def export(settings: Settings, variables: "Variables", options: DatasetOptions |
                         f"{table} has {snapshot.rows} rows, but its build recorded {build[snapshot.kind]}",
                         "Run `invoke build` to build it again",
                     )
+    os.utime(folder)  # the time of its last use
     return open_snapshot(folder, settings)
 
 
@@ -64,18 +67,26 @@ def find_snapshot(settings: Settings, options: DatasetOptions, variables: "Varia
     Raises TuningError if there is no such snapshot.
     """
     candidates = []
-    for path in settings.home.glob(f"snapshots/[!.]*/{FACTS}"):
-        snapshot = open_snapshot(path.parent, settings)
-        if is_folder(settings) and not all(isinstance(file, Path) for file in snapshot.files):
-            continue  # its files are in Cloud Storage, which target local does not read
+    for snapshot in snapshots(settings):
         is_of_build = variables is None or orjson.loads(snapshot.build["variables"]) == variables.all()
         if snapshot.kind == kind_of(options) and is_of_build:
-            candidates.append((path.stat().st_mtime_ns, path.parent.name, snapshot))
+            candidates.append(((snapshot.folder / FACTS).stat().st_mtime_ns, snapshot.folder.name, snapshot))
     if not candidates:
         raise TuningError(
             "no snapshot matches these options", "Run `invoke dataset` to build, export, and split in one step"
         )
     return max(candidates, key=lambda one: one[:2])[2]
+
+
+def snapshots(settings: Settings) -> Iterator[Snapshot]:
+    """Yield the finished snapshots. On target local, skip those with files in Cloud Storage.
+
+    Raises TuningError if one is damaged.
+    """
+    for path in sorted(settings.home.glob(f"snapshots/[!.]*/{FACTS}")):
+        snapshot = open_snapshot(path.parent, settings)
+        if not is_folder(settings) or all(isinstance(file, Path) for file in snapshot.files):
+            yield snapshot
 
 
 def kind_of(options: DatasetOptions) -> Kind:

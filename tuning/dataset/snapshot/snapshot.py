@@ -17,13 +17,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tuning.errors import TuningError
-from tuning.gcs.object_file import ObjectFile, Source
+from tuning.gcs.object_file import ObjectFacts, ObjectFile, Source
+from tuning.records import read_record, write_record
 from tuning.settings import Settings
-from tuning.storage import write_json
 from tuning.warehouse.mart_columns import MartColumns
 
 Kind = Literal["instructions", "preferences"]
 FACTS = "snapshot.json"
+_READ_OF_BUILD = ("kind", "variables", "instruction_template")
 _BATCH_ROWS = 1024
 _READ, _READ_FAR = 1 << 20, 1 << 22  # bytes of one read: local, and from Cloud Storage, where requests are slow
 _LEAST_READ = 1 << 18  # minimum bytes of a ranged read: small columns are adjacent, so one read gets several
@@ -40,7 +41,7 @@ class _Facts(msgspec.Struct, frozen=True, kw_only=True):
     digest: str
     build: dict[str, Any]
     roles: MartColumns
-    objects: list[dict[str, Any]] = []
+    objects: list[ObjectFacts] = []
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,10 +80,13 @@ def open_snapshot(folder: Path, settings: Settings | None = None) -> Snapshot:
 
     Raises TuningError if the folder contains no finished snapshot.
     """
-    try:
-        facts = msgspec.json.decode((folder / FACTS).read_bytes(), type=_Facts)
-    except FileNotFoundError:
-        raise TuningError(f"{folder} contains no finished snapshot", "Run `invoke export` to create one") from None
+    path = folder / FACTS
+    if not path.exists():
+        raise TuningError(f"{folder} contains no finished snapshot", "Run `invoke export` to create one")
+    again = f"Delete {folder} and run `invoke export` to create the snapshot again"
+    facts = read_record(path, _Facts, again)
+    if missing := [name for name in _READ_OF_BUILD if not isinstance(facts.build.get(name), str)]:
+        raise TuningError(f"{path} is damaged (it does not tell the build's {missing[0]})", again)
     if facts.objects and settings is None:
         raise ValueError(f"the files of {folder} are in Cloud Storage")
     return Snapshot(
@@ -106,7 +110,7 @@ def seal_snapshot(
     """
     rows, digest = digest_rows(objects or parquet_files(folder))
     facts = {"kind": kind, "rows": rows, "digest": digest, "build": build, "roles": msgspec.to_builtins(roles)}
-    write_json(folder / FACTS, facts | ({"objects": [one.facts() for one in objects]} if objects else {}))
+    write_record(folder / FACTS, facts | ({"objects": [one.facts() for one in objects]} if objects else {}))
     return open_snapshot(folder, objects[0].settings if objects else None)
 
 

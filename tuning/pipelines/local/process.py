@@ -13,7 +13,9 @@ import msgspec
 
 from tuning.pipelines.outcome import Output
 from tuning.pipelines.steps.watchdog import end_with_ancestors
-from tuning.storage import write_json
+from tuning.records import read_record, write_record
+
+AGAIN = "Run the command again, which writes it again"
 
 
 class LocalRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,7 +37,7 @@ class LocalResult(msgspec.Struct, frozen=True, kw_only=True):
 def main(request_path: str, result_path: str) -> None:
     """Run the pipeline that the request file describes, and write its outputs to the result file."""
     end_with_ancestors(1)
-    request = msgspec.json.decode(Path(request_path).read_bytes(), type=LocalRequest)
+    request = read_record(Path(request_path), LocalRequest, AGAIN)
     # kfp.local replaces every `python3` in a step's command and arguments with this value. A path with a space would
     # break the command, and a path would break arguments that contain a folder named python3. The plain name is safe:
     # the caller puts a `python3` on PATH that runs this interpreter.
@@ -52,7 +54,7 @@ def main(request_path: str, result_path: str) -> None:
     )
     task = components.load_component_from_file(request.template)(**request.arguments)
     outputs = {name: _output(value) for name, value in task.outputs.items()}
-    write_json(Path(result_path), msgspec.to_builtins(LocalResult(outputs=outputs)))
+    write_record(Path(result_path), LocalResult(outputs=outputs))
 
 
 def _output(value: Any) -> Output:

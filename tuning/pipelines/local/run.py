@@ -15,7 +15,7 @@ from tuning.pipelines.hello import compile_hello
 from tuning.pipelines.local.cache import drop_broken_entries, prune_outputs, prune_work
 from tuning.pipelines.local.runner import pipeline_root, run_template
 from tuning.pipelines.outcome import Step
-from tuning.pipelines.release.record import start_run, write_record
+from tuning.pipelines.release.record import start_run, write_run
 from tuning.pipelines.release.release import PipelineRun, arguments_against_champion, release
 from tuning.pipelines.tuning import NAME, compile_pipeline
 from tuning.registry import registry
@@ -60,7 +60,7 @@ def run_local(
             run = release(settings, folder, record, ran.outputs, steps, dataset, tuner, tune)
         except BaseException as error:
             failed = msgspec.structs.replace(record, status="failed", seconds=_since(started), error=str(error)[:1000])
-            write_record(folder, failed)
+            write_run(folder, failed)
             raise
         done = msgspec.structs.replace(
             record,
@@ -71,7 +71,7 @@ def run_local(
             promoted=run.promoted,
             verdict=run.verdict.status,
         )
-        write_record(folder, done)
+        write_run(folder, done)
     return run
 
 
@@ -84,7 +84,7 @@ def run_hello(settings: Settings, recipient: str, show: Callable[[str], None] = 
     started = time.monotonic()
     template = compile_hello(folder / "pipeline.yaml", settings.image)
     ran = run_template(settings, template, {"recipient": recipient}, folder, show, caching=False)
-    write_record(folder, msgspec.structs.replace(record, status="succeeded", seconds=_since(started), steps=ran.steps))
+    write_run(folder, msgspec.structs.replace(record, status="succeeded", seconds=_since(started), steps=ran.steps))
     return str(ran.outputs["Output"].value)
 
 

@@ -9,13 +9,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
-
 from tuning.pipelines.local.log import Events
-from tuning.pipelines.local.process import LocalRequest, LocalResult
+from tuning.pipelines.local.process import AGAIN, LocalRequest, LocalResult
 from tuning.pipelines.outcome import Output, Step
+from tuning.records import read_record, write_record
 from tuning.settings import Settings
-from tuning.storage import write_json
 
 
 @dataclass(frozen=True)
@@ -55,14 +53,14 @@ def run_template(
         scratch=str(scratch),
         caching=caching,
     )
-    write_json(folder / "request.json", msgspec.to_builtins(request))
+    write_record(folder / "request.json", request)
     events = Events(show)
     try:
         status = _run(folder, scratch, log, events)
         result = folder / "result.json"
         if status != 0 or not result.exists():
             raise events.error(str(log))
-        return LocalRun(msgspec.json.decode(result.read_bytes(), type=LocalResult).outputs, events.steps)
+        return LocalRun(read_record(result, LocalResult, AGAIN).outputs, events.steps)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 

@@ -3,6 +3,7 @@
 The record also contains the run's start time, host and git commit.
 """
 
+import os
 import platform
 import secrets
 from datetime import UTC, datetime
@@ -10,15 +11,17 @@ from pathlib import Path
 from typing import Literal
 
 import msgspec
+import psutil
 
 from tuning.errors import TuningError
 from tuning.machine import git_commit
 from tuning.pipelines.outcome import Step
+from tuning.records import read_record, write_record
 from tuning.settings import Settings
-from tuning.storage import write_json
 
 RECORD = "run.json"
 REPORT = "report.html"
+SUMMARY = "report.md"
 
 
 class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,6 +32,7 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     started_at: str  # ISO 8601, UTC
     seconds: float = 0.0
     host: str = ""
+    pid: int = 0  # of the command, as long as it runs
     python: str = ""
     commit: str = ""  # git commit of the code, empty outside a git checkout
     pipeline: str = ""
@@ -49,6 +53,7 @@ def start_run(settings: Settings, pipeline: str, dataset_id: str = "") -> tuple[
         status="running",
         started_at=now.isoformat(timespec="seconds"),
         host=platform.node(),
+        pid=os.getpid(),
         python=platform.python_version(),
         commit=git_commit(),
         pipeline=pipeline,
@@ -56,18 +61,35 @@ def start_run(settings: Settings, pipeline: str, dataset_id: str = "") -> tuple[
     )
     folder = settings.runs_dir / record.id
     folder.mkdir(parents=True)
-    write_record(folder, record)
+    write_run(folder, record)
     return folder, record
 
 
-def write_record(folder: Path, record: RunRecord) -> None:
+def write_run(folder: Path, record: RunRecord) -> None:
     """Write the record into the run's folder."""
-    write_json(folder / RECORD, msgspec.to_builtins(record))
+    write_record(folder / RECORD, record)
+
+
+def read_run(folder: Path) -> RunRecord:
+    """Read the record in the run's folder. Raises TuningError if it is missing or damaged."""
+    remedy = f"No command can make it again. Restore it, or delete {folder} to forget the run"
+    return read_record(folder / RECORD, RunRecord, remedy)
+
+
+def in_progress(folder: Path) -> bool:
+    """Return whether the command of the run still works on it. A run on another host counts until its record ends."""
+    try:
+        record = read_run(folder)
+    except TuningError:
+        return False  # no command reads or writes such a run
+    if record.status != "running" or not record.pid:
+        return False
+    return record.host != platform.node() or psutil.pid_exists(record.pid)
 
 
 def newest_report(settings: Settings) -> Path:
     """Return the report of the newest run that has one. Raises TuningError if there is no report."""
-    reports = sorted(settings.runs_dir.glob(f"*/{REPORT}"))
+    reports = sorted(settings.runs_dir.glob(f"[!.]*/{REPORT}"))
     if not reports:
         raise TuningError(f"there is no report in {settings.runs_dir}", "Run `invoke tune` to create one")
     return reports[-1]

@@ -14,9 +14,10 @@ from tuning.evaluation.gate import in_words
 from tuning.evaluation.options import SMOKE_TEST_BASE, EvaluationOptions, GateOptions, evaluation_options
 from tuning.evaluation.records import Comparison, Verdict
 from tuning.pipelines.outcome import Output, Step
-from tuning.pipelines.release.record import REPORT, RunRecord
+from tuning.pipelines.release.record import REPORT, SUMMARY, RunRecord
 from tuning.pipelines.release.times import with_steps
 from tuning.pipelines.steps.hashing import contents_sha256
+from tuning.pipelines.steps.process import read_output
 from tuning.pipelines.steps.requests import ChampionRequest, pipeline_arguments, training_key
 from tuning.registry import registry
 from tuning.registry.records import Version
@@ -106,9 +107,9 @@ def release(
     Raises TuningError if the model's files changed after it was tuned.
     """
     write_bytes(folder / REPORT, with_steps(Path(outputs["page"].path).read_bytes(), steps))
-    shutil.copyfile(outputs["summary"].path, folder / "report.md")
-    verdict = msgspec.json.decode(Path(outputs["verdict"].path).read_bytes(), type=Verdict)
-    comparison = msgspec.json.decode(Path(outputs["comparison"].path).read_bytes(), type=Comparison)
+    shutil.copyfile(outputs["summary"].path, folder / SUMMARY)
+    verdict = read_output(outputs["verdict"].path, Verdict)
+    comparison = read_output(outputs["comparison"].path, Comparison)
     model = outputs["model"]
     known = {version.name for version in registry.versions(settings)}
     metadata = model.metadata

@@ -2,17 +2,15 @@
 
 from pathlib import Path
 
-import msgspec
-
 from tuning.dataset.dataset import Dataset
 from tuning.evaluation.evaluate import evaluate
 from tuning.evaluation.records import Evaluation
 from tuning.pipelines.steps.process import Artifact, log_metrics
 from tuning.pipelines.steps.requests import ChampionRequest, EvaluationRequest, read_request
 from tuning.pipelines.steps.validation import checked_dataset
+from tuning.records import write_record
 from tuning.registry.model_folder import mounted, open_model
 from tuning.settings import load_settings
-from tuning.storage import write_json
 from tuning.tuners.protocol import Model, TuneOptions
 from tuning.tuners.select import find_tuner
 
@@ -51,7 +49,7 @@ def evaluate_champion(
         empty = Evaluation(
             role="champion", model=None, dataset_id=opened.id, dataset_sha256=dataset.metadata["sha256"], scored=[]
         )
-        write_json(Path(evaluation.path), msgspec.to_builtins(empty))
+        write_record(Path(evaluation.path), empty)
         log_metrics(metrics, {})
         return
     _evaluate("champion", open_model(mounted(released.folder)), dataset, opened, spec, evaluation, metrics)
@@ -76,7 +74,7 @@ def _evaluate(
         primary_metric=target.primary_metric,
         dataset_sha256=dataset.metadata["sha256"],
     )
-    write_json(Path(evaluation.path), msgspec.to_builtins(found))
+    write_record(Path(evaluation.path), found)
     means = _means([row.scores for row in found.scored])
     log_metrics(metrics, means | {f"suite_{name}": mean for name, mean in _means(_suite_scores(found)).items()})
 

@@ -10,11 +10,12 @@ from tuning.evaluation import gate as release_gate
 from tuning.evaluation.compare import compare as compare_evaluations
 from tuning.evaluation.records import Comparison, Evaluation, Verdict
 from tuning.evaluation.report import ReportInputs, as_html, as_markdown
-from tuning.pipelines.steps.process import Artifact, log_metrics
+from tuning.pipelines.steps.process import Artifact, log_metrics, read_output
 from tuning.pipelines.steps.requests import ChampionRequest, GateRequest, TuningRequest, read_request
 from tuning.pipelines.steps.validation import CHECKED, Checked
+from tuning.records import write_record
 from tuning.registry.model_folder import WEIGHTS, count_seen, mounted, open_model
-from tuning.storage import sha256_of, write_bytes, write_json
+from tuning.storage import sha256_of, write_bytes
 from tuning.tuners.hf.train.curves import JSON as CURVES
 from tuning.tuners.hf.train.curves import Curves
 from tuning.tuners.select import find_tuner
@@ -26,13 +27,11 @@ def compare(
     """Compare the evaluations of the base, tuned and champion models."""
     spec = read_request(gate.path, GateRequest)
     files = {"base": base, "tuned": tuned, "champion": champion}
-    evaluations = {
-        role: msgspec.json.decode(Path(artifact.path).read_bytes(), type=Evaluation) for role, artifact in files.items()
-    }
+    evaluations = {role: read_output(artifact.path, Evaluation) for role, artifact in files.items()}
     inputs = {f"evaluation_{role}": sha256_of(Path(artifact.path)) for role, artifact in files.items()}
     inputs["dataset"] = evaluations["tuned"].dataset_sha256
     found = compare_evaluations(evaluations, find_tuner(spec.tuner).primary_metric, spec.options, inputs)
-    write_json(Path(comparison.path), msgspec.to_builtins(found))
+    write_record(Path(comparison.path), found)
     log_metrics(
         metrics,
         {f"{role}_{figure.metric}": value.mean for figure in found.figures for role, value in figure.models.items()},
@@ -47,7 +46,7 @@ def gate(comparison: Artifact, request: Artifact, champion: Artifact, verdict: A
     """
     spec = read_request(request.path, GateRequest)
     released = read_request(champion.path, ChampionRequest)
-    found = msgspec.json.decode(Path(comparison.path).read_bytes(), type=Comparison)
+    found = read_output(comparison.path, Comparison)
     rows = found.pairs.get("champion", [])
     shared = 0
     if released.folder and rows:
@@ -62,7 +61,7 @@ def gate(comparison: Artifact, request: Artifact, champion: Artifact, verdict: A
         inputs=found.inputs | {"gate": sha256_of(Path(request.path)), "champion": sha256_of(Path(champion.path))},
     )
     print(release_gate.in_words(decided))
-    write_json(Path(verdict.path), msgspec.to_builtins(decided))
+    write_record(Path(verdict.path), decided)
     log_metrics(metrics, {"passed": float(decided.passed)})
 
 
@@ -84,16 +83,15 @@ def report(
     inputs = ReportInputs(
         manifest=open_dataset(Path(dataset.path)).manifest,
         notes=[
-            f"{problem.what}. {problem.hint}"
-            for problem in msgspec.json.decode((Path(checked.path) / CHECKED).read_bytes(), type=Checked).problems
+            f"{problem.what}. {problem.hint}" for problem in read_output(Path(checked.path) / CHECKED, Checked).problems
         ],
         model=open_model(Path(model.path)),
         curves=_curves(Path(model.path)),
         options=msgspec.to_builtins(spec.options),
         tuner=spec.tuner,
         seconds={name: float(artifact.metadata["seconds"]) for name, artifact in steps.items()},
-        comparison=msgspec.json.decode(Path(comparison.path).read_bytes(), type=Comparison),
-        verdict=msgspec.json.decode(Path(verdict.path).read_bytes(), type=Verdict),
+        comparison=read_output(comparison.path, Comparison),
+        verdict=read_output(verdict.path, Verdict),
     )
     write_bytes(Path(page.path), as_html(inputs).encode())
     write_bytes(Path(summary.path), as_markdown(inputs).encode())
@@ -102,4 +100,4 @@ def report(
 def _curves(model: Path) -> Curves | None:
     """Return the learning curves, if the tuner wrote any."""
     path = model / WEIGHTS / CURVES
-    return msgspec.json.decode(path.read_bytes(), type=Curves) if path.exists() else None
+    return read_output(path, Curves) if path.exists() else None

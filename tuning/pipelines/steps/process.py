@@ -13,8 +13,8 @@ from typing import Any, Protocol
 from tuning.errors import TuningError
 from tuning.pipelines.steps.hashing import listing_sha256
 from tuning.pipelines.steps.watchdog import end_with_ancestors
+from tuning.records import Kind, read_record, write_record
 from tuning.resource_errors import in_one_line
-from tuning.storage import write_json
 
 ERROR_MARK = "TUNING ERROR: "
 
@@ -62,4 +62,9 @@ def log_metrics(metrics: Artifact, numbers: dict[str, float]) -> None:
     kfp.local caches a step only if this file exists.
     """
     metrics.metadata |= numbers
-    write_json(Path(metrics.path), numbers)
+    write_record(Path(metrics.path), numbers)
+
+
+def read_output(path: str | Path, kind: type[Kind]) -> Kind:
+    """Return the content of a JSON file that an earlier step wrote. Raises TuningError if it is missing or damaged."""
+    return read_record(Path(path), kind, f"Delete {path}, and run the command again to repeat the step that writes it")

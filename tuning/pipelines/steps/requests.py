@@ -15,6 +15,7 @@ from tuning.dataset.dataset import MANIFEST, Dataset
 from tuning.errors import TuningError
 from tuning.evaluation.options import SMOKE_TEST_BASE, EvaluationOptions, GateOptions
 from tuning.pipelines.steps.code_hash import code_sha256
+from tuning.records import encode_record, read_record
 from tuning.settings import Settings
 from tuning.tuners.protocol import TuneOptions
 
@@ -99,7 +100,7 @@ def pipeline_arguments(
         "judging_code": code_sha256("tuning.pipelines.steps.gate", tuner),
     }
     for name, request in files.items():
-        content = msgspec.json.format(msgspec.json.encode(request, order="deterministic")) + b"\n"
+        content = msgspec.json.format(encode_record(request)) + b"\n"
         sha256 = hashlib.sha256(content).hexdigest()
         arguments[f"{name}_uri"] = place(f"{name}-{sha256[:16]}.json", content)
         arguments[f"{name}_sha256"] = sha256
@@ -107,8 +108,8 @@ def pipeline_arguments(
 
 
 def read_request(path: str | Path, kind: type[Request]) -> Request:
-    """Read a request of the type `kind` from a file."""
-    return msgspec.json.decode(Path(path).read_bytes(), type=kind)
+    """Read a request of the type `kind` from a file. Raises TuningError if it is missing or damaged."""
+    return read_record(Path(path), kind, "Run the command again, which writes it again")
 
 
 def step_settings(settings: Settings) -> dict[str, str]:

@@ -3,8 +3,6 @@
 import shutil
 from pathlib import Path
 
-import msgspec
-
 from tuning.dataset.dataset import Dataset, Split, open_dataset
 from tuning.errors import TuningError
 from tuning.evaluation.sample import stable_sample
@@ -13,9 +11,10 @@ from tuning.pipelines.steps.hashing import contents_sha256
 from tuning.pipelines.steps.process import Artifact, log_metrics, output_folder
 from tuning.pipelines.steps.requests import TuningRequest, key_of, read_request
 from tuning.pipelines.steps.validation import CHECKED, SAMPLED, Checked, checked_dataset
+from tuning.records import write_record
 from tuning.registry.model_folder import TRAINED_ON, WEIGHTS, write_model, write_training_ids
 from tuning.settings import load_settings
-from tuning.storage import sha256_of, write_json
+from tuning.storage import sha256_of
 from tuning.tuners.protocol import Problem
 from tuning.tuners.select import find_tuner
 
@@ -54,11 +53,9 @@ def validate(dataset: Artifact, tuner: str, checked: Artifact) -> None:
     if fatal := [problem for problem in problems if problem.fatal]:
         more = f" (and {len(fatal) - 1} more)" if len(fatal) > 1 else ""
         raise TuningError(f"{fatal[0].what.rstrip('.')}{more}", fatal[0].hint)
-    write_json(
+    write_record(
         folder / CHECKED,
-        msgspec.to_builtins(
-            Checked(problems=problems, train_rows=rows["train"], eval_rows=rows["eval"], sampled_rows=sampled)
-        ),
+        Checked(problems=problems, train_rows=rows["train"], eval_rows=rows["eval"], sampled_rows=sampled),
     )
     checked.metadata["dataset_sha256"] = dataset.metadata["sha256"]
 

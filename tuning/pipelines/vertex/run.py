@@ -10,7 +10,7 @@ from tuning.dataset.dataset import Dataset
 from tuning.errors import TuningError
 from tuning.gcs.objects import get, list_objects
 from tuning.pipelines.outcome import Output, Step
-from tuning.pipelines.release.record import RunRecord, start_run, write_record
+from tuning.pipelines.release.record import RunRecord, start_run, write_run
 from tuning.pipelines.release.release import PipelineRun, release
 from tuning.pipelines.tuning import NAME, STEPS
 from tuning.pipelines.vertex import jobs
@@ -49,7 +49,7 @@ def run_vertex(
     request = tuning_request(settings, tuner, tune, SubmitOptions(dataset=dataset.id), show)
     folder, record = start_run(settings, NAME, dataset.id)
     record = msgspec.structs.replace(record, arguments=dict(request.parameters))
-    write_record(folder, record)
+    write_run(folder, record)
     started = time.monotonic()
     try:
         job = jobs.wait(settings, send(settings, request, again=False, show=show).id, show)
@@ -59,9 +59,9 @@ def run_vertex(
         for line in mirror(settings):
             show(line)
     except BaseException as error:
-        write_record(folder, _ended(record, started, status="failed", error=str(error)[:1000]))
+        write_run(folder, _ended(record, started, status="failed", error=str(error)[:1000]))
         raise
-    write_record(
+    write_run(
         folder,
         _ended(
             record,

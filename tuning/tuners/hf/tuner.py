@@ -3,10 +3,9 @@
 import shutil
 from pathlib import Path
 
-import msgspec
-
 from tuning.dataset.dataset import Dataset
 from tuning.dataset.formats.records import PREFERENCE_FORMATS, Format
+from tuning.records import read_record
 from tuning.resource_errors import in_one_line
 from tuning.settings import Settings
 from tuning.storage import locked
@@ -75,7 +74,7 @@ class HfTuner:
                 run(settings, dataset, options.base_model, recipe, output, FINISHED)
             for name in (ROWS, CHECKPOINTS):
                 shutil.rmtree(output / name, ignore_errors=True)
-            return msgspec.json.decode((output / FINISHED).read_bytes(), type=Model)
+            return read_record(output / FINISHED, Model, f"Delete {output} and run the command again to tune again")
 
     def base(self, settings: Settings, dataset: Dataset, options: TuneOptions) -> Model:
         """Return the untuned base model. It is downloaded if needed. Raises TuningError if it cannot be found."""

@@ -1,5 +1,7 @@
 """Find base models: `smollm2`, `tiny`, a local folder, or a name on the Hugging Face hub."""
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -77,12 +79,13 @@ def describe_base(name: str) -> str:
 def load_tokenizer(folder: Path) -> Any:
     """Load the tokenizer in `folder`.
 
-    Raises TuningError if it has no end-of-text token, or if its chat template cannot be used.
+    Raises TuningError if it cannot be loaded, has no end-of-text token, or its chat template cannot be used.
     """
     set_up_libraries()
     from transformers import AutoTokenizer
 
-    tokenizer = AutoTokenizer.from_pretrained(str(folder))
+    with _loading(folder, "a tokenizer"):
+        tokenizer = AutoTokenizer.from_pretrained(str(folder))
     if tokenizer.eos_token_id is None:
         raise TuningError(f"the tokenizer in {folder} has no end-of-text token", "Use another --base-model")
     if tokenizer.pad_token_id is None:
@@ -99,12 +102,32 @@ def load_model(folder: Path, dtype: Any) -> Any:
     set_up_libraries()
     from transformers import AutoModelForCausalLM
 
-    try:
-        model = AutoModelForCausalLM.from_pretrained(str(folder), dtype=dtype, use_safetensors=True)
-    except (OSError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise TuningError(f"{folder} is not a model that transformers can load ({reason})", _CHOICE) from None
-    return model.eval()
+    with _loading(folder, "a model"):
+        return AutoModelForCausalLM.from_pretrained(str(folder), dtype=dtype, use_safetensors=True).eval()
+
+
+@contextlib.contextmanager
+def _loading(folder: Path, what: str) -> Iterator[None]:
+    """Raise TuningError if transformers cannot load the files in `folder`. It raises many errors for damaged ones."""
+    with in_one_line():
+        try:
+            yield
+        except MemoryError:
+            raise
+        except Exception as error:
+            if isinstance(error, RuntimeError) and "memory" in str(error).lower():
+                raise
+            reason = next(iter(str(error).splitlines()), type(error).__name__)
+            raise TuningError(f"{folder} is not {what} that transformers can load ({reason})", _again(folder)) from None
+
+
+def _again(folder: Path) -> str:
+    """Return how to get the files of a model again: by the names of the folders that this package makes."""
+    if folder.name.startswith(f"smollm2-{smollm2.VERSION}") or folder.parent.name == "tiny":
+        return f"Delete {folder} and run the command again, which makes it again"
+    if folder.name == "merged":
+        return "If it is a registered model, no command can make it again: restore it from a backup, or tune a new one"
+    return _CHOICE
 
 
 def _checked_folder(folder: Path) -> Path:

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from tuning.dataset.dataset import Dataset
-from tuning.dataset.formats.codec import parse_line
 from tuning.settings import Settings
 from tuning.storage import atomic_folder, locked
 from tuning.tuners.hf.chat import chatml
@@ -51,10 +50,8 @@ def make_tiny(settings: Settings, dataset: Dataset) -> Path:
 
 
 def _texts(dataset: Dataset) -> Iterator[str]:
-    with dataset.file("train").open("rb") as file:
-        for line in file:
-            example = parse_line(dataset.manifest.format, line)
-            yield "\n".join([*(message.content for message in example.prompt), example.answer])
+    for example in dataset.examples("train"):
+        yield "\n".join([*(message.content for message in example.prompt), example.answer])
 
 
 def _tokenizer(texts: Iterator[str]) -> Any:

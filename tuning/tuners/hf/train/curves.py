@@ -5,7 +5,8 @@ from pathlib import Path
 
 import msgspec
 
-from tuning.storage import write_bytes, write_json
+from tuning.records import write_record
+from tuning.storage import write_bytes
 
 JSON, PICTURE = "curves.json", "curves.svg"
 _WIDTH, _HEIGHT, _MARGIN = 640, 320, 48
@@ -38,7 +39,7 @@ def read_history(history: Sequence[dict[str, float]]) -> Curves:
 
 def write_curves(folder: Path, curves: Curves) -> None:
     """Write curves.json and curves.svg to `folder`."""
-    write_json(folder / JSON, msgspec.to_builtins(curves))
+    write_record(folder / JSON, curves)
     write_bytes(folder / PICTURE, draw(curves).encode())
 
 

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from tuning.dataset.dataset import Dataset
-from tuning.dataset.formats.codec import parse_line
 from tuning.dataset.formats.records import Example
 from tuning.errors import TuningError
 from tuning.sampling import salted
@@ -72,9 +71,8 @@ def _encoded(tokenizer: Any, dataset: Dataset, max_length: int) -> Iterator[dict
 
 def read_examples(dataset: Dataset) -> Iterator[tuple[int, Example]]:
     """Yield the group and the example of each line of train.jsonl, in order. Raises TuningError for an invalid line."""
-    with dataset.file("train").open("rb") as file:
-        for attribution, line in zip(dataset.attributions("train"), file, strict=True):
-            yield attribution.group, parse_line(dataset.manifest.format, line)
+    for attribution, example in dataset.pairs("train"):
+        yield attribution.group, example
 
 
 def encode_row(tokenizer: Any, example: Example) -> dict[str, Any]:

@@ -9,8 +9,9 @@ import msgspec
 
 from tuning.dataset.dataset import Dataset
 from tuning.dataset.formats.records import PREFERENCE_FORMATS
+from tuning.records import write_record
 from tuning.settings import Settings
-from tuning.storage import write_bytes, write_json
+from tuning.storage import write_bytes
 from tuning.tuners.hf.device import Processor, find_processor, scoring_dtype
 from tuning.tuners.hf.models.base_models import describe_base, find_base_model, license_of, load_tokenizer
 from tuning.tuners.hf.train.curves import Curves, read_history, write_curves
@@ -58,7 +59,7 @@ def run(settings: Settings, dataset: Dataset, base_model: str, recipe: Recipe, o
     card = model_card(base_model, str(facts["license"]), dataset, recipe, facts, preference)
     write_bytes(output / "README.md", card.encode())
     model = Model(tuner="hf", base_model=base_model, uri=str(output / MERGED), facts=facts)
-    write_json(output / finished, msgspec.to_builtins(model))
+    write_record(output / finished, model)
 
 
 def _development_loss(model: Any, rows: Rows, processor: Processor) -> float:

@@ -1,0 +1,222 @@
+"""Every file of a home, damaged in many ways: a command names the file, or its result is the same as before."""
+
+import contextlib
+import io
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tuning.dataset.create import create_dataset, describe_dataset
+from tuning.dataset.snapshot.export import find_snapshot
+from tuning.errors import TuningError
+from tuning.monitoring import frames, watch
+from tuning.pipelines.clean import clean
+from tuning.pipelines.job_lines import status_lines
+from tuning.pipelines.local.cache import drop_broken_entries
+from tuning.pipelines.release.record import newest_report
+from tuning.records import FORMAT_VERSION
+from tuning.registry import registry
+from tuning.registry.listing import history_lines, model_lines
+from tuning.registry.model_folder import count_seen
+from tuning.settings import Settings
+from tuning.tuners.options import dataset_options
+
+DAMAGES: dict[str, Callable[[bytes], bytes] | None] = {
+    "empty": lambda content: b"",
+    "half": lambda content: content[: len(content) // 2],
+    "not JSON": lambda content: b"hello\n",
+    "of another type": lambda content: b"[1, 2]\n",
+    "null": lambda content: b"null\n",
+    "without a key": lambda content: b"{}\n",
+    "noise": lambda content: bytes(range(256)) * 4,
+    "not UTF-8": lambda content: b'{"id": "\xe4\xf6"}\n',
+    "a folder": None,
+}
+DATASET = "datasets/6e92baf9494158d6"
+SNAPSHOT = "snapshots/local.project.python_qa.python_qa_instructions-c97a27c67bc0"
+
+
+def models(settings: Settings) -> object:
+    return model_lines(settings) + history_lines(settings)
+
+
+def monitor(settings: Settings) -> object:
+    return watch.in_lines(settings, "", "", 10)
+
+
+def tables(settings: Settings) -> object:
+    opened = frames.open_dataset(settings=settings), frames.open_dataset(settings=settings, columns=["question_id"])
+    return [frame.to_string() for frame in (*opened, frames.open_metrics(settings=settings))]
+
+
+def split(settings: Settings) -> object:
+    options = dataset_options(settings, None, {"limit": 50})
+    return describe_dataset(create_dataset(settings, find_snapshot(settings, options), options, 1))
+
+
+def open_champion(settings: Settings) -> object:
+    version = registry.find_version(settings, "champion")
+    folder = registry.model_folder(settings, version)
+    return registry.open_version(settings, version).base_model, count_seen(folder, *[_numbers(), _numbers()])
+
+
+def _numbers():
+    import numpy as np
+
+    return np.arange(100_000, dtype=np.int64)
+
+
+COMMANDS: list[Callable[[Settings], object]] = [
+    models,
+    monitor,
+    tables,
+    split,
+    open_champion,
+    newest_report,
+    lambda settings: status_lines(settings, ""),
+    lambda settings: list(clean(settings, "30d", dry_run=True)),
+]
+
+
+def result_of(run: Callable[[Settings], object], settings: Settings) -> tuple[str, str]:
+    """What a command returned and printed, and its error. Any other exception than a TuningError fails the test."""
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
+        try:
+            return f"{run(settings)} {printed.getvalue()}", ""
+        except TuningError as error:
+            return "", str(error)
+
+
+@contextlib.contextmanager
+def damaged(path: Path, change: Callable[[bytes], bytes] | None) -> Iterator[None]:
+    content, times = path.read_bytes(), [(one, one.stat()) for one in (path, path.parent)]
+
+    def keep_times() -> None:  # the newest dataset is the one whose folder changed last
+        for one, stat in times:
+            os.utime(one, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+
+    path.unlink()
+    if change is None:
+        path.mkdir()
+    else:
+        path.write_bytes(change(content))
+    keep_times()
+    yield
+    if change is None:
+        shutil.rmtree(path)
+    path.write_bytes(content)
+    keep_times()
+
+
+def files_of(home: Path) -> list[Path]:
+    """The files that a command reads. The warehouse's own files and the pipeline's outputs have tests of their own."""
+    apart = {"warehouse", "pipeline", "dbt"}
+    files = (path for path in sorted(home.rglob("*")) if path.is_file() and not path.name.endswith((".lock", ".log")))
+    return [path for path in files if path.relative_to(home).parts[0] not in apart]
+
+
+def test_each_damage_of_each_file_is_named_or_changes_nothing(settings: Settings, old_home: Path) -> None:
+    split(settings)
+    before = [result_of(run, settings) for run in COMMANDS]
+    assert [error for _, error in before if error] == []
+    wrong, named = [], set()
+    for path in files_of(old_home):
+        file = path.relative_to(old_home)
+        places = [str(path), *(str(old_home / parent) for parent in file.parents if len(parent.parts) > 1)]
+        for name in ("empty", "noise", "a folder") if "weights" in file.parts else DAMAGES:
+            with damaged(path, DAMAGES[name]):
+                for run, expected in zip(COMMANDS, before, strict=True):
+                    result, error = result_of(run, settings)
+                    if (result, error) == expected:
+                        continue
+                    if any(place in error or f"the files in {place} have changed" in result for place in places):
+                        named.add(str(file))
+                    else:
+                        wrong.append((str(file), name, result[:200], error))
+    assert wrong == []
+    assert named >= {
+        *(f"models/{name}" for name in ("journal.jsonl", "v1/version.json", "v1/model/model.json")),
+        "models/v1/model/trained_on.npz",
+        "models/v1/model/weights/merged/model.safetensors",
+        *(f"{DATASET}/{name}" for name in ("manifest.json", "attribution.jsonl", "train.jsonl", "eval.jsonl")),
+        f"{SNAPSHOT}/snapshot.json",
+        "runs/20261129-104907-7149f2/run.json",
+    }
+
+
+@pytest.mark.parametrize(
+    "file",
+    ["models/v1/version.json", "models/v1/model/model.json", f"{DATASET}/manifest.json", f"{SNAPSHOT}/snapshot.json"],
+)
+def test_a_file_of_a_newer_version_of_the_project_is_refused(settings: Settings, old_home: Path, file: str) -> None:
+    path = old_home / file
+    path.write_text(json.dumps({**json.loads(path.read_bytes()), "format_version": FORMAT_VERSION + 1}))
+    errors = [result_of(run, settings)[1] for run in COMMANDS]
+    assert any(f"{path} was written by a newer version of this project" in error for error in errors)
+    assert any("Update the project" in error for error in errors)
+
+
+@pytest.mark.parametrize("damage", ["missing", *DAMAGES])
+def test_a_lost_journal_is_an_error_until_the_champion_is_chosen_again(
+    settings: Settings, old_home: Path, damage: str
+) -> None:
+    path = settings.models_dir / "journal.jsonl"
+    content = path.read_bytes()
+    path.unlink()
+    change = DAMAGES.get(damage)
+    if change:
+        path.write_bytes(change(content))
+    elif damage == "a folder":
+        path.mkdir()
+    for command in (registry.champion, registry.history, model_lines, registry.rollback):
+        with pytest.raises(TuningError, match=r"journal\.jsonl .*invoke promote VERSION --force --reason"):
+            command(settings)
+    with pytest.raises(TuningError, match=r"journal\.jsonl"):
+        registry.promote(settings, "v1")
+    registry.promote(settings, "v1", force=True, reason="the journal was lost")
+    assert [event.action for event in registry.history(settings)] == ["registered", "promoted by force"]
+    assert "a new journal begins here" in registry.history(settings)[0].reason
+    assert registry.champion(settings).name == "v1"
+    kept = [one for one in settings.models_dir.glob("damaged-*") if one.is_file()]
+    assert [one.read_bytes() for one in kept] == ([change(content)] if change else [])
+
+
+def test_a_journal_that_lacks_a_version_is_an_error(settings: Settings, old_home: Path) -> None:
+    shutil.copytree(settings.models_dir / "v1", settings.models_dir / "v2")
+    record = settings.models_dir / "v2" / "version.json"
+    with pytest.raises(TuningError, match=r"version\.json is damaged \(it names v1\)"):
+        registry.versions(settings)
+    record.write_bytes(record.read_bytes().replace(b'"v1"', b'"v2"'))
+    with pytest.raises(TuningError, match=r"journal\.jsonl does not name the version v2"):
+        registry.champion(settings)
+
+
+def test_a_champion_whose_folder_is_lost_can_be_replaced(settings: Settings, old_home: Path) -> None:
+    shutil.copytree(settings.models_dir / "v1", settings.models_dir / "v2")
+    record = settings.models_dir / "v2" / "version.json"
+    record.write_bytes(record.read_bytes().replace(b'"v1"', b'"v2"'))
+    registry.promote(settings, "v2", force=True, reason="to name v2 in the journal")
+    shutil.rmtree(settings.models_dir / "v2")
+    with pytest.raises(TuningError, match="the champion v2 is missing"):
+        model_lines(settings)
+    registry.promote(settings, "v1", force=True, reason="v2 is lost")
+    assert registry.champion(settings).name == "v1"
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_entry_of_the_pipelines_cache_is_removed_and_named(old_home: Path, damage: str) -> None:
+    cache = old_home / "pipeline" / "cache"
+    for other in cache.glob("*.json"):
+        other.unlink()
+    entry, change = cache / "entry.json", DAMAGES[damage]
+    if change:
+        entry.write_bytes(change(b'{"model": {"uri": "/nowhere", "metadata": {}}}'))
+    else:
+        entry.mkdir()
+    assert drop_broken_entries(cache) == ([] if damage == "without a key" else [entry])
+    assert entry.exists() is (damage == "without a key")

@@ -1,0 +1,202 @@
+"""Find and delete left-overs of a home: what nothing needs, and old files that a command makes again.
+
+Nothing is deleted while another command works in the home. Registered models, the journal, records and reports of runs,
+and everything that the pipeline's cache refers to stay. So do datasets and snapshots that no command could make again.
+"""
+
+import contextlib
+import re
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tuning.dataset.dataset import Dataset, datasets
+from tuning.dataset.snapshot.export import snapshots
+from tuning.errors import TuningError
+from tuning.pipelines.local.cache import delete, freed_by, last_written, remove_empty_runs, unused_outputs
+from tuning.pipelines.local.runner import pipeline_root
+from tuning.pipelines.release.record import RECORD, REPORT, SUMMARY, in_progress
+from tuning.pipelines.tuning import NAME
+from tuning.registry import registry
+from tuning.settings import Settings
+from tuning.storage import locked, sha256_of
+
+_SECONDS = {"h": 3600, "d": 86_400, "w": 604_800}
+_KEPT_OF_A_RUN = {RECORD, REPORT, SUMMARY}
+# A command that writes a temporary file into one of these folders holds one of the locks that `clean` takes.
+_GUARDED = ("datasets", "snapshots", "models", "pipeline", "work", "cache")
+_LOCKS = ("datasets/.*.lock", "snapshots/.*.lock", "work/.*.lock", "cache/*.lock", "cache/tiny/*.lock")
+_TEMPORARY = ("sources", "gcs/.uploads/*", "gcs/*/load/*", "gcs/*/snapshots/*", "cache/.fetch-*", "cache/.convert-*")
+_GRACE = 3600  # seconds; outside these folders, a temporary file is a left-over if it is older
+
+
+@dataclass(frozen=True)
+class LeftOver:
+    """Represent a file or a folder that can be deleted. `size` is the number of bytes that this frees."""
+
+    kind: str
+    path: Path
+    size: int
+
+
+def clean(settings: Settings, older_than: str, *, dry_run: bool) -> Iterator[str]:
+    """Delete the left-overs and yield a line for each kind, then the total. With `dry_run`, delete nothing.
+
+    `older_than` is an age such as ``30d``: datasets, snapshots, unfinished work and logs that were used since then
+    stay. Raises TuningError if it is not an age, if another command works in the home, or if the registry is damaged.
+    """
+    oldest = time.time() - _age(older_than)
+    with _alone(settings, dry_run):
+        notes: list[str] = []
+        every = list(_find(settings, oldest, notes))
+        paths = {one.path for one in every}
+        found = [one for one in every if paths.isdisjoint(one.path.parents)]  # each is counted once
+        for kind in dict.fromkeys(one.kind for one in found):
+            these = [one for one in found if one.kind == kind]
+            if not dry_run:
+                for one in these:
+                    delete(one.path)
+            yield _line(kind, these)
+        if not dry_run:
+            remove_empty_runs(pipeline_root(settings), NAME)
+    yield from notes
+    yield _line("would be deleted" if dry_run else "deleted", found)
+
+
+def _line(what: str, found: list[LeftOver]) -> str:
+    return f"{what:48} {len(found):>6,} {sum(one.size for one in found) / 1e6:>12,.1f} MB"
+
+
+def _age(text: str) -> float:
+    """Return the seconds of an age: a number and h, d or w. Raises TuningError for any other text."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([hdw])", text.strip())
+    if not match:
+        raise TuningError(f"--older-than cannot be {text!r}", "Use a number of hours, days or weeks: 12h, 30d or 4w")
+    return float(match[1]) * _SECONDS[match[2]]
+
+
+@contextlib.contextmanager
+def _alone(settings: Settings, dry_run: bool) -> Iterator[None]:
+    """Hold every lock of the home. Raises TuningError if another process holds one."""
+    home = settings.home
+    known = [pipeline_root(settings) / ".lock", settings.models_dir / ".lock"]
+    known += [home / "sources.lock", home / "load.lock"]
+    there = [path for pattern in _LOCKS for path in sorted(home.glob(pattern))]
+    with contextlib.ExitStack() as stack:
+        for path in [*known, *there]:
+            if path.exists() or (home.is_dir() and not dry_run):
+                stack.enter_context(locked(path, "a part of the home", timeout=0))
+        yield
+
+
+def _find(settings: Settings, oldest: float, notes: list[str]) -> Iterator[LeftOver]:
+    yield from _all("temporary files of killed commands", _temporary(settings))
+    yield from _all("requests of earlier runs", (pipeline_root(settings) / "requests").glob("*.json"))
+    yield from _all("outputs that the cache does not use", unused_outputs(pipeline_root(settings), NAME))
+    yield from _runs(settings, oldest)
+    for kind, pattern in (
+        ("unfinished tunings", "work/[!.]*"),
+        ("working files of unfinished datasets", "datasets/.*.parts"),
+        ("base models built for a dataset", "cache/tiny/[!.]*[!k]"),
+        ("datasets downloaded for a run", "cache/datasets/*"),
+        ("unfinished uploads", "uploads/*"),
+    ):
+        yield from _all(kind, (path for path in settings.home.glob(pattern) if last_written(path) < oldest))
+    yield from _data(settings, oldest, notes)
+
+
+def _all(kind: str, paths: Iterator[Path] | list[Path]) -> Iterator[LeftOver]:
+    for path in sorted(paths):
+        yield LeftOver(kind, path, freed_by(path))
+
+
+def _temporary(settings: Settings) -> Iterator[Path]:
+    home = settings.home
+    for run in settings.runs_dir.glob("[!.]*"):
+        if (run / "scratch").exists() and not in_progress(run):
+            yield run / "scratch"
+    for pattern in _TEMPORARY:
+        yield from home.glob(pattern)
+    for folder in (home / name for name in _GUARDED):
+        yield from _unfinished(folder)
+    for folder in (home, settings.runs_dir, *settings.runs_dir.glob("[!.]*"), home / "docs"):
+        yield from (path for path in folder.glob(".*.tmp") if last_written(path) < time.time() - _GRACE)
+
+
+def _unfinished(folder: Path) -> Iterator[Path]:
+    """Yield the temporary files and folders below `folder`, but not those inside another one."""
+    for path in folder.glob("*"):
+        if path.name.startswith(".") and path.name.endswith(".tmp"):
+            yield path
+        elif path.is_dir() and not path.is_symlink():
+            yield from _unfinished(path)
+
+
+def _runs(settings: Settings, oldest: float) -> Iterator[LeftOver]:
+    named = {version.run_id for version in registry.versions(settings)}
+    failed, parts = [], []
+    for run in settings.runs_dir.glob("[!.]*"):
+        if not run.is_dir() or in_progress(run) or last_written(run) >= oldest:
+            continue
+        if (run / REPORT).exists() or run.name in named:
+            parts += [path for path in run.glob("*") if path.name not in {*_KEPT_OF_A_RUN, "scratch"}]
+        else:
+            failed.append(run)
+    yield from _all("runs without a report", failed)
+    yield from _all("logs and outputs of runs with a report", parts)
+
+
+def _data(settings: Settings, oldest: float, notes: list[str]) -> Iterator[LeftOver]:
+    """Yield old datasets and snapshots that are not needed, if a command can make them again."""
+    every = list(datasets(settings))
+    needed = {version.dataset_id for version in registry.versions(settings)} | {one.id for one in every[:1]}
+    old = [one for one in every if one.id not in needed and _is_old(one.folder, oldest) and not _is_own(one)]
+    exported = list(snapshots(settings))
+    newest = {one.kind: one for one in sorted(exported, key=lambda one: one.folder.stat().st_mtime_ns)}
+    unused = [one for one in exported if one is not newest[one.kind] and _is_old(one.folder, oldest)]
+    if not old and not unused:
+        return
+    loaded = _loaded(settings, notes)
+    gone = [one for one in old if _can_be_made(one.manifest.build, loaded)]
+    builds = [one.manifest.build for one in every if one not in gone]
+    yield from _all("datasets", [one.folder for one in gone])
+    yield from _all(
+        "snapshots",
+        [one.folder for one in unused if _can_be_made(one.build, loaded) and one.recorded_build() not in builds],
+    )
+    stay = len(old) - len(gone) + sum(not _can_be_made(one.build, loaded) for one in unused)
+    if stay and loaded:
+        notes.append(f"{stay} old datasets and snapshots stay, because the warehouse now contains other data")
+
+
+def _is_old(folder: Path, oldest: float) -> bool:
+    """Return whether a dataset or snapshot was last used before `oldest`. Each use sets the time of its folder."""
+    return folder.stat().st_mtime < oldest
+
+
+def _is_own(dataset: Dataset) -> bool:
+    """Return whether a person has a part in the dataset: a changed file, or an option that names a file."""
+    manifest = dataset.manifest
+    if any(manifest.options.get(name) for name in ("decontaminate", "redact_rules")) or dataset.objects:
+        return True
+    files = {dataset.folder / name: facts for name, facts in manifest.files.items()}
+    return any(not path.is_file() or sha256_of(path) != facts.sha256 for path, facts in files.items())
+
+
+def _loaded(settings: Settings, notes: list[str]) -> dict[str, Any]:
+    """Return the origin of the data in the warehouse, or an empty dictionary if that cannot be found out."""
+    from tuning.warehouse.client import connect
+    from tuning.warehouse.fingerprint import source
+
+    try:
+        return source(settings, connect(settings))
+    except TuningError as error:
+        notes.append(f"the warehouse does not say what it contains: {error}")
+        return {}
+
+
+def _can_be_made(build: dict[str, Any], loaded: dict[str, Any]) -> bool:
+    """Return whether a build is one of the data in the warehouse."""
+    return bool(loaded) and all(name in build and build[name] == value for name, value in loaded.items())
