@@ -43,7 +43,9 @@ def home_problem(home: Path, folders: tuple[Path, ...] = ()) -> str:
             return "cannot be read by this user"
     if not folders:
         return "" if home.is_dir() else _folder_problem(home, _TO_READ)
-    return next(filter(None, map(_folder_problem, (home, *folders))), "")
+    if problem := _folder_problem(home):
+        return problem
+    return next((f"has the folder {one}, which {why}" for one in folders if (why := _folder_problem(one))), "")
 
 
 def _problem_of(path: Path) -> str:
@@ -65,6 +67,7 @@ def _folder_problem(folder: Path, access: int = _TO_WRITE) -> str:
         if not existing.is_dir():
             return f"needs the folder {existing}, which is {'a broken link' if existing.is_symlink() else 'a file'}"
         if not os.access(existing, access):
-            return f"needs the folder {existing}, which is read-only for this user"
+            where = "is read-only" if existing == folder else f"needs the folder {existing}, which is read-only"
+            return f"{where} for this user"
         return ""
     return "needs a folder that does not exist"

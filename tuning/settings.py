@@ -4,6 +4,7 @@ Order of precedence: command-line option, environment variable, default. An impo
 """
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, get_type_hints
@@ -23,7 +24,7 @@ DBT_PROJECT = (PROJECT_ROOT if IS_CHECKOUT else PACKAGE) / "dbt_project"
 PREFIX = "TUNING_"
 # Variables that only the tests read. This one names the folder of the real data.
 _NOT_SETTINGS = frozenset({"TUNING_TEST_DATA"})
-_REFUSED = frozenset("?'")  # DuckDB and bqemulator misread them in the names of files
+_REFUSED = re.compile(r"[?:]|\{\{\$")  # DuckDB, PATH and kfp.local misread them in the name of a folder
 _RENAMED = {"TUNING_DATASET": "TUNING_BIGQUERY_DATASET"}
 
 Target = Literal["local", "gcp"]
@@ -241,13 +242,15 @@ def _usable_home(home: Path) -> Path:
     """
     try:
         home = home.expanduser().absolute()
+        name = f"{home}{home.resolve()}"  # bqemulator follows links
     except (OSError, RuntimeError) as error:  # for example, ~name without such a user
         raise TuningError(
             f"{variable('home')}: {shown(home)} cannot be used ({error})", "Name another folder"
         ) from None
-    if refused := sorted({char for char in str(home) if char in _REFUSED or not (char == " " or char.isprintable())}):
+    refused = {found.group() for found in _REFUSED.finditer(name)} | {char for char in name if not char.isprintable()}
+    if refused:
         raise TuningError(
-            f"the home {shown(home)} contains {', '.join(map(repr, refused))}, which the local BigQuery cannot use",
+            f"the home {shown(home)} contains {', '.join(map(repr, sorted(refused)))}, which libraries misread",
             f"Set {variable('home')} to a folder without it",
         )
     return home

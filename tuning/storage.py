@@ -29,7 +29,7 @@ def check_home(settings: Settings, *, writes: bool) -> None:
     if problem := home_problem(settings.home, folders if writes else ()):
         raise TuningError(
             f"the home {shown(settings.home)} {problem}",
-            f"Change its owner or permissions, or set {variable('home')} to a folder {'to write to' if writes else ''}",
+            f"Change its owner or permissions, or set {variable('home')} to another folder",
         )
 
 
@@ -68,6 +68,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         yield temporary
         for file in sorted(temporary.rglob("*")):
             if file.is_file():
+                file.chmod(0o644)  # libraries write some files for this user only
                 with file.open("rb") as handle:
                     os.fsync(handle.fileno())
         if path.exists():
