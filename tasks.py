@@ -10,7 +10,7 @@ from msgspec import Meta
 from tuning import closed_output
 from tuning.command import Options, command
 from tuning.positional import JobOrNewest, QuestionOrFile
-from tuning.settings import Settings, describe, load_settings
+from tuning.settings import BigQueryDataset, Settings, describe, load_settings
 from tuning.values import (
     Address,
     Count,
@@ -170,11 +170,10 @@ def ingest(
 
     Example: invoke ingest ~/Downloads/cardano.stackexchange.com.7z --site cardano
     """
-    from pathlib import Path
-
+    from tuning.paths import expanded
     from tuning.sources.ingest import ingest as ingest_dump
 
-    report = ingest_dump(settings, Path(path).expanduser(), site, tag, workers, exclude_user or ())
+    report = ingest_dump(settings, expanded(path), site, tag, workers, exclude_user or ())
     print("\n".join(report.lines()))
 
 
@@ -295,10 +294,11 @@ def build_diff(
     settings: Settings,
     build: BuildOptions,
     before: Annotated[
-        str, Meta(description="BigQuery dataset of the earlier build (default: the dataset of the default variables)")
+        BigQueryDataset,
+        Meta(description="BigQuery dataset of the earlier build (default: the dataset of the default variables)"),
     ] = "",
     after: Annotated[
-        str,
+        BigQueryDataset,
         Meta(
             description="BigQuery dataset of the later build "
             "(default: the dataset of the variables that are given here)"
@@ -469,11 +469,10 @@ def compile_(
 
     Example: invoke compile --output pipeline.yaml
     """
-    from pathlib import Path
-
+    from tuning.paths import expanded
     from tuning.pipelines.tuning import compile_pipeline
 
-    print(f"compiled {compile_pipeline(settings, Path(output) if output else settings.home / 'pipeline.yaml')}")
+    print(f"compiled {compile_pipeline(settings, expanded(output) if output else settings.home / 'pipeline.yaml')}")
 
 
 class RunOptions(Options, frozen=True, kw_only=True):

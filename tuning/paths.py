@@ -1,11 +1,20 @@
 """Check paths before any work is done: what cannot be read or written is one line, not an error in the middle."""
 
+import contextlib
 import os
 import stat
 from pathlib import Path
 
 _RESERVED = 512  # bytes of a path that stay free for the names of the files in a home
 _TO_WRITE, _TO_READ = os.W_OK | os.X_OK, os.R_OK | os.X_OK
+
+
+def expanded(text: str) -> Path:
+    """Return the path, with the home directory of a user in place of ``~`` or ``~name``, if there is that user."""
+    path = Path(text)
+    with contextlib.suppress(RuntimeError):
+        return path.expanduser()
+    return path
 
 
 def input_problem(path: Path, *, folders: bool = False) -> str:

@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Meta
 
 from tuning.errors import TuningError
+from tuning.paths import expanded
 from tuning.values import NotAnOption, convert, describe_kind, shown
 
 PACKAGE = Path(__file__).resolve().parent
@@ -241,9 +242,9 @@ def _usable_home(home: Path) -> Path:
     The home can be relative, so this also concerns the current folder.
     """
     try:
-        home = home.expanduser().absolute()
+        home = expanded(str(home)).absolute()
         name = f"{home}{home.resolve()}"  # bqemulator follows links
-    except (OSError, RuntimeError) as error:  # for example, ~name without such a user
+    except (OSError, RuntimeError) as error:  # for example, a link to itself
         raise TuningError(
             f"{variable('home')}: {shown(home)} cannot be used ({error})", "Name another folder"
         ) from None

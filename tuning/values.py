@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from msgspec import Meta
 
-from tuning.paths import input_problem, output_problem
+from tuning.paths import expanded, input_problem, output_problem
 
 Count = Annotated[int, Meta(ge=1, le=1_000_000_000)]
 CountOrZero = Annotated[int, Meta(ge=0, le=1_000_000_000)]
@@ -158,7 +158,7 @@ def _range(metas: list[Meta]) -> str:
 
 def _check_path(text: str, use: str) -> None:
     """Raise ValueError if the path cannot be read or written. An empty text means that the option was not given."""
-    path = Path(text).expanduser()
+    path = expanded(text)
     try:
         problem = output_problem(path) if use == "write" else input_problem(path, folders=use == "read any")
     except OSError as error:
