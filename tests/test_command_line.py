@@ -90,10 +90,10 @@ def test_options_of_numbers_choices_and_truth_values_are_converted_or_refused(
         """Print the options."""
         print(build.given())
 
-    show(Context(), match_parent="false", minimum_answer_score="-3", closed_questions="drop", preference_vote_gap="0")
+    show(Context(), match_parent="false", minimum_answer_score="-3", closed_questions="drop", preference_vote_gap="3")
     expected = {
         "match_parent": False,
-        "preference_vote_gap": 0,
+        "preference_vote_gap": 3,
         "minimum_answer_score": -3,
         "closed_questions": "drop",
     }

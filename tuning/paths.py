@@ -5,6 +5,7 @@ import os
 import stat
 from pathlib import Path
 
+_LONGEST_NAME = 255  # bytes of one name, on nearly all file systems
 _RESERVED = 512  # bytes of a path that stay free for the names of the files in a home
 _TO_WRITE, _TO_READ = os.W_OK | os.X_OK, os.R_OK | os.X_OK
 
@@ -41,7 +42,8 @@ def home_problem(home: Path, folders: tuple[Path, ...] = ()) -> str:
 
     If `folders` are given, this process must be able to write into `home` and into those of `folders` that exist.
     """
-    if len(os.fsencode(home)) > os.pathconf("/", "PC_PATH_MAX") - _RESERVED:
+    longest = max(len(os.fsencode(part)) for part in home.parts)
+    if longest > _LONGEST_NAME or len(os.fsencode(home)) > os.pathconf("/", "PC_PATH_MAX") - _RESERVED:
         return "is too long a path"
     if os.path.lexists(home):
         if problem := _problem_of(home):
