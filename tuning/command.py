@@ -2,19 +2,22 @@
 
 import functools
 import inspect
-import os
-import select
 import sys
 import traceback
 from collections.abc import Callable
-from typing import Any, Literal, get_args, get_origin, get_type_hints, overload
+from typing import Annotated, Any, get_origin, get_type_hints, overload
 
 import msgspec
 from invoke.exceptions import Exit
 from invoke.tasks import Task, task
+from msgspec import Meta
 
+from tuning import closed_output
 from tuning.errors import TuningError
+from tuning.resource_errors import file_error
 from tuning.settings import load_settings
+from tuning.storage import check_home
+from tuning.values import convert, describe_kind, is_repeatable
 
 _SHARED = {
     "target": "where to run: local (default) or gcp",
@@ -25,9 +28,9 @@ _SHARED = {
 class Options(msgspec.Struct, frozen=True, kw_only=True):
     """Group options that several tasks share. A task parameter of this type adds one option for each field.
 
-    Each field is ``Annotated[KIND | None, Meta(description=HELP)] = None``, where None means "not given". A flag is
-    ``Annotated[bool, Meta(description=HELP)] = False``. With the kind ``bool | None``, the option takes true or false.
-    An option of the kind ``list[int]`` can be repeated.
+    Each field is ``Annotated[KIND | None, Meta(description=HELP)] = None``, where None means "not given". `values.py`
+    has the kinds. A flag is ``Annotated[bool, Meta(description=HELP)] = False``. With the kind ``bool | None``, the
+    option takes true or false. An option of the kind ``list[int]`` can be repeated.
     """
 
     def given(self) -> dict[str, Any]:
@@ -40,19 +43,22 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 @overload
 def command(body: Callable[..., None]) -> "Task[Any]": ...
 @overload
-def command(body: None = None, **options: Any) -> "Callable[[Callable[..., None]], Task[Any]]": ...
-def command(body: Callable[..., None] | None = None, **options: Any) -> Any:
+def command(
+    body: None = None, *, writes: bool = True, **options: Any
+) -> "Callable[[Callable[..., None]], Task[Any]]": ...
+def command(body: Callable[..., None] | None = None, *, writes: bool = True, **options: Any) -> Any:
     """Make an invoke task from ``body(c, settings, ...)``.
 
-    The task's options are ``--target``, ``--debug`` and the parameters of `body` after `settings`. A parameter with the
-    type ``list[int]`` or ``list[str]`` is an option that can be repeated. invoke parses int and float options as text,
-    and this function converts them, because invoke's own conversion prints a traceback for ``--limit x``. A TuningError
-    ends the task with status 1 and one line on stderr.
+    The task's options are ``--target``, ``--debug`` and the parameters of `body` after `settings`, or the fields of
+    those that are `Options`. Their types declare the kind, range, choices and help. All values are checked before
+    `body` runs, and so is the home: with `writes`, this user must be able to write into it. invoke parses numbers as
+    text, because its own conversion prints a traceback for ``--limit x``. A TuningError, or an error of the operating
+    system that a person can fix, ends the task with status 1 and one line on stderr.
     """
     if body is None:
-        return functools.partial(command, **options)
+        return functools.partial(command, writes=writes, **options)
     function = body
-    hints = get_type_hints(function)
+    hints = get_type_hints(function, include_extras=True)
     signature = inspect.signature(function)
     context, _, *parameters = signature.parameters.values()
     groups = {name: hint for name, hint in hints.items() if isinstance(hint, type) and issubclass(hint, Options)}
@@ -61,85 +67,85 @@ def command(body: Callable[..., None] | None = None, **options: Any) -> Any:
     def run(c: object, *args: object, target: str | None = None, debug: bool = False, **given: Any) -> None:
         try:
             values = {parameter.name: value for parameter, value in zip(positional, args, strict=False)} | given
-            values = {name: _convert(name, value, kinds.get(name)) for name, value in values.items()}
+            values = {name: _convert(name, value, kinds[name]) for name, value in values.items()}
             for name, group in groups.items():
                 values[name] = group(
                     **{field: values.pop(field) for field in group.__struct_fields__ if field in values}
                 )
-            function(c, load_settings({"target": target}), **values)
-            sys.stdout.flush()
+            settings = load_settings({"target": target})
+            check_home(settings, writes=writes)
+            function(c, settings, **values)
+            _flush()
         except TuningError as error:
-            if debug:
-                traceback.print_exc()
-            raise Exit(f"error: {error}", code=1) from None
+            raise _failed(error, debug) from None
         except KeyboardInterrupt:
             raise Exit("interrupted. Run the command again to resume.", code=130) from None
         except BrokenPipeError:
-            if _is_read():
+            if not closed_output.is_closed():
                 raise  # A different pipe broke, such as one to a worker.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Otherwise, Python's flush of stdout at exit fails too.
-            raise Exit("error: the output was closed. Run the command again to resume.", code=1) from None
-        finally:
-            sys.stdout.flush()
+            closed_output.drop()
+            raise Exit(code=closed_output.STATUS) from None
+        except OSError as error:
+            if (line := file_error(error)) is None:
+                raise
+            raise _failed(line, debug) from None
 
-    kinds = {**hints}
     positional = [parameter for parameter in parameters if parameter.name not in groups]
-    exposed = [parameter.replace(default=_as_text(parameter, hints)) for parameter in positional]
-    group_help = {}
+    # invoke copies the signature and the types, and a Meta cannot be copied.
+    run.__annotations__ = {}
+    exposed = [
+        parameter.replace(default=_as_text(parameter.default), annotation=inspect.Parameter.empty)
+        for parameter in positional
+    ]
+    kinds = {parameter.name: hints[parameter.name] for parameter in positional}
     for group in groups.values():
         for name, hint in get_type_hints(group, include_extras=True).items():
-            kind, meta = hint.__origin__, hint.__metadata__[0]
-            kinds[name], group_help[name] = kind, meta.description
-            default = False if kind is bool else None  # A bool default makes the option a flag.
+            kinds[name] = hint
+            default = False if hint.__origin__ is bool else None  # A bool default makes the option a flag.
             exposed.append(inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default))
     extra = [
         inspect.Parameter("target", inspect.Parameter.KEYWORD_ONLY, default=None),
         inspect.Parameter("debug", inspect.Parameter.KEYWORD_ONLY, default=False),
     ]
     run.__signature__ = signature.replace(parameters=[context, *sorted(exposed + extra, key=lambda one: one.kind)])  # type: ignore[attr-defined]
-    options["iterable"] = [name for name, kind in kinds.items() if _is_repeatable(kind)]
-    options["help"] = {**_SHARED, **group_help, **options.get("help", {})}
+    options["iterable"] = [name for name, kind in kinds.items() if is_repeatable(kind)]
+    options["help"] = {**_SHARED, **{name: _help(kind) for name, kind in kinds.items()}, **options.get("help", {})}
     result: Task[Any] = task(auto_shortflags=False, **options)(run)
     return result
 
 
-def _is_read() -> bool:
-    """Return whether stdout is still open at the other end."""
-    poll = select.poll()
-    poll.register(1, select.POLLOUT)
-    return not any(event & select.POLLERR for _, event in poll.poll(0))
+def _failed(error: TuningError, debug: bool) -> Exit:
+    """Return what ends the task with one line. The output that came before it is printed first."""
+    if debug:
+        traceback.print_exc()
+    try:
+        _flush()
+    except OSError:
+        closed_output.drop()
+    return Exit(f"error: {error}", code=1)
 
 
-def _is_number(hint: object) -> bool:
-    return hint in (int, float, int | None, float | None)
+def _flush() -> None:
+    if sys.stdout:  # None if the shell has closed it
+        sys.stdout.flush()
 
 
-def _is_repeatable(hint: object) -> bool:
-    return hint in (list[int], list[int] | None, list[str], list[str] | None)
+def _as_text(default: Any) -> Any:
+    """Return a number as text, so that invoke does not convert what is given instead of it."""
+    return str(default) if isinstance(default, int | float) and not isinstance(default, bool) else default
 
 
-def _as_text(parameter: inspect.Parameter, hints: dict[str, Any]) -> Any:
-    if _is_number(hints.get(parameter.name)) and parameter.default not in (None, inspect.Parameter.empty):
-        return str(parameter.default)
-    return parameter.default
+def _help(hint: Any) -> str:
+    metas = hint.__metadata__ if get_origin(hint) is Annotated else ()
+    text = next((meta.description for meta in metas if isinstance(meta, Meta) and meta.description), "")
+    kind = "" if hint is bool or getattr(hint, "__origin__", None) is bool else describe_kind(hint)
+    return f"{text} [{kind}]" if text and kind else text or kind
 
 
 def _convert(name: str, value: object, hint: Any) -> object:
-    option = f"--{name.replace('_', '-')}"
-    choices = [choice for one in (hint, *get_args(hint)) if get_origin(one) is Literal for choice in get_args(one)]
-    if choices and isinstance(value, str) and value not in choices:
-        raise TuningError(f"{option} cannot be {value!r}", f"Choose one of: {', '.join(map(str, choices))}")
-    if isinstance(value, str) and hint == bool | None:
-        if value not in ("true", "false"):
-            raise TuningError(f"{option} takes true or false, not {value!r}")
-        return value == "true"
-    if isinstance(value, list) and _is_repeatable(hint):
-        return [_convert(name, one, int if hint in (list[int], list[int] | None) else str) for one in value]
-    if not isinstance(value, str) or not _is_number(hint):
-        return value
-    kind = int if hint in (int, int | None) else float
+    if value is None:
+        return None
     try:
-        return kind(value)
-    except ValueError:
-        noun = "a whole number" if kind is int else "a number"
-        raise TuningError(f"{option} takes {noun}, not {value!r}") from None
+        return convert(value, hint)
+    except ValueError as error:
+        raise TuningError(f"--{name.replace('_', '-')} {error}") from None

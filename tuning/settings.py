@@ -4,6 +4,7 @@ Order of precedence: command-line option, environment variable, default. An impo
 """
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, get_type_hints
@@ -12,6 +13,8 @@ import msgspec
 from msgspec import Meta
 
 from tuning.errors import TuningError
+from tuning.paths import expanded
+from tuning.values import NotAnOption, convert, describe_kind, shown
 
 PACKAGE = Path(__file__).resolve().parent
 PROJECT_ROOT = PACKAGE.parent
@@ -22,10 +25,20 @@ DBT_PROJECT = (PROJECT_ROOT if IS_CHECKOUT else PACKAGE) / "dbt_project"
 PREFIX = "TUNING_"
 # Variables that only the tests read. This one names the folder of the real data.
 _NOT_SETTINGS = frozenset({"TUNING_TEST_DATA"})
+_REFUSED = re.compile(r"[?:]|\{\{\$")  # DuckDB, PATH and kfp.local misread them in the name of a folder
 _RENAMED = {"TUNING_DATASET": "TUNING_BIGQUERY_DATASET"}
 
 Target = Literal["local", "gcp"]
 Positive = Annotated[int, Meta(gt=0)]
+# As Google allows them, without the characters that no server or file system takes.
+Project = Annotated[str, Meta(pattern=r"[a-z][a-z0-9.:-]{1,99}", title="a Google Cloud project")]
+BigQueryDataset = Annotated[str, Meta(pattern=r"\w{1,100}", title="up to 100 letters, digits and _")]
+Place = Annotated[str, Meta(pattern=r"[A-Za-z0-9-]{1,50}", title="letters, digits and -")]
+Bucket = Annotated[str, Meta(pattern=r"(?!.*\.\.)[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]", title="a bucket, without gs://")]
+Endpoint = Annotated[
+    str, Meta(pattern=r"https?://[!-~]{1,1000}", title="an address that begins with http:// or https://")
+]
+Word = Annotated[str, Meta(pattern=r"[!-~]{1,4000}", title="ASCII text without blanks")]
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,47 +49,51 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ) / "var"
     target: Annotated[Target, Meta(description="where to run: local (this machine) or gcp")] = "local"
 
-    project: Annotated[str, Meta(description="Google Cloud project; only a name on target local")] = "local-project"
-    location: Annotated[str, Meta(description="BigQuery location; the public dataset is in US")] = "US"
-    region: Annotated[str, Meta(description="Vertex AI region for pipelines and tuning")] = "us-central1"
-    bucket: Annotated[str, Meta(description="bucket for snapshots, datasets and pipeline files")] = "tuning"
-    bigquery_dataset: Annotated[str, Meta(description="BigQuery dataset that dbt builds into")] = "python_qa"
-    raw_database: Annotated[str, Meta(description="project of the source tables")] = "bigquery-public-data"
-    raw_schema: Annotated[str, Meta(description="BigQuery dataset of the source tables")] = "stackoverflow"
+    project: Annotated[Project, Meta(description="Google Cloud project; only a name on target local")] = "local-project"
+    location: Annotated[Place, Meta(description="BigQuery location; the public dataset is in US")] = "US"
+    region: Annotated[Place, Meta(description="Vertex AI region for pipelines and tuning")] = "us-central1"
+    bucket: Annotated[Bucket, Meta(description="bucket for snapshots, datasets and pipeline files")] = "tuning"
+    bigquery_dataset: Annotated[BigQueryDataset, Meta(description="BigQuery dataset that dbt builds into")] = (
+        "python_qa"
+    )
+    raw_database: Annotated[Project, Meta(description="project of the source tables")] = "bigquery-public-data"
+    raw_schema: Annotated[BigQueryDataset, Meta(description="BigQuery dataset of the source tables")] = "stackoverflow"
     maximum_bytes_billed: Annotated[
         Positive, Meta(description="maximum bytes that one query may bill; a full build reads 66 GB")
     ] = 100 * 10**9
-    job_timeout: Annotated[Positive, Meta(description="maximum seconds for one BigQuery job")] = 1800
+    job_timeout: Annotated[Positive, Meta(le=604_800, description="maximum seconds for one BigQuery job")] = 1800
 
     bigquery_endpoint: Annotated[
-        str, Meta(description="BigQuery server; empty: Google's, or the local server on target local")
+        Endpoint, Meta(description="BigQuery server; empty: Google's, or the local server on target local")
     ] = ""
     storage_endpoint: Annotated[
-        str, Meta(description="Cloud Storage server; empty: Google's, or a local folder on target local")
+        Endpoint, Meta(description="Cloud Storage server; empty: Google's, or a local folder on target local")
     ] = ""
-    vertex_endpoint: Annotated[str, Meta(description="Vertex AI server; empty: Google's")] = ""
+    vertex_endpoint: Annotated[Endpoint, Meta(description="Vertex AI server; empty: Google's")] = ""
     google_endpoint: Annotated[
-        str,
+        Endpoint,
         Meta(description="server for Google's other APIs and its template registry; empty: Google's"),
     ] = ""
     bigquery_port: Annotated[
-        Positive, Meta(description="port of the local BigQuery (REST); gRPC uses any free port")
+        Positive, Meta(le=65_535, description="port of the local BigQuery (REST); gRPC uses any free port")
     ] = 9050
     access_token: Annotated[
-        str, Meta(description="bearer token for servers on this machine", extra={"secret": True})
+        Word, Meta(description="bearer token for servers on this machine", extra={"secret": True})
     ] = ""
 
     tuner: Annotated[Literal["hf", "gemini"], Meta(description="tuner: hf (trains here) or gemini")] = "hf"
-    base_model: Annotated[str, Meta(description="smollm2, tiny, a Hugging Face name or folder, or a Gemini model")] = (
-        "smollm2"
-    )
+    base_model: Annotated[
+        NotAnOption, Meta(description="smollm2, tiny, a Hugging Face name or folder, or a Gemini model")
+    ] = "smollm2"
     gemini_model: Annotated[
-        str, Meta(description="model that tuner gemini tunes if --base-model is not a Google model")
+        Word, Meta(description="model that tuner gemini tunes if --base-model is not a Google model")
     ] = "gemini-3.5-flash-lite"
     training_price: Annotated[
         float, Meta(ge=0, description="US dollars per million training tokens; 0: use the built-in price table")
     ] = 0.0
-    poll_seconds: Annotated[float, Meta(gt=0, description="seconds between status checks of a running job")] = 30.0
+    poll_seconds: Annotated[
+        float, Meta(gt=0, le=86_400, description="seconds between status checks of a running job")
+    ] = 30.0
     requests_per_minute: Annotated[
         Positive, Meta(description="maximum requests per minute to a model on Vertex AI")
     ] = 120
@@ -100,12 +117,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = "sandboxed"
 
-    judge_key: Annotated[str, Meta(description="key of the server named by --judge", extra={"secret": True})] = ""
+    judge_key: Annotated[Word, Meta(description="key of the server named by --judge", extra={"secret": True})] = ""
 
-    service_account: Annotated[str, Meta(description="service account of pipeline runs")] = ""
-    kms_key: Annotated[str, Meta(description="Cloud KMS key that encrypts pipeline runs and models")] = ""
-    network: Annotated[str, Meta(description="VPC network of pipeline runs")] = ""
-    image: Annotated[str, Meta(description="container image of the pipeline steps on target gcp")] = ""
+    service_account: Annotated[Word, Meta(description="service account of pipeline runs")] = ""
+    kms_key: Annotated[Word, Meta(description="Cloud KMS key that encrypts pipeline runs and models")] = ""
+    network: Annotated[Word, Meta(description="VPC network of pipeline runs")] = ""
+    image: Annotated[Word, Meta(description="container image of the pipeline steps on target gcp")] = ""
 
     @property
     def datasets_dir(self) -> Path:
@@ -164,7 +181,7 @@ def load_settings(options: Mapping[str, object] | None = None, environ: Mapping[
         if value is not None:
             values[field] = _convert(field, value, f"--{field.replace('_', '-')}")
     settings = Settings(**values)  # type: ignore[arg-type]
-    return msgspec.structs.replace(settings, home=settings.home.expanduser().absolute())
+    return msgspec.structs.replace(settings, home=_usable_home(settings.home))
 
 
 def origin(name: str, options: Mapping[str, object], environ: Mapping[str, str] | None = None) -> str:
@@ -210,9 +227,31 @@ def _convert(field: str, value: object, where: str) -> object:
         raise TuningError(f"unknown setting {field!r}", "`invoke config` lists the settings")
     hint = get_type_hints(Settings, include_extras=True)[field]
     try:
-        return msgspec.convert(value, hint, strict=False, dec_hook=lambda kind, raw: kind(raw))
-    except (msgspec.ValidationError, TypeError) as error:
-        printed = "the given value" if _is_secret(field) else repr(value)
+        return convert(value, hint)
+    except ValueError:
+        printed = "the given value" if _is_secret(field) else shown(value)
+        allowed = describe_kind(hint) or "text in UTF-8"
         raise TuningError(
-            f"{where}: {printed} is not valid ({error})", "`invoke config` explains each setting"
+            f"{where}: {printed} is not valid (use {allowed})", "`invoke config` explains each setting"
         ) from None
+
+
+def _usable_home(home: Path) -> Path:
+    """Return the absolute path. Raises TuningError if a library that reads files in the home would misread its name.
+
+    The home can be relative, so this also concerns the current folder.
+    """
+    try:
+        home = expanded(str(home)).absolute()
+        name = f"{home}{home.resolve()}"  # bqemulator follows links
+    except (OSError, RuntimeError) as error:  # for example, a link to itself
+        raise TuningError(
+            f"{variable('home')}: {shown(home)} cannot be used ({error})", "Name another folder"
+        ) from None
+    refused = {found.group() for found in _REFUSED.finditer(name)} | {char for char in name if not char.isprintable()}
+    if refused:
+        raise TuningError(
+            f"the home {shown(home)} contains {', '.join(map(repr, sorted(refused)))}, which libraries misread",
+            f"Set {variable('home')} to a folder without it",
+        )
+    return home

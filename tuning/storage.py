@@ -13,12 +13,24 @@ import filelock
 import orjson
 
 from tuning.errors import TuningError
-from tuning.settings import Settings
+from tuning.paths import home_problem
+from tuning.settings import Settings, variable
+from tuning.values import shown
 
 _DBT_SOURCES = frozenset({".sql", ".yml", ".yaml", ".csv"})
 _WRITTEN_BY_DBT = frozenset({"target", "logs", "dbt_packages"})
 
 CHUNK = 1 << 20  # bytes read at a time
+
+
+def check_home(settings: Settings, *, writes: bool) -> None:
+    """Raise TuningError if the home cannot be read or, with `writes`, if this user cannot write into it."""
+    folders = (settings.warehouse_dir, settings.gcs_dir, settings.datasets_dir, settings.runs_dir, settings.models_dir)
+    if problem := home_problem(settings.home, folders if writes else ()):
+        raise TuningError(
+            f"the home {shown(settings.home)} {problem}",
+            f"Change its owner or permissions, or set {variable('home')} to another folder",
+        )
 
 
 @contextlib.contextmanager
@@ -28,7 +40,7 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
     The file has a temporary name until it is synced to disk and renamed. Raises TuningError if `path` is a folder.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=_beside(path), suffix=".tmp")
     temporary = Path(name)
     try:
         with os.fdopen(handle, "wb") as file:
@@ -53,16 +65,17 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     old folder, `path` is missing for the moment between two renames.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp"))
+    temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=_beside(path), suffix=".tmp"))
     temporary.chmod(0o755)
     try:
         yield temporary
         for file in sorted(temporary.rglob("*")):
             if file.is_file():
+                file.chmod(0o644)  # libraries write some files for this user only
                 with file.open("rb") as handle:
                     os.fsync(handle.fileno())
         if path.exists():
-            old = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp"))
+            old = Path(tempfile.mkdtemp(dir=path.parent, prefix=_beside(path), suffix=".tmp"))
             path.rename(old / "old")
             temporary.rename(path)
             shutil.rmtree(old)
@@ -162,6 +175,11 @@ def local_path(settings: Settings, uri: str) -> Path:
     """
     bucket, name = split_uri(uri)
     return settings.gcs_dir / bucket / name
+
+
+def _beside(path: Path) -> str:
+    """Return the start of a temporary name. It is short enough for a `path` with the longest name of a file system."""
+    return f".{path.name[:40]}."
 
 
 def _sync_folder(folder: Path) -> None:

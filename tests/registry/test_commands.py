@@ -28,8 +28,11 @@ def invoke(*arguments: str) -> tuple[int, str]:
     ("arguments", "said"),
     [
         (["predict", "How do I sort?"], "error: there is no champion yet."),
-        (["predict", "--file", "questions.jsonl"], "error: --file needs --output"),
-        (["predict", "--max-tokens", "0", "x"], "error: --max-tokens must be at least 1, not 0"),
+        (["predict", "--file", "README.md"], "error: --file needs --output"),
+        (
+            ["predict", "--max-tokens", "0", "x"],
+            "error: --max-tokens takes a whole number from 1 to 1,000,000, not '0'",
+        ),
         (["predict"], "'predict' did not receive required positional arguments: 'question'"),
         (["evaluate"], "error: there is no champion yet."),
         (["evaluate", "--examples", "few"], "error: --examples takes a whole number, not 'few'"),

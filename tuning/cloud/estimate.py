@@ -76,10 +76,10 @@ def estimate_build(settings: Settings, variables: "Variables") -> Cost:
     The estimate is an upper bound, because BigQuery skips the columns of a view that a table does not use. Raises
     TuningError if dbt or BigQuery fails.
     """
+    client = connect(settings)
     run_dbt(settings, ["compile", "--select", "+python_qa_instructions", "+python_qa_preferences"], variables)
     manifest = dbt_files(settings, variables).manifest
     nodes = read_record(manifest, dict[str, Any], "Run the command again, which writes it again")["nodes"]
-    client = connect(settings)
     with google_errors("asking BigQuery how many bytes the build reads"):
         read = _bytes_read(client, nodes)
     local = bool(settings.bigquery_endpoint) or settings.target != "gcp"

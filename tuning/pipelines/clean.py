@@ -5,7 +5,6 @@ and everything that the pipeline's cache refers to stay. So do datasets and snap
 """
 
 import contextlib
-import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -45,9 +44,9 @@ def clean(settings: Settings, older_than: str, *, dry_run: bool) -> Iterator[str
     """Delete the left-overs and yield a line for each kind, then the total. With `dry_run`, delete nothing.
 
     `older_than` is an age such as ``30d``: datasets, snapshots, unfinished work and logs that were used since then
-    stay. Raises TuningError if it is not an age, if another command works in the home, or if the registry is damaged.
+    stay. Raises TuningError if another command works in the home, or if the registry is damaged.
     """
-    oldest = time.time() - _age(older_than)
+    oldest = time.time() - int(older_than[:-1]) * _SECONDS[older_than[-1]]
     with _alone(settings, dry_run):
         notes: list[str] = []
         every = list(_find(settings, oldest, notes))
@@ -67,14 +66,6 @@ def clean(settings: Settings, older_than: str, *, dry_run: bool) -> Iterator[str
 
 def _line(what: str, found: list[LeftOver]) -> str:
     return f"{what:48} {len(found):>6,} {sum(one.size for one in found) / 1e6:>12,.1f} MB"
-
-
-def _age(text: str) -> float:
-    """Return the seconds of an age: a number and h, d or w. Raises TuningError for any other text."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)([hdw])", text.strip())
-    if not match:
-        raise TuningError(f"--older-than cannot be {text!r}", "Use a number of hours, days or weeks: 12h, 30d or 4w")
-    return float(match[1]) * _SECONDS[match[2]]
 
 
 @contextlib.contextmanager

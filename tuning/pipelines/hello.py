@@ -6,16 +6,14 @@
 from pathlib import Path
 from typing import Any
 
+from tuning.pipelines.compiled import compile_to
+
 NAME = "hello-pipeline"
 
 
 def compile_hello(path: Path, image: str = "") -> Path:
     """Write the pipeline as YAML. `image` is the container image of its components (empty: the package's image)."""
-    from kfp import compiler
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    compiler.Compiler().compile(_pipeline(image), str(path))
-    return path
+    return compile_to(_pipeline(image), path)
 
 
 def _pipeline(image: str) -> Any:

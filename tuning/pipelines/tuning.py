@@ -5,6 +5,7 @@
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tuning.pipelines.compiled import compile_to
 from tuning.settings import Settings
 
 NAME = "tune-python-qa"
@@ -25,11 +26,7 @@ def compile_pipeline(settings: Settings, path: Path) -> Path:
 
     Its container image is the setting `image`, or the components' IMAGE if the setting is empty.
     """
-    from kfp import compiler
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    compiler.Compiler().compile(_pipeline(settings.image), str(path))
-    return path
+    return compile_to(_pipeline(settings.image), path)
 
 
 def _pipeline(image: str) -> Any:

@@ -12,6 +12,7 @@ from tuning.dataset.formats.codec import Body, as_question
 from tuning.dataset.formats.records import Format, Message
 from tuning.dataset.redact.redact import find_secrets
 from tuning.errors import TuningError
+from tuning.paths import expanded
 from tuning.registry import registry
 from tuning.settings import Settings
 from tuning.storage import atomic_file
@@ -50,7 +51,7 @@ def write_answers(settings: Settings, name: str, questions: str, output: str, ma
     if not output:
         raise TuningError("--file needs --output, the file to write the answers to")
     asked = load(settings, name)
-    count = answer_file(asked, Path(questions), Path(output), max_new_tokens)
+    count = answer_file(asked, expanded(questions), expanded(output), max_new_tokens)
     return f"wrote {count} answers of {asked.name} to {output}"
 
 

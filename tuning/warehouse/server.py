@@ -44,6 +44,7 @@ def main(home: str, project: str, port: str, job_timeout: str) -> None:
     """
     settings = Settings(home=Path(home), project=project, bigquery_port=max(int(port), 1), job_timeout=int(job_timeout))
     shut(settings)
+    os.chdir(settings.gcs_dir)  # for the relative paths of `shut`
     patches.apply()
     options = EmulatorSettings(
         rest_host=LOOPBACK,
@@ -133,11 +134,14 @@ def shut(settings: Settings) -> None:
             self.execute(f"LOAD '{str(extension).replace(chr(39), chr(39) * 2)}'")
 
     def resolve(uri: str, context: Any) -> str:
-        """Allow only gs:// URIs in jobs. bqemulator itself also allows file:// URIs and paths of this machine."""
-        path = resolve_any(uri, context)
-        if gcs.resolve() not in Path(path).resolve().parents:
+        """Allow only gs:// URIs in jobs. bqemulator itself also allows file:// URIs and paths of this machine.
+
+        The path is relative, because DuckDB reads a folder named ``a=b`` above it as a column, and ``*`` as a pattern.
+        """
+        path = Path(resolve_any(uri, context)).resolve()
+        if gcs.resolve() not in path.parents:
             raise InvalidQueryError(f"{uri!r} is not an address of the form gs://BUCKET/NAME")
-        return path
+        return str(path.relative_to(gcs.resolve()))
 
     def create_app(context: Any) -> Any:
         app = create_open_app(context)

@@ -12,6 +12,7 @@ import orjson
 
 from tuning.errors import TuningError
 from tuning.settings import DBT_PROJECT
+from tuning.values import shown
 
 _JINJA = re.compile(r"[{][{%#]|[#}%][}]")  # dbt would run such a text as a template
 _IN_BRACKETS = re.compile(r"\\.|\[[^\]]*\]|\([^()]*\)")
@@ -43,7 +44,7 @@ class Variables(msgspec.Struct, frozen=True, kw_only=True):
     too. Raises TuningError for a value that dbt would refuse.
     """
 
-    tag_pattern: str = _default("tag_pattern")  # RE2 pattern, searched in each tag; BigQuery checks its syntax
+    tag_pattern: str = _default("tag_pattern")  # RE2 pattern, searched in each tag
     since: str = _default("since")  # answers created on or after this day, UTC
     instruction_template: str = _default("instruction_template")
     match_parent: bool = _default("match_parent")
@@ -68,8 +69,7 @@ class Variables(msgspec.Struct, frozen=True, kw_only=True):
         if not is_date:
             raise TuningError(f"--since {self.since!r} is not a date", "Write it as YYYY-MM-DD")
         msgspec.structs.force_setattr(self, "exclude_user", checked_user_ids(self.exclude_user))
-        if not self.tag_pattern:
-            raise TuningError("--tag-pattern is empty", "Use '.' to match every tag")
+        _check_pattern(self.tag_pattern)
         for name in ("preference_vote_gap", "pairs_per_question"):
             if getattr(self, name) < 1:
                 raise TuningError(f"--{name.replace('_', '-')} {getattr(self, name)} is less than 1")
@@ -108,6 +108,21 @@ def _check(name: str, value: Any, hint: Any) -> None:
         raise TuningError(f"{option} {value} is not a 64-bit number")
     elif name.endswith("_length") and value is not None and value < 0:
         raise TuningError(f"{option} cannot be {value}", "Use a number of characters, or 0 for no minimum")
+
+
+def _check_pattern(pattern: str) -> None:
+    import re2
+
+    if not pattern:
+        raise TuningError("--tag-pattern is empty", "Use '.' to match every tag")
+    options = re2.Options()
+    options.log_errors = False
+    try:
+        re2.compile(pattern, options)
+    except (re2.error, UnicodeEncodeError) as error:
+        reason = error.args[0]
+        reason = reason.decode("utf-8", "replace") if isinstance(reason, bytes) else reason
+        raise TuningError(f"--tag-pattern {shown(pattern)} is not valid in RE2 ({shown(reason)})") from None
 
 
 def checked_user_ids(user_ids: Iterable[int]) -> list[int]:

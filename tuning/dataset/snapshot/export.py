@@ -38,10 +38,10 @@ def export(settings: Settings, variables: "Variables", options: DatasetOptions |
     from tuning.warehouse.contract import contract
 
     options = options or DatasetOptions()
+    client = connect(settings)
     agreed = contract(settings, variables)
     table = agreed.preferences if options.is_preference else agreed.mart
     roles = agreed.preference_roles if options.is_preference else agreed.instruction_roles
-    client = connect(settings)
     with google_errors(f"reading {table}"):
         present = [field.name for field in client.get_table(table).schema]
         build = _build_row(client, agreed.build)

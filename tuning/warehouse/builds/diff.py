@@ -68,6 +68,7 @@ def diff_builds(settings: Settings, variables: Variables, before: str = "", afte
     The default of `before` is the dataset of the default variables, and that of `after` is the dataset of `variables`.
     Raises TuningError if both are the same, if one does not exist, or if a key is not unique.
     """
+    client = connect(settings)
     agreed = contract(settings, variables)
     after = after or agreed.mart.split(".")[1]
     before = before or contract(settings, Variables()).mart.split(".")[1]
@@ -76,7 +77,6 @@ def diff_builds(settings: Settings, variables: Variables, before: str = "", afte
             f"before and after are both the build in the BigQuery dataset {after}",
             "Name another dataset with --before, or give the variables of the other build, such as --since",
         )
-    client = connect(settings)
     builds = [_build(client, settings.project, dataset, agreed.build.split(".")[2]) for dataset in (before, after)]
     names = [table.split(".")[2] for table in (agreed.mart, agreed.preferences)]
     with google_errors("comparing the builds"):

@@ -7,6 +7,7 @@ from typing import Any
 
 from tuning.dataset.dataset import Dataset
 from tuning.errors import TuningError
+from tuning.paths import expanded
 from tuning.resource_errors import in_one_line
 from tuning.settings import Settings
 from tuning.tuners.hf.chat import check_template
@@ -44,8 +45,8 @@ def find_tokenizer(settings: Settings, name: str) -> Path | None:
 def _find(settings: Settings, name: str) -> Path:
     if name == "smollm2":
         return smollm2.fetch(settings)
-    if Path(name).expanduser().is_dir():
-        return _checked_folder(Path(name).expanduser().absolute())
+    if expanded(name).is_dir():
+        return _checked_folder(expanded(name).absolute())
     if name.startswith((".", "/", "~")) or name.count("/") != 1:
         raise TuningError(f"there is no base model {name!r}", _CHOICE)
     return _from_hub(name)
