@@ -27,6 +27,7 @@ from tuning.settings import PROJECT_ROOT, Settings
 from tuning.sources.load_sample import load_sample
 from tuning.sources.origin import read_origin
 from tuning.tuners.protocol import TuneOptions
+from tuning.values import Age, convert
 from tuning.warehouse import emulator
 
 RUN = "20261129-104907-7149f2"
