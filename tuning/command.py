@@ -15,6 +15,7 @@ from invoke.tasks import Task, task
 
 from tuning.errors import TuningError
 from tuning.settings import load_settings
+from tuning.visible import visible, visible_output
 
 _SHARED = {
     "target": "where to run: local (default) or gcp",
@@ -66,12 +67,13 @@ def command(body: Callable[..., None] | None = None, **options: Any) -> Any:
                 values[name] = group(
                     **{field: values.pop(field) for field in group.__struct_fields__ if field in values}
                 )
-            function(c, load_settings({"target": target}), **values)
+            with visible_output():
+                function(c, load_settings({"target": target}), **values)
             sys.stdout.flush()
         except TuningError as error:
             if debug:
                 traceback.print_exc()
-            raise Exit(f"error: {error}", code=1) from None
+            raise Exit(visible(f"error: {error}"), code=1) from None
         except KeyboardInterrupt:
             raise Exit("interrupted. Run the command again to resume.", code=130) from None
         except BrokenPipeError:

@@ -10,6 +10,7 @@ from tuning.settings import Settings
 from tuning.tuners.hf.chat import check_template
 from tuning.tuners.hf.environment import go_online, set_up_libraries
 from tuning.tuners.hf.models import smollm2
+from tuning.tuners.hf.models.model_folder import check_complete, check_safe
 from tuning.tuners.hf.models.tiny import make_tiny
 
 _CHOICE = "Use smollm2, tiny, a local folder or a name on the Hugging Face hub"
@@ -43,7 +44,10 @@ def _find(settings: Settings, name: str) -> Path:
     if name == "smollm2":
         return smollm2.fetch(settings)
     if Path(name).expanduser().is_dir():
-        return _checked_folder(Path(name).expanduser().absolute())
+        folder = Path(name).expanduser().absolute()
+        check_complete(folder)
+        check_safe(folder)
+        return folder
     if name.startswith((".", "/", "~")) or name.count("/") != 1:
         raise TuningError(f"there is no base model {name!r}", _CHOICE)
     return _from_hub(name)
@@ -77,12 +81,15 @@ def describe_base(name: str) -> str:
 def load_tokenizer(folder: Path) -> Any:
     """Load the tokenizer in `folder`.
 
-    Raises TuningError if it has no end-of-text token, or if its chat template cannot be used.
+    Raises TuningError if it cannot be loaded, if it has no end-of-text token, or if its chat template cannot be used.
     """
     set_up_libraries()
     from transformers import AutoTokenizer
 
-    tokenizer = AutoTokenizer.from_pretrained(str(folder))
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(str(folder), trust_remote_code=False)
+    except Exception as error:  # the files are not ours, and the library checks few of them
+        raise _unloadable(folder, "a tokenizer", error) from None
     if tokenizer.eos_token_id is None:
         raise TuningError(f"the tokenizer in {folder} has no end-of-text token", "Use another --base-model")
     if tokenizer.pad_token_id is None:
@@ -100,25 +107,19 @@ def load_model(folder: Path, dtype: Any) -> Any:
     from transformers import AutoModelForCausalLM
 
     try:
-        model = AutoModelForCausalLM.from_pretrained(str(folder), dtype=dtype, use_safetensors=True)
+        model = AutoModelForCausalLM.from_pretrained(
+            str(folder), dtype=dtype, use_safetensors=True, trust_remote_code=False
+        )
     except (OSError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise TuningError(f"{folder} is not a model that transformers can load ({reason})", _CHOICE) from None
+        raise _unloadable(folder, "a model", error) from None
     return model.eval()
 
 
-def _checked_folder(folder: Path) -> Path:
-    wanted = {
-        "config.json": ["config.json"],
-        "a tokenizer": ["tokenizer.json", "tokenizer.model", "vocab.json"],
-        "weights as *.safetensors": ["*.safetensors"],
-    }
-    for what, patterns in wanted.items():
-        if not any(next(folder.glob(pattern), None) for pattern in patterns):
-            raise TuningError(
-                f"the base model folder {folder} does not contain {what}", "Save model and tokenizer in it"
-            )
-    return folder
+def _unloadable(folder: Path, what: str, error: Exception) -> TuningError:
+    reason = str(error).strip().partition("\n")[0] or type(error).__name__
+    if "trust_remote_code" in str(error):
+        reason = "it needs code of its own, which is not run"
+    return TuningError(f"{folder} is not {what} that transformers can load ({reason})", _CHOICE)
 
 
 def _from_hub(name: str) -> Path:
@@ -143,4 +144,5 @@ def _from_hub(name: str) -> Path:
         raise TuningError(
             f"the base model {name} is not in the local cache and the hub does not answer ({reason})", _CHOICE
         ) from None
-    return _checked_folder(Path(folder))
+    check_complete(Path(folder))
+    return Path(folder)
