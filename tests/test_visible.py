@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 
 from tests.dataset.folders import made
+from tests.evaluation.test_report import inputs
 from tests.marts import row, words
 from tests.test_command_line import invoke
+from tuning.evaluation.report import as_html, as_markdown
 from tuning.visible import visible
 
 BIDI = "\u202e"
@@ -65,3 +67,10 @@ def test_the_card_shows_and_counts_them_and_the_examples_keep_them(tmp_path: Pat
     assert f'<td>U+202E right-to-left override</td><td class="number">{count}</td>' in page
     assert "U+200B zero width space" in card
     assert "hide or reorder text" not in (made(tmp_path / "without", rows[40:]).folder / "README.md").read_text()
+
+
+def test_the_report_shows_them_in_the_answers_of_a_model() -> None:
+    shown = inputs(answer=f"use {BIDI}tsil a{ZERO_WIDTH}")
+    assert "use {U+202E}tsil a{U+200B}" in as_html(shown)
+    for text in (as_html(shown), as_markdown(shown)):
+        assert not {BIDI, ZERO_WIDTH} & set(text)

@@ -226,3 +226,15 @@ def test_bytes_that_have_gone_by_are_an_error_and_not_waited_for(tmp_path: Path)
     ((_, chunks),) = read_archive(path, frozenset({"Posts.xml"}))
     with pytest.raises(RuntimeError, match="must be read before the next"):
         next(chunks)
+
+
+def test_progress_counts_what_is_decompressed_only_to_get_past_it(tmp_path: Path) -> None:
+    """In a real dump, the history of all posts can come before the posts, and takes longer than they do."""
+    posts = document([question(1)])
+    path = archive(tmp_path / "a.7z", Comments=b"c" * 3_000_000, Posts=posts, Votes=b"v" * 1_000_000)
+    counted: list[float] = []
+    dump = open_dump(path)
+    for part in dump.parts(counted.append):
+        assert b"".join(part.read(counted.append)) == posts
+    assert sum(counted) == dump.size == 3_000_000 + len(posts)
+    assert len(counted) > 2

@@ -2,7 +2,7 @@
 
 import contextlib
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import IO
 
@@ -12,7 +12,7 @@ from py7zr.exceptions import ArchiveError, PasswordRequired, UnsupportedCompress
 from tuning.errors import TuningError
 from tuning.sources.reading.decoders import DAMAGED, RefusedError
 from tuning.sources.reading.pipe import Put, read_members
-from tuning.sources.reading.seven_zip import check_header, unpack
+from tuning.sources.reading.seven_zip import check_header, unpack, unpacked_size
 from tuning.sources.reading.volumes import Volumes, incomplete, parts_of, whole_name
 
 # What is raised for a damaged archive, by py7zr too.
@@ -53,8 +53,18 @@ def archive_sizes(path: Path) -> dict[str, int]:
         return sizes
 
 
-def read_archive(path: Path, names: frozenset[str]) -> Iterator[tuple[str, Iterator[bytes]]]:
+def bytes_to_unpack(path: Path, names: frozenset[str]) -> int:
+    """Return how many bytes `read_archive` decompresses, as the archive declares it: also of members it must skip."""
+    with _opened(path) as (_, archive):
+        return unpacked_size(archive, names)
+
+
+def read_archive(
+    path: Path, names: frozenset[str], skipped: Callable[[float], None] = lambda _: None
+) -> Iterator[tuple[str, Iterator[bytes]]]:
     """Yield the name and the bytes of each member in `names`, in the archive's order.
+
+    `skipped` is called, in another thread, with sizes of bytes that were decompressed and are not needed.
 
     Read a member's bytes before you request the next member, which skips unread bytes. Reading bytes after the end
     of the iteration raises RuntimeError. Raises TuningError if the archive is damaged: checksums are verified.
@@ -63,7 +73,7 @@ def read_archive(path: Path, names: frozenset[str]) -> Iterator[tuple[str, Itera
     def produce(put: Put) -> None:
         with _opened(path) as (file, archive):
             try:
-                unpack(file, archive, names, put)
+                unpack(file, archive, names, put, skipped)
             except RefusedError as error:
                 raise _refused(path, error) from None
             except _BROKEN as error:

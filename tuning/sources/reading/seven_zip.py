@@ -91,16 +91,21 @@ def _check_header_size(size: int) -> None:
         )
 
 
-def unpack(file: IO[bytes], archive: py7zr.SevenZipFile, names: frozenset[str], put: Put) -> None:
+def unpack(
+    file: IO[bytes],
+    archive: py7zr.SevenZipFile,
+    names: frozenset[str],
+    put: Put,
+    skipped: Callable[[float], None],
+) -> None:
     """Pass the name and the bytes of each member in `names` to `put`, in the archive's order.
+
+    Members before them in the same folder are decompressed too. `skipped` is called with the sizes of their pieces.
 
     Raises RefusedError for a method that is not supported. Raises one of DAMAGED, ArithmeticError, LookupError or
     TypeError if the data is damaged.
     """
-    for folder, group in itertools.groupby(archive.files, key=lambda member: member.folder):
-        members = list(group)
-        while members and members[-1].filename not in names:  # their bytes come last and are not needed
-            members.pop()
+    for folder, members in _needed(archive, names):
         pieces = _Bytes(_decoded(file, archive, folder)) if members and folder is not None else None
         for member in members:
             is_wanted = member.filename in names
@@ -113,8 +118,24 @@ def unpack(file: IO[bytes], archive: py7zr.SevenZipFile, names: frozenset[str], 
                 checksum = zlib.crc32(piece, checksum)
                 if is_wanted:
                     put(piece)
+                else:
+                    skipped(len(piece))
             if member.crc32 is not None and checksum != member.crc32:
                 raise ValueError(f"the checksum of {member.filename} differs")
+
+
+def unpacked_size(archive: py7zr.SevenZipFile, names: frozenset[str]) -> int:
+    """Return how many bytes `unpack` decompresses, as the archive declares it."""
+    return sum(int(member.uncompressed) for _, members in _needed(archive, names) for member in members)
+
+
+def _needed(archive: py7zr.SevenZipFile, names: frozenset[str]) -> Iterator[tuple[Any, list[Any]]]:
+    """Yield each folder and its members up to the last one in `names`. The bytes of later ones are not needed."""
+    for folder, group in itertools.groupby(archive.files, key=lambda member: member.folder):
+        members = list(group)
+        while members and members[-1].filename not in names:
+            members.pop()
+        yield folder, members
 
 
 class _Bytes:

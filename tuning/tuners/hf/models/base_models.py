@@ -10,7 +10,7 @@ from tuning.settings import Settings
 from tuning.tuners.hf.chat import check_template
 from tuning.tuners.hf.environment import go_online, set_up_libraries
 from tuning.tuners.hf.models import smollm2
-from tuning.tuners.hf.models.model_folder import check_complete, check_safe
+from tuning.tuners.hf.models.folder_checks import check_complete, check_safe
 from tuning.tuners.hf.models.tiny import make_tiny
 
 _CHOICE = "Use smollm2, tiny, a local folder or a name on the Hugging Face hub"
