@@ -4,6 +4,7 @@ import gzip
 import os
 import re
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -238,3 +239,19 @@ def test_progress_counts_what_is_decompressed_only_to_get_past_it(tmp_path: Path
         assert b"".join(part.read(counted.append)) == posts
     assert sum(counted) == dump.size == 3_000_000 + len(posts)
     assert len(counted) > 2
+
+
+@pytest.mark.parametrize("start", [b"<?xml " * 43_000, b"<?xml" + b" encoding =" * 23_000])
+def test_a_start_that_is_no_start_is_refused_at_once(tmp_path: Path, convert: Convert, start: bytes) -> None:
+    (tmp_path / "Posts.xml").write_bytes(start + document([question(1)]))
+    before = time.process_time()
+    with pytest.raises(TuningError, match=r"Posts\.xml is not an XML file of a dump"):
+        convert(tmp_path / "Posts.xml")
+    assert time.process_time() - before < 5
+
+
+def test_pieces_of_rows_cost_little_time_and_are_counted(tmp_path: Path, convert: Convert) -> None:
+    (tmp_path / "Posts.xml").write_bytes(document([question(1), "<row " * 100_000]))
+    before = time.process_time()
+    assert convert(tmp_path / "Posts.xml").counts["posts", "not well-formed XML"] == 100_000
+    assert time.process_time() - before < 5  # parsing each would take more than ten seconds
