@@ -241,9 +241,9 @@ def test_progress_counts_what_is_decompressed_only_to_get_past_it(tmp_path: Path
     assert len(counted) > 2
 
 
-@pytest.mark.parametrize("start", [b"<?xml " * 43_000, b"<?xml" + b" encoding =" * 23_000])
+@pytest.mark.parametrize("start", [b"<?xml " * 43_000, b"<?xml encoding=" * 17_000])
 def test_a_start_that_is_no_start_is_refused_at_once(tmp_path: Path, convert: Convert, start: bytes) -> None:
-    (tmp_path / "Posts.xml").write_bytes(start + document([question(1)]))
+    (tmp_path / "Posts.xml").write_bytes(start + f"<posts>{question(1)}</posts>".encode())
     before = time.process_time()
     with pytest.raises(TuningError, match=r"Posts\.xml is not an XML file of a dump"):
         convert(tmp_path / "Posts.xml")
