@@ -18,6 +18,7 @@ from tuning.resource_errors import file_error
 from tuning.settings import load_settings
 from tuning.storage import check_home
 from tuning.values import convert, describe_kind, is_repeatable
+from tuning.visible import visible, visible_output
 
 _SHARED = {
     "target": "where to run: local (default) or gcp",
@@ -74,7 +75,8 @@ def command(body: Callable[..., None] | None = None, *, writes: bool = True, **o
                 )
             settings = load_settings({"target": target})
             check_home(settings, writes=writes)
-            function(c, settings, **values)
+            with visible_output():
+                function(c, settings, **values)
             _flush()
         except TuningError as error:
             raise _failed(error, debug) from None
@@ -122,7 +124,7 @@ def _failed(error: TuningError, debug: bool) -> Exit:
         _flush()
     except OSError:
         closed_output.drop()
-    return Exit(f"error: {error}", code=1)
+    return Exit(visible(f"error: {error}"), code=1)
 
 
 def _flush() -> None:

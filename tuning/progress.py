@@ -4,6 +4,8 @@ import contextlib
 import sys
 from collections.abc import Callable, Iterator
 
+from tuning.visible import visible
+
 
 @contextlib.contextmanager
 def progress(label: str, total: float | None, unit: str) -> Iterator[Callable[[float], None]]:
@@ -20,5 +22,5 @@ def progress(label: str, total: float | None, unit: str) -> Iterator[Callable[[f
     counter = DownloadColumn() if unit == "bytes" else MofNCompleteColumn()
     columns = (TextColumn("{task.description}"), BarColumn(), counter, TextColumn(unit), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(label, total=total)
+        task = bar.add_task(visible(label), total=total)
         yield lambda amount: bar.advance(task, amount)

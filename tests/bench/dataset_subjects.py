@@ -44,7 +44,7 @@ def to_jsonl(snapshot: str, workers: int, preset: str = "") -> dict[str, Any]:
         parts = Parts(FolderStore(folder / "parts"), is_spent=options.is_seed)
         index, _ = run_pass_one(parts, source, options, pool, funnel)
         selection = select(index, Texts(parts, index, options, source.template), options, funnel)
-        facts = write_splits(FolderOutputs(folder), parts, index, selection, pool)
+        facts, _ = write_splits(FolderOutputs(folder), parts, index, selection, pool)
         parts.store.clear()
     return {name: facts[name].rows for name in ("train.jsonl", "eval.jsonl")}
 

@@ -4,6 +4,7 @@ import gzip
 import os
 import re
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -226,3 +227,31 @@ def test_bytes_that_have_gone_by_are_an_error_and_not_waited_for(tmp_path: Path)
     ((_, chunks),) = read_archive(path, frozenset({"Posts.xml"}))
     with pytest.raises(RuntimeError, match="must be read before the next"):
         next(chunks)
+
+
+def test_progress_counts_what_is_decompressed_only_to_get_past_it(tmp_path: Path) -> None:
+    """In a real dump, the history of all posts can come before the posts, and takes longer than they do."""
+    posts = document([question(1)])
+    path = archive(tmp_path / "a.7z", Comments=b"c" * 3_000_000, Posts=posts, Votes=b"v" * 1_000_000)
+    counted: list[float] = []
+    dump = open_dump(path)
+    for part in dump.parts(counted.append):
+        assert b"".join(part.read(counted.append)) == posts
+    assert sum(counted) == dump.size == 3_000_000 + len(posts)
+    assert len(counted) > 2
+
+
+@pytest.mark.parametrize("start", [b"<?xml " * 43_000, b"<?xml encoding=" * 17_000])
+def test_a_start_that_is_no_start_is_refused_at_once(tmp_path: Path, convert: Convert, start: bytes) -> None:
+    (tmp_path / "Posts.xml").write_bytes(start + f"<posts>{question(1)}</posts>".encode())
+    before = time.process_time()
+    with pytest.raises(TuningError, match=r"Posts\.xml is not an XML file of a dump"):
+        convert(tmp_path / "Posts.xml")
+    assert time.process_time() - before < 5
+
+
+def test_pieces_of_rows_cost_little_time_and_are_counted(tmp_path: Path, convert: Convert) -> None:
+    (tmp_path / "Posts.xml").write_bytes(document([question(1), "<row " * 100_000]))
+    before = time.process_time()
+    assert convert(tmp_path / "Posts.xml").counts["posts", "not well-formed XML"] == 100_000
+    assert time.process_time() - before < 5  # parsing each would take more than ten seconds

@@ -143,7 +143,7 @@ def _make(
     texts = Texts(parts, index, options, snapshot.template)
     selection = select(index, texts, options, funnel)
     shown = texts.shown(selection.sides["train"])
-    files = write_splits(outputs, parts, index, selection, workers)
+    files, deceptive = write_splits(outputs, parts, index, selection, workers)
     written = Written(
         files=outputs.sources, options=options, template=snapshot.template, train_rows=len(selection.sides["train"])
     )
@@ -154,6 +154,7 @@ def _make(
         split: (index["question_length"][rows], index["answer_length"][rows]) for split, rows in selection.sides.items()
     }
     facts = gather(outputs.sources[ATTRIBUTION], lengths)
+    facts.deceptive = deceptive
     manifest = Manifest(
         id=identity,
         format=options.format,

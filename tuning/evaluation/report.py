@@ -11,6 +11,7 @@ from tuning.evaluation.records import Comparison, Interval, Verdict
 from tuning.evaluation.text_metrics import DESCRIPTIONS
 from tuning.tuners.hf.train.curves import Curves, draw
 from tuning.tuners.protocol import Model
+from tuning.visible import visible
 
 _SLICES_SHOWN = 30
 _UNCHANGED = 5  # number of questions shown that both models solve or neither model solves
@@ -179,4 +180,4 @@ def _render(name: str, inputs: ReportInputs) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template(name).render(**_view(inputs))
+    return visible(environment.get_template(name).render(**_view(inputs)))

@@ -2,7 +2,7 @@
 
 import contextlib
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import IO
 
@@ -12,18 +12,17 @@ from py7zr.exceptions import ArchiveError, PasswordRequired, UnsupportedCompress
 from tuning.errors import TuningError
 from tuning.sources.reading.decoders import DAMAGED, RefusedError
 from tuning.sources.reading.pipe import Put, read_members
-from tuning.sources.reading.seven_zip import unpack
+from tuning.sources.reading.seven_zip import check_header, unpack, unpacked_size
 from tuning.sources.reading.volumes import Volumes, incomplete, parts_of, whole_name
 
-# What py7zr raises for a damaged header.
+# What is raised for a damaged archive, by py7zr too.
 _BROKEN = (
     *DAMAGED,
     ArchiveError,
     ArithmeticError,
     AssertionError,
     AttributeError,
-    IndexError,
-    KeyError,
+    LookupError,
     MemoryError,
     TypeError,
 )
@@ -54,8 +53,18 @@ def archive_sizes(path: Path) -> dict[str, int]:
         return sizes
 
 
-def read_archive(path: Path, names: frozenset[str]) -> Iterator[tuple[str, Iterator[bytes]]]:
+def bytes_to_unpack(path: Path, names: frozenset[str]) -> int:
+    """Return how many bytes `read_archive` decompresses, as the archive declares it: also of members it must skip."""
+    with _opened(path) as (_, archive):
+        return unpacked_size(archive, names)
+
+
+def read_archive(
+    path: Path, names: frozenset[str], skipped: Callable[[float], None] = lambda _: None
+) -> Iterator[tuple[str, Iterator[bytes]]]:
     """Yield the name and the bytes of each member in `names`, in the archive's order.
+
+    `skipped` is called, in another thread, with sizes of bytes that were decompressed and are not needed.
 
     Read a member's bytes before you request the next member, which skips unread bytes. Reading bytes after the end
     of the iteration raises RuntimeError. Raises TuningError if the archive is damaged: checksums are verified.
@@ -64,10 +73,10 @@ def read_archive(path: Path, names: frozenset[str]) -> Iterator[tuple[str, Itera
     def produce(put: Put) -> None:
         with _opened(path) as (file, archive):
             try:
-                unpack(file, archive, names, put)
+                unpack(file, archive, names, put, skipped)
             except RefusedError as error:
-                raise TuningError(f"{path.name} cannot be unpacked here: {error}", _BY_HAND) from None
-            except (*DAMAGED, IndexError) as error:
+                raise _refused(path, error) from None
+            except _BROKEN as error:
                 raise _broken(path, error) from None
 
     return read_members(produce)
@@ -78,10 +87,14 @@ def _opened(path: Path) -> Iterator[tuple[IO[bytes], py7zr.SevenZipFile]]:
     with _file(path) as file:
         _check_size(path, file)
         try:
+            check_header(file)
+            file.seek(0)
             archive = py7zr.SevenZipFile(file)
             is_encrypted = archive.needs_password()
         except PasswordRequired:
             is_encrypted = True
+        except RefusedError as error:
+            raise _refused(path, error) from None
         except UnsupportedCompressionMethodError:
             raise TuningError(f"{path.name} has an unknown compression method", _HINT) from None
         except _BROKEN as error:
@@ -108,6 +121,10 @@ def _check_size(path: Path, file: IO[bytes]) -> None:
     if whole_name(path.name) != path.name:
         raise incomplete(parts_of(path), size, needed)
     raise TuningError(f"{path.name} is cut off: it has {size:,} of {needed:,} bytes", _HINT)
+
+
+def _refused(path: Path, error: RefusedError) -> TuningError:
+    return TuningError(f"{path.name} cannot be unpacked here: {error}", _BY_HAND)
 
 
 def _broken(path: Path, error: BaseException) -> TuningError:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tuning.errors import TuningError
-from tuning.sources.archive import archive_sizes, read_archive
+from tuning.sources.archive import archive_sizes, bytes_to_unpack, read_archive
 from tuning.sources.reading.compressed import SEVEN_ZIP, form_of, read_file
 from tuning.sources.reading.encoding import as_utf8
 from tuning.sources.reading.volumes import whole_name
@@ -50,15 +50,18 @@ class Dump:
 
     path: Path
     files: tuple[Path, ...]  # of a split archive, one part; without `path`, if that is a folder
-    size: int | None  # bytes of XML as the files declare it, or None if a file does not
+    size: int | None  # bytes to decompress or read, as the files declare it, or None if a file does not
     kinds: frozenset[str]
     site: Site | None  # from the name of the file or folder
 
-    def parts(self) -> Iterator[Part]:
-        """Yield the XML files of the dump. Raises TuningError if an archive cannot be read."""
+    def parts(self, skipped: Callable[[float], None] = lambda _: None) -> Iterator[Part]:
+        """Yield the XML files of the dump. Raises TuningError if an archive cannot be read.
+
+        `skipped` is called, in another thread, with sizes of bytes that were decompressed and are not needed.
+        """
         for file in self.files:
             if _is_archive(file):
-                for name, chunks in read_archive(file, frozenset(_members(file))):
+                for name, chunks in read_archive(file, frozenset(_members(file)), skipped):
                     yield Part(_kind(name), name, as_utf8(chunks, name))
             else:
                 yield Part(_kind(file.name), file.name, as_utf8(read_file(file), file.name))
@@ -88,7 +91,7 @@ def open_dump(path: Path) -> Dump:
     kinds = {_kind(name) for name in names}
     if "posts" not in kinds:
         raise TuningError(f"{path} has no Posts.xml", _HINT)
-    sizes = [size for members in contents.values() for size in members.values()]
+    sizes = [_size(file, members) for file, members in contents.items()]
     size = None if None in sizes else sum(size or 0 for size in sizes)
     return Dump(path, tuple(contents), size, frozenset(kinds), _site(path, tuple(contents)))
 
@@ -154,6 +157,10 @@ def _members(file: Path) -> dict[str, int | None]:
     if _is_archive(file):
         return {name: size for name, size in archive_sizes(file).items() if _is_part_xml(name)}
     return {file.name: None if form_of(file) else file.stat().st_size}
+
+
+def _size(file: Path, members: dict[str, int | None]) -> int | None:
+    return bytes_to_unpack(file, frozenset(members)) if _is_archive(file) else members[file.name]
 
 
 def _is_archive(file: Path) -> bool:

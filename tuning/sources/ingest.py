@@ -82,7 +82,7 @@ def write_tables(
         progress(f"reading {dump.path.name}", dump.size, "bytes") as advance,
         Parsers(workers or usable_cores()) as parsers,
     ):
-        for part in dump.parts():
+        for part in dump.parts(advance):
             chunks = part.read(advance)
             if part.kind == "posts" and tag:
                 tag_filter = TagFilter(tag, folder)

@@ -10,7 +10,7 @@ from tuning.errors import TuningError
 BLOCK = 256 << 10  # bytes: lxml is fastest on trees that fit the processor's cache
 _LONGEST_ROW = 16 << 20  # bytes; far above any post, whose text has at most 30,000 characters
 _BOM = b"\xef\xbb\xbf"
-_ENCODING = re.compile(rb"""<\?xml[^>]*\sencoding\s*=\s*["']([^"']*)["']""")
+_ENCODING = re.compile(rb"""\s*<\?xml[^>]*\sencoding\s*=\s*["']([^"']*)["']""")
 # The bytes are already UTF-8, so a wrong declaration of one of these does not matter.
 _KNOWN_ENCODINGS = (b"utf8", b"usascii", b"ascii", b"utf16", b"utf16le", b"utf16be", b"unicode", b"ucs2")
 _OTHER_THAN_ROW = re.compile(rb"<(?!row\s)")
@@ -87,7 +87,7 @@ def _check_prolog(prolog: bytes, name: str, root: str, end: bytes) -> None:
 
     If `prolog` is the whole file, `end` is empty. Raises TuningError if one of these is not that of a dump.
     """
-    encoding = _ENCODING.search(prolog)
+    encoding = _ENCODING.match(prolog.removeprefix(_BOM))
     if encoding and re.sub(rb"[-_]", b"", encoding[1].lower()) not in _KNOWN_ENCODINGS:
         raise TuningError(f"{name} is {encoding[1].decode('ascii', 'replace')}, not UTF-8", "Convert it to UTF-8")
     if b"<!" in prolog.replace(b"<!--", b""):

@@ -125,3 +125,16 @@ def _outcome(read: Callable[[], object]) -> str:
     except Exception as error:  # any other than TuningError is what the test looks for
         return type(error).__name__
     return "read"
+
+
+@pytest.mark.parametrize("filters", METHODS.values(), ids=METHODS.keys())
+def test_damaged_data_of_any_method_is_one_line(tmp_path: Path, filters: list[dict[str, int]]) -> None:
+    posts = document([question(number, Note=random.Random(number).randbytes(90).hex()) for number in range(200)])  # noqa: S311
+    whole = packed(tmp_path / "a.7z", filters, Posts=posts).read_bytes()
+    end = 32 + int.from_bytes(whole[12:20], "little")  # the data is between the first 32 bytes and the header
+    chance = random.Random(3)  # noqa: S311
+    for _ in range(20):
+        content = bytearray(whole)
+        content[chance.randrange(32, end - 99)] ^= 1 << chance.randrange(8)
+        (tmp_path / "damaged.7z").write_bytes(content)
+        assert _outcome(lambda: unpacked(tmp_path / "damaged.7z", "Posts")) == "TuningError"

@@ -1,6 +1,7 @@
 """Write the dataset card: README.md for Hugging Face, and card.html, which has no scripts or external resources."""
 
 import html
+import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from tuning.dataset.dataset import Manifest, Split
 from tuning.dataset.funnel import Dropped, FunnelRow
 from tuning.dataset.split.texts import Shown
 from tuning.storage import write_bytes
+from tuning.visible import visible
 
 # Names of the splits on Hugging Face: https://huggingface.co/docs/hub/datasets-manual-configuration
 SPLIT_FILES = {"train": "train.jsonl", "evaluation": "eval.jsonl"}
@@ -47,12 +49,18 @@ def write_card(
         "redacted_rows": facts.redacted_rows,
         "cleanings": sorted(facts.cleanings.items()),
         "cleaned_rows": facts.cleaned_rows,
+        "deceptive": [(_described(character), rows) for character, rows in sorted(facts.deceptive.items())],
         "dropped": dropped,
         "examples": [_rendered(one, manifest) for one in shown],
         "settings": [*sorted(manifest.options.items()), *sorted(manifest.build.items()), *manifest.versions.items()],
     }
     for name in ("README.md", "card.html"):
         write_bytes(folder / name, _render(f"{name}.j2", view).encode())
+
+
+def _described(character: str) -> str:
+    """Return the number and the name of a character."""
+    return f"U+{ord(character):04X} {unicodedata.name(character, 'control character').lower()}"
 
 
 def _front_matter(manifest: Manifest, facts: CardFacts) -> str:
@@ -189,5 +197,4 @@ def _render(name: str, view: dict[str, Any]) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    rendered: str = environment.get_template(name).render(**view)
-    return rendered
+    return visible(environment.get_template(name).render(**view))

@@ -42,6 +42,7 @@ class CardFacts:
     # Removed or replaced parts by kind, as "removed greetings".
     cleanings: Counter[str] = field(default_factory=Counter)
     cleaned_rows: int = 0
+    deceptive: Counter[str] = field(default_factory=Counter)  # examples by character that hides or reorders text
 
     def first_tags(self) -> list[tuple[str, int]]:
         """Return the 30 most frequent tags with their numbers of rows."""

@@ -1,6 +1,9 @@
 """Run pass two: collect the kept lines and their attribution from the parts, in the final order, and write them."""
 
 import functools
+import re
+from collections import Counter
+from collections.abc import Iterable
 
 import msgspec
 import numpy as np
@@ -13,18 +16,22 @@ from tuning.dataset.workspace.index import Index
 from tuning.dataset.workspace.outputs import Outputs
 from tuning.dataset.workspace.parallel import Workers
 from tuning.dataset.workspace.parts import Column, Parts
+from tuning.visible import DECEPTIVE
 
 _ROWS = 4096  # number of rows collected at a time; with the seed preset, they come from all parts
+_CONTROL = re.compile(rb"\\u00([01][0-9a-f])")  # how JSON writes a control character
 
 
 def write_splits(
     outputs: Outputs, parts: Parts, index: Index, selection: Selection, workers: Workers
-) -> dict[str, FileFacts]:
-    """Write ``train.jsonl``, ``eval.jsonl`` and ``attribution.jsonl``, and return the facts of each by file name.
+) -> tuple[dict[str, FileFacts], Counter[str]]:
+    """Write ``train.jsonl``, ``eval.jsonl`` and ``attribution.jsonl``.
 
-    Raises TuningError if a request to Cloud Storage fails.
+    Returns the facts of each by file name, and the number of examples by the deceptive characters in them. Raises
+    TuningError if a request to Cloud Storage fails.
     """
     facts = {}
+    deceptive: Counter[str] = Counter()
     with outputs.open(ATTRIBUTION) as attribution:
         for split, rows in selection.sides.items():
             name = f"{split}.jsonl"
@@ -33,10 +40,11 @@ def write_splits(
                 for some in workers.map_in_threads(gather, range(0, len(rows), _ROWS)):
                     lines.append(some.lines, len(some.rows))
                     attribution.append(some.attribution, len(some.rows))
+                    deceptive += some.deceptive
                     parts.were_read(index["part"][some.rows], index["offset"][some.rows])
             facts[name] = lines.facts
     facts[ATTRIBUTION] = attribution.facts
-    return facts
+    return facts, deceptive
 
 
 class _Gathered(msgspec.Struct, frozen=True):
@@ -45,6 +53,7 @@ class _Gathered(msgspec.Struct, frozen=True):
     lines: pa.Buffer
     attribution: pa.Buffer
     rows: Column
+    deceptive: Counter[str]
 
 
 def _gather(parts: Parts, index: Index, groups: Column, split: Split, rows: Column, first: int) -> _Gathered:
@@ -54,4 +63,16 @@ def _gather(parts: Parts, index: Index, groups: Column, split: Split, rows: Colu
         as_indices(values).cast(pa.string()) for values in (np.arange(first, first + len(some)), groups[some])
     )
     attribution = joined(f'{{"split":"{split}","line":', numbers, ',"group":', its_groups, ",", tails, "\n")
-    return _Gathered(content_of(lines), content_of(attribution), some)
+    return _Gathered(content_of(lines), content_of(attribution), some, _deceptive(zip(lines, tails, strict=True)))
+
+
+def _deceptive(rows: Iterable[tuple[pa.Scalar, pa.Scalar]]) -> Counter[str]:
+    """Return the number of rows by the deceptive characters in them. Few rows get further than the first check."""
+    counts: Counter[str] = Counter()
+    for line, tail in rows:
+        row: bytes = line.as_py() + tail.as_py()
+        if row.isascii() and b"\\u00" not in row and b"\x7f" not in row:
+            continue
+        plain = _CONTROL.sub(lambda match: bytes([int(match[1], 16)]), row.replace(rb"\\", b""))
+        counts.update(set(DECEPTIVE.findall(plain.decode())))
+    return counts

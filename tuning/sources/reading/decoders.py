@@ -131,7 +131,12 @@ class Brotli:
 
     def decompress(self, data: bytes, max_length: int) -> bytes:
         """Return at most about `max_length` decompressed bytes."""
-        return bytes(self._decoder.process(data, output_buffer_limit=max_length))
+        import brotli
+
+        try:
+            return bytes(self._decoder.process(data, output_buffer_limit=max_length))
+        except brotli.error as error:
+            raise ValueError(str(error)) from None
 
 
 def bzip2() -> Decoder:

@@ -36,7 +36,7 @@ def _parse_one(row: bytes, table: str, counts: Counts) -> list[Row]:
     if (found := _parsed(row)) is not None:
         return _rows_of(found, table, counts)
     mended = mend(row)
-    if (found := _parsed(mended.row)) is None:
+    if mended.row == row or (found := _parsed(mended.row)) is None:
         counts[table, "not well-formed XML"] += 1
         return []
     counts[MENDED_ROWS] += 1
@@ -52,6 +52,8 @@ def _rows_of(found: "_Rows", table: str, counts: Counts) -> list[Row]:
 
 
 def _parsed(block: bytes) -> "_Rows | None":
+    if b">" not in block:  # the parser would take as long for it as for a whole row
+        return None
     found = _Rows()
     # The caller already rejected document types, and these settings load nothing from outside. With
     # resolve_entities=False, a parser with a target returns &amp; as &#38;.

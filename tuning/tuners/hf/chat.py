@@ -14,6 +14,7 @@ from tuning.dataset.formats.codec import ONE_TEXT
 from tuning.dataset.formats.records import Format, Message
 from tuning.errors import TuningError
 from tuning.tuners.hf.control_words import Hidden, control_words, encode_pieces
+from tuning.tuners.hf.limited import limited
 
 # ChatML. `generation` marks the assistant's messages for TRL's `assistant_only_loss` and for transformers' masks.
 CHATML = (
@@ -218,9 +219,10 @@ def _render(tokenizer: Any, template: _Template, turns: Sequence[Message]) -> st
         for turn in turns
     ]
     try:
-        text: str = tokenizer.apply_chat_template(
-            conversation, add_generation_prompt=turns[-1].role != "assistant", tokenize=False, **_NO_THINKING
-        )
+        with limited():
+            text: str = tokenizer.apply_chat_template(
+                conversation, add_generation_prompt=turns[-1].role != "assistant", tokenize=False, **_NO_THINKING
+            )
     except Exception as error:  # a template is a program, which can fail in any way
         reason = str(error).partition("\n")[0] or type(error).__name__
         raise _failure(tokenizer, f"it fails ({reason})") from None

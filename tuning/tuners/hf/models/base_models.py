@@ -13,6 +13,7 @@ from tuning.settings import Settings
 from tuning.tuners.hf.chat import check_template
 from tuning.tuners.hf.environment import go_online, set_up_libraries
 from tuning.tuners.hf.models import smollm2
+from tuning.tuners.hf.models.folder_checks import check_complete, check_safe
 from tuning.tuners.hf.models.tiny import make_tiny
 
 _CHOICE = "Use smollm2, tiny, a local folder or a name on the Hugging Face hub"
@@ -46,7 +47,10 @@ def _find(settings: Settings, name: str) -> Path:
     if name == "smollm2":
         return smollm2.fetch(settings)
     if expanded(name).is_dir():
-        return _checked_folder(expanded(name).absolute())
+        folder = expanded(name).absolute()
+        check_complete(folder)
+        check_safe(folder)
+        return folder
     if name.startswith((".", "/", "~")) or name.count("/") != 1:
         raise TuningError(f"there is no base model {name!r}", _CHOICE)
     return _from_hub(name)
@@ -86,7 +90,7 @@ def load_tokenizer(folder: Path) -> Any:
     from transformers import AutoTokenizer
 
     with _loading(folder, "a tokenizer"):
-        tokenizer = AutoTokenizer.from_pretrained(str(folder))
+        tokenizer = AutoTokenizer.from_pretrained(str(folder), trust_remote_code=False)
     if tokenizer.eos_token_id is None:
         raise TuningError(f"the tokenizer in {folder} has no end-of-text token", "Use another --base-model")
     if tokenizer.pad_token_id is None:
@@ -104,7 +108,10 @@ def load_model(folder: Path, dtype: Any) -> Any:
     from transformers import AutoModelForCausalLM
 
     with _loading(folder, "a model"):
-        return AutoModelForCausalLM.from_pretrained(str(folder), dtype=dtype, use_safetensors=True).eval()
+        model = AutoModelForCausalLM.from_pretrained(
+            str(folder), dtype=dtype, use_safetensors=True, trust_remote_code=False
+        )
+        return model.eval()
 
 
 @contextlib.contextmanager
@@ -118,7 +125,9 @@ def _loading(folder: Path, what: str) -> Iterator[None]:
         except Exception as error:
             if isinstance(error, RuntimeError) and "memory" in str(error).lower():
                 raise
-            reason = next(iter(str(error).splitlines()), type(error).__name__)
+            reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+            if "trust_remote_code" in reason:
+                reason = "it needs code of its own, which is not run"
             raise TuningError(f"{folder} is not {what} that transformers can load ({reason})", _again(folder)) from None
 
 
@@ -129,20 +138,6 @@ def _again(folder: Path) -> str:
     if folder.name == "merged":
         return "If it is a registered model, no command can make it again: restore it from a backup, or tune a new one"
     return _CHOICE
-
-
-def _checked_folder(folder: Path) -> Path:
-    wanted = {
-        "config.json": ["config.json"],
-        "a tokenizer": ["tokenizer.json", "tokenizer.model", "vocab.json"],
-        "weights as *.safetensors": ["*.safetensors"],
-    }
-    for what, patterns in wanted.items():
-        if not any(next(folder.glob(pattern), None) for pattern in patterns):
-            raise TuningError(
-                f"the base model folder {folder} does not contain {what}", "Save model and tokenizer in it"
-            )
-    return folder
 
 
 def _from_hub(name: str) -> Path:
@@ -167,4 +162,5 @@ def _from_hub(name: str) -> Path:
         raise TuningError(
             f"the base model {name} is not in the local cache and the hub does not answer ({reason})", _CHOICE
         ) from None
-    return _checked_folder(Path(folder))
+    check_complete(Path(folder))
+    return Path(folder)

@@ -5,6 +5,7 @@ from typing import Any
 
 from tuning.dataset.dataset import Dataset
 from tuning.tuners.hf.train.recipe import Recipe
+from tuning.visible import visible
 
 _CARD = """\
 ---
@@ -48,7 +49,7 @@ def model_card(
     """Return the README as Markdown."""
     build = dataset.manifest.build
     method = "Preference optimization (DPO)" if preference else "Supervised fine-tuning"
-    return _CARD.format(
+    card = _CARD.format(
         base_model=base_model,
         license=license_,
         tags="dpo" if preference else "sft" if recipe.full else "sft, lora",
@@ -68,6 +69,7 @@ def model_card(
         if base_model == "tiny"
         else "",
     )
+    return visible(card)
 
 
 def _table(values: Mapping[str, Any]) -> str:
