@@ -5,6 +5,7 @@ from typing import Generic, TypeVar
 
 import re2
 
+SPACE = r"[\t-\r\x1c- \x85\pZ]"  # what Python's `\s` matches
 Name = TypeVar("Name")
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 
 from tuning.dataset.redact.providers import RULES
-from tuning.dataset.sieve import Sieve
+from tuning.dataset.sieve import SPACE, Sieve
 
 Hints = AbstractSet[str]
 
@@ -27,8 +27,7 @@ _SIEVE = Sieve(
         "provider": "|".join(rule.sign for rule in RULES),
         "URL with password": r"://[^\s:/@\"'`<>]*:[^\s/\"'`<>]+@",
         "typed text": r"\.send_keys|\.fill\(|\.type\(|\.set|\.press_|_text\(|fill_in\(",
-        # `[\t-\r\x1c- \x85\pZ]` is Python's `\s`.
-        "command": r"[\t-\r\x1c- \x85\pZ\"']-(?:[puawUS]|-user|-proxy-user)|/user:|sqlplus",
+        "command": rf"(?:{SPACE}|[\"'])-(?:[puawUS]|-user|-proxy-user)|/user:|sqlplus",
         "email": r"@[A-Za-z0-9][A-Za-z0-9-]*\.[A-Za-z0-9]",
         "IP address": r"(?:[0-9]{1,3}\.){3}[0-9]|[23][0-9A-Fa-f]{3}:[0-9A-Fa-f:]*:",
         "path": r"/home\p{Nd}?/|(?i)[/\\](?:users|documents and settings)[/\\]",
