@@ -42,7 +42,7 @@ _LAST = re.compile(rf"[-–—~]\s?[a-z]{{2,15}}[.!]?\s*</p>\s*\Z|\b{_BYE}\b")
 _SIEVE = Sieve(
     {
         **{trigger: f"(?i){trigger}" for trigger in _TRIGGERS},
-        "first": rf"(?i)(?:\A|</pre>){SPACE}*(?:<[^<>]*>{SPACE}*)*(?:{_HELLO}\b|hİ)",  # "İ" in lower case begins with "i"
+        "first": rf"(?i)(?:\A|</pre>){SPACE}*(?:<[^<>]*>{SPACE}*)*(?:{_HELLO}\b|hİ)",  # İ begins with i in lower case
         "last": rf"(?i)[-–—~]{SPACE}?[a-z]+[.!]?{SPACE}*(?:</p>{SPACE}*(?:\z|<pre)|<pre)"
         rf"|\b{_BYE}\b(?:[^<]|<+(?:[^<p]|p[^>]))*(?:<*p?\z|<pre)",
     }
