@@ -16,7 +16,17 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from tuning.dataset.similar.words import FENCE, LETTER, OPERATOR, SYLLABLE, WORD, code_spans, kinds_of, words
+from tuning.dataset.similar.words import (
+    FENCE,
+    LETTER,
+    OPERATOR,
+    SYLLABLE,
+    WORD,
+    code_spans,
+    kinds_of,
+    may_have_tags,
+    words,
+)
 
 THRESHOLD = 0.8
 SHORT = 100  # bytes without white space, about 20 English words or 33 Chinese characters
@@ -157,12 +167,13 @@ def _all_spans(lowered: Sequence[str], borders: Places, codes: npt.NDArray[np.ui
     opens = (np.arange(len(text)) - np.repeat(np.cumsum(counts) - counts, counts)) % 2 == 0
     is_odd = counts % 2 == 1
     is_odd[text[opens & ((lengths != np.append(lengths, 0)[1:]) | (codes[starts - 1] == ord("\\")))]] = True
-    is_odd |= np.fromiter(("<pre" in one or "<code" in one for one in lowered), np.bool_)
+    is_odd |= [may_have_tags(one) for one in lowered]
     opening = np.flatnonzero(opens & ~is_odd[text])
     begins, ends = starts[opening] + lengths[opening], starts[opening + 1]
+    fences = np.flatnonzero(lengths[opening] >= FENCE)
     lines = np.flatnonzero(codes == ord("\n"))
-    after = lines[np.searchsorted(lines, begins)] + 1
-    begins = np.where((lengths[opening] >= FENCE) & (after <= ends), after, begins)
+    after = lines[np.searchsorted(lines, begins[fences])] + 1
+    begins[fences] = np.where(after <= ends[fences], after, begins[fences])
     is_code = begins < ends
     spans: list[tuple[int, int]] = []
     for one in np.flatnonzero(is_odd).tolist():
@@ -180,9 +191,9 @@ def _words_in(kind: npt.NDArray[np.uint8], spans: tuple[Places, Places] | None) 
         places = np.flatnonzero(is_kept)
         return places, is_begin[places]
     begins, ends = spans
-    border = np.zeros(len(kind), dtype=np.int8)
-    border[begins], border[ends] = 1, -1
-    is_kept |= (kind == OPERATOR) & np.cumsum(border, dtype=np.int8).view(np.bool_)
+    bounds = np.concatenate([[0], np.sort(np.concatenate(spans)), [len(kind)]])
+    is_code = np.repeat(np.arange(len(bounds) - 1) % 2 == 1, np.diff(bounds))
+    is_kept |= (kind == OPERATOR) & is_code
     places = np.flatnonzero(is_kept)
     is_begin = is_begin[places]
     firsts = np.searchsorted(places, begins)

@@ -102,12 +102,17 @@ def code_spans(text: str) -> list[tuple[int, int]]:
 
 def _borders(text: str) -> list[tuple[int, int, int]]:
     """Return the mark, begin and end of all that can be a border of code. A mark is a number of backticks, or a tag."""
-    if "<pre" not in text and "<code" not in text:
+    if not may_have_tags(text):
         return [(end - begin, begin, end) for begin, end in [one.span() for one in _BACKTICKS.finditer(text)]]
     return [
         (end - begin if text[begin] == "`" else _END_TAG if text[begin + 1] == "/" else _TAG, begin, end)
         for begin, end in [one.span() for one in _BORDER.finditer(text)]
     ]
+
+
+def may_have_tags(text: str) -> bool:
+    """Return whether a lower-cased text may have tags of code."""
+    return "<" in text and ("<pre" in text or "<code" in text)
 
 
 def _next_alike(borders: list[tuple[int, int, int]]) -> list[int]:
