@@ -164,12 +164,14 @@ def _all_spans(lowered: Sequence[str], borders: Places, codes: npt.NDArray[np.ui
     starts, lengths = ticks[firsts], np.diff(np.append(firsts, len(ticks)))
     counts = np.diff(np.searchsorted(starts, borders), prepend=0)  # of runs, by text
     text = np.repeat(np.arange(len(lowered)), counts)
+    # Every second run of a text opens code, unless the text is odd: its runs are no such pairs, or it may have tags.
     opens = (np.arange(len(text)) - np.repeat(np.cumsum(counts) - counts, counts)) % 2 == 0
     is_odd = counts % 2 == 1
     is_odd[text[opens & ((lengths != np.append(lengths, 0)[1:]) | (codes[starts - 1] == ord("\\")))]] = True
     is_odd |= [may_have_tags(one) for one in lowered]
     opening = np.flatnonzero(opens & ~is_odd[text])
     begins, ends = starts[opening] + lengths[opening], starts[opening + 1]
+    # The first line of a fence is not code.
     fences = np.flatnonzero(lengths[opening] >= FENCE)
     lines = np.flatnonzero(codes == ord("\n"))
     after = lines[np.searchsorted(lines, begins[fences])] + 1
