@@ -26,6 +26,7 @@ from tuning.dataset.boilerplate.phrases import (
 )
 from tuning.dataset.boilerplate.places import Boilerplate, Place, settled
 from tuning.dataset.boilerplate.segments import LINE_BREAK, OPAQUE, TRANSPARENT, Segment, masked, segments
+from tuning.dataset.sieve import SPACE, Sieve
 
 _TRIGGERS = (
     "thank", "thx", "cheers", "appreciat", "grateful", "hope", "edit", "upd", "<img", "description here", "duplicate",
@@ -33,9 +34,18 @@ _TRIGGERS = (
 )  # fmt: skip
 _LONGEST_SIGNATURE = 80  # characters
 _LONGEST_LAST = 160  # characters of a last paragraph that is searched for a signature without other triggers
-_FIRST = re.compile(r"\s*(?:<[^<>]*>\s*)*(?:hi|hello|hey|hiya|howdy|greetings|hola|dear|good|welcome)\b")
-_LAST = re.compile(
-    r"[-–—~]\s?[a-z]{2,15}[.!]?\s*</p>\s*\Z|\b(?:best|br|kr|tia|ty|tnx|hth|hopefully|luck|happy|regards|sincerely|yours)\b"
+_HELLO = "(?:hi|hello|hey|hiya|howdy|greetings|hola|dear|good|welcome)"
+_BYE = "(?:best|br|kr|tia|ty|tnx|hth|hopefully|luck|happy|regards|sincerely|yours)"
+_FIRST = re.compile(rf"\s*(?:<[^<>]*>\s*)*{_HELLO}\b")
+_LAST = re.compile(rf"[-–—~]\s?[a-z]{{2,15}}[.!]?\s*</p>\s*\Z|\b{_BYE}\b")
+# What a post with boilerplate contains. Code can be anywhere in it, because it is only removed later.
+_SIEVE = Sieve(
+    {
+        **{trigger: f"(?i){trigger}" for trigger in _TRIGGERS},
+        "first": rf"(?i)(?:\A|</pre>){SPACE}*(?:<[^<>]*>{SPACE}*)*(?:{_HELLO}\b|hİ)",  # İ begins with i in lower case
+        "last": rf"(?i)[-–—~]{SPACE}?[a-z]+[.!]?{SPACE}*(?:</p>{SPACE}*(?:\z|<pre)|<pre)"
+        rf"|\b{_BYE}\b(?:[^<]|<+(?:[^<p]|p[^>]))*(?:<*p?\z|<pre)",
+    }
 )
 _BEFORE_NAMES = ("thank-you", "good wish")
 _TAG = re.compile(r"<[^<>]*>")
@@ -45,11 +55,13 @@ _LONGEST_SIGNED = 2_000  # characters of a paragraph with a signature
 
 def find_boilerplate(html: str) -> list[Boilerplate]:
     """Return the boilerplate in a post, in order and without overlaps."""
-    prose = _without_code(html)
-    lower = prose.lower()
-    triggers = [trigger for trigger in _TRIGGERS if trigger in lower]
-    is_greeted = _FIRST.match(lower) is not None
-    last = lower.rfind("<p>", len(lower) - _LONGEST_LAST)
+    hints = _SIEVE.search(html)
+    if not hints:
+        return []
+    lower = _without_code(html).lower()
+    triggers = [hint for hint in hints if hint in _TRIGGERS and hint in lower]
+    is_greeted = "first" in hints and _FIRST.match(lower) is not None
+    last = lower.rfind("<p>", len(lower) - _LONGEST_LAST) if "last" in hints else -1
     is_signed = last >= 0 and _LAST.search(lower, last) is not None
     if not (triggers or is_greeted or is_signed):
         return []
@@ -62,9 +74,8 @@ def find_boilerplate(html: str) -> list[Boilerplate]:
     start, is_first = 0, True
     for chunk in html.split("<p>"):
         end = start + len(chunk)
-        text = _without_code(chunk)
-        lower, is_last = text.lower(), end == len(html)
-        if (is_first and is_greeted) or (is_last and is_signed) or any(trigger in lower for trigger in triggers):
+        is_last = end == len(html)
+        if (is_first and is_greeted) or (is_last and is_signed) or _has_any(chunk, triggers):
             parts = list(segments(html, max(0, start - len("<p>")), end))
             for position, part in enumerate(parts):
                 found += _in_segment(
@@ -77,9 +88,15 @@ def find_boilerplate(html: str) -> list[Boilerplate]:
             and NAME_ALONE.fullmatch(chunk.rstrip().removesuffix("</p>"))
         ):
             found.append(Boilerplate("signature", start - len("<p>"), end))
-        is_first = is_first and not _TAG.sub("", text).strip()
+        is_first = is_first and not _TAG.sub("", _without_code(chunk)).strip()
         start = end + len("<p>")
     return sorted(found, key=lambda one: one.start) if len(found) > 1 else found
+
+
+def _has_any(html: str, triggers: Sequence[str]) -> bool:
+    """Return whether one of the triggers is in the HTML outside code blocks."""
+    lower = _without_code(html).lower()
+    return any(map(lower.__contains__, triggers))
 
 
 def _without_code(html: str) -> str:
@@ -120,8 +137,8 @@ def _in_segment(html: str, part: Segment, *, is_first: bool, is_last: bool) -> l
     return settled(html, part, flat, sorted(places, key=lambda place: place[1:])) if places else []
 
 
-# The end of a sentence, or of a line in the source.
-_END = re.compile(r"[.!?…]+[\"'”’)\]*]*(?=[\s\x1f]|\Z|(?:Thank|Hope)[ s])|\n")
+# The end of a sentence, or of a line in the source. A pattern that begins with a set of characters is searched fast.
+_END = re.compile(r"[.!?…\n](?:(?<=\n)|[.!?…]*[\"'”’)\]*]*(?=[\s\x1f]|\Z|(?:Thank|Hope)[ s]))")
 _CLOSING_BRACKET = re.compile(r"[\w.!]\)\Z")
 _LONGEST_SENTENCE = 300  # characters
 _NEAR_END = 60  # characters at the end of a sentence in which thanks and good wishes are searched

@@ -71,8 +71,7 @@ _SOME = ("thank", "thx", "tnx", "thanx", "cheers", "appreciat", "grat", "tia", "
 
 def may_say_nothing(text: str) -> bool:
     """Return whether `kind_of_sentence` or a clause can find something in the text."""
-    lower = text.lower()
-    return any(word in lower for word in _SOME)
+    return any(map(text.lower().__contains__, _SOME))
 
 
 def kind_of_sentence(sentence: str) -> str:

@@ -2,7 +2,6 @@
 
 import ipaddress
 import re
-import string
 from collections.abc import Iterator
 
 Span = tuple[int, int]
@@ -46,8 +45,6 @@ _NOT_MAIL = frozenset({"git", "hg", "svn", "bzr"})  # user names in repository U
 
 def emails(text: str) -> Iterator[Span]:
     """Yield the places of email addresses, except in reserved domains, placeholders and the credentials of URLs."""
-    if "@" not in text:
-        return
     for match in _DOMAIN.finditer(text):
         local = _LOCAL.search(text[max(0, match.start() - 64) : match.start()])
         domain, end_of_name = match[1].lower(), match[2]
@@ -75,11 +72,7 @@ def reads_as_email(value: str) -> bool:
 # IP -------------------------------------------------------------------------------------------------------------------
 
 _IPV4 = re.compile(r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?!\w|-[A-Za-z]|\.\d|\.in-addr)")
-_DOTTED = re.compile(r"\.\d{1,3}\.\d{1,3}\.\d")  # a fast first check: it starts at a dot, and dots are rare
 _IPV6 = re.compile(r"[23][0-9A-Fa-f]{3}:[0-9A-Fa-f:]+(?!\w)")
-# A fast first check looks for four hexadecimal digits and a colon. In a copy of the text, each such digit is an "h".
-_AS_HEX = bytes(ord("h" if chr(code) in string.hexdigits else chr(code)) for code in range(128)) + bytes(128)
-_GROUP = b"hhhh:"
 _GOES_ON = re.compile(r"[\w:.]\Z")
 _VERSION_BEFORE = re.compile(
     r"(?i)(?:(?:version|ver|release|build|revision|rev|firmware|driver|chrome|firefox|opera|safari|edge|jdk|jre|sdk|oid|"
@@ -94,14 +87,14 @@ def ip_addresses(text: str) -> Iterator[Span]:
 
     Skips the addresses of well-known DNS resolvers, and numbers that look like versions.
     """
-    for match in _IPV4.finditer(text) if _DOTTED.search(text) else ():
+    for match in _IPV4.finditer(text):
         octets = match[0].split(".")
         small = all(int(octet) <= 30 for octet in octets)
         if small or match[0] in _WELL_KNOWN or any(len(octet) > 1 and octet[0] == "0" for octet in octets):
             continue
         if _is_public(match[0]) and not _VERSION_BEFORE.search(text[max(0, match.start() - 24) : match.start()]):
             yield match.span()
-    for match in _IPV6.finditer(text) if _may_hold_ipv6(text) else ():
+    for match in _IPV6.finditer(text):
         address = match[0] if match[0].endswith("::") else match[0].rstrip(":")
         if (
             address.count(":") >= 2
@@ -109,11 +102,6 @@ def ip_addresses(text: str) -> Iterator[Span]:
             and _is_public(address)
         ):
             yield match.start(), match.start() + len(address)
-
-
-def _may_hold_ipv6(text: str) -> bool:
-    has_colons = "::" in text or text.count(":") >= 7
-    return has_colons and _GROUP in text.encode("utf-8", "surrogatepass").translate(_AS_HEX)
 
 
 def _is_public(text: str) -> bool:

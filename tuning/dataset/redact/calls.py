@@ -54,7 +54,7 @@ def _candidates(text: str, lower: str, hints: Hints) -> Iterator[Span]:
     for word in ("connect", "ftp"):
         for match in _after(lower, word, _CONNECT) if word in hints else ():
             yield from _third(text, lower, match)
-    if "pass" in hints or "pw" in hints:
+    if "typed text" in hints and ("pass" in hints or "pw" in hints):
         yield from _typed(text)
     if has_passw or "pw" in hints or "pass_" in lower:
         yield from _sent(text, lower)
@@ -102,8 +102,6 @@ def _third(text: str, lower: str, match: re.Match[str]) -> Iterator[Span]:
 
 def _typed(text: str) -> Iterator[Span]:
     """Yield what is typed into a field for a password: by `element.send_keys("…")` and `fill("#password", "…")`."""
-    if not any(word in text for word in (".send_keys", ".fill(", ".type(", ".set", ".press_", "_text(", "fill_in(")):
-        return
     for match in _TYPE.finditer(text):
         arguments = read_arguments(text, match.end())
         if arguments and arguments[0].string and _is_password_field(text, match.start()):

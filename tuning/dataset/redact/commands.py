@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterator
 
-from tuning.dataset.redact.hints import Hints
 from tuning.dataset.redact.values import is_password
 
 Span = tuple[int, int]
@@ -19,8 +18,6 @@ def _command(names: str, option: str) -> re.Pattern[str]:
     return re.compile(rf"(?<![\w.-])(?:{names})\b{_SAME_LINE}{_GAP}(?:{option}){_VALUE}")
 
 
-# A fast first check: what is before every password. It begins with one character, because such a search is fast.
-_OPTION = re.compile(r"-(?<=[\s\"']-)(?:[puawUS]|-user|-proxy-user)")
 # Texts without the word, in lower case, are skipped quickly.
 _COMMANDS = (
     ("mysql", _command("mysql\\w*", "-p(?!ort|rotocol|\\d{2,5}\\b)")),
@@ -42,11 +39,6 @@ _COMMANDS = (
     ("sudo -s", re.compile(r"\becho\s{1,3}(?:-\w\s{1,3})?" + _VALUE + r"(?P=quote)\s{0,3}\|\s{0,3}sudo\s{1,3}-S\b")),
     ("password", re.compile(r"\blogin\s{1,9}\S{1,100}\s{1,9}password\s{1,9}" + _VALUE)),  # .netrc
 )
-
-
-def may_hold_command(text: str, hints: Hints) -> bool:
-    """Return whether a text has an option that can come before a password. This is a fast first check."""
-    return _OPTION.search(text) is not None or "login" in hints or "/user:" in text or "sqlplus" in text
 
 
 def passwords_in_commands(text: str, lower: str) -> Iterator[Span]:

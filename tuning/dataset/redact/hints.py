@@ -1,18 +1,55 @@
-"""Find the words that mark secrets in a text, once for all searches. Most texts have none, and are done quickly."""
+"""Find what marks secrets in a text, with one search. Most texts have no hint of a secret, and are done quickly."""
 
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 
+from tuning.dataset.redact.providers import RULES
+from tuning.dataset.sieve import SPACE, Sieve
+
 Hints = AbstractSet[str]
 
-# Words that mark passwords and keys. Each search runs only in texts with one of its words, in lower case.
-OF_PASSWORDS = ("pass", "pw", "secret", "token", "key", "sessionid", "auth", "login", "cred", "connect", "ftp")
-OF_PATHS = ("/home", "users", "documents and settings")
+# Words that mark passwords and keys.
+OF_PASSWORDS = frozenset(
+    ("pass", "pw", "secret", "token", "key", "sessionid", "auth", "login", "cred", "connect", "ftp")
+)
+OF_PHONES = frozenset(("international phone", "US phone", "digits of a phone"))
+# `key` is often the key of a dictionary, so it counts only after one of these.
+KINDS_OF_KEYS = (
+    "api", "access", "secret", "auth", "account", "private", "encrypt", "encryption", "signing", "consumer", "license",
+    "licence", "subscription", "app", "application", "storage", "master", "admin", "service", "shared", "deploy",
+    "client", "server", "function", "host", "hmac", "jwt", "aes", "webhook", "write", "read", "ingest", "fernet",
+)  # fmt: skip
+# Each search runs only in texts with its hint, which is a part of all that it can find.
+_SIEVE = Sieve(
+    {
+        **{word: f"(?i){word}" for word in OF_PASSWORDS},
+        "key": f"(?i)(?:{'|'.join(KINDS_OF_KEYS)})[_ -]?key",
+        "provider": "|".join(rule.sign for rule in RULES),
+        "URL with password": r"://[^\s:/@\"'`<>]*:[^\s/\"'`<>]+@",
+        "typed text": r"\.send_keys|\.fill\(|\.type\(|\.set|\.press_|_text\(|fill_in\(",
+        "command": rf"(?:{SPACE}|[\"'])-(?:[puawUS]|-user|-proxy-user)|/user:|sqlplus",
+        "email": r"@[A-Za-z0-9][A-Za-z0-9-]*\.[A-Za-z0-9]",
+        "IP address": r"(?:[0-9]{1,3}\.){3}[0-9]|[23][0-9A-Fa-f]{3}:[0-9A-Fa-f:]*:",
+        "path": r"/home\p{Nd}?/|(?i)[/\\](?:users|documents and settings)[/\\]",
+        "international phone": r"\+[(1-9][ .()\p{Nd}-]{6}",
+        "US phone": "[-. )][0-9]{3}[-. ][0-9]{4}",
+        "digits of a phone": "[0-9]{3}[-. ][0-9]{4}|[0-9]{9}",
+    }
+)
 
 
-def hints_in(lower: str) -> Hints:
-    """Return the words of the lists that a text contains. `lower` is the text in lower case."""
-    return {word for word in _ALL if word in lower}
+def hints_in(text: str) -> tuple[Hints, str]:
+    """Return the hints in a text, and the text in lower case.
+
+    The second is the text itself if it would get longer in lower case, because places in both must be the same.
+    """
+    found = _SIEVE.search(text)
+    if not found:
+        return frozenset(), ""
+    lower = text.lower()
+    if len(lower) != len(text):
+        lower = text
+    return {hint for hint in found if hint not in OF_PASSWORDS or hint in lower}, lower
 
 
 def starts(lower: str, word: str) -> Iterator[int]:
@@ -21,6 +58,3 @@ def starts(lower: str, word: str) -> Iterator[int]:
     while place >= 0:
         yield place
         place = lower.find(word, place + len(word))
-
-
-_ALL = (*OF_PASSWORDS, *OF_PATHS)

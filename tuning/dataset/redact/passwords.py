@@ -4,18 +4,13 @@ import re
 from collections.abc import Iterator
 from urllib.parse import unquote
 
-from tuning.dataset.redact.hints import Hints, starts
+from tuning.dataset.redact.hints import KINDS_OF_KEYS, Hints, starts
 from tuning.dataset.redact.values import Trust, has_symbol, is_mixed, is_password, is_placeholder, is_random
 
 Span = tuple[int, int]
 
-# Words in the names of secrets. `key` is often the key of a dictionary, so it counts only after one of _KINDS_OF_KEYS.
+# Words in the names of secrets.
 _WORDS_OF_SECRETS = ("pass", "pw", "secret", "token", "key", "sessionid")
-_KINDS_OF_KEYS = (
-    "api", "access", "secret", "auth", "account", "private", "encrypt", "encryption", "signing", "consumer", "license",
-    "licence", "subscription", "app", "application", "storage", "master", "admin", "service", "shared", "deploy",
-    "client", "server", "function", "host", "hmac", "jwt", "aes", "webhook", "write", "read", "ingest", "fernet",
-)  # fmt: skip
 _OF_PASSWORD = re.compile(r"(?i:word|wort|wd|phrase|code)")
 _PASS = re.compile(r"(?:[A-Z]+_|[a-z]+_|(?<!\w)|--)\Z")  # before "pass", as in DB_PASS, db_pass, pass, and --pass
 _IN_CAMEL_CASE = re.compile("(?<=[a-z])P(?:ass|w)(?:d|rd)?(?![a-z])")  # as in userPass and userPw
@@ -84,7 +79,7 @@ def passwords(text: str, lower: str, hints: Hints) -> Iterator[tuple[str, int, i
 def _names_secret(text: str, lower: str, word: str, place: int) -> bool:
     if word == "key":
         end = place - (lower[place - 1 : place] in ("_", " ", "-"))
-        return lower.endswith(_KINDS_OF_KEYS, max(0, end - 14), end)
+        return lower.endswith(KINDS_OF_KEYS, max(0, end - 14), end)
     if word == "pass":  # `password` marks a secret anywhere in a name, `pass` only as a last word, not in `bypass`
         before = text[max(0, place - 14) : place]
         if _OF_PASSWORD.match(text, place + 4) or _PASS.search(before):

@@ -3,7 +3,7 @@ r"""Find names of people in the paths of home folders: `/home/NAME`, `/Users/NAM
 import re
 from collections.abc import Iterator
 
-from tuning.dataset.redact.hints import Hints, starts
+from tuning.dataset.redact.hints import starts
 
 Span = tuple[int, int]
 
@@ -71,10 +71,10 @@ _AGAIN = re.compile(r"(?<![\w.@-])[\w.+-]{3,40}(?=@[\w-]+[:\s~]|[\\/])")
 _OF_WORD = re.compile(r"[\w./~-]\Z")
 
 
-def names_in_paths(text: str, lower: str, hints: Hints) -> Iterator[Span]:
+def names_in_paths(text: str, lower: str) -> Iterator[Span]:
     """Yield the places of names of people in paths, and of the same names before `@` and in other paths."""
     names = set()
-    for match in _matches(text, lower, hints):
+    for match in _matches(text, lower):
         name = match["name"]
         place = match.start("name")
         name = name.rstrip(".") if len(name.rstrip(".")) else name
@@ -94,12 +94,9 @@ def is_person(name: str, after: str) -> bool:
     return after in ("/", "\\") or _FILE.search(lower) is None
 
 
-def _matches(text: str, lower: str, hints: Hints) -> Iterator[re.Match[str]]:
-    if "/home" in hints:
-        yield from (match for match in _POSIX.finditer(text) if _is_path(text, match.start()))
+def _matches(text: str, lower: str) -> Iterator[re.Match[str]]:
+    yield from (match for match in _POSIX.finditer(text) if _is_path(text, match.start()))
     for folder in ("users", "documents and settings"):
-        if folder not in hints:
-            continue
         for start in starts(lower, folder):
             if text[start - 1 : start] in ("/", "\\"):
                 if text.startswith("/Users/", start - 1) and _is_path(text, start - 1):

@@ -1,24 +1,18 @@
 """Find phone numbers in prose, in the international form and in that of the United States."""
 
 import re
-import string
 from bisect import bisect_right
 from collections.abc import Iterator
 
 from tuning.dataset.redact.code import code_spans
+from tuning.dataset.redact.hints import Hints
 
 Span = tuple[int, int]
 
-# It begins with the plus sign, because a search for one character is fast.
 _INTERNATIONAL = re.compile(
     r"\+(?<![\w.+/=*^%-]\+)(?<!\d \+)(?:\(\d{1,3}\)|[1-9]\d{0,2}\)?)(?:[ .-]{0,2}\(\d{1,5}\))?"
     r"(?:[ .-]{0,2}\d){6,13}(?![\w%*]|[.,]\d)"
 )
-# A fast first check looks for three digits, a separator and four digits, or nine digits, in a copy of the text in which
-# each digit is "d" and each separator is "-".
-_AS_SHAPE = bytes(
-    ord("d" if chr(code) in string.digits else "-" if chr(code) in "-. " else chr(code)) for code in range(128)
-) + bytes(128)
 # Area codes and exchanges begin with 2 to 9.
 _US = re.compile(
     r"(?<![\w.+/=*^#-])(?<!\d )(?:1[-. ])?(?:\([2-9]\d\d\)[-. ]?|(?![2-7]00)[2-9]\d\d(?P<separator>[-.]))[2-9]\d\d"
@@ -31,17 +25,15 @@ _WITH_WORD = re.compile(
 _WORDS = ("phone", "mobile", "whats", "call me", "text me", "tel:", "tel.", "fax")
 
 
-def phone_numbers(text: str, lower: str) -> Iterator[Span]:
+def phone_numbers(text: str, lower: str, hints: Hints) -> Iterator[Span]:
     """Yield the places of phone numbers outside of code. Skips made-up numbers such as 1234567890.
 
     `lower` is the text in lower case.
     """
-    found = [match.span() for match in _INTERNATIONAL.finditer(text)] if "+" in text else []
-    shape = text.encode("utf-8", "replace").translate(_AS_SHAPE)
-    has_end = b"ddd-dddd" in shape
-    if has_end and (b"-ddd-dddd" in shape or b")ddd-dddd" in shape):
+    found = [match.span() for match in _INTERNATIONAL.finditer(text)] if "international phone" in hints else []
+    if "US phone" in hints:
         found += [match.span() for match in _US.finditer(text)]
-    if (has_end or b"ddddddddd" in shape) and any(word in lower for word in _WORDS):
+    if "digits of a phone" in hints and any(word in lower for word in _WORDS):
         found += [match.span("number") for match in _WITH_WORD.finditer(text)]
     found = [(start, end) for start, end in found if _is_number(text[start:end])]
     code = code_spans(text) if found else []

@@ -14,13 +14,13 @@ from typing import NamedTuple
 
 from tuning.dataset.redact.addresses import emails, ip_addresses
 from tuning.dataset.redact.calls import passwords_in_calls
-from tuning.dataset.redact.commands import may_hold_command, passwords_in_commands
-from tuning.dataset.redact.hints import hints_in
+from tuning.dataset.redact.commands import passwords_in_commands
+from tuning.dataset.redact.hints import OF_PASSWORDS, OF_PHONES, hints_in
 from tuning.dataset.redact.own_rules import OwnRule
 from tuning.dataset.redact.passwords import passwords, passwords_in_urls
 from tuning.dataset.redact.paths import names_in_paths
 from tuning.dataset.redact.phones import phone_numbers
-from tuning.dataset.redact.providers import RULES
+from tuning.dataset.redact.providers import rules_for
 from tuning.dataset.redact.values import is_placeholder
 
 
@@ -95,28 +95,11 @@ def find_secrets_in_html(body: str, rules: Sequence[OwnRule] = ()) -> list[Secre
 
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 
-# Each secret that a rule of `providers.RULES` finds contains a run of at least 20 of these characters. The run includes
+# Each secret that a rule of `providers.py` finds contains a run of at least 20 of these characters. The run includes
 # a digit and is not only words and numbers.
 _LONG_RUN = re.compile(r"[A-Za-z0-9_+%-]{20,}")
 _DIGIT = re.compile("[0-9]")
 _WORDS_AND_NUMBERS = re.compile(r"(?:[A-Z]?[a-z]+|[A-Z]+|[0-9]{1,9})(?:[-_](?:[A-Z]?[a-z]+|[A-Z]+|[0-9]{1,9}))+[-_]*")
-_LEAST = b"x" * 20
-_AS_RUN = bytes(ord("x" if _LONG_RUN.fullmatch(chr(code) * 20) else " ") for code in range(256))
-
-
-def _long_runs(text: str) -> Iterator[str]:
-    """Yield what `_LONG_RUN` matches, ten times as fast.
-
-    The search runs in a copy of the text in which these characters are "x" and all others are spaces.
-    """
-    raw = text.encode("utf-8", "surrogatepass")
-    as_run = raw.translate(_AS_RUN)
-    end = 0
-    while (start := as_run.find(_LEAST, end)) >= 0:
-        end = as_run.find(b" ", start)
-        yield raw[start : end if end >= 0 else None].decode()
-        if end < 0:
-            return
 
 
 def _candidates(text: str, rules: Sequence[OwnRule]) -> Iterator[Secret]:
@@ -124,28 +107,29 @@ def _candidates(text: str, rules: Sequence[OwnRule]) -> Iterator[Secret]:
     for rule in rules:
         for start, end in rule.find(text):
             yield Secret(rule.name, start, end, rule.placeholder)
-    longest = max((len(run) for run in _long_runs(text) if _may_be_secret(run)), default=0)
-    if longest:
-        yield from _of_providers(text, longest)
-    lower = text.lower()
-    if len(lower) != len(text):  # some letters get longer in lower case, which would shift the places in `text`
-        lower = text
-    hints = hints_in(lower)
-    has_at = "@" in text
-    if has_at and "://" in text:
+    hints, lower = hints_in(text)
+    if not hints:
+        return
+    if "provider" in hints:
+        longest = max((len(run) for run in _LONG_RUN.findall(text) if _may_be_secret(run)), default=0)
+        if longest:
+            yield from _of_providers(text, longest)
+    if "URL with password" in hints:
         yield from _spans("PASSWORD", passwords_in_urls(text))
-    if hints:
+    if hints & OF_PASSWORDS:
         for kind, start, end in passwords(text, lower, hints):
             yield Secret(kind, start, end)
         yield from _spans("PASSWORD", passwords_in_calls(text, lower, hints))
-    if may_hold_command(text, hints):
+    if "command" in hints or "login" in hints:
         yield from _spans("PASSWORD", passwords_in_commands(text, lower))
-    if has_at:
+    if "email" in hints:
         yield from _spans("EMAIL", emails(text))
-    yield from _spans("IP_ADDRESS", ip_addresses(text))
-    if hints:
-        yield from _spans("NAME", names_in_paths(text, lower, hints))
-    yield from _spans("PHONE", phone_numbers(text, lower))
+    if "IP address" in hints:
+        yield from _spans("IP_ADDRESS", ip_addresses(text))
+    if "path" in hints:
+        yield from _spans("NAME", names_in_paths(text, lower))
+    if hints & OF_PHONES:
+        yield from _spans("PHONE", phone_numbers(text, lower, hints))
 
 
 def _spans(kind: str, spans: Iterator[tuple[int, int]]) -> Iterator[Secret]:
@@ -158,8 +142,8 @@ def _may_be_secret(run: str) -> bool:
 
 
 def _of_providers(text: str, longest_run: int) -> Iterator[Secret]:
-    for rule in RULES:
-        if longest_run < rule.shortest_run or not any(literal in text for literal in rule.literals):
+    for rule in rules_for(text):
+        if longest_run < rule.shortest_run:
             continue
         has_group = "secret" in rule.pattern.groupindex
         for match in rule.pattern.finditer(text):

@@ -1,6 +1,7 @@
 """Find near-duplicate texts: MinHash bands give candidate pairs, and the exact similarity decides."""
 
 import functools
+import struct
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -14,6 +15,8 @@ from tuning.dataset.similar.words import code_of
 BANDS = 32  # with 4 hashes each. At similarity 0.8, 32 bands find nearly every pair; 16 bands of 8 would miss 1 in 20
 PAIRS = 500  # number of candidate pairs whose texts are read together
 _HASHES = 128
+_ROW = struct.Struct(f"{_HASHES}I")
+_TEXTS = 64  # number of texts whose hashes are Python integers together, so that their memory is used again
 _SEED = 42  # of the MinHash permutations
 Array = npt.NDArray[np.uint64]
 
@@ -27,8 +30,13 @@ def band_hashes(texts: Sequence[str]) -> Array:
     if not texts:
         return np.zeros((0, BANDS), dtype=np.uint64)
     hashes, offsets = hash_shingles(texts)
-    matrix = RMinHash.digest_matrix_from_flat_token_hashes(hashes, offsets.astype(np.uint64), _HASHES, _SEED)
-    halves = np.array(matrix.to_rows(), dtype=np.uint32).view(np.uint64).reshape(len(texts), BANDS, 2)
+    rows = []
+    for at in range(0, len(texts), _TEXTS):
+        some = offsets[at : at + _TEXTS + 1].astype(np.uint64)
+        tokens = hashes[some[0] : some[-1]]
+        matrix = RMinHash.digest_matrix_from_flat_token_hashes(tokens, some - some[0], _HASHES, _SEED)
+        rows += [_ROW.pack(*row) for row in matrix.to_rows()]
+    halves = np.frombuffer(b"".join(rows), dtype=np.uint64).reshape(len(texts), BANDS, 2)
     bands = halves[..., 0] * np.uint64(0x9E3779B97F4A7C15) + halves[..., 1]
     bands ^= bands >> np.uint64(29)
     bands[np.diff(offsets) == 0] = 0

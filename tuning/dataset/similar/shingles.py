@@ -16,7 +16,17 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from tuning.dataset.similar.words import LETTER, OPERATOR, SYLLABLE, WORD, code_spans, kinds_of, words
+from tuning.dataset.similar.words import (
+    FENCE,
+    LETTER,
+    OPERATOR,
+    SYLLABLE,
+    WORD,
+    code_spans,
+    kinds_of,
+    may_have_tags,
+    words,
+)
 
 THRESHOLD = 0.8
 SHORT = 100  # bytes without white space, about 20 English words or 33 Chinese characters
@@ -29,6 +39,7 @@ _BEGIN = np.uint64(1 << 32)  # added to the value of the first character of a wo
 _TEXTS = 128  # number of texts hashed together, so that their arrays fit into the processor's cache
 
 Hashes = npt.NDArray[np.uint64]
+Places = npt.NDArray[np.int64]
 Shingle = tuple[str, ...]
 
 
@@ -113,7 +124,7 @@ def _hash_some(texts: Sequence[str], sizes: Sizes) -> tuple[Hashes, npt.NDArray[
     borders = np.cumsum([len(text) + 1 for text in lowered])
     codes = np.frombuffer("\n".join(["", *lowered, ""]).encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
     kind = kinds_of(codes)
-    places, is_begin = _words_in(kind, _all_spans(lowered, borders) if sizes.see_code else [])
+    places, is_begin = _words_in(kind, _all_spans(lowered, borders, codes) if sizes.see_code else None)
 
     begins = np.flatnonzero(is_begin)  # of each word in `places`
     run = codes[places].astype(np.uint64)
@@ -143,28 +154,48 @@ def _hash_some(texts: Sequence[str], sizes: Sizes) -> tuple[Hashes, npt.NDArray[
     return _mix((sums[end] - sums[begin]) * inverses[begin]), counts
 
 
-def _all_spans(lowered: Sequence[str], borders: npt.NDArray[np.int64]) -> list[tuple[int, int]]:
-    """Return where code begins and ends in the texts, joined and preceded by one character each."""
+def _all_spans(lowered: Sequence[str], borders: Places, codes: npt.NDArray[np.uint32]) -> tuple[Places, Places]:
+    """Return where code begins and ends in the texts, joined and preceded by one character each, in no order.
+
+    Most texts have only pairs of equally long runs of backticks. `code_spans` reads the others.
+    """
+    ticks = np.flatnonzero(codes == ord("`"))
+    firsts = np.flatnonzero(np.diff(ticks, prepend=-1) > 1)  # of each run, in `ticks`
+    starts, lengths = ticks[firsts], np.diff(np.append(firsts, len(ticks)))
+    counts = np.diff(np.searchsorted(starts, borders), prepend=0)  # of runs, by text
+    text = np.repeat(np.arange(len(lowered)), counts)
+    # Every second run of a text opens code, unless the text is odd: its runs are no such pairs, or it may have tags.
+    opens = (np.arange(len(text)) - np.repeat(np.cumsum(counts) - counts, counts)) % 2 == 0
+    is_odd = counts % 2 == 1
+    is_odd[text[opens & ((lengths != np.append(lengths, 0)[1:]) | (codes[starts - 1] == ord("\\")))]] = True
+    is_odd |= [may_have_tags(one) for one in lowered]
+    opening = np.flatnonzero(opens & ~is_odd[text])
+    begins, ends = starts[opening] + lengths[opening], starts[opening + 1]
+    # The first line of a fence is not code.
+    fences = np.flatnonzero(lengths[opening] >= FENCE)
+    lines = np.flatnonzero(codes == ord("\n"))
+    after = lines[np.searchsorted(lines, begins[fences])] + 1
+    begins[fences] = np.where(after <= ends[fences], after, begins[fences])
+    is_code = begins < ends
     spans: list[tuple[int, int]] = []
-    for text, border in zip(lowered, borders.tolist(), strict=True):
-        begin = border - len(text)
-        spans += [(begin + start, begin + end) for start, end in code_spans(text)]
-    return spans
+    for one in np.flatnonzero(is_odd).tolist():
+        begin = int(borders[one]) - len(lowered[one])
+        spans += [(begin + start, begin + end) for start, end in code_spans(lowered[one])]
+    other_begins, other_ends = np.array(spans, dtype=np.int64).reshape(-1, 2).T
+    return np.concatenate([begins[is_code], other_begins]), np.concatenate([ends[is_code], other_ends])
 
 
-def _words_in(
-    kind: npt.NDArray[np.uint8], spans: list[tuple[int, int]]
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+def _words_in(kind: npt.NDArray[np.uint8], spans: tuple[Places, Places] | None) -> tuple[Places, npt.NDArray[np.bool_]]:
     """Return the places of all characters of words, and which of them begin a word."""
     is_kept, is_word, is_begin = kind >= WORD, kind == WORD, kind > WORD
     is_begin[1:] |= is_word[1:] > is_word[:-1]
-    if not spans:
+    if spans is None:
         places = np.flatnonzero(is_kept)
         return places, is_begin[places]
-    begins, ends = np.array(spans, dtype=np.int64).T
-    border = np.zeros(len(kind), dtype=np.int8)
-    border[begins], border[ends] = 1, -1
-    is_kept |= (kind == OPERATOR) & np.cumsum(border, dtype=np.int8).view(np.bool_)
+    begins, ends = spans
+    bounds = np.concatenate([[0], np.sort(np.concatenate(spans)), [len(kind)]])
+    is_code = np.repeat(np.arange(len(bounds) - 1) % 2 == 1, np.diff(bounds))
+    is_kept |= (kind == OPERATOR) & is_code
     places = np.flatnonzero(is_kept)
     is_begin = is_begin[places]
     firsts = np.searchsorted(places, begins)

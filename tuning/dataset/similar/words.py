@@ -28,7 +28,7 @@ _PIECES = re.compile(
 )
 _WORD = re.compile(r"\w+")
 _KINDS = (SPACE, SYLLABLE, LETTER, WORD, OPERATOR)  # by number of the group in `_PIECES`
-_END_TAG, _TAG, _FENCE = -1, 0, 3  # marks; a larger number is one of backticks
+_END_TAG, _TAG, FENCE = -1, 0, 3  # marks; a larger number is one of backticks
 _BACKTICKS = re.compile("``*")  # twice as fast as "`+"
 _BORDER = re.compile(r"`+|</(?:pre|code)>|<(?:pre|code)\b[^<>]*>(?:\s*<code\b[^<>]*>)?")
 
@@ -93,7 +93,7 @@ def code_spans(text: str) -> list[tuple[int, int]]:
         at += 1
         if close and mark != _END_TAG and text[start - 1 : start] != "\\":
             end, at = borders[close][1], close + 1
-            if mark >= _FENCE:
+            if mark >= FENCE:
                 begin = text.find("\n", begin, end) + 1 or begin
             if begin < end:
                 spans.append((begin, end))
@@ -102,12 +102,17 @@ def code_spans(text: str) -> list[tuple[int, int]]:
 
 def _borders(text: str) -> list[tuple[int, int, int]]:
     """Return the mark, begin and end of all that can be a border of code. A mark is a number of backticks, or a tag."""
-    if "<pre" not in text and "<code" not in text:
+    if not may_have_tags(text):
         return [(end - begin, begin, end) for begin, end in [one.span() for one in _BACKTICKS.finditer(text)]]
     return [
         (end - begin if text[begin] == "`" else _END_TAG if text[begin + 1] == "/" else _TAG, begin, end)
         for begin, end in [one.span() for one in _BORDER.finditer(text)]
     ]
+
+
+def may_have_tags(text: str) -> bool:
+    """Return whether a lower-cased text may have tags of code."""
+    return "<" in text and ("<pre" in text or "<code" in text)
 
 
 def _next_alike(borders: list[tuple[int, int, int]]) -> list[int]:
