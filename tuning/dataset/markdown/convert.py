@@ -70,13 +70,18 @@ def convert_all(bodies: Sequence[str], base_url: str, *, boilerplate: bool = Fal
         found = [find_boilerplate(html) for html in htmls]
         htmls = [without(*one) for one in zip(htmls, found, changes, strict=True)]
     hidden = [hide(html) for html in htmls]
-    converted = iter([_converted(*one, counts, base_url) for one, counts in zip(hidden, changes, strict=True)])
+    drafts = [_by_library(html) for html, _, _ in hidden]
+    work = zip(hidden, drafts, changes, strict=True)
+    converted = iter([_converted(*one, draft, counts, base_url) for one, draft, counts in work])
     return [Dropped(Reason.CONTROL_CHARACTERS) if is_refused else next(converted) for is_refused in are_refused]
 
 
-def _converted(html: str, formulas: list[str], marks: str, changes: Counter[str], base_url: str) -> Converted | Dropped:
-    markdown = _by_library(html)
-    if markdown is None:
+def _converted(
+    html: str, formulas: list[str], marks: str, draft: str | None, changes: Counter[str], base_url: str
+) -> Converted | Dropped:
+    """Return the library's draft if it is right, else what this package's writer makes of the HTML."""
+    markdown = draft
+    if draft is None or not _is_faithful(html, draft):
         markdown, links = _by_hand(html, base_url)
         if links:
             changes["removed code link"] = links
@@ -86,17 +91,19 @@ def _converted(html: str, formulas: list[str], marks: str, changes: Counter[str]
 
 
 def _by_library(html: str) -> str | None:
-    """Return the Markdown of html-to-markdown if it renders to the same content, else None."""
+    """Return the Markdown of html-to-markdown, or None where it is known to be wrong."""
     if not html.isascii() and _WIDE_SPACE.search(html):  # the library sometimes loses such spaces
         return None
     markdown: str = (native.convert(html, _options()).content or "").strip("\n")
-    if "%" in markdown and _DECODED_LINK.search(markdown):
-        return None
+    return None if "%" in markdown and _DECODED_LINK.search(markdown) else markdown
+
+
+def _is_faithful(html: str, markdown: str) -> bool:
     rendered = render(markdown)
     if looks_same(html, rendered):
-        return markdown
+        return True
     plain = plainer(html)
-    return markdown if plain != html and looks_same(plain, rendered) else None
+    return plain != html and looks_same(plain, rendered)
 
 
 @lru_cache(maxsize=256)  # few bodies need the writer, but many of the long ones are answers of several rows
