@@ -33,14 +33,20 @@ _MARK = re.compile(
     )""",
     re.MULTILINE | re.VERBOSE,
 )
+# What a program prints of an object looks like a call: `array([1, 2])`, `Point(x=1)`.
+_PRINTED = r"(?:[A-Z]|(?:array|tensor|deque|defaultdict|dict_\w+|odict_\w+|set|frozenset|range|datetime|date|time|timedelta)\b)"
 # Lines that together make up most snippets. Code of such lines only, with balanced brackets, need not be parsed.
 _NAME = r"[^\W\d]\w*+(?:\.\w++|\[[^\]\n]*+\])*+"
+_VALUE = rf"(?:{_NAME}|[\d.]+|'[^'\n]*+'|\"[^\"\n]*+\")"
 _SIMPLE = rf"""(?:
     print[ ]?\(.*[)\]}},(\[{{]{_END}
     | import[ ]+[a-z_][\w.]*+(?:[ ]*,[ ]*[\w.]++)*+{_END}
-    | {_NAME}[ ]*[-+*/|]?=[ ]*(?:[\w.]++[(\[].*[)\]]|[\[{{(].*[\]}}),\[{{(]|'[^'\n]*+'|"[^"\n]*+"){_END}
+    | {_NAME}(?:,[ ]*{_NAME})*+[ ]*[-+*/|]?=[ ]*(?:[\w.]++[(\[].*[)\]]|[\[{{(](?:.*[\]}}),\[{{(])?|'[^'\n]*+'|"[^"\n]*+"
+        | {_VALUE}(?:[ ]?[-+*/%][ ]?{_VALUE})++){_END}
     | (?!datetime\.)\w++(?:\.\w++)++\(.*[)\]}},(\[{{]{_END}
-    | (?:if|while)[ ].*[=<>(\[].*:{_END}
+    | (?!{_PRINTED}|.*[ ]as[ ])[a-z_]\w*+\(.*[)\]}},(\[{{]{_END}
+    | (?:if|while)[ ](?:.*[=<>(\[].*|(?:not[ ])?{_NAME}(?:[ ](?:not[ ])?in[ ]{_NAME})?+):{_END}
+    | del[ ]+{_NAME}{_END}
     | return[ ].*[)\]]{_END}
     )"""
 _NAMED = rf"\w+[ ]*=[ ]*[\w.]+{_END}"  # settings have such lines too
@@ -114,10 +120,6 @@ _PROSE = re.compile(
 )
 _EMPTY_BLOCK = re.compile(r":[ \t]*$", re.MULTILINE)
 _PLACEHOLDER = re.compile(r"(?<=[(=,\[: ])<[A-Za-z][\w .-]*>")
-# What a program prints of an object looks like a call: `array([1, 2])`, `Point(x=1)`.
-_PRINTED = re.compile(
-    r"[A-Z]|(?:array|tensor|deque|defaultdict|dict_\w+|odict_\w+|set|frozenset|range|datetime|date|time|timedelta)\b"
-)
 _PARTS_OF_TIME = ("date", "datetime", "time", "timedelta")
 _PROGRAM = (
     ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.ImportFrom, ast.For, ast.AsyncFor, ast.While,
@@ -255,7 +257,7 @@ def _works(statement: ast.stmt) -> bool:
         case ast.AnnAssign(value=value):  # without a value, it can be a line such as `name: text`
             return value is not None
         case ast.Expr(value=ast.Call(func=ast.Name(id=name))):
-            return not _PRINTED.match(name)
+            return not re.match(_PRINTED, name)
         case ast.Expr(value=ast.Call(func=ast.Attribute(value=ast.Name(id="datetime"), attr=name))):
             return name not in _PARTS_OF_TIME
         case ast.Expr(value=ast.Call()):
