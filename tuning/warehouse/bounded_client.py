@@ -3,7 +3,6 @@
 By default, the client retries for ten minutes if the server does not answer or answers with status 500.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import requests
@@ -11,21 +10,23 @@ from google.api_core.exceptions import GoogleAPICallError, RetryError
 from google.cloud import bigquery
 from google.cloud.bigquery.retry import DEFAULT_JOB_RETRY
 
+from tuning.warehouse.revival import Revival
+
 
 class BoundedClient(bigquery.Client):
     """Represent a client that retries a request for `patience` seconds and waits `seconds` for each response.
 
     The local BigQuery answers a load job only after the job is done, so `seconds` must cover the longest job. If its
-    process has ended, `revive` starts it again and returns True. The request is then sent once more.
+    process has ended, `revival` starts it again, and the request is sent once more.
     """
 
     def __init__(
-        self, *, patience: float, seconds: float, revive: Callable[[], bool] | None = None, **options: Any
+        self, *args: Any, patience: float, seconds: float, revival: Revival | None = None, **options: Any
     ) -> None:
-        super().__init__(**options)
+        super().__init__(*args, **options)
         self._patience = patience
         self._seconds = seconds
-        self._revive = revive
+        self._revival = revival
 
     def _call_api(self, retry: Any, *args: Any, timeout: float | None = None, **kwargs: Any) -> Any:
         """Send a request with these limits.
@@ -33,14 +34,13 @@ class BoundedClient(bigquery.Client):
         Since 2019, every method of Google's client sends its requests through this method.
         """
         bounded = retry and retry.with_timeout(self._patience)
-        try:
-            return super()._call_api(bounded, *args, timeout=timeout or self._seconds, **kwargs)
-        except (requests.ConnectionError, GoogleAPICallError, RetryError):
-            revive, self._revive = self._revive, None  # once: a request that ends the server must not do it for ever
-            if revive is None or not revive():
-                self._revive = revive
-                raise
-        return super()._call_api(bounded, *args, timeout=timeout or self._seconds, **kwargs)
+        while True:  # until it fails for another reason, or `revive` raises
+            used = self._revival.server if self._revival else None
+            try:
+                return super()._call_api(bounded, *args, timeout=timeout or self._seconds, **kwargs)
+            except (requests.RequestException, GoogleAPICallError, RetryError):
+                if self._revival is None or used is None or not self._revival.revive(used):
+                    raise
 
     def query(self, query: str, *args: Any, **kwargs: Any) -> Any:
         """Run a query. Also limit the client's second retry loop, which restarts the whole job."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from tuning.errors import TuningError
-from tuning.gcs.access import credentials
+from tuning.gcs.access import credentials, is_loopback
 from tuning.settings import Settings, variable
 from tuning.warehouse import emulator, identity
 
@@ -39,15 +39,16 @@ def connect(settings: Settings) -> "bigquery.Client":
     from google.cloud import bigquery
 
     from tuning.warehouse.bounded_client import BoundedClient
+    from tuning.warehouse.revival import Revival
 
     address = endpoint(settings)
-    if address:
-        _probe(settings, address)
-    elif settings.project == Settings().project:
-        raise TuningError("no Google Cloud project is set", f"Set {variable('project')}")
     server = own_server(settings)
+    if address and server is None:
+        _probe(settings, address)
+    elif not address and settings.project == Settings().project:
+        raise TuningError("no Google Cloud project is set", f"Set {variable('project')}")
     return BoundedClient(
-        revive=(lambda: emulator.revive(settings, server)) if server else None,
+        revival=Revival(settings, server) if server else None,
         patience=LOCAL_PATIENCE if address else GOOGLE_PATIENCE,
         seconds=settings.job_timeout,
         project=settings.project,
@@ -64,7 +65,10 @@ def connect(settings: Settings) -> "bigquery.Client":
 
 def own_server(settings: Settings) -> emulator.Server | None:
     """Return the running server of the home, or None if the settings name another one."""
-    return emulator.running(settings) if settings.target == "local" and not settings.bigquery_endpoint else None
+    server = emulator.running(settings) if settings.target == "local" else None
+    named = settings.bigquery_endpoint
+    is_named = server is not None and is_loopback(named) and urlsplit(named).port == server.rest_port
+    return server if is_named or not named else None
 
 
 def query(client: "bigquery.Client", sql: str, parameters: Sequence[Any] = ()) -> list["bigquery.Row"]:

@@ -19,7 +19,9 @@ from tuning.settings import DBT_PROJECT, Settings, variable
 from tuning.storage import locked, write_json
 from tuning.warehouse import emulator
 from tuning.warehouse.client import endpoint, own_server
+from tuning.warehouse.dbt_client import WATCHED
 from tuning.warehouse.fingerprint import parse_inputs
+from tuning.warehouse.revival import Revival
 from tuning.warehouse.variables import Variables
 
 # The settings, except bigquery_endpoint, that profiles.yml and the macros read from environment variables.
@@ -81,11 +83,13 @@ def run_dbt(settings: Settings, arguments: list[str], variables: Variables | Non
     with locked(files.folder / "dbt.lock", f"dbt with these variables ({files.folder})", settings.job_timeout):
         files.run_results.unlink(missing_ok=True)
         files.parsed.unlink(missing_ok=True)
-        for _ in range(2):
-            given = environment(settings)
-            server = own_server(settings)
+        given, revival = environment(settings), None
+        if server := own_server(settings):
+            revival = Revival(settings, server)
+        while True:
+            server = revival.server if revival else None
             status, errors = _run(command(settings, arguments, variables), given, " ".join(arguments[:1]), server)
-            if server is None or not emulator.revive(settings, server):
+            if status == 0 or revival is None or server is None or not revival.revive(server):
                 break
         results = orjson.loads(files.run_results.read_bytes()) if files.run_results.exists() else None
         if status == 0:
@@ -113,7 +117,7 @@ def command(settings: Settings, arguments: list[str], variables: Variables) -> l
 def environment(settings: Settings) -> dict[str, str]:
     """Return the environment for dbt: that of this process, plus the effective settings."""
     ours = {variable(name): str(getattr(settings, name)) for name in _READ_BY_DBT}
-    return os.environ | ours | {variable("bigquery_endpoint"): endpoint(settings)}
+    return os.environ | ours | {variable("bigquery_endpoint"): endpoint(settings), WATCHED: "1"}
 
 
 def _run(

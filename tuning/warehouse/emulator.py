@@ -4,11 +4,14 @@ The process runs `tuning.warehouse.server`. Its data, state file and log are in 
 """
 
 import contextlib
+import functools
 import os
 import socket
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,10 +22,13 @@ from tuning.errors import TuningError
 from tuning.settings import PREFIX, Settings, variable
 from tuning.storage import locked
 from tuning.warehouse import identity
+from tuning.warehouse.start_errors import explained, last_lines
 
 STATE = "server.json"  # the server writes it when both ports are open, and deletes it when it stops
+DATABASE = "bqemulator.duckdb"
 START_SECONDS = 120  # a start takes about 2 s; after a kill it takes longer, because DuckDB replays its log
 STOP_SECONDS = 60
+_LOOK_SECONDS = 1.0  # between looks at a server's process
 _MODULE = "tuning.warehouse.server"
 
 
@@ -31,6 +37,7 @@ class Server:
     """Describe a running server.
 
     `started` is the start time of its process, in seconds since 1970. It shows whether another process reuses the pid.
+    `inode` is that of its database file. It shows whether the folder at `home` still is the one that the server uses.
     """
 
     home: Path
@@ -38,6 +45,7 @@ class Server:
     rest_port: int
     grpc_port: int
     started: float
+    inode: int
 
     @property
     def endpoint(self) -> str:
@@ -53,16 +61,29 @@ def ensure(settings: Settings) -> Server:
     TuningError if another program uses the port, if the target is not local, or, with the end of the log, if the server
     does not start.
     """
+    import requests
+
     if settings.target != "local":
         raise TuningError("the local BigQuery works only with target local", "Omit --target")
-    server = running(settings)
-    if server is None or not identity.is_recorded(settings, server.endpoint):
-        with _start_lock(settings):
-            server = running(settings) or _start(settings, _choose_port(settings))
-            if server.rest_port != settings.bigquery_port:
-                print(f"to run dbt directly: export {variable('bigquery_endpoint')}={server.endpoint}")
-            identity.record(settings, server.endpoint)
-    return server
+    server = None
+    for _ in range(2):
+        server = running(settings)
+        try:
+            if server is not None and identity.is_recorded(settings, server.endpoint):
+                return server
+            with _start_lock(settings):
+                server = running(settings) or _start_or_restart(settings)
+                if server.rest_port != settings.bigquery_port:
+                    print(f"to run dbt directly: export {variable('bigquery_endpoint')}={server.endpoint}")
+                identity.record(settings, server.endpoint)
+        except requests.RequestException as error:
+            if server is None or not is_gone(server):
+                raise TuningError(
+                    f"the local BigQuery does not answer: {type(error).__name__}", _see(log_file(settings))
+                ) from error
+        else:
+            return server
+    raise ended_again(settings, server)
 
 
 def running(settings: Settings) -> Server | None:
@@ -73,7 +94,10 @@ def running(settings: Settings) -> Server | None:
     load is done.
     """
     server = _recorded(settings)
-    return server if server is not None and _is_same(server.home, settings.home) and _process(server) else None
+    if server is None or not _is_same(server.home, settings.home) or _has_lost_its_home(server) or is_gone(server):
+        return None
+    _watch(server)
+    return server
 
 
 def is_gone(server: Server) -> bool:
@@ -81,20 +105,35 @@ def is_gone(server: Server) -> bool:
     return _process(server) is None
 
 
-def revive(settings: Settings, server: Server) -> bool:
-    """Start the home's server again on the same port if its process has ended, and print that. Return whether it had.
+def start_again(settings: Settings, server: Server, say: Callable[[str], None]) -> Server:
+    """Start the home's server, whose process has ended, again on the same port. Return it, and `say` so.
 
-    Raises TuningError if it does not start.
+    If another command has started it, return that one. Raises TuningError if `server` was stopped by
+    `invoke warehouse.down`, or if it does not start.
     """
-    if not is_gone(server):
-        return False
     with _start_lock(settings):
-        if running(settings) is None:
-            _start(settings, server.rest_port)
-            identity.record(settings, server.endpoint)
-            log = _previous_log(settings)
-            print(f"the local BigQuery (pid {server.pid}) ended unexpectedly and was started again; its log is {log}")
-    return True
+        new = running(settings)
+        if new is None:
+            if _recorded(settings) is None:  # only a server that ends in order deletes its state file
+                raise TuningError(
+                    f"the local BigQuery of {settings.home} was stopped while this command used it",
+                    "Run the command again",
+                )
+            new = _start(settings, server.rest_port)
+            identity.record(settings, new.endpoint)
+            say(_started_again(settings, server))
+    if new.rest_port != server.rest_port:
+        raise TuningError(
+            f"the local BigQuery ended and was started again on another port, {new.rest_port}", "Run the command again"
+        )
+    return new
+
+
+def ended_again(settings: Settings, server: Server | None) -> TuningError:
+    """Return the error for a server that ended a second time during one command."""
+    pid = f" (pid {server.pid})" if server else ""
+    log = log_file(settings)
+    return TuningError(f"the local BigQuery{pid} ended unexpectedly for the second time: {last_lines(log)}", _see(log))
 
 
 def stop(settings: Settings) -> bool:
@@ -107,12 +146,7 @@ def stop(settings: Settings) -> bool:
         process = _process(server) if server else None
         if process is None:
             return False
-        process.terminate()
-        try:
-            process.wait(STOP_SECONDS)
-        except psutil.TimeoutExpired:
-            process.kill()  # committed data is in DuckDB's log, which the next start replays
-            process.wait()
+        _end(process)
         (settings.warehouse_dir / STATE).unlink(missing_ok=True)
     return True
 
@@ -127,12 +161,12 @@ def _previous_log(settings: Settings) -> Path:
 
 
 def _recorded(settings: Settings) -> Server | None:
-    """Return the server in the home's state file."""
+    """Return the server in the home's state file. A file that no server of this version wrote counts as missing."""
     try:
         state = (settings.warehouse_dir / STATE).read_bytes()
-    except FileNotFoundError:
+        return msgspec.json.decode(state, type=Server, dec_hook=lambda kind, text: kind(text))
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
         return None
-    return msgspec.json.decode(state, type=Server, dec_hook=lambda kind, text: kind(text))
 
 
 def _is_same(one: Path, other: Path) -> bool:
@@ -141,33 +175,88 @@ def _is_same(one: Path, other: Path) -> bool:
     return one == other
 
 
-def _stop_under_old_name(settings: Settings) -> None:
-    """Stop a server that still runs on this home's data, under the name that the home had before it was moved."""
+def _has_lost_its_home(server: Server) -> bool:
+    """Return whether the server's home was moved, deleted or replaced, so that its database file is not there."""
+    try:
+        return (server.home / "warehouse" / DATABASE).stat().st_ino != server.inode
+    except OSError:
+        return True
+
+
+def _stop_without_home(settings: Settings) -> None:
+    """Stop a server that the state file names and that has lost its home: this home was moved or replaced."""
     server = _recorded(settings)
-    process = _process(server) if server is not None and not _is_same(server.home, settings.home) else None
-    if server is None or process is None:
-        return
-    with contextlib.suppress(psutil.Error):
-        data = {Path(file.path).parent.resolve() for file in process.open_files()}
-        if settings.warehouse_dir.resolve() in data:
-            print(f"stopping the local BigQuery of {server.home}, which is {settings.home} now")
-            process.terminate()
+    process = _process(server) if server is not None and _has_lost_its_home(server) else None
+    if server is not None and process is not None:
+        now = "whose files were replaced" if server.home == settings.home else f"which is {settings.home} now"
+        print(f"stopping the local BigQuery of {server.home}, {now}")
+        _end(process)
+
+
+def _end(process: psutil.Process) -> None:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        process.terminate()
+        process.resume()  # a suspended process gets the signal only then
+        try:
             process.wait(STOP_SECONDS)
+        except psutil.TimeoutExpired:
+            process.kill()  # committed data is in DuckDB's log, which the next start replays
+            process.wait()
+
+
+@functools.cache
+def _watch(server: Server) -> None:
+    """Start a thread that wakes the server if its process is suspended (SIGSTOP), so that no wait for it is endless."""
+
+    def watch() -> None:
+        while process := _process(server):
+            with contextlib.suppress(psutil.Error):
+                if process.status() == psutil.STATUS_STOPPED:
+                    process.resume()
+                    print(f"the local BigQuery (pid {server.pid}) was suspended; it goes on now", file=sys.stderr)
+            time.sleep(_LOOK_SECONDS)
+
+    threading.Thread(target=watch, name="local BigQuery", daemon=True).start()
+
+
+def _started_again(settings: Settings, server: Server) -> str:
+    log = _previous_log(settings)
+    return f"the local BigQuery (pid {server.pid}) ended unexpectedly and was started again; its log is {log}"
+
+
+def _see(log: Path) -> str:
+    return f"See its log {log}, and run the command again"
 
 
 def _start_lock(settings: Settings) -> contextlib.AbstractContextManager[None]:
     return locked(settings.warehouse_dir / "start.lock", "the start of the local BigQuery", START_SECONDS)
 
 
+def _start_or_restart(settings: Settings) -> Server:
+    """Start the server. If the state file names one that ended without deleting it, say that it ended unexpectedly."""
+    before = _recorded(settings)
+    ended = before is not None and _is_same(before.home, settings.home) and is_gone(before)
+    server = _start(settings, _choose_port(settings))
+    if before is not None and ended:
+        print(_started_again(settings, before))
+    return server
+
+
 def _start(settings: Settings, port: int) -> Server:
     log = log_file(settings)
-    _stop_under_old_name(settings)
-    if log.exists():
-        log.replace(_previous_log(settings))
     arguments = [str(settings.home), settings.project, str(port), str(settings.job_timeout)]
-    # Its settings are arguments. Among our own variables is the access token, which it must not get.
+    # Its settings are arguments. Among our own variables are secrets, which it must not get.
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("BQEMU_", PREFIX))}
-    with log.open("wb") as output:
+    try:
+        if log.exists():
+            log.replace(_previous_log(settings))
+        output = log.open("wb")
+    except OSError as error:
+        raise TuningError(
+            f"the local BigQuery cannot write its log {log} ({error.strerror})",
+            f"Make the folder {log.parent} writable for you, or delete what is at {log}",
+        ) from None
+    with output:
         process = subprocess.Popen(
             [sys.executable, "-m", _MODULE, *arguments],
             stdin=subprocess.DEVNULL,
@@ -184,28 +273,32 @@ def _start(settings: Settings, port: int) -> Server:
         time.sleep(0.05)
     process.kill()
     process.wait()
-    raise TuningError(
-        f"the local BigQuery did not start: {_last_lines(log)}",
-        f"See the log {log}. Check that its folder exists, no other process uses that folder, and the disk is not full",
-    )
+    if port and not _is_free(port):  # taken since it was chosen
+        return _start(settings, _choose_port(settings))
+    raise explained(log)
 
 
-def _choose_port(settings: Settings) -> int:
-    """Return ``settings.bigquery_port``, or 0 (any free port) if the server of another home uses that port.
-
-    Raises TuningError if another program uses it.
-    """
-    port = settings.bigquery_port
+def _is_free(port: int) -> bool:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
         except OSError:
-            pass
-        else:
-            return port
-    other = identity.home_at(f"http://127.0.0.1:{port}")
-    if other is None or other == settings.home:
+            return False
+    return True
+
+
+def _choose_port(settings: Settings) -> int:
+    """Return ``settings.bigquery_port``, or 0 (any free port) if the server of another home uses that port.
+
+    Stop a server there that has lost this home. Raises TuningError if another program uses the port.
+    """
+    _stop_without_home(settings)
+    port = settings.bigquery_port
+    if _is_free(port):
+        return port
+    other = _home_by_command_line(port) or identity.home_at(f"http://127.0.0.1:{port}")
+    if other is None:
         raise TuningError(
             f"port {port} for the local BigQuery is in use by another program",
             f"Stop that program, or set {variable('bigquery_port')} to a free port",
@@ -214,15 +307,21 @@ def _choose_port(settings: Settings) -> int:
     return 0
 
 
+def _home_by_command_line(port: int) -> Path | None:
+    """Return the home of the server that was started for this port. One that starts or works may not answer yet."""
+    for process in psutil.process_iter(["cmdline"]):
+        words = process.info["cmdline"] or []
+        if _MODULE in words and words[words.index(_MODULE) + 3 :][:1] == [str(port)]:
+            return Path(words[words.index(_MODULE) + 1])
+    return None
+
+
 def _process(server: Server) -> psutil.Process | None:
     try:
         process = psutil.Process(server.pid)
-        same = abs(process.create_time() - server.started) < 1 and _MODULE in process.cmdline()
+        words = process.cmdline()
+        is_server = _MODULE in words and str(server.home) in words
+        same = is_server and abs(process.create_time() - server.started) < 1
         return process if same and process.status() != psutil.STATUS_ZOMBIE else None
     except (psutil.NoSuchProcess, psutil.AccessDenied):
         return None
-
-
-def _last_lines(log: Path, count: int = 3) -> str:
-    lines = [line.strip()[:300] for line in log.read_text(errors="replace").splitlines() if line.strip()]
-    return " | ".join(lines[-count:]) or "it wrote nothing to its log"

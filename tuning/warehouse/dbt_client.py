@@ -1,0 +1,55 @@
+"""Give dbt's BigQuery client the limits and the restart of this project's client.
+
+Without them, a dbt command that a person runs waits for more than ten minutes if the local BigQuery ends.
+"""
+
+import functools
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from tuning.gcs.access import credentials as our_credentials
+from tuning.gcs.access import is_loopback
+from tuning.settings import Settings
+from tuning.warehouse.client import LOCAL_PATIENCE, own_server
+
+if TYPE_CHECKING:
+    from google.cloud import bigquery
+
+    from tuning.warehouse.revival import Revival
+
+WATCHED = "PYTHON_QA_DBT_IS_WATCHED"  # set if our own command runs dbt: that command starts server and dbt again
+
+
+def install(settings: Settings, say: Callable[[str], None]) -> None:
+    """Let dbt's adapter make its clients with `_client`. All of them together start the server again once."""
+    from dbt.adapters.bigquery import clients
+
+    from tuning.warehouse.revival import Revival
+
+    @functools.cache
+    def revival(address: str) -> "Revival | None":
+        server = own_server(settings)
+        same = server is not None and server.endpoint == address.rstrip("/") and not os.environ.get(WATCHED)
+        return Revival(settings, server, say) if server is not None and same else None
+
+    clients.__dict__["BigQueryClient"] = functools.partial(_client, settings, revival)
+
+
+def _client(
+    settings: Settings, revival: "Callable[[str], Revival | None]", project: str, credentials: Any, **options: Any
+) -> "bigquery.Client":
+    """Return a client for dbt. One of Google's servers, or one that is not on this machine, is left as it is."""
+    from google.cloud import bigquery
+
+    from tuning.warehouse.bounded_client import BoundedClient
+
+    address = options["client_options"].api_endpoint or ""
+    if not is_loopback(address):
+        return bigquery.Client(project, credentials, **options)
+    if settings.target == "gcp" and settings.access_token:
+        credentials = our_credentials(address, settings)
+    seconds = settings.job_timeout
+    return BoundedClient(
+        project, credentials, patience=LOCAL_PATIENCE, seconds=seconds, revival=revival(address), **options
+    )
