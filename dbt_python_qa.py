@@ -14,10 +14,11 @@ class Connection(dbtPlugin):
             return
         from dbt.flags import get_flags
 
-        from tuning.settings import load_settings
+        from tuning.settings import hide_secrets, load_settings
         from tuning.warehouse.dbt_client import install
 
         target = getattr(get_flags(), "TARGET", None)  # type: ignore[no-untyped-call]
+        hide_secrets()
         settings = load_settings({"target": target if target in ("local", "gcp") else None})
         install(settings, lambda line: print(line, file=sys.stderr, flush=True))
 

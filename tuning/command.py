@@ -14,7 +14,7 @@ from invoke.exceptions import Exit
 from invoke.tasks import Task, task
 
 from tuning.errors import TuningError
-from tuning.settings import load_settings
+from tuning.settings import hide_secrets, load_settings
 
 _SHARED = {
     "target": "where to run: local (default) or gcp",
@@ -60,6 +60,7 @@ def command(body: Callable[..., None] | None = None, **options: Any) -> Any:
     @functools.wraps(function)
     def run(c: object, *args: object, target: str | None = None, debug: bool = False, **given: Any) -> None:
         try:
+            hide_secrets()
             values = {parameter.name: value for parameter, value in zip(positional, args, strict=False)} | given
             values = {name: _convert(name, value, kinds.get(name)) for name, value in values.items()}
             for name, group in groups.items():

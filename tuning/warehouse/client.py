@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from tuning.errors import TuningError
-from tuning.gcs.access import credentials, is_loopback
+from tuning.gcs.access import credentials
 from tuning.settings import Settings, variable
 from tuning.warehouse import emulator, identity
 
@@ -44,7 +44,8 @@ def connect(settings: Settings) -> "bigquery.Client":
     address = endpoint(settings)
     server = own_server(settings)
     if address and server is None:
-        _probe(settings, address)
+        require_answer(address)
+        _require_own_home(settings, address)
     elif not address and settings.project == Settings().project:
         raise TuningError("no Google Cloud project is set", f"Set {variable('project')}")
     return BoundedClient(
@@ -67,8 +68,7 @@ def own_server(settings: Settings) -> emulator.Server | None:
     """Return the running server of the home, or None if the settings name another one."""
     server = emulator.running(settings) if settings.target == "local" else None
     named = settings.bigquery_endpoint
-    is_named = server is not None and is_loopback(named) and urlsplit(named).port == server.rest_port
-    return server if is_named or not named else None
+    return server if server is not None and (not named or server.is_at(named)) else None
 
 
 def query(client: "bigquery.Client", sql: str, parameters: Sequence[Any] = ()) -> list["bigquery.Row"]:
@@ -89,7 +89,8 @@ def quoted(table: str) -> str:
     return f"`{table}`"
 
 
-def _probe(settings: Settings, address: str) -> None:
+def require_answer(address: str) -> None:
+    """Raise TuningError if no server listens at the address."""
     parts = urlsplit(address)
     try:
         socket.create_connection((parts.hostname or "", parts.port or 443), timeout=5).close()
@@ -98,6 +99,9 @@ def _probe(settings: Settings, address: str) -> None:
             f"no BigQuery server answers at {address} ({error})",
             f"Start it (`invoke warehouse.up`), or unset {variable('bigquery_endpoint')}",
         ) from None
+
+
+def _require_own_home(settings: Settings, address: str) -> None:
     if settings.target == "local" and settings.bigquery_endpoint:
         other = identity.home_at(address, seconds=settings.job_timeout)
         if other is not None and other != settings.home:

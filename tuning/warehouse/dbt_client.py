@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from tuning.gcs.access import credentials as our_credentials
 from tuning.gcs.access import is_loopback
 from tuning.settings import Settings
-from tuning.warehouse.client import LOCAL_PATIENCE, own_server
+from tuning.warehouse import emulator
+from tuning.warehouse.client import LOCAL_PATIENCE, require_answer
 
 if TYPE_CHECKING:
     from google.cloud import bigquery
@@ -29,9 +30,8 @@ def install(settings: Settings, say: Callable[[str], None]) -> None:
 
     @functools.cache
     def revival(address: str) -> "Revival | None":
-        server = own_server(settings)
-        same = server is not None and server.endpoint == address.rstrip("/") and not os.environ.get(WATCHED)
-        return Revival(settings, server, say) if server is not None and same else None
+        server = None if os.environ.get(WATCHED) else emulator.newest(settings)
+        return Revival(settings, server, say) if server is not None and server.is_at(address) else None
 
     clients.__dict__["BigQueryClient"] = functools.partial(_client, settings, revival)
 
@@ -39,7 +39,7 @@ def install(settings: Settings, say: Callable[[str], None]) -> None:
 def _client(
     settings: Settings, revival: "Callable[[str], Revival | None]", project: str, credentials: Any, **options: Any
 ) -> "bigquery.Client":
-    """Return a client for dbt. One of Google's servers, or one that is not on this machine, is left as it is."""
+    """Return a client for dbt. The client for a server that is not on this machine is left as it is."""
     from google.cloud import bigquery
 
     from tuning.warehouse.bounded_client import BoundedClient
@@ -49,7 +49,7 @@ def _client(
         return bigquery.Client(project, credentials, **options)
     if settings.target == "gcp" and settings.access_token:
         credentials = our_credentials(address, settings)
-    seconds = settings.job_timeout
-    return BoundedClient(
-        project, credentials, patience=LOCAL_PATIENCE, seconds=seconds, revival=revival(address), **options
-    )
+    limits = {"patience": LOCAL_PATIENCE, "seconds": settings.job_timeout, "revival": revival(address)}
+    if limits["revival"] is None:
+        require_answer(address)
+    return BoundedClient(project, credentials, **limits, **options)

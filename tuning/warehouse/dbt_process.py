@@ -27,7 +27,7 @@ from tuning.warehouse.variables import Variables
 # The settings, except bigquery_endpoint, that profiles.yml and the macros read from environment variables.
 _READ_BY_DBT = (
     *("home", "project", "bigquery_dataset", "location", "raw_database", "raw_schema"),
-    *("maximum_bytes_billed", "job_timeout", "access_token"),
+    *("maximum_bytes_billed", "job_timeout"),
 )
 _LONGEST = 500  # maximum characters of an error message; the message of a unit test contains a whole table
 _WATCH_SECONDS = 1.0  # between looks at the process of the local BigQuery
@@ -115,7 +115,10 @@ def command(settings: Settings, arguments: list[str], variables: Variables) -> l
 
 
 def environment(settings: Settings) -> dict[str, str]:
-    """Return the environment for dbt: that of this process, plus the effective settings."""
+    """Return the environment for dbt: that of this process, plus the effective settings, but no secret.
+
+    dbt gets the access token from the file that `hide_secrets` writes.
+    """
     ours = {variable(name): str(getattr(settings, name)) for name in _READ_BY_DBT}
     return os.environ | ours | {variable("bigquery_endpoint"): endpoint(settings), WATCHED: "1"}
 

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import msgspec
 import psutil
@@ -51,6 +52,11 @@ class Server:
     def endpoint(self) -> str:
         """Return the URL of the REST API."""
         return f"http://127.0.0.1:{self.rest_port}"
+
+    def is_at(self, address: str) -> bool:
+        """Return whether the URL is that of this server."""
+        parts = urlsplit(address)
+        return parts.hostname in ("127.0.0.1", "localhost") and parts.port == self.rest_port
 
 
 def ensure(settings: Settings) -> Server:
@@ -93,11 +99,18 @@ def running(settings: Settings) -> Server | None:
     another home. This function sends no request, because a server that loads a large file does not answer until the
     load is done.
     """
-    server = _recorded(settings)
-    if server is None or not _is_same(server.home, settings.home) or _has_lost_its_home(server) or is_gone(server):
+    server = newest(settings)
+    if server is None or is_gone(server):
         return None
     _watch(server)
     return server
+
+
+def newest(settings: Settings) -> Server | None:
+    """Return the home's server, also if it has ended unexpectedly, or None if it never ran or was stopped in order."""
+    server = _recorded(settings)
+    is_ours = server is not None and _is_same(server.home, settings.home) and not _has_lost_its_home(server)
+    return server if is_ours else None
 
 
 def is_gone(server: Server) -> bool:
@@ -234,10 +247,9 @@ def _start_lock(settings: Settings) -> contextlib.AbstractContextManager[None]:
 
 def _start_or_restart(settings: Settings) -> Server:
     """Start the server. If the state file names one that ended without deleting it, say that it ended unexpectedly."""
-    before = _recorded(settings)
-    ended = before is not None and _is_same(before.home, settings.home) and is_gone(before)
+    before = newest(settings)
     server = _start(settings, _choose_port(settings))
-    if before is not None and ended:
+    if before is not None:
         print(_started_again(settings, before))
     return server
 
