@@ -6,7 +6,7 @@ By default, the client retries for ten minutes if the server does not answer or 
 from typing import Any
 
 import requests
-from google.api_core.exceptions import GoogleAPICallError, RetryError
+from google.api_core.exceptions import GoogleAPICallError, InternalServerError, NotFound, RetryError
 from google.cloud import bigquery
 from google.cloud.bigquery.retry import DEFAULT_JOB_RETRY
 
@@ -38,6 +38,13 @@ class BoundedClient(bigquery.Client):
             used = self._revival.server if self._revival else None
             try:
                 return super()._call_api(bounded, *args, timeout=timeout or self._seconds, **kwargs)
+            except NotFound as error:
+                if self._revival is None or not self._revival.was_used or "Not found: job:" not in str(error):
+                    raise
+                # The job ended with the server. With this reason, Google's client and dbt run the whole job again.
+                lost = [{"reason": "jobBackendError"}]
+                why = "the local BigQuery ended before it answered"
+                raise InternalServerError(why, errors=lost) from error  # type: ignore[no-untyped-call]
             except (requests.RequestException, GoogleAPICallError, RetryError):
                 if self._revival is None or used is None or not self._revival.revive(used):
                     raise

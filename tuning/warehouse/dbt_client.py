@@ -49,7 +49,9 @@ def _client(
         return bigquery.Client(project, credentials, **options)
     if settings.target == "gcp" and settings.access_token:
         credentials = our_credentials(address, settings)
-    limits = {"patience": LOCAL_PATIENCE, "seconds": settings.job_timeout, "revival": revival(address)}
-    if limits["revival"] is None:
+    found = revival(address)
+    if found is None:
         require_answer(address)
-    return BoundedClient(project, credentials, **limits, **options)
+    return BoundedClient(
+        project, credentials, patience=LOCAL_PATIENCE, seconds=settings.job_timeout, revival=found, **options
+    )

@@ -29,6 +29,7 @@ STATE = "server.json"  # the server writes it when both ports are open, and dele
 DATABASE = "bqemulator.duckdb"
 START_SECONDS = 120  # a start takes about 2 s; after a kill it takes longer, because DuckDB replays its log
 STOP_SECONDS = 60
+_END_SECONDS = 10
 _LOOK_SECONDS = 1.0  # between looks at a server's process
 _MODULE = "tuning.warehouse.server"
 
@@ -132,6 +133,7 @@ def start_again(settings: Settings, server: Server, say: Callable[[str], None]) 
                     f"the local BigQuery of {settings.home} was stopped while this command used it",
                     "Run the command again",
                 )
+            _wait_until_ended(server)
             new = _start(settings, server.rest_port)
             identity.record(settings, new.endpoint)
             say(_started_again(settings, server))
@@ -248,6 +250,8 @@ def _start_lock(settings: Settings) -> contextlib.AbstractContextManager[None]:
 def _start_or_restart(settings: Settings) -> Server:
     """Start the server. If the state file names one that ended without deleting it, say that it ended unexpectedly."""
     before = newest(settings)
+    if before is not None:
+        _wait_until_ended(before)
     server = _start(settings, _choose_port(settings))
     if before is not None:
         print(_started_again(settings, before))
@@ -288,6 +292,13 @@ def _start(settings: Settings, port: int) -> Server:
     if port and not _is_free(port):  # taken since it was chosen
         return _start(settings, _choose_port(settings))
     raise explained(log)
+
+
+def _wait_until_ended(server: Server) -> None:
+    """Wait until a killed server has closed its port: its threads, and with them its files, end a moment later."""
+    deadline = time.monotonic() + _END_SECONDS
+    while not _is_free(server.rest_port) and time.monotonic() < deadline:
+        time.sleep(0.05)
 
 
 def _is_free(port: int) -> bool:

@@ -14,7 +14,7 @@ class Revival:
         self.server = server
         self._settings = settings
         self._say = say
-        self._was_used = False
+        self.was_used = False
         self._lock = threading.Lock()
 
     def revive(self, used: emulator.Server) -> bool:
@@ -27,8 +27,8 @@ class Revival:
                 return True
             if not emulator.is_gone(used):
                 return False
-            if self._was_used:
+            if self.was_used:
                 raise emulator.ended_again(self._settings, used)
-            self._was_used = True
+            self.was_used = True
             self.server = emulator.start_again(self._settings, used, self._say)
             return True
