@@ -7,6 +7,7 @@ A secret may also be in a file: the variable with ``_FILE`` at its end, such as 
 import atexit
 import ctypes
 import os
+import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -186,17 +187,21 @@ def origin(name: str, options: Mapping[str, object], environ: Mapping[str, str] 
 def hide_secrets() -> None:
     """Move the secrets of this process's environment into files that only this user can read, for the child processes.
 
-    Otherwise, every child inherits them, and other programs can read the environments. The files are deleted when this
-    process ends. Call this before any thread starts.
+    Otherwise, every child inherits them, and other programs can read the environments. On Linux the files have no name
+    on disk, so they end with this process. Elsewhere they are deleted when it ends. Call this before any thread starts.
     """
     for name in _secret_files().values():
         text = os.environ.get(variable(name), "")
         if not text:
             continue
         handle, path = tempfile.mkstemp(prefix="python-qa-")  # with mode 0600
-        atexit.register(Path(path).unlink, missing_ok=True)
-        with os.fdopen(handle, "w") as file:
-            file.write(text)
+        os.write(handle, os.fsencode(text))
+        if sys.platform == "linux":
+            Path(path).unlink()
+            path = f"/proc/{os.getpid()}/fd/{handle}"
+        else:
+            os.close(handle)
+            atexit.register(Path(path).unlink, missing_ok=True)
         find = ctypes.CDLL(None).getenv
         find.restype = ctypes.c_void_p
         if place := find(variable(name).encode()):  # the system shows this memory, also of a deleted variable
