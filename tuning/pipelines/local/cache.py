@@ -17,11 +17,12 @@ def drop_broken_entries(cache: Path) -> list[Path]:
     """Remove the cache entries whose outputs are missing or changed, and return the paths of those outputs.
 
     An output counts as changed if the names or sizes of its files differ from when it was written. Its step then runs
-    again, and so do the steps that read the output.
+    again, and so do the steps that read the output. The cache of a copied home names outputs of the original: they
+    count as missing too.
     """
     broken = []
     for entry in sorted(cache.glob("*.json")):
-        lost = [Path(artifact["uri"]) for artifact in _artifacts(entry) if _is_lost(artifact)]
+        lost = [Path(artifact["uri"]) for artifact in _artifacts(entry) if _is_lost(artifact, cache.parent)]
         if lost:
             entry.unlink()
             broken += lost
@@ -67,6 +68,8 @@ def _artifacts(entry: Path) -> Iterator[dict[str, Any]]:
             yield value
 
 
-def _is_lost(artifact: dict[str, Any]) -> bool:
+def _is_lost(artifact: dict[str, Any], root: Path) -> bool:
     path, listing = Path(artifact["uri"]), (artifact.get("metadata") or {}).get("listing_sha256")
-    return listing is not None and (not path.exists() or listing_sha256(path) != listing)
+    return listing is not None and (
+        not path.is_relative_to(root) or not path.exists() or listing_sha256(path) != listing
+    )
