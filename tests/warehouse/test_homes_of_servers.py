@@ -15,7 +15,7 @@ from tuning.errors import TuningError
 from tuning.settings import Settings, load_settings
 from tuning.warehouse import emulator
 from tuning.warehouse.client import connect, own_server, query
-from tuning.warehouse.revival import Revival
+from tuning.warehouse.restart.revival import Revival
 
 NewHome = Callable[..., Settings]
 

@@ -38,8 +38,8 @@ def connect(settings: Settings) -> "bigquery.Client":
     """
     from google.cloud import bigquery
 
-    from tuning.warehouse.bounded_client import BoundedClient
-    from tuning.warehouse.revival import Revival
+    from tuning.warehouse.restart.bounded_client import BoundedClient
+    from tuning.warehouse.restart.revival import Revival
 
     address = endpoint(settings)
     server = own_server(settings)

@@ -17,7 +17,7 @@ from tuning.warehouse.client import LOCAL_PATIENCE, require_answer
 if TYPE_CHECKING:
     from google.cloud import bigquery
 
-    from tuning.warehouse.revival import Revival
+    from tuning.warehouse.restart.revival import Revival
 
 WATCHED = "PYTHON_QA_DBT_IS_WATCHED"  # set if our own command runs dbt: that command starts server and dbt again
 
@@ -26,7 +26,7 @@ def install(settings: Settings, say: Callable[[str], None]) -> None:
     """Let dbt's adapter make its clients with `_client`. All of them together start the server again once."""
     from dbt.adapters.bigquery import clients
 
-    from tuning.warehouse.revival import Revival
+    from tuning.warehouse.restart.revival import Revival
 
     @functools.cache
     def revival(address: str) -> "Revival | None":
@@ -42,7 +42,7 @@ def _client(
     """Return a client for dbt. The client for a server that is not on this machine is left as it is."""
     from google.cloud import bigquery
 
-    from tuning.warehouse.bounded_client import BoundedClient
+    from tuning.warehouse.restart.bounded_client import BoundedClient
 
     address = options["client_options"].api_endpoint or ""
     if not is_loopback(address):

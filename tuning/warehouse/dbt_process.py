@@ -21,7 +21,7 @@ from tuning.warehouse import emulator
 from tuning.warehouse.client import endpoint, own_server
 from tuning.warehouse.dbt_client import WATCHED
 from tuning.warehouse.fingerprint import parse_inputs
-from tuning.warehouse.revival import Revival
+from tuning.warehouse.restart.revival import Revival
 from tuning.warehouse.variables import Variables
 
 # The settings, except bigquery_endpoint, that profiles.yml and the macros read from environment variables.

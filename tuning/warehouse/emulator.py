@@ -23,7 +23,7 @@ from tuning.errors import TuningError
 from tuning.settings import PREFIX, Settings, variable
 from tuning.storage import locked
 from tuning.warehouse import identity
-from tuning.warehouse.start_errors import explained, last_lines
+from tuning.warehouse.local.start_errors import explained, last_lines
 
 STATE = "server.json"  # the server writes it when both ports are open, and deletes it when it stops
 DATABASE = "bqemulator.duckdb"

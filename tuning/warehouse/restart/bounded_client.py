@@ -10,7 +10,7 @@ from google.api_core.exceptions import GoogleAPICallError, InternalServerError, 
 from google.cloud import bigquery
 from google.cloud.bigquery.retry import DEFAULT_JOB_RETRY
 
-from tuning.warehouse.revival import Revival
+from tuning.warehouse.restart.revival import Revival
 
 
 class BoundedClient(bigquery.Client):

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from tuning.errors import TuningError
 
+_NOISE = "Unsupported property property"  # sqlglot writes it for many statements
 _DISK_FULL = ("no space left", "disk quota", "file too large", "could not write")
 _NOT_READABLE = (
     *("not a valid duckdb database file", "serialization error", "fatal error", "internal error", "corrupt"),
@@ -38,5 +39,5 @@ def last_lines(log: Path, count: int = 3) -> str:
         text = log.read_text(errors="replace")
     except OSError as error:
         return f"its log cannot be read ({error.strerror})"
-    lines = [line.strip()[:300] for line in text.splitlines() if line.strip()]
-    return " | ".join(lines[-count:]) or "it wrote nothing to its log"
+    lines = [line.strip()[:300] for line in text.splitlines() if line.strip() and line.strip() != _NOISE]
+    return " | ".join(lines[-count:]) or "its log does not say why"
