@@ -15,7 +15,7 @@ from msgspec import Meta
 from tuning import closed_output
 from tuning.errors import TuningError
 from tuning.resource_errors import file_error
-from tuning.settings import load_settings
+from tuning.settings import hide_secrets, load_settings
 from tuning.storage import check_home
 from tuning.values import convert, describe_kind, is_repeatable
 from tuning.visible import visible, visible_output
@@ -67,6 +67,7 @@ def command(body: Callable[..., None] | None = None, *, writes: bool = True, **o
     @functools.wraps(function)
     def run(c: object, *args: object, target: str | None = None, debug: bool = False, **given: Any) -> None:
         try:
+            hide_secrets()
             values = {parameter.name: value for parameter, value in zip(positional, args, strict=False)} | given
             values = {name: _convert(name, value, kinds[name]) for name, value in values.items()}
             for name, group in groups.items():

@@ -1,10 +1,15 @@
 """Define every setting, with its default and its environment variable (``TUNING_`` and the name in capitals).
 
 Order of precedence: command-line option, environment variable, default. An import of this module reads no variables.
+A secret may also be in a file: the variable with ``_FILE`` at its end, such as ``TUNING_ACCESS_TOKEN_FILE``, names it.
 """
 
+import atexit
+import ctypes
 import os
 import re
+import sys
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, get_type_hints
@@ -23,6 +28,7 @@ PROJECT_ROOT = PACKAGE.parent
 IS_CHECKOUT = (PROJECT_ROOT / "dbt_project").is_dir()
 DBT_PROJECT = (PROJECT_ROOT if IS_CHECKOUT else PACKAGE) / "dbt_project"
 PREFIX = "TUNING_"
+_FILE = "_FILE"  # at the end of a variable: it names the file of a secret
 # Variables that only the tests read. This one names the folder of the real data.
 _NOT_SETTINGS = frozenset({"TUNING_TEST_DATA"})
 _REFUSED = re.compile(r"[?:]|\{\{\$")  # DuckDB, PATH and kfp.local misread them in the name of a folder
@@ -174,7 +180,9 @@ def load_settings(options: Mapping[str, object] | None = None, environ: Mapping[
         if name in _RENAMED:
             raise TuningError(f"the setting {name} is now {_RENAMED[name]}", f"Rename the variable to {_RENAMED[name]}")
         field = name.removeprefix(PREFIX).lower()
-        if variable(field) != name or field not in Settings.__struct_fields__:
+        if name in _secret_files():
+            field, text = _secret_files()[name], _read_secret(name, text)
+        elif variable(field) != name or field not in Settings.__struct_fields__:
             raise TuningError(f"unknown setting {name}", "`invoke config` lists the settings")
         values[field] = _convert(field, text, f"the environment variable {name}")
     for field, value in (options or {}).items():
@@ -189,7 +197,47 @@ def origin(name: str, options: Mapping[str, object], environ: Mapping[str, str] 
     environ = os.environ if environ is None else environ
     if options.get(name) is not None:
         return "option"
-    return variable(name) if environ.get(variable(name)) else "default"
+    names = (variable(name), variable(name) + _FILE)
+    return next((one for one in names if environ.get(one)), "default")
+
+
+def hide_secrets() -> None:
+    """Move the secrets of this process's environment into files that only this user can read, for the child processes.
+
+    Otherwise, every child inherits them, and other programs can read the environments. On Linux the files have no name
+    on disk, so they end with this process. Elsewhere they are deleted when it ends. Call this before any thread starts.
+    """
+    for name in _secret_files().values():
+        text = os.environ.get(variable(name), "")
+        if not text:
+            continue
+        handle, path = tempfile.mkstemp(prefix="python-qa-")  # with mode 0600
+        os.write(handle, os.fsencode(text))
+        if sys.platform == "linux":
+            Path(path).unlink()
+            path = f"/proc/{os.getpid()}/fd/{handle}"
+        else:
+            os.close(handle)
+            atexit.register(Path(path).unlink, missing_ok=True)
+        find = ctypes.CDLL(None).getenv
+        find.restype = ctypes.c_void_p
+        if place := find(variable(name).encode()):  # the system shows this memory, also of a deleted variable
+            ctypes.memset(place, 0, len(os.fsencode(text)))
+        del os.environ[variable(name)]
+        os.environ[variable(name) + _FILE] = path
+
+
+def _secret_files() -> dict[str, str]:
+    """Return the names of the variables that name files of secrets, each with its setting."""
+    return {variable(name) + _FILE: name for name in Settings.__struct_fields__ if _is_secret(name)}
+
+
+def _read_secret(name: str, path: str) -> str:
+    try:
+        return Path(path).expanduser().read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
+        raise TuningError(f"cannot read {path} ({reason})", f"Correct {name}, or unset it") from None
 
 
 def describe(options: Mapping[str, object] | None = None) -> list[tuple[str, str, str, str]]:
@@ -237,17 +285,17 @@ def _convert(field: str, value: object, where: str) -> object:
 
 
 def _usable_home(home: Path) -> Path:
-    """Return the absolute path. Raises TuningError if a library that reads files in the home would misread its name.
+    """Return the absolute path without links. Raises TuningError if a library would misread its name.
 
     The home can be relative, so this also concerns the current folder.
     """
     try:
-        home = expanded(str(home)).absolute()
-        name = f"{home}{home.resolve()}"  # bqemulator follows links
+        home = expanded(str(home)).absolute().resolve()  # so that a home has one name, and as bqemulator follows links
     except (OSError, RuntimeError) as error:  # for example, a link to itself
         raise TuningError(
             f"{variable('home')}: {shown(home)} cannot be used ({error})", "Name another folder"
         ) from None
+    name = str(home)
     refused = {found.group() for found in _REFUSED.finditer(name)} | {char for char in name if not char.isprintable()}
     if refused:
         raise TuningError(

@@ -113,18 +113,17 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def contents_sha256(path: Path) -> str:
-    """Return a hash of the names and contents of the files in a folder, or of one file."""
-    return total_sha256(path, sha256_of)
+def total_sha256(path: Path, of: Callable[[Path], str | None]) -> str:
+    """Return a hash of the names of the files in a folder, or of one file, and of what `of` returns for each.
 
-
-def total_sha256(path: Path, of: Callable[[Path], str]) -> str:
-    """Return a hash of the names of the files in a folder, or of one file, and of what `of` returns for each."""
+    A file for which `of` returns None does not count.
+    """
     files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
     total = hashlib.sha256()
     for file in files:
         name = file.relative_to(path) if file != path else Path()
-        total.update(f"{name.as_posix()} {of(file)}\n".encode())
+        if (content := of(file)) is not None:
+            total.update(f"{name.as_posix()} {content}\n".encode())
     return total.hexdigest()
 
 

@@ -1,5 +1,6 @@
 """Read and write the folder of a tuned model: `model.json`, the weights, and the IDs of the training examples."""
 
+import hashlib
 import zipfile
 import zlib
 from collections.abc import Iterable
@@ -7,16 +8,19 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
+import orjson
 from numpy.typing import NDArray
 
 from tuning.dataset.dataset import Attribution
 from tuning.errors import TuningError
 from tuning.records import read_record, write_record
+from tuning.storage import sha256_of, total_sha256
 from tuning.tuners.protocol import Model
 
 MODEL = "model.json"
 WEIGHTS = "weights"
 TRAINED_ON = "trained_on.npz"
+_RECORDS = {"README.md", "curves.json", "curves.svg", "finished.json", "tensorboard"}  # beside the weights
 
 
 def write_model(folder: Path, model: Model, work: Path) -> None:
@@ -27,6 +31,28 @@ def write_model(folder: Path, model: Model, work: Path) -> None:
     path = Path(model.uri)
     uri = (Path(WEIGHTS) / path.relative_to(work)).as_posix() if path.is_relative_to(work) else model.uri
     write_record(folder / MODEL, msgspec.structs.replace(model, uri=uri))
+
+
+def contents_sha256(folder: Path) -> str:
+    """Return a hash of the names and contents of a model's files.
+
+    The records of the run are left out, because they contain times and paths: the card, curves and state of the
+    training, and the facts in `model.json`. So the same training gives the same hash, in any home.
+    """
+
+    def content(file: Path) -> str | None:
+        if file.name == MODEL:
+            model = {name: value for name, value in orjson.loads(file.read_bytes()).items() if name != "facts"}
+            return hashlib.sha256(orjson.dumps(model, option=orjson.OPT_SORT_KEYS)).hexdigest()
+        first, *others = file.relative_to(folder).parts
+        return None if first == WEIGHTS and others and others[0] in _RECORDS else sha256_of(file)
+
+    return total_sha256(folder, content)
+
+
+def is_unchanged(folder: Path, sha256: str) -> bool:
+    """Return whether the model's files have this hash. Earlier versions of the project hashed each file."""
+    return sha256 in (contents_sha256(folder), total_sha256(folder, sha256_of))
 
 
 def open_model(folder: Path) -> Model:

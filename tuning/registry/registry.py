@@ -18,11 +18,11 @@ import msgspec
 
 from tuning.errors import TuningError
 from tuning.records import encode_record, read_lines, read_record, write_record
-from tuning.registry.model_folder import open_model
+from tuning.registry.model_folder import is_unchanged, open_model
 from tuning.registry.records import Action, Event, Version
 from tuning.resource_errors import in_one_line
 from tuning.settings import Settings
-from tuning.storage import atomic_folder, contents_sha256, locked, write_bytes
+from tuning.storage import atomic_folder, locked, write_bytes
 from tuning.tuners.protocol import Model
 
 RECORD = "version.json"
@@ -89,7 +89,7 @@ def open_version(settings: Settings, version: Version) -> Model:
     """
     folder = model_folder(settings, version)
     model = open_model(folder)
-    if version.contents_sha256 != contents_sha256(folder):
+    if not is_unchanged(folder, version.contents_sha256):
         print(f"warning: the files in {folder} have changed since {version.name} was registered", file=sys.stderr)
     return model
 

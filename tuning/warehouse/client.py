@@ -38,16 +38,18 @@ def connect(settings: Settings) -> "bigquery.Client":
     """
     from google.cloud import bigquery
 
-    from tuning.warehouse.bounded_client import BoundedClient
+    from tuning.warehouse.restart.bounded_client import BoundedClient
+    from tuning.warehouse.restart.revival import Revival
 
     address = endpoint(settings)
-    if address:
-        _probe(settings, address)
-    elif settings.project == Settings().project:
-        raise TuningError("no Google Cloud project is set", f"Set {variable('project')}")
     server = own_server(settings)
+    if address and server is None:
+        require_answer(address)
+        _require_own_home(settings, address)
+    elif not address and settings.project == Settings().project:
+        raise TuningError("no Google Cloud project is set", f"Set {variable('project')}")
     return BoundedClient(
-        revive=(lambda: emulator.revive(settings, server)) if server else None,
+        revival=Revival(settings, server) if server else None,
         patience=LOCAL_PATIENCE if address else GOOGLE_PATIENCE,
         seconds=settings.job_timeout,
         project=settings.project,
@@ -64,7 +66,9 @@ def connect(settings: Settings) -> "bigquery.Client":
 
 def own_server(settings: Settings) -> emulator.Server | None:
     """Return the running server of the home, or None if the settings name another one."""
-    return emulator.running(settings) if settings.target == "local" and not settings.bigquery_endpoint else None
+    server = emulator.running(settings) if settings.target == "local" else None
+    named = settings.bigquery_endpoint
+    return server if server is not None and (not named or server.is_at(named)) else None
 
 
 def query(client: "bigquery.Client", sql: str, parameters: Sequence[Any] = ()) -> list["bigquery.Row"]:
@@ -85,7 +89,8 @@ def quoted(table: str) -> str:
     return f"`{table}`"
 
 
-def _probe(settings: Settings, address: str) -> None:
+def require_answer(address: str) -> None:
+    """Raise TuningError if no server listens at the address."""
     parts = urlsplit(address)
     try:
         socket.create_connection((parts.hostname or "", parts.port or 443), timeout=5).close()
@@ -94,6 +99,9 @@ def _probe(settings: Settings, address: str) -> None:
             f"no BigQuery server answers at {address} ({error})",
             f"Start it (`invoke warehouse.up`), or unset {variable('bigquery_endpoint')}",
         ) from None
+
+
+def _require_own_home(settings: Settings, address: str) -> None:
     if settings.target == "local" and settings.bigquery_endpoint:
         other = identity.home_at(address, seconds=settings.job_timeout)
         if other is not None and other != settings.home:

@@ -20,13 +20,15 @@ from tuning.settings import DBT_PROJECT, Settings, variable
 from tuning.storage import locked, remove
 from tuning.warehouse import emulator
 from tuning.warehouse.client import endpoint, own_server
+from tuning.warehouse.dbt_client import WATCHED
 from tuning.warehouse.fingerprint import parse_inputs
+from tuning.warehouse.restart.revival import Revival
 from tuning.warehouse.variables import Variables
 
 # The settings, except bigquery_endpoint, that profiles.yml and the macros read from environment variables.
 _READ_BY_DBT = (
     *("home", "project", "bigquery_dataset", "location", "raw_database", "raw_schema"),
-    *("maximum_bytes_billed", "job_timeout", "access_token"),
+    *("maximum_bytes_billed", "job_timeout"),
 )
 _LONGEST = 500  # maximum characters of an error message; the message of a unit test contains a whole table
 _WATCH_SECONDS = 1.0  # between looks at the process of the local BigQuery
@@ -95,11 +97,13 @@ def run_dbt(settings: Settings, arguments: list[str], variables: Variables | Non
     with locked(files.folder / "dbt.lock", f"dbt with these variables ({files.folder})", settings.job_timeout):
         remove(files.run_results)
         remove(files.parsed)
-        for _ in range(2):
-            given = environment(settings)
-            server = own_server(settings)
+        given, revival = environment(settings), None
+        if server := own_server(settings):
+            revival = Revival(settings, server)
+        while True:
+            server = revival.server if revival else None
             status, errors = _run(command(settings, arguments, variables), given, " ".join(arguments[:1]), server)
-            if server is None or not emulator.revive(settings, server):
+            if status == 0 or revival is None or server is None or not revival.revive(server):
                 break
         results = (
             read_record(files.run_results, dict[str, Any], f"See the log {files.log}")
@@ -129,9 +133,12 @@ def command(settings: Settings, arguments: list[str], variables: Variables) -> l
 
 
 def environment(settings: Settings) -> dict[str, str]:
-    """Return the environment for dbt: that of this process, plus the effective settings."""
+    """Return the environment for dbt: that of this process, plus the effective settings, but no secret.
+
+    dbt gets the access token from the file that `hide_secrets` writes.
+    """
     ours = {variable(name): str(getattr(settings, name)) for name in _READ_BY_DBT}
-    return os.environ | ours | {variable("bigquery_endpoint"): endpoint(settings)}
+    return os.environ | ours | {variable("bigquery_endpoint"): endpoint(settings), WATCHED: "1"}
 
 
 def _run(

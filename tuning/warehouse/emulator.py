@@ -4,13 +4,17 @@ The process runs `tuning.warehouse.server`. Its data, state file and log are in 
 """
 
 import contextlib
+import functools
 import os
 import socket
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psutil
 
@@ -19,10 +23,14 @@ from tuning.records import read_record
 from tuning.settings import PREFIX, Settings, variable
 from tuning.storage import locked, remove
 from tuning.warehouse import identity
+from tuning.warehouse.local.start_errors import explained, last_lines
 
 STATE = "server.json"  # the server writes it when both ports are open, and deletes it when it stops
+DATABASE = "bqemulator.duckdb"
 START_SECONDS = 120  # a start takes about 2 s; after a kill it takes longer, because DuckDB replays its log
 STOP_SECONDS = 60
+_END_SECONDS = 10
+_LOOK_SECONDS = 1.0  # between looks at a server's process
 _MODULE = "tuning.warehouse.server"
 
 
@@ -31,6 +39,7 @@ class Server:
     """Describe a running server.
 
     `started` is the start time of its process, in seconds since 1970. It shows whether another process reuses the pid.
+    `inode` is that of its database file. It shows whether the folder at `home` still is the one that the server uses.
     """
 
     home: Path
@@ -38,11 +47,17 @@ class Server:
     rest_port: int
     grpc_port: int
     started: float
+    inode: int
 
     @property
     def endpoint(self) -> str:
         """Return the URL of the REST API."""
         return f"http://127.0.0.1:{self.rest_port}"
+
+    def is_at(self, address: str) -> bool:
+        """Return whether the URL is that of this server."""
+        parts = urlsplit(address)
+        return parts.hostname in ("127.0.0.1", "localhost") and parts.port == self.rest_port
 
 
 def ensure(settings: Settings) -> Server:
@@ -53,19 +68,31 @@ def ensure(settings: Settings) -> Server:
     TuningError if another program uses the port, if the target is not local, or, with the end of the log, if the server
     does not start.
     """
+    import requests
+
     if settings.target != "local":
         raise TuningError("the local BigQuery works only with target local", "Omit --target")
     server = None
-    with contextlib.suppress(TuningError):  # a damaged state file: below, the server starts again
-        server = running(settings)
-    if server is None or not identity.is_recorded(settings, server.endpoint):
-        with _start_lock(settings):
-            _stop_unrecorded(settings)
-            server = running(settings) or _start(settings, _choose_port(settings))
-            if server.rest_port != settings.bigquery_port:
-                print(f"to run dbt directly: export {variable('bigquery_endpoint')}={server.endpoint}")
-            identity.record(settings, server.endpoint)
-    return server
+    for _ in range(2):
+        with contextlib.suppress(TuningError):  # a damaged state file: below, the server starts again
+            server = running(settings)
+        try:
+            if server is not None and identity.is_recorded(settings, server.endpoint):
+                return server
+            with _start_lock(settings):
+                _stop_unrecorded(settings)
+                server = running(settings) or _start_or_restart(settings)
+                if server.rest_port != settings.bigquery_port:
+                    print(f"to run dbt directly: export {variable('bigquery_endpoint')}={server.endpoint}")
+                identity.record(settings, server.endpoint)
+        except requests.RequestException as error:
+            if server is None or not is_gone(server):
+                raise TuningError(
+                    f"the local BigQuery does not answer: {type(error).__name__}", _see(log_file(settings))
+                ) from error
+        else:
+            return server
+    raise ended_again(settings, server)
 
 
 def running(settings: Settings) -> Server | None:
@@ -75,8 +102,18 @@ def running(settings: Settings) -> Server | None:
     another home. This function sends no request, because a server that loads a large file does not answer until the
     load is done. Raises TuningError if the state file is damaged.
     """
+    server = newest(settings)
+    if server is None or is_gone(server):
+        return None
+    _watch(server)
+    return server
+
+
+def newest(settings: Settings) -> Server | None:
+    """Return the home's server, also if it has ended unexpectedly, or None if it never ran or was stopped in order."""
     server = _recorded(settings)
-    return server if server is not None and _is_same(server.home, settings.home) and _process(server) else None
+    is_ours = server is not None and _is_same(server.home, settings.home) and not _has_lost_its_home(server)
+    return server if is_ours else None
 
 
 def is_gone(server: Server) -> bool:
@@ -84,20 +121,36 @@ def is_gone(server: Server) -> bool:
     return _process(server) is None
 
 
-def revive(settings: Settings, server: Server) -> bool:
-    """Start the home's server again on the same port if its process has ended, and print that. Return whether it had.
+def start_again(settings: Settings, server: Server, say: Callable[[str], None]) -> Server:
+    """Start the home's server, whose process has ended, again on the same port. Return it, and `say` so.
 
-    Raises TuningError if it does not start.
+    If another command has started it, return that one. Raises TuningError if `server` was stopped by
+    `invoke warehouse.down`, or if it does not start.
     """
-    if not is_gone(server):
-        return False
     with _start_lock(settings):
-        if running(settings) is None:
-            _start(settings, server.rest_port)
-            identity.record(settings, server.endpoint)
-            log = _previous_log(settings)
-            print(f"the local BigQuery (pid {server.pid}) ended unexpectedly and was started again; its log is {log}")
-    return True
+        new = running(settings)
+        if new is None:
+            if _recorded(settings) is None:  # only a server that ends in order deletes its state file
+                raise TuningError(
+                    f"the local BigQuery of {settings.home} was stopped while this command used it",
+                    "Run the command again",
+                )
+            _wait_until_ended(server)
+            new = _start(settings, server.rest_port)
+            identity.record(settings, new.endpoint)
+            say(_started_again(settings, server))
+    if new.rest_port != server.rest_port:
+        raise TuningError(
+            f"the local BigQuery ended and was started again on another port, {new.rest_port}", "Run the command again"
+        )
+    return new
+
+
+def ended_again(settings: Settings, server: Server | None) -> TuningError:
+    """Return the error for a server that ended a second time during one command."""
+    pid = f" (pid {server.pid})" if server else ""
+    log = log_file(settings)
+    return TuningError(f"the local BigQuery{pid} ended unexpectedly for the second time: {last_lines(log)}", _see(log))
 
 
 def stop(settings: Settings) -> bool:
@@ -115,16 +168,6 @@ def stop(settings: Settings) -> bool:
         _end(process)
         remove(settings.warehouse_dir / STATE)
     return True
-
-
-def _end(process: psutil.Process) -> None:
-    with contextlib.suppress(psutil.NoSuchProcess):
-        process.terminate()
-        try:
-            process.wait(STOP_SECONDS)
-        except psutil.TimeoutExpired:
-            process.kill()  # committed data is in DuckDB's log, which the next start replays
-            process.wait()
 
 
 def log_file(settings: Settings) -> Path:
@@ -168,33 +211,89 @@ def _is_same(one: Path, other: Path) -> bool:
     return one == other
 
 
-def _stop_under_old_name(settings: Settings) -> None:
-    """Stop a server that still runs on this home's data, under the name that the home had before it was moved."""
+def _has_lost_its_home(server: Server) -> bool:
+    """Return whether the server's home was moved, deleted or replaced, so that its database file is not there."""
+    try:
+        return (server.home / "warehouse" / DATABASE).stat().st_ino != server.inode
+    except OSError:
+        return True
+
+
+def _stop_without_home(settings: Settings) -> None:
+    """Stop a server that the state file names and that has lost its home: this home was moved or replaced."""
     server = _recorded(settings)
-    process = _process(server) if server is not None and not _is_same(server.home, settings.home) else None
-    if server is None or process is None:
-        return
-    with contextlib.suppress(psutil.Error):
-        data = {Path(file.path).parent.resolve() for file in process.open_files()}
-        if settings.warehouse_dir.resolve() in data:
-            print(f"stopping the local BigQuery of {server.home}, which is {settings.home} now")
-            process.terminate()
+    process = _process(server) if server is not None and _has_lost_its_home(server) else None
+    if server is not None and process is not None:
+        now = "whose files were replaced" if server.home == settings.home else f"which is {settings.home} now"
+        print(f"stopping the local BigQuery of {server.home}, {now}")
+        _end(process)
+
+
+def _end(process: psutil.Process) -> None:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        process.terminate()
+        process.resume()  # a suspended process gets the signal only then
+        try:
             process.wait(STOP_SECONDS)
+        except psutil.TimeoutExpired:
+            process.kill()  # committed data is in DuckDB's log, which the next start replays
+            process.wait()
+
+
+@functools.cache
+def _watch(server: Server) -> None:
+    """Start a thread that wakes the server if its process is suspended (SIGSTOP), so that no wait for it is endless."""
+
+    def watch() -> None:
+        while process := _process(server):
+            with contextlib.suppress(psutil.Error):
+                if process.status() == psutil.STATUS_STOPPED:
+                    process.resume()
+                    print(f"the local BigQuery (pid {server.pid}) was suspended; it goes on now", file=sys.stderr)
+            time.sleep(_LOOK_SECONDS)
+
+    threading.Thread(target=watch, name="local BigQuery", daemon=True).start()
+
+
+def _started_again(settings: Settings, server: Server) -> str:
+    log = _previous_log(settings)
+    return f"the local BigQuery (pid {server.pid}) ended unexpectedly and was started again; its log is {log}"
+
+
+def _see(log: Path) -> str:
+    return f"See its log {log}, and run the command again"
 
 
 def _start_lock(settings: Settings) -> contextlib.AbstractContextManager[None]:
     return locked(settings.warehouse_dir / "start.lock", "the start of the local BigQuery", START_SECONDS)
 
 
+def _start_or_restart(settings: Settings) -> Server:
+    """Start the server. If the state file names one that ended without deleting it, say that it ended unexpectedly."""
+    before = newest(settings)
+    if before is not None:
+        _wait_until_ended(before)
+    server = _start(settings, _choose_port(settings))
+    if before is not None:
+        print(_started_again(settings, before))
+    return server
+
+
 def _start(settings: Settings, port: int) -> Server:
     log = log_file(settings)
-    _stop_under_old_name(settings)
-    if log.exists():
-        log.replace(_previous_log(settings))
     arguments = [str(settings.home), settings.project, str(port), str(settings.job_timeout)]
-    # Its settings are arguments. Among our own variables is the access token, which it must not get.
+    # Its settings are arguments. Among our own variables are secrets, which it must not get.
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("BQEMU_", PREFIX))}
-    with log.open("wb") as output:
+    try:
+        if log.exists():
+            log.replace(_previous_log(settings))
+        output = log.open("wb")
+    except OSError as error:
+        raise TuningError(
+            f"the local BigQuery cannot write its log {log} ({error.strerror})",
+            f"Make the folder {log.parent} writable for you, or delete what is at {log}",
+        ) from None
+    with output:
         process = subprocess.Popen(
             [sys.executable, "-m", _MODULE, *arguments],
             stdin=subprocess.DEVNULL,
@@ -211,28 +310,39 @@ def _start(settings: Settings, port: int) -> Server:
         time.sleep(0.05)
     process.kill()
     process.wait()
-    raise TuningError(
-        f"the local BigQuery did not start: {_last_lines(log)}",
-        f"See the log {log}. Check that its folder exists, no other process uses that folder, and the disk is not full",
-    )
+    if port and not _is_free(port):  # taken since it was chosen
+        return _start(settings, _choose_port(settings))
+    raise explained(log)
 
 
-def _choose_port(settings: Settings) -> int:
-    """Return ``settings.bigquery_port``, or 0 (any free port) if the server of another home uses that port.
+def _wait_until_ended(server: Server) -> None:
+    """Wait until a killed server has closed its port: its threads, and with them its files, end a moment later."""
+    deadline = time.monotonic() + _END_SECONDS
+    while not _is_free(server.rest_port) and time.monotonic() < deadline:
+        time.sleep(0.05)
 
-    Raises TuningError if another program uses it.
-    """
-    port = settings.bigquery_port
+
+def _is_free(port: int) -> bool:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
         except OSError:
-            pass
-        else:
-            return port
-    other = identity.home_at(f"http://127.0.0.1:{port}")
-    if other is None or other == settings.home:
+            return False
+    return True
+
+
+def _choose_port(settings: Settings) -> int:
+    """Return ``settings.bigquery_port``, or 0 (any free port) if the server of another home uses that port.
+
+    Stop a server there that has lost this home. Raises TuningError if another program uses the port.
+    """
+    _stop_without_home(settings)
+    port = settings.bigquery_port
+    if _is_free(port):
+        return port
+    other = _home_by_command_line(port) or identity.home_at(f"http://127.0.0.1:{port}")
+    if other is None:
         raise TuningError(
             f"port {port} for the local BigQuery is in use by another program",
             f"Stop that program, or set {variable('bigquery_port')} to a free port",
@@ -241,15 +351,21 @@ def _choose_port(settings: Settings) -> int:
     return 0
 
 
+def _home_by_command_line(port: int) -> Path | None:
+    """Return the home of the server that was started for this port. One that starts or works may not answer yet."""
+    for process in psutil.process_iter(["cmdline"]):
+        words = process.info["cmdline"] or []
+        if _MODULE in words and words[words.index(_MODULE) + 3 :][:1] == [str(port)]:
+            return Path(words[words.index(_MODULE) + 1])
+    return None
+
+
 def _process(server: Server) -> psutil.Process | None:
     try:
         process = psutil.Process(server.pid)
-        same = abs(process.create_time() - server.started) < 1 and _MODULE in process.cmdline()
+        words = process.cmdline()
+        is_server = _MODULE in words and str(server.home) in words
+        same = is_server and abs(process.create_time() - server.started) < 1
         return process if same and process.status() != psutil.STATUS_ZOMBIE else None
     except (psutil.NoSuchProcess, psutil.AccessDenied):
         return None
-
-
-def _last_lines(log: Path, count: int = 3) -> str:
-    lines = [line.strip()[:300] for line in log.read_text(errors="replace").splitlines() if line.strip()]
-    return " | ".join(lines[-count:]) or "it wrote nothing to its log"

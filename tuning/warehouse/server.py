@@ -27,7 +27,7 @@ from bqemulator.storage.engine import DuckDBEngine
 from tuning.records import write_record
 from tuning.settings import Settings
 from tuning.storage import remove
-from tuning.warehouse.emulator import STATE
+from tuning.warehouse.emulator import DATABASE, STATE
 from tuning.warehouse.identity import HOME_PATH, refusal
 from tuning.warehouse.local import jobs, patches
 from tuning.warehouse.local.errors import ResourcesExceededError
@@ -83,6 +83,7 @@ async def serve(settings: Settings, options: EmulatorSettings) -> None:
                 "started": process.create_time(),
                 "rest_port": server.rest_port,
                 "grpc_port": server.grpc_port,
+                "inode": (settings.warehouse_dir / DATABASE).stat().st_ino,
             },
         )
         await stop.wait()

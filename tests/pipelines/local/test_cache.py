@@ -6,7 +6,8 @@ import time
 from pathlib import Path
 
 from tuning.pipelines.local.cache import drop_broken_entries, prune_outputs, prune_work
-from tuning.pipelines.steps.hashing import contents_sha256, listing_sha256
+from tuning.pipelines.steps.hashing import listing_sha256
+from tuning.registry.model_folder import contents_sha256
 
 
 def model(folder: Path) -> Path:

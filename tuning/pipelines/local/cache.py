@@ -22,12 +22,13 @@ def drop_broken_entries(cache: Path) -> list[Path]:
 
     A damaged entry is removed too, and its own path is returned.
     An output counts as changed if the names or sizes of its files differ from when it was written. Its step then runs
-    again, and so do the steps that read the output.
+    again, and so do the steps that read the output. The cache of a copied home names outputs of the original: they
+    count as missing too.
     """
     broken = []
     for entry in sorted(cache.glob("*.json")):
         try:
-            lost = [Path(artifact.uri) for artifact in _artifacts(entry) if _is_lost(artifact)]
+            lost = [Path(artifact.uri) for artifact in _artifacts(entry) if _is_lost(artifact, cache.parent)]
         except TuningError:
             lost = [entry]
         if lost:
@@ -111,6 +112,8 @@ def _artifacts(entry: Path) -> list[_Output]:
     return [msgspec.convert(value, _Output) for value in values if isinstance(value, dict) and "uri" in value]
 
 
-def _is_lost(artifact: _Output) -> bool:
+def _is_lost(artifact: _Output, root: Path) -> bool:
     path, listing = Path(artifact.uri), (artifact.metadata or {}).get("listing_sha256")
-    return listing is not None and (not path.exists() or listing_sha256(path) != listing)
+    return listing is not None and (
+        not path.is_relative_to(root) or not path.exists() or listing_sha256(path) != listing
+    )

@@ -16,10 +16,10 @@ from tuning.evaluation.records import Comparison, Verdict
 from tuning.pipelines.outcome import Output, Step
 from tuning.pipelines.release.record import REPORT, SUMMARY, RunRecord
 from tuning.pipelines.release.times import with_steps
-from tuning.pipelines.steps.hashing import contents_sha256
 from tuning.pipelines.steps.process import read_output
 from tuning.pipelines.steps.requests import ChampionRequest, pipeline_arguments, training_key
 from tuning.registry import registry
+from tuning.registry.model_folder import contents_sha256
 from tuning.registry.records import Version
 from tuning.settings import Settings
 from tuning.storage import write_bytes

@@ -2,9 +2,7 @@
 
 from pathlib import Path
 
-from tuning.storage import contents_sha256, total_sha256
-
-__all__ = ["contents_sha256", "listing_sha256"]
+from tuning.storage import total_sha256
 
 
 def listing_sha256(path: Path) -> str:

@@ -1,7 +1,7 @@
 """Write and read the requests of a pipeline run: small JSON files that the pipeline imports as artifacts.
 
-Each artifact carries the hash of its file, so the cache depends on the content. Requests are files because kfp.local
-rewrites ``python3`` and ``{{$...}}`` inside parameters.
+Each artifact carries the hash of its file without the home's path, so the cache depends on the content. Requests are
+files because kfp.local rewrites ``python3`` and ``{{$...}}`` inside parameters.
 """
 
 import hashlib
@@ -101,7 +101,7 @@ def pipeline_arguments(
     }
     for name, request in files.items():
         content = msgspec.json.format(encode_record(request)) + b"\n"
-        sha256 = hashlib.sha256(content).hexdigest()
+        sha256 = hashlib.sha256(_without_home(content, settings)).hexdigest()
         arguments[f"{name}_uri"] = place(f"{name}-{sha256[:16]}.json", content)
         arguments[f"{name}_sha256"] = sha256
     return arguments
@@ -116,6 +116,11 @@ def step_settings(settings: Settings) -> dict[str, str]:
     """Return the settings that a step needs. On target gcp, `home` comes from the container's environment instead."""
     values = {name: str(getattr(settings, name)) for name in _STEP_SETTINGS}
     return values if settings.target == "gcp" else {**values, "home": str(settings.home)}
+
+
+def _without_home(content: bytes, settings: Settings) -> bytes:
+    """Replace the path of the home in a request, so that the same command in two homes gives the same keys."""
+    return content.replace(msgspec.json.encode(str(settings.home))[1:-1], b"HOME")
 
 
 def training_key(arguments: dict[str, str]) -> str:

@@ -7,12 +7,11 @@ from tuning.dataset.dataset import Dataset, Split, open_dataset
 from tuning.errors import TuningError
 from tuning.evaluation.sample import stable_sample
 from tuning.gcs.object_file import Source
-from tuning.pipelines.steps.hashing import contents_sha256
 from tuning.pipelines.steps.process import Artifact, log_metrics, output_folder
 from tuning.pipelines.steps.requests import TuningRequest, key_of, read_request
 from tuning.pipelines.steps.validation import CHECKED, SAMPLED, Checked, checked_dataset
 from tuning.records import write_record
-from tuning.registry.model_folder import TRAINED_ON, WEIGHTS, write_model, write_training_ids
+from tuning.registry.model_folder import TRAINED_ON, WEIGHTS, contents_sha256, write_model, write_training_ids
 from tuning.settings import load_settings
 from tuning.storage import sha256_of
 from tuning.tuners.protocol import Problem

@@ -1,0 +1,57 @@
+"""Give dbt's BigQuery client the limits and the restart of this project's client.
+
+Without them, a dbt command that a person runs waits for more than ten minutes if the local BigQuery ends.
+"""
+
+import functools
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from tuning.gcs.access import credentials as our_credentials
+from tuning.gcs.access import is_loopback
+from tuning.settings import Settings
+from tuning.warehouse import emulator
+from tuning.warehouse.client import LOCAL_PATIENCE, require_answer
+
+if TYPE_CHECKING:
+    from google.cloud import bigquery
+
+    from tuning.warehouse.restart.revival import Revival
+
+WATCHED = "PYTHON_QA_DBT_IS_WATCHED"  # set if our own command runs dbt: that command starts server and dbt again
+
+
+def install(settings: Settings, say: Callable[[str], None]) -> None:
+    """Let dbt's adapter make its clients with `_client`. All of them together start the server again once."""
+    from dbt.adapters.bigquery import clients
+
+    from tuning.warehouse.restart.revival import Revival
+
+    @functools.cache
+    def revival(address: str) -> "Revival | None":
+        server = None if os.environ.get(WATCHED) else emulator.newest(settings)
+        return Revival(settings, server, say) if server is not None and server.is_at(address) else None
+
+    clients.__dict__["BigQueryClient"] = functools.partial(_client, settings, revival)
+
+
+def _client(
+    settings: Settings, revival: "Callable[[str], Revival | None]", project: str, credentials: Any, **options: Any
+) -> "bigquery.Client":
+    """Return a client for dbt. The client for a server that is not on this machine is left as it is."""
+    from google.cloud import bigquery
+
+    from tuning.warehouse.restart.bounded_client import BoundedClient
+
+    address = options["client_options"].api_endpoint or ""
+    if not is_loopback(address):
+        return bigquery.Client(project, credentials, **options)
+    if settings.target == "gcp" and settings.access_token:
+        credentials = our_credentials(address, settings)
+    found = revival(address)
+    if found is None:
+        require_answer(address)
+    return BoundedClient(
+        project, credentials, patience=LOCAL_PATIENCE, seconds=settings.job_timeout, revival=found, **options
+    )

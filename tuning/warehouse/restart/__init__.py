@@ -1,0 +1,1 @@
+"""Limit how long a client waits, and start the local BigQuery again if it ends meanwhile."""

@@ -1,0 +1,55 @@
+"""Limit how long Google's BigQuery client waits.
+
+By default, the client retries for ten minutes if the server does not answer or answers with status 500.
+"""
+
+from typing import Any
+
+import requests
+from google.api_core.exceptions import GoogleAPICallError, InternalServerError, NotFound, RetryError
+from google.cloud import bigquery
+from google.cloud.bigquery.retry import DEFAULT_JOB_RETRY
+
+from tuning.warehouse.restart.revival import Revival
+
+
+class BoundedClient(bigquery.Client):
+    """Represent a client that retries a request for `patience` seconds and waits `seconds` for each response.
+
+    The local BigQuery answers a load job only after the job is done, so `seconds` must cover the longest job. If its
+    process has ended, `revival` starts it again, and the request is sent once more.
+    """
+
+    def __init__(
+        self, *args: Any, patience: float, seconds: float, revival: Revival | None = None, **options: Any
+    ) -> None:
+        super().__init__(*args, **options)
+        self._patience = patience
+        self._seconds = seconds
+        self._revival = revival
+
+    def _call_api(self, retry: Any, *args: Any, timeout: float | None = None, **kwargs: Any) -> Any:
+        """Send a request with these limits.
+
+        Since 2019, every method of Google's client sends its requests through this method.
+        """
+        bounded = retry and retry.with_timeout(self._patience)
+        while True:  # until it fails for another reason, or `revive` raises
+            used = self._revival.server if self._revival else None
+            try:
+                return super()._call_api(bounded, *args, timeout=timeout or self._seconds, **kwargs)
+            except NotFound as error:
+                if self._revival is None or not self._revival.was_used or "Not found: job:" not in str(error):
+                    raise
+                # The job ended with the server. With this reason, Google's client and dbt run the whole job again.
+                lost = [{"reason": "jobBackendError"}]
+                why = "the local BigQuery ended before it answered"
+                raise InternalServerError(why, errors=lost) from error  # type: ignore[no-untyped-call]
+            except (requests.RequestException, GoogleAPICallError, RetryError):
+                if self._revival is None or used is None or not self._revival.revive(used):
+                    raise
+
+    def query(self, query: str, *args: Any, **kwargs: Any) -> Any:
+        """Run a query. Also limit the client's second retry loop, which restarts the whole job."""
+        kwargs.setdefault("job_retry", DEFAULT_JOB_RETRY.with_timeout(self._patience))
+        return super().query(query, *args, **kwargs)
