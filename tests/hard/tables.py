@@ -19,9 +19,7 @@ def show(capsys: pytest.CaptureFixture[str], name: str, rows: Sequence[Sequence[
     """Print rows in columns, the first row as the heading. With several pytest processes, read the file."""
     texts = [[str(cell) for cell in one] for one in rows]
     widths = [max(len(one[column]) for one in texts) for column in range(len(texts[0]))]
-    lines = [
-        "  ".join(cell.ljust(width) for cell, width in zip(one, widths, strict=True)).rstrip() for one in texts
-    ]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(one, widths, strict=True)).rstrip() for one in texts]
     _FOLDER.mkdir(parents=True, exist_ok=True)
     (_FOLDER / f"hard-{name}.txt").write_text("\n".join(lines) + "\n")
     with capsys.disabled():

@@ -1,6 +1,7 @@
 """Commands and the local BigQuery killed at random moments: the same command again finishes, with the same results.
 
-``HARD_KILLS=12 pytest -m hard -n 0 tests/hard/test_kills.py`` makes 12 kills instead of 50, and HARD_SEED other moments.
+``HARD_KILLS=12 pytest -m hard -n 0 tests/hard/test_kills.py`` makes 12 kills instead of 50. HARD_SEED changes the
+moments.
 """
 
 import random
