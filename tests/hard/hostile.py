@@ -10,7 +10,7 @@ TABLE = "bigquery-public-data.stackoverflow.canary"
 
 # `{table}` and `{file}` are what SQL, a shell or DuckDB would change.
 TEXTS = {
-    "sql": "'; drop table `" + TABLE + '`; -- "); delete from `' + TABLE + "` where true; --",
+    "sql": "'; drop table {table}; -- \"); delete from {table} where true; --",
     "duckdb": "') union all select * from read_text('/etc/passwd'); copy (select 1) to '{file}'; --",
     "jinja": "{{ 7 * 191 }} {% raw %} {{ env_var('HOME') }} {% set x = run_query('drop table x') %} {# gone #}",
     "shell": '$(rm -f {file}) `rm -f {file}`; rm -f {file} # "; rm -f {file}; "',
@@ -35,7 +35,7 @@ TEXTS = {
 def hostile_dump(folder: Path, file: Path) -> Path:
     """A dump with each text in titles, bodies, tags and names. `file` is the canary that a shell would delete."""
     folder.mkdir(parents=True, exist_ok=True)
-    texts = [text.replace("{file}", str(file)).replace("{table}", TABLE) for text in TEXTS.values()]
+    texts = [text.replace("{file}", str(file)).replace("{table}", f"`{TABLE}`") for text in TEXTS.values()]
     posts, users = [], []
     for number, text in enumerate(texts * 3, 1):
         question_id, answer_id = 10 * number, 10 * number + 1
