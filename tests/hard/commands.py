@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -127,17 +128,22 @@ class Running:
     def __init__(self, home: Home, command: Sequence[str], prefix: Sequence[str]) -> None:
         self.home, self.command = home, " ".join(command)
         self.started = time.monotonic()
-        self._out = (home.temporary.parent / f"{home.folder.name}-{time.monotonic_ns()}.out").open("w+")
-        self._err = Path(self._out.name).with_suffix(".err").open("w+")
         self.process = subprocess.Popen(
             [*prefix, _INVOKE, *command],
             cwd=PROJECT_ROOT,
             env=home.environment,
             stdin=subprocess.DEVNULL,
-            stdout=self._out,
-            stderr=self._err,
+            # No files, because a limit of file size would count for them too.
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             start_new_session=True,
         )
+        self._texts: dict[str, str] = {}
+        self._readers = [
+            threading.Thread(target=self._read, args=(name,), daemon=True) for name in ("stdout", "stderr")
+        ]
+        for reader in self._readers:
+            reader.start()
 
     def ends_within(self, seconds: float) -> bool:
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -158,13 +164,14 @@ class Running:
             os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
         seconds = time.monotonic() - self.started
-        texts = []
-        for file in (self._out, self._err):
-            file.seek(0)
-            texts.append(file.read())
-            file.close()
-            Path(file.name).unlink()
+        for reader in self._readers:
+            reader.join(60)  # a process that was left behind may keep the pipe open
+        texts = [self._texts.get(name, "") for name in ("stdout", "stderr")]
         return Outcome(self.command, self.process.returncode, *texts, seconds)
+
+    def _read(self, name: str) -> None:
+        with getattr(self.process, name) as pipe:
+            self._texts[name] = pipe.read().decode(errors="replace")
 
 
 @contextlib.contextmanager
