@@ -1,11 +1,9 @@
 """Commands and the local BigQuery killed at random moments: the same command again finishes, with the same results.
 
 ``HARD_KILLS=12 pytest -m hard -n 0 tests/hard/test_kills.py`` makes 12 kills instead of 50. HARD_SEED changes the
-moments. HARD_STAGES names the commands; `ingest,dataset,tune,evaluate,promote` is the shortest chain, because `dataset`
-also builds and exports.
+moments.
 """
 
-import os
 import random
 from collections import Counter
 from pathlib import Path
@@ -97,8 +95,7 @@ def test_killed_at_random_moments_the_chain_ends_as_an_unbroken_one(
     dump: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     kills, faults = setting("KILLS", 50), Faults(setting("SEED", 1))
-    chosen = os.environ.get("HARD_STAGES", "").split(",")
-    commands = {name: command for name, command in stages(dump).items() if chosen == [""] or name in chosen}
+    commands = stages(dump)
     with open_home(tmp_path / "unbroken") as home:
         seconds = {stage: home.must(*command).seconds for stage, command in commands.items()}
         expected = results(home)
