@@ -46,12 +46,18 @@ class Outcome:
 
 
 class Home:
-    """A home, its settings and its commands. `prefix` stands before each command, such as a limit."""
+    """A home, its settings and its commands.
 
-    def __init__(self, folder: Path, prefix: Sequence[str] = (), **variables: str) -> None:
+    `prefix` stands before each command, such as a limit. `temporary` is the commands' TMPDIR; it is beside the home if
+    none is given.
+    """
+
+    def __init__(
+        self, folder: Path, prefix: Sequence[str] = (), temporary: Path | None = None, **variables: str
+    ) -> None:
         self.settings = Settings(home=folder, bigquery_port=free_port())
         self.prefix = tuple(prefix)
-        self.temporary = folder.parent / f"{folder.name}-tmp"  # TMPDIR of the commands, outside the home
+        self.temporary = temporary or folder.with_name(f"{folder.name}-tmp")
         self.temporary.mkdir(parents=True, exist_ok=True)
         ours = {
             "PYTHONPATH": str(PROJECT_ROOT),
@@ -175,9 +181,9 @@ class Running:
 
 
 @contextlib.contextmanager
-def open_home(folder: Path, prefix: Sequence[str] = (), **variables: str) -> Iterator[Home]:
+def open_home(folder: Path, prefix: Sequence[str] = (), temporary: Path | None = None) -> Iterator[Home]:
     """Yield a home. Its server is stopped at the end."""
-    home = Home(folder, prefix, **variables)
+    home = Home(folder, prefix, temporary)
     try:
         yield home
     finally:

@@ -25,8 +25,10 @@ HEADING: Row = ("command", "fault", "result", "says")
 def test_a_full_disk_ends_each_command_with_one_line_and_is_forgotten_once_there_is_space(
     generated: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with small_disk(tmp_path / "disk", DISK) as disk, open_home(disk.folder / "home", disk.prefix) as home:
-        shown = Home(disk.seen / "home") if disk.prefix else home
+    # The temporary files are on another disk, as they usually are.
+    temporary = tmp_path / "tmp"
+    with small_disk(tmp_path / "disk", DISK) as disk, open_home(disk.folder / "home", disk.prefix, temporary) as home:
+        shown = Home(disk.seen / "home", temporary=temporary)
 
         def faults() -> Iterator[tuple[str, tuple[str, ...]]]:
             for free in FREE:

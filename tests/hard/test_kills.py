@@ -33,7 +33,7 @@ class Faults:
         running = home.start(*command)
         if running.ends_within(moment):
             running.wait()
-            self._count(stage, "command", "ended first")
+            self._count(stage, "command", "missed")
             return
         running.kill()
         orphans = home.orphans()
@@ -47,7 +47,7 @@ class Faults:
         running = home.start(*command)
         if running.ends_within(moment) or not home.kill_server():
             running.wait()
-            self._count(stage, "server", "ended first")
+            self._count(stage, "server", "missed")
             return
         outcome = running.wait()
         self._count(stage, "server", "survived" if outcome.is_clean else "lost")
@@ -69,16 +69,16 @@ class Faults:
                 self._lose(f"{home.folder.name}: {name} is {found.get(name)}, not {expected.get(name)}")
 
     def rows(self) -> list[tuple[object, ...]]:
-        heading = ("stage", "fault", "tried", "survived", "lost", "ended first")
+        heading = ("stage", "fault", "tried", "survived", "lost", "missed")
         body = [
-            (stage, fault, count.total(), count["survived"], count["lost"], count["ended first"])
+            (stage, fault, count.total(), count["survived"], count["lost"], count["missed"])
             for (stage, fault), count in self.counts.items()
         ]
         total = sum(self.counts.values(), Counter())
         return [
             heading,
             *body,
-            ("all", "", total.total(), total["survived"], total["lost"], total["ended first"]),
+            ("all", "", total.total(), total["survived"], total["lost"], total["missed"]),
         ]
 
     def _count(self, stage: str, fault: str, what: str) -> None:
