@@ -19,7 +19,7 @@ POSTS = 600
 # Fewer steps than by default, because this tests the commands and not the model.
 TUNE = (
     *("tune", "--base-model", "tiny", "--limit", "50"),
-    *("--steps", "6", "--batch-size", "2", "--max-length", "192"),
+    *("--steps", "6", "--batch-size", "2", "--max-length", "640"),
 )
 _TIMES = frozenset({"at", "created_at", "run_id"})
 _COMPARED = ("train.jsonl", "eval.jsonl", "attribution.jsonl")
