@@ -21,7 +21,8 @@ TUNE = (
     *("tune", "--base-model", "tiny", "--limit", "50"),
     *("--steps", "6", "--batch-size", "2", "--max-length", "640"),
 )
-_TIMES = frozenset({"at", "created_at", "run_id"})
+# Times, and checksums of files that hold times or the path of the home. The weights are compared by themselves.
+_DIFFERENT = frozenset({"at", "created_at", "run_id", "contents_sha256", "evaluation_base", "evaluation_tuned"})
 _COMPARED = ("train.jsonl", "eval.jsonl", "attribution.jsonl")
 
 
@@ -116,8 +117,12 @@ def _half(folder: Path) -> Iterator[str]:
 
 
 def _without_times(record: dict[str, Any]) -> str:
-    kept = {name: value for name, value in record.items() if name not in _TIMES}
-    return orjson.dumps(kept, option=orjson.OPT_SORT_KEYS).decode()
+    def kept(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {name: kept(one) for name, one in value.items() if name not in _DIFFERENT}
+        return value
+
+    return orjson.dumps(kept(record), option=orjson.OPT_SORT_KEYS).decode()
 
 
 def _pair(number: int) -> tuple[str, str]:

@@ -17,6 +17,7 @@ from tests.hard.tables import setting, show
 # `evaluate` and `promote` read no table.
 _WITH_SERVER = ("ingest", "build", "export", "dataset", "tune")
 _IN_A_ROUND = 14
+_ATTEMPTS = 5  # a command that ends before its kill is started again
 
 
 class Faults:
@@ -29,30 +30,34 @@ class Faults:
 
     def command(self, home: Home, stage: str, command: tuple[str, ...], seconds: float) -> None:
         """Kill the command's process group at a moment of the `seconds` that it takes."""
-        moment = self.chance.uniform(0, seconds)
-        running = home.start(*command)
-        if running.ends_within(moment):
-            running.wait()
-            self._count(stage, "command", "missed")
+        for _ in range(_ATTEMPTS):
+            moment = self.chance.uniform(0, seconds)
+            running = home.start(*command)
+            if running.ends_within(moment):
+                seconds = running.wait().seconds
+                self._count(stage, "command", "missed")
+                continue
+            running.kill()
+            orphans = home.orphans()
+            self._count(stage, "command", "lost" if orphans else "survived")
+            if orphans:
+                self._lose(f"{stage} killed after {moment:.1f} s: still running 60 s later: {orphans}")
             return
-        running.kill()
-        orphans = home.orphans()
-        self._count(stage, "command", "lost" if orphans else "survived")
-        if orphans:
-            self._lose(f"{stage} killed after {moment:.1f} s: still running 60 s later: {orphans}")
 
     def server(self, home: Home, stage: str, command: tuple[str, ...], seconds: float) -> None:
         """Kill the local BigQuery at a moment. The command goes on, or ends with one line."""
-        moment = self.chance.uniform(0, seconds)
-        running = home.start(*command)
-        if running.ends_within(moment) or not home.kill_server():
-            running.wait()
-            self._count(stage, "server", "missed")
+        for _ in range(_ATTEMPTS):
+            moment = self.chance.uniform(0, seconds)
+            running = home.start(*command)
+            if running.ends_within(moment) or not home.kill_server():
+                seconds = running.wait().seconds
+                self._count(stage, "server", "missed")
+                continue
+            outcome = running.wait()
+            self._count(stage, "server", "survived" if outcome.is_clean else "lost")
+            if not outcome.is_clean:
+                self._lose(f"{stage} whose server was killed after {moment:.1f} s: {outcome}")
             return
-        outcome = running.wait()
-        self._count(stage, "server", "survived" if outcome.is_clean else "lost")
-        if not outcome.is_clean:
-            self._lose(f"{stage} whose server was killed after {moment:.1f} s: {outcome}")
 
     def finish(self, home: Home, stage: str, command: tuple[str, ...]) -> float:
         """Run the command to its end, and return its seconds."""
