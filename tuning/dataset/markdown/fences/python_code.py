@@ -34,7 +34,7 @@ _MARK = re.compile(
     re.MULTILINE | re.VERBOSE,
 )
 # What a program prints of an object looks like a call: `array([1, 2])`, `Point(x=1)`.
-_PRINTED = r"(?:[A-Z]|(?:array|tensor|deque|defaultdict|dict_\w+|odict_\w+|set|frozenset|range|datetime|date|time|timedelta)\b)"
+_PRINTED = r"[A-Z]|(?:array|tensor|deque|defaultdict|o?dict_\w+|set|frozenset|range|datetime|date|time|timedelta)\b"
 # Lines that together make up most snippets. Code of such lines only, with balanced brackets, need not be parsed.
 _NAME = r"[^\W\d]\w*+(?:\.\w++|\[[^\]\n]*+\])*+"
 _VALUE = rf"(?:{_NAME}|[\d.]+|'[^'\n]*+'|\"[^\"\n]*+\")"
