@@ -30,7 +30,7 @@ def install(settings: Settings, say: Callable[[str], None]) -> None:
 
     @functools.cache
     def revival(address: str) -> "Revival | None":
-        server = None if os.environ.get(WATCHED) else emulator.newest(settings)
+        server = emulator.newest(settings)
         return Revival(settings, server, say) if server is not None and server.is_at(address) else None
 
     clients.__dict__["BigQueryClient"] = functools.partial(_client, settings, revival)
@@ -39,16 +39,16 @@ def install(settings: Settings, say: Callable[[str], None]) -> None:
 def _client(
     settings: Settings, revival: "Callable[[str], Revival | None]", project: str, credentials: Any, **options: Any
 ) -> "bigquery.Client":
-    """Return a client for dbt. The client for a server that is not on this machine is left as it is."""
+    """Return a client for dbt. It is Google's own for a server elsewhere, and if our own command watches dbt."""
     from google.cloud import bigquery
 
     from tuning.warehouse.restart.bounded_client import BoundedClient
 
     address = options["client_options"].api_endpoint or ""
-    if not is_loopback(address):
-        return bigquery.Client(project, credentials, **options)
-    if settings.target == "gcp" and settings.access_token:
+    if is_loopback(address) and settings.target == "gcp" and settings.access_token:
         credentials = our_credentials(address, settings)
+    if not is_loopback(address) or os.environ.get(WATCHED):
+        return bigquery.Client(project, credentials, **options)
     found = revival(address)
     if found is None:
         require_answer(address)

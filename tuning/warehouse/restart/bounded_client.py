@@ -12,6 +12,8 @@ from google.cloud.bigquery.retry import DEFAULT_JOB_RETRY
 
 from tuning.warehouse.restart.revival import Revival
 
+_MOST_BROKEN = 3  # connections that break during one request, although the server lives
+
 
 class BoundedClient(bigquery.Client):
     """Represent a client that retries a request for `patience` seconds and waits `seconds` for each response.
@@ -34,10 +36,13 @@ class BoundedClient(bigquery.Client):
         Since 2019, every method of Google's client sends its requests through this method.
         """
         bounded = retry and retry.with_timeout(self._patience)
+        # A request waits until the local server has done what came before it, so no shorter limit may end it.
+        limit = max(timeout or 0, self._seconds) if self._revival else timeout or self._seconds
+        broken = 0
         while True:  # until it fails for another reason, or `revive` raises
             used = self._revival.server if self._revival else None
             try:
-                return super()._call_api(bounded, *args, timeout=timeout or self._seconds, **kwargs)
+                return super()._call_api(bounded, *args, timeout=limit, **kwargs)
             except NotFound as error:
                 if self._revival is None or not self._revival.was_used or "Not found: job:" not in str(error):
                     raise
@@ -45,8 +50,14 @@ class BoundedClient(bigquery.Client):
                 lost = [{"reason": "jobBackendError"}]
                 why = "the local BigQuery ended before it answered"
                 raise InternalServerError(why, errors=lost) from error  # type: ignore[no-untyped-call]
-            except (requests.RequestException, GoogleAPICallError, RetryError):
-                if self._revival is None or used is None or not self._revival.revive(used):
+            except (requests.RequestException, GoogleAPICallError, RetryError) as error:
+                if self._revival is None or used is None:
+                    raise
+                if self._revival.revive(used):
+                    continue
+                # A busy server closes connections that were idle, and a request on one may learn it after `patience`.
+                broken += 1
+                if broken == _MOST_BROKEN or not isinstance(getattr(error, "cause", error), requests.ConnectionError):
                     raise
 
     def query(self, query: str, *args: Any, **kwargs: Any) -> Any:
