@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.hard.chain import TUNE, stages
+from tests.hard.chain import stages, tune
 from tests.hard.commands import Home, open_home
 from tests.hard.tables import setting, show
 
@@ -34,7 +34,7 @@ def test_a_hundred_tunings_leave_nothing_behind_outside_the_home(
         figures = []
         for cycle in range(1, cycles + 1):
             # Another seed gives another split, dataset and model, so that every step runs again.
-            home.must(*TUNE, "--seed", str(cycle))
+            home.must(*tune(2), "--seed", str(cycle))
             assert home.orphans() == []
             assert home.server() == server, "the local BigQuery was started again"
             figures.append(_figures(home, server))
