@@ -16,14 +16,15 @@ from tuning.storage import sha256_of
 
 REAL_DUMP = "stackoverflow-python-bodies.7z"
 POSTS = 600
-# Fewer steps than by default, because this tests the commands and not the model.
-TUNE = (
-    *("tune", "--base-model", "tiny", "--limit", "50"),
-    *("--steps", "6", "--batch-size", "2", "--max-length", "640"),
-)
+_COMPARED = ("train.jsonl", "eval.jsonl", "attribution.jsonl")
 # Times, and checksums of files that hold times or the path of the home. The weights are compared by themselves.
 _DIFFERENT = frozenset({"at", "created_at", "run_id", "contents_sha256", "evaluation_base", "evaluation_tuned"})
-_COMPARED = ("train.jsonl", "eval.jsonl", "attribution.jsonl")
+
+
+def tune(steps: int) -> tuple[str, ...]:
+    """The command that tunes, with few steps, because this tests the commands and not the model."""
+    sizes = ("--steps", str(steps), "--batch-size", "2", "--max-length", "640")
+    return ("tune", "--base-model", "tiny", "--limit", "50", *sizes)
 
 
 def stages(dump: Path) -> dict[str, tuple[str, ...]]:
@@ -37,7 +38,7 @@ def stages(dump: Path) -> dict[str, tuple[str, ...]]:
         "build": ("build",),
         "export": ("export",),
         "dataset": ("dataset", "--limit", "50"),
-        "tune": TUNE,
+        "tune": tune(6),
         "evaluate": ("evaluate", "--model", "v1"),
         "promote": ("promote", "v1", "--force", "--reason", "hard use"),
     }

@@ -10,7 +10,7 @@ import pytest
 from markdown_it import MarkdownIt
 from playwright.sync_api import Browser, sync_playwright
 
-from tests.hard.chain import TUNE
+from tests.hard.chain import tune
 from tests.hard.commands import Home, Outcome, open_home
 from tests.hard.hostile import ADDRESS, TABLE, hostile_dump
 from tests.warehouse.test_docs_page import FLAGS
@@ -36,8 +36,8 @@ def test_hostile_texts_change_nothing_in_a_tuned_model_its_report_and_the_docume
             ("build",),
             ("explore.peek", "posts_questions", "--rows", "20"),
             ("explore.peek", "users", "--rows", "20"),
-            (*TUNE, "--preview", "9"),
-            TUNE,
+            (*tune(6), "--preview", "9"),
+            tune(6),
             ("evaluate", "--model", "v1"),
             ("promote", "v1", "--force", "--reason", "{{ 7 * 191 }} <script>window.ran=1</script>"),
             ("models", "--history"),
