@@ -16,6 +16,7 @@ from tuning.values import (
     Age,
     Count,
     CountOrZero,
+    Date,
     InputFile,
     InputPath,
     JobName,
@@ -57,9 +58,7 @@ class BuildOptions(Options, frozen=True, kw_only=True):
     tag_pattern: Annotated[
         str | None, Meta(description="RE2 pattern that must match a part of at least one tag of a question")
     ] = None
-    since: Annotated[
-        str | None, Meta(description="keep answers that were created on or after this date (YYYY-MM-DD)")
-    ] = None
+    since: Annotated[Date | None, Meta(description="keep answers that were created on or after this date")] = None
     match_parent: Annotated[
         bool | None, Meta(description="true: an accepted answer must belong to its question; false: join by ID alone")
     ] = None
@@ -109,9 +108,9 @@ class SplitOptions(Options, frozen=True, kw_only=True):
     split: Annotated[
         Literal["hash", "time", "random"] | None, Meta(description="how to split; time needs --split-date")
     ] = None
-    split_date: Annotated[
-        str | None, Meta(description="put answers from this date (YYYY-MM-DD) on into the evaluation split")
-    ] = None
+    split_date: Annotated[Date | None, Meta(description="put answers from this date on into the evaluation split")] = (
+        None
+    )
     eval_fraction: Annotated[
         Annotated[float, Meta(gt=0, lt=1)] | None, Meta(description="share of questions in the evaluation split")
     ] = None

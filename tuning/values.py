@@ -24,6 +24,7 @@ NotAnOption = Annotated[str, Meta(pattern=r"(?!-)[^\x00-\x1f\x7f]{1,4096}", titl
 Address = Annotated[str, Meta(pattern=r"(gs://|\./)[!-~]{1,1000}", title="gs://BUCKET/NAME")]
 JobName = Annotated[str, Meta(pattern=r"[A-Za-z0-9][A-Za-z0-9-]{0,200}", title="an ID of letters, digits and -")]
 Version = Annotated[str, Meta(pattern=r"[\w.-]{1,100}", title="a version such as v2")]
+Date = Annotated[str, Meta(pattern=r"[0-9]{4}-[0-9]{2}-[0-9]{2}", title="a date: YYYY-MM-DD")]
 Age = Annotated[
     str, Meta(pattern=r"[0-9]{1,5}[hdw]", min_length=1, title="a number of hours, days or weeks: 12h, 30d or 4w")
 ]

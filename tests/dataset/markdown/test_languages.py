@@ -30,6 +30,8 @@ def fence(html: str) -> str:
         ("lang-py", "print 'a'", "python2"),
         ("lang-py", "&gt;&gt;&gt; 1\n1", "pycon"),
         ("lang-py", "$ pip install shop", "console"),
+        ("lang-py", "SELECT a FROM shop WHERE b = 1", "sql"),
+        ("lang-py", "&lt;div&gt;a&lt;/div&gt;", "html"),
         ("lang-html", "import os", "python"),  # the site's editor for snippets marks all as HTML
         ("snippet-code-html lang-html", "a = total(1)", "python"),
         ("lang-html", TRACEBACK, "pytb"),

@@ -27,6 +27,7 @@ _UNLIKE_PYTHON = {
     "javascript", "typescript", "css", "json", "sql", "c", "cpp", "java", "csharp", "php", "perl", "bash", "r", "vb",
     "go", "matlab", "latex",
 }  # fmt: skip
+_NEVER_PYTHON = {"bash", "console", "sql", "yaml", "html", "xml", "ini", "toml", "dockerfile"}
 _OUTPUT = {"pycon", "pytb"}  # names that the content alone decides, also where the author asks for no language
 _CLASS = re.compile(r"(?<![\w-])lang(?:uage)?-([\w+#.-]+)")
 _BLOCK = r"<pre([^<>]*)>(\s*)<code([^<>]*)>"
@@ -94,7 +95,7 @@ def _name(hint: str, code: str) -> str:
         return content
     if content in ("python", "python2"):
         return content if name == "python" or (name in _UNLIKE_PYTHON and has_mark(code)) else name
-    return content if name == "python" and content in ("bash", "console") else name
+    return content if name == "python" and content in _NEVER_PYTHON else name
 
 
 def _hint(classes: str) -> str:

@@ -125,7 +125,9 @@ def described(change: str, count: int) -> str:
 
 def _filter(pair: Pair, rules: Rules) -> None:
     options = rules.options
-    reason = check_pair(pair.body, pair.answer) or (pair.rejected and check_answer(pair.rejected))
+    reason = check_pair(pair.body, pair.answer)
+    if not reason and pair.rejected is not None:
+        reason = check_answer(pair.rejected)
     if not reason and options.code == "parses":
         reason = check_code(pair.answer)
     if not reason and pair.rejected is not None:
