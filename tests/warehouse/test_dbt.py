@@ -222,6 +222,13 @@ def test_a_dbt_that_fails_is_one_line_with_its_first_error_and_its_log(built: tu
     assert log.is_file()
 
 
+@pytest.mark.slow
+def test_a_selection_that_matches_nothing_is_one_line(built: tuple[Settings, BuildResult]) -> None:
+    settings, _ = built
+    with pytest.raises(TuningError, match="--select 'python_qa_instruction' matches nothing"):
+        build(settings, Variables(), "python_qa_instruction")
+
+
 def test_an_empty_source_is_one_line_and_no_dbt_is_started(new_home: Callable[..., Settings]) -> None:
     settings = new_home()
     for attempt in (build, ensure_built):

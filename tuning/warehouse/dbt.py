@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tuning.errors import TuningError
 from tuning.records import without_version, write_record
 from tuning.settings import Settings
 from tuning.storage import remove
@@ -45,7 +46,8 @@ def build(
     """Run ``dbt build`` for everything, or for a selection in dbt's syntax.
 
     Unit tests check the project's SQL and do not use the source data, so you can skip them to get only the marts. Data
-    tests always run. Raises TuningError if the source is empty, and for the first model or test that fails.
+    tests always run. Raises TuningError if the source is empty, if the selection matches nothing, and for the first
+    model or test that fails.
     """
     client = connect(settings)
     made_of = {**parse_inputs(settings, variables), "source": source(settings, client)}
@@ -58,6 +60,8 @@ def build(
     results = run_dbt(settings, ["build", *selection], variables)
     if results is None:
         raise RuntimeError("dbt build wrote no run_results.json")
+    if not results["results"]:
+        raise TuningError(f"--select {select!r} matches nothing", "`dbt ls` in dbt_project/ lists the names")
     if select is None:
         write_record(stamp, {**made_of, "invocation_id": results["metadata"]["invocation_id"]})
     return _result(results, _narrowed(variables, made_of["source"]))

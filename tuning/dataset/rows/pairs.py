@@ -120,7 +120,8 @@ def _convert(pairs: Sequence[Pair], base_url: str) -> None:
 def described(change: str, count: int) -> str:
     """Return a change with its count: "removed greeting" becomes "removed 2 greetings"."""
     verb, noun = change.split(" ", 1)
-    return f"{verb} {count} {noun}{'s' * (count > 1)}"
+    plural = "es" if noun.endswith("sh") else "s"
+    return f"{verb} {count} {noun}{plural if count > 1 else ''}"
 
 
 def _filter(pair: Pair, rules: Rules) -> None:

@@ -93,7 +93,10 @@ def _build(client: "bigquery.Client", project: str, dataset: str, table: str) ->
         try:
             client.get_dataset(f"{project}.{dataset}")
         except NotFound:
-            raise TuningError(f"there is no BigQuery dataset {dataset} in {project}", "Build into it first") from None
+            raise TuningError(
+                f"there is no BigQuery dataset {dataset} in {project}",
+                "Build into it first: run `invoke build` with the same variables, such as --since",
+            ) from None
         try:
             rows = list(client.list_rows(f"{project}.{dataset}.{table}", max_results=1))
         except NotFound:
