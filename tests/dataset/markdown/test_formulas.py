@@ -35,6 +35,8 @@ SITE = "https://stats.stackexchange.com"
         r"$x \& y$",
         r"$a \\ b$",
         r"$1 \\ 2$",
+        r"$sales \\ cost$",
+        r"$a\\b$",
         r"$a & b \\ c & d$",
         r"$accuracy = 95\%$",
         r"$total\_count$",

@@ -3,7 +3,7 @@
 | HTML | becomes |
 |---|---|
 | `<s>`, `<strike>`, `<del>` | `<del>` within one line each, which Markdown writes as `~~…~~` |
-| `<sup>`, `<sub>` | `x²`, `x₁`; `x^k`, `x_(max)y`, `x^(k+m)`; footnote marks, ordinals and small print become plain text |
+| `<sup>`, `<sub>` | `x²`, `x₁`; `x^k`, `x_(max)y`, `x^(k+m)`; footnotes, ordinals and small print become text |
 | `<kbd>`, `<samp>`, `<tt>`, `<var>` | `<code>` |
 | `<br><br>` | a new paragraph, or one line break where a paragraph cannot end |
 | `<details>`, `<summary>`, `<figure>` and the like | a block, with the summary in bold |

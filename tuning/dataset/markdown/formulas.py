@@ -153,7 +153,8 @@ _PRICE = re.compile(r"(?<![\w\\$])\\\$(?=\d+(?:[.,]\d+)*(?:[kKmMbB]\b|(?!\w)))")
 _CONTAINERS = re.compile(r"(?:[ ]*(?:>|[-*+](?= )|\d{1,9}[.)](?= )) ?)*[ ]*")
 _LINE_BREAK = re.compile(r"<br ?/?>\n?")
 _ONLY_SYMBOLS = re.compile(r"[\w\s+\-*/=<>≤≥≠≈≡∈·×÷±∞→←|!'’.,:;()\[\]^_&~%…√∑∏∂∇]*")
-_ESCAPED = re.compile(r"(?<!\\)(?:\\\\)*\\[%$#_&]")  # symbols that TeX reads as text only behind a backslash
+# Symbols that TeX reads as text only behind a backslash, and the break of a line.
+_ESCAPED = re.compile(r"(?<!\\)(?:\\\\)*\\[%$#_&]|(?<=\s)\\\\(?=\s)")
 _NEW_LINE = re.compile(r"\\\\(?![A-Za-z]{2})")
 _TWO_WORDS = re.compile(r"[A-Za-z]{3,} +[A-Za-z]{3,}")
 _GROUP = re.compile(r"\\(?:text|math|operatorname|mbox|label|tag|begin|end|color)[a-z]*\*?\s*\{[^{}]*\}")
@@ -182,11 +183,10 @@ def _is_formula(text: str, opening: re.Match[str], closing: re.Match[str], tags:
     plain, symbols = _ESCAPED.subn("%", plain)
     if symbols and not _TWO_WORDS.search(plain) and (opening[0][0] == "$" or re.search(r"\w", plain)):
         return _ONLY_SYMBOLS.fullmatch(plain) is not None
-    plain, line_breaks = _NEW_LINE.subn(" ", plain)
+    plain = _NEW_LINE.sub(" ", plain)
     words = re.findall(r"[A-Za-z]+", plain)
     simple = all(len(word) <= 2 or word in _NAMES for word in words)
-    is_something = bool(words) or (line_breaks > 0 and re.search(r"\d", plain) is not None)
-    return is_something and simple and _ONLY_SYMBOLS.fullmatch(plain) is not None
+    return bool(words) and simple and _ONLY_SYMBOLS.fullmatch(plain) is not None
 
 
 def _is_delimited(text: str, opening: re.Match[str], closing: re.Match[str], tex: str, has_command: bool) -> bool:
