@@ -12,11 +12,11 @@ from collections import Counter
 from tuning.dataset.markdown.spans import outside_code
 
 _ODD = re.compile("[\x85\xa0\xad\u1680\u180e\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ufeff]")
-# What stays in code: tags, and strings on one line of only such characters, other symbols and escapes. Strings with
-# words are found character by character, so that their end is not taken for the start of another string.
+# A string on one line, one without words (symbols and escapes only), and what is searched in code. All strings are
+# found, so that the end of one is not taken for the start of another.
 _STRING = re.compile(r'(?P<quote>"|\'|&quot;|&\#39;)(?P<text>(?:\\[^\n<]|(?!(?P=quote))[^\\\n<]){0,1000})(?P=quote)')
 _WITHOUT_WORDS = re.compile(r"(?:\\(?:x[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4}|[^\n<])|&\w+;|[^\w<\\])+")
-_ODD_OR_TAG = re.compile(f"<[^<>]*>|{_STRING.pattern}|{_ODD.pattern}")
+_ODD_OR_TAG = re.compile(f"<[^<>]*>|\\\\[\"']|{_STRING.pattern}|{_ODD.pattern}")
 _JOINERS = frozenset("\u200c\u200d")
 _DIRECTIONS = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _LINE_SEPARATORS = frozenset("\x85\u2028\u2029")
@@ -30,7 +30,7 @@ def with_readable_code(html: str, changes: Counter[str]) -> str:
         return html
 
     def readable(match: re.Match[str]) -> str:
-        if match[0][0] == "<" or (match["quote"] and _WITHOUT_WORDS.fullmatch(match["text"])):
+        if match[0][0] in "<\\" or (match["quote"] and _WITHOUT_WORDS.fullmatch(match["text"])):
             return match[0]
         if match["quote"]:
             return match["quote"] + _ODD.sub(replaced, match["text"]) + match["quote"]
