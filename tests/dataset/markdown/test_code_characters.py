@@ -2,6 +2,8 @@
 
 import ast
 
+import pytest
+
 from tuning.dataset.markdown.convert import Converted, convert
 
 SITE = "https://stackoverflow.com"
@@ -25,6 +27,29 @@ def test_code_from_a_web_page_parses() -> None:
         "removed zero-width character": 3,
         "replaced line separator": 1,
     }
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "re.sub('[\u200b\ufeff]+', '', s)",
+        "s.strip('\u200b')",
+        "s.replace(u'\xa0', ' ')",
+        's.replace("\u2028", "\\n")',
+        r"re.split(r'[\s\xa0]+|\u00ad' '\xad', s)".replace(r"\s\xa0", "\\s\xa0"),
+    ],
+)
+@pytest.mark.parametrize("frame", ["<pre><code>{}</code></pre>", "<p>Use <code>{}</code> here.</p>"])
+def test_a_string_that_consists_of_such_characters_stays(code: str, frame: str) -> None:
+    result = converted(frame.format(code))
+    assert code in result.markdown
+    assert not result.changes
+
+
+def test_strings_with_words_and_the_code_between_strings_are_readable() -> None:
+    result = converted("<pre><code>x = 'a'\xa0+\xa0'b' + 'a\xa0b' + '\xa0' # don't\xa0do</code></pre>")
+    assert result.markdown == "```python\nx = 'a' + 'b' + 'a b' + '\xa0' # don't do\n```"
+    assert result.changes == {"replaced non-breaking space": 4}
 
 
 def test_inline_code_is_code_and_prose_is_not() -> None:

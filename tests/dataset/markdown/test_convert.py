@@ -1,6 +1,7 @@
 """Test that the Markdown of a body renders to the same code, links, lists and prose."""
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from lxml import etree
 from tests.dataset.reading import differences
 from tuning.dataset.filters import Reason
 from tuning.dataset.markdown.check import looks_same, render, says_same
-from tuning.dataset.markdown.convert import Dropped, to_markdown
+from tuning.dataset.markdown.convert import Converted, Dropped, convert, to_markdown
 from tuning.dataset.markdown.tree import parse
 
 SITE = "https://stackoverflow.com"
@@ -125,6 +126,11 @@ def test_a_hard_body_comes_back(html: str) -> None:
 def test_what_markdown_cannot_say_is_dropped() -> None:
     assert to_markdown("<div>" * 20_000 + "lost" + "</div>" * 20_000, SITE) == Dropped(Reason.UNFAITHFUL)
     assert to_markdown("<p>bell \x07</p>", SITE) == Dropped(Reason.CONTROL_CHARACTERS)
+
+
+def test_a_delete_character_is_replaced_and_counted() -> None:
+    result = convert("<p>press \x7f or <code>\x7f</code></p>", SITE)
+    assert result == Converted("press \ufffd or `\ufffd`", Counter({"replaced control character": 2}))
 
 
 def test_an_empty_body_is_empty() -> None:

@@ -51,6 +51,10 @@ def test_struck_text_stands_between_tildes(html: str, expected: str) -> None:
             "2<sup>2<sup>n</sup></sup> <code>f</code><sup>1</sup> word<sup>*</sup> A<sup><em>T</em></sup>",
             "2^(2ⁿ) `f`¹ word* A^T",
         ),
+        (
+            "x<sub>max</sub>y, x<sup>10a</sup>b, A<sup>T</sup>A, f<sub>max</sub>(z), 2<sup>10</sup>x",
+            "x_(max)y, x^(10a)b, A^(T)A, f_max(z), 2¹⁰x",
+        ),
         ("the 4<sup>th</sup> of Py<sup>TM</sup> <sup>(small <em>print</em>)</sup>", "the 4th of Py™ (small *print*)"),
         ("see<sup><a href='https://x.y'>[1]</a></sup>", "see[\\[1\\]](https://x.y)"),
         ("<kbd>Ctrl</kbd>+<kbd>C</kbd>, <kbd>A</kbd><kbd>B</kbd>, <kbd>`</kbd>", "`Ctrl`+`C`, `A` `B`, `` ` ``"),

@@ -26,6 +26,22 @@ SITE = "https://stats.stackexchange.com"
         "$P(A|B) = P(B|A) * P(A)$",
         r"$\text{loss} = a_1$",
         "$f(x) = max(0, x_i)$",
+        r"$50\%$",
+        r"$\$5$",
+        r"$100\$$",
+        r"$a \% b$",
+        r"$A \# B$",
+        r"$a \_ b$",
+        r"$x \& y$",
+        r"$a \\ b$",
+        r"$1 \\ 2$",
+        r"$sales \\ cost$",
+        r"$a\\b$",
+        r"$a & b \\ c & d$",
+        r"$accuracy = 95\%$",
+        r"$total\_count$",
+        r"\(50\%\)",
+        r"$$\$5 + 5\%$$",
     ],
 )
 @pytest.mark.parametrize(
@@ -41,7 +57,7 @@ def test_a_formula_keeps_every_character(formula: str, frame: str) -> None:
     html = frame.format(formula.replace("&", "&amp;").replace("<", "&lt;"))
     markdown = to_markdown(html, SITE)
     assert isinstance(markdown, str)
-    assert formula in markdown
+    assert formula in markdown.replace("\n  ", "\n")  # in a list, each line of a formula is indented
 
 
 @pytest.mark.parametrize(
@@ -54,6 +70,7 @@ def test_a_formula_keeps_every_character(formula: str, frame: str) -> None:
         (r"$\theta^<em>$ is the best, </em>not* one", r"$\theta^*$ is the best, \*not\* one"),
         ("$$a_1<br>\n+ b$$", "$$a_1\n+ b$$"),
         ("the $n$th and $k$-th", "the $n$th and $k$-th"),
+        (r"costs \$5, or \$1,000.50.", r"costs \$5, or \$1,000.50."),
         ("($x_1$) <code>$a_b$ c_d$</code> -- $y_1$", "($x_1$) `$a_b$ c_d$` -- $y_1$"),
     ],
 )
@@ -68,6 +85,9 @@ def test_a_formula_is_as_its_author_typed_it(html: str, expected: str) -> None:
         "$5*2 or $6*2, US$7 and US$8, 5$ and 6$, $5-$10_000",
         "from ($4.50) to ($100,000.34)",
         r"\$5_a and \$6_b",
+        r"u@\h:\w\$ and $MY\_VAR, $OTHER\_VAR",
+        r"$HOME\\bin and C:\\my$",
+        r"\(\$\) or \[\$\#\] in a pattern",
         "$HOME and $PATH, $HOME/$USER, $MY_VAR,$OTHER_VAR, ${FOO_BAR}/${BAZ_QUX}",
         "$x = 5; $y_z = 6; $this->a_b and $this->c_d",
         "$('.my_class').on and $('.other_class'),$('.z_x')",
@@ -86,6 +106,22 @@ def test_a_formula_is_as_its_author_typed_it(html: str, expected: str) -> None:
 def test_prices_and_variables_are_prose(text: str) -> None:
     html = f"<p>{text.replace('&', '&amp;').replace('<', '&lt;').replace('>', '&gt;')}</p>"
     assert hide(html) in [(html, [], ""), (html, [], "⑀⑁")]
+
+
+@pytest.mark.parametrize(
+    ("html", "expected"),
+    [
+        ("<blockquote><p>$$\na_1\n- b_1\n$$</p></blockquote>", "> $$\n> a_1\n> - b_1\n> $$"),
+        ("<ul><li>x $a_1$ $$\n+ b_1\n$$ y</li></ul>", "- x $a_1$ $$\n  + b_1\n  $$ y"),
+        (
+            "<ol><li><blockquote><p>a</p><p>$x_1$ - $$\na_1\n+ b_1$$</p></blockquote></li></ol>",
+            "1. > a\n   >\n   > $x_1$ - $$\n   > a_1\n   > + b_1$$",
+        ),
+        ("<p>$x_1$ - $$\na_1\n- b_1\n$$</p>", "$x_1$ - $$\na_1\n- b_1\n$$"),
+    ],
+)
+def test_each_line_of_a_formula_stays_in_its_quotation_or_list(html: str, expected: str) -> None:
+    assert to_markdown(html, SITE) == expected
 
 
 def test_a_formula_in_a_table_does_not_divide_its_cell() -> None:

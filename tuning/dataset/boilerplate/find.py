@@ -14,11 +14,10 @@ from tuning.dataset.boilerplate.phrases import (
     CLAUSE_AT_END,
     CLAUSE_AT_START,
     EDIT,
-    GREETING,
     NAME_ALONE,
-    NAMED_GREETING,
     SIGNATURE,
     SIGNED_NAME,
+    greeting_end,
     has_words,
     is_edit_mark,
     kind_of_sentence,
@@ -48,6 +47,8 @@ _SIEVE = Sieve(
     }
 )
 _BEFORE_NAMES = ("thank-you", "good wish")
+_IMAGES = ("image", "image description")
+_IN_QUOTATIONS = (*_IMAGES, "edit mark")  # authors also put their own edits into quotations
 _TAG = re.compile(r"<[^<>]*>")
 _SIGNATURE_START = re.compile(r"\n+|[.!?…]\s")
 _LONGEST_SIGNED = 2_000  # characters of a paragraph with a signature
@@ -127,14 +128,33 @@ def _in_segment(html: str, part: Segment, *, is_first: bool, is_last: bool) -> l
     start = 0
     for line in text.split(LINE_BREAK) if LINE_BREAK in text else (text,):
         offset, start = start, start + len(line) + 1
-        if is_first and not text[:offset].strip() and (match := GREETING.match(line) or NAMED_GREETING.match(line)):
-            places.append(("greeting", offset, offset + match.end()))
-            offset, line = offset + match.end(), line[match.end() :]
+        if is_first and not text[:offset].strip() and (end := greeting_end(line)):
+            places.append(("greeting", offset, offset + end))
+            offset, line = offset + end, line[end:]
         places += _in_line(line, offset, is_heading=part.tag[:1] == "h")
     if is_last and len(text) < _LONGEST_SIGNED:
         is_quoted = html[: part.outer_start].rstrip().endswith("</blockquote>")
         places = _signed(text, places, is_quoted=is_quoted)
+    if places:
+        places = _outside_content(html, part.start, text, places)
     return settled(html, part, flat, sorted(places, key=lambda place: place[1:])) if places else []
+
+
+def _outside_content(html: str, at: int, text: str, places: list[Place]) -> list[Place]:
+    """Return the places without what is content: the words of a quoted mail, and what begins an item of a list."""
+    if _is_within("blockquote", html, at):
+        return [place for place in places if place[0] in _IN_QUOTATIONS]
+    if _is_within("ul", html, at) or _is_within("ol", html, at):
+        return [
+            place
+            for place in places
+            if place[0] in _IMAGES or text[: place[1]].strip() or text[place[1] : place[2]].lstrip()[:1] in ("(", "[")
+        ]
+    return places
+
+
+def _is_within(tag: str, html: str, at: int) -> bool:
+    return html.count(f"<{tag}", 0, at) > html.count(f"</{tag}>", 0, at)
 
 
 # The end of a sentence, or of a line in the source. A pattern that begins with a set of characters is searched fast.

@@ -124,15 +124,28 @@ _GROUP = (
     r"developers?|people|folks|gurus?|team|members?))?|pythonistas?|stackers)"
 )
 _HELLO = r"(?:hi+|hello+|hey+|hiya|howdy|greetings|hola|good\s+(?:morning|afternoon|evening|day))"
+# The end of a greeting, but not the hyphen or the dot within "hi-res" and "hello.py".
+_STOP = r"(?!(?<=\w)(?:-|\.(?=(?-i:[a-z])))(?!i\b)\w)[,.!:;…–—-]+"
 GREETING = re.compile(
     rf"\s*(?:(?:{_HELLO}|dear)(?:[\s,]+(?:to\s+)?(?:(?:my|dear|fellow|again|the|and|&amp;)\s+)*{_GROUP})+"
-    rf"(?:\s*[,.!:;…–—-]+|\s*$|(?<!ython)(?<!rdano)(?<!lutus)\s(?!and\b|&amp;))"
-    rf"|{_HELLO}(?:\s+again)?(?:\s*[,.!:;…–—-]+|\s*$|\s+(?=(?:I|i|I['’]\w+|i['’]\w+|Im|im|So|so|My|my|We|we|am)\s))"
+    rf"(?:\s*{_STOP}|\s*$|(?<!ython)(?<!rdano)(?<!lutus)\s(?!and\b|&amp;))"
+    rf"|{_HELLO}(?!\W*world\b)(?:\s+again)?(?:\s*{_STOP}|\s*$|\s+(?=(?:I|i|I['’]\w+|i['’]\w+|Im|im|So|so|My|my|We|we|am)\s))"
     rf"|(?:{_HELLO}|dear)\s+@[\w.-]+\s*[,.!:]*"
     rf"|welcome\s+to\s+(?:stack\s?overflow|so|the\s+(?:community|site|forum))\s*(?:[,.!]+|$))\s*",
     re.IGNORECASE,
 )
 NAMED_GREETING = re.compile(rf"\s*(?i:{_HELLO}|dear)\s+(?![Ww]orld)[A-Z][\w.-]*(?:\s[A-Z][\w.-]*)?\s*(?:[,!:]+|$)\s*")
+# "Hi, Joe! is what it prints": what follows says something about the greeting, and does not ask ("Hi, is there a …").
+_MENTION = re.compile(
+    r"(?:[A-Z]\w*\s*[!.,]+\s*)?[\"'”’]?\s*(?:is|was|are|were|gets|appears|means|becomes|will\s+be|should\s+be)\s"
+    r"(?!(?:it|there|this|that|these|those|any\w*|some\w*|my|i|you)\b)[^?]*?(?:[.!]|\Z)(?:\s|\Z)"
+)
+
+
+def greeting_end(line: str) -> int:
+    """Return where the greeting at the start of a line ends, or 0 if there is none."""
+    match = GREETING.match(line) or NAMED_GREETING.match(line)
+    return 0 if match is None or _MENTION.match(line, match.end()) else match.end()
 
 
 # Marks of edits -------------------------------------------------------------------------------------------------------

@@ -62,9 +62,15 @@ def convert_all(bodies: Sequence[str], base_url: str, *, boilerplate: bool = Fal
     after another, because the processor keeps the code of a step in its cache.
     """
     base_url = base_url.rstrip("/") + "/"
+    deletes = [html.count("\x7f") for html in bodies]  # XML allows DEL, so it reaches this place in a dump
+    bodies = [html.replace("\x7f", "\ufffd") if count else html for html, count in zip(bodies, deletes, strict=True)]
     are_refused = [has_control_characters(html) for html in bodies]
     htmls = [_prepared(html, base_url) for html, is_refused in zip(bodies, are_refused, strict=True) if not is_refused]
-    changes: list[Counter[str]] = [Counter() for _ in htmls]
+    changes: list[Counter[str]] = [
+        Counter({"replaced control character": count} if count else ())
+        for count, is_refused in zip(deletes, are_refused, strict=True)
+        if not is_refused
+    ]
     htmls = [simplify(with_readable_code(html, counts)) for html, counts in zip(htmls, changes, strict=True)]
     if not boilerplate:
         found = [find_boilerplate(html) for html in htmls]

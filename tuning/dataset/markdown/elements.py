@@ -3,7 +3,7 @@
 | HTML | becomes |
 |---|---|
 | `<s>`, `<strike>`, `<del>` | `<del>` within one line each, which Markdown writes as `~~…~~` |
-| `<sup>`, `<sub>` | `x²`, `x₁`; `x^k`, `x_max`, `x^(k+m)`; footnote marks, ordinals and small print become plain text |
+| `<sup>`, `<sub>` | `x²`, `x₁`; `x^k`, `x_(max)y`, `x^(k+m)`; footnotes, ordinals and small print become text |
 | `<kbd>`, `<samp>`, `<tt>`, `<var>` | `<code>` |
 | `<br><br>` | a new paragraph, or one line break where a paragraph cannot end |
 | `<details>`, `<summary>`, `<figure>` and the like | a block, with the summary in bold |
@@ -69,6 +69,7 @@ _LOWERED = str.maketrans("0123456789+-−=()aehijklmnoprstuvx", "₀₁₂₃₄
 # Longer words as small letters (`xₘₐₓ`) are hard to read, so they are written as `x_max`.
 _AS_RAISED = re.compile(r"[0-9+\-−=()]*(?:[ni][0-9+\-−=()]*)?")
 _AS_LOWERED = re.compile(r"[0-9+\-−=()]*(?:[aehijklmnoprstuvx]{1,2}[0-9+\-−=()]*)?")
+_WORD_FOLLOWS = re.compile(r"(?:</?(?:em|i|strong|b)>)*\w", re.IGNORECASE)
 _ORDINAL = re.compile(r"st|nd|rd|th", re.IGNORECASE)
 _FOOTNOTE = re.compile(r"[*†‡§¶#®™]+|\[[^\]]*\]|&[a-z]+;|[¹²³⁰-⁹₀-₉]+")
 
@@ -88,7 +89,10 @@ def _script(match: re.Match[str]) -> str:
         return re.sub(r"\A<[^<>]*>|<[^<>]*>\Z", "", match[0]).strip()
     if len(text.split()) > 2:  # small print after a word
         return f" {text}"
-    is_one = len(text) == 1 or re.fullmatch(r"[A-Za-z0-9]+|\(.*\)", text, re.DOTALL) is not None
+    # Without brackets, a letter that follows would be read as part of the script.
+    is_one = (
+        len(text) == 1 or re.fullmatch(r"[A-Za-z0-9]+|\(.*\)", text, re.DOTALL) is not None
+    ) and not _WORD_FOLLOWS.match(match.string, match.end())
     return ("^" if is_raised else "_") + (text if is_one else f"({text})")
 
 

@@ -2,7 +2,7 @@ r"""Keep TeX formulas (`$…$`, `$$…$$`, `\(…\)`, `\[…\]`, environments) o
 
 `hide` puts a mark in the place of each formula before the conversion, and `show` puts the formulas back. Between the
 two, the round-trip check compares the marks. A dollar sign is prose (a price, a shell variable, jQuery) unless the text
-between two of them looks like TeX.
+between two of them looks like TeX. The `\$` of a price stays too: MathJax shows `\$5` as `$5`.
 """
 
 import re
@@ -14,6 +14,7 @@ from tuning.dataset.markdown.spans import INLINE_TAG, outside_code
 # Symbols that stand around the number of a formula. As symbols, they leave the emphasis next to them as `$` does.
 _MARKS = [chr(code) for code in range(0x2440, 0x244B)]
 _LONGEST = 5_000  # characters of a formula
+_LONGEST_PREFIX = 500  # characters before the text of a line in quotations and lists
 _SPAN = re.compile(r'<span class="math-container">([^<]*)</span>')
 _CODE = re.compile(r"<code[^<>]*>[^<]*</code>")
 _TOKEN = re.compile(r"\\\\|\\\$|\$\$?|\\[()\[\]]|\\begin\{[A-Za-z]+\*?\}")
@@ -65,7 +66,9 @@ def hide(html: str) -> tuple[str, list[str], str]:
 
 
 def _may_have_formula(text: str) -> bool:
-    return text.count("$") > 1 or ("\\" in text and ("\\(" in text or "\\[" in text or "\\begin{" in text))
+    return text.count("$") > 1 or (
+        "\\" in text and ("\\(" in text or "\\[" in text or "\\$" in text or "\\begin{" in text)
+    )
 
 
 def show(markdown: str, formulas: list[str], marks: str) -> str | None:
@@ -73,8 +76,20 @@ def show(markdown: str, formulas: list[str], marks: str) -> str | None:
     pieces = re.split(f"{marks[0]}([0-9]+){marks[1]}", markdown)
     if sorted(map(int, pieces[1::2])) != list(range(len(formulas))):
         return None
-    pieces[1::2] = [formulas[int(number)] for number in pieces[1::2]]
+    line = ""  # the first characters of the line of Markdown with the formula
+    for at in range(1, len(pieces), 2):
+        before = pieces[at - 1].rpartition("\n")
+        line = before[2] if before[1] else line + before[2]
+        tex = formulas[int(pieces[at])]
+        pieces[at] = tex.replace("\n", "\n" + _prefix(line)) if "\n" in tex else tex
+        line = line[:_LONGEST_PREFIX] + "$"
     return "".join(pieces)
+
+
+def _prefix(line: str) -> str:
+    """Return what the next line of the same paragraph begins with: `> ` for a quotation, spaces for a list item."""
+    containers = _CONTAINERS.match(line)
+    return re.sub(r"[^>\s]", " ", containers[0]) if containers else ""
 
 
 def _formulas(text: str, tags: Tags) -> Iterator[tuple[int, int]]:
@@ -90,7 +105,9 @@ def _formulas(text: str, tags: Tags) -> Iterator[tuple[int, int]]:
     for token, other in zip(tokens, closing, strict=True):
         if token.start() < end:
             continue
-        if token[0].startswith("\\begin"):
+        if token[0] == "\\$":
+            stop = token.end() if _PRICE.match(text, token.start()) else -1
+        elif token[0].startswith("\\begin"):
             ending = "\\end" + token[0].removeprefix("\\begin")
             found = text.find(ending, token.end(), token.end() + _LONGEST)
             stop = found + len(ending) if found >= 0 else -1
@@ -131,8 +148,15 @@ _PROSE_WORDS = (
     " we with you"
 )
 _PROSE = frozenset(_PROSE_WORDS.split())
+_PRICE = re.compile(r"(?<![\w\\$])\\\$(?=\d+(?:[.,]\d+)*(?:[kKmMbB]\b|(?!\w)))")  # where MathJax is used, `\$5` is $5
+# What Markdown puts before the text of a line in quotations and lists.
+_CONTAINERS = re.compile(r"(?:[ ]*(?:>|[-*+](?= )|\d{1,9}[.)](?= )) ?)*[ ]*")
 _LINE_BREAK = re.compile(r"<br ?/?>\n?")
 _ONLY_SYMBOLS = re.compile(r"[\w\s+\-*/=<>≤≥≠≈≡∈·×÷±∞→←|!'’.,:;()\[\]^_&~%…√∑∏∂∇]*")
+# Symbols that TeX reads as text only behind a backslash, and the break of a line.
+_ESCAPED = re.compile(r"(?<!\\)(?:\\\\)*\\[%$#_&]|(?<=\s)\\\\(?=\s)")
+_NEW_LINE = re.compile(r"\\\\(?![A-Za-z]{2})")
+_TWO_WORDS = re.compile(r"[A-Za-z]{3,} +[A-Za-z]{3,}")
 _GROUP = re.compile(r"\\(?:text|math|operatorname|mbox|label|tag|begin|end|color)[a-z]*\*?\s*\{[^{}]*\}")
 
 
@@ -155,7 +179,11 @@ def _is_formula(text: str, opening: re.Match[str], closing: re.Match[str], tags:
     if any(word in _PROSE for word in re.findall(r"(?<=\s)[A-Za-z]+(?=\s)", plain)):
         return False
     if _SCRIPT.search(plain):
-        return not re.search(r"[A-Za-z]{3,} +[A-Za-z]{3,}", plain)
+        return not _TWO_WORDS.search(plain)
+    plain, symbols = _ESCAPED.subn("%", plain)
+    if symbols and not _TWO_WORDS.search(plain) and (opening[0][0] == "$" or re.search(r"\w", plain)):
+        return _ONLY_SYMBOLS.fullmatch(plain) is not None
+    plain = _NEW_LINE.sub(" ", plain)
     words = re.findall(r"[A-Za-z]+", plain)
     simple = all(len(word) <= 2 or word in _NAMES for word in words)
     return bool(words) and simple and _ONLY_SYMBOLS.fullmatch(plain) is not None
