@@ -205,7 +205,7 @@ def _words_in(kind: npt.NDArray[np.uint8], spans: tuple[Places, Places] | None) 
 
 
 def text_keys(texts: Sequence[str]) -> Hashes:
-    """Return one hash per text. Texts that differ only in case, ASCII white space or Unicode form have the same hash."""
+    """Return one hash per text, the same for texts that differ only in case, ASCII white space or Unicode form."""
     return _digests(_plain(text) for text in texts)
 
 

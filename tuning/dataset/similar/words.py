@@ -58,7 +58,7 @@ def words(text: str, see_code: bool = True) -> list[tuple[str, int]]:
 
 
 def comparable(text: str) -> str:
-    """Return the text in lower case and in the Unicode form NFC, so that a letter is the same however it is composed."""
+    """Return the text in lower case and in the Unicode form NFC, in which a letter and its accent are one character."""
     text = text.lower()
     return text if text.isascii() else unicodedata.normalize("NFC", text)
 
