@@ -79,10 +79,10 @@ def _layout(code: str) -> str:
     lines = [line for line in code.expandtabs().splitlines() if line and not line.isspace()]
     indents = [len(line) - len(line.lstrip()) for line in lines]
     least = min(indents, default=0)
-    return "\n".join(
-        " " * (indent - least) + _NEEDLESS.sub("", " ".join(line.split()))
-        for indent, line in zip(indents, lines, strict=True)
+    joined = "\n".join(
+        "\t" * (indent - least) + " ".join(line.split()) for indent, line in zip(indents, lines, strict=True)
     )
+    return _NEEDLESS.sub("", joined)
 
 
 def _literal(match: re.Match[str]) -> str:
