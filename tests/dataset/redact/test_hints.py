@@ -4,7 +4,7 @@ import functools
 import random
 import re
 import string
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Set
 from re import _parser  # type: ignore[attr-defined]
 from typing import Any
 
@@ -21,11 +21,11 @@ from tuning.dataset.redact.paths import names_in_paths
 from tuning.dataset.redact.phones import phone_numbers
 from tuning.dataset.redact.providers import RULES, Rule, rules_for
 
-ALL = OF_PASSWORDS | OF_PHONES | {"typed text"}
-SEARCHES: list[tuple[set[str], Callable[[str, str], Iterable[object]]]] = [
+ALL = OF_PASSWORDS | OF_PHONES | {"typed text", "call with password"}
+SEARCHES: list[tuple[Set[str], Callable[[str, str], Iterable[object]]]] = [
     ({"URL with password"}, lambda text, lower: passwords_in_urls(text)),
     (set(OF_PASSWORDS), lambda text, lower: passwords(text, lower, ALL)),
-    (set(OF_PASSWORDS), lambda text, lower: passwords_in_calls(text, lower, ALL)),
+    (OF_PASSWORDS | {"call with password"}, lambda text, lower: passwords_in_calls(text, lower, ALL)),
     ({"command", "login"}, passwords_in_commands),
     ({"email"}, lambda text, lower: emails(text)),
     ({"IP address"}, lambda text, lower: ip_addresses(text)),

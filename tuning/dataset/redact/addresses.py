@@ -9,7 +9,9 @@ Span = tuple[int, int]
 # Email ----------------------------------------------------------------------------------------------------------------
 
 _DOMAIN = re.compile(r"@((?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?\.)+([A-Za-z]{2,24}))(?![\w@-]|\.\w|\()")
-_LOCAL = re.compile(r"[A-Za-z0-9_+-](?:[\w.+%-]*[\w+-])?$", re.ASCII)
+# Letters of Latin, Greek and Cyrillic, but not of Chinese, which is written without a space before an address.
+_LETTERS = "A-Za-zÀ-ÖØ-öø-ɏ\u0300-\u036fͰ-ԯ"
+_LOCAL = re.compile(rf"[{_LETTERS}0-9_+-](?:[{_LETTERS}0-9_.+%-]*[{_LETTERS}0-9_+-])?$")
 # Matrix products (`A@B.T`) and attributes (`a@b.shape`) look like addresses. Only domains with these endings count.
 _GENERIC = (
     "com org net edu gov mil int info biz name pro mobi aero coop museum jobs travel tel cat asia post xxx app dev "
@@ -29,7 +31,7 @@ _COUNTRIES = (
 _ENDS = frozenset((_GENERIC + " " + _COUNTRIES).split())
 # Domains that RFC 2606 and RFC 6761 reserve, and names that are used as placeholders.
 _RESERVED = re.compile(
-    r"(?:^|\.)(?:example\.\w+|(?:test|domain|company|address|website|host|foo|bar|baz|foobar|abc|xyz|acme|somewhere|localhost|invalid)\.(?:com|org|net)|"
+    r"(?:^|\.)(?:example\.\w+(?:\.[a-z]{2})?|(?:test|domain|company|address|website|host|foo|bar|baz|foobar|abc|xyz|acme|somewhere|localhost|invalid)\.(?:(?:com|org|net)(?:\.[a-z]{2})?|co\.[a-z]{2})|"
     r"(?:your|my|some)-?\w+\.\w+|test|example|invalid|localhost|local)$"
 )
 # Names of nobody: masked ones, and at the domains of large providers also those such as `first.last@…`. The group (?>…)

@@ -30,6 +30,28 @@ _PROMPT = re.compile(
     r"(?:expect\w{0,10}|read_until|wait_for|until)\([^\n]{0,40}?(?:assw|passphrase)[^\n]{0,30}?\)"
     r"(?:(?!\b(?:expect|read_until))[\s\S]){0,100}?\b(?:sendline|send|write|send_command)\("
 )
+# By word: the hint that it is in a text, and which positional argument is the password.
+_PLACES = {
+    "username_pw_set": ("pw", 1), "create_superuser": ("call with password", 2),
+    "create_user": ("call with password", 2), "yagmail.smtp": ("call with password", 1),
+    "simple_bind_s": ("call with password", 1), "simple_bind": ("call with password", 1),
+    "smbconnection": ("connect", 1), "httpnegotiateauth": ("auth", 1),
+    "setpassword": ("call with password", 0), "extractall": ("call with password", 2),
+}  # fmt: skip
+_USER_COLON_PASSWORD = re.compile(
+    r"(?i)(?:b64encode\(|basic_auth[\"']?\s{0,3}[=:]\s{0,3})[bruf]{0,2}[\"'][^\s:\"'{}%]{1,60}:(?P<secret>[^\s\"'{}]{4,200})[\"']"
+)
+# Assignments to several names, as in `user, password = "joe", "…"`: the names before and after, and the assignment.
+_NAMES_BEFORE = re.compile(r"(?P<open>[(\[]?)[ \t]*(?P<names>(?:[\w.]{1,40}[ \t]*,[ \t]*){0,5})[\w.]{0,30}\Z")
+_END_OF_VALUES = re.compile(r"[\n`]|</|;?[ \t]+#|;[ \t]")
+_PASSWORD_AT_END = re.compile(
+    r"(?i)(?:passw(?:or)?d|passwort|pwd|passphrase|passcode|(?<![a-z])(?:pass|pw|psw))\d{0,2}\Z"
+)
+_NAME_IN_TUPLE = re.compile(r"[\w.]+")
+_NAMES_AFTER = re.compile(
+    r"[\w.]{0,30}(?P<names>(?:[ \t]*,[ \t]*[\w.]{1,40}){0,4})[ \t]*(?P<close>[)\]]?)[ \t]*=[ \t]*(?P<bracket>[(\[]?)"
+    r"(?=[ \t]*[brufBRUF]{0,2}[\"'])"
+)
 _LISTS = ("passwords", "passwds", "pwds", "password_list", "passwordlist", "passwd_list", "pass_list", "passlist")
 
 
@@ -38,6 +60,10 @@ def passwords_in_calls(text: str, lower: str, hints: Hints) -> Iterator[Span]:
     for span in _candidates(text, lower, hints):
         if is_password(text[slice(*span)], "given"):
             yield span
+    if ("pass" in hints or "pw" in hints) and "," in text:
+        for span in _assigned_together(text, lower):
+            if is_password(text[slice(*span)], "strong"):
+                yield span
 
 
 def _candidates(text: str, lower: str, hints: Hints) -> Iterator[Span]:
@@ -51,6 +77,14 @@ def _candidates(text: str, lower: str, hints: Hints) -> Iterator[Span]:
     ):
         for match in _after(lower, word, pattern) if is_possible else ():
             yield from _last(text, lower, word, match)
+    for word, (hint, place) in _PLACES.items():
+        for match in _after(lower, word, _CALL) if hint in hints else ():
+            arguments = positional(read_arguments(text, match.end()))
+            if len(arguments) > place and (string := arguments[place].string):
+                yield string
+    if "b64encode" in lower or "basic_auth" in lower:
+        for match in _USER_COLON_PASSWORD.finditer(text):
+            yield match.span("secret")
     for word in ("connect", "ftp"):
         for match in _after(lower, word, _CONNECT) if word in hints else ():
             yield from _third(text, lower, match)
@@ -87,6 +121,8 @@ def _last(text: str, lower: str, word: str, match: re.Match[str]) -> Iterator[Sp
 
 def _third(text: str, lower: str, match: re.Match[str]) -> Iterator[Span]:
     """Yield the password of a call like `connect(host, user, password)`; a port can follow the host."""
+    if lower.startswith("smbconnection", match.start() - len("smbconnect")):
+        return
     arguments = positional(read_arguments(text, match.end()))
     if _ORACLE.search(lower, max(0, match.start() - 30), match.start() - len("connect")):
         place = 1
@@ -146,6 +182,26 @@ def _listed(text: str, match: re.Match[str], is_list_of_passwords: bool) -> Iter
             pair = read_arguments(text, item.start + 1)
             if len(pair) == 2 and pair[1].string:
                 yield pair[1].string
+
+
+def _assigned_together(text: str, lower: str) -> Iterator[Span]:
+    """Yield the strings that are assigned to names of passwords together with others: `user, pw = "joe", "…"`."""
+    for word in ("pass", "pw"):
+        for place in starts(lower, word):
+            after = _NAMES_AFTER.match(text, place + len(word))
+            before = _NAMES_BEFORE.search(text, max(0, place - 200), place) if after else None
+            if not after or not before or not (before["names"] or after["names"]):
+                continue
+            if bool(before["open"]) != bool(after["close"]):  # the arguments of a call
+                continue
+            names = _NAME_IN_TUPLE.findall(text, before.start("names"), after.end("names"))
+            rest = text[after.end() : after.end() + 400]
+            values = read_arguments(rest if after["bracket"] else _END_OF_VALUES.split(rest, 1)[0] + ")", 0)
+            number = before["names"].count(",")
+            if len(names) <= len(values) and not any(value.keyword for value in values[: len(names)]):
+                string = values[number].string
+                if string and _PASSWORD_AT_END.search(names[number]):
+                    yield after.end() + string[0], after.end() + string[1]
 
 
 def _code(text: str, argument: Argument) -> str:

@@ -10,6 +10,7 @@ Span = tuple[int, int]
 # In a list such as `["mysql", "-p…"]` quotes and commas separate the words of a command.
 _GAP = r"[\s\"',]{1,4}"
 _VALUE = r"(?P<quote>\\?[\"']?)(?P<secret>[^\s\"'`,;|<>]{4,200})"
+_IN_SQL = r"\\?[\"'](?P<secret>[^\s\"'`]{4,200}?)\\?[\"']"
 _SAME_LINE = r"[^\n`|;]{0,200}?"
 
 
@@ -35,6 +36,61 @@ _COMMANDS = (
     ("ldap", _command("ldap\\w+", rf"-w{_GAP}")),
     ("twine", _command("twine", rf"-p{_GAP}")),
     ("openssl", _command("openssl", "-pass(?:in|out)?[ \"',]{1,4}pass:")),
+    *(
+        (word, re.compile(rf"\b{word}\b[^\n/|;]{{1,60}}?/" + _VALUE.replace("[^", "[^@", 1) + "@"))
+        for word in ("impdp", "expdp", "sqlldr")
+    ),
+    ("mysqladmin", _command("mysqladmin", rf"password{_GAP}")),
+    (
+        "chpasswd",
+        re.compile(
+            r"\becho\s{1,3}(?:-\w\s{1,3})?[\"']?[^\s:\"'`|]{1,60}:(?P<secret>[^\s\"'`|]{4,200})[\"']?\s{0,3}\|"
+            r"\s{0,3}(?:sudo\s{1,3})?(?:[\w/]{1,20}/)?chpasswd\b"
+        ),
+    ),
+    ("zip ", _command("(?:un)?zip", rf"-P{_GAP}|-P")),
+    ("7z", _command("7z[ar]?", "-p")),
+    ("unrar", _command("unrar", "-h?p")),
+    ("ssh-keygen", _command("ssh-keygen", rf"-[NP]{_GAP}")),
+    ("keytool", _command("keytool", rf"-(?:store|key)pass{_GAP}")),
+    ("openssl", _command(r"openssl\s{1,3}(?:enc|aes|des)[\w-]{0,20}", rf"-k{_GAP}")),
+    ("htpasswd", re.compile(r"\bhtpasswd\s{1,3}-\w{0,9}b\w{0,9}\s{1,3}\S{1,100}\s{1,3}\S{1,60}\s{1,3}" + _VALUE)),
+    ("mosquitto_", _command("mosquitto_[ps]ub", rf"-P{_GAP}")),
+    ("sqlcmd", _command("sqlcmd", rf"-P{_GAP}")),
+    ("bcp ", _command("bcp", rf"-P{_GAP}")),
+    ("az login", _command("az login", rf"-p{_GAP}")),
+    ("rabbitmqctl", re.compile(r"\brabbitmqctl\s{1,3}(?:add_user|change_password)\s{1,3}\S{1,60}\s{1,3}" + _VALUE)),
+    ("net user", re.compile(r"\bnet user\s{1,3}[^\s/]{1,60}\s{1,3}(?!/)" + _VALUE)),
+    (
+        "net use",
+        re.compile(r"\bnet use\s{1,3}(?:\w:\s{1,3})?\\\\\S{1,100}\s{1,3}(?!/)" + _VALUE + r"(?P=quote)\s{1,3}/user:"),
+    ),
+    ("freerdp", _command("\\w?freerdp\\w*", "/p:")),
+    ("nmcli", _command("nmcli", rf"password{_GAP}")),
+    ("sudo -s", re.compile(rf"\bsudo\s{{1,3}}-S\b{_SAME_LINE}<<<\s{{0,3}}" + _VALUE)),
+    ("requirepass", re.compile(r"\brequirepass[\s\"',]{1,4}" + _VALUE)),
+    (
+        "expect",  # of Tcl
+        re.compile(
+            r"\bexpect\s[^\n]{0,60}?assw[^\n]{0,40}\n\s{0,20}send (?:-- )?[\"'](?P<secret>[^\s\"'`\\]{4,200})\\[rn]"
+        ),
+    ),
+    (
+        "identified",
+        re.compile(r"(?i)\bidentified\s{1,9}(?:with\s{1,9}\S{1,60}\s{1,9})?by\s{1,9}" + _IN_SQL),
+    ),
+    (
+        "identified",
+        re.compile(r"(?i)\b(?:create|alter)\s{1,9}user\s{1,9}\S{1,60}\s{1,9}identified\s{1,9}by\s{1,9}" + _VALUE),
+    ),
+    (
+        "set password",
+        re.compile(rf"(?i)\bset password\b[^;`\n]{{0,100}}?=\s{{0,9}}(?:password\s{{0,9}}\(\s{{0,9}})?{_IN_SQL}"),
+    ),
+    *(
+        (words, re.compile(rf"(?i)\b{words}\b[^;`]{{1,200}}?\bpassword\s{{1,9}}{_IN_SQL}"))
+        for words in ("create user", "alter user", "create role", "alter role")
+    ),
     ("sqlplus", re.compile(r"\bsqlplus\b[^\n/|;]{1,60}?/" + _VALUE.replace("[^", "[^@", 1) + "@")),
     ("sudo -s", re.compile(r"\becho\s{1,3}(?:-\w\s{1,3})?" + _VALUE + r"(?P=quote)\s{0,3}\|\s{0,3}sudo\s{1,3}-S\b")),
     ("password", re.compile(r"\blogin\s{1,9}\S{1,100}\s{1,9}password\s{1,9}" + _VALUE)),  # .netrc

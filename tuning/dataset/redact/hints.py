@@ -27,7 +27,11 @@ _SIEVE = Sieve(
         "provider": "|".join(rule.sign for rule in RULES),
         "URL with password": r"://[^\s:/@\"'`<>]*:[^\s/\"'`<>]+@",
         "typed text": r"\.send_keys|\.fill\(|\.type\(|\.set|\.press_|_text\(|fill_in\(",
-        "command": rf"(?:{SPACE}|[\"'])-(?:[puawUS]|-user|-proxy-user)|/user:|sqlplus",
+        "call with password": r"(?i)(?:create_(?:super)?user|yagmail\.smtp|simple_bind(?:_s)?|setpassword|extractall)\("
+        r"|b64encode\(b?[\"']",
+        "command": rf"(?:{SPACE}|[\"'])-(?:[puawUSPNk]|-user|-proxy-user)|/user:|sqlplus|impdp|expdp|sqlldr"
+        r"|mysqladmin|chpasswd|keytool|htpasswd|rabbitmqctl|net use|/p:|nmcli|requirepass|send [\"'-]"
+        r"|(?i)identified|set password|(?:create|alter) (?:user|role)",
         "email": r"@[A-Za-z0-9][A-Za-z0-9-]*\.[A-Za-z0-9]",
         "IP address": r"(?:[0-9]{1,3}\.){3}[0-9]|[23][0-9A-Fa-f]{3}:[0-9A-Fa-f:]*:",
         "path": r"/home\p{Nd}?/|(?i)[/\\](?:users|documents and settings)[/\\]",

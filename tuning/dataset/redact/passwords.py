@@ -21,12 +21,20 @@ _ASSIGNED = re.compile(
     r"(?i:(?:word|wort|wd|phrase|code|rd|d)?)"
     r"(?i:[_-]?(?:access|secret|api|auth|salt|key|token|value|string|text|prod|dev|live|staging|base64|s|\d)){0,12}+"
     r"(?:"
-    r"\\?[\"'`]?\]?\)?(?:\.value)?"
-    r"(?:[ \t]*(?::=|=>|==?|:)[ \t]*|[ \t]{1,3}(?:is|was)(?::[ \t]*|[ \t]+)|[ \t]+value[ \t]*=[ \t]*)"
+    r"\\?[\"'`]?\]?\)?(?:\.(?:value|data|text|get\(\)|text\(\)|strip\(\)|lower\(\))){0,2}"
+    r"(?:[ \t]*(?::=|=>|==?|:)[ \t]*|[ \t]*[!=]==?[ \t]*(?=[brufBRUF]{0,2}[\"'])"
+    r"|[ \t]{1,3}(?:is|was)(?::[ \t]*|[ \t]+)|[ \t]+value[ \t]*=[ \t]*)"
     r"(?:[A-Za-z\[\]]{3,14}[ \t]*=[ \t]*)?(?:[brufBRUF]{1,2}(?=[\"']))?"
+    r"|[:?\s]{0,4}[\"']\)(?:\.\w{1,20}\(\))?[ \t]*[!=]==?[ \t]*(?=[\"'])"  # as in `input("Password: ") == "…"`
     r"|\\?[\"']\s*,\s*(?=\\?[\"'])|(?P<tag>>)|(?P<space>[ \t]+)"
     r")"
     r"(?:(?P<open>\\?[\"'`])(?P<quoted>[^\s\"'`]{4,300}?)(?P=open)|(?P<bare>[^\s\"'`,;<>(){}\[\]&|]{4,300}))"
+)
+# The option of a command, a constant of C and a variable of a Dockerfile are separated from their value by a space.
+_BEFORE_SPACE = re.compile(r"--[^ ]{0,22}\Z|(?:#[ \t]*define|(?<![\w.-])ENV)[ \t]+\w{0,40}\Z")
+_INPUT = re.compile(
+    r"(?i)<input\b(?=[^<>]{0,200}?\b(?:type|name|id)\s?=\s?[\"']?\w{0,20}passw)[^<>]{0,200}?\bvalue\s?=\s?[\"']"
+    r"(?P<secret>[^\s\"'<>]{4,200})[\"']"
 )
 _HEADER = re.compile(
     r"(?i)(?:\b(?:bearer|basic)|authorization[\"']?\s{0,3}[:=,]\s{0,3}[\"']?(?:token|apikey|key|bot)?)\s{1,3}[\"']?"
@@ -68,6 +76,10 @@ def passwords(text: str, lower: str, hints: Hints) -> Iterator[tuple[str, int, i
         for match in _HEADER.finditer(text):
             if is_random(match[1]) and not match[1].startswith("AWS4"):  # "AWS4…" is the name of a signing method
                 yield "SECRET", *match.span(1)
+    if "pass" in hints and "<input" in lower:
+        for match in _INPUT.finditer(text):
+            if is_password(match["secret"], "strong"):
+                yield "PASSWORD", *match.span("secret")
     for word in _WORDS_OF_SECRETS:
         if word not in hints:
             continue
@@ -99,8 +111,8 @@ def _value_after(text: str, word: str, place: int) -> Span | None:
         end = start + len(match["bare"].rstrip(".:!?"))  # without punctuation at the end of a sentence
         if text[end : end + 1] in tuple("([{") or "==" in text[start : end - 1]:  # code, and not a value
             return None
-    if match["space"] is not None and "--" not in text[max(0, place - 24) : place].rpartition(" ")[2]:
-        return None  # only the option of a command is separated from its value by a space
+    if match["space"] is not None and not _BEFORE_SPACE.search(text, max(0, place - 60), place):
+        return None
     if match["tag"] and text[end : end + 2] != "</":
         return None
     value = text[start:end]

@@ -51,13 +51,18 @@ _FILE = re.compile(
 )
 _FIRST = r"[A-Za-z0-9_À-ɏͰ-ӿ一-鿿][\w.+@~-]{0,39}"
 _NEXT = r"[\w.'()-]{1,20}"
+_SURNAME = r"[^\W\d][\w.'()-]{0,19}"
 _POSIX = re.compile(rf"/home\d?/(?P<name>{_FIRST})")
-# A name of several words counts only if the path goes on or ends after it: `C:\Users\Jane Doe\Desktop`.
+# A name of several words counts only if the path goes on or ends after it: `C:\Users\Jane Doe\Desktop`,
+# `C:\Users\Jane Doe>`.
 _MAC = re.compile(rf"/Users/(?P<name>{_FIRST}(?:\\ {_NEXT}| [A-Z]{_NEXT}(?=[^\n]{{0,20}}/)){{0,3}})")
 _WINDOWS = re.compile(
     rf"(?i:users|documents and settings)[\\/]{{1,4}}"
-    rf"(?P<name>{_FIRST}(?:\\? {_NEXT}){{1,3}}(?=[\\/\"'])|{_FIRST}(?:\\ {_NEXT}){{0,3}})"
+    rf"(?P<name>{_FIRST}(?:\\? {_NEXT}){{1,3}}(?=[\\/\"'])|{_FIRST}(?: {_SURNAME}){{1,3}}(?=>)|"
+    rf"{_FIRST}(?:\\ {_NEXT}){{0,3}})"
 )
+_AFTER_CD = re.compile(r"(?i)\b(?:cd|chdir|pushd)[ \t]{1,3}(?:/d[ \t]{1,3})?[a-z]:[\\/]{1,2}\Z")
+_TO_END = re.compile(rf"(?i:users)[\\/]{{1,2}}(?P<name>{_FIRST}(?: {_SURNAME}){{1,3}})(?=[ \t]*(?:[\n`<]|\Z))")
 _DRIVE = re.compile(r"(?i)(?:(?:(?<![a-z])[a-z]:|/mnt/[a-z]|/cygdrive/[a-z]|(?<!\w)/[a-z])[\\/]{1,4}|\\{1,4})\Z")
 _BEFORE = 80  # characters before a path that tell whether it is one
 # A part of a URL, or of the routes of a web application.
@@ -103,6 +108,8 @@ def _matches(text: str, lower: str) -> Iterator[re.Match[str]]:
                     match = _MAC.match(text, start - 1)
                 else:
                     match = _WINDOWS.match(text, start) if _DRIVE.search(text, max(0, start - 16), start) else None
+                    if match and _AFTER_CD.search(text, max(0, start - 20), start):
+                        match = _TO_END.match(text, start) or match
                 if match:
                     yield match
 

@@ -22,6 +22,10 @@ _WITH_WORD = re.compile(
     r"(?i)\b(?:(?:tele|cell)?phone|tel|mobile|whats-?app|cell|fax|call me|text me)\b[^\w\n]{0,4}"
     r"(?:(?:number|no|nr|at|on|is|me)\b[^\w\n]{1,3}){0,3}(?P<number>\(?\d(?:[ .()/-]{0,2}\d){7,12})(?![\w-]|[.,]\d)"
 )
+# Numbers with dots after one of these words are versions.
+_OF_VERSION = re.compile(
+    r"(?i)(?:version|release|build|revision|firmware|driver|upgrade|update|downgrade|\bv(?:er)?\b)[^\n]{0,40}\Z"
+)
 _WORDS = ("phone", "mobile", "whats", "call me", "text me", "tel:", "tel.", "fax")
 
 
@@ -35,12 +39,16 @@ def phone_numbers(text: str, lower: str, hints: Hints) -> Iterator[Span]:
         found += [match.span() for match in _US.finditer(text)]
     if "digits of a phone" in hints and any(word in lower for word in _WORDS):
         found += [match.span("number") for match in _WITH_WORD.finditer(text)]
-    found = [(start, end) for start, end in found if _is_number(text[start:end])]
+    found = [(start, end) for start, end in found if _is_number(text[start:end]) and not _is_version(text, start, end)]
     code = code_spans(text) if found else []
     for start, end in found:
         block = bisect_right(code, (start, len(text))) - 1
         if block < 0 or code[block][1] <= start:
             yield start, end
+
+
+def _is_version(text: str, start: int, end: int) -> bool:
+    return "." in text[start:end] and _OF_VERSION.search(text, max(0, start - 60), start) is not None
 
 
 def _is_number(text: str) -> bool:

@@ -95,7 +95,27 @@ RULES = (
         "gsk_ xai- pplx- r8_ nvapi- tgp_v1_",
         "(?:gsk_|xai-|pplx-|nvapi-|tgp_v1_)C{30,}|r8_[A-Za-z0-9]{37}",
     ),
-    _rule("HUGGINGFACE_TOKEN", "hf_ api_org_", "(?:hf|api_org)_[A-Za-z0-9]{30,}"),
+    _rule("HUGGINGFACE_TOKEN", "hf_ api_org_", "(?:hf|api_org)_(?=[A-Za-z]*[0-9])[A-Za-z0-9]{30,}"),
+    # Most have no digit. In a name, words of one or two letters do not occur so often.
+    _rule(
+        "HUGGINGFACE_TOKEN",
+        "hf_ api_org_",
+        "(?:hf|api_org)_(?=(?:[A-Za-z]*?[A-Z][a-z]?(?=[A-Z])){4})[A-Za-z]{34}(?![A-Za-z0-9_])",
+    ),
+    _rule(
+        "API_KEY",
+        "tvly- pcsk_ lsv2_",
+        "tvly-(?:dev-|prod-)?[A-Za-z0-9]{32}|pcsk_[A-Za-z0-9_]{60,}|lsv2_(?:pt|sk)_[a-f0-9]{32}(?:_[a-f0-9]{10})?",
+    ),
+    _rule("API_KEY", r"infura\.io/", r"infura\.io/(?:ws/)?v3/(?P<secret>[a-f0-9]{32})(?![A-Za-z0-9])"),
+    _rule(
+        "API_KEY",
+        r"alchemy(?:api)?\.(?:com|io)/",
+        r"alchemy(?:api)?\.(?:com|io)/(?:nft/)?v\d/(?P<secret>C{32})(?![\w-])",
+    ),
+    _rule(
+        "API_KEY", r"wandb\.login", r"wandb\.login\([^()\n]{0,80}?[\"'](?P<secret>[a-f0-9]{40})[\"']", shortest_run=40
+    ),
     _rule("NPM_TOKEN", "npm_", "npm_[A-Za-z0-9]{36}"),
     _rule("NPM_TOKEN", "_authToken", rf"_authToken\W{{1,5}}(?P<secret>{_UUID}|C{{20,}})"),
     _rule("PYPI_TOKEN", "pypi-", "pypi-C{50,}"),

@@ -96,7 +96,7 @@ def find_secrets_in_html(body: str, rules: Sequence[OwnRule] = ()) -> list[Secre
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 
 # Each secret that a rule of `providers.py` finds contains a run of at least 20 of these characters. The run includes
-# a digit and is not only words and numbers.
+# a digit, unless it is a token of Hugging Face, and is not only words and numbers.
 _LONG_RUN = re.compile(r"[A-Za-z0-9_+%-]{20,}")
 _DIGIT = re.compile("[0-9]")
 _WORDS_AND_NUMBERS = re.compile(r"(?:[A-Z]?[a-z]+|[A-Z]+|[0-9]{1,9})(?:[-_](?:[A-Z]?[a-z]+|[A-Z]+|[0-9]{1,9}))+[-_]*")
@@ -119,6 +119,7 @@ def _candidates(text: str, rules: Sequence[OwnRule]) -> Iterator[Secret]:
     if hints & OF_PASSWORDS:
         for kind, start, end in passwords(text, lower, hints):
             yield Secret(kind, start, end)
+    if hints & OF_PASSWORDS or "call with password" in hints:
         yield from _spans("PASSWORD", passwords_in_calls(text, lower, hints))
     if "command" in hints or "login" in hints:
         yield from _spans("PASSWORD", passwords_in_commands(text, lower))
@@ -138,7 +139,8 @@ def _spans(kind: str, spans: Iterator[tuple[int, int]]) -> Iterator[Secret]:
 
 
 def _may_be_secret(run: str) -> bool:
-    return bool(_DIGIT.search(run)) and not _WORDS_AND_NUMBERS.fullmatch(run) and not run.strip("+-").isdigit()
+    has_digit = _DIGIT.search(run) or "hf_" in run or "api_org_" in run
+    return bool(has_digit) and not _WORDS_AND_NUMBERS.fullmatch(run) and not run.strip("+-").isdigit()
 
 
 def _of_providers(text: str, longest_run: int) -> Iterator[Secret]:

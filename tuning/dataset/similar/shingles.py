@@ -23,6 +23,7 @@ from tuning.dataset.similar.words import (
     SYLLABLE,
     WORD,
     code_spans,
+    comparable,
     kinds_of,
     may_have_tags,
     words,
@@ -120,7 +121,7 @@ def _hash_some(texts: Sequence[str], sizes: Sizes) -> tuple[Hashes, npt.NDArray[
     word is marked. With prefix sums of the characters weighted by powers of a base, the hash of a shingle is the
     difference of two sums, divided by the power at its start. So no Python code runs for each word.
     """
-    lowered = [text.lower().replace('"', "'") for text in texts]
+    lowered = [comparable(text).replace('"', "'") for text in texts]
     borders = np.cumsum([len(text) + 1 for text in lowered])
     codes = np.frombuffer("\n".join(["", *lowered, ""]).encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
     kind = kinds_of(codes)
@@ -204,7 +205,7 @@ def _words_in(kind: npt.NDArray[np.uint8], spans: tuple[Places, Places] | None) 
 
 
 def text_keys(texts: Sequence[str]) -> Hashes:
-    """Return one hash per text. Texts that differ only in case or ASCII white space have the same hash."""
+    """Return one hash per text, the same for texts that differ only in case, ASCII white space or Unicode form."""
     return _digests(_plain(text) for text in texts)
 
 
@@ -228,7 +229,7 @@ def compared_answer(question: str, answer: str) -> str:
 
 
 def _plain(text: str) -> bytes:
-    return text.lower().encode().translate(None, _WHITE_SPACE)
+    return comparable(text).encode().translate(None, _WHITE_SPACE)
 
 
 def _digests(contents: Iterable[bytes]) -> Hashes:

@@ -10,6 +10,7 @@ Code is what is between two runs of equally many backticks (Markdown), or in ``<
 
 import functools
 import re
+import unicodedata
 
 import numpy as np
 import numpy.typing as npt
@@ -32,13 +33,23 @@ _END_TAG, _TAG, FENCE = -1, 0, 3  # marks; a larger number is one of backticks
 _BACKTICKS = re.compile("``*")  # twice as fast as "`+"
 _BORDER = re.compile(r"`+|</(?:pre|code)>|<(?:pre|code)\b[^<>]*>(?:\s*<code\b[^<>]*>)?")
 
+# A string literal, or an escaped character outside of one. A single quote after a letter is an apostrophe, unless the
+# letters are a prefix. The groups `*+` never give back a character, so that a search takes linear time.
+_STRING = re.compile(
+    r"""\\[\s\S]|\"{3}(?:[^"\\]|\\[\s\S]|"(?!""))*+\"{3}|"(?:[^"\\\n]|\\[\s\S])*+\""""
+    r"""|(?:(?<!\w)|(?<=\b[brufBRUF])|(?<=\b[brufBRUF]{2}))"""
+    r"""(?:'{3}(?:[^'\\]|\\[\s\S]|'(?!''))*+'{3}|'(?:[^'\\\n]|\\[\s\S])*+')"""
+)
+_IN_LITERAL = str.maketrans({" ": "\1", "\t": "\2", "\n": "\3", "\r": "\4", '"': "\5"})
+_NEEDLESS = re.compile(r"(?<!\w) | (?!\w)")
+
 
 def words(text: str, see_code: bool = True) -> list[tuple[str, int]]:
     """Return the words of the text in order, each with its kind: WORD, SYLLABLE, LETTER or OPERATOR.
 
     With `see_code` False, code is read like prose.
     """
-    text = text.lower()
+    text = comparable(text)
     end, found = 0, []
     for begin, next_end in code_spans(text) if see_code else []:
         found += _words(text[end:begin], False) + _words(text[begin:next_end], True)
@@ -46,21 +57,41 @@ def words(text: str, see_code: bool = True) -> list[tuple[str, int]]:
     return found + _words(text[end:], False)
 
 
+def comparable(text: str) -> str:
+    """Return the text in lower case and in the Unicode form NFC, in which a letter and its accent are one character."""
+    text = text.lower()
+    return text if text.isascii() else unicodedata.normalize("NFC", text)
+
+
 def code_of(text: str) -> str:
     """Return the code in the text, so that texts with equal code have the same result.
 
-    White space counts at the beginning of a line only, where it is compared with that of the other lines.
+    White space counts in string literals, between words, and at the beginning of a line, where it is compared with that
+    of the other lines. The kind of the quotes does not count.
     """
+    text = text if text.isascii() else unicodedata.normalize("NFC", text)
     return "\0".join(_layout(text[begin:end]) for begin, end in code_spans(text))
 
 
 def _layout(code: str) -> str:
-    lines = [line for line in code.replace('"', "'").expandtabs().splitlines() if not line.isspace() and line]
+    if '"' in code or "'" in code:
+        code = _STRING.sub(_literal, code).replace('"', "'")
+    lines = [line for line in code.expandtabs().splitlines() if line and not line.isspace()]
     indents = [len(line) - len(line.lstrip()) for line in lines]
     least = min(indents, default=0)
-    return "\n".join(
-        " " * (indent - least) + "".join(line.split()) for indent, line in zip(indents, lines, strict=True)
+    joined = "\n".join(
+        "\t" * (indent - least) + " ".join(line.split()) for indent, line in zip(indents, lines, strict=True)
     )
+    return _NEEDLESS.sub("", joined)
+
+
+def _literal(match: re.Match[str]) -> str:
+    """Return a string literal whose text has no white space and no double quotes, which `_layout` would change."""
+    text = match[0]
+    if text[0] == "\\":
+        return text
+    edge = 3 if text[:3] in ('"""', "'''") and len(text) >= 6 else 1
+    return f"'{text[edge:-edge].translate(_IN_LITERAL)}'"
 
 
 def _words(text: str, is_code: bool) -> list[tuple[str, int]]:

@@ -1,0 +1,67 @@
+"""Test keys without digits, names with blanks before a prompt, and letters with marks in addresses."""
+
+import random
+import string
+
+import pytest
+
+from tuning.dataset.redact.redact import find_secrets, redact
+
+HEX = "5f3a9c2e8b1d4f60a7c3" + "e9d2b4f8160c"
+
+
+@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("form", ["{}", "login('{}')", "notebook_login()  # {}", "HF_TOKEN={}", "`{}`"])
+def test_a_hugging_face_token_needs_no_digit(seed: int, form: str) -> None:
+    token = "hf_" + "".join(random.Random(seed).choices(string.ascii_letters, k=34))  # noqa: S311 - test data
+    assert token not in redact(form.format(token))[0]
+
+
+@pytest.mark.parametrize(
+    "name", ["hf_" + "SomeVeryLongFunctionNameOfThirtyFo", "hf_" + "a_b" * 11, "hf_" + "model" * 7]
+)
+def test_a_name_that_begins_like_a_token_stays(name: str) -> None:
+    assert find_secrets(name) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        ("API_KEY", "TavilyClient('tvly-§')"),
+        ("API_KEY", "Pinecone('pcsk_§§')"),
+        ("API_KEY", "lsv2_pt_§_" + HEX[:10]),
+        ("API_KEY", "Web3(HTTPProvider('https://mainnet.infura.io/v3/§'))"),
+        ("API_KEY", "wss://goerli.infura.io/ws/v3/§"),
+        ("API_KEY", "https://eth-mainnet.g.alchemy.com/v2/§"),
+        ("API_KEY", f"wandb.login(key='§{HEX[:8]}')"),
+    ],
+)
+def test_keys_of_more_providers_go(kind: str, text: str) -> None:
+    changed, kinds = redact(text.replace("§", HEX))
+    assert HEX not in changed
+    assert kinds == (kind,)
+
+
+@pytest.mark.parametrize(
+    ("text", "changed"),
+    [
+        ("C:\\Users\\Jane Doe>python a.py", "C:\\Users\\<NAME>>python a.py"),
+        ("PS C:\\Users\\Juan Carlos Perez> dir", "PS C:\\Users\\<NAME>> dir"),
+        ("cd C:\\Users\\Jane Doe\ndir", "cd C:\\Users\\<NAME>\ndir"),
+        ("dir C:\\Users\\jsmith1984 2>nul", "dir C:\\Users\\<NAME> 2>nul"),
+        ("It is in C:\\Users\\jsmith1984 and so on", "It is in C:\\Users\\<NAME> and so on"),
+    ],
+)
+def test_the_whole_name_before_a_prompt_goes(text: str, changed: str) -> None:
+    assert redact(text)[0] == changed
+
+
+def test_an_address_with_letters_outside_of_ascii_goes_whole() -> None:
+    for name in ("jürgen", "jürgen.müller", "rené", "иван", "Ångström"):
+        assert redact(f"Write to {name}@web.de.")[0] == "Write to <EMAIL>."
+    assert redact("邮箱joe@web.de")[0] == "邮箱<EMAIL>"
+
+
+def test_a_version_is_no_phone_number_and_a_number_with_dots_is() -> None:
+    assert redact("version 1.800.275.2273")[1] == ()
+    assert redact("Please call 1.800.275.2273")[1] == ("PHONE",)
