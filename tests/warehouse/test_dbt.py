@@ -213,10 +213,10 @@ def test_a_column_that_the_exposure_names_and_the_model_lacks_is_an_error_by_nam
 def test_a_dbt_that_fails_is_one_line_with_its_first_error_and_its_log(built: tuple[Settings, BuildResult]) -> None:
     settings, _ = built
     with pytest.raises(TuningError) as refused:
-        run_dbt(settings, ["build", "--select", "python_qa_build"], Variables(tag_pattern="("))
+        run_dbt(settings, ["run-operation", "no_such_macro"], Variables())
     message = str(refused.value)
-    assert "dbt build failed" in message
-    assert "missing )" in message
+    assert "dbt run-operation failed" in message
+    assert "no_such_macro" in message
     assert "\n" not in message
     log = Path(message.rpartition("See the log ")[2].removesuffix("."))
     assert log.is_file()

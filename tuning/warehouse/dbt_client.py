@@ -12,7 +12,7 @@ from tuning.gcs.access import credentials as our_credentials
 from tuning.gcs.access import is_loopback
 from tuning.settings import Settings
 from tuning.warehouse import emulator
-from tuning.warehouse.client import LOCAL_PATIENCE, require_answer
+from tuning.warehouse.client import LOCAL_PATIENCE
 
 if TYPE_CHECKING:
     from google.cloud import bigquery
@@ -49,9 +49,11 @@ def _client(
         credentials = our_credentials(address, settings)
     if not is_loopback(address) or os.environ.get(WATCHED):
         return bigquery.Client(project, credentials, **options)
-    found = revival(address)
-    if found is None:
-        require_answer(address)
     return BoundedClient(
-        project, credentials, patience=LOCAL_PATIENCE, seconds=settings.job_timeout, revival=found, **options
+        project,
+        credentials,
+        patience=LOCAL_PATIENCE,
+        seconds=settings.job_timeout,
+        revival=revival(address),
+        **options,
     )
