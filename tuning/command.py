@@ -18,7 +18,7 @@ from tuning.resource_errors import file_error
 from tuning.settings import hide_secrets, load_settings
 from tuning.storage import check_home
 from tuning.values import convert, describe_kind, is_repeatable
-from tuning.visible import visible, visible_output
+from tuning.visible import visible_output
 
 _SHARED = {
     "target": "where to run: local (default) or gcp",
@@ -125,7 +125,7 @@ def _failed(error: TuningError, debug: bool) -> Exit:
         _flush()
     except OSError:
         closed_output.drop()
-    return Exit(visible(f"error: {error}"), code=1)
+    return Exit(f"error: {error}", code=1)
 
 
 def _flush() -> None:
