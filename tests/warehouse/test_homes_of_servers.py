@@ -122,11 +122,12 @@ def test_a_server_that_starts_or_is_busy_is_known_by_its_command_line(new_home: 
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff", b"[]", b'{"home": 1}'])
-def test_a_damaged_state_file_counts_as_missing(new_home: NewHome, content: bytes) -> None:
+def test_a_damaged_state_file_is_named(new_home: NewHome, content: bytes) -> None:
     settings = new_home()
     settings.warehouse_dir.mkdir(parents=True)
     (settings.warehouse_dir / emulator.STATE).write_bytes(content)
-    assert emulator.running(settings) is None
+    with pytest.raises(TuningError, match=r"server\.json .*`invoke warehouse.up`, which starts the server again"):
+        emulator.running(settings)
 
 
 def test_a_damaged_database_is_one_line_with_the_commands_that_make_it_again(new_home: NewHome) -> None:

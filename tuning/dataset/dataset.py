@@ -221,7 +221,8 @@ def open_dataset(folder: Path, settings: Settings | None = None) -> Dataset:
     objects = read_record(objects_file, list[ObjectFacts], again)
     if is_folder(settings):
         raise TuningError(
-            f"the files of dataset {manifest.id} are in Cloud Storage, such as {[one['uri'] for one in objects][:1]}",
+            f"the files of dataset {manifest.id} are in Cloud Storage"
+            + (f", such as {objects[0]['uri']}" if objects else ""),
             "Add --target gcp, or run `invoke dataset` to create the dataset locally",
         )
     files = [ObjectFile(settings, **one) for one in objects]
