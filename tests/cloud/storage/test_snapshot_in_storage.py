@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.cloud.servers.storage_bridge import Record
-from tests.marts import roles
+from tests.marts import BUILD, roles
 from tuning.dataset.snapshot.snapshot import (
     FACTS,
     Snapshot,
@@ -23,7 +23,6 @@ from tuning.settings import Settings
 
 ROWS, GROUP = 6_000, 2_000
 PREFIX = "gs://bucket/snapshots/mart/part-"
-BUILD = {"instruction_template": "Answer."}
 
 
 @pytest.fixture
