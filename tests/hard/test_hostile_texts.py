@@ -1,19 +1,16 @@
 """Texts that hold SQL, templates, shell, scripts and control codes stay texts, from the dump to the pages."""
 
-import contextlib
 import re
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from markdown_it import MarkdownIt
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 
+from tests.browser import open_browser
 from tests.hard.chain import tune
 from tests.hard.commands import Home, Outcome, open_home
 from tests.hard.hostile import ADDRESS, TABLE, hostile_dump
-from tests.warehouse.test_docs_page import FLAGS
 from tuning.warehouse.client import connect, query
 
 # What a terminal obeys: C0 without tab and line break, DEL, C1, and marks that turn the direction of text.
@@ -85,7 +82,7 @@ def _as_page(card: Path, tmp_path: Path) -> Path:
 
 def _open_harmless(tmp_path: Path, pages: list[Path]) -> None:
     """Open each page and check that no script of a text ran, no request left and nothing opened."""
-    with _browser() as browser:
+    with open_browser() as browser:
         # The check itself is tested: a page that does all this is caught.
         evil = tmp_path / "evil.html"
         evil.write_text(f"<script>window.ran=1</script><img src='{ADDRESS}/x.png'><a href='javascript:1'>a</a>")
@@ -126,16 +123,3 @@ def _faults(browser: Browser, path: Path) -> list[str]:
     finally:
         page.close()
     return faults
-
-
-@contextlib.contextmanager
-def _browser() -> Iterator[Browser]:
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if chromium is None:
-        pytest.skip("there is no Chromium on this machine: `apt-get install chromium`")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
-        try:
-            yield browser
-        finally:
-            browser.close()

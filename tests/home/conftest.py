@@ -1,11 +1,15 @@
 """A home that an earlier version of the project made."""
 
 import tarfile
+from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from tests.homes import free_port
 from tuning.settings import Settings
+from tuning.warehouse import emulator
 
 
 @pytest.fixture
@@ -17,3 +21,11 @@ def old_home(settings: Settings) -> Path:
         archive.extractall(settings.home.parent, filter="data")
     (settings.home.parent / "old_home").rename(settings.home)
     return settings.home
+
+
+@pytest.fixture
+def with_warehouse(settings: Settings) -> Iterator[Settings]:
+    """The home, with a port of its own for its local BigQuery, which is stopped after the test."""
+    settings = msgspec.structs.replace(settings, bigquery_port=free_port())
+    yield settings
+    emulator.stop(settings)

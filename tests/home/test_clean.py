@@ -7,13 +7,11 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from tests.homes import free_port
 from tests.pipelines.small_dataset import write_dataset
 from tuning.dataset.dataset import find_dataset
 from tuning.errors import TuningError
@@ -28,7 +26,6 @@ from tuning.sources.load_sample import load_sample
 from tuning.sources.origin import read_origin
 from tuning.tuners.protocol import TuneOptions
 from tuning.values import Age, convert
-from tuning.warehouse import emulator
 
 RUN = "20261129-104907-7149f2"
 
@@ -170,13 +167,6 @@ def test_an_age_that_is_none_is_refused(age: str) -> None:
 def test_an_empty_home_has_nothing_to_delete(settings: Settings) -> None:
     assert lines(settings) == [f"{'deleted':48} {0:>6,} {0:>12,.1f} MB"]
     assert not settings.home.exists()
-
-
-@pytest.fixture
-def with_warehouse(settings: Settings) -> Iterator[Settings]:
-    settings = msgspec.structs.replace(settings, bigquery_port=free_port())
-    yield settings
-    emulator.stop(settings)
 
 
 def test_an_old_dataset_goes_only_if_a_command_can_make_it_again(with_warehouse: Settings, old_home: Path) -> None:

@@ -1,12 +1,10 @@
 """A home that an earlier version of the project made opens with today's commands."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from tests.homes import free_port
 from tuning.dataset.create import create_dataset
 from tuning.dataset.dataset import find_dataset
 from tuning.dataset.options import DatasetOptions
@@ -22,7 +20,6 @@ from tuning.registry.predict import print_answer
 from tuning.settings import PROJECT_ROOT, Settings
 from tuning.sources.load_sample import load_sample
 from tuning.tuners.protocol import TuneOptions
-from tuning.warehouse import emulator
 from tuning.warehouse.client import connect
 from tuning.warehouse.fingerprint import source
 
@@ -59,13 +56,6 @@ def test_its_snapshot_gives_a_dataset_again(settings: Settings, old_home: Path) 
     dataset = create_dataset(settings, find_snapshot(settings, options), options, 1)
     assert dataset.manifest.files["attribution.jsonl"].rows == 50
     assert (dataset.folder / "manifest.json").read_text().count('"format_version": 1') == 1
-
-
-@pytest.fixture
-def with_warehouse(settings: Settings) -> Iterator[Settings]:
-    settings = msgspec.structs.replace(settings, bigquery_port=free_port())
-    yield settings
-    emulator.stop(settings)
 
 
 def test_its_raw_tables_must_be_loaded_again_and_then_work(with_warehouse: Settings, old_home: Path) -> None:

@@ -1,14 +1,14 @@
 """The documentation page in a real browser: lineage from the sources to the exposure, a column's type, no network."""
 
-import shutil
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import requests
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page
 
+from tests.browser import open_browser
 from tuning.errors import TuningError
 from tuning.settings import PROJECT_ROOT, Settings
 from tuning.sources.load_sample import load_sample
@@ -16,12 +16,6 @@ from tuning.warehouse.dbt import BuildResult
 from tuning.warehouse.docs import make_docs, page_server
 
 SCREENSHOTS = PROJECT_ROOT / "var" / "ci"
-# Without these Chromium calls home at every start.
-FLAGS = [
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-]
-
 pytestmark = pytest.mark.slow
 
 
@@ -42,13 +36,8 @@ def address(page_file: Path) -> Iterator[str]:
 
 @pytest.fixture
 def browser_page() -> Iterator[Page]:
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if chromium is None:
-        pytest.skip("there is no Chromium on this machine: `apt-get install chromium`")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+    with open_browser() as browser:
         yield browser.new_page(viewport={"width": 1600, "height": 900})
-        browser.close()
 
 
 def test_the_lineage_runs_from_the_sources_over_the_marts_to_the_exposure(address: str, browser_page: Page) -> None:

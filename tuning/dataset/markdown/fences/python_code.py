@@ -130,7 +130,6 @@ _WORKING = (
     ast.Call, ast.Subscript, ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp,
     ast.Await, ast.Yield, ast.YieldFrom,
 )  # fmt: skip
-_COLLECTIONS = (ast.List, ast.Tuple, ast.Dict, ast.Set, ast.BinOp, ast.BoolOp, ast.Compare, ast.IfExp)
 
 
 def python_name(code: str) -> str:
