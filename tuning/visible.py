@@ -9,14 +9,14 @@ import sys
 from collections.abc import Iterator
 from typing import IO, Any
 
-# Control characters except tab and line break; a carriage return only if it can erase a line. Then soft hyphens,
-# bidirectional marks, embeddings, overrides and isolates, line separators, and characters without a width: joiners,
-# fillers, tags.
-DECEPTIVE = re.compile(
+# Control characters except tab, line break and carriage return, which deceives only if it can erase a line. Then soft
+# hyphens, bidirectional marks, embeddings, overrides and isolates, line separators, and characters without a width:
+# joiners, fillers, tags.
+CHARACTERS = (
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e"
     "\u2060-\u206f\u3164\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
-    "|\r(?!\n)"
 )
+DECEPTIVE = re.compile(CHARACTERS + "|\r(?!\n)")
 
 
 def visible(text: str) -> str:

@@ -3,11 +3,11 @@
 import functools
 import re
 from collections import Counter
-from collections.abc import Iterable
 
 import msgspec
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from tuning.dataset.arrow import as_indices, content_of, joined
 from tuning.dataset.dataset import ATTRIBUTION, FileFacts, Split
@@ -16,10 +16,12 @@ from tuning.dataset.workspace.index import Index
 from tuning.dataset.workspace.outputs import Outputs
 from tuning.dataset.workspace.parallel import Workers
 from tuning.dataset.workspace.parts import Column, Parts
-from tuning.visible import DECEPTIVE
+from tuning.visible import CHARACTERS, DECEPTIVE
 
 _ROWS = 4096  # number of rows collected at a time; with the seed preset, they come from all parts
-_CONTROL = re.compile(rb"\\u00([01][0-9a-f])")  # how JSON writes a control character
+# How JSON writes a control character. Tab and line break do not count.
+_ESCAPED = re.compile(r"\\u00([01][0-9a-f])|\\[bf]|\\r(?!\\n)")
+_SHORT = {r"\b": "\b", r"\f": "\f", r"\r": "\r"}
 
 
 def write_splits(
@@ -63,16 +65,31 @@ def _gather(parts: Parts, index: Index, groups: Column, split: Split, rows: Colu
         as_indices(values).cast(pa.string()) for values in (np.arange(first, first + len(some)), groups[some])
     )
     attribution = joined(f'{{"split":"{split}","line":', numbers, ',"group":', its_groups, ",", tails, "\n")
-    return _Gathered(content_of(lines), content_of(attribution), some, _deceptive(zip(lines, tails, strict=True)))
+    return _Gathered(content_of(lines), content_of(attribution), some, _deceptive(lines, tails))
 
 
-def _deceptive(rows: Iterable[tuple[pa.Scalar, pa.Scalar]]) -> Counter[str]:
-    """Return the number of rows by the deceptive characters in them. Few rows get further than the first check."""
+def _deceptive(lines: pa.LargeBinaryArray, tails: pa.LargeBinaryArray) -> Counter[str]:
+    """Return the number of rows by the deceptive characters in them. Few rows get past the first checks."""
     counts: Counter[str] = Counter()
-    for line, tail in rows:
-        row: bytes = line.as_py() + tail.as_py()
-        if row.isascii() and b"\\u00" not in row and b"\x7f" not in row:
-            continue
-        plain = _CONTROL.sub(lambda match: bytes([int(match[1], 16)]), row.replace(rb"\\", b""))
-        counts.update(set(DECEPTIVE.findall(plain.decode())))
+    for row in np.flatnonzero(_may_deceive(lines) | _may_deceive(tails)).tolist():
+        content = (lines[row].as_py() + tails[row].as_py()).replace(rb"\\", b"").decode()
+        plain = _ESCAPED.sub(lambda match: chr(int(match[1], 16)) if match[1] else _SHORT[match[0]], content)
+        counts.update(set(DECEPTIVE.findall(plain)))
     return counts
+
+
+def _may_deceive(texts: pa.LargeBinaryArray) -> Column:
+    """Return for each JSON text whether it may have a deceptive character."""
+    import polars as pl  # imported here because it takes memory, and the workers do not need it
+
+    _, offsets, content = texts.buffers()
+    strings = pa.LargeStringArray.from_buffers(len(texts), offsets, content, offset=texts.offset)
+    series = pl.Series(strings)
+    found: Column = np.zeros(len(texts), dtype=bool)
+    for suspects, pattern in (
+        (series.str.contains_any(["\\u00", *_SHORT, "\x7f"]), r"(?:^|[^\\])(?:\\\\)*\\(?:u00[01]|[bfr])|\x7f"),
+        (~pl.Series(pc.string_is_ascii(strings)), CHARACTERS),
+    ):
+        rows = suspects.arg_true()
+        found[rows] |= series[rows].str.contains(pattern).to_numpy()
+    return found
