@@ -31,7 +31,9 @@ WRITES = {"compile", "hello", "promote", "rollback"}
 
 def tasks_of(collection: Collection, prefix: str = "") -> Iterator[tuple[str, "Task[Any]"]]:
     for name, task in collection.tasks.items():
-        yield f"{prefix}{name}", copy.deepcopy(task)  # invoke takes its help away when it reads its arguments
+        copied = copy.copy(task)
+        copied.help = dict(task.help)  # invoke takes it away when it reads the arguments
+        yield f"{prefix}{name}", copied
     for name, inner in collection.collections.items():
         yield from tasks_of(inner, f"{prefix}{name}.")
 
