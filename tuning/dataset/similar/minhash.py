@@ -1,4 +1,4 @@
-"""Find near-duplicate texts: MinHash bands give candidate pairs, and the exact similarity decides."""
+"""Find near-duplicate texts: MinHash bands give candidate pairs, and the similarity of all shingles decides."""
 
 import functools
 import struct
@@ -9,7 +9,7 @@ import numpy.typing as npt
 from rensa import RMinHash
 
 from tuning.dataset.similar.groups import Groups
-from tuning.dataset.similar.shingles import comparer, hash_shingles
+from tuning.dataset.similar.shingles import THRESHOLD, hash_shingles, similarity
 from tuning.dataset.similar.words import code_of
 
 BANDS = 32  # with 4 hashes each. At similarity 0.8, 32 bands find nearly every pair; 16 bands of 8 would miss 1 in 20
@@ -54,13 +54,16 @@ def near_pairs(
     connected = Groups()
     for one, other in candidates:
         connected.join(one, other)
-    # Compare the pairs group by group, so that the shingles of recent texts are still in the cache.
+    # Compare the pairs group by group, so that few texts are read again for the next pairs.
     candidates.sort(key=lambda pair: (connected.of(pair[0]), pair))
-    is_near, near = comparer(text_of), []
+    near = []
     for at in range(0, len(candidates), PAIRS):
         some = candidates[at : at + PAIRS]
-        expect(sorted({row for pair in some for row in pair}))
-        near += [pair for pair in some if is_near(*pair)]
+        rows = sorted({row for pair in some for row in pair})
+        expect(rows)
+        hashes, offsets = hash_shingles([text_of(row) for row in rows])
+        sets = {row: set(hashes[offsets[i] : offsets[i + 1]].tolist()) for i, row in enumerate(rows)}
+        near += [(one, other) for one, other in some if similarity(sets[one], sets[other]) >= THRESHOLD]
     return sorted(near)
 
 

@@ -10,7 +10,7 @@ Two texts are near duplicates if the Jaccard similarity of their sets of shingle
 
 import functools
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
 from typing import NamedTuple
 
 import numpy as np
@@ -87,8 +87,8 @@ def is_named(some: Sequence[str], least: int) -> bool:
     return not least or sum(word[0] not in _DIGITS and (len(word) > 1 or word >= _THAI) for word in some) >= least
 
 
-def similarity(one: set[Shingle], other: set[Shingle]) -> float:
-    """Return the exact Jaccard similarity of two sets of shingles, or 0 if one is empty."""
+def similarity(one: Set[object], other: Set[object]) -> float:
+    """Return the Jaccard similarity of two sets of shingles, or of their hashes, or 0 if one is empty."""
     shared = len(one & other)
     return shared / (len(one) + len(other) - shared) if shared else 0.0
 
