@@ -3,9 +3,17 @@
 import os
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from tuning.settings import PREFIX, PROJECT_ROOT, Settings
+
+# The property tests: the same examples on every machine. `HYPOTHESIS_PROFILE=hard` looks for new ones, for longer.
+_PHASES = [phase for phase in hypothesis.Phase if phase is not hypothesis.Phase.explain]  # explaining takes minutes
+_SHARED = hypothesis.settings(deadline=None, database=None, phases=_PHASES)
+hypothesis.settings.register_profile("quick", _SHARED, max_examples=60, derandomize=True)
+hypothesis.settings.register_profile("hard", _SHARED, max_examples=1_000, print_blob=True)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 
 @pytest.fixture(autouse=True)

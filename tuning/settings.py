@@ -234,7 +234,7 @@ def _secret_files() -> dict[str, str]:
 
 def _read_secret(name: str, path: str) -> str:
     try:
-        return Path(path).expanduser().read_text().strip()
+        return expanded(path).read_text().strip()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not text"
         raise TuningError(f"cannot read {path} ({reason})", f"Correct {name}, or unset it") from None
