@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from tuning.sources.reading.xml_rows import Counts, Row, parse_rows
 from tuning.sources.schemas import Column, Kind, arrow_schema, columns
+from tuning.sources.tables import text_bytes
 
 READ = "read"
 
@@ -39,6 +40,8 @@ _REQUIRED = {
 # https://stackoverflow.com/help/licensing
 _LICENSE_3 = datetime.datetime(2011, 4, 8, tzinfo=datetime.UTC)
 _LICENSE_4 = datetime.datetime(2018, 5, 2, tzinfo=datetime.UTC)
+# The year 0, which Arrow reads, is neither a year of BigQuery nor of Python.
+_FIRST_TIME = datetime.datetime(1, 1, 1, tzinfo=datetime.UTC)
 # Dumps write "CC BY-SA 4.0".
 _LICENSE = re.compile(r"CC[ _-]BY[ _-]SA[ _-](\d\.\d)", re.IGNORECASE | re.ASCII)
 
@@ -163,8 +166,11 @@ def _convert(text: pa.Array, kind: Kind) -> pa.Array:
 
 def _cast(text: pa.Array, kind: Kind) -> pa.Array:
     if kind == "INT64":
+        if b"x" in bytes(text_bytes(text)).lower():  # Arrow reads hexadecimal numbers too
+            raise pa.ArrowInvalid("a number is not decimal")
         return text.cast(pa.int64())
-    return text.cast(pa.timestamp("us")).cast(pa.timestamp("us", tz="UTC"))  # dumps write UTC without an offset
+    times = text.cast(pa.timestamp("us")).cast(pa.timestamp("us", tz="UTC"))  # dumps write UTC without an offset
+    return pc.if_else(pc.less(times, _FIRST_TIME), None, times)
 
 
 def _cast_one(text: pa.Array, kind: Kind) -> pa.Array:

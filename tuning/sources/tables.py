@@ -75,7 +75,7 @@ class ContentDigest:
                 shape.update(b"\xff" * 4 * len(column))
             elif pa.types.is_string(column.type):
                 shape.update(np.asarray(pc.binary_length(column).fill_null(-1), dtype="<i4").tobytes())
-                values.update(_text_bytes(column))
+                values.update(text_bytes(column))
             else:
                 shape.update(np.where(np.asarray(column.is_valid()), 0, -1).astype("<i4").tobytes())
                 values.update(np.asarray(column.drop_null().cast(pa.int64()), dtype="<i8").tobytes())
@@ -116,7 +116,7 @@ def ids_of(column: pa.Array) -> "np.ndarray[tuple[int], np.dtype[np.uint64]]":
     return np.asarray(column.drop_null(), dtype=np.int64).astype(np.uint64)
 
 
-def _text_bytes(column: pa.StringArray) -> memoryview:
+def text_bytes(column: pa.StringArray) -> memoryview:
     """Return the bytes of all values without a copy. A null has no bytes."""
     _, offsets, data = column.buffers()
     ends = np.frombuffer(offsets, dtype=np.int32)[column.offset : column.offset + len(column) + 1]
