@@ -57,7 +57,10 @@ def _random_groups(options: DatasetOptions, groups: Sequence[int] | Rows) -> Fla
 
     splitter = GroupShuffleSplit(n_splits=1, test_size=options.eval_fraction, random_state=options.seed)
     side = np.zeros(len(groups), dtype=np.bool_)
-    if len(np.unique(groups)) > 1:  # a single group cannot be divided, so it is all in the train split
+    number = len(np.unique(groups))
+    if number > 1 and math.ceil(options.eval_fraction * number) == number:  # scikit-learn raises ValueError for it
+        side[:] = True
+    elif number > 1:  # a single group cannot be divided, so it is all in the train split
         _, evaluation = next(splitter.split(np.zeros(len(groups)), groups=groups))
         side[evaluation] = True
     return side
