@@ -91,7 +91,14 @@ def find_boilerplate(html: str) -> list[Boilerplate]:
             found.append(Boilerplate("signature", start - len("<p>"), end))
         is_first = is_first and not _TAG.sub("", _without_code(chunk)).strip()
         start = end + len("<p>")
-    return sorted(found, key=lambda one: one.start) if len(found) > 1 else found
+    return _apart(found) if len(found) > 1 else found
+
+
+def _apart(found: list[Boilerplate]) -> list[Boilerplate]:
+    """Return the places in order. The line breaks between two places belong to the first one."""
+    ordered = sorted(found, key=lambda one: one.start)
+    later = [one._replace(start=max(before.end, one.start)) for before, one in pairwise(ordered)]
+    return [ordered[0], *later]
 
 
 def _has_any(html: str, triggers: Sequence[str]) -> bool:
