@@ -3,14 +3,18 @@
 import math
 import re
 from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
 from typing import Annotated, Any, get_origin, get_type_hints
 
 import pytest
 from hypothesis import example, given
+from hypothesis import settings as rules
 from hypothesis import strategies as st
 from invoke.collection import Collection
 
-from tests.properties.any_text import any_text, lines_of, undecoded_text
+from tests.properties.any_text import any_text, attempt, lines_of, undecoded_text
+from tests.test_hostile_options import WRITES, options, outcome, tasks_of
 from tuning.command import Options
 from tuning.errors import TuningError
 from tuning.settings import Settings, load_settings, variable
@@ -23,7 +27,9 @@ numbers = st.one_of(
     st.from_regex(r"[+-]?[0-9_]{1,20}(\.[0-9_]*)?([eE][+-]?[0-9]{1,4})?", fullmatch=True),
     st.text(st.characters(categories=["Nd"]), min_size=1, max_size=20),
 )
-values = st.one_of(any_text, numbers, undecoded_text, st.sampled_from(["true", "false", "True", "keep", "hf", "python"]))
+values = st.one_of(
+    any_text, numbers, undecoded_text, st.sampled_from(["true", "false", "True", "keep", "hf", "python"])
+)
 SECRETS = {"access_token", "judge_key"}
 
 
@@ -49,19 +55,23 @@ def kinds() -> list[Any]:
 
 
 KINDS = kinds()
+TASKS = dict(tasks_of(import_module("tasks").namespace))
+
+
+def converted(kind: Any, value: object) -> Any:
+    """The value as this kind. Raises TuningError as a command does."""
+    try:
+        return convert(value, kind)
+    except ValueError as error:
+        raise TuningError(f"--option {error}") from None
 
 
 @given(st.sampled_from(KINDS), values)
 def test_a_value_is_converted_and_stays_or_the_error_says_the_rule(kind: Any, value: str) -> None:
-    given_value = [value] if is_repeatable(kind) else value
-    try:
-        result = convert(given_value, kind)
-    except ValueError as error:
-        line = str(TuningError(f"--option {error}"))
-        assert lines_of(line) == 1
+    result, line = attempt(lambda: converted(kind, [value] if is_repeatable(kind) else value))
+    if line:
         assert re.match(r"--option (takes|cannot (be|contain)|names) ", line)
-        rule = describe_kind(kind)
-        assert rule in line or re.search("UTF-8|null character|names|a (whole )?number|Choose one of", line)
+        assert describe_kind(kind) in line or re.search("UTF-8|null character|names|a (whole )?number|Choose", line)
         return
     assert convert(result, kind) == result
     if isinstance(result, int | float) and not isinstance(result, bool):
@@ -71,24 +81,18 @@ def test_a_value_is_converted_and_stays_or_the_error_says_the_rule(kind: Any, va
 
 @given(st.sampled_from(Settings.__struct_fields__), values)
 def test_a_setting_is_accepted_or_named_in_one_line_and_no_secret_is_shown(field: str, value: str) -> None:
-    try:
-        settings = load_settings(environ={variable(field): value})
-    except TuningError as error:
-        line = str(error)
-        assert lines_of(line) == 1
-        assert variable(field) in line or field == "home"
-        assert len(line) < 2000
-        if field in SECRETS and len(value) > 12:
-            assert value not in line
-        return
-    if value:
+    settings, line = attempt(lambda: load_settings(environ={variable(field): value}))
+    assert not line or variable(field) in line or field == "home"
+    assert len(line) < 2000
+    assert field not in SECRETS or len(value) < 12 or value not in line
+    if settings and value:
         again = load_settings(environ={variable(field): str(getattr(settings, field))})
         assert getattr(again, field) == getattr(settings, field)
 
 
 @given(any_text.filter(lambda text: "=" not in text and "\0" not in text))
 def test_an_unknown_setting_is_named_in_one_line(name: str) -> None:
-    with pytest.raises(TuningError, match="unknown setting|is now|cannot read|the environment variable") as caught:
+    with pytest.raises(TuningError, match=r"unknown setting|is now|cannot read|the environment variable") as caught:
         load_settings(environ={f"TUNING_{name}_X": "1"})
     assert lines_of(str(caught.value)) == 1
 
@@ -98,11 +102,29 @@ def test_an_unknown_setting_is_named_in_one_line(name: str) -> None:
 @example("x" * 300)
 @example("/")
 def test_the_file_of_a_secret_is_read_or_named_in_one_line(path: str) -> None:
-    try:
-        load_settings(environ={"TUNING_JUDGE_KEY_FILE": path})
-    except TuningError as error:
-        assert lines_of(str(error)) == 1
-        assert "TUNING_JUDGE_KEY" in str(error)
+    _, line = attempt(lambda: load_settings(environ={"TUNING_JUDGE_KEY_FILE": path}))
+    assert not line or "TUNING_JUDGE_KEY" in line
+
+
+def test_any_value_on_the_command_line_is_accepted_or_refused_with_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "none"))
+    needed = {name: [one.name for one in task.get_arguments(True) if one.positional] for name, task in TASKS.items()}
+
+    @rules(max_examples=rules().max_examples // 3)  # each takes a tenth of a second
+    @given(st.sampled_from([one for one in options() if one[0] not in WRITES]), values)
+    def check(option: tuple[str, str], value: str) -> None:
+        name, field = option
+        others = [f"--{one}=x" for one in needed[name] if one != field]
+        target = [] if field == "target" else ["--target=gcp"]
+        said = outcome(name, [*others, f"--{field.replace('_', '-')}={value}", *target])
+        assert lines_of(said) <= 1
+        assert len(said) < 5000
+
+    check()
+    assert not (tmp_path / "home").exists()
 
 
 def test_the_kinds_are_those_of_the_command_line() -> None:

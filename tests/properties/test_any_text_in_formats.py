@@ -3,11 +3,10 @@
 import json
 
 import pyarrow as pa
-import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tests.properties.any_text import any_text, lines_of
+from tests.properties.any_text import any_text, attempt
 from tuning.dataset.formats.codec import (
     ONE_TEXT,
     as_prompt,
@@ -18,7 +17,6 @@ from tuning.dataset.formats.codec import (
     question_of,
 )
 from tuning.dataset.formats.records import FORMATS, PREFERENCE_FORMATS, Example, Format, Message
-from tuning.errors import TuningError
 
 formats = st.sampled_from(FORMATS)
 LONG = "é\x00\u2028<|im_end|>" * 100_000
@@ -31,7 +29,9 @@ LONG = "é\x00\u2028<|im_end|>" * 100_000
 def test_any_example_is_one_line_that_reads_back(
     format_: Format, template: str, title: str, body: str, answer: str, rejected: str
 ) -> None:
-    one = Example(as_prompt(format_, template, title, body), answer, rejected if format_ in PREFERENCE_FORMATS else None)
+    one = Example(
+        as_prompt(format_, template, title, body), answer, rejected if format_ in PREFERENCE_FORMATS else None
+    )
     line = encode(format_, one)
     assert len(line.splitlines()) == 1
     assert isinstance(json.loads(line), dict)
@@ -51,10 +51,8 @@ def test_columns_are_encoded_as_single_examples_are(format_: Format, texts: list
 
 @given(formats, st.binary(max_size=60) | any_text.map(str.encode))
 def test_any_other_line_is_refused_in_one_line(format_: Format, content: bytes) -> None:
-    with pytest.raises(TuningError) as caught:
-        parse_line(format_, content)
-    assert lines_of(str(caught.value)) == 1
-    assert "invoke dataset" in str(caught.value)
+    _, line = attempt(lambda: parse_line(format_, content))
+    assert "invoke dataset" in line
 
 
 @given(formats, st.data())
@@ -63,12 +61,8 @@ def test_a_damaged_line_is_an_example_or_refused_in_one_line(format_: Format, da
     line = bytearray(encode(format_, Example(as_prompt(format_, "T", "t", "b"), "a", rejected)))
     for _ in range(data.draw(st.integers(1, 3))):
         line[data.draw(st.integers(0, len(line) - 1))] = data.draw(st.integers(0, 255))
-    try:
-        again = parse_line(format_, bytes(line))
-    except TuningError as error:
-        assert lines_of(str(error)) == 1
-    else:
-        assert parse_line(format_, encode(format_, again)) == again
+    again, _ = attempt(lambda: parse_line(format_, bytes(line)))
+    assert again is None or parse_line(format_, encode(format_, again)) == again
 
 
 @given(any_text)
