@@ -44,7 +44,7 @@ def connect(settings: Settings) -> "bigquery.Client":
     address = endpoint(settings)
     server = own_server(settings)
     if address and server is None:
-        require_answer(address)
+        require_answer(settings, address)
         _require_own_home(settings, address)
     elif not address and settings.project == Settings().project:
         raise TuningError("no Google Cloud project is set", f"Set {variable('project')}")
@@ -89,16 +89,22 @@ def quoted(table: str) -> str:
     return f"`{table}`"
 
 
-def require_answer(address: str) -> None:
-    """Raise TuningError if no server listens at the address."""
+def require_answer(settings: Settings, address: str) -> None:
+    """Raise TuningError with the command that helps if no server listens at the address."""
     parts = urlsplit(address)
     try:
         socket.create_connection((parts.hostname or "", parts.port or 443), timeout=5).close()
     except (OSError, ValueError) as error:
-        raise TuningError(
-            f"no BigQuery server answers at {address} ({error})",
-            f"Start it (`invoke warehouse.up`), or unset {variable('bigquery_endpoint')}",
-        ) from None
+        raise TuningError(f"no BigQuery server answers at {address} ({error})", _remedy(settings)) from None
+
+
+def _remedy(settings: Settings) -> str:
+    server = emulator.running(settings) if settings.target == "local" else None
+    if server is not None:
+        return f"The one of this home runs elsewhere: `export {variable('bigquery_endpoint')}={server.endpoint}`"
+    if settings.bigquery_endpoint:
+        return f"Start it (`invoke warehouse.up`), or unset {variable('bigquery_endpoint')}"
+    return "Start it: `invoke warehouse.up`"
 
 
 def _require_own_home(settings: Settings, address: str) -> None:

@@ -1,6 +1,7 @@
 """Give dbt's BigQuery client the limits and the restart of this project's client.
 
-Without them, a dbt command that a person runs waits for more than ten minutes if the local BigQuery ends.
+Without them, a dbt command that a person runs waits for more than ten minutes if the local BigQuery ends, and some wait
+as long if it does not run.
 """
 
 import functools
@@ -8,11 +9,12 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from tuning.errors import TuningError
 from tuning.gcs.access import credentials as our_credentials
 from tuning.gcs.access import is_loopback
 from tuning.settings import Settings
 from tuning.warehouse import emulator
-from tuning.warehouse.client import LOCAL_PATIENCE
+from tuning.warehouse.client import LOCAL_PATIENCE, require_answer
 
 if TYPE_CHECKING:
     from google.cloud import bigquery
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from tuning.warehouse.restart.revival import Revival
 
 WATCHED = "PYTHON_QA_DBT_IS_WATCHED"  # set if our own command runs dbt: that command starts server and dbt again
+# The commands that always send a request. The others send one only with some options or models.
+ALWAYS_CONNECT = frozenset({"build", "clone", "freshness", "retry", "run", "seed", "show", "snapshot", "test"})
 
 
 def install(settings: Settings, say: Callable[[str], None]) -> None:
@@ -34,6 +38,23 @@ def install(settings: Settings, say: Callable[[str], None]) -> None:
         return Revival(settings, server, say) if server is not None and server.is_at(address) else None
 
     clients.__dict__["BigQueryClient"] = functools.partial(_client, settings, revival)
+
+
+def require_server(settings: Settings, address: str) -> None:
+    """Raise DbtRuntimeError, which dbt prints as one line, if the local BigQuery neither runs nor will be revived.
+
+    Servers elsewhere and target gcp are not checked.
+    """
+    from dbt_common.exceptions import DbtRuntimeError
+
+    if settings.target != "local" or not is_loopback(address) or os.environ.get(WATCHED):
+        return
+    try:
+        server = emulator.newest(settings)
+        if server is None or not server.is_at(address):
+            require_answer(settings, address)
+    except TuningError as error:
+        raise DbtRuntimeError(str(error)) from None
 
 
 def _client(
@@ -55,5 +76,6 @@ def _client(
         patience=LOCAL_PATIENCE,
         seconds=settings.job_timeout,
         revival=revival(address),
+        check=functools.partial(require_server, settings, address),
         **options,
     )

@@ -2,25 +2,36 @@
 
 import sys
 
+import click
 from dbt.plugins.manager import dbtPlugin
 
 
 class Connection(dbtPlugin):
-    """Let dbt notice that the local BigQuery has ended, and start it again, as this project's own commands do."""
+    """Let dbt notice that the local BigQuery does not run, or has ended and must be started again.
+
+    dbt loads no plugin for ``dbt debug``.
+    """
 
     def initialize(self) -> None:
-        """Replace dbt's BigQuery client if dbt runs this project."""
+        """Replace dbt's BigQuery client if dbt runs this project.
+
+        Raises DbtRuntimeError if the command needs a local BigQuery and none runs, before dbt reads the project.
+        """
         if self.project_name != "python_qa":
             return
         from dbt.flags import get_flags
 
         from tuning.settings import hide_secrets, load_settings
-        from tuning.warehouse.dbt_client import install
+        from tuning.warehouse.dbt_client import ALWAYS_CONNECT, install, require_server
 
-        target = getattr(get_flags(), "TARGET", None)  # type: ignore[no-untyped-call]
+        flags = get_flags()  # type: ignore[no-untyped-call]
+        target = getattr(flags, "TARGET", None)
         hide_secrets()
         settings = load_settings({"target": target if target in ("local", "gcp") else None})
         install(settings, lambda line: print(line, file=sys.stderr, flush=True))
+        context = click.get_current_context(silent=True)
+        if context is not None and getattr(flags, "WHICH", None) in ALWAYS_CONNECT:
+            require_server(settings, context.obj["profile"].credentials.api_endpoint or "")
 
 
 plugins = [Connection]

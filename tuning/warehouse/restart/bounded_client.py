@@ -3,6 +3,7 @@
 By default, the client retries for ten minutes if the server does not answer or answers with status 500.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import requests
@@ -19,22 +20,31 @@ class BoundedClient(bigquery.Client):
     """Represent a client that retries a request for `patience` seconds and waits `seconds` for each response.
 
     The local BigQuery answers a load job only after the job is done, so `seconds` must cover the longest job. If its
-    process has ended, `revival` starts it again, and the request is sent once more.
+    process has ended, `revival` starts it again, and the request is sent once more. `check` is called before each
+    request, and may raise.
     """
 
     def __init__(
-        self, *args: Any, patience: float, seconds: float, revival: Revival | None = None, **options: Any
+        self,
+        *args: Any,
+        patience: float,
+        seconds: float,
+        revival: Revival | None = None,
+        check: Callable[[], None] = lambda: None,
+        **options: Any,
     ) -> None:
         super().__init__(*args, **options)
         self._patience = patience
         self._seconds = seconds
         self._revival = revival
+        self._check = check
 
     def _call_api(self, retry: Any, *args: Any, timeout: float | None = None, **kwargs: Any) -> Any:
         """Send a request with these limits.
 
         Since 2019, every method of Google's client sends its requests through this method.
         """
+        self._check()
         bounded = retry and retry.with_timeout(self._patience)
         # A request waits until the local server has done what came before it, so no shorter limit may end it.
         limit = max(timeout or 0, self._seconds) if self._revival else timeout or self._seconds

@@ -1,0 +1,73 @@
+"""dbt, as a person types it, while no local BigQuery runs: one line with what to do, where it needs one at all."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from tests.homes import free_port
+from tuning.errors import TuningError
+from tuning.settings import DBT_PROJECT, Settings
+from tuning.warehouse import emulator
+from tuning.warehouse.client import require_answer
+
+
+def dbt(tmp_path: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    ours = {"TUNING_HOME": str(tmp_path / "home"), "TUNING_BIGQUERY_ENDPOINT": f"http://127.0.0.1:{free_port()}"}
+    places = ["--log-path", str(tmp_path / "logs"), "--target-path", str(tmp_path / "target"), "--no-use-colors"]
+    command = [str(Path(sys.executable).with_name("dbt")), *arguments, *places]
+    environment = os.environ | ours | variables
+    return subprocess.run(command, cwd=DBT_PROJECT, env=environment, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("command", [("build",), ("source", "freshness")])
+def test_a_command_that_always_connects_fails_before_it_reads_the_project(
+    tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    done = dbt(tmp_path, *command)
+    said = [line for line in done.stdout.splitlines() if "BigQuery server" in line]
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert [line.rpartition("refused). ")[2] for line in said] == [
+        "Start it (`invoke warehouse.up`), or unset TUNING_BIGQUERY_ENDPOINT"
+    ]
+    assert "Found" not in done.stdout  # dbt prints it after it has read the project
+    assert "Traceback" not in done.stdout
+
+
+@pytest.mark.slow
+def test_a_command_that_connects_later_says_the_same_without_a_traceback(tmp_path: Path) -> None:
+    done = dbt(tmp_path, "compile")
+    assert (done.returncode, "Traceback" in done.stdout) == (2, False)
+    assert "Start it (`invoke warehouse.up`)" in done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "command",
+    [("parse",), ("ls",), ("compile", "--no-populate-cache", "--no-introspect"), ("run-operation", "no_macro")],
+)
+def test_a_command_that_needs_no_server_works_without_one(tmp_path: Path, command: tuple[str, ...]) -> None:
+    done = dbt(tmp_path, *command)
+    assert "BigQuery server" not in done.stdout
+    assert done.returncode == (0 if "no_macro" not in command else 2), done.stdout
+
+
+def test_the_remedy_is_the_command_that_helps(new_home: Callable[..., Settings]) -> None:
+    settings, address = new_home(), f"http://127.0.0.1:{free_port()}"
+
+    def hint(settings: Settings) -> str:
+        with pytest.raises(TuningError) as refused:
+            require_answer(settings, address)
+        return str(refused.value).rpartition("refused). ")[2]
+
+    assert hint(settings) == "Start it: `invoke warehouse.up`"
+    named = msgspec.structs.replace(settings, bigquery_endpoint=address)
+    assert hint(named) == "Start it (`invoke warehouse.up`), or unset TUNING_BIGQUERY_ENDPOINT"
+    server = emulator.ensure(settings)
+    assert hint(settings) == (
+        f"The one of this home runs elsewhere: `export TUNING_BIGQUERY_ENDPOINT={server.endpoint}`"
+    )
