@@ -723,7 +723,10 @@ def monitor(
     dataset: DatasetId = "",
     reference: Annotated[
         Name,
-        Meta(description="dataset ID to compare with (default: the champion's dataset, or else the previous dataset)"),
+        Meta(
+            description="dataset ID to compare with (default: the champion's dataset; without a champion, the newest "
+            "other dataset of the same site, mart, variables and options)"
+        ),
     ] = "",
     runs: Annotated[CountOrZero, Meta(description="number of recent runs to show")] = 10,
 ) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from tuning.dataset.dataset import Dataset, datasets, find_dataset
 from tuning.errors import TuningError
+from tuning.monitoring.comparable import differences
 from tuning.monitoring.drift import Drift, compare
 from tuning.monitoring.history import runs
 from tuning.registry import registry
@@ -13,34 +14,57 @@ from tuning.settings import Settings
 def in_lines(settings: Settings, dataset_id: str, reference_id: str, newest_runs: int) -> list[str]:
     """Return the drift of a dataset (empty: the newest) from a reference, and the last runs, as lines.
 
-    Without `reference_id`, the reference is the champion's dataset, or else the newest other one. Raises TuningError if
-    a named dataset does not exist or `newest_runs` is negative.
+    Without `reference_id`, the reference is the dataset that the champion was tuned on. Without a champion, it is the
+    newest other dataset that was made alike. Raises TuningError if a named dataset does not exist or `newest_runs` is
+    negative.
     """
     current = find_dataset(settings, dataset_id or None)
-    reference = find_dataset(settings, reference_id) if reference_id else _reference(settings, current)
-    lines = ["nothing to compare with yet: this is the only dataset"] if reference is None else []
+    reference, why = (
+        (find_dataset(settings, reference_id), "which --reference names")
+        if reference_id
+        else _reference(settings, current)
+    )
+    lines = [f"dataset {current.id}: nothing to compare with, because {why}"]
     if reference is not None:
-        lines = list(_drift(compare(reference, current)))
+        lines = list(_drift(compare(reference, current), why, differences(reference, current)))
     return [*lines, "", *_history(settings, newest_runs)]
 
 
-def _reference(settings: Settings, current: Dataset) -> Dataset | None:
-    """Return the champion's dataset. If there is none or it is `current`, return the newest other dataset, or None."""
+def _reference(settings: Settings, current: Dataset) -> tuple[Dataset | None, str]:
+    """Return the dataset to compare with and why it is the one, or None and why there is none."""
     champion = registry.champion(settings)
+    if champion and champion.dataset_id == current.id:
+        return None, f"the champion {champion.name} was tuned on it. Run `invoke dataset` after loading newer data"
     others = [other for other in datasets(settings) if other.id != current.id]
-    of_champion = (other for other in others if champion and other.id == champion.dataset_id)
-    return next(of_champion, others[0] if others else None)
+    why = "there is no champion"
+    if champion:
+        for other in others:
+            if other.id == champion.dataset_id:
+                return other, f"which the champion {champion.name} was tuned on"
+        why = f"the dataset of the champion {champion.name}, {champion.dataset_id}, is not in this home"
+    for other in others:
+        if not differences(other, current):
+            return other, f"the newest other one that was made alike ({why})"
+    if not others:
+        return None, f"{why}, and it is the only dataset"
+    newest = others[0].id
+    return None, (
+        f"{why}, and all other datasets were made differently. The newest of them, {newest}: "
+        f"{'; '.join(differences(others[0], current))}. `invoke monitor --reference {newest}` compares them anyway"
+    )
 
 
-def _drift(drift: Drift) -> Iterator[str]:
+def _drift(drift: Drift, why: str, different: list[str]) -> Iterator[str]:
     before, after = drift.rows
-    yield f"dataset {drift.current} ({after:,} examples) against {drift.reference} ({before:,} examples)"
+    yield f"dataset {drift.current} ({after:,} examples) against {drift.reference} ({before:,} examples), {why}"
+    if different:
+        yield f"warning: they were made differently, which changes the examples too: {'; '.join(different)}"
     yield f"{drift.added:,} examples are new, {drift.removed:,} are gone"
     yield f"{'measure':24} {'before':>10} {'now':>10} {'drift':>8}  verdict"
     for measure in drift.measures:
         numbers = f"{measure.reference:10.2f} {measure.current:10.2f} {measure.drift:8.3f}"
         yield f"{measure.name:24} {numbers}  {measure.verdict}"
-    if any(measure.verdict == "far" for measure in drift.measures):
+    if not different and any(measure.verdict == "far" for measure in drift.measures):
         yield "the data differ a lot from the reference. Run `invoke tune` to tune a challenger on the new data."
 
 

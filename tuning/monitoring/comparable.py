@@ -1,0 +1,42 @@
+"""Find out whether two datasets were made alike, so that a difference between their examples comes from the data."""
+
+from typing import Any
+
+import orjson
+
+from tuning.dataset.dataset import Dataset
+from tuning.dataset.formats.records import PREFERENCE_FORMATS
+
+# The others choose a random sample, or the side of each example, and both sides are compared.
+_OPTIONS = ("preset", "body", "code", "decontaminate", "redact_rules", "max_length")
+
+
+def differences(reference: Dataset, current: Dataset) -> list[str]:
+    """Return how the datasets were made differently, such as ``site cardano, now stackoverflow``. Empty: alike."""
+    old, new = _made(reference), _made(current)
+    return [
+        f"{name} {_text(old.get(name))}, now {_text(new.get(name))}"
+        for name in (old | new)
+        if old.get(name) != new.get(name)
+    ]
+
+
+def _made(dataset: Dataset) -> dict[str, Any]:
+    """Return what decides which examples there are and how they look: site, mart, format, options and variables."""
+    manifest = dataset.manifest
+    build = manifest.build
+    return {
+        "site": build.get("site"),
+        "mart": "preferences" if manifest.format in PREFERENCE_FORMATS else "instructions",
+        "format": manifest.format,
+        "--tag of ingest": build.get("tag_filter") or None,
+        **{name: manifest.options.get(name) or None for name in _OPTIONS},
+        **orjson.loads(str(build.get("variables") or "{}")),
+    }
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return "none"
+    text = str(value.get("name")) if isinstance(value, dict) else str(value)
+    return repr(text) if not text or " " in text else text
