@@ -1,7 +1,7 @@
 {#
 The adapter builds the catalog of the docs from __TABLES__, which the emulator does not have. If an endpoint is set, these
-macros build it from INFORMATION_SCHEMA.TABLES and COLUMNS. The emulator accepts partitions, clustering and labels, and then
-forgets them, so they come from the project. Otherwise the adapter's own macros run.
+macros build it from INFORMATION_SCHEMA.TABLES and COLUMNS, and partitions, clustering and labels from the project. Otherwise the
+adapter's own macros run.
 #}
 
 

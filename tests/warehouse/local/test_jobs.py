@@ -101,7 +101,7 @@ def test_tables_without_a_dataset_are_in_the_default_one(rows: Rows, client: big
     assert rows("select id, word from words order by id") == [(1, "a"), (2, "b")]
     assert rows("with words as (select * from words where id = 1) select word from words") == [("a",)]
     assert rows("select table_name from INFORMATION_SCHEMA.TABLES") == [("words",)]
-    assert rows("select table_id, row_count from jobs.__TABLES__") == [("words", 0)]
+    assert rows("select table_id, row_count from jobs.__TABLES__") == [("words", 2)]
     config = bigquery.QueryJobConfig(default_dataset=f"{client.project}.jobs")
     assert [row.n for row in client.query_and_wait("select count(*) as n from words", job_config=config)] == [2]
 
@@ -127,6 +127,43 @@ def test_information_schema_by_every_kind_of_name(rows: Rows) -> None:
     columns = "select column_name, data_type from jobs.INFORMATION_SCHEMA.COLUMNS where ordinal_position = 3"
     assert rows(columns) == [("tags", "ARRAY<STRING>")]
     assert ("jobs",) in rows("select schema_name from INFORMATION_SCHEMA.SCHEMATA")
+
+
+def test_information_schema_has_partitions_clustering_and_labels(rows: Rows, client: bigquery.Client) -> None:
+    made = "options(labels=[('team', 'data')], description='facts') as select timestamp '2021-03-05 06:00:00+00' as at"
+    rows(f"create table part partition by timestamp_trunc(at, month) cluster by word {made}, 7 as id, 'a' as word")
+    rows(f"create table ranged partition by range_bucket(id, generate_array(0, 100, 5)) {made}, 7 as id")
+    columns = "select column_name, is_partitioning_column, clustering_ordinal_position from INFORMATION_SCHEMA.COLUMNS"
+    assert rows(f"{columns} where table_name = 'part' order by ordinal_position") == [
+        ("at", "YES", None),
+        ("id", "NO", None),
+        ("word", "NO", 1),
+    ]
+    options = "select option_name, option_value from INFORMATION_SCHEMA.TABLE_OPTIONS where table_name = 'part'"
+    assert sorted(rows(options)) == [("description", '"facts"'), ("labels", '[("team", "data")]')]
+    partitions = "select table_name, partition_id, total_rows from INFORMATION_SCHEMA.PARTITIONS order by 1"
+    assert rows(partitions) == [("part", "202103", 1), ("ranged", "5", 1), ("words", None, 2)]
+    table = client.get_table(f"{client.project}.jobs.part")
+    assert (table.time_partitioning.field, table.time_partitioning.type_) == ("at", "MONTH")
+    assert (table.clustering_fields, table.labels) == (["word"], {"team": "data"})
+    rows("drop table part; drop table ranged")
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("jobs.INFORMATION_SCHEMA.COLUMN_FIELD_PATHS", "does not support INFORMATION_SCHEMA.COLUMN_FIELD_PATHS"),
+        ("jobs.INFORMATION_SCHEMA.SCHEMATA_OPTIONS", "does not support INFORMATION_SCHEMA.SCHEMATA_OPTIONS"),
+        ("`region-us`.INFORMATION_SCHEMA.JOBS_BY_PROJECT", "It has COLUMNS, MATERIALIZED_VIEWS, PARTITIONS"),
+        ("`region-us`.INFORMATION_SCHEMA.TABLES", "Name a dataset: `local-project.DATASET.INFORMATION_SCHEMA.TABLES`"),
+        ("INFORMATION_SCHEMA.TABLES", "must be qualified with a dataset"),
+    ],
+)
+def test_a_view_of_information_schema_that_it_lacks_is_refused(
+    client: bigquery.Client, words: str, name: str, message: str
+) -> None:
+    with pytest.raises(BadRequest, match=message):
+        client.query(f"select * from {name}").result()  # noqa: S608
 
 
 def test_results_go_to_their_destination_table(rows: Rows, client: bigquery.Client) -> None:

@@ -36,6 +36,16 @@ NEEDED = {
         "print('JSON' if 'JSON' in inspect.getsource(ddl_sync._introspect_schema) else 'STRING')",
         "JSON",
     ),
+    "facts of created tables": (
+        "from bqemulator.catalog import ddl_sync; import inspect;"
+        "print('kept' if 'clustering' in inspect.getsource(ddl_sync) else 'forgotten')",
+        "kept",
+    ),
+    "tables without partitions": (
+        "from bqemulator.storage import partition_state; import inspect;"
+        "print('NULL' if '__NULL__' not in inspect.getsource(partition_state._list_unpartitioned) else '__NULL__')",
+        "NULL",
+    ),
 }
 
 
@@ -53,11 +63,13 @@ def test_all_changes_find_their_place() -> None:
         " translator.rewrite_decimal_literals, translator.sql_parse_error, inner_query.rewrite_for_row_access,"
         " executor.rewrite_and_translate_statement, interpreter.rewrite_and_translate_statement,"
         " executor.translate_runtime_error, error_mapper.translate_runtime_error, jobs.execute_query_job,"
-        " ddl_sync._introspect_schema,"
+        " ddl_sync._introspect_schema, partition_state._list_unpartitioned,"
+        " executor.sync_created_table, interpreter.sync_created_table,"
         " *[getattr(interpreter.ScriptInterpreter, name) for name in ('run', '_exec_sql', '_exec_declare')]]})"
     )
     code = (
         "from bqemulator.jobs import executor, error_mapper; from bqemulator.sql import inner_query, translator\n"
+        "from bqemulator.storage import partition_state\n"
         "from bqemulator.scripting import interpreter; from bqemulator.catalog import ddl_sync\n"
         f"from bqemulator.api.routes import jobs\n{places}\n"
         f"from tuning.warehouse.local import patches; patches.apply()\n{places}"

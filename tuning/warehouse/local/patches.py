@@ -15,9 +15,10 @@ from bqemulator.jobs import error_mapper, executor
 from bqemulator.scripting import interpreter
 from bqemulator.sql import inner_query, parameters, translator
 from bqemulator.sql.rewriter.decimal_literals import rewrite_decimal_literals
+from bqemulator.storage import partition_state
 from bqemulator.storage.sql_identifiers import quoted_table_ref
 
-from tuning.warehouse.local import errors, jobs, script_parameters
+from tuning.warehouse.local import errors, jobs, script_parameters, table_facts
 from tuning.warehouse.local.sql.default_dataset import qualified
 from tuning.warehouse.local.sql.literals import outside_duckdb_text, outside_text
 from tuning.warehouse.local.sql.rewrite import corrected
@@ -56,6 +57,13 @@ def apply() -> None:
         return TableSchema(fields=tuple(f.model_copy(update=json) if kinds[f.name] == "JSON" else f for f in fields))
 
     ddl_sync.__dict__["_introspect_schema"] = introspect_json
+    # It forgets clustering, labels and most kinds of partitioning.
+    for module in (executor, interpreter):
+        module.__dict__["sync_created_table"] = table_facts.remembering(ddl_sync.sync_created_table)
+    # A table without partitions has one whose ID is NULL, and not '__NULL__'.
+    partition_state.__dict__["_list_unpartitioned"] = table_facts.unpartitioned(
+        partition_state.__dict__["_list_unpartitioned"]
+    )
     # The result of a query may have a destination, and must be one that BigQuery could give.
     jobs_routes.__dict__["execute_query_job"] = jobs.executing(executor.execute_query_job)
     # Messages show DuckDB's words and the translated statement.

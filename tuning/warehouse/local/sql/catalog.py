@@ -8,9 +8,11 @@ from bqemulator.domain.errors import NotFoundError
 from sqlglot import exp
 
 from tuning.warehouse.local.sql.kinds import Columns, bigquery_name
+from tuning.warehouse.local.sql.refusals import refuse, refuse_unsupported
 
 _SCHEMA_VIEW = re.compile(r"`(INFORMATION_SCHEMA\.\w+)`", re.IGNORECASE)
 _INFORMATION = "INFORMATION_SCHEMA"
+_VIEWS = {"SCHEMATA", "TABLES", "COLUMNS", "TABLE_OPTIONS", "PARTITIONS", "VIEWS", "ROUTINES", "MATERIALIZED_VIEWS"}
 
 
 def parsed(sql: str) -> exp.Expression | None:
@@ -38,12 +40,11 @@ def table_columns(tree: exp.Expression, project: str, catalog: Any) -> Columns:
     """
     found: Columns = {}
     for table in list(tree.find_all(exp.Table)):
-        if not table.db or not isinstance(table.this, exp.Identifier):
-            continue
         owner, dataset, name = table.catalog or project, table.db, table.name
-        if name.upper().startswith(_INFORMATION):
-            if not dataset.lower().startswith("region-") and catalog.get_dataset(owner, dataset) is None:
-                raise NotFoundError(f"Not found: Dataset {owner}:{dataset} was not found in location US")
+        if name.upper().startswith(f"{_INFORMATION}."):
+            _check_information(name.upper(), owner, dataset, catalog)
+            continue
+        if not table.db or not isinstance(table.this, exp.Identifier):
             continue
         if name == "__TABLES__":
             _list_tables(table, catalog.list_tables(owner, dataset))
@@ -57,19 +58,32 @@ def table_columns(tree: exp.Expression, project: str, catalog: Any) -> Columns:
     return found
 
 
+def _check_information(name: str, project: str, dataset: str, catalog: Any) -> None:
+    """Refuse a view of INFORMATION_SCHEMA that bqemulator lacks, or would answer with no rows."""
+    view = name.removeprefix(f"{_INFORMATION}.")
+    if view not in _VIEWS:
+        refuse_unsupported(name, f"It has {', '.join(sorted(_VIEWS))}.")
+    if dataset.lower().startswith("region-"):
+        refuse_unsupported(f"{name} of a region", f"Name a dataset: `{project}.DATASET.{name}`.")
+    if not dataset and view != "SCHEMATA":
+        refuse(f'Table "{name}" must be qualified with a dataset (e.g. dataset.{name})')
+    if dataset and catalog.get_dataset(project, dataset) is None:
+        raise NotFoundError(f"Not found: Dataset {project}:{dataset} was not found in location US")
+
+
 def _list_tables(table: exp.Table, tables: Any) -> None:
     """Put the rows of ``__TABLES__`` in the place of its name."""
     rows = [
         exp.select(
             *(
-                exp.alias_(value, name)
+                exp.Alias(this=value, alias=exp.to_identifier(name))
                 for name, value in (
                     ("project_id", exp.Literal.string(one.project_id)),
                     ("dataset_id", exp.Literal.string(one.dataset_id)),
                     ("table_id", exp.Literal.string(one.table_id)),
                     ("creation_time", exp.Literal.number(int(one.creation_time.timestamp() * 1000))),
                     ("last_modified_time", exp.Literal.number(int(one.last_modified_time.timestamp() * 1000))),
-                    ("row_count", exp.Literal.number(one.num_rows)),
+                    ("row_count", _rows(one)),
                     ("size_bytes", exp.Literal.number(one.num_bytes)),
                     ("type", exp.Literal.number(2 if one.table_type == "VIEW" else 1)),
                 )
@@ -81,3 +95,11 @@ def _list_tables(table: exp.Table, tables: Any) -> None:
         raise NotFoundError(f"Not found: Dataset {table.db} was not found in location US, or has no tables")
     alias = table.args.get("alias") or exp.TableAlias(this=exp.to_identifier("__TABLES__"))
     table.replace(exp.Subquery(this=exp.union(*rows, distinct=False) if len(rows) > 1 else rows[0], alias=alias.copy()))
+
+
+def _rows(table: Any) -> exp.Expression:
+    """Return the number of rows as SQL. The catalog's own number is that of the creation."""
+    if table.table_type == "VIEW":
+        return exp.Literal.number(0)
+    name = exp.table_(table.table_id, table.dataset_id, table.project_id, quoted=True)
+    return exp.select(exp.Count(this=exp.Star())).from_(name).subquery()
