@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from tuning import resource_errors
 from tuning.errors import TuningError
 from tuning.paths import expanded, home_problem, output_problem
-from tuning.resource_errors import file_error
+from tuning.resource_errors import disk_error, file_error
 from tuning.settings import Settings, load_settings
 from tuning.storage import atomic_folder, check_home, write_bytes
 
@@ -95,12 +96,25 @@ def test_a_tilde_without_such_a_user_stays() -> None:
     [
         (errno.EACCES, "/x: Permission denied. Change its owner or permissions"),
         (errno.EROFS, "/x: Read-only file system. Change its owner or permissions"),
-        (errno.ENOSPC, "the disk became full"),
+        (errno.ENOSPC, "the disk became full: /"),
+        (errno.EFBIG, "a file reached the limit of file size. Raise the limit (`ulimit -f`)"),
         (errno.ENAMETOOLONG, "/x: File name too long. Check this path"),
     ],
 )
 def test_an_error_that_a_person_can_fix_is_one_line(number: int, said: str) -> None:
     assert str(file_error(OSError(number, os.strerror(number), "/x"))).startswith(said)
+
+
+def test_a_full_disk_names_the_folder_and_what_helps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TUNING_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(resource_errors, "_free", lambda folder: 1_250_000 if folder.name == "home" else 10**9)
+    said = str(disk_error('IO Error: Could not write file "x": No space left on device'))
+    assert said == (
+        f"the disk became full: {tmp_path}/home has 1.2 MB free now. "
+        "Free some space (`invoke clean` deletes left-overs), then run the command again to resume"
+    )
+    assert disk_error("Could not read file") is None
 
 
 def test_another_error_is_a_bug() -> None:

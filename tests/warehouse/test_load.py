@@ -10,6 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from google.api_core.exceptions import BadRequest
 from google.cloud import bigquery
 
 from tuning.errors import TuningError
@@ -52,6 +53,19 @@ def test_files_of_one_table_are_joined_and_replace_what_was_there(
     assert load_parquet(warehouse, client, FRUIT, files, SCHEMA) == 3
     assert rows_of(client, FRUIT) == [(1, "apple", ["red", "round"]), (2, None, []), (3, "çà 🍐", ["green"])]
     assert client.get_table(FRUIT).num_rows == 3
+
+
+def test_a_disk_that_is_full_for_the_load_and_for_the_cleanup_is_one_line_about_the_load(
+    warehouse: Settings, client: bigquery.Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise BadRequest('IO Error: Could not write file "x.duckdb.wal": No space left on device')  # type: ignore[no-untyped-call]
+
+    monkeypatch.setattr(client, "load_table_from_uri", full)
+    monkeypatch.setattr(client, "delete_table", full)
+    file = write(tmp_path / "a.parquet", [(1, "apple", [])])
+    with pytest.raises(TuningError, match=rf"^loading {FRUIT}: the disk became full: .*`invoke clean`"):
+        load_parquet(warehouse, client, FRUIT, [file], SCHEMA)
 
 
 def test_one_bad_file_leaves_every_table_as_it_was(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from tuning.errors import TuningError
+from tuning.resource_errors import disk_error
 from tuning.settings import Settings
 
 if TYPE_CHECKING:
@@ -145,6 +146,8 @@ def _explain(doing: str, error: Exception) -> TuningError | None:
     from google.genai.errors import APIError
 
     match error:
+        case GoogleAPICallError() if full := disk_error(str(error.message)):  # of the local server
+            return TuningError(f"{doing}: {full}")
         case GoogleAPICallError():
             return TuningError(f"{doing}: {_brief(error.message)}", _hint(int(error.code or 0)))
         case APIError():

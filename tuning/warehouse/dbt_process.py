@@ -16,6 +16,7 @@ import orjson
 from tuning.errors import TuningError
 from tuning.progress import progress
 from tuning.records import read_record, write_record
+from tuning.resource_errors import disk_error
 from tuning.settings import DBT_PROJECT, Settings, variable
 from tuning.storage import locked, remove
 from tuning.warehouse import emulator
@@ -105,13 +106,16 @@ def run_dbt(settings: Settings, arguments: list[str], variables: Variables | Non
             status, errors = _run(command(settings, arguments, variables), given, " ".join(arguments[:1]), server)
             if status == 0 or revival is None or server is None or not revival.revive(server):
                 break
+        full = None if status == 0 else next(filter(None, map(disk_error, errors)), None)
         results = (
             read_record(files.run_results, dict[str, Any], f"See the log {files.log}")
-            if files.run_results.exists()
+            if files.run_results.exists() and not full
             else None
         )
         if status == 0:
             write_record(files.parsed, inputs)
+    if full:
+        raise TuningError(f"dbt {arguments[0]} failed: {full}")
     if status != 0:
         what = _first_failure(results) or next(iter(errors), "it printed no error")
         raise TuningError(f"dbt {arguments[0]} failed: {what}", f"See the log {files.log}")

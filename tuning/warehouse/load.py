@@ -6,8 +6,8 @@ Load jobs and extract jobs work the same on BigQuery and on the local server.
 import os
 import shutil
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,11 +54,18 @@ def _load_all(settings: Settings, client: "bigquery.Client", tables: Sources, to
         for table in tables:
             with google_errors(f"replacing {table}"):
                 query(client, f"create or replace table {quoted(table)} as select * from {quoted(staged[table])}")  # noqa: S608
-    finally:
-        with google_errors("deleting temporary tables"):
-            for table in staged.values():
-                client.delete_table(table, not_found_ok=True)
+    except BaseException:
+        with suppress(Exception):  # on a full disk this fails too, and the first error says more
+            _delete(client, staged.values())
+        raise
+    _delete(client, staged.values())
     return rows
+
+
+def _delete(client: "bigquery.Client", tables: Iterable[str]) -> None:
+    with google_errors("deleting temporary tables"):
+        for table in tables:
+            client.delete_table(table, not_found_ok=True)
 
 
 def load_parquet(

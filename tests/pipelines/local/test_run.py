@@ -215,9 +215,7 @@ def test_a_disk_that_fills_up_while_the_model_is_saved_registers_nothing_and_the
     unlimited = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (LARGE // 2, unlimited[1]))  # the steps' processes inherit it
     try:
-        with pytest.raises(
-            TuningError, match=r"^the disk became full while files were being written\. Free some space"
-        ):
+        with pytest.raises(TuningError, match=r"^a file reached the limit of file size\. Raise the limit"):
             run(settings, dataset, TuneOptions(base_model="large"))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, unlimited)

@@ -68,8 +68,8 @@ def test_a_disk_that_fills_up_while_saving_leaves_no_model(dataset: Dataset, loc
     )
     last = done.stdout.splitlines()[-1]
     assert (
-        last == "ONE LINE: the disk became full while files were being written. "
-        "Free some space, then run the command again to resume"
+        last == "ONE LINE: a file reached the limit of file size. "
+        "Raise the limit (`ulimit -f`), then run the command again to resume"
     )
     assert not (output / "merged").exists()
     assert not (output / "finished.json").exists()

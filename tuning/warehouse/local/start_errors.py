@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from tuning.errors import TuningError
+from tuning.resource_errors import disk_error
 
 _NOISE = "Unsupported property property"  # sqlglot writes it for many statements
-_DISK_FULL = ("no space left", "disk quota", "file too large", "could not write")
 _NOT_READABLE = (
     *("not a valid duckdb database file", "serialization error", "fatal error", "internal error", "corrupt"),
     *("trying to read a database file with version", "checksum", "could not read enough bytes", "replaying wal"),
@@ -16,11 +16,8 @@ def explained(log: Path) -> TuningError:
     """Return the error for a server that did not start."""
     text = log.read_text(errors="replace").lower()
     words = last_lines(log)
-    if any(part in text for part in _DISK_FULL):
-        return TuningError(
-            f"the local BigQuery did not start, because the disk of {log.parent} is full: {words}",
-            "Free some space, then run the command again",
-        )
+    if full := disk_error(text, log.parent):  # on a full disk, the log is empty
+        return TuningError(f"the local BigQuery did not start: {full}")
     if any(part in text for part in _NOT_READABLE):
         return TuningError(
             f"the local BigQuery cannot read its database {log.parent}: {words}",
