@@ -18,7 +18,7 @@ from tuning.storage import write_json
 from tuning.warehouse import dbt, dbt_process, emulator, fingerprint
 from tuning.warehouse.client import connect, query
 from tuning.warehouse.contract import contract
-from tuning.warehouse.dbt import BuildResult, Variables, build, ensure_built
+from tuning.warehouse.dbt import BuildResult, Variables, build, ensure_built, require_current
 from tuning.warehouse.dbt_process import command, dbt_files, environment, run_dbt
 from tuning.warehouse.in_lines import build_lines
 
@@ -58,6 +58,23 @@ def test_dbt_is_run_again_if_the_local_bigquery_ends_while_it_runs(
     assert time.monotonic() - start < 60
     assert emulator.ensure(settings).pid != server.pid
     assert f"(pid {server.pid}) ended unexpectedly and was started again" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "printed",
+    [
+        "--- Logging error ---\nTraceback (most recent call last):\nOSError: [Errno 28] No space left on device",
+        '{"info": {"name": "X", "level": "error", "msg": "IO Error: Could not write file \\"a.duckdb.wal\\""}}',
+    ],
+)
+def test_a_full_disk_is_named_whatever_dbt_prints(
+    warehouse: Settings, monkeypatch: pytest.MonkeyPatch, printed: str
+) -> None:
+    fake = [sys.executable, "-c", "import sys; print(sys.argv[1]); sys.exit(2)", printed]
+    monkeypatch.setattr(dbt_process, "command", lambda *_: fake)
+    dbt_files(warehouse, Variables()).run_results.parent.mkdir(parents=True, exist_ok=True)
+    with pytest.raises(TuningError, match=r"^dbt build failed: the disk became full: .*`invoke clean`"):
+        run_dbt(warehouse, ["build"])
 
 
 def test_the_command_line_names_folder_profile_target_and_changed_variables(settings: Settings) -> None:
@@ -227,6 +244,42 @@ def test_a_selection_that_matches_nothing_is_one_line(built: tuple[Settings, Bui
     settings, _ = built
     with pytest.raises(TuningError, match="--select 'python_qa_instruction' matches nothing"):
         build(settings, Variables(), "python_qa_instruction")
+
+
+@pytest.mark.slow
+def test_marts_that_are_older_than_the_source_are_named_with_the_command_that_helps(
+    built: tuple[Settings, BuildResult], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings, _ = built
+    client, raw = connect(settings), "`bigquery-public-data.stackoverflow.{}`"
+    require_current(settings, Variables())
+    query(client, f"create or replace table {raw.format('users')} as select * from {raw.format('users')}")  # noqa: S608
+    require_current(settings, Variables())  # loaded again without a change
+    query(client, f"update {raw.format('origin')} set digest = concat('x', digest) where true")  # noqa: S608
+    old = (
+        "int_answers_to_tagged_questions, int_questions_tagged, python_qa_build, python_qa_instructions, "
+        "python_qa_preferences are older than the loaded data: "
+        "run `invoke build` with the same options and without --select"
+    )
+    with pytest.raises(TuningError) as refused:
+        require_current(settings, Variables())
+    assert str(refused.value) == f"{old}."
+    stamp = dbt_files(settings, Variables()).folder / "built.json"
+    content = stamp.read_bytes()
+    some = {"results": [{"unique_id": "test.p.x", "status": "pass", "adapter_response": {}}], "elapsed_time": 1.0}
+    monkeypatch.setattr(dbt, "run_dbt", lambda *_: some)
+    assert build(settings, Variables(), "python_qa_build").warnings == (old,)
+
+    def fail(*_: object) -> None:
+        raise TuningError("dbt build failed: assert_x: Got 4 results", "See the log")
+
+    monkeypatch.setattr(dbt, "run_dbt", fail)
+    with pytest.raises(TuningError) as failed:
+        build(settings, Variables(), "python_qa_build")
+    assert str(failed.value) == f"dbt build failed: assert_x: Got 4 results. See the log. {old}"
+    query(client, f"update {raw.format('origin')} set digest = substr(digest, 2) where true")  # noqa: S608
+    stamp.write_bytes(content)
+    require_current(settings, Variables())
 
 
 def test_an_empty_source_is_one_line_and_no_dbt_is_started(new_home: Callable[..., Settings]) -> None:

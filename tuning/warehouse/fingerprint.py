@@ -26,6 +26,11 @@ def parse_inputs(settings: Settings, variables: Variables) -> dict[str, Any]:
     }
 
 
+def source_tables(settings: Settings) -> list[str]:
+    """Return the full names of the tables that dbt reads posts, users and links from."""
+    return [f"{settings.raw_database}.{settings.raw_schema}.{name}" for name in _TABLES]
+
+
 def source(settings: Settings, client: "bigquery.Client") -> dict[str, Any]:
     """Return the row of the table `origin`, which contains the digest of the loaded data.
 

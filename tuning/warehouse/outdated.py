@@ -1,0 +1,57 @@
+"""Find the built tables that are older than the source: a build with --select leaves them when new data is loaded."""
+
+import contextlib
+import datetime
+from typing import TYPE_CHECKING, Any
+
+from tuning.settings import Settings
+from tuning.warehouse.dbt_process import dbt_files
+from tuning.warehouse.fingerprint import source_tables
+from tuning.warehouse.variables import Variables
+
+if TYPE_CHECKING:
+    from google.cloud import bigquery
+
+
+def outdated(settings: Settings, variables: Variables, client: "bigquery.Client") -> str:
+    """Return what is wrong and what helps if a table that the export reads, or its inputs, is older than the source.
+
+    Else return ''. The names of the tables come from dbt's last manifest. Missing tables do not count.
+    """
+    manifest = dbt_files(settings, variables).read(dbt_files(settings, variables).manifest)
+    loaded = max(filter(None, (_changed(client, table) for table in source_tables(settings))), default=None)
+    if manifest is None or loaded is None:
+        return ""
+    old = []
+    for node in _upstream(manifest):
+        built = _changed(client, f"{node['database']}.{node['schema']}.{node['alias']}")
+        if built is not None and built < loaded:
+            old.append(node["name"])
+    if not old:
+        return ""
+    return (
+        f"{', '.join(sorted(old))} {'is' if len(old) == 1 else 'are'} older than the loaded data: run `invoke build` "
+        "with the same options and without --select"
+    )
+
+
+def _upstream(manifest: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the models that the exposures name and all that these read, without views."""
+    found: dict[str, dict[str, Any]] = {}
+    waiting = [key for exposure in manifest["exposures"].values() for key in exposure["depends_on"]["nodes"]]
+    while waiting:
+        key = waiting.pop()
+        node = manifest["nodes"].get(key)
+        if node is not None and node["resource_type"] == "model" and key not in found:
+            found[key] = node
+            waiting += node["depends_on"]["nodes"]
+    return [node for node in found.values() if node["config"]["materialized"] != "view"]
+
+
+def _changed(client: "bigquery.Client", table: str) -> datetime.datetime | None:
+    from google.cloud.exceptions import NotFound
+
+    with contextlib.suppress(NotFound):
+        changed: datetime.datetime | None = client.get_table(table).modified
+        return changed
+    return None
