@@ -28,7 +28,7 @@ _UNLIKE_PYTHON = {
     "go", "matlab", "latex",
 }  # fmt: skip
 _NEVER_PYTHON = {"bash", "console", "sql", "yaml", "html", "xml", "ini", "toml", "dockerfile"}
-_OUTPUT = {"pycon", "pytb"}  # names that the content alone decides, also where the author asks for no language
+_OUTPUT = {"pycon", "pytb", "diff"}  # names that the content alone decides, also where the author asks for no language
 _CLASS = re.compile(r"(?<![\w-])lang(?:uage)?-([\w+#.-]+)")
 _BLOCK = r"<pre([^<>]*)>(\s*)<code([^<>]*)>"
 _PRE = re.compile(_BLOCK)

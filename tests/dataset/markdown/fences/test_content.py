@@ -47,9 +47,73 @@ PYTHON_2 = [
     "exec 'a = 1'",
     "raise KeyError, 'no'",
     "def total(prices):\n    print prices",
+    "os.chmod('cart', 0777)",
+    "os.umask(022)\nprint(1)",
+    "os.makedirs(path, mode=0755)",
+    "modes = {'cart': 0644}\nuse(modes)",
+    "def total():\n    return 10L",
+    "cart.limit(0xFFL)",
+    "if a <> b:\n    pay()",
+    "[price for price in prices if price <> 3]",
+    "re.compile(ur'\\d+')",
+    'name = UR"x"',
+    "name = 'a' + `n`",
+    "cart.add(`n`, 3)",
+    "sorted(d.items(), key=lambda (k, v): v)",
+    "total = lambda x, (a, b): a",
+    "sorted(d, key=lambda ((a, b), c): c)",
+    "def total((a, b)):\n    return a",
+    "def total(self, (a, b), c=1): return a",
+    'exec "a"',
+    "exec code in scope",
+    "print >>file, price",
+    'raise KeyError, "no"',
+    "except (KeyError, OSError), error:\n    pass",
+    "try:\n    pay()\nexcept socket.error, (number, text):\n    pass",
+    "a = 1; print a",
+    "print {1: 2}",
 ]
+# What looks like Python 2 in a string, in a comment, in a shell, or in Python 3.
+NOT_PYTHON_2 = {
+    "python": [
+        "os.system('chmod 0777 a')",
+        "cart.date = datetime(2019, 1, 5)\n# 0777, 10L",
+        "print('a <> b')",
+        'query = "select * from t where a <> b and `c` = 007"',
+        "def total():\n    '''Print `x` as in print x, if a <> 3.'''",
+        "```python\ndef total():\n    pass\n```",
+        "total(0, 00, 0o777)",
+        "total(lambda x=(1, 2): x)",
+        "sorted(a, key=lambda x: (x, 1))",
+        "def total(a, b=(1, 2)):\n    pass",
+        "print (a)",
+    ],
+    "bash": ["chmod 0777 a", "mkdir -m 0755 a"],
+    "sql": ["SELECT `a` FROM b WHERE c <> 007"],
+    "": [
+        "foo = bar <> baz",
+        "a <> b",
+        "if a <> b then c else d",
+        "x = 10L",
+        "mode = 0777",
+        "x=`date`",
+        "(10L, 'a', datetime.datetime(2012, 1, 1))",
+        "[(1L, 2L)]",
+        "2019-01-05, 01, 02",
+    ],
+}
 OTHERS = {
-    "pycon": [">>> 1 + 1\n2", "Python 3.12.1 (main)\n[GCC 11] on linux\n>>> x", "# in the shell\n>>> x = 1", ">>>x"],
+    "pycon": [">>> 1 + 1\n2", "Python 3.12.1 (main)\n[GCC 11] on linux\n>>> x", "# in the shell\n>>> x = 1", ">>>x",
+              "In [1]: 1 + 1\nOut[1]: 2", "Python 3.12.1\nIPython 8.1 -- hi\n\nIn [1]: x",
+              "In [12]:\nimport cart"],
+    "diff": [
+        "--- a/cart.py\n+++ b/cart.py\n@@ -1 +1 @@\n-print 'a'\n+print('a')",
+        "diff --git a/cart.py b/cart.py\nindex 1..2 100644",
+        "@@ -1,2 +1,3 @@ def total():\n a\n+b",
+        "*** cart.py\n--- new.py\n***************\n*** 1 ****",
+        "-import cart\n+from shop import cart\n \n cart.pay()",
+        "-print 'a'\n+print('a')",
+    ],
     "pytb": [
         'Traceback (most recent call last):\n  File "a.py", line 1, in <module>\n    from b import c\nImportError: c',
         '  File "a.py", line 1\n    print 1\n          ^\nSyntaxError: invalid syntax',
@@ -126,7 +190,12 @@ TEXTS = [
     "cat and dog",
     "def total(prices):\n    return 1\n\nTraceback (most recent call last):\n  File \"a.py\"\nKeyError: 'a'",
     "print(total)\n>>> 3",
-    "In [1]: 1 + 1\nOut[1]: 2",
+    "Out[1]: 2",
+    "In [the list]: a",
+    "- apple\n+ pear",
+    "+ 1 apple\n- 2 pears",
+    "--- section 1 ---\na,b",
+    "-1\n+1",
     '{"apple": 1,}',
     "[1, 2, 3]",
     '["a", "b"]',
@@ -155,6 +224,11 @@ def test_code_that_python_3_rejects_is_python_2(code: str) -> None:
     assert language_of(code) == "python2"
 
 
+@pytest.mark.parametrize(("name", "code"), [(name, code) for name, codes in NOT_PYTHON_2.items() for code in codes])
+def test_what_only_looks_like_python_2_is_not(name: str, code: str) -> None:
+    assert language_of(code) == name
+
+
 @pytest.mark.parametrize(("name", "code"), [(name, code) for name, codes in OTHERS.items() for code in codes])
 def test_other_languages(name: str, code: str) -> None:
     assert language_of(code) == name
@@ -172,7 +246,8 @@ def test_what_is_not_certain_has_no_name(code: str) -> None:
         "def f(:#", "except ", "raise ", "# ", "#\n", "A=1 #", ">>> ", ">>>\n", '  File "x", line 1\n', "pip ", "<a>",
         "Traceback (most recent call last)\n", "<!-- -->",
         "SELECT a FROM ", "--\n", "[a]=", '{"a":', "if a:\n ", "$ ", "C:\\",
-        "kim@shop:", "\u200b",
+        "kim@shop:", "\u200b", "+", "-a=1\n+a=2\n", "def f((", "lambda a, (", "lambda (", "f(00", "`a", "if a <> ",
+        "ur'", "0L,", "def f(a,", "In [1]:\n",
         "\u2019",
     ],
 )  # fmt: skip

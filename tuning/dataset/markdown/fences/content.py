@@ -11,6 +11,7 @@ from tuning.dataset.markdown.fences.data import (
     markup_name,
     settings_name,
 )
+from tuning.dataset.markdown.fences.diff import is_diff
 from tuning.dataset.markdown.fences.python_code import python_name
 from tuning.dataset.markdown.fences.python_output import is_session, is_traceback
 from tuning.dataset.markdown.fences.shell import are_commands, has_prompt, shell_of
@@ -22,6 +23,7 @@ _PLAIN = str.maketrans(
     | dict.fromkeys("\u2018\u2019", "'")
     | dict.fromkeys("\u201c\u201d", '"')
 )
+_FIRST_OF_DIFF = frozenset("-+@*dI")
 _CHECKS: tuple[tuple[str, Callable[[str], bool]], ...] = (
     ("pycon", is_session),
     ("console", has_prompt),
@@ -36,9 +38,9 @@ _CHECKS: tuple[tuple[str, Callable[[str], bool]], ...] = (
 def language_of(code: str) -> str:
     """Return the name for the fence of a block of code, or "" if its content does not make the language certain.
 
-    The names are those of Pygments: `pycon` is a session of the Python shell, `pytb` a traceback, `console` commands
-    with their prompts, `bash` commands without. `python2` is code that Python 3 does not accept. The time is linear in
-    the length of the code. Nothing is executed, and no exception is raised.
+    The names are those of Pygments: `pycon` is a session of the Python shell or of IPython, `pytb` a traceback,
+    `console` commands with their prompts, `bash` commands without. `python2` is code that Python 3 does not accept. The
+    time is linear in the length of the code. Nothing is executed, and no exception is raised.
     """
     code = code.strip("\n").rstrip()
     if not code.isascii():
@@ -53,6 +55,8 @@ def language_of(code: str) -> str:
             return settings_name(head)
     if head.startswith("#!") and (interpreter := shell_of(head)) is not None:
         return interpreter
+    if first in _FIRST_OF_DIFF and is_diff(head):
+        return "diff"
     for name, is_certain in _CHECKS:
         if is_certain(head):
             return name

@@ -10,6 +10,8 @@ import textwrap
 import warnings
 from itertools import islice
 
+from tuning.dataset.markdown.fences.python_2 import as_python_3, is_python_2, kinds_of_python_2
+
 _LONGEST = 4_000  # characters; a longer block without a mark of Python is data
 _LONGEST_PARSED = 800  # characters without those of literals; parsing more is slow, and hardly ever finds Python
 _MOST_NODES = 200  # of the syntax tree of one statement that are looked at
@@ -25,7 +27,7 @@ _MARK = re.compile(
     | class[ ]+\w+[ ]*(?:\(.*\)[ ]*)?:{_END}
     | from[ ]+[\w.]+[ ]+import[ ]+[\w(*]
     | import[ ]+[a-z_][\w.]*[ ]+as[ ]+\w+{_END}
-    | except(?:[ ]+[\w.]+(?:[ ]+as[ ]+\w+)?)?[ ]*:
+    | except(?:[ ]+(?:[\w.]+|\([\w., ]+\))(?:(?:[ ]+as[ ]+|[ ]*,[ ]*)\w+)?)?[ ]*:
     | elif\b.+:{_END}
     | with[ ]+.+[ ]+as[ ]+\w+[ ]*:{_END}
     | (?:async[ ]+)?for[ ]+\w+(?:,[ ]*\w+)*[ ]+in[ ]+[\w.]+(?:\(.*\)|\[.*\])?[ ]*:{_END}
@@ -70,31 +72,11 @@ _FOREIGN_SIGNS = (") {\n", "){\n", "=>", " <- ", ":~$ ")
 _ENDS_STATEMENT = re.compile(r";[ \t]*$", re.MULTILINE)
 _VARIABLES = re.compile(r"(?:(?:\#.*+|[A-Z][A-Z\d_]*+=\S.*+)\s*+)++\Z")  # of a shell, as in a file `.env`
 _MAGIC = re.compile(r"^[ \t]*[!%]{1,2}[A-Za-z{].*$", re.MULTILINE)  # a command of a notebook
-# Statements that only Python 2 has. They are searched outside strings and comments.
-_PYTHON_2 = re.compile(
-    r"""(?:^|:)[ \t]*(?:
-    print[ \t]*(?:[ \t](?!(?:in|is|and|or|if|for|not)\b)[\w`\[] | ['"] | >>)
-    | exec[ \t]+(?!in\b)['"\w]
-    | raise[ \t]+[\w.]+[ \t]*,
-    | except[ \t]+(?:[\w.]+|\([^()\n]*\))[ \t]*,[ \t]*\w+[ \t]*:
-    )""",
-    re.MULTILINE | re.VERBOSE,
-)
 # Nearly every statement has one of these.
 _SIGNS = (
     "=", "(", "[", "import ", "print ", "return ", "if ", "while ", "raise ", "del ", "for ", "with ", "class ",
-    "global ",
+    "global ", "exec ",
 )  # fmt: skip
-# A quick look for such statements: a text that is fast to find, and a pattern that begins with it.
-_MAYBE_PYTHON_2 = (
-    ("print", re.compile(r"print[ \t]*[\w'\"`\[>]")),
-    ("except ", re.compile(r"except [^\n:]{0,99},")),
-    ("raise ", re.compile(r"raise [^\n:]{0,99},")),
-    ("exec ", re.compile("exec ")),
-)
-_CALLED = re.compile(r"\b(print|exec)(?!\w)[ \t]*(?:>>[^,\n]*,?)?[ \t]*([^\n(;][^\n;]*)")
-_RAISED = re.compile(r"(\braise[ \t]+[\w.]+)[ \t]*,[^\n]*")
-_CAUGHT = re.compile(r"(\bexcept[ \t]+(?:[\w.]+|\([^()\n]*\)))[ \t]*,[ \t]*(\w+[ \t]*:)")
 # Strings and comments. A string that is not closed extends to the end of its line, or of the text.
 _LITERAL = re.compile(
     r"""
@@ -141,9 +123,9 @@ def python_name(code: str) -> str:
     if not is_marked and not _may_be_program(code):
         return ""
     bare, is_old = "", False
-    if any(sign in code and pattern.search(code) for sign, pattern in _MAYBE_PYTHON_2):
+    if kinds := kinds_of_python_2(code):
         bare = without_literals(code)
-        is_old = _PYTHON_2.search(bare) is not None
+        is_old = is_python_2(bare, kinds)
     if _has_foreign_line(code, bare):
         return ""
     if not is_marked and (is_old or not _is_simple(code)) and not _is_program(bare or without_literals(code), is_old):
@@ -202,7 +184,7 @@ def _is_program(bare: str, is_old: bool) -> bool:
     if "!" in bare or "%" in bare:
         bare = _MAGIC.sub("", bare)
     if is_old:
-        bare = _RAISED.sub(r"\1", _CAUGHT.sub(r"\1 as \2", _CALLED.sub(r"\1(\2)", bare)))
+        bare = as_python_3(bare)
     if bare[:1] in " \t":
         bare = textwrap.dedent(bare)
     tree = _parsed(bare)
@@ -261,6 +243,17 @@ def _works(statement: ast.stmt) -> bool:
             return name not in _PARTS_OF_TIME
         case ast.Expr(value=ast.Call()):
             return True
+        case ast.Expr(value=ast.Tuple() | ast.List() | ast.Set() | ast.Dict() as value):  # often a printed value
+            return any(_works_in_value(node) for node in islice(ast.walk(value), _MOST_NODES))
         case ast.Expr(value=value):
             return any(isinstance(node, _WORKING) for node in islice(ast.walk(value), _MOST_NODES))
     return False
+
+
+def _works_in_value(node: ast.AST) -> bool:
+    match node:
+        case ast.Call(func=ast.Name(id=name)):
+            return not re.match(_PRINTED, name)
+        case ast.Call(func=ast.Attribute(value=ast.Name(id="datetime"), attr=name)):
+            return name not in _PARTS_OF_TIME
+    return isinstance(node, _WORKING)

@@ -6,10 +6,10 @@ from tuning.dataset.markdown.fences.python_code import python_name
 
 _SESSION = re.compile(
     r"""(?:[ \t]*(?:  # lines before the first input: a comment, the command, and what the shell prints at its start
-        \#.* | (?:[\w~/:.@-]*[$>])?[ ]?python[\d.]* | Python[ ]\d.* | \[(?:GCC|MSC|Clang)\b.* | \(AMD64\).* | on[ ]\w+
+        \#.* | (?:[\w~/:.@-]*[$>])?[ ]?python[\d.]* | I?Python[ ]\d.* | \[(?:GCC|MSC|Clang)\b.* | \(AMD64\).* | on[ ]\w+
         | Type[ ]"help.* | >>>
     )?[ \t]*\n)*+
-    [ \t]*>>>[ \t]*[^>\s]""",
+    [ \t]*(?:>>>[ \t]*[^>\s] | In[ ]?\[\d+\]:)""",
     re.VERBOSE,
 )
 _TRACEBACK = "Traceback (most recent call last)"
@@ -18,8 +18,8 @@ _NOTEBOOK = re.compile(r"(?:[ \t]*(?:-{3,})?[ \t]*\n)*+[ \t]*[\w.]+[ ]{2,}Traceb
 
 
 def is_session(code: str) -> bool:
-    """Return whether the code begins with the prompt `>>>`, possibly after what Python prints when it starts."""
-    return ">>>" in code and _SESSION.match(code) is not None
+    """Return whether the code begins with the prompt `>>>` or `In [1]:`, possibly after what the shell prints first."""
+    return (">>>" in code or "]:" in code) and _SESSION.match(code) is not None
 
 
 def is_traceback(code: str) -> bool:
