@@ -8,6 +8,7 @@ import pytest
 
 from tests.dbt_project.compiled_project import DBT_PROJECT, Compiled
 from tests.dbt_project.project_rules import RULES
+from tuning.answers.suite import LIBRARIES
 
 Rule = Callable[[Compiled], Iterator[str]]
 
@@ -118,3 +119,9 @@ def _warning(project: Compiled) -> set[str]:
 
 def test_the_manifest_carries_no_path_of_this_machine_in_what_python_reads(compiled_for_gcp: Compiled) -> None:
     assert str(DBT_PROJECT.parent).encode() not in orjson.dumps(compiled_for_gcp.manifest["exposures"])
+
+
+def test_sql_and_python_know_the_same_libraries_of_python(compiled_for_local: Compiled) -> None:
+    sql = compiled_for_local.model("int_answers_to_tagged_questions")["compiled_code"]
+    names = sql.split("like '%python%' or tag in (")[1].split(")")[0]
+    assert set(names.replace("'", "").split(", ")) == LIBRARIES

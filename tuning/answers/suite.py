@@ -57,8 +57,9 @@ def is_about_python(tags: list[list[str]]) -> bool:
 
     `tags` contains the list of tags of each question.
     """
-    about = [any("python" in tag or tag in _OF_PYTHON for tag in of_one) for of_one in tags]
+    about = [any("python" in tag or tag in LIBRARIES for tag in of_one) for of_one in tags]
     return bool(about) and 2 * sum(about) >= len(about)
 
 
-_OF_PYTHON = frozenset({"pandas", "numpy", "django", "flask", "matplotlib", "scipy", "scikit-learn", "pytorch"})
+# dbt_project/macros/quality/post_flags.sql has the same names.
+LIBRARIES = frozenset({"pandas", "numpy", "django", "flask", "matplotlib", "scipy", "scikit-learn", "pytorch"})

@@ -73,29 +73,81 @@
 {% endmacro %}
 
 
-{% macro has_python2_code(body, code) %}
-    {#- Code has what Python 3 refuses, and the post names neither Python 3 nor code for both versions. -#}
-    {%- set quote = '(?:\\x22|\\x27|&quot;|&#34;|&#39;)' -%}
+{% macro is_about_python(tags) %}
+    {#- Whether a question has a tag of Python or its libraries. tuning/answers/suite.py has the same tags. -#}
+    {%- set libraries = ['django', 'flask', 'matplotlib', 'numpy', 'pandas', 'pytorch', 'scikit-learn', 'scipy'] -%}
+    exists (
+        select 1
+        from unnest({{ tags }}) as tag
+        where tag like '%python%' or tag in ('{{ libraries | join("', '") }}')
+    )
+{% endmacro %}
+
+
+{% macro without_literals(code) %}
+    {#- Replace each string by an empty one, and remove comments. -#}
+    {%- set text = namespace(sql=code) -%}
+    {%- for entity, character in [('&quot;', '"'), ('&#34;', '"'), ('&#39;', "'"), ('&#x27;', "'"), ('&#', '&')] -%}
+        {%- set text.sql = 'replace(' ~ text.sql ~ ', ' ~ text_literal(entity) ~ ', ' ~ text_literal(character) ~ ')' -%}
+    {%- endfor -%}
+    {#- The groups are the first quotes of the strings. -#}
+    {%- set literal = '(?s)(\\x27)\\x27\\x27.*?\\x27\\x27\\x27|(\\x22)\\x22\\x22.*?\\x22\\x22\\x22'
+        ~ '|(\\x27)(?:[^\\x27\\\\\\n]|\\\\.)*\\x27|(\\x22)(?:[^\\x22\\\\\\n]|\\\\.)*\\x22|#[^\\n]*' -%}
+    regexp_replace({{ text.sql }}, {{ text_literal(literal) }}, {{ text_literal('\\1\\2\\3\\4\\1\\2\\3\\4') }})
+{% endmacro %}
+
+
+{% macro has_python2_code(body, bare) %}
+    {#-
+    Code has what Python 3 refuses, and the post names neither Python 3 nor code for both versions. `bare` is the code with
+    empty strings and without comments. The tuning package looks for the same in blocks that a parser has found to be Python
+    (tuning/dataset/markdown/fences/python_2.py). Here output, SQL and commands are searched too, so more must stand around
+    a number, `<>` or a backtick.
+    -#}
+    {%- set quote = '[\\x22\\x27]' -%}
     {%- set start = '(?m:^|[:;] )[ \\t]*(?:(?:&gt;){3} |\\.\\.\\. |In \\[\\d+\\]: )?' -%}
     {%- set renamed = '(?:__builtin__|commands|cookielib|ConfigParser|cPickle|cStringIO|HTMLParser|httplib|Queue|StringIO'
         ~ '|Tkinter|tkFileDialog|tkMessageBox|urllib2|urlparse)' -%}
+    {#- Parameters of a function before one that is a tuple. -#}
+    {%- set parameters = '(?:\\*{0,2}\\w+[ \\t]*(?:=[ \\t]*[\\w.\\x22\\x27-]*[ \\t]*)?,[ \\t]*)*' -%}
+    {%- set tuple = parameters ~ '\\([ \\t]*[\\w(][\\w, \\t()]*\\)' -%}
+    {%- set unequal = '[\\w)\\]\\x22\\x27][ \\t]*&lt;&gt;[ \\t]*[\\w(\\[\\x22\\x27-]' -%}
+    {%- set long = '(?:0[xX][0-9a-fA-F]+|[0-9]+)[lL]\\b' -%}
+    {%- set octal = '0+[1-7][0-7]*[lL]?' -%}
+    {%- set repr = '`[\\w. \\t()\\[\\],\\x22\\x27+*/-]+`' -%}
     {%- set patterns = [
-        start ~ '(?:print|exec)[ \\t]+[uUrRbB]{0,2}' ~ quote,
-        start ~ 'print[ \\t]+\\w(?:[\\w.]|\\[[^\\]\\n]*\\]|\\((?:[^()\\n]|\\([^()\\n]*\\))*\\))*[ \\t]*(?m:$|[,%#*/+-]|[!=]=)',
+        start ~ '(?:print|exec)[ \\t]*[uUrRbB]{0,2}' ~ quote,
+        start ~ 'exec[ \\t]+\\w[\\w.]*[ \\t]+in[ \\t]+\\w',
+        start ~ 'print[ \\t]+\\w(?:[\\w.]|\\[[^\\]\\n]*\\]|\\((?:[^()\\n]|\\([^()\\n]*\\))*\\))*[ \\t]*(?m:$|[,%*/+-]|[!=]=|&[gl]t;)',
         start ~ 'print[ \\t]+[\\[{]',
+        start ~ 'print[ \\t]+\\w[\\w.]*[ \\t]?\\(',
         start ~ 'print[ \\t]*&gt;&gt;[ \\t]*\\w',
-        start ~ 'except[ \\t]+(?:[\\w.]+|\\([\\w., ]+\\))[ \\t]*,[ \\t]*\\w+[ \\t]*:',
-        start ~ 'raise[ \\t]+\\w+[ \\t]*,[ \\t]*' ~ quote,
+        start ~ 'except[ \\t]+(?:[\\w.]+|\\([\\w., ]+\\))[ \\t]*,[ \\t]*(?:[\\w.]+|\\([\\w, ]+\\))[ \\t]*:',
+        start ~ 'raise[ \\t]+[\\w.]+[ \\t]*,[ \\t]*(?:' ~ quote ~ '|\\w)',
         start ~ '(?:import|from)[ \\t]+(?:[\\w, ]+, ?)?' ~ renamed ~ '\\b',
         '(?m:^|[^\\w.])(?:execfile|raw_input|unichr|unicode|xrange)\\(',
         '[\\w)\\]]\\.(?:has_key|iterkeys|itervalues)\\(',
         '\\b(?:sys\\.maxint|itertools\\.i(?:filter|map|zip))\\b',
+        start ~ '(?:if|elif|while)\\b[^\\n]*' ~ unequal ~ '[^\\n]*:',
+        start ~ 'assert\\b[^\\n]*' ~ unequal,
+        '\\bfor\\b[^\\n]*\\bif\\b[^\\n]*' ~ unequal ~ '[^\\n]*[)\\]]',
+        '\\bdef[ \\t]+\\w+[ \\t]*\\([ \\t]*' ~ tuple,
+        '\\blambda[ \\t]*' ~ tuple ~ '[\\w, \\t=]*:',
+        '(?m:^|[^\\w\\x22\\x27])[uU][rR](?:\\x27\\x27|\\x22\\x22)',
+        start ~ '[\\w.]+[ \\t]*[-+*/|]?=[ \\t]*(?:' ~ long ~ '|' ~ octal ~ '[ \\t]*(?m:$))',
+        '\\breturn[ \\t]+(?:' ~ long ~ '|' ~ octal ~ '[ \\t]*(?m:$))',
+        '\\w\\w\\([ \\t]*' ~ long,
+        '\\w[ \\t]*(?:[-+*/%|]|&amp;|[!=]=|&lt;=?|&gt;=?)[ \\t]*' ~ long,
+        '\\w\\((?:[^()\\n]*[,=][ \\t]*)?' ~ octal ~ '[ \\t]*[),]',
+        '[\\w)][ \\t]*(?:&amp;|\\|)[ \\t]*' ~ octal ~ '\\b',
+        '(?:[+%]|\\b(?:append|int|join|len|write)\\(|\\b(?:in|print|return)[ \\t])[ \\t]*' ~ repr,
+        start ~ '\\w+[ \\t]+=[ \\t]+' ~ repr,
     ] -%}
     {%- set python3 = '(?i)python ?-?3|\\bpy3|\\b3\\.\\d\\b|\\b(?:import|from) six\\b|sys\\.version|python 2 and|version 3|for python 2'
         ~ '|except \\(?(?:ImportError|NameError|ModuleNotFoundError)|from (?:__future__|builtins|future|past)\\b'
         ~ '|def (?:raw_input|unicode|xrange)\\b|\\b(?:raw_input|unicode|xrange) ?= ?' -%}
     (
-        regexp_contains({{ code }}, {{ text_literal(patterns | join('|')) }})
+        regexp_contains({{ bare }}, {{ text_literal(patterns | join('|')) }})
         and not regexp_contains({{ body }}, {{ text_literal(python3) }})
     )
 {% endmacro %}

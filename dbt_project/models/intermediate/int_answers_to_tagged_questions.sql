@@ -9,14 +9,18 @@ questions as (
     select
         question_id,
         accepted_answer_id,
-        url
+        url,
+        {{ is_about_python('tags') }} as is_about_python
     from {{ ref('int_questions_tagged') }}
 ),
 
 accepted as (
-    select distinct accepted_answer_id as answer_id
+    select
+        accepted_answer_id as answer_id,
+        logical_or(is_about_python) as is_about_python
     from questions
     where accepted_answer_id is not null
+    group by accepted_answer_id
 ),
 
 users as (
@@ -36,7 +40,8 @@ selected as (
         {{ has_code_block('answers.body') }} as has_code,
         {{ is_link_only('answers.body') }} as is_link_only,
         {{ prose('answers.body') }} as prose,
-        {{ all_code('answers.body') }} as code
+        {{ without_literals(all_code('answers.body')) }} as bare_code,
+        coalesce(questions.is_about_python, accepted.is_about_python) as is_about_python
     from answers
     left join questions
         on answers.question_id = questions.question_id
@@ -52,9 +57,9 @@ selected as (
 
 final as (
     select
-        * except (prose, code),
+        * except (prose, bare_code, is_about_python),
         {{ leans_on_others('prose') }} as leans_on_others,
-        {{ has_python2_code('body', 'code') }} as has_python2_code
+        is_about_python and {{ has_python2_code('body', 'bare_code') }} as has_python2_code
     from selected
 )
 
