@@ -1,8 +1,8 @@
 """Read benchmark files as they are published, one item at a time.
 
-A file is JSON Lines, a JSON document (a list of items, or an object that contains one), Parquet, CSV or plain text, and
-can be compressed with gzip. A folder stands for all its files. At most 64 MiB are read at a time, and at most a million
-lines or 2 GiB in all, so a damaged or hostile file is an error instead of a full memory.
+A file is JSON Lines, a JSON document (an item, a list of items, an object that contains one, or columns), Parquet, CSV
+or plain text, and can be compressed with gzip. A folder stands for all its files. At most 64 MiB are read at a time,
+and at most a million lines or 2 GiB in all, so a damaged or hostile file is an error instead of a full memory.
 """
 
 import csv
@@ -10,6 +10,7 @@ import gzip
 import io
 import itertools
 import json
+import re
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ from typing import NoReturn
 
 import orjson
 
+from tuning.dataset.markdown.fences.content import language_of
 from tuning.errors import TuningError
 
 _AT_ONCE = 64 << 20  # most bytes of a line or of a JSON document
@@ -24,7 +26,11 @@ _IN_ALL = 2 << 30  # most bytes of a file, after decompression
 _LINES = 1_000_000
 _SUFFIXES = frozenset({".json", ".jsonl", ".ndjson", ".parquet", ".csv", ".tsv", ".txt", ".md", ".py"})
 _JSON = frozenset({".json", ".jsonl", ".ndjson"})
+_WORDS_OF_NAME = 4  # a name of a column does not have more words
+_TEXT = frozenset({".txt", ""})  # text whose lines or blocks are items; the text of other files is one item
 _BROKEN = object()
+_MARK = re.compile(r"\s*(?:(?:[-*\u2022]|(?:Q(?:uestion)?\s*)?\(?\d+\s*[.):]|Q(?:uestion)?\s*:)\s+)?", re.IGNORECASE)
+_BLANK = re.compile(r"\n[ \t]*\n")
 # Values under these keys are not part of an exam: where an item comes from, and the input and output of its tests.
 _SOURCE = {"id", "task_id", "question_id", "problem_id", "url", "link", "source_file", "file_name", "license", "author"}
 _TESTS = {"input_output", "test_cases", "public_test_cases", "private_test_cases", "generated_tests", "entry_point"}
@@ -108,14 +114,15 @@ def _records(path: Path, lines: _Limited) -> Iterator[object]:
     if not first.strip():
         _refuse(path, "is empty")
     record, following = _parsed(first), _parsed(second)
-    if record is _BROKEN or (second and following is _BROKEN and suffix not in _JSON):
+    is_text = suffix not in _JSON and second and not (_is_item(record) and _is_item(following))
+    if record is _BROKEN or is_text:
         content = lines.rest(first + second)
         if (document := _parsed(content)) is not _BROKEN:
             yield from _items_in(document)
         elif suffix in _JSON:
             _refuse(path, "is not valid JSON")
         else:
-            yield content.decode()
+            yield from _items_in_text(content.decode(), has_items=suffix in _TEXT)
     elif not second:
         yield from _items_in(record)
     else:
@@ -137,30 +144,82 @@ def _parsed(content: bytes) -> object:
             return _BROKEN
 
 
+def _is_item(value: object) -> bool:
+    return isinstance(value, dict | list)
+
+
+def _items_in_text(text: str, *, has_items: bool) -> Iterator[str]:
+    """Yield the blocks between blank lines, or each line if there is no blank line, without numbers and bullets.
+
+    A block of which each line is a question has an item per line. A program is one item: its lines alone, such as
+    imports, say nothing about it.
+    """
+    if not has_items or language_of(text):
+        yield text
+        return
+    blocks = [block for block in _BLANK.split(text.replace("\r\n", "\n").strip()) if block.strip()]
+    for block in blocks:
+        lines = [line for line in block.split("\n") if line.strip()]
+        are_items = len(blocks) == 1 or all(line.rstrip().endswith("?") for line in lines)
+        for item in lines if are_items else [block]:
+            yield item[_end_of_mark(item) :]
+
+
+def _end_of_mark(item: str) -> int:
+    mark = _MARK.match(item)
+    return mark.end() if mark else 0
+
+
 def _items_in(document: object) -> Iterator[object]:
-    """Yield the items of a document: of a list, of the lists of objects in an object, or of an object by id."""
+    """Yield the items of a document: of a list, of the lists of objects in an object, of an object by id, of columns.
+
+    An object that contains no items is one item.
+    """
     waiting = [document]
     while waiting:
         match waiting.pop():
             case list() as items:
                 yield from items
+            case dict() as fields if (columns := _columns(fields)) is not None:
+                yield from columns
             case dict() as fields:
-                nested = {name: one for name, one in fields.items() if _has_items(one)}
-                waiting += list(nested.values())[::-1]
+                is_by_id = all(isinstance(one, dict) for one in fields.values())
+                nested = {name: one for name, one in fields.items() if is_by_id or _has_items(one)}
+                waiting += [one for name, one in nested.items() if str(name).lower() not in _LEFT_OUT][::-1]
                 if rest := {name: one for name, one in fields.items() if name not in nested}:
                     yield rest
             case other:
                 yield other
 
 
+def _columns(fields: dict[str, object]) -> list[object] | None:
+    """Return the rows of a table that is written as columns, as pandas and datasets write it, or None."""
+    columns = list(fields.values())
+    if set(fields) >= {"columns", "data"} and isinstance(rows := fields["data"], list):  # pandas' orient="split"
+        return rows if all(isinstance(row, list) for row in rows) else None
+    if all(isinstance(column, dict) and column and all(name.isdecimal() for name in column) for column in columns):
+        columns = [list(column.values()) for column in columns if isinstance(column, dict)]
+    lists = [column for column in columns if isinstance(column, list)]
+    if not lists or len(lists) < len(columns) or any(_has_items(column) for column in lists):
+        return None
+    if len({len(column) for column in lists}) > 1:  # lists of items, such as the splits of a benchmark
+        return list(itertools.chain.from_iterable(lists))
+    return [dict(zip(fields, row, strict=True)) for row in zip(*lists, strict=True)]
+
+
 def _has_items(value: object) -> bool:
-    return isinstance(value, dict) or (isinstance(value, list) and bool(value) and isinstance(value[0], dict))
+    """Return whether the value is a list of objects, or an object that contains objects or such lists."""
+    if isinstance(value, list):
+        return bool(value) and isinstance(value[0], dict)
+    return isinstance(value, dict) and any(isinstance(one, dict) or _has_items(one) for one in value.values())
 
 
 def _csv(lines: _Limited, delimiter: str) -> Iterator[object]:
     csv.field_size_limit(_AT_ONCE)
     rows = csv.DictReader((line.decode("utf-8-sig") for line in lines), delimiter=delimiter)
     try:
+        if any(name.count(" ") >= _WORDS_OF_NAME for name in rows.fieldnames or ()):  # there are no names of columns
+            yield list(rows.fieldnames or ())
         yield from rows
     except csv.Error as error:
         _refuse(lines.path, f"line {lines.number} is not valid CSV ({error})")

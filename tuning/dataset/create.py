@@ -195,15 +195,20 @@ def _share(row: FunnelRow, dataset: Dataset) -> str:
     return f" ({row['rows'] / read:.1%} of all)" if row["step"] == "split" and read else ""
 
 
+def describe_benchmark(facts: BenchmarkFacts) -> str:
+    """Return the line that says how many items of the benchmark could be looked for."""
+    return (
+        f"benchmark: {facts.looked_for:,} of {facts.items:,} items could be looked for"
+        f" ({facts.only_short_texts:,} by short texts only); they drop {facts.dropped:,} examples"
+    )
+
+
 def describe_dataset(dataset: Dataset) -> str:
     """Return the text that the command prints for a finished dataset: its funnel, ID, format, and address."""
     rows = [
         f"{row['rows']:>9,}  {row['step']}: {row['reason']}{_share(row, dataset)}" for row in dataset.manifest.funnel
     ]
     if facts := dataset.manifest.benchmark:
-        rows.append(
-            f"benchmark: {facts.looked_for:,} of {facts.items:,} items could be looked for"
-            f" ({facts.only_short_texts:,} by short texts only); they drop {facts.dropped:,} examples"
-        )
+        rows.append(describe_benchmark(facts))
         rows += [f"{count:>9,}  {item}" for item, count in facts.items_that_drop_most.items()]
     return "\n".join([*rows, f"dataset {dataset.id} ({dataset.manifest.format}): {dataset.address}"])

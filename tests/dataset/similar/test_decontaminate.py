@@ -151,6 +151,60 @@ def test_the_same_items_are_found_in_any_published_form(tmp_path: Path) -> None:
         assert reasons(tmp_path / name, SHORT, f"x {LONG}", words(1)) == [WHOLE, PASSES, None], name
 
 
+FIRST, SECOND = "How do I find the smallest missing box?", "What is the total of every second box?"
+FORMS = {
+    "lines.txt": f"{FIRST}\n{SECOND}\n",
+    "crlf.txt": f"1. {FIRST}\r\n2. {SECOND}\r\n",
+    "marks.txt": f"- {FIRST}\n\nQ2: {SECOND}\n",
+    "headed.txt": f"# Boxes\n\n{FIRST}\n{SECOND}\n",
+    "no-suffix": f"42\n{FIRST}\n{SECOND}\n",
+    "strings.json": json.dumps([FIRST, SECOND]),
+    "strings.txt": json.dumps([FIRST, SECOND]),
+    "splits.json": json.dumps({"train": ["Sort it."], "test": [FIRST, SECOND]}),
+    "columns.json": json.dumps({"question": [FIRST, SECOND], "answer": ["1", "2"], "score": [1, 2]}),
+    "pandas.json": json.dumps({"question": {"0": FIRST, "1": SECOND}, "answer": {"0": "1", "1": "2"}}),
+    "split.json": json.dumps({"columns": ["question"], "index": [0, 1], "data": [[FIRST], [SECOND]]}),
+    "by-id.json": json.dumps({"X/0": {"question": FIRST}, "X/1": {"question": SECOND}}),
+    "strings.jsonl": f"{json.dumps(FIRST)}\n{json.dumps(SECOND)}\n",
+    "rows.csv": f"{FIRST}\n{SECOND}\n",
+}
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_each_short_question_is_an_item_of_its_own(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(FORMS[name].encode())
+    assert reasons(tmp_path / name, f"So: {FIRST}", f"So: {SECOND} Thanks", words(1)) == [WHOLE, WHOLE, None]
+    assert read_benchmark(tmp_path / name).looked_for == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("object.json", {"task_id": "X/0", "prompt": FIRST, "about": {"level": "easy"}}),
+        ("pretty.json", {"prompt": FIRST, "canonical_solution": "return 1"}),
+        ("line.jsonl", {"prompt": FIRST, "input_output": {"inputs": [SECOND]}}),
+        ("list.json", [FIRST]),
+        ("columns.json", {"question": [FIRST]}),
+        ("text.json", FIRST),
+    ],
+)
+def test_a_file_with_one_item_gives_it(tmp_path: Path, name: str, content: object) -> None:
+    (tmp_path / name).write_text(json.dumps(content, indent=2 if name == "pretty.json" else None) + "\n")
+    found = read_benchmark(tmp_path / name)
+    assert (found.size, found.looked_for) == (1, 1)
+    assert reasons(tmp_path / name, f"So: {FIRST}", f"So: {SECOND}") == [WHOLE, None]
+
+
+def test_blocks_and_programs_in_text_are_whole_items(tmp_path: Path) -> None:
+    program = "import matplotlib.pyplot as plot_of_boxes\ndef smallest_box_of(boxes):\n    return min(boxes)\n"
+    blocks = "Find the smallest box\nthat is missing here.\n\nAdd the total weight\nof all these boxes.\n"
+    (tmp_path / "code.txt").write_text(program)
+    (tmp_path / "blocks.txt").write_text(blocks)
+    assert reasons(tmp_path / "code.txt", "import matplotlib.pyplot as plot_of_boxes", program) == [None, WHOLE]
+    assert read_benchmark(tmp_path / "blocks.txt").size == 2
+    assert reasons(tmp_path / "blocks.txt", "Add the total weight", blocks) == [None, WHOLE]
+
+
 @pytest.mark.parametrize(
     ("name", "content", "part"),
     [
