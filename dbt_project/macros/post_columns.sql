@@ -2,11 +2,11 @@
 
 
 {% macro stated_license() %}
-    {#- Return the licence that a dump states for a post, or null. Google's public dataset has no column for it. -#}
+    {#- Return the licence that a dump states for a post, as it is, or null. Google's public dataset has no column for it. -#}
     {%- if is_public_dataset() -%}
         cast(null as string)
     {%- else -%}
-        regexp_extract(content_license, r'^CC BY-SA [0-9][.][0-9]$')
+        nullif(trim(content_license), '')
     {%- endif -%}
 {% endmacro %}
 
@@ -30,7 +30,17 @@
     case
         when origin.kind != 'stack_exchange' then origin.license_url
         when {{ stated }} is not null
-            then concat('https://creativecommons.org/licenses/by-sa/', substr({{ stated }}, -3), '/')
+            then coalesce(
+                concat(
+                    'https://creativecommons.org/licenses/',
+                    lower(regexp_extract({{ stated }}, r'^CC (BY(?:-[A-Z]+)*) [0-9][.][0-9]$')),
+                    '/',
+                    regexp_extract({{ stated }}, r'^CC BY(?:-[A-Z]+)* ([0-9][.][0-9])$'),
+                    '/'
+                ),
+                -- Another licence. This page of a site says which ones it uses.
+                concat(origin.base_url, '/help/licensing')
+            )
         when {{ revised_at }} < timestamp('2011-04-08') then 'https://creativecommons.org/licenses/by-sa/2.5/'
         when {{ revised_at }} < timestamp('2018-05-02') then 'https://creativecommons.org/licenses/by-sa/3.0/'
         when {{ revised_at }} >= timestamp('2018-05-02') then 'https://creativecommons.org/licenses/by-sa/4.0/'

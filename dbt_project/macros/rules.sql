@@ -21,15 +21,17 @@
 {% endmacro %}
 
 
-{% macro exclusion_reason(post_id, author_id) %}
+{% macro exclusion_reason(post_id, author_id, stated_license) %}
     {#-
     Return why no mart may contain a post, or null. Dumps of 2025 contain fabricated posts: the user Community (-1) wrote
     them, and their IDs are far above those of the site. Community also owns real posts. All other users with a negative
-    ID are bots. `origin` is the only row of stg_stack_exchange__origin: it names the users that the load excluded.
+    ID are bots. A licence that forbids commercial use (NC) or changes (ND) does not allow what a dataset is for. `origin`
+    is the only row of stg_stack_exchange__origin: it names the users that the load excluded.
     https://meta.stackexchange.com/questions/412018
     -#}
     case
         when {{ author_id }} = -1 and {{ post_id }} >= 1000000000 then 'fabricated'
+        when regexp_contains({{ stated_license }}, r'(?i)\b(?:nc|nd|non-?commercial|no-?deriv\w*)\b') then 'restricted licence'
         when {{ author_id }} < -1 then 'bot'
         {%- if variable('exclude_user') %}
         when {{ author_id }} in ({{ variable('exclude_user') | join(', ') }}) then 'excluded user'

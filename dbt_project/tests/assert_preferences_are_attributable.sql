@@ -23,5 +23,6 @@ from posts
 cross join {{ ref('stg_stack_exchange__origin') }} as origin
 where
     not coalesce(starts_with(posts.url, concat(origin.base_url, '/')), false)
-    or not coalesce(starts_with(posts.license, origin.license), false)
+    or coalesce(trim(posts.license), '') = ''
+    or (posts.license != origin.license and origin.kind != 'stack_exchange')
     or posts.license_url is null

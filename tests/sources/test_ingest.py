@@ -134,21 +134,24 @@ def test_the_report_names_what_no_build_keeps_and_what_was_mended(tmp_path: Path
         answer(1_000_000_010, 1, OwnerUserId=-1),
         answer(3, 1, OwnerUserId=-2),
         answer(4, 1, OwnerUserId=12, ContentLicense="MIT"),
+        answer(6, 1, ContentLicense="CC BY-NC-SA 4.0"),
+        answer(7, 1, ContentLicense="cc-by-nd 3.0"),
         answer(5, 1, OwnerUserId=13).replace("Like", "&#x0E;&#xD83D;&#xDE04;"),
     ]
     (tmp_path / "Users.xml").write_bytes(document([row(Id=13, DisplayName="Ada")], root="users"))
     report = convert(posts_file(tmp_path, *rows), exclude_user=[12, 99])
     lines = report.lines()
-    assert lines[1:7] == [
+    assert lines[1:8] == [
         "  questions: 2 read, 2 kept",
         "    1 left out of every build: not posts of the site (fabricated rows)",
-        "  answers: 4 read, 4 kept",
+        "  answers: 6 read, 6 kept",
         "    1 left out of every build: by bots",
         "    1 left out of every build: by users to exclude",
         "    1 left out of every build: not posts of the site (fabricated rows)",
+        "    2 left out of every build: under a licence that forbids commercial use or changes (NC, ND)",
     ]
     assert report.origin.exclude_user == "12,99"
-    assert "  1 posts state an unknown license: it is derived from their dates" in lines
+    assert "  3 posts state another license than CC BY-SA: it stays as stated" in lines
     assert (
         "  2 characters that XML forbids were mended in 1 rows (replaced by U+FFFD: 1; surrogate pairs joined: 1)"
         in lines

@@ -169,7 +169,8 @@ def _make(
         leaks=msgspec.to_builtins(leaks),
         redactions=dict(sorted(facts.redactions.items())),
     )
-    write_bytes(folder / NOTICE, notice(snapshot.build, options, facts.unnamed_posts).encode())
+    others = facts.other_licences() if snapshot.build["kind"] == "stack_exchange" else {}
+    write_bytes(folder / NOTICE, notice(snapshot.build, options, facts.unnamed_posts, others).encode())
     pairs = pair_facts(index, selection) if options.is_preference else None
     write_card(folder, manifest, facts, funnel.kinds(), shown, pairs)
     write_record(folder / MANIFEST, manifest)

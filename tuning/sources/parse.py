@@ -191,7 +191,7 @@ def _count_licenses(batch: pa.RecordBatch, parsed: Parsed) -> None:
     """Count the posts whose stated license differs from the one derived from their dates.
 
     dbt uses the stated license. The public dataset has no license column, so there dbt derives the license from the
-    date, and so it does for a license that is not a version of CC BY-SA.
+    date.
     """
     stated = batch.column("content_license")
     given = pc.if_else(pc.starts_with(stated, "CC BY-SA "), stated, None)

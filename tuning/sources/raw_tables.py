@@ -19,6 +19,8 @@ DUPLICATE = "duplicate Id"
 _POSTS = ("posts_questions", "posts_answers")
 # The rules of dbt_project/macros/rules.sql, which leave out these posts in every build. See exclusion_reason there.
 FABRICATED, BOT, CHOSEN = "not posts of the site (fabricated rows)", "by bots", "by users to exclude"
+RESTRICTED = "under a licence that forbids commercial use or changes (NC, ND)"
+_RESTRICTED = r"(?i)\b(?:nc|nd|non-?commercial|no-?deriv\w*)\b"
 _FIRST_FABRICATED_ID = 1_000_000_000
 _COMMUNITY = -1
 
@@ -96,6 +98,8 @@ class RawTables:
         )
         is_bot = pc.less(author, _COMMUNITY)
         is_chosen = pc.is_in(author, self._exclude_user)
-        for reason, mask in ((FABRICATED, is_fabricated), (BOT, is_bot), (CHOSEN, is_chosen)):
+        is_restricted = pc.match_substring_regex(posts.column("content_license"), _RESTRICTED)
+        masks = {FABRICATED: is_fabricated, BOT: is_bot, CHOSEN: is_chosen, RESTRICTED: is_restricted}
+        for reason, mask in masks.items():
             if number := pc.sum(mask).as_py():
                 self._excluded[table, reason] += number

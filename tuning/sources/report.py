@@ -65,7 +65,7 @@ class IngestReport:
             differ = f"{self.other_license:,} of {self.licensed:,} posts"
             lines.append(f"  the license derived from the date differs from the stated license for {differ}")
         if self.unknown_license:
-            lines.append(f"  {self.unknown_license:,} posts state an unknown license: it is derived from their dates")
+            lines.append(f"  {self.unknown_license:,} posts state another license than CC BY-SA: it stays as stated")
         if self.counts[MENDED_ROWS]:
             lines.append(self._mended_line())
         lines += [f"  {note}" for note in self.notes]

@@ -39,6 +39,7 @@ checked_questions as (
         question_id,
         is_tagged,
         coalesce(exclusion_reason, '') != 'fabricated' as is_of_site,
+        coalesce(exclusion_reason, '') not in ('fabricated', 'restricted licence') as is_reusable,
         exclusion_reason is null as is_not_excluded,
         accepted_answer_id is not null as is_answered,
         {{ is_denied('questions.question_id') }} as is_denied,
@@ -52,6 +53,7 @@ question_counts as (
         countif(is_tagged) as tagged,
         countif(is_tagged and not is_denied) as allowed,
         countif(is_tagged and not is_denied and is_of_site) as of_site,
+        countif(is_tagged and not is_denied and is_reusable) as reusable,
         countif(is_tagged and not is_denied and is_not_excluded) as not_excluded,
         countif(is_tagged and not is_denied and is_not_excluded and is_answered) as accepted,
         countif(
@@ -64,6 +66,7 @@ checked_pairs as (
     select
         *,
         coalesce(answer_exclusion_reason, '') != 'fabricated' as is_answer_of_site,
+        coalesce(answer_exclusion_reason, '') not in ('fabricated', 'restricted licence') as is_answer_reusable,
         is_answer_in_source and answer_exclusion_reason is null as is_answer_usable
     from accepted_pairs
 ),
@@ -72,6 +75,7 @@ pair_counts as (
     select
         countif(is_answer_in_source) as in_source,
         countif(is_answer_in_source and is_answer_of_site) as answer_of_site,
+        countif(is_answer_in_source and is_answer_reusable) as answer_reusable,
         countif(is_answer_usable) as answer_not_excluded,
         countif(is_answer_usable and is_answer_new_enough) as new_enough,
         countif(is_answer_usable and is_answer_new_enough and is_answer_to_this_question) as to_this_question,
@@ -93,12 +97,14 @@ instruction_steps as (
         ('question_has_tag', 'tag_pattern', true, 'all_questions', 'tagged'),
         ('question_not_denied', none, true, 'tagged', 'allowed'),
         ('question_of_this_site', none, true, 'allowed', 'of_site'),
-        ('question_author_not_excluded', 'exclude_user', true, 'of_site', 'not_excluded'),
+        ('question_license_allows_reuse', none, true, 'of_site', 'reusable'),
+        ('question_author_not_excluded', 'exclude_user', true, 'reusable', 'not_excluded'),
         ('question_has_accepted_answer', none, true, 'not_excluded', 'accepted'),
         ('answer_not_denied', none, true, 'accepted', 'answer_allowed'),
         ('answer_in_source', none, true, 'answer_allowed', 'in_source'),
         ('answer_of_this_site', none, true, 'in_source', 'answer_of_site'),
-        ('answer_author_not_excluded', 'exclude_user', true, 'answer_of_site', 'answer_not_excluded'),
+        ('answer_license_allows_reuse', none, true, 'answer_of_site', 'answer_reusable'),
+        ('answer_author_not_excluded', 'exclude_user', true, 'answer_reusable', 'answer_not_excluded'),
         ('answer_new_enough', 'since', true, 'answer_not_excluded', 'new_enough'),
         ('answer_to_this_question', 'match_parent', variable('match_parent'), 'new_enough', 'to_this_question'),
     ]) }}
@@ -109,7 +115,8 @@ preference_steps as (
         ('question_has_tag', 'tag_pattern', true, 'all_questions', 'tagged'),
         ('question_not_denied', none, true, 'tagged', 'allowed'),
         ('question_of_this_site', none, true, 'allowed', 'of_site'),
-        ('question_author_not_excluded', 'exclude_user', true, 'of_site', 'not_excluded'),
+        ('question_license_allows_reuse', none, true, 'of_site', 'reusable'),
+        ('question_author_not_excluded', 'exclude_user', true, 'reusable', 'not_excluded'),
         ('question_has_two_answers', none, true, 'not_excluded', 'with_two_answers'),
     ] + ([
         ('further_pairs', 'pairs_per_question', true, 'with_two_answers', 'paired'),

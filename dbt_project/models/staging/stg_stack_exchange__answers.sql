@@ -30,7 +30,7 @@ final as (
         {{ post_url('a', 'dated.id') }} as url,
         dated.comment_count,
         dated.community_owned_date is not null as is_community_wiki,
-        {{ exclusion_reason('dated.id', 'dated.owner_user_id') }} as exclusion_reason
+        {{ exclusion_reason('dated.id', 'dated.owner_user_id', 'dated.stated_license') }} as exclusion_reason
     from dated
     cross join origin
 )

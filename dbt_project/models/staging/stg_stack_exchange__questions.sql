@@ -34,7 +34,7 @@ final as (
         dated.view_count,
         dated.community_owned_date is not null as is_community_wiki,
         {{ is_closed() }} as is_closed,
-        {{ exclusion_reason('dated.id', 'dated.owner_user_id') }} as exclusion_reason
+        {{ exclusion_reason('dated.id', 'dated.owner_user_id', 'dated.stated_license') }} as exclusion_reason
     from dated
     cross join origin
 )

@@ -142,6 +142,22 @@ def test_the_notice_counts_the_posts_whose_authors_are_not_named(tmp_path: Path,
     assert "Users.xml" in notice
 
 
+def test_licences_other_than_cc_by_sa_are_counted_as_stated(tmp_path: Path) -> None:
+    rows = [row(number) for number in range(1, 41)]
+    rows[0] |= {"question_license": "CC BY 4.0", "question_license_url": "https://creativecommons.org/licenses/by/4.0/"}
+    rows[1] |= {"answer_license": "MIT | <b>", "answer_license_url": "https://stackoverflow.com/help/licensing"}
+    folder = made(tmp_path, rows, eval_fraction=0.3).folder
+    card = (folder / "README.md").read_text()
+    assert "| [CC BY 4.0](https://creativecommons.org/licenses/by/4.0/) | 1 |" in card
+    assert "| [MIT ? ?b?](https://stackoverflow.com/help/licensing) | 1 |" in card
+    assert yaml.safe_load(card.split("---")[1])["license"] == "other"
+    notice = (folder / "NOTICE.md").read_text()
+    assert "**2 posts state another licence than CC BY-SA**: CC BY 4.0 (1), MIT ? ?b? (1)." in notice
+    plain = made(tmp_path / "plain", rows[2:], eval_fraction=0.3).folder
+    assert "another licence" not in (plain / "NOTICE.md").read_text()
+    assert yaml.safe_load((plain / "README.md").read_text().split("---")[1])["license"] == "cc-by-sa-4.0"
+
+
 def test_the_notice_says_what_was_changed(tmp_path: Path) -> None:
     rows = [row(number) for number in range(60)]
     notices = {

@@ -69,6 +69,8 @@ def _front_matter(manifest: Manifest, facts: CardFacts) -> str:
     rows = sum(split.rows for split in facts.splits.values())
     data_files = [{"split": split, "path": path} for split, path in SPLIT_FILES.items()]
     licence = {"license": "cc-by-sa-4.0"}
+    if facts.other_licences():
+        licence = {"license": "other", "license_name": "several, see NOTICE.md", "license_link": "NOTICE.md"}
     if manifest.build["kind"] != "stack_exchange":
         name, link = str(manifest.build["license"]), str(manifest.build["license_url"])
         licence = {"license": "other", "license_name": name, "license_link": link}

@@ -3,6 +3,8 @@
 Memory use grows only with the number of distinct tags.
 """
 
+import functools
+import re
 from collections import Counter
 from dataclasses import dataclass, field
 
@@ -15,6 +17,8 @@ from tuning.gcs.object_file import Source
 
 # Upper bounds of the bins in characters. One more bin contains longer texts.
 LENGTH_BINS = (250, 500, 1_000, 2_000, 4_000, 8_000, 16_000, 32_000)
+CC_BY_SA = r"CC BY-SA \d\.\d"
+_LONGEST_LICENCE = 80  # characters
 _TAGS = 30  # number of tags on the card
 
 
@@ -43,6 +47,10 @@ class CardFacts:
     cleanings: Counter[str] = field(default_factory=Counter)
     cleaned_rows: int = 0
     deceptive: Counter[str] = field(default_factory=Counter)  # examples by character that hides or reorders text
+
+    def other_licences(self) -> dict[str, int]:
+        """Return the numbers of posts whose licence is not a version of CC BY-SA, by licence."""
+        return {name: posts for name, posts in self.licences.items() if not re.fullmatch(CC_BY_SA, name)}
 
     def first_tags(self) -> list[tuple[str, int]]:
         """Return the 30 most frequent tags with their numbers of rows."""
@@ -98,8 +106,9 @@ def _count(facts: CardFacts, row: _Row) -> None:
         (row.rejected_license, row.rejected_license_url),
     ):
         if name:
-            facts.licences[name] += 1
-            facts.licence_urls[name] = url
+            shown = _shown(name)
+            facts.licences[shown] += 1
+            facts.licence_urls[shown] = url
     for author, page in (
         (row.question_author, row.question_author_url),
         (row.answer_author, row.answer_author_url),
@@ -114,6 +123,12 @@ def _count(facts: CardFacts, row: _Row) -> None:
     facts.cleaned_rows += bool(cleanings)
     for verb, count, kind in cleanings:
         facts.cleanings[f"{verb} {kind}{'s' * (count == '1')}"] += int(count)
+
+
+@functools.cache
+def _shown(licence: str) -> str:
+    """Return a licence as stated, without characters that mean something in Markdown or HTML."""
+    return re.sub(r"[^\w .,:/+()-]", "?", licence)[:_LONGEST_LICENCE]
 
 
 def _quarter(time: str) -> str:

@@ -9,8 +9,15 @@ SYNTHETIC = (
 )
 
 
-def notice(build: dict[str, object], options: DatasetOptions, unnamed_posts: int = 0) -> str:
+def notice(
+    build: dict[str, object],
+    options: DatasetOptions,
+    unnamed_posts: int = 0,
+    other_licences: dict[str, int] | None = None,
+) -> str:
     """Return the notice as Markdown. `unnamed_posts` is the number of posts without the name of their author.
+
+    `other_licences` has the numbers of posts whose stated licence is not a version of CC BY-SA.
 
     Whoever shares the dataset must include the notice and attribution.jsonl, which has a line for each example.
     """
@@ -39,6 +46,7 @@ def notice(build: dict[str, object], options: DatasetOptions, unnamed_posts: int
             " and the answer, both authors with links to their profiles, and both licences with their links.",
             "",
             *_unnamed(unnamed_posts),
+            *_otherwise_licensed(other_licences or {}),
             f"Changes: {changes}",
             "",
             "Authors can delete their posts. To remove posts from the dataset, add their ids to the seed"
@@ -55,6 +63,17 @@ def _unnamed(posts: int) -> tuple[str, ...]:
         f"**The authors of {posts:,} posts are not named**, because the loaded data has no names for them. The licence"
         " asks for the names. Before you share this dataset, load the posts together with the `Users.xml` of the same"
         " dump (`invoke ingest`), and create the dataset again.",
+        "",
+    )
+
+
+def _otherwise_licensed(licences: dict[str, int]) -> tuple[str, ...]:
+    if not licences:
+        return ()
+    counts = ", ".join(f"{name} ({posts:,})" for name, posts in sorted(licences.items()))
+    return (
+        f"**{sum(licences.values()):,} posts state another licence than CC BY-SA**: {counts}. Before you share this"
+        " dataset, check that these licences allow it, or leave the posts out with `denied_posts.csv`.",
         "",
     )
 
