@@ -1,4 +1,4 @@
-"""Find the boilerplate of a post: greetings, thanks, good wishes, edit marks, signatures, banners and images.
+"""Find the boilerplate of a post: greetings, thanks, good wishes, pleas, edit marks, signatures, banners and images.
 
 Only whole sentences, lines, marks and blocks are found, never a part of a sentence, and nothing in code, links and
 tables. The result is a list of places in the HTML, so that the check of the conversion knows exactly what is missing.
@@ -24,6 +24,7 @@ from tuning.dataset.boilerplate.phrases import (
     may_say_nothing,
 )
 from tuning.dataset.boilerplate.places import Boilerplate, Place, settled
+from tuning.dataset.boilerplate.pleas import SIGNS, image_pointers, may_plead, pleas
 from tuning.dataset.boilerplate.segments import LINE_BREAK, OPAQUE, TRANSPARENT, Segment, masked, segments
 from tuning.dataset.sieve import SPACE, Sieve
 
@@ -44,6 +45,7 @@ _SIEVE = Sieve(
         "first": rf"(?i)(?:\A|</pre>){SPACE}*(?:<[^<>]*>{SPACE}*)*(?:{_HELLO}\b|hİ)",  # İ begins with i in lower case
         "last": rf"(?i)[-–—~]{SPACE}?[a-z]+[.!]?{SPACE}*(?:</p>{SPACE}*(?:\z|<pre)|<pre)"
         rf"|\b{_BYE}\b(?:[^<]|<+(?:[^<p]|p[^>]))*(?:<*p?\z|<pre)",
+        "plea": rf"(?i)(?:{'|'.join(SIGNS)})(?:[^<]|<+(?:[^<p]|p[^r]))*(?:<*p?\z)",
     }
 )
 _BEFORE_NAMES = ("thank-you", "good wish")
@@ -51,6 +53,7 @@ _IMAGES = ("image", "image description")
 _IN_QUOTATIONS = (*_IMAGES, "edit mark")  # authors also put their own edits into quotations
 _TAG = re.compile(r"<[^<>]*>")
 _SIGNATURE_START = re.compile(r"\n+|[.!?…]\s")
+_DASHED_LINE = re.compile(r"(?:\A|\n)[ \t]*[-–—~]")
 _LONGEST_SIGNED = 2_000  # characters of a paragraph with a signature
 
 
@@ -59,14 +62,17 @@ def find_boilerplate(html: str) -> list[Boilerplate]:
     hints = _SIEVE.search(html)
     if not hints:
         return []
+    is_pleading = "plea" in hints and may_plead(html)
+    if len(hints) == 1 and "plea" in hints:
+        return pleas(html, []) if is_pleading else []
     lower = _without_code(html).lower()
     triggers = [hint for hint in hints if hint in _TRIGGERS and hint in lower]
     is_greeted = "first" in hints and _FIRST.match(lower) is not None
-    last = lower.rfind("<p>", len(lower) - _LONGEST_LAST) if "last" in hints else -1
+    last = _last_line(lower) if "last" in hints else -1
     is_signed = last >= 0 and _LAST.search(lower, last) is not None
     if not (triggers or is_greeted or is_signed):
-        return []
-    found = []
+        return pleas(html, []) if is_pleading else []
+    found: list[Boilerplate] = []
     if "duplicate" in triggers or "question already" in triggers:
         for start, end in banners(html):
             found.append(Boilerplate("duplicate banner", start, end))
@@ -91,6 +97,10 @@ def find_boilerplate(html: str) -> list[Boilerplate]:
             found.append(Boilerplate("signature", start - len("<p>"), end))
         is_first = is_first and not _TAG.sub("", _without_code(chunk)).strip()
         start = end + len("<p>")
+    if is_pleading:
+        found += pleas(html, found)
+    if "<img" in triggers or "description here" in triggers:
+        found += list(image_pointers(html, found))
     return _apart(found) if len(found) > 1 else found
 
 
@@ -99,6 +109,12 @@ def _apart(found: list[Boilerplate]) -> list[Boilerplate]:
     ordered = sorted(found, key=lambda one: one.start)
     later = [one._replace(start=max(before.end, one.start)) for before, one in pairwise(ordered)]
     return [ordered[0], *later]
+
+
+def _last_line(lower: str) -> int:
+    """Return where the last paragraph or line of the HTML starts, or -1 if it is long."""
+    start = max(0, len(lower) - _LONGEST_LAST)
+    return max(lower.rfind("<p>", start), lower.rfind("<br", start))
 
 
 def _has_any(html: str, triggers: Sequence[str]) -> bool:
@@ -238,10 +254,22 @@ def _signed(flat: str, places: list[Place], *, is_quoted: bool) -> list[Place]:
     """Add the signature at the end of the post, if there is one. `is_quoted` says that a quotation comes before."""
     text = flat.replace(LINE_BREAK, "\n").replace(TRANSPARENT, " ")
     for start in [0, *(match.end() for match in _SIGNATURE_START.finditer(text))][-4:]:
-        if len(text) - start <= _LONGEST_SIGNATURE and SIGNATURE.match(text, start):
+        if len(text) - start <= _LONGEST_SIGNATURE and (
+            SIGNATURE.match(text, start) or (_is_signed_line(text, flat, start))
+        ):
             return [place for place in places if place[2] <= start] + [("signature", start, len(flat))]
     if SIGNED_NAME.fullmatch(text) and not is_quoted:
         return [("signature", 0, len(flat))]
     if places and places[-1][0] in _BEFORE_NAMES and NAME_ALONE.fullmatch(text, places[-1][2]):
         return [*places, ("signature", places[-1][2], len(flat))]
     return places
+
+
+def _is_signed_line(text: str, flat: str, start: int) -> bool:
+    """Return whether a name with a dash is the last line, after a line break. Several such lines are a list."""
+    return (
+        not flat[flat.rfind(LINE_BREAK, 0, start) : start].strip()
+        and LINE_BREAK in flat[:start]
+        and SIGNED_NAME.match(text, start) is not None
+        and len(_DASHED_LINE.findall(text)) == 1
+    )

@@ -7,8 +7,8 @@ makes it content.
 import re
 
 # What may stand around the words of such a sentence: punctuation and emoticons.
-_WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
-_EMOTICON = re.compile(r"(?<!\w)(?:[:;=xX8][-^o']?[)(DPpO3*/\\|]+|<3|\^[_.]?\^|[xX]D)(?!\w)")
+WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
+EMOTICON = re.compile(r"(?<!\w)(?:[:;=xX8][-^o']?[)(DPpO3*/\\|]+|<3|\^[_.]?\^|[xX]D)(?!\w)")
 _MOST_WORDS = 25
 
 _COMMON_WORDS = """
@@ -21,7 +21,7 @@ _COMMON_WORDS = """
     still such than that that's that'd the their them there these they this those though to too u up us very was way we
     we'd we'll well were what when which who whoever will with would ya you you'd you'll your yours
     """
-_COMMON = frozenset(_COMMON_WORDS.split())
+COMMON = frozenset(_COMMON_WORDS.split())
 _THANKING_WORDS = """
     advance advanced alot advice advices ahead already amazing answer answered answering answers appreciate appreciated
     appreciates appreciation appreciative assist assistance assisting attention awesome aware beforehand best bunch
@@ -37,7 +37,7 @@ _THANKING_WORDS = """
     experience interesting knowledge sharing solve solving understand useful reader readers reviewing
     understanding valuable wait welcome willing wonderful wondering works wish y'all 've
     """
-_THANKING = frozenset(_THANKING_WORDS.split())
+THANKING = frozenset(_THANKING_WORDS.split())
 _THANKS = re.compile(
     r"\b(?:thanks?|thankyou|thankful|thx|tnx|thanx|thnx|tia|ty|cheers|appreciat\w*|grateful|gratitude)\b", re.IGNORECASE
 )
@@ -84,9 +84,9 @@ def kind_of_sentence(sentence: str) -> str:
         return ""
     if is_wish and "future" in sentence and "help" not in sentence:
         return ""
-    words = _WORD.findall(_EMOTICON.sub(" ", sentence).lower().replace("’", "'"))
+    words = WORD.findall(EMOTICON.sub(" ", sentence).lower().replace("’", "'"))
     if len(words) > _MOST_WORDS or not all(
-        word in _COMMON or (is_thanks and word in _THANKING) or (is_wish and word in _WISHING) for word in words
+        word in COMMON or (is_thanks and word in THANKING) or (is_wish and word in _WISHING) for word in words
     ):
         return ""
     return "thank-you" if is_thanks else "good wish"
@@ -94,7 +94,7 @@ def kind_of_sentence(sentence: str) -> str:
 
 def has_words(text: str) -> bool:
     """Return whether the text has more than punctuation and emoticons."""
-    return _WORD.search(_EMOTICON.sub(" ", text)) is not None
+    return WORD.search(EMOTICON.sub(" ", text)) is not None
 
 
 # "I am stuck, thanks!", "It is fixed, hope this helps": the group is what may be removed. A comma or a dash

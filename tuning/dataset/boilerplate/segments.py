@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 # Characters that stand for tags in a masked text. The first two are white space for a regular expression (`\s`).
 TRANSPARENT, LINE_BREAK, OPAQUE = "\x1f", "\x1e", "\x02"
-_BLOCK = re.compile(r"<(/?)(pre|p|div|li|ul|ol|blockquote|h[1-6r]|table|thead|tbody|tfoot|tr|td|th|dl|dt|dd)\b[^<>]*>")
+BLOCK = re.compile(r"<(/?)(pre|p|div|li|ul|ol|blockquote|h[1-6r]|table|thead|tbody|tfoot|tr|td|th|dl|dt|dd)\b[^<>]*>")
 _TAG = re.compile(r"<(/?)([A-Za-z][A-Za-z0-9]*)\b[^<>]*>")
 _EMPHASIS = frozenset({"em", "strong", "b", "i", "del"})
 _CELLS = frozenset({"td", "th", "dt", "dd"})
@@ -29,7 +29,7 @@ class Segment(NamedTuple):
 def segments(html: str, start: int, end: int) -> Iterator[Segment]:
     """Yield the runs of inline content that are not empty between two places outside elements, in order."""
     opening, code = None, False
-    for tag in _BLOCK.finditer(html, start, end):
+    for tag in BLOCK.finditer(html, start, end):
         name, is_end = tag[2], tag[1] == "/"
         if code and not (name == "pre" and is_end):
             continue

@@ -82,8 +82,9 @@ def _changes(options: DatasetOptions) -> str:
     if options.is_seed:
         return "the title and body of each question were joined after an instruction; nothing else was changed."
     converted = (
-        "HTML was converted to Markdown; greetings, thanks, good wishes, signatures, edit marks, duplicate banners, and"
-        " images without a description were removed; characters in code that Python does not read were replaced; "
+        "HTML was converted to Markdown; greetings, thanks, good wishes, pleas, signatures, edit marks, duplicate"
+        " banners, and images without a description were removed; characters in code that Python does not read were"
+        " replaced; "
         if options.body == "markdown"
         else ""
     )
