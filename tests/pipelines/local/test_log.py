@@ -5,6 +5,8 @@ import pytest
 from tuning.pipelines.local.log import Events
 from tuning.pipelines.outcome import Step
 from tuning.pipelines.steps.process import ERROR_MARK
+from tuning.tuners.hf.train.recipe import Recipe
+from tuning.tuners.hf.train.rows import Rows
 
 
 def events() -> tuple[Events, list[str]]:
@@ -46,6 +48,22 @@ def test_how_a_training_stands_reaches_the_person_and_the_rest_does_not():
     found, shown = events()
     feed(found, BEGUN, "    [KFP Executor 2026] INFO: Looking", "step 3/24: loss 2.059, 287 tokens/s, 9 s left")
     assert shown == ["      step 3/24: loss 2.059, 287 tokens/s, 9 s left"]
+
+
+def test_on_how_many_examples_the_model_is_tuned_reaches_the_person():
+    recipe = Recipe(steps=20, batch_size=4, max_length=400)
+    rows = Rows(train=range(120), development=range(8), total=171, too_long=43)
+    line = (
+        "training on 80 of 171 examples: 43 have more than 400 tokens, 8 are held out to watch the training, and 20 "
+        "steps of 4 use 80 of the other 120"
+    )
+    assert rows.announcement(recipe) == line
+    few = Rows(train=range(40), development=range(2), total=50, too_long=8)
+    assert few.announcement(recipe).startswith("training on 40 of 50 examples: 8 have more than 400 tokens, 2 are held")
+    assert few.announcement(recipe).endswith("and 20 steps of 4 use all of the other 40")
+    found, shown = events()
+    feed(found, BEGUN, line)
+    assert shown == [f"      {line}"]
 
 
 def test_a_steps_own_error_is_what_the_person_reads():

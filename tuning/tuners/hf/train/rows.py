@@ -10,7 +10,7 @@ from tuning.dataset.formats.records import Example
 from tuning.errors import TuningError
 from tuning.sampling import salted
 from tuning.tuners.hf.chat import Tokens, encode, template_note
-from tuning.tuners.hf.train.recipe import Recipe
+from tuning.tuners.hf.train.recipe import Recipe, steps_of
 
 ROWS = "rows"  # the folder of the encoded rows, which exists only until the training ends
 
@@ -27,6 +27,16 @@ class Rows:
     development: Any
     total: int  # lines of train.jsonl
     too_long: int  # lines left out because they have more than `max_length` tokens
+
+    def announcement(self, recipe: Recipe) -> str:
+        """Return the line that says on how many of the dataset's training examples the model is tuned, and why."""
+        kept, steps = len(self.train), steps_of(recipe, len(self.train))
+        used = min(kept, steps * recipe.batch_size)
+        return (
+            f"training on {used} of {self.total} examples: {self.too_long} have more than {recipe.max_length} tokens,"
+            f" {len(self.development)} are held out to watch the training, and {steps} steps of {recipe.batch_size} use"
+            f" {'all' if used == kept else used} of the other {kept}"
+        )
 
 
 def read_rows(tokenizer: Any, dataset: Dataset, recipe: Recipe, work: Path) -> Rows:

@@ -34,11 +34,7 @@ def run(settings: Settings, dataset: Dataset, base_model: str, recipe: Recipe, o
     encoded = output / ROWS
     shutil.rmtree(encoded, ignore_errors=True)  # from a killed run
     rows = read_rows(tokenizer, dataset, recipe, encoded)
-    print(
-        f"training on {len(rows.train)} of {rows.total} examples ({rows.too_long} left out because they have more than "
-        f"{recipe.max_length} tokens, {len(rows.development)} held out)",
-        flush=True,
-    )
+    print(rows.announcement(recipe), flush=True)
     from tuning.tuners.hf.train.training import train, training_model
 
     processor = find_processor()
