@@ -57,8 +57,12 @@ def is_about_python(tags: list[list[str]]) -> bool:
 
     `tags` contains the list of tags of each question.
     """
-    about = [any("python" in tag or tag in LIBRARIES for tag in of_one) for of_one in tags]
-    return bool(about) and 2 * sum(about) >= len(about)
+    return bool(tags) and 2 * sum(map(has_python_tag, tags)) >= len(tags)
+
+
+def has_python_tag(tags: list[str]) -> bool:
+    """Return whether one of the tags is of Python or of one of its libraries."""
+    return any("python" in tag or tag in LIBRARIES for tag in tags)
 
 
 # dbt_project/macros/quality/post_flags.sql has the same names.

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from tuning.dataset.card.card import write_card
-from tuning.dataset.card.facts import gather
+from tuning.dataset.card.facts import CardFacts, gather
 from tuning.dataset.card.notice import NOTICE, notice
 from tuning.dataset.card.preferences import pair_facts
 from tuning.dataset.card.tokens import token_facts
@@ -168,6 +168,7 @@ def _make(
         benchmark=_benchmark_facts(options.decontaminate, funnel) if options.decontaminate else msgspec.UNSET,
         leaks=msgspec.to_builtins(leaks),
         redactions=dict(sorted(facts.redactions.items())),
+        template_remark=_template_remark(snapshot.template, facts),
     )
     others = facts.other_licences() if snapshot.build["kind"] == "stack_exchange" else {}
     write_bytes(folder / NOTICE, notice(snapshot.build, options, facts.unnamed_posts, others).encode())
@@ -196,12 +197,26 @@ def _share(row: FunnelRow, dataset: Dataset) -> str:
     return f" ({row['rows'] / read:.1%} of all)" if row["step"] == "split" and read else ""
 
 
-def describe_benchmark(facts: BenchmarkFacts) -> str:
-    """Return the line that says how many items of the benchmark could be looked for."""
+def _template_remark(template: str, facts: CardFacts) -> str:
+    if facts.is_about_python or "python" not in template.lower():
+        return ""
     return (
-        f"benchmark: {facts.looked_for:,} of {facts.items:,} items could be looked for"
-        f" ({facts.only_short_texts:,} by short texts only); they drop {facts.dropped:,} examples"
+        "The instruction in every prompt speaks of Python, but most of the questions have no tag of Python. "
+        "Set another one with --instruction-template."
     )
+
+
+def remarks(dataset: Dataset) -> list[str]:
+    """Return what a person should know: how many items of a benchmark were looked for, and a template that is wrong."""
+    lines = []
+    if facts := dataset.manifest.benchmark:
+        lines.append(
+            f"benchmark: {facts.looked_for:,} of {facts.items:,} items could be looked for"
+            f" ({facts.only_short_texts:,} by short texts only); they drop {facts.dropped:,} examples"
+        )
+    if dataset.manifest.template_remark:
+        lines.append(f"note: {dataset.manifest.template_remark}")
+    return lines
 
 
 def describe_dataset(dataset: Dataset) -> str:
@@ -209,7 +224,7 @@ def describe_dataset(dataset: Dataset) -> str:
     rows = [
         f"{row['rows']:>9,}  {row['step']}: {row['reason']}{_share(row, dataset)}" for row in dataset.manifest.funnel
     ]
+    rows += remarks(dataset)
     if facts := dataset.manifest.benchmark:
-        rows.append(describe_benchmark(facts))
         rows += [f"{count:>9,}  {item}" for item, count in facts.items_that_drop_most.items()]
     return "\n".join([*rows, f"dataset {dataset.id} ({dataset.manifest.format}): {dataset.address}"])

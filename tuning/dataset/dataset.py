@@ -66,6 +66,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     benchmark: BenchmarkFacts | msgspec.UnsetType = msgspec.UNSET  # only with --decontaminate
     leaks: dict[str, object]  # result of the leak check; only the seed preset can have counts above 0
     redactions: dict[str, int] = {}  # placeholders in the kept rows, by kind of secret
+    template_remark: str = ""  # says that the instruction does not fit the questions
 
     @property
     def body(self) -> Body:

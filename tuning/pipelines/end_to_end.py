@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tuning.dataset.create import create_dataset, describe_benchmark
+from tuning.dataset.create import create_dataset, remarks
 from tuning.dataset.dataset import Dataset, find_dataset
 from tuning.dataset.options import DatasetOptions, resolve_variables
 from tuning.dataset.similar.decontaminate import read_benchmark
@@ -113,8 +113,8 @@ def _prepare(settings: Settings, given: Given, steps: Steps) -> tuple[Settings, 
             if wanted.tokenizer:
                 ended(f"token counts use {wanted.tokenizer}", wanted.tokenizer.stat().st_mtime < before)
         dataset = make_dataset(settings, variables, wanted, steps, fill=True)
-        if dataset.manifest.benchmark:
-            steps.show(describe_benchmark(dataset.manifest.benchmark))
+        for remark in remarks(dataset):
+            steps.show(remark)
     return settings, dataset, options
 
 

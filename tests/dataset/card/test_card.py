@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.marts import row, words, write_snapshot
-from tuning.dataset.create import create_dataset
+from tests.marts import BUILD, row, words, write_snapshot
+from tuning.dataset.create import create_dataset, describe_dataset
 from tuning.dataset.dataset import Dataset
 from tuning.dataset.options import resolve_options
 from tuning.settings import Settings
@@ -156,6 +156,29 @@ def test_licences_other_than_cc_by_sa_are_counted_as_stated(tmp_path: Path) -> N
     plain = made(tmp_path / "plain", rows[2:], eval_fraction=0.3).folder
     assert "another licence" not in (plain / "NOTICE.md").read_text()
     assert yaml.safe_load((plain / "README.md").read_text().split("---")[1])["license"] == "cc-by-sa-4.0"
+
+
+def test_a_dataset_of_another_topic_does_not_claim_python(tmp_path: Path) -> None:
+    rows = [row(number, tags=["plutus"]) for number in range(1, 41)]
+    other = made(tmp_path / "other", rows, eval_fraction=0.3)
+    card = (other.folder / "README.md").read_text()
+    matter = yaml.safe_load(card.split("---")[1])
+    assert (matter["pretty_name"], matter["tags"]) == ("Questions and answers of Stack Overflow", ["stack-exchange"])
+    assert "Questions and accepted answers from Stack Overflow" in card
+    remark = (
+        "The instruction in every prompt speaks of Python, but most of the questions have no tag of Python. "
+        "Set another one with --instruction-template."
+    )
+    assert f"**{remark}**" in card
+    assert remark in (other.folder / "card.html").read_text()
+    assert f"note: {remark}" in describe_dataset(other)
+    python = made(tmp_path / "python", [row(number) for number in range(1, 41)], eval_fraction=0.3)
+    card = (python.folder / "README.md").read_text()
+    assert "Questions and accepted answers about Python from Stack Overflow" in card
+    assert "speaks of Python" not in card + describe_dataset(python)
+    build = BUILD | {"instruction_template": "Answer this question."}
+    plain = made(tmp_path / "plain", rows, build=build, eval_fraction=0.3)
+    assert "speaks of Python" not in (plain.folder / "README.md").read_text()
 
 
 def test_the_notice_says_what_was_changed(tmp_path: Path) -> None:

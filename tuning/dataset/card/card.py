@@ -34,7 +34,8 @@ def write_card(
     """
     view = {
         "manifest": manifest,
-        "title": f"Python questions and answers of {manifest.build['name']}",
+        "title": _title(manifest, facts),
+        "is_about_python": facts.is_about_python,
         "synthetic": SYNTHETIC,
         "files": SPLIT_FILES,
         "front_matter": _front_matter(manifest, facts),
@@ -58,6 +59,11 @@ def write_card(
         write_bytes(folder / name, _render(f"{name}.j2", view).encode())
 
 
+def _title(manifest: Manifest, facts: CardFacts) -> str:
+    what = "Python questions and answers" if facts.is_about_python else "Questions and answers"
+    return f"{what} of {manifest.build['name']}"
+
+
 def _described(character: str) -> str:
     """Return the number and the name of a character."""
     return f"U+{ord(character):04X} {unicodedata.name(character, 'control character').lower()}"
@@ -78,11 +84,11 @@ def _front_matter(manifest: Manifest, facts: CardFacts) -> str:
             licence = {"license": "apache-2.0"}
     text: str = yaml.safe_dump(
         {
-            "pretty_name": f"Python questions and answers of {manifest.build['name']}",
+            "pretty_name": _title(manifest, facts),
             **licence,
             "language": ["en"],
             "task_categories": ["text-generation", "question-answering"],
-            "tags": ["code", "python"],
+            "tags": ["code", "python"] if facts.is_about_python else ["stack-exchange"],
             "size_categories": [_size_category(rows)],
             "configs": [{"config_name": "default", "data_files": data_files}],
         },

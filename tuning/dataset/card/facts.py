@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import msgspec
 import numpy as np
 
+from tuning.answers.suite import has_python_tag
 from tuning.dataset.dataset import Split
 from tuning.dataset.workspace.parts import Column
 from tuning.gcs.object_file import Source
@@ -46,7 +47,13 @@ class CardFacts:
     # Removed or replaced parts by kind, as "removed greetings".
     cleanings: Counter[str] = field(default_factory=Counter)
     cleaned_rows: int = 0
+    python_rows: int = 0  # rows with a tag of Python or its libraries
     deceptive: Counter[str] = field(default_factory=Counter)  # examples by character that hides or reorders text
+
+    @property
+    def is_about_python(self) -> bool:
+        """Return whether at least half of the rows are about Python."""
+        return 2 * self.python_rows >= sum(split.rows for split in self.splits.values())
 
     def other_licences(self) -> dict[str, int]:
         """Return the numbers of posts whose licence is not a version of CC BY-SA, by licence."""
@@ -100,6 +107,7 @@ def _count(facts: CardFacts, row: _Row) -> None:
     split.rows += 1
     split.quarters[_quarter(row.answer_created_at)] += 1
     facts.tags.update(row.tags)
+    facts.python_rows += has_python_tag(row.tags)
     for name, url in (
         (row.question_license, row.question_license_url),
         (row.answer_license, row.answer_license_url),
