@@ -106,11 +106,13 @@ def damaged(path: Path, change: Callable[[bytes], bytes] | None) -> Iterator[Non
     else:
         path.write_bytes(change(content))
     keep_times()
-    yield
-    if change is None:
-        shutil.rmtree(path)
-    path.write_bytes(content)
-    keep_times()
+    try:
+        yield
+    finally:
+        if change is None:
+            shutil.rmtree(path)
+        path.write_bytes(content)
+        keep_times()
 
 
 def files_of(home: Path) -> list[Path]:
