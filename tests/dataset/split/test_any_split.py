@@ -2,6 +2,7 @@
 
 import datetime
 import itertools
+import random
 
 import numpy as np
 import pytest
@@ -24,7 +25,7 @@ some_ids = st.sets(st.integers(1, 2**62), min_size=1, max_size=60)
 
 @given(some_ids, st.integers(0, 70), st.integers(0, 70), st.integers(0, 2**32 - 1), st.randoms())
 def test_a_sample_is_the_same_in_any_order_and_the_start_of_a_larger_one(
-    numbers: set[int], one: int, other: int, seed: int, chance: "np.random.RandomState"
+    numbers: set[int], one: int, other: int, seed: int, chance: random.Random
 ) -> None:
     items = sorted(numbers)
     chance.shuffle(items)
