@@ -116,7 +116,7 @@ def test_killed_at_random_moments_the_chain_ends_as_an_unbroken_one(
                 faults.finish(home, stage, command)
             faults.compare(home, expected)
         done += sum(map(len, planned.values()))
-    show(capsys, "kills", faults.rows())
+        show(capsys, "kills", faults.rows())  # after each round, because the whole takes hours
     assert not faults.lost, "\n\n".join(faults.lost)
 
 
