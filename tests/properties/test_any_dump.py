@@ -16,12 +16,13 @@ from tests.properties.any_text import attempt, short_text
 from tests.sources.dumps import row
 from tuning.sources.dump import open_dump
 from tuning.sources.ingest import settle_site, write_tables
-from tuning.sources.parse import READ, parse_posts
+from tuning.sources.parse import READ, parse_posts, parse_table
 from tuning.sources.raw_tables import DUPLICATE
 from tuning.sources.reading.encoding import as_utf8
 from tuning.sources.reading.mend import REPLACEMENT
 from tuning.sources.report import IngestReport
 from tuning.sources.rows import blocks
+from tuning.sources.schemas import columns
 
 TABLES = ("posts_questions", "posts_answers")
 FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
@@ -145,6 +146,20 @@ def _is_same(one: dict[str, Any], source: dict[str, object]) -> bool:
 
 def _number(value: object) -> int | None:
     return int(str(value)) if re.fullmatch(r"-?[0-9]+", str(value)) else None
+
+
+def attributes_of(table: str) -> list[str]:
+    return ["".join(word.capitalize() for word in column.name.split("_")) for column in columns(table)]
+
+
+@given(st.sampled_from(["users", "post_links"]), st.data())
+def test_every_odd_row_of_the_other_tables_is_kept_or_counted(table: str, data: st.DataObject) -> None:
+    values = odd.map(lambda text: FORBIDDEN.sub("", text)) | dates.map(lambda date: date.isoformat())
+    row_of = st.dictionaries(st.sampled_from(attributes_of(table)), values, max_size=9)
+    rows = data.draw(st.lists(row_of, min_size=1, max_size=6))
+    found = parse_table(table)(["".join(row(**one) for one in rows).encode()])
+    dropped = sum(count for (_, reason), count in found.counts.items() if reason != READ)
+    assert len(found.batches[table].to_pylist()) + dropped == len(rows) == found.counts[table, READ]
 
 
 @given(st.lists(odd_rows, max_size=8))
