@@ -9,11 +9,11 @@ from tuning.errors import TuningError
 from tuning.records import without_version, write_record
 from tuning.settings import Settings
 from tuning.storage import remove
+from tuning.warehouse.builds.outdated import outdated
 from tuning.warehouse.client import connect
 from tuning.warehouse.contract import Contract, contract
 from tuning.warehouse.dbt_process import dbt_files, run_dbt
 from tuning.warehouse.fingerprint import parse_inputs, source
-from tuning.warehouse.outdated import outdated
 from tuning.warehouse.variables import Variables, may_want_more
 
 __all__ = [
