@@ -652,7 +652,7 @@ class TuningOptions(RunOptions, frozen=True, kw_only=True):
     steps: Annotated[Count | None, Meta(description="optimizer steps")] = None
     epochs: Annotated[
         Annotated[float, Meta(gt=0, le=10_000)] | None,
-        Meta(description="passes over the training split, if --steps is not given"),
+        Meta(description="passes over the training split, instead of --steps"),
     ] = None
     learning_rate: Annotated[Annotated[float, Meta(gt=0, le=100)] | None, Meta(description="peak learning rate")] = None
     lora_rank: Annotated[Annotated[int, Meta(ge=1, le=65_536)] | None, Meta(description="rank of the LoRA adapter")] = (
@@ -700,6 +700,7 @@ def tune(
         preview_all(settings, given, print, preview)
         return
     run = tune_all(settings, given, print)
+    print(f"verdict: {run.verdict.status}")
     print(run.in_words)
     registered = "registered" if run.registered else "already registered"
     print(

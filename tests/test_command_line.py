@@ -55,6 +55,7 @@ def test_config_prints_the_effective_settings_and_masks_secrets() -> None:
         (["split", "--limit", "x"], {}, "--limit takes a whole number, not 'x'"),
         (["split", "--eval-fraction", "much"], {}, "--eval-fraction takes a number, not 'much'"),
         (["tune", "--full", "--lora-rank", "8"], {}, "--full trains all weights and --lora-rank trains an adapter"),
+        (["tune", "--steps", "5", "--epochs", "2"], {}, "--steps and --epochs both say how long to train"),
         (["submit", "--full", "--tuner", "gemini"], {}, "the tuner gemini trains adapters only"),
         (["config", "--no-such-option"], {}, "--no-such-option"),
         (["no-such-task"], {}, "no-such-task"),

@@ -1,9 +1,13 @@
-"""Return the package's version, its git commit, and the number of usable processor cores."""
+"""Return the package's version, its git commit, the number of usable processor cores, and whether a process runs."""
 
 import functools
 import os
+import platform
 import subprocess
+from datetime import datetime
 from importlib.metadata import version
+
+import psutil
 
 from tuning.settings import PROJECT_ROOT
 
@@ -19,6 +23,19 @@ def usable_cores() -> int:
     On macOS, which has no ``os.sched_getaffinity``, this is the number of all cores.
     """
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def still_runs(host: str, pid: int, started_at: str) -> bool:
+    """Return whether the process that wrote these facts at `started_at` (ISO 8601) runs. Other hosts count as running.
+
+    The system gives the number of an ended process to a new one, which is then younger.
+    """
+    if host != platform.node() or not pid:
+        return True
+    try:
+        return psutil.Process(pid).create_time() <= datetime.fromisoformat(started_at).timestamp() + 1
+    except psutil.Error:
+        return False
 
 
 @functools.cache

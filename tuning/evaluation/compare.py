@@ -90,6 +90,7 @@ def _suite_side(topic: str, rows: Mapping[str, AskedQuestion]) -> SuiteSide:
         topic=topic,
         question=tuned.question,
         reference=tuned.reference,
+        check=tuned.check,
         answers={role: row.answer for role, row in rows.items()},
         finish_reasons={role: row.finish_reason for role, row in rows.items()},
         scores={role: row.scores for role, row in rows.items()},

@@ -109,6 +109,7 @@ def _question(question: Question, answer: Answer, outcome: Outcome | None) -> As
         topic=question.topic,
         question=f"{question.title}\n\n{question.body}".strip(),
         reference=question.reference,
+        check=question.check,
         answer=answer.text,
         finish_reason=answer.finish_reason,
         notes=list(answer.notes),

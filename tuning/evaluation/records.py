@@ -29,6 +29,7 @@ class AskedQuestion(msgspec.Struct, frozen=True, kw_only=True):
     topic: str  # unique in a suite
     question: str  # title and body
     reference: str
+    check: str = ""  # the code that decides whether the answer's code did what was asked
     answer: str
     finish_reason: str
     notes: list[str] = []
@@ -107,6 +108,7 @@ class SuiteSide(msgspec.Struct, frozen=True, kw_only=True):
     topic: str
     question: str
     reference: str
+    check: str = ""
     answers: dict[str, str]
     finish_reasons: dict[str, str]
     scores: dict[str, dict[str, float]]

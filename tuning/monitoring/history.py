@@ -2,6 +2,7 @@
 
 import msgspec
 
+from tuning.machine import still_runs
 from tuning.records import read_record
 from tuning.settings import Settings
 
@@ -12,6 +13,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     status: str
     started_at: str
+    host: str = ""
+    pid: int = 0
     pipeline: str = ""
     dataset_id: str = ""
     seconds: float = 0.0
@@ -24,11 +27,17 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
 def runs(settings: Settings, newest: int | None) -> list[Run]:
     """Return the last `newest` runs (None: all), the oldest first. The IDs of runs sort by time.
 
-    Raises TuningError if the record of one of them is damaged.
+    A run whose process was killed is interrupted. Raises TuningError if the record of one of them is damaged.
     """
     records = sorted(settings.runs_dir.glob("[!.]*/run.json"))
     chosen = records if newest is None else records[-newest:] if newest else []
-    return [
+    read = [
         read_record(path, Run, f"No command can make it again. Restore it, or delete {path.parent} to forget the run")
         for path in chosen
+    ]
+    return [
+        msgspec.structs.replace(run, status="interrupted")
+        if run.status == "running" and not still_runs(run.host, run.pid, run.started_at)
+        else run
+        for run in read
     ]

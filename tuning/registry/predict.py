@@ -1,6 +1,7 @@
 """Ask a model questions, with prompts worded like its training examples, and check the answers for secrets."""
 
-from collections.abc import Iterator
+import contextlib
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -30,15 +31,16 @@ def print_answer(settings: Settings, name: str, text: str, max_new_tokens: int) 
     """
     _check_length(max_new_tokens)
     asked = load(settings, name)
-    for piece in ask(asked, text, max_new_tokens):
-        if isinstance(piece, str):
-            print(piece, end="", flush=True)
-            continue
-        print(f"\n[{asked.name}: {piece.finish_reason}]")
-        for note in piece.notes:
-            print(f"[note: {note}]")
-        for secret in piece.secrets:
-            print(f"[warning: the answer may contain a secret: {secret}]")
+    with contextlib.closing(ask(asked, text, max_new_tokens)) as pieces:
+        for piece in pieces:
+            if isinstance(piece, str):
+                print(piece, end="", flush=True)
+                continue
+            print(f"\n[{asked.name}: {piece.finish_reason}]")
+            for note in piece.notes:
+                print(f"[note: {note}]")
+            for secret in piece.secrets:
+                print(f"[warning: the answer may contain a secret: {secret}]")
 
 
 def write_answers(settings: Settings, name: str, questions: str, output: str, max_new_tokens: int) -> str:
@@ -114,7 +116,7 @@ def load(settings: Settings, name: str = "champion", dataset_id: str | None = No
     return Asked(version.name, predictor, version.template, version.format, version.body)
 
 
-def ask(asked: Asked, text: str, max_new_tokens: int = MAX_NEW_TOKENS) -> Iterator[str | Prediction]:
+def ask(asked: Asked, text: str, max_new_tokens: int = MAX_NEW_TOKENS) -> Generator[str | Prediction]:
     """Yield pieces of the answer while it is generated, then the whole answer as a Prediction.
 
     The first line of `text` is the title, and the rest is the body. Raises TuningError if `text` is empty.

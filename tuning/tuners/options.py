@@ -28,6 +28,8 @@ def tuning_settings(settings: Settings, tuning: Mapping[str, Any]) -> tuple[Sett
     )
     if options.full and options.lora_rank:
         raise TuningError("--full trains all weights and --lora-rank trains an adapter", "Use only one of them")
+    if options.steps and options.epochs:
+        raise TuningError("--steps and --epochs both say how long to train", "Use only one of them")
     find_tuner(settings.tuner)
     if settings.tuner != "gemini":
         return settings, options

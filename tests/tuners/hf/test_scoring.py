@@ -1,4 +1,6 @@
+import itertools
 import math
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -61,3 +63,25 @@ def test_random_weights_are_as_uncertain_as_their_vocabulary(local_model: Path) 
     ((loss, _),) = HfPredictor(local_model).losses([Example(question(1), helpful(1))], max_length=512)
     vocabulary = load_model(local_model, torch.float32).config.vocab_size
     assert loss == pytest.approx(math.log(vocabulary), rel=0.05)
+
+
+def test_generation_ends_when_the_reader_of_a_streamed_answer_goes_away(
+    local_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended: list[int] = []
+    words = load_tokenizer(local_model)("one two three\n")["input_ids"]
+
+    def endless(*_: object, on_token: Callable[[int, int], None], **__: object) -> Iterator[tuple[int, list[int]]]:
+        try:
+            for token in itertools.cycle(words):
+                on_token(0, token)
+        finally:
+            ended.append(1)
+        yield 0, []
+
+    monkeypatch.setattr("tuning.tuners.hf.answer.predictor.generate", endless)
+    pieces = HfPredictor(local_model).stream(question(1), max_new_tokens=1_000_000)
+    assert isinstance(pieces, Generator)
+    next(pieces)
+    pieces.close()
+    assert ended == [1]

@@ -15,7 +15,7 @@ from tuning.pipelines.hello import compile_hello
 from tuning.pipelines.local.cache import drop_broken_entries, prune_outputs, prune_work
 from tuning.pipelines.local.runner import pipeline_root, run_template
 from tuning.pipelines.outcome import Step
-from tuning.pipelines.release.record import start_run, write_run
+from tuning.pipelines.release.record import ended, start_run, write_run
 from tuning.pipelines.release.release import PipelineRun, arguments_against_champion, release
 from tuning.pipelines.tuning import NAME, compile_pipeline
 from tuning.registry import registry
@@ -59,8 +59,7 @@ def run_local(
             steps = [*before, *ran.steps]
             run = release(settings, folder, record, ran.outputs, steps, dataset, tuner, tune)
         except BaseException as error:
-            failed = msgspec.structs.replace(record, status="failed", seconds=_since(started), error=str(error)[:1000])
-            write_run(folder, failed)
+            write_run(folder, msgspec.structs.replace(ended(record, error), seconds=_since(started)))
             raise
         done = msgspec.structs.replace(
             record,

@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Literal
 
 import msgspec
-import psutil
 
 from tuning.errors import TuningError
-from tuning.machine import git_commit
+from tuning.machine import git_commit, still_runs
 from tuning.pipelines.outcome import Step
 from tuning.records import read_record, write_record
 from tuning.settings import Settings
@@ -28,7 +27,7 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     """Represent one run of a pipeline."""
 
     id: str
-    status: Literal["running", "succeeded", "failed"]
+    status: Literal["running", "succeeded", "failed", "interrupted"]
     started_at: str  # ISO 8601, UTC
     seconds: float = 0.0
     host: str = ""
@@ -71,20 +70,31 @@ def write_run(folder: Path, record: RunRecord) -> None:
 
 
 def read_run(folder: Path) -> RunRecord:
-    """Read the record in the run's folder. Raises TuningError if it is missing or damaged."""
+    """Read the record in the run's folder. A run whose process was killed is interrupted.
+
+    Raises TuningError if the record is missing or damaged.
+    """
     remedy = f"No command can make it again. Restore it, or delete {folder} to forget the run"
-    return read_record(folder / RECORD, RunRecord, remedy)
+    record = read_record(folder / RECORD, RunRecord, remedy)
+    is_killed = record.status == "running" and not still_runs(record.host, record.pid, record.started_at)
+    return msgspec.structs.replace(record, status="interrupted") if is_killed else record
 
 
 def in_progress(folder: Path) -> bool:
-    """Return whether the command of the run still works on it. A run on another host counts until its record ends."""
+    """Return whether the command of the run works on it. A run of another host counts until its record ends."""
     try:
         record = read_run(folder)
     except TuningError:
         return False  # no command reads or writes such a run
-    if record.status != "running" or not record.pid:
-        return False
-    return record.host != platform.node() or psutil.pid_exists(record.pid)
+    return record.status == "running"
+
+
+def ended(record: RunRecord, error: BaseException) -> RunRecord:
+    """Return the record of a run that ended with this error. A person or the system interrupts one with a signal."""
+    is_failure = isinstance(error, Exception)
+    return msgspec.structs.replace(
+        record, status="failed" if is_failure else "interrupted", error=str(error)[:1000] if is_failure else ""
+    )
 
 
 def newest_report(settings: Settings) -> Path:

@@ -10,7 +10,7 @@ from tuning.dataset.dataset import Dataset
 from tuning.errors import TuningError
 from tuning.gcs.objects import get, list_objects
 from tuning.pipelines.outcome import Output, Step
-from tuning.pipelines.release.record import RunRecord, start_run, write_run
+from tuning.pipelines.release.record import RunRecord, ended, start_run, write_run
 from tuning.pipelines.release.release import PipelineRun, release
 from tuning.pipelines.tuning import NAME, STEPS
 from tuning.pipelines.vertex import jobs
@@ -59,7 +59,7 @@ def run_vertex(
         for line in mirror(settings):
             show(line)
     except BaseException as error:
-        write_run(folder, _ended(record, started, status="failed", error=str(error)[:1000]))
+        write_run(folder, _ended(ended(record, error), started))
         raise
     write_run(
         folder,

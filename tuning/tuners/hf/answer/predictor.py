@@ -50,12 +50,15 @@ class HfPredictor:
         return with_known([key_of(ids) for ids in encoded], known, generated)
 
     def stream(self, prompt: Sequence[Message], max_new_tokens: int) -> Iterator[str | Answer]:
-        """Yield pieces of text as they are generated, then the complete Answer."""
+        """Yield pieces of text as they are generated, then the complete Answer. If it is closed, generation ends."""
         ids = encode_prompt(self._tokenizer, prompt)
         streamer = TextIteratorStreamer(self._tokenizer, skip_special_tokens=True)
         result: list[Any] = []  # the token IDs, or the error
+        is_closed = threading.Event()
 
         def put(_: int, token: int) -> None:
+            if is_closed.is_set():
+                raise GeneratorExit
             streamer.put(torch.tensor([token]))
 
         def work() -> None:
@@ -68,8 +71,11 @@ class HfPredictor:
 
         thread = threading.Thread(target=work, daemon=True)
         thread.start()
-        yield from skip_thoughts(streamer)
-        thread.join()
+        try:
+            yield from skip_thoughts(streamer)
+        finally:  # torch aborts the process if it ends while the thread runs
+            is_closed.set()
+            thread.join()
         if isinstance(result[0], BaseException):
             raise result[0]
         yield self._answer(result[0], max_new_tokens)
