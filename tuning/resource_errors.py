@@ -16,8 +16,11 @@ from tuning.settings import load_settings
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
 _NO_ACCESS = {errno.EACCES, errno.EPERM, errno.EROFS}
 _WRONG_PATH = {errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENXIO, errno.EIO, errno.ESTALE}
-# DuckDB says "could not write" if it writes less than it wanted to.
-_NO_SPACE_TEXT = ("no space left", "os error 28", "disk quota", "file write failed", "could not write")
+# DuckDB and NumPy do not say why they wrote less than they wanted.
+_NO_SPACE_TEXT = (
+    *("no space left", "os error 28", "disk quota", "file write failed", "could not write"),
+    "requested and",  # … N written
+)
 _TOO_LARGE_TEXT = ("file too large", "os error 27")
 _LEAST_FREE = 1 << 16  # bytes; a disk with less is called full
 _FREE_SPACE = "Free some space (`invoke clean` deletes left-overs), then run the command again to resume"
@@ -58,6 +61,8 @@ def file_error(error: OSError) -> TuningError | None:
         return _no_space()
     if error.errno == errno.EFBIG:
         return _too_large()
+    if error.errno is None:
+        return disk_error(str(error))
     if error.errno in _NO_ACCESS:
         return TuningError(what, "Change its owner or permissions, or set TUNING_HOME to a folder you can write to")
     if error.errno in _WRONG_PATH:
