@@ -11,10 +11,12 @@ import msgspec
 import psutil
 import pytest
 
+from tuning import resource_errors
 from tuning.errors import TuningError
 from tuning.settings import Settings, load_settings
 from tuning.warehouse import emulator
 from tuning.warehouse.client import connect, own_server, query
+from tuning.warehouse.local.start_errors import explained
 from tuning.warehouse.restart.revival import Revival
 
 NewHome = Callable[..., Settings]
@@ -141,6 +143,21 @@ def test_a_damaged_database_is_one_line_with_the_commands_that_make_it_again(new
     assert f"`rm -r {settings.warehouse_dir}`" in message
     assert "`invoke sample`, or `invoke ingest DUMP`" in message
     assert "\n" not in message
+
+
+def test_a_start_on_a_full_disk_names_the_disk_though_the_log_is_empty(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = tmp_path / "server.log"
+    log.write_text("")
+    assert str(explained(log)).startswith("the local BigQuery did not start: its log does not say why. ")
+    monkeypatch.setattr(resource_errors, "_free", lambda _: 0)
+    said = str(explained(log))
+    assert said.startswith("the local BigQuery did not start: the disk became full: ")
+    assert said.endswith(
+        " has 0.0 MB free now. Free some space (`invoke clean` deletes left-overs), "
+        "then run the command again to resume."
+    )
 
 
 def test_a_log_that_cannot_be_written_is_one_line(new_home: NewHome) -> None:
