@@ -1,5 +1,6 @@
 """Test that the parts of pass one are read back in any order."""
 
+import errno
 import hashlib
 import random
 import subprocess
@@ -129,3 +130,14 @@ for preset, limit in (("", 0), ("seed", 0), ("", 3), ("seed", 3)):
         [sys.executable, "-c", code, snapshot.folder, tmp_path], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_a_part_for_which_the_disk_has_no_space_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def half(path: Path, _: bytes) -> int:
+        path.touch()
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", half)
+    with pytest.raises(OSError, match="No space left"):
+        FolderStore(tmp_path / "parts").write("000000.data", b"content")
+    assert list((tmp_path / "parts").iterdir()) == []

@@ -89,8 +89,11 @@ class FolderStore(msgspec.Struct, frozen=True):
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         temporary = self.folder / f"{name}.{os.getpid()}.tmp"
-        temporary.write_bytes(content)
-        temporary.rename(self.folder / name)
+        try:
+            temporary.write_bytes(content)
+            temporary.rename(self.folder / name)
+        finally:
+            temporary.unlink(missing_ok=True)
 
     def read(self, name: str) -> bytes | None:
         """Return the content of a file, or None if it does not exist."""
