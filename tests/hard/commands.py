@@ -15,7 +15,7 @@ import msgspec
 import psutil
 
 from tests.homes import free_port
-from tuning.settings import PREFIX, PROJECT_ROOT, Settings
+from tuning.settings import PACKAGE, PREFIX, PROJECT_ROOT, Settings
 from tuning.warehouse import emulator
 
 LONGEST = 1800  # seconds; a command that takes longer hangs
@@ -60,7 +60,8 @@ class Home:
         self.temporary = temporary or folder.with_name(f"{folder.name}-tmp")
         self.temporary.mkdir(parents=True, exist_ok=True)
         ours = {
-            "PYTHONPATH": str(PROJECT_ROOT),
+            # The second folder is that of dbt's plugin: the installed package may be that of another checkout.
+            "PYTHONPATH": f"{PROJECT_ROOT}{os.pathsep}{PACKAGE / 'warehouse' / 'dbt_plugin'}",
             "TMPDIR": str(self.temporary),
             "TUNING_HOME": str(folder),
             "TUNING_BIGQUERY_PORT": str(self.settings.bigquery_port),
