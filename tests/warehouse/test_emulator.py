@@ -88,6 +88,23 @@ def test_what_was_written_is_there_after_the_server_was_killed(new_home: NewHome
     assert count_rows(settings) == 3
 
 
+def test_a_server_whose_command_was_killed_while_it_started_is_stopped_although_the_state_names_an_earlier_one(
+    new_home: NewHome,
+) -> None:
+    settings = new_home("home")
+    earlier = emulator.ensure(settings)
+    state = settings.warehouse_dir / emulator.STATE
+    content = state.read_bytes()
+    for restart in (lambda: emulator.ensure(settings), lambda: emulator.start_again(settings, earlier, print)):
+        os.kill(emulator.newest(settings).pid, signal.SIGKILL)
+        unrecorded = emulator.ensure(settings)
+        state.write_bytes(content)
+        server = restart()
+        assert not psutil.pid_exists(unrecorded.pid)
+        assert server.rest_port == earlier.rest_port
+        assert [row.one for row in query(connect(settings), "select 1 as one")] == [1]
+
+
 def test_a_state_file_whose_pid_is_another_program_by_now_counts_for_nothing(new_home: NewHome) -> None:
     settings = new_home()
     server = emulator.ensure(settings)

@@ -135,6 +135,7 @@ def start_again(settings: Settings, server: Server, say: Callable[[str], None]) 
                     f"the local BigQuery of {settings.home} was stopped while this command used it",
                     "Run the command again",
                 )
+            _stop_unrecorded(settings)
             _wait_until_ended(server)
             new = _start(settings, server.rest_port)
             identity.record(settings, new.endpoint)
@@ -190,16 +191,23 @@ def _recorded(settings: Settings) -> Server | None:
 
 
 def _stop_unrecorded(settings: Settings) -> bool:
-    """Stop a server of this home that its state file does not name. Return whether there was one."""
+    """Stop a server of this home that its state file does not name. Return whether there was one.
+
+    It was started by a command that was killed before the server was ready. The state file can still name a server that
+    ended before it. Call this with the start lock, so that no other command is starting a server.
+    """
+    recorded = None
     with contextlib.suppress(TuningError):
-        if _recorded(settings) is not None:
-            return False
-    remove(settings.warehouse_dir / STATE)
+        recorded = _recorded(settings)
+    if recorded is None:
+        remove(settings.warehouse_dir / STATE)
+    elif not is_gone(recorded):
+        return False
     stopped = False
     for process in psutil.process_iter(["cmdline"]):
         command = process.info["cmdline"] or []
         if _MODULE in command[:-1] and _is_same(Path(command[command.index(_MODULE) + 1]), settings.home):
-            print(f"stopping the local BigQuery (pid {process.pid}), because its state file is missing or damaged")
+            print(f"stopping the local BigQuery (pid {process.pid}), because no state file names it")
             _end(process)
             stopped = True
     return stopped
