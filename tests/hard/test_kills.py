@@ -63,6 +63,7 @@ class Faults:
         """Run the command to its end, and return its seconds."""
         outcome = home.run(*command)
         if outcome.status != 0:
+            self._count(stage, "the run after them", "lost")
             self._lose(f"{stage} did not finish after the kills: {outcome}")
             outcome = home.must(*command)
         return outcome.seconds
