@@ -151,6 +151,21 @@ def test_a_bad_file_is_one_line(tmp_path: Path, content: bytes, part: str) -> No
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("field", ["setup", "check"])
+def test_code_that_is_not_python_is_an_error_with_its_line(write: Callable[..., Path], field: str) -> None:
+    path = write("own.jsonl", OWN, OWN | {"topic": "another", field: "items = [1]\nassert found(items\nitems = 2"})
+    with pytest.raises(TuningError) as caught:
+        read_benchmark(str(path))
+    assert str(caught.value) == (
+        f"the {field} of question 2 of {path} is not valid Python (line 2, 'assert found(items': '(' was never closed)."
+    )
+
+
+def test_a_check_with_a_null_byte_is_an_error(write: Callable[..., Path]) -> None:
+    with pytest.raises(TuningError, match=r"the check of question 1 of .* is not valid Python"):
+        read_benchmark(str(write("own.jsonl", OWN | {"check": "assert '\0'"})))
+
+
 @pytest.mark.parametrize(
     ("name", "content", "part"),
     [

@@ -3,6 +3,7 @@
 import gzip
 import importlib.util
 import tomllib
+import warnings
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,6 +39,8 @@ def read_benchmark(name: str) -> Suite:
     for number, fields in enumerate(_records(path), start=1):
         try:
             questions.append(_question(fields, number))
+            for field in ("setup", "check"):
+                _compile(getattr(questions[-1], field), field, f"question {number} of {path}")
         except (msgspec.ValidationError, KeyError, IndexError, TypeError, AttributeError) as error:
             raise TuningError(f"question {number} of {path} is invalid ({error})", _FORMS) from None
     if not questions:
@@ -45,6 +48,19 @@ def read_benchmark(name: str) -> Suite:
     if len({question.topic for question in questions}) < len(questions):
         raise TuningError(f"two questions of {path} have the same topic or task_id", "Give each a unique one")
     return Suite(name=path.name if name.lower() != HUMANEVAL else HUMANEVAL, questions=questions, is_ours=False)
+
+
+def _compile(code: str, field: str, question: str) -> None:
+    """Raise TuningError if `code`, this field of the question, is not valid Python: then no answer could pass."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            compile(code, f"<{field}>", "exec")
+    except SyntaxError as error:
+        where = f"line {error.lineno}, {(error.text or '').strip()!r}: " if error.lineno else ""
+        raise TuningError(f"the {field} of {question} is not valid Python ({where}{error.msg})") from None
+    except (ValueError, RecursionError, MemoryError) as error:  # null bytes, or nesting that is too deep
+        raise TuningError(f"the {field} of {question} is not valid Python ({error or 'nested too deeply'})") from None
 
 
 def _humaneval() -> Path:

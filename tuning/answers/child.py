@@ -6,14 +6,19 @@ line of its output, it writes a JSON object with ``ran``, ``passed``, ``error``,
 ``output``.
 
 The three programs run one after another: ``setup`` (variables and files that the question shows), then the answer's
-``code`` and ``check`` in the same namespace. The check fails by raising any exception. It may use:
+``code`` in the same namespace, then ``check`` in a copy of it: the functions of the answer do not find what the check
+imports and defines. The check fails by raising any exception. It may use every name that ``setup`` and ``code`` define,
+and these:
 
 - ``output``: what ``code`` printed;
-- ``printed(value)``: whether the output shows `value`;
+- ``printed(value)``: whether the output shows `value`, at any place;
 - ``found(value, args=())``: whether ``code`` computed `value`: it is in a variable that ``code`` made or changed, it is
   printed, or a function or class that ``code`` defines returns it when called with `args`;
 - ``functions()``: the functions that ``code`` defines, by name, for checks that call them;
-- ``same(one, other)``: equality that also compares floats, arrays and DataFrames.
+- ``same(one, other)``: equality that also compares floats, arrays and DataFrames;
+- ``source``: the text of ``code``;
+- ``uses(name)``: whether ``code`` contains `name`: an identifier (``uses("Counter")``), or a kind of syntax by the name
+  of its class in the module ``ast`` (``uses("Match")``). Comments and strings do not count.
 """
 
 import ast
@@ -135,34 +140,113 @@ class Check:
         return False
 
     def printed(self, value: object) -> bool:
-        """Return whether the output shows `value`: as text, as a Python literal, or (a list) with one item per line."""
+        """Return whether the output shows `value`, whatever else it shows.
+
+        Text and numbers may stand in a sentence. A list may also be shown by its items, on one line or one per line.
+        """
         return _shows(self._output, value)
 
 
 def _shows(output: str, value: object) -> bool:
     text = output.strip()
     if isinstance(value, str):
-        wanted = value.strip()
-        lines = [line.strip() for line in text.splitlines()]
-        if wanted and (text == wanted or wanted in lines or ("\n" in wanted and wanted in text)):
-            return True
-        # As in "Result: value". Shorter values could occur by chance.
-        return bool(wanted) and len(wanted) >= 3 and re.search(rf"(?<!\w){re.escape(wanted)}(?!\w)", text) is not None
-    for line in [text, *text.splitlines()]:
-        for part in [line, line.partition(":")[2], line.partition("=")[2]]:
-            with contextlib.suppress(Exception):
-                if same(ast.literal_eval(part.strip()), value):
-                    return True
+        return _shows_text(text, value.strip())
+    parts = [part.strip() for line in [text, *text.splitlines()] for part in [line, *_after_labels(line)]]
+    if any(_is_literal(part, value) for part in parts):
+        return True
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return _shows_number(text, value)
+    if isinstance(value, (list, tuple, set, frozenset, dict)):
+        return _shows_items(text, parts, value)
     shown = repr(value)
     if len(shown) >= 2 and re.search(rf"(?<![\w.]){re.escape(shown)}(?![\w.]*\w)", text):
         return True
-    if isinstance(value, (list, tuple)) and len(value) > 1:
-        lines = [line.strip() for line in text.splitlines() if line.strip()]
-        wanted_lines = [str(item) for item in value]
-        return any(lines[start : start + len(wanted_lines)] == wanted_lines for start in range(len(lines)))
-    if not isinstance(value, (int, float, bool, dict, set, frozenset, type(None))):
-        return str(value) in text
+    return not isinstance(value, (bool, type(None))) and str(value) in text
+
+
+def _after_labels(line: str) -> list[str]:
+    """Return what follows a label in the line, as in "Result: value" or "result = value"."""
+    return [line.partition(sign)[2] for sign in ":=" if sign in line]
+
+
+def _is_literal(text: str, value: object) -> bool:
+    with contextlib.suppress(Exception):
+        return same(ast.literal_eval(text), value)
     return False
+
+
+def _shows_text(text: str, wanted: str) -> bool:
+    lines = [line.strip() for line in text.splitlines()]
+    if wanted and (text == wanted or wanted in lines or ("\n" in wanted and wanted in text)):
+        return True
+    # As in "Result: value". Shorter values could occur by chance.
+    around = r"(?<!\w)(?<!\w[.,/-]){}(?![.,/-]?\w)"
+    return len(wanted) >= 3 and re.search(around.format(re.escape(wanted)), text) is not None
+
+
+def _shows_number(text: str, value: float) -> bool:
+    """Return whether the number stands in the text, but not as an item of a list, tuple, set or dictionary."""
+    outside, replaced = text, 1
+    while replaced:
+        outside, replaced = re.subn(r"[\[({][^\[\](){}]*,[^\[\](){}]*[\])}]", " ... ", outside)
+    numbers = re.findall(r"(?<![\w.])-?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:e[+-]?\d+)?(?!\w|\.\d)", outside)
+    return any(same(float(number.replace(",", "")), float(value)) for number in numbers)
+
+
+def _shows_items(text: str, parts: list[str], value: Any) -> bool:
+    """Return whether a collection stands in the text: as a Python literal, or its items on one line or one per line."""
+    for group in re.finditer(r"[\[({][^\[\](){}]*[\])}]", text):
+        if text[: group.start()].rstrip()[-1:] not in ("[", ",") and _is_literal(group.group(), value):
+            return True
+    if not isinstance(value, (list, tuple)):
+        return False
+    if text.count(repr(value)) > text.count(f"[{value!r}"):
+        return True
+    if len(value) < 2:
+        return False
+    if any(_are_same(_items_of(part), value) for part in parts):
+        return True
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    for start in range(len(lines) - len(value) + 1):
+        end = start + len(value)
+        # In a longer column of numbers, the wanted ones are not the result.
+        around = [*lines[max(0, start - 1) : start], *lines[end : end + 1]]
+        if _are_same(lines[start:end], value) and not (_is_number(lines[start]) and any(map(_is_number, around))):
+            return True
+    return False
+
+
+def _items_of(line: str) -> list[str]:
+    """Return the words of a line without commas, quotes and one pair of brackets around them."""
+    return re.sub(r"^[\[({]|[\])}]$|[,'\"]", " ", line).split()
+
+
+def _are_same(words: list[str], value: Any) -> bool:
+    return len(words) == len(value) and all(
+        word == str(item) or (isinstance(item, (int, float)) and _is_number(word) and same(float(word), float(item)))
+        for word, item in zip(words, value, strict=True)
+    )
+
+
+def _is_number(text: str) -> bool:
+    return re.fullmatch(r"-?\d+\.?\d*", text) is not None
+
+
+def _names(code: str) -> set[str]:
+    """Return the identifiers in the code, and the names of the classes of its syntax."""
+    names = set()
+    with contextlib.suppress(SyntaxError, ValueError):
+        for node in ast.walk(ast.parse(code)):
+            names.add(type(node).__name__)
+            if isinstance(node, ast.Name):
+                names.add(node.id)
+            elif isinstance(node, ast.Attribute):
+                names.add(node.attr)
+            elif isinstance(node, ast.alias):
+                names.update(node.name.split("."))
+            elif isinstance(node, ast.ImportFrom):
+                names.update((node.module or "").split("."))
+    return names
 
 
 def run(setup: str, code: str, check: str) -> dict[str, object]:
@@ -201,10 +285,11 @@ def run(setup: str, code: str, check: str) -> dict[str, object]:
         "found": checker.found,
         "functions": checker.functions,
         "same": same,
+        "source": code,
+        "uses": _names(code).__contains__,
     }
-    # If the answer defines one of these names, the check gets a copy, so that the answer's functions still find theirs.
-    namespace = namespace | helpers if helpers.keys() & namespace.keys() else namespace
-    namespace |= helpers
+    # The check gets a copy, so that the answer's functions find neither its imports nor these helpers.
+    namespace = namespace | helpers
     with contextlib.redirect_stdout(Output()), contextlib.redirect_stderr(Output()):
         try:
             exec(compile(check, "<check>", "exec"), namespace)  # noqa: S102
