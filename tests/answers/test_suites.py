@@ -121,3 +121,77 @@ def test_a_function_of_an_answer_may_have_the_name_of_a_function_of_the_check(na
     check = "assert found(True, args=('level',)) and functions()['is_palindrome']('noon')\nassert output == ''"
     assert run(Program(name, "", code, check))["passed"]
     assert not run(Program(name, "", code.replace("==", "!="), check))["passed"]
+
+
+def test_the_functions_of_an_answer_do_not_find_what_the_check_imports_and_defines() -> None:
+    check = "import json\nwanted = '[1]'\nassert to_json([1]) == wanted and not can_see()"
+    right = "import json\ndef to_json(data):\n    return json.dumps(data)\n"
+    seen = "def can_see():\n    return globals().keys() & {'wanted', 'same', 'output', 'source'}\n"
+    assert run(Program("own import", "", right + seen, check))["passed"]
+    assert run(Program("import of the setup", "import json", right.partition("\n")[2] + seen, check))["passed"]
+    result = run(Program("no import", "", right.partition("\n")[2] + seen, check))
+    assert (result["passed"], result["check"].partition(".")[0]) == (False, "NameError: name 'json' is not defined")
+
+
+@pytest.mark.parametrize(
+    ("code", "name", "is_used"),
+    [
+        ("match 1:\n    case int():\n        pass", "Match", True),
+        ("# match\ntext = 'match value: Counter'", "Match", False),
+        ("text = 'Counter'", "Counter", False),
+        ("from collections import Counter", "Counter", True),
+        ("import collections as c\nc.Counter()", "Counter", True),
+        ("import xml.etree.ElementTree as ET", "ElementTree", True),
+        ("from xml.etree.ElementTree import Element", "ElementTree", True),
+        ("sorted([], key=lambda item: item)", "Lambda", True),
+    ],
+)
+def test_a_check_sees_what_the_source_uses(code: str, name: str, is_used: bool) -> None:
+    assert run(Program(name, "", code, f"assert uses({name!r}) is {is_used} and source == {code!r}"))["passed"]
+
+
+CASES = {
+    "handle differently shaped data with a match statement": (
+        "def kind(value):\n    return {int: 'number', str: 'text'}.get(type(value), 'list')",
+        "def kind(value):\n    match value:\n        case int(): return 'number'\n"
+        "        case str(): return 'text'\n        case list(): return 'list'",
+    ),
+    "write a string to a text file": (
+        "def save_text(path, text):\n    with open(path, 'w') as file:\n        file.write(text + '\\n')",
+        "def save_text(path, text):\n    with open(path, 'w') as file:\n        file.write(text)",
+    ),
+    "get the first line of a file": (
+        "def first_line(path):\n    return open(path).readline()",
+        "def first_line(path):\n    return open(path).readline().rstrip('\\n')",
+    ),
+    "turn a dictionary into a JSON string": (
+        "def to_json(data):\n    return json.dumps(data)",
+        "import json\ndef to_json(data):\n    return json.dumps(data)",
+    ),
+    "parse a JSON string into a dictionary": (
+        "def parse_json(text):\n    return json.loads(text)",
+        "import json\ndef parse_json(text):\n    return json.loads(text)",
+    ),
+    "make a list of the squares of numbers": (
+        "squares = [n * n for n in numbers]\nprint(numbers)",  # the right list is made, but another one is printed
+        "print([36])\nprint([n * n for n in numbers])",  # a right line among others
+    ),
+    "check whether a list is empty": (
+        "def is_empty(items):\n    return not items\ndef is_empty(items):\n    return bool(items)",
+        "def is_empty(items):\n    return bool(items)\ndef is_empty(items):\n    return not items",  # it stays
+    ),
+}
+
+
+@pytest.mark.parametrize("topic", CASES)
+def test_a_check_is_as_strict_as_its_question(topic: str) -> None:
+    (question,) = (question for question in BOTH if question.topic == topic)
+    wrong, right = CASES[topic]
+    assert not run(Program(topic, question.setup, wrong, question.check))["passed"]
+    assert run(Program(topic, question.setup, right, question.check))["passed"]
+
+
+def test_a_question_that_says_print_is_checked_by_what_is_printed() -> None:
+    printing = [question for question in BOTH if "print" in question.body and "def " not in program(question.reference)]
+    assert len(printing) > 50
+    assert [question.topic for question in printing if "found(" in question.check] == []

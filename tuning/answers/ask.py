@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import msgspec
 
 from tuning.answers import sandbox
-from tuning.answers.code import program
+from tuning.answers.code import runnable
 from tuning.answers.suite import Question
 from tuning.machine import usable_cores
 
@@ -26,7 +26,7 @@ def run_answers(questions: Sequence[Question], answers: Sequence[str], protectio
 
     An answer without Python code that parses counts as failed. Raises TuningError if the sandbox cannot be set up.
     """
-    codes = [program(answer) for answer in answers]
+    codes = [runnable(answer) for answer in answers]
     having = [index for index, code in enumerate(codes) if code]
     programs = [sandbox.Program(questions[index].setup, codes[index], questions[index].check) for index in having]
     results = dict(zip(having, sandbox.run(programs, protection=protection, workers=usable_cores()), strict=True))

@@ -57,8 +57,21 @@ def program(answer: str) -> str:
 
     Of a session with ``>>>`` prompts, only the input is part of the program.
     """
+    return "\n".join(_inputs(answer))
+
+
+def runnable(answer: str) -> str:
+    """Return the program of the answer without blocks that parse but do not compile.
+
+    A block with a ``return`` outside of a function, for example, would keep all others from running. If no block
+    compiles, this is the whole program, so that running it tells the reason.
+    """
+    return "\n".join(filter(_compiles, _inputs(answer))) or program(answer)
+
+
+def _inputs(answer: str) -> list[str]:
     inputs = (_input_of(block.text) for block in python_blocks(answer))
-    return "\n".join(code for code in inputs if code.strip())
+    return [code for code in inputs if code.strip()]
 
 
 def parses(code: str) -> bool:
@@ -83,6 +96,16 @@ def _is_python(code: str) -> bool:
             warnings.simplefilter("ignore")  # no warnings about invalid escapes in answers
             ast.parse(code)
     except (SyntaxError, ValueError, RecursionError, MemoryError):  # the last two occur if the nesting is too deep
+        return False
+    return True
+
+
+def _compiles(code: str) -> bool:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            compile(code, "<answer>", "exec")
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
         return False
     return True
 
