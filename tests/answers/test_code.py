@@ -91,6 +91,7 @@ def test_an_error_of_the_answer_is_told_from_a_failed_check() -> None:
         ("[[9, 36, 81]]", [9, 36, 81], False),
         ("Squares:\n9\n36\n81", [9, 36, 81], True),
         ("9\n36\n81\n100", [9, 36, 81], False),
+        ("Square: 9\nSquare: 36\nSquare: 81", [9, 36, 81], True),
         ("Counter({'a': 3, 'b': 1})", {"b": 1, "a": 3}, True),
         ("Date: 25.11.2023", "25.11.2023", True),
         ("docs/notes.md.txt", "docs/notes.md", False),

@@ -207,9 +207,13 @@ def _shows_items(text: str, parts: list[str], value: Any) -> bool:
     if any(_are_same(_items_of(part), value) for part in parts):
         return True
     lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return _has_run(lines, value) or _has_run([line.rpartition(":")[2].strip() for line in lines], value)
+
+
+def _has_run(lines: list[str], value: Any) -> bool:
+    """Return whether successive lines are the items of `value`. Numbers must not be part of a longer column."""
     for start in range(len(lines) - len(value) + 1):
         end = start + len(value)
-        # In a longer column of numbers, the wanted ones are not the result.
         around = [*lines[max(0, start - 1) : start], *lines[end : end + 1]]
         if _are_same(lines[start:end], value) and not (_is_number(lines[start]) and any(map(_is_number, around))):
             return True
