@@ -126,7 +126,7 @@ def test_a_function_of_an_answer_may_have_the_name_of_a_function_of_the_check(na
 def test_the_functions_of_an_answer_do_not_find_what_the_check_imports_and_defines() -> None:
     check = "import json\nwanted = '[1]'\nassert to_json([1]) == wanted and not can_see()"
     right = "import json\ndef to_json(data):\n    return json.dumps(data)\n"
-    seen = "def can_see():\n    return globals().keys() & {'wanted', 'same', 'output', 'source'}\n"
+    seen = "def can_see():\n    return globals().keys() & {'wanted', 'same', 'output', 'answer_code'}\n"
     assert run(Program("own import", "", right + seen, check))["passed"]
     assert run(Program("import of the setup", "import json", right.partition("\n")[2] + seen, check))["passed"]
     result = run(Program("no import", "", right.partition("\n")[2] + seen, check))
@@ -147,7 +147,7 @@ def test_the_functions_of_an_answer_do_not_find_what_the_check_imports_and_defin
     ],
 )
 def test_a_check_sees_what_the_source_uses(code: str, name: str, is_used: bool) -> None:
-    assert run(Program(name, "", code, f"assert uses({name!r}) is {is_used} and source == {code!r}"))["passed"]
+    assert run(Program(name, "", code, f"assert uses({name!r}) is {is_used} and answer_code == {code!r}"))["passed"]
 
 
 CASES = {

@@ -29,7 +29,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Settings, 
     """A home whose warehouse has 40 questions of the sample and the marts built from them."""
     settings = Settings(home=tmp_path_factory.mktemp("built") / "home", bigquery_port=free_port())
     load_sample(settings, 40)
-    yield settings, build(settings, Variables())
+    yield settings, build(settings, Variables(), unit_tests=False)
     emulator.stop(settings)
 
 

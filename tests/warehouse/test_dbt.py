@@ -12,6 +12,7 @@ import orjson
 import pytest
 
 from tuning.errors import TuningError
+from tuning.records import write_record
 from tuning.settings import Settings
 from tuning.sources.load_sample import load_sample
 from tuning.storage import write_json
@@ -20,6 +21,7 @@ from tuning.warehouse.client import connect, query
 from tuning.warehouse.contract import contract
 from tuning.warehouse.dbt import BuildResult, Variables, build, ensure_built, require_current
 from tuning.warehouse.dbt_process import command, dbt_files, environment, run_dbt
+from tuning.warehouse.fingerprint import parse_inputs, source
 from tuning.warehouse.in_lines import build_lines
 
 QUESTIONS = 40  # of the standard library sample: every one has tag python and an accepted answer
@@ -252,6 +254,10 @@ def test_marts_that_are_older_than_the_source_are_named_with_the_command_that_he
 ) -> None:
     settings, _ = built
     client, raw = connect(settings), "`bigquery-public-data.stackoverflow.{}`"
+    stamp = dbt_files(settings, Variables()).folder / "built.json"
+    (row,) = client.list_rows(contract(settings, Variables()).build)
+    made_of = {**parse_inputs(settings, Variables()), "source": source(settings, client)}
+    write_record(stamp, {**made_of, "invocation_id": row["invocation_id"]})  # whatever other tests have built
     require_current(settings, Variables())
     query(client, f"create or replace table {raw.format('users')} as select * from {raw.format('users')}")  # noqa: S608
     require_current(settings, Variables())  # loaded again without a change
@@ -264,7 +270,6 @@ def test_marts_that_are_older_than_the_source_are_named_with_the_command_that_he
     with pytest.raises(TuningError) as refused:
         require_current(settings, Variables())
     assert str(refused.value) == f"{old}."
-    stamp = dbt_files(settings, Variables()).folder / "built.json"
     content = stamp.read_bytes()
     some = {"results": [{"unique_id": "test.p.x", "status": "pass", "adapter_response": {}}], "elapsed_time": 1.0}
     monkeypatch.setattr(dbt, "run_dbt", lambda *_: some)

@@ -7,8 +7,8 @@ line of its output, it writes a JSON object with ``ran``, ``passed``, ``error``,
 
 The three programs run one after another: ``setup`` (variables and files that the question shows), then the answer's
 ``code`` in the same namespace, then ``check`` in a copy of it: the functions of the answer do not find what the check
-imports and defines. The check fails by raising any exception. It may use every name that ``setup`` and ``code`` define,
-and these:
+imports and defines. What they change by ``global`` is in their ``__globals__``. The check fails by raising any
+exception. It may use every name that ``setup`` and ``code`` define, and these:
 
 - ``output``: what ``code`` printed;
 - ``printed(value)``: whether the output shows `value`, at any place;
@@ -16,7 +16,7 @@ and these:
   printed, or a function or class that ``code`` defines returns it when called with `args`;
 - ``functions()``: the functions that ``code`` defines, by name, for checks that call them;
 - ``same(one, other)``: equality that also compares floats, arrays and DataFrames;
-- ``source``: the text of ``code``;
+- ``answer_code``: the text of ``code``;
 - ``uses(name)``: whether ``code`` contains `name`: an identifier (``uses("Counter")``), or a kind of syntax by the name
   of its class in the module ``ast`` (``uses("Match")``). Comments and strings do not count.
 """
@@ -289,7 +289,7 @@ def run(setup: str, code: str, check: str) -> dict[str, object]:
         "found": checker.found,
         "functions": checker.functions,
         "same": same,
-        "source": code,
+        "answer_code": code,
         "uses": _names(code).__contains__,
     }
     # The check gets a copy, so that the answer's functions find neither its imports nor these helpers.
