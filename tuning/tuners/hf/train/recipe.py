@@ -40,7 +40,8 @@ RECIPES = {
     # questions, of which the base solves 16 of 48. After training on the sample it solves 18 with a step_size of 0.25,
     # and 20 with 0.5; its answers are shorter and repeat themselves less often. With a step_size of 1, twice as many
     # answers repeat themselves. With a learning rate of 1.2e-3 and a step_size of 0.5, 34 of the 48 answers do.
-    # Adapters in the upper two thirds of the layers learn as much per step as adapters in all layers, in 0.7 of the time.
+    # Adapters in the upper two thirds of the layers learn as much per step as adapters in all layers, in 0.7 of the
+    # time.
     "smollm2": Recipe(
         steps=20,
         batch_size=4,
