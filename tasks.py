@@ -375,9 +375,12 @@ def export(
     """
     from tuning.dataset.options import resolve_options, resolve_variables
     from tuning.dataset.snapshot.export import export as export_mart
+    from tuning.warehouse.dbt import require_current
 
     options = resolve_options(preset, settings.tuner, format=format)
-    snapshot = export_mart(settings, resolve_variables(preset, **build.given()), options)
+    variables = resolve_variables(preset, **build.given())
+    require_current(settings, variables)  # `dataset` and `tune` build what is old instead
+    snapshot = export_mart(settings, variables, options)
     print(f"snapshot {snapshot.folder}: {snapshot.rows:,} rows, {snapshot.kind}")
 
 
@@ -700,7 +703,6 @@ def tune(
         preview_all(settings, given, print, preview)
         return
     run = tune_all(settings, given, print)
-    print(f"verdict: {run.verdict.status}")
     print(run.in_words)
     registered = "registered" if run.registered else "already registered"
     print(

@@ -1,4 +1,4 @@
-"""Return the package's version, its git commit, the number of usable processor cores, and whether a process runs."""
+"""Return the package's version, its git commit, the number of usable processor cores, and the status of a run."""
 
 import functools
 import os
@@ -25,13 +25,18 @@ def usable_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def still_runs(host: str, pid: int, started_at: str) -> bool:
-    """Return whether the process that wrote these facts at `started_at` (ISO 8601) runs. Other hosts count as running.
+def run_status(status: str, host: str, pid: int, started_at: str) -> str:
+    """Return the status of a run from its record: "interrupted" for a running one whose process has ended.
 
-    The system gives the number of an ended process to a new one, which is then younger.
+    The process `pid` wrote the record at `started_at` (ISO 8601). Processes of other hosts count as running.
     """
-    if host != platform.node() or not pid:
-        return True
+    if status != "running" or host != platform.node() or not pid or _still_runs(pid, started_at):
+        return status
+    return "interrupted"
+
+
+def _still_runs(pid: int, started_at: str) -> bool:
+    """Return whether the process runs. The system gives the number of an ended one to a new one, which is younger."""
     try:
         return psutil.Process(pid).create_time() <= datetime.fromisoformat(started_at).timestamp() + 1
     except psutil.Error:

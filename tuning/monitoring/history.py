@@ -2,7 +2,7 @@
 
 import msgspec
 
-from tuning.machine import still_runs
+from tuning.machine import run_status
 from tuning.records import read_record
 from tuning.settings import Settings
 
@@ -36,8 +36,5 @@ def runs(settings: Settings, newest: int | None) -> list[Run]:
         for path in chosen
     ]
     return [
-        msgspec.structs.replace(run, status="interrupted")
-        if run.status == "running" and not still_runs(run.host, run.pid, run.started_at)
-        else run
-        for run in read
+        msgspec.structs.replace(run, status=run_status(run.status, run.host, run.pid, run.started_at)) for run in read
     ]

@@ -87,6 +87,5 @@ def _run_here(
         raise TuningError("--param needs --template", "Without a template, use the tuning options such as --epochs")
     settings, tune = tuning_settings(settings, tuning)
     run = run_local(settings, find_dataset(settings, options.dataset), tune, tuner=settings.tuner, show=show)
-    show(f"verdict: {run.verdict.status}")
     show(run.in_words)
     show(f"report: {run.report}")

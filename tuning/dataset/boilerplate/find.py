@@ -255,7 +255,7 @@ def _signed(flat: str, places: list[Place], *, is_quoted: bool) -> list[Place]:
     text = flat.replace(LINE_BREAK, "\n").replace(TRANSPARENT, " ")
     for start in [0, *(match.end() for match in _SIGNATURE_START.finditer(text))][-4:]:
         if len(text) - start <= _LONGEST_SIGNATURE and (
-            SIGNATURE.match(text, start) or (_is_signed_line(text, flat, start))
+            SIGNATURE.match(text, start) or _is_signed_line(text, flat, start)
         ):
             return [place for place in places if place[2] <= start] + [("signature", start, len(flat))]
     if SIGNED_NAME.fullmatch(text) and not is_quoted:

@@ -13,7 +13,7 @@ from typing import Literal
 import msgspec
 
 from tuning.errors import TuningError
-from tuning.machine import git_commit, still_runs
+from tuning.machine import git_commit, run_status
 from tuning.pipelines.outcome import Step
 from tuning.records import read_record, write_record
 from tuning.settings import Settings
@@ -76,8 +76,7 @@ def read_run(folder: Path) -> RunRecord:
     """
     remedy = f"No command can make it again. Restore it, or delete {folder} to forget the run"
     record = read_record(folder / RECORD, RunRecord, remedy)
-    is_killed = record.status == "running" and not still_runs(record.host, record.pid, record.started_at)
-    return msgspec.structs.replace(record, status="interrupted") if is_killed else record
+    return msgspec.structs.replace(record, status=run_status(record.status, record.host, record.pid, record.started_at))
 
 
 def in_progress(folder: Path) -> bool:

@@ -43,8 +43,8 @@ class PipelineRun:
 
     @property
     def in_words(self) -> str:
-        """Return the verdict as text."""
-        return in_words(self.verdict)
+        """Return the verdict, and in another line its reasons."""
+        return f"verdict: {self.verdict.status}\n{in_words(self.verdict)}"
 
 
 def arguments_against_champion(

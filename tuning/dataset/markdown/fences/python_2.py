@@ -39,8 +39,8 @@ _KINDS = {
         r"lambda[ \t]*(?:[^():\n]*,[ \t]*)?\(",
         rf"\blambda[ \t]*{_PARAMETERS}\([ \t]*[\w(][\w, \t()]*\)[\w, \t=]*:",
     ),
-    "ur": (r"\b[uU][rR]['\"]", r"(?<![\w'\"])[uU][rR](?:''|\"\")"),
-    "long": (r"\b[0-9][0-9xXa-fA-F]*[lL]\b", r"(?<![\w.])(?:0[xX][\da-fA-F]+|\d+)[lL](?!\w)"),
+    "ur": (r"\b[uU][rR]['\"]", r"(?<![\w'\"])[uU][rR](?=''|\"\")"),
+    "long": (r"\b[0-9][0-9xXa-fA-F]*[lL]\b", r"(?<![\w.])(0[xX][\da-fA-F]+|\d+)[lL](?!\w)"),
     # An octal number such as 0777 stands where only a number of a program stands: dates and columns do not count.
     "octal": (
         r"(?:[=(,\[&|'\":]|return)[ \t]*0+[1-7]",
@@ -58,11 +58,8 @@ _VECTOR = re.compile(r"(?<![\w.])c\(")  # of R, where `10L` is an integer
 _CALLED = re.compile(r"\b(print|exec)(?!\w)[ \t]*(?:>>[^,\n]*,?)?[ \t]*([^\n(;][^\n;]*)")
 _RAISED = re.compile(r"(\braise[ \t]+[\w.]+)[ \t]*,[^\n]*")
 _CAUGHT = re.compile(r"(\bexcept[ \t]+(?:[\w.]+|\([^()\n]*\)))[ \t]*,[ \t]*(?:[\w.]+|\([\w, \t]*\))[ \t]*:")
-_TUPLE_IN_LAMBDA = _PATTERNS["lambda"]
 _TUPLE_IN_DEF = re.compile(rf"{_PATTERNS['def'].pattern}[^\n:]*:")
-_NUMBER = re.compile(r"(?<![\w.])(0[xX][\da-fA-F]+|\d+)[lL](?!\w)")
 _OCTAL = re.compile(r"(?<![\w.])0+([1-7][0-7]*)(?![\w.])")
-_RAW = re.compile(r"(?<![\w'\"])[uU][rR](?=''|\"\")")
 _REPR = re.compile(r"`([^`\n]+)`")
 
 
@@ -82,6 +79,6 @@ def is_python_2(bare: str, kinds: Sequence[str]) -> bool:
 def as_python_3(bare: str) -> str:
     """Rewrite the statements and expressions that only Python 2 has, so that Python 3 can parse them."""
     bare = _RAISED.sub(r"\1", _CAUGHT.sub(r"\1 as _:", _CALLED.sub(r"\1(\2)", bare)))
-    bare = _REPR.sub(r"(\1)", _RAW.sub("", bare)).replace("<>", "!=")
-    bare = _OCTAL.sub(r"0o\1", _NUMBER.sub(r"\1", bare))
-    return _TUPLE_IN_DEF.sub("def _():", _TUPLE_IN_LAMBDA.sub("lambda _:", bare))
+    bare = _REPR.sub(r"(\1)", _PATTERNS["ur"].sub("", bare)).replace("<>", "!=")
+    bare = _OCTAL.sub(r"0o\1", _PATTERNS["long"].sub(r"\1", bare))
+    return _TUPLE_IN_DEF.sub("def _():", _PATTERNS["lambda"].sub("lambda _:", bare))
