@@ -534,7 +534,9 @@ def predict(
     c: Context,
     settings: Settings,
     question: Annotated[str, Meta(description="question; the first line is the title, the other lines are the body")],
-    model: Annotated[Version, Meta(description="model version, champion or base")] = "champion",
+    model: Annotated[
+        Version, Meta(description="model version, champion, or base: the untuned TUNING_BASE_MODEL")
+    ] = "champion",
     file: Annotated[InputFile, Meta(description='JSONL file of questions, each {"title": …, "body": …}')] = "",
     output: Annotated[OutputFile, Meta(description="JSONL file for the answers (with --file)")] = "",
     max_tokens: Annotated[
@@ -542,6 +544,9 @@ def predict(
     ] = 512,
 ) -> None:
     """Ask a model a question with the prompt format of its training. Answers are checked for secrets but never changed.
+
+    The last line says which model answered and why it ended: STOP (complete), MAX_TOKENS (cut at --max-tokens) or
+    REPETITION (it only repeated itself).
 
     Example: invoke predict "How do I read a file line by line?" --model v1
     """

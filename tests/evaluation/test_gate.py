@@ -48,7 +48,7 @@ def test_an_equal_model_with_a_better_loss_is_not_worse_and_may_be_released() ->
     found = verdict(more(4, 4))
     assert (found.status, found.passed) == ("not worse", True)
     assert in_words(found).startswith(
-        "The tuned model answers about as well as the base (less than 15 points worse) and fits held-out answers"
+        "The tuned model does not answer worse than the base by 15 points or more, and it fits held-out answers"
     )
 
 

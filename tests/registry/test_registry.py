@@ -5,9 +5,11 @@ import os
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 
+import msgspec
 import pytest
 
 from tuning.errors import TuningError
+from tuning.evaluation.records import Interval, Judgement
 from tuning.registry import registry
 from tuning.registry.listing import history_lines, model_lines
 from tuning.registry.model_folder import open_model
@@ -141,11 +143,17 @@ def test_a_damaged_journal_is_one_line(settings, version, model_files):
 
 def test_the_list_marks_the_champion(settings, version, model_files):
     assert "no models in" in model_lines(settings)[0]
-    for key in ("k1", "k2"):
-        registry.register(settings, version(key), model_files)
+    plain = version("k2")
+    judgement = Judgement(
+        opponent="base", status="better", reasons=[], executed=Interval(mean=6.25, low=1, high=12, examples=96)
+    )
+    improvements = {"base": Interval(mean=0.1, low=0.05, high=0.2, examples=30)}
+    judged = msgspec.structs.replace(plain.verdict, judgements=[judgement], improvements=improvements)
+    for one in (version("k1"), msgspec.structs.replace(plain, verdict=judged)):
+        registry.register(settings, one, model_files)
     registry.promote(settings, "v2")
     lines = model_lines(settings)
     assert lines[1].startswith("  v1 ")
     assert lines[2].startswith("* v2 ")
-    assert "loss 1.5" in lines[2]
+    assert lines[2].endswith("base: solves +6.2 points, loss improved by +0.1")
     assert [line.split()[1] for line in history_lines(settings)] == ["registered", "registered", "promoted"]

@@ -347,7 +347,7 @@ def describe(metric: str, opponent: str, found: Interval, options: GateOptions) 
 HEADS = {
     "better": "The tuned model answers better than {opponents}",
     "not worse": (
-        "The tuned model answers about as well as {opponents} (less than {margin:g} points worse) and fits held-out "
+        "The tuned model does not answer worse than {opponents} by {margin:g} points or more, and it fits held-out "
         "answers better"
     ),
     "worse": "The tuned model answers worse",

@@ -14,7 +14,6 @@ from tuning.tuners.protocol import Model
 from tuning.visible import visible
 
 _SLICES_SHOWN = 30
-_UNCHANGED = 5  # number of questions shown that both models solve or neither model solves
 # Decimal places; 1 for all other metrics.
 _DIGITS = {"loss": 3, "token_loss": 3, "length_ratio": 3, "perplexity": 2}
 ROLES = ("base", "champion", "tuned")
@@ -110,7 +109,7 @@ def _suite_view(comparison: Comparison, verdict: Verdict) -> dict[str, Any]:
         },
         "guardrails": against_base.guardrails if against_base else [],
         "changed": [(kind, sides[topic]) for kind, topics in changed.items() for topic in topics],
-        "unchanged": [side for side in sides.values() if side.topic not in topics][:_UNCHANGED],
+        "unchanged": [side for side in sides.values() if side.topic not in topics],
     }
 
 
