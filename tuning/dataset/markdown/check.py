@@ -49,8 +49,11 @@ def looks_same(html: str, rendered: str) -> bool:
     """
     # Most bodies differ from their rendering only in the empty lines between blocks. Code contains no raw `>`, so
     # it stays unchanged.
-    html = html.strip().replace(">\n\n<", ">\n<").replace(" />", ">").replace("/>", ">")
-    rendered = rendered.strip().replace(" />", ">").replace("/>", ">")
+    html, rendered = html.strip().replace(">\n\n<", ">\n<"), rendered.strip()
+    if "/>" in html:
+        html = html.replace(" />", ">").replace("/>", ">")
+    if "/>" in rendered:
+        rendered = rendered.replace(" />", ">").replace("/>", ">")
     if html == rendered:
         return True
     if "&quot;" in html or "&#39;" in rendered:

@@ -67,7 +67,7 @@ def convert_all(bodies: Sequence[str], base_url: str, *, boilerplate: bool = Fal
     are_refused = [has_control_characters(html) for html in bodies]
     htmls = [_prepared(html, base_url) for html, is_refused in zip(bodies, are_refused, strict=True) if not is_refused]
     changes: list[Counter[str]] = [
-        Counter({"replaced control character": count} if count else ())
+        Counter({"replaced control character": count}) if count else Counter()
         for count, is_refused in zip(deletes, are_refused, strict=True)
         if not is_refused
     ]

@@ -91,13 +91,15 @@ def clean(pairs: Sequence[Pair], rules: Rules) -> None:
     own_rules = load_rules(rules.options.redact_rules) if rules.options.redact_rules else ()
     for pair in pairs:
         is_html = rules.options.body == "html" or bool(pair.reason)
-        kinds: Counter[str] = Counter()
+        kinds: list[str] = []
         for name in ("title", "body", "answer", "rejected"):
             if (text := getattr(pair, name)) is not None:
                 redacted, found = redact(text, own_rules, is_html=is_html and name != "title")
-                setattr(pair, name, redacted)
-                kinds.update(found)
-        pair.changes += [f"redacted {count} {kind}" for kind, count in sorted(kinds.items())]
+                if found:
+                    setattr(pair, name, redacted)
+                    kinds += found
+        if kinds:  # hardly ever, and counting nothing takes time too
+            pair.changes += [f"redacted {count} {kind}" for kind, count in sorted(Counter(kinds).items())]
 
 
 def _convert(pairs: Sequence[Pair], base_url: str) -> None:
@@ -111,7 +113,8 @@ def _convert(pairs: Sequence[Pair], base_url: str) -> None:
                 pair.drop("clean", converted.reason)
             else:
                 setattr(pair, name, converted.markdown)
-                counts.update(converted.changes)
+                if converted.changes:
+                    counts.update(converted.changes)
     for pair, counts in zip(pairs, changes, strict=True):
         if not pair.reason:
             pair.changes = ["converted to Markdown", *(described(change, counts[change]) for change in sorted(counts))]

@@ -6,8 +6,6 @@ The macro `has_python2_code` in dbt_project/macros/quality/post_flags.sql looks 
 import re
 from collections.abc import Sequence
 
-from tuning.dataset.sieve import Sieve
-
 _START = r"(?:^|[:;])[ \t]*"
 # Parameters of a function before one that is a tuple: names, some with simple defaults.
 _PARAMETERS = r"(?:\*{0,2}\w+[ \t]*(?:=[ \t]*[\w.'-]*[ \t]*)?,[ \t]*)*+"
@@ -51,7 +49,8 @@ _KINDS = {
         r"(?:[=(,+%\[:]|\b(?:return|print|in|and|or))[ \t]*`[\w. \t()\[\],'+*/-]+`(?!`)",
     ),
 }
-_SIEVE = Sieve({kind: quick for kind, (quick, _) in _KINDS.items()})
+# By kind, a pattern in RE2's syntax that finds every text that may have it, if only in a string or a comment.
+QUICK = {kind: quick for kind, (quick, _) in _KINDS.items()}
 _PATTERNS = {kind: re.compile(pattern, re.MULTILINE) for kind, (_, pattern) in _KINDS.items()}
 _VECTOR = re.compile(r"(?<![\w.])c\(")  # of R, where `10L` is an integer
 
@@ -61,11 +60,6 @@ _CAUGHT = re.compile(r"(\bexcept[ \t]+(?:[\w.]+|\([^()\n]*\)))[ \t]*,[ \t]*(?:[\
 _TUPLE_IN_DEF = re.compile(rf"{_PATTERNS['def'].pattern}[^\n:]*:")
 _OCTAL = re.compile(r"(?<![\w.])0+([1-7][0-7]*)(?![\w.])")
 _REPR = re.compile(r"`([^`\n]+)`")
-
-
-def kinds_of_python_2(code: str) -> list[str]:
-    """Return the kinds of statements and expressions that may be in the code, or in its strings and comments."""
-    return _SIEVE.search(code)
 
 
 def is_python_2(bare: str, kinds: Sequence[str]) -> bool:

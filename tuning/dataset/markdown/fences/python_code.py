@@ -10,7 +10,8 @@ import textwrap
 import warnings
 from itertools import islice
 
-from tuning.dataset.markdown.fences.python_2 import as_python_3, is_python_2, kinds_of_python_2
+from tuning.dataset.markdown.fences.python_2 import QUICK, as_python_3, is_python_2
+from tuning.dataset.sieve import Sieve
 
 _LONGEST = 4_000  # characters; a longer block without a mark of Python is data
 _LONGEST_PARSED = 800  # characters without those of literals; parsing more is slow, and hardly ever finds Python
@@ -69,6 +70,15 @@ _FOREIGN = re.compile(
     re.MULTILINE | re.VERBOSE,
 )
 _FOREIGN_SIGNS = (") {\n", "){\n", "=>", " <- ", ":~$ ")
+# One search tells which kinds of Python 2 a text may have, and whether it may have a line or sign of another language.
+# The last pattern is in RE2's syntax, and finds all that `_FOREIGN` and `_FOREIGN_SIGNS` find.
+_SIEVE = Sieve(
+    QUICK
+    | {
+        "foreign": r"(?m)^[ \t]*(?:Traceback \(most|File \"|[^\s(:]*(?:Error|Exception|Warning):|[A-Z]:\\|PS |>>>|\$ "
+        r"|(?:In|Out) ?\[|<\?xml|\{%|cp?def |cimport |console\.log|document\.get|end$)|\) ?\{\n|=>| <- |:~\$ "
+    }
+)
 _ENDS_STATEMENT = re.compile(r";[ \t]*$", re.MULTILINE)
 _VARIABLES = re.compile(r"(?:(?:\#.*+|[A-Z][A-Z\d_]*+=\S.*+)\s*+)++\Z")  # of a shell, as in a file `.env`
 _MAGIC = re.compile(r"^[ \t]*[!%]{1,2}[A-Za-z{].*$", re.MULTILINE)  # a command of a notebook
@@ -123,22 +133,26 @@ def python_name(code: str) -> str:
     if not is_marked and not _may_be_program(code):
         return ""
     bare, is_old = "", False
-    if kinds := kinds_of_python_2(code):
+    if hints := _SIEVE.search(code):
         bare = without_literals(code)
-        is_old = is_python_2(bare, kinds)
-    if _has_foreign_line(code, bare):
-        return ""
-    if not is_marked and (is_old or not _is_simple(code)) and not _is_program(bare or without_literals(code), is_old):
+        if "foreign" in hints and _has_foreign_line(bare):
+            return ""
+        is_old = is_python_2(bare, [hint for hint in hints if hint != "foreign"])
+    is_certain = is_marked or (not is_old and _is_simple(code))
+    if not is_certain and ((not bare and _is_prose(code)) or not _is_program(bare or without_literals(code), is_old)):
         return ""
     return "python2" if is_old else "python"
 
 
-def _has_foreign_line(code: str, bare: str) -> bool:
-    """Return whether the code without its literals, which are `bare` if it is not empty, has a line of another kind."""
-    if not _FOREIGN.search("\n" + code) and not any(sign in code for sign in _FOREIGN_SIGNS):
-        return False
-    bare = bare or without_literals(code)
+def _has_foreign_line(bare: str) -> bool:
+    """Return whether the code, without its literals, has a line or a sign of another language or of output."""
     return _FOREIGN.search("\n" + bare) is not None or any(sign in bare for sign in _FOREIGN_SIGNS)
+
+
+def _is_prose(code: str) -> bool:
+    """Return whether a line outside of all literals is prose, so that the literals need not be found."""
+    has_long_literal = '"""' in code or "'''" in code or "\\\n" in code
+    return not has_long_literal and _PROSE.search("\n" + code) is not None
 
 
 def has_mark(code: str) -> bool:
