@@ -122,11 +122,11 @@ class Loopback:
         handler.send_header("Content-Type", "application/json; charset=UTF-8")
         handler.send_header("Content-Length", str(len(payload)))
         handler.end_headers()
-        handler.wfile.write(payload)
-        if how == "die":
+        if how == "die":  # before the answer is out: the client may ask again at once
             handler.close_connection = True
             threading.Thread(target=self.server.shutdown).start()
             self.server.socket.close()
+        handler.wfile.write(payload)
 
     def _fault(self, request: Request) -> int | str | None:
         with self.lock:
