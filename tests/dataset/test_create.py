@@ -9,7 +9,7 @@ import pytest
 
 from tests.dataset.folders import dropped, fingerprint, question_ids, texts
 from tests.marts import TEMPLATE, row, words, write_snapshot
-from tuning.dataset.create import create_dataset, describe_dataset
+from tuning.dataset.create import create_dataset, describe_dataset, remarks
 from tuning.dataset.dataset import Dataset
 from tuning.dataset.options import DatasetOptions, resolve_options
 from tuning.errors import TuningError
@@ -181,7 +181,7 @@ def test_limit_samples_nest_and_fill_both_sides(tmp_path: Path) -> None:
     ("change", "part"),
     [
         ({"rows": []}, "has no rows"),
-        ({"rows": [row(1)]}, "no example is left for"),
+        ({"rows": [row(1)]}, r"no example is left for \w+. Use more rows, or change --eval-fraction or --seed"),
         ({"rows": [row(1), row(1), row(2)]}, "has the question-answer pair 1-1000001 more than once"),
         ({"rows": [row(1), row(1, answer_id=9), row(2)], "preset": "seed"}, "has question 1 more than once"),
         ({"rows": [row(1), row(2)], "format": "trl-preference"}, "needs preferences"),
@@ -194,6 +194,16 @@ def test_what_gives_no_dataset_is_one_clear_line_and_leaves_none(
     with pytest.raises(TuningError, match=part):
         made(tmp_path, "home", **change)
     assert list((tmp_path / "home" / "datasets").glob("[!.]*")) == []
+
+
+def test_a_large_group_that_makes_the_evaluation_split_small_or_large_is_said(tmp_path: Path) -> None:
+    rows = [row(number, linked_question_ids=[1] if 1 < number <= 60 else []) for number in range(1, 101)]
+    dataset = made(tmp_path, "hub", rows, eval_fraction=0.2)
+    rows_of_eval = dataset.manifest.files["eval.jsonl"].rows
+    assert rows_of_eval < 10 or rows_of_eval > 40
+    remark = f"note: {rows_of_eval} of 100 examples are for evaluation, where --eval-fraction asks for 20%"
+    assert remark in "\n".join(remarks(dataset))
+    assert remarks(made(tmp_path, "plain", [row(number) for number in range(1, 101)], eval_fraction=0.2)) == []
 
 
 def test_a_snapshot_that_lacks_a_column_is_refused_by_name(tmp_path: Path) -> None:

@@ -122,6 +122,12 @@ def test_a_base_that_says_nothing_is_not_beaten() -> None:
     assert found.reasons[0].startswith("96 of 96 questions have an answer that was cut or is empty")
 
 
+def test_empty_answers_are_named_where_no_model_solves_anything() -> None:
+    found = judge(compared([False] * 96, [False] * 96, [], empty={"base": range(96)}), OPTIONS)
+    assert found.status == "undecided"
+    assert "96 of 96 how-to questions have an answer that was cut or is empty (by thinking?)" in found.reasons
+
+
 def test_the_verdict_is_the_worst_of_those_against_base_and_champion() -> None:
     both = compared(more(15), half(), BETTER_LOSS, champion=more(40))
     found = judge(both, OPTIONS, champion="v1")

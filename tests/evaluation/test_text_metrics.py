@@ -116,6 +116,12 @@ def test_a_cut_answer_is_compared_with_as_much_of_the_reference() -> None:
     assert score_answer(cut, GOOD, "STOP")["chrf"] < 90
 
 
+def test_an_answer_that_was_cut_before_it_began_is_not_compared_with_the_reference() -> None:
+    scores = score_answer("", GOOD, "MAX_TOKENS")
+    assert (scores["empty"], scores["truncated"]) == (100, 100)
+    assert not {"chrf", "rouge_l"} & scores.keys()
+
+
 @pytest.mark.parametrize(
     ("answer", "parsing"),
     [

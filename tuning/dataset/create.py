@@ -48,6 +48,7 @@ from tuning.settings import Settings
 from tuning.storage import atomic_folder, locked, write_bytes
 
 _ITEMS = 10  # of the benchmark, named in the manifest
+_FEW = 5  # examples for evaluation: with fewer, their share says little
 _FORGOTTEN = 7 * 24 * 3600  # seconds; older working files of killed runs are deleted
 
 
@@ -216,7 +217,21 @@ def remarks(dataset: Dataset) -> list[str]:
         )
     if dataset.manifest.template_remark:
         lines.append(f"note: {dataset.manifest.template_remark}")
+    if remark := _share_remark(dataset.manifest):
+        lines.append(f"note: {remark}")
     return lines
+
+
+def _share_remark(manifest: Manifest) -> str:
+    """Return a remark if groups of duplicates make the evaluation split much smaller or larger than was asked."""
+    share, rows = float(str(manifest.options["eval_fraction"])), manifest.files["eval.jsonl"].rows
+    total = rows + manifest.files["train.jsonl"].rows
+    if manifest.options["split"] == "time" or share * total < _FEW or share * total / 2 <= rows <= share * total * 2:
+        return ""
+    return (
+        f"{rows:,} of {total:,} examples are for evaluation, where --eval-fraction asks for {share:.0%}: questions "
+        "that are duplicates of each other stay together. Another --seed divides them in another way."
+    )
 
 
 def describe_dataset(dataset: Dataset) -> str:

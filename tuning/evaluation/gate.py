@@ -114,7 +114,7 @@ def _judgement(
         blocking = [_slice_sentence(row, slices) for row in slices if row.blocks and row.opponent == opponent]
         status, why = _decide(executed, complete, loss, options)
         if status == "undecided":
-            why = [doubt, *why] if doubt else why
+            why = [*([doubt] if doubt else []), *(why or _incomplete_sentence(asked, opponent))]
         elif blocking:
             status, why = "undecided", blocking
     reasons = [*why]
@@ -182,11 +182,13 @@ def _doubt_about_loss(
     groups = len({pair.group for pair in pairs})
     if opponent in comparison.incomparable:
         return comparison.incomparable[opponent]
+    left_out = "" if comparison.primary_metric == "loss" else " (an answer that was cut or is empty does not count)"
     if not pairs:
-        return f"no example has a {comparison.primary_metric} of both the tuned model and the {opponent}"
+        return f"no example has a {comparison.primary_metric} of both the tuned model and the {opponent}{left_out}"
     if groups < options.minimum_groups:
         return (
             f"only {groups} independent evaluation examples against the {opponent}, {options.minimum_groups} are needed"
+            f"{left_out}"
         )
     if opponent == "champion" and shared_with_champion:
         return f"{shared_with_champion} evaluation examples are of questions that the champion was trained on"
@@ -239,6 +241,14 @@ def _is_complete(side: SuiteSide, opponent: str) -> bool:
     return all(
         not side.scores[role].get("truncated") and not side.scores[role].get("empty") for role in (TUNED, opponent)
     )
+
+
+def _incomplete_sentence(sides: Sequence[SuiteSide], opponent: str) -> list[str]:
+    """Return how many questions have an answer that was cut or is empty, as one sentence, or nothing if none has."""
+    incomplete = sum(not _is_complete(side, opponent) for side in sides)
+    if not incomplete:
+        return []
+    return [f"{incomplete} of {len(sides)} how-to questions have an answer that was cut or is empty (by thinking?)"]
 
 
 def _topics(sides: Sequence[SuiteSide], solved_by: str, not_by: str) -> list[str]:

@@ -70,10 +70,13 @@ def score_answer(answer: str, reference: str, finish_reason: str) -> dict[str, f
     """Return the metrics of `score_text`, and those against the reference.
 
     If the answer was cut, ``chrf`` and ``rouge_l`` compare it with the start of the reference, of the same
-    length in characters. ``length_ratio`` is included only if the reference is not empty.
+    length in characters. An answer that was cut before it began, as thinking can do, has none of both.
+    ``length_ratio`` is included only if the reference is not empty.
     """
     compared = reference[: len(answer)] if finish_reason in _CUT else reference
-    scores = {"chrf": _chrf(answer, compared), "rouge_l": _rouge_l(answer, compared)}
+    scores: dict[str, float] = {}
+    if answer.strip() or finish_reason not in _CUT:
+        scores |= {"chrf": _chrf(answer, compared), "rouge_l": _rouge_l(answer, compared)}
     if reference:
         scores["length_ratio"] = len(answer) / len(reference)
     return scores | score_text(answer, finish_reason)

@@ -42,6 +42,9 @@ SITE = "https://stats.stackexchange.com"
         r"$total\_count$",
         r"\(50\%\)",
         r"$$\$5 + 5\%$$",
+        "$<x>$",
+        "$<x_1*y*>$",
+        "$|x|_1 <b>$",
     ],
 )
 @pytest.mark.parametrize(
@@ -51,10 +54,11 @@ SITE = "https://stats.stackexchange.com"
         "<p>For {} and <em>b</em>, see <code>a_b</code>.</p>",
         "<ul><li>({}),</li></ul>",
         "<p><strong>{}</strong></p>",
+        "<p>If a<br>{}<br>b</p>",
     ],
 )
 def test_a_formula_keeps_every_character(formula: str, frame: str) -> None:
-    html = frame.format(formula.replace("&", "&amp;").replace("<", "&lt;"))
+    html = frame.format(formula.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;"))
     markdown = to_markdown(html, SITE)
     assert isinstance(markdown, str)
     assert formula in markdown.replace("\n  ", "\n")  # in a list, each line of a formula is indented

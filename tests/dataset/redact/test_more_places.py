@@ -25,6 +25,37 @@ def test_a_name_that_begins_like_a_token_stays(name: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "code",
+    [
+        "Client(client_secret='§')",
+        "SECRET_KEY = '§'",
+        '{"secret": "§"}',
+        "r = redis.Redis()\nr.auth('§')",
+        "r.execute_command('AUTH', 'joe', '§')",
+        "dict(user='joe', pass_='§')",
+        "child.expect('assword')\nchild.sendline('§')",
+    ],
+)
+def test_short_secrets_go(code: str) -> None:
+    text, kinds = redact(code.replace("§", "Zq81kWm4Tx"))
+    assert "Zq81kWm4Tx" not in text
+    assert len(kinds) == 1
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "secret = 'python3'",
+        "secret_word = 'apple123'",
+        "soup.auth('Zq81kWm4Tx')",
+        "r.execute_command('GET', 'Zq81kWm4Tx')",
+    ],
+)
+def test_other_short_values_stay(code: str) -> None:
+    assert redact(code) == (code, ())
+
+
+@pytest.mark.parametrize(
     ("kind", "text"),
     [
         ("API_KEY", "TavilyClient('tvly-§')"),

@@ -251,6 +251,16 @@ def test_a_text_that_cannot_be_encoded_without_a_control_token_is_refused() -> N
         encode_prompt(tokenizer, (Message("user", "a § b"),))
 
 
+def test_a_tokenizer_that_reads_other_text_as_a_control_word_is_refused() -> None:
+    from tokenizers import AddedToken, models, normalizers
+
+    vocabulary = {"<unk>": 0, "<s>": 1, "</s>": 2}
+    tokenizer = special_tokenizer(models.WordLevel(vocabulary, "<unk>"), normalizers.Lowercase(), None)
+    tokenizer.add_tokens([AddedToken("<|end|>", special=True, normalized=True)])
+    with pytest.raises(TuningError, match=r"reads ordinary text as control words: <\|end\|>. Use another"):
+        encode_prompt(tokenizer, (Message("user", "a <|END|> b"),))
+
+
 @pytest.mark.parametrize(
     ("template", "problem"),
     [

@@ -191,14 +191,20 @@ def _is_formula(text: str, opening: re.Match[str], closing: re.Match[str], tags:
 
 def _is_delimited(text: str, opening: re.Match[str], closing: re.Match[str], tex: str, has_command: bool) -> bool:
     """Return whether two single dollar signs can stand around a formula, judged by the characters next to them."""
-    before = INLINE_TAG.sub("", text[max(0, opening.start() - 60) : opening.start()])[-1:]
-    after = INLINE_TAG.sub("", text[closing.end() : closing.end() + 60])
+    before = _without_tags(text[max(0, opening.start() - 60) : opening.start()])[-1:]
+    after = _without_tags(text[closing.end() : closing.end() + 60])
     if not _BEFORE.match(before) or tex[0].isspace() != tex[-1].isspace():
         return False
     # Behind the second sign of "$5 or $6", "$HOME/$USER" and "$(a).$(b)", a price or a name begins.
     if re.match(r"[\w({\\]", after) and not _JOINED.match(after):
         return False
+    if "<" in tex and tex.endswith(">"):  # angle brackets, as in "$<x>$"
+        return True
     return has_command or not re.search(r"(?<![_^])[-+/=,:;<>&(\[.]\s*$", tex)
+
+
+def _without_tags(html: str) -> str:
+    return INLINE_TAG.sub("", _LINE_BREAK.sub("\n", html))
 
 
 def _balanced(tex: str) -> bool:

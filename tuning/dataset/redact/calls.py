@@ -21,6 +21,7 @@ _FILL = re.compile(r"\.(?:fill|type|input_text|fill_in|set_value)\(")
 _LIST = re.compile(r"(?:_?list)?[\"']?\]?\s{0,3}[=:]\s{0,3}([\[({])")
 # What stands before `auth…(` and `cred…(` in calls with a user and a password, unlike in `get_credentials(`.
 _OF_PASSWORD = re.compile(r"(?:basic|digest|proxy|ntlm|plain|plaintext|password|pass|add|http)_?\Z|(?<![a-z_])\Z")
+_REDIS = re.compile(r"\.(?:auth|(execute_command))\(")
 _ORACLE = re.compile(r"oracle\w*\.\Z")
 _USER_AND_PASSWORD = re.compile(r"[^\s/@]{1,60}/([^\s@/]{1,200})@")  # of Oracle: user/password@host
 _NAMES_USER = re.compile("(?i)user|login|uname|account")
@@ -90,7 +91,9 @@ def _candidates(text: str, lower: str, hints: Hints) -> Iterator[Span]:
             yield from _third(text, lower, match)
     if "typed text" in hints and ("pass" in hints or "pw" in hints):
         yield from _typed(text)
-    if has_passw or "pw" in hints or "pass_" in lower:
+    if "execute_command" in lower or "redis" in lower:
+        yield from _of_redis(text, lower)
+    if has_passw or "pw" in hints or "pass_" in lower or "call with password" in hints:
         yield from _sent(text, lower)
         for word in _LISTS:
             for match in _after(lower, word, _LIST):
@@ -148,6 +151,15 @@ def _typed(text: str) -> Iterator[Span]:
             continue
         if _NAMES_PASSWORD.search(text, *arguments[0].string):
             yield arguments[1].string
+
+
+def _of_redis(text: str, lower: str) -> Iterator[Span]:
+    """Yield the password of `r.auth("…")` and of `execute_command("AUTH", "…")`, which may follow a user's name."""
+    for match in _REDIS.finditer(lower):
+        arguments = positional(read_arguments(text, match.end()))
+        is_login = bool(arguments) and "auth" in _code(text, arguments[0]).lower() if match[1] else len(arguments) == 1
+        if is_login and (string := arguments[-1].string):
+            yield string
 
 
 def _sent(text: str, lower: str) -> Iterator[Span]:

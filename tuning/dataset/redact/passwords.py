@@ -20,7 +20,7 @@ _PW = re.compile("(?<![a-z])pw(?:d|rd)?(?![a-z])")
 _ASSIGNED = re.compile(
     r"(?i:(?:word|wort|wd|phrase|code|rd|d)?)"
     r"(?i:[_-]?(?:access|secret|api|auth|salt|key|token|value|string|text|prod|dev|live|staging|base64|s|\d)){0,12}+"
-    r"(?:"
+    r"_?(?:"
     r"\\?[\"'`]?\]?\)?(?:\.(?:value|data|text|get\(\)|text\(\)|strip\(\)|lower\(\))){0,2}"
     r"(?:[ \t]*(?::=|=>|==?|:)[ \t]*|[ \t]*[!=]==?[ \t]*(?=[brufBRUF]{0,2}[\"'])"
     r"|[ \t]{1,3}(?:is|was)(?::[ \t]*|[ \t]+)|[ \t]+value[ \t]*=[ \t]*)"
@@ -121,7 +121,9 @@ def _value_after(text: str, word: str, place: int) -> Span | None:
 
 def _trust(text: str, word: str, place: int, match: re.Match[str]) -> Trust:
     if not word.startswith("p"):
-        return "random"
+        value = match["quoted"]
+        # Short values of other names are often words or versions, but hardly ever of this one.
+        return "strong" if word == "secret" and value and len(value) >= 8 and is_mixed(value) else "random"
     if match["quoted"]:
         before = text[max(0, place - 200) : place]
         return "given" if _IN_CALL.search(before) or _IN_SETTINGS.search(before) else "strong"

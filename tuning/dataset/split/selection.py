@@ -39,7 +39,7 @@ def select(index: Index, texts: Texts, options: DatasetOptions, funnel: Funnel) 
     if options.is_seed:
         check_each_once(index, "question", "question_id")  # the preset's row order needs unique question ids
         train, evaluation = seed_order(options, len(index))
-        return _finished(index, groups, {"train": train, "eval": evaluation}, funnel)
+        return _finished(index, groups, {"train": train, "eval": evaluation}, funnel, options)
 
     is_kept = np.ones(len(index), dtype=np.bool_)
     for duplicate in find_duplicates(index, texts, groups):  # sorted by id, as `Funnel.wants` requires
@@ -53,18 +53,19 @@ def select(index: Index, texts: Texts, options: DatasetOptions, funnel: Funnel) 
     is_straddling = straddling(side, group)
     for row, its_group in zip(rows[is_straddling].tolist(), group[is_straddling].tolist(), strict=True):
         _drop(funnel, "split", "training member of a group in evaluation", texts, row, f"group {its_group}")
-    return _finished(index, groups, {"train": rows[~side & ~is_straddling], "eval": rows[side]}, funnel)
+    return _finished(index, groups, {"train": rows[~side & ~is_straddling], "eval": rows[side]}, funnel, options)
 
 
 def _drop(funnel: Funnel, step: str, reason: str, texts: Texts, row: int, detail: str) -> None:
     funnel.drop(step, reason, 1, [texts.dropped(row, detail)] if funnel.wants(step, reason) else [])
 
 
-def _finished(index: Index, groups: Groups, sides: dict[Split, Column], funnel: Funnel) -> Selection:
+def _finished(
+    index: Index, groups: Groups, sides: dict[Split, Column], funnel: Funnel, options: DatasetOptions
+) -> Selection:
     for split, rows in sides.items():
         if not len(rows):
-            raise TuningError(
-                f"no example is left for {split}", "Use more rows, or change --eval-fraction or --split-date"
-            )
+            chosen_by = "--split-date" if options.split == "time" else "--eval-fraction or --seed"
+            raise TuningError(f"no example is left for {split}", f"Use more rows, or change {chosen_by}")
         funnel.written[split] = len(rows)
     return Selection(groups.of_all(index["question_id"]), sides)

@@ -79,8 +79,8 @@ def _control_words(tokenizer: Any, template: str, _: int) -> ControlWords:
 def encode_pieces(tokenizer: Any, pieces: Sequence[str], *, continues: bool = False) -> list[int]:
     """Encode the pieces that `Hidden.pieces` returns. With `continues`, other text precedes the first piece.
 
-    Raises TuningError if the tokenizer cannot encode a control word as text. Raises RuntimeError if a text still
-    contains a control token.
+    Raises TuningError if the tokenizer cannot encode a control word as text, or reads another text as one, as a
+    tokenizer without upper case reads ``<|IM_END|>``.
     """
     words = control_words(tokenizer)
     ids = _encode_after(tokenizer, pieces[0]) if continues else _encode(tokenizer, pieces[0])
@@ -88,7 +88,11 @@ def encode_pieces(tokenizer: Any, pieces: Sequence[str], *, continues: bool = Fa
         ids += _as_text(tokenizer, words, piece) if index % 2 else _encode_after(tokenizer, piece)
     own = Counter(words.ids.get(word, -1) for piece in pieces[::2] for word in words.pattern.findall(piece))
     if extra := Counter(index for index in ids if index in words.forbidden) - own:
-        raise RuntimeError(f"a text was encoded with control tokens: {tokenizer.convert_ids_to_tokens(list(extra))}")
+        found = ", ".join(tokenizer.convert_ids_to_tokens(sorted(extra)))
+        raise TuningError(
+            f"the tokenizer of the base model {tokenizer.name_or_path} reads ordinary text as control words: {found}",
+            "Use another --base-model",
+        )
     return ids
 
 
