@@ -27,6 +27,7 @@ def test_a_secret_comes_from_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     ("environ", "said"),
     [
         ({"TUNING_ACCESS_TOKEN_FILE": "/no/such/file"}, "cannot read /no/such/file (No such file or directory)"),
+        ({"TUNING_JUDGE_KEY_FILE": "/dev/zero"}, "cannot read /dev/zero (a pipe or device, not a file)"),
         ({"TUNING_BUCKET_FILE": "/etc/hostname"}, "unknown setting TUNING_BUCKET_FILE"),
     ],
 )

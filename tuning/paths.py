@@ -1,12 +1,14 @@
 """Check paths before any work is done: what cannot be read or written is one line, not an error in the middle."""
 
 import contextlib
+import errno
 import os
 import stat
 from pathlib import Path
 
 _LONGEST_NAME = 255  # bytes of one name, on nearly all file systems
 _RESERVED = 512  # bytes of a path that stay free for the names of the files in a home
+_PIPE = "a pipe or device, not a file"
 _TO_WRITE, _TO_READ = os.W_OK | os.X_OK, os.R_OK | os.X_OK
 
 
@@ -59,6 +61,13 @@ def home_problem(home: Path, folders: tuple[Path, ...] = ()) -> str:
     return next((f"has the folder {one}, which {why}" for one in folders if (why := _folder_problem(one))), "")
 
 
+def refuse_pipe(path: Path) -> None:
+    """Raise OSError if there is a pipe or a device at `path`, which could be read forever, or no file at all."""
+    mode = path.stat().st_mode
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise OSError(errno.EINVAL, _PIPE, str(path))
+
+
 def _problem_of(path: Path) -> str:
     """Return why there is neither a file nor a folder at `path`, or ''."""
     try:
@@ -67,7 +76,7 @@ def _problem_of(path: Path) -> str:
         return f"is a link to {path.readlink()}, which does not exist" if path.is_symlink() else "does not exist"
     except OSError as error:
         return f"cannot be read ({error.strerror})"
-    return "" if stat.S_ISREG(mode) or stat.S_ISDIR(mode) else "is a pipe or device, not a file"
+    return "" if stat.S_ISREG(mode) or stat.S_ISDIR(mode) else f"is {_PIPE}"
 
 
 def _folder_problem(folder: Path, access: int = _TO_WRITE) -> str:

@@ -12,6 +12,7 @@ from typing import Any, BinaryIO, Protocol, TypeVar
 import msgspec
 
 from tuning.errors import TuningError
+from tuning.paths import refuse_pipe
 from tuning.storage import write_json
 
 FORMAT_VERSION = 1  # increase it when this version of the project writes files that earlier versions misread
@@ -52,6 +53,7 @@ def read_record(path: Path, kind: type[Kind], remedy: str) -> Kind:
     `remedy` says how to get the file again.
     """
     try:
+        refuse_pipe(path)
         content = path.read_bytes()
     except OSError as error:
         raise _unreadable(path, error, remedy) from None
@@ -98,6 +100,8 @@ def numbered_lines(source: Readable, remedy: str) -> Iterator[tuple[int, bytes]]
     """Yield the lines of a file with their numbers, from 1. Raises TuningError if the file cannot be read."""
     with contextlib.ExitStack() as stack:
         try:
+            if isinstance(source, Path):
+                refuse_pipe(source)
             file = stack.enter_context(source.open("rb"))
         except OSError as error:
             raise _unreadable(source, error, remedy) from None

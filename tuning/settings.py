@@ -18,7 +18,7 @@ import msgspec
 from msgspec import Meta
 
 from tuning.errors import TuningError
-from tuning.paths import expanded
+from tuning.paths import expanded, refuse_pipe
 from tuning.values import NotAnOption, convert, describe_kind, shown
 
 PACKAGE = Path(__file__).resolve().parent
@@ -234,6 +234,7 @@ def _secret_files() -> dict[str, str]:
 
 def _read_secret(name: str, path: str) -> str:
     try:
+        refuse_pipe(expanded(path))
         return expanded(path).read_text().strip()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not text"

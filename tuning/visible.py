@@ -27,6 +27,9 @@ def visible(text: str) -> str:
 @contextlib.contextmanager
 def visible_output() -> Iterator[None]:
     """Show the deceptive characters in all that the block prints to stdout."""
+    if sys.stdout is None:  # it was closed before this process began
+        yield
+        return
     with contextlib.redirect_stdout(_Visible(sys.stdout)):
         yield
 

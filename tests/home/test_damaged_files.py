@@ -151,6 +151,30 @@ def test_each_damage_of_each_file_is_named_or_changes_nothing(settings: Settings
     }
 
 
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize(
+    "file",
+    [
+        *("models/v1/version.json", "models/v1/model/model.json", "models/journal.jsonl"),
+        *(f"{DATASET}/manifest.json", f"{DATASET}/attribution.jsonl", f"{SNAPSHOT}/snapshot.json"),
+        "runs/20261129-104907-7149f2/run.json",
+    ],
+)
+def test_a_pipe_in_place_of_a_file_is_named(settings: Settings, old_home: Path, file: str) -> None:
+    path = old_home / file
+    path.unlink()
+    os.mkfifo(path)
+    errors = [result_of(run, settings)[1] for run in COMMANDS]
+    assert any(str(path) in error and "a pipe or device, not a file" in error for error in errors)
+
+
+def test_a_record_of_a_run_that_links_to_itself_is_named(settings: Settings, old_home: Path) -> None:
+    path = old_home / "runs/20261129-104907-7149f2/run.json"
+    path.unlink()
+    path.symlink_to(path.name)
+    assert str(path) in result_of(monitor, settings)[1]
+
+
 @pytest.mark.parametrize(
     "file",
     ["models/v1/version.json", "models/v1/model/model.json", f"{DATASET}/manifest.json", f"{SNAPSHOT}/snapshot.json"],

@@ -1,10 +1,14 @@
 """Read the history of runs from their records (``var/runs/RUN_ID/run.json``)."""
 
+import os
+
 import msgspec
 
 from tuning.machine import run_status
 from tuning.records import read_record
 from tuning.settings import Settings
+
+RECORD = "run.json"  # in the folder of each run
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,7 +33,7 @@ def runs(settings: Settings, newest: int | None) -> list[Run]:
 
     A run whose process was killed is interrupted. Raises TuningError if the record of one of them is damaged.
     """
-    records = sorted(settings.runs_dir.glob("[!.]*/run.json"))
+    records = sorted(run / RECORD for run in settings.runs_dir.glob("[!.]*") if os.path.lexists(run / RECORD))
     chosen = records if newest is None else records[-newest:] if newest else []
     read = [
         read_record(path, Run, f"No command can make it again. Restore it, or delete {path.parent} to forget the run")

@@ -14,9 +14,10 @@ from typing import Any
 from tuning.dataset.dataset import Dataset, datasets
 from tuning.dataset.snapshot.export import snapshots
 from tuning.errors import TuningError
+from tuning.monitoring.history import RECORD
 from tuning.pipelines.local.cache import delete, freed_by, last_written, remove_empty_runs, unused_outputs
 from tuning.pipelines.local.runner import pipeline_root
-from tuning.pipelines.release.record import RECORD, REPORT, SUMMARY, in_progress
+from tuning.pipelines.release.record import REPORT, SUMMARY, in_progress
 from tuning.pipelines.tuning import NAME
 from tuning.registry import registry
 from tuning.settings import Settings

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import msgspec
 import numpy as np
 
+from tuning.answers.benchmark import read_benchmark
 from tuning.dataset.dataset import Dataset, find_dataset
 from tuning.errors import TuningError
 from tuning.evaluation.compare import compare
@@ -60,6 +61,8 @@ def evaluate_version(
     )
     if options.examples < 1 or options.answers < 0:
         raise TuningError("--examples must be at least 1, and --answers at least 0")
+    if benchmark:
+        read_benchmark(benchmark)  # raises an error before a model is loaded
     dataset = find_dataset(settings, dataset_id or None)
     asked = find_judge(settings, judge_name, dataset) if judge_name else None
     gate = GateOptions()

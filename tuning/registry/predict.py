@@ -52,6 +52,8 @@ def write_answers(settings: Settings, name: str, questions: str, output: str, ma
     _check_length(max_new_tokens)
     if not output:
         raise TuningError("--file needs --output, the file to write the answers to")
+    for _ in _questions(expanded(questions)):
+        pass  # a line that is no question is an error before the model is loaded
     asked = load(settings, name)
     count = answer_file(asked, expanded(questions), expanded(output), max_new_tokens)
     return f"wrote {count} answers of {asked.name} to {output}"

@@ -4,6 +4,7 @@ import bz2
 import gzip
 import lzma
 import tracemalloc
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -87,3 +88,12 @@ def test_a_file_that_may_not_be_read_is_one_line(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(Path, "open", refuse)
     with pytest.raises(TuningError, match=r"Posts\.xml cannot be read \(Permission denied\)"):
         read_file(tmp_path / "Posts.xml")
+
+
+def test_a_file_that_takes_too_much_memory_says_so(tmp_path: Path) -> None:
+    content = bytearray(lzma.compress(CONTENT, preset=0))
+    start, end = 12, 12 + (content[12] + 1) * 4 - 4  # the header of the block, without its checksum
+    content[start + 4] = 36  # the size of the dictionary: 1 GB
+    content[end : end + 4] = zlib.crc32(content[start:end]).to_bytes(4, "little")
+    with pytest.raises(TuningError, match=r"Posts\.xml\.xz needs more than \d+ MB of memory.*smaller dictionary"):
+        read(tmp_path / "Posts.xml.xz", bytes(content))

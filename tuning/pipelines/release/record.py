@@ -14,11 +14,11 @@ import msgspec
 
 from tuning.errors import TuningError
 from tuning.machine import git_commit, run_status
+from tuning.monitoring.history import RECORD
 from tuning.pipelines.outcome import Step
 from tuning.records import read_record, write_record
 from tuning.settings import Settings
 
-RECORD = "run.json"
 REPORT = "report.html"
 SUMMARY = "report.md"
 

@@ -50,6 +50,11 @@ def _decompressed(path: Path, form: str) -> Iterator[bytes]:
     try:
         yield from decompress(_DECODERS[form], _read(path))
     except DAMAGED as error:
+        if "memory usage limit" in str(error).lower():
+            raise TuningError(
+                f"{path.name} needs more than {MOST_MEMORY >> 20} MB of memory to be read",
+                "Compress it again with a smaller dictionary, for example with `xz -6`",
+            ) from None
         raise TuningError(
             f"{path.name} is cut off or damaged: its {form} data cannot be read ({error})", "Download the file again"
         ) from None
