@@ -206,9 +206,9 @@ def up(c: Context, settings: Settings) -> None:
     """
     from tuning.sources.load_sample import load_sample_if_empty
     from tuning.warehouse.emulator import ensure
-    from tuning.warehouse.in_lines import server_line
+    from tuning.warehouse.in_lines import server_lines
 
-    print(server_line(ensure(settings)))
+    print("\n".join(server_lines(settings, ensure(settings))))
     if report := load_sample_if_empty(settings):
         print("\n".join(report.lines()))
 
@@ -330,7 +330,7 @@ def docs(
     from tuning.warehouse.docs import serve as serve_page
 
     page = make_docs(settings)
-    print(page)
+    print(f"{page}\nopen it in a browser: the button at the lower right shows the lineage graph")
     if serve:
         serve_page(page, lambda address: print(f"serving {address} until Ctrl-C", flush=True))
 
@@ -518,15 +518,22 @@ def evaluate(
             "a Gemini model or a local model"
         ),
     ] = "",
+    output: Annotated[
+        OutputFile, Meta(description="JSONL file for the how-to questions, both answers and what their code did")
+    ] = "",
 ) -> None:
     """Evaluate a registered model and its base model on a dataset. The registry does not change.
 
     Example: invoke evaluate --model v2 --examples 200
     """
-    from tuning.registry.evaluate_version import evaluate_version, in_lines
+    from tuning.paths import expanded
+    from tuning.registry.evaluate_version import evaluate_version, in_lines, write_sides
 
     settings = msgspec.structs.replace(settings, **running.given())
-    print("\n".join(in_lines(evaluate_version(settings, model, dataset, examples, answers, benchmark, judge))))
+    judged = evaluate_version(settings, model, dataset, examples, answers, benchmark, judge)
+    print("\n".join(in_lines(judged)))
+    if output:
+        print(write_sides(judged, expanded(output)))
 
 
 @command(writes=False, klass=QuestionOrFile, positional=["question"])

@@ -196,6 +196,14 @@ def test_what_gives_no_dataset_is_one_clear_line_and_leaves_none(
     assert list((tmp_path / "home" / "datasets").glob("[!.]*")) == []
 
 
+def test_code_is_read_before_its_secrets_are_replaced(tmp_path: Path) -> None:
+    (tmp_path / "rules.toml").write_text("[[rule]]\nname = 'PANDAS'\npattern = 'pandas'\n")
+    answer = "<pre><code>import pandas as pd\nprint(pd.__version__)\n</code></pre>"
+    rows = [row(number, answer_body=f"<p>Do {number * 7919} of it.</p>{answer}") for number in range(1, 41)]
+    dataset = made(tmp_path, "home", rows, code="parses", redact_rules=tmp_path / "rules.toml", eval_fraction=0.3)
+    assert sum(one["rows"] for one in dataset.manifest.funnel if one["step"] == "filter") == 0
+
+
 def test_a_large_group_that_makes_the_evaluation_split_small_or_large_is_said(tmp_path: Path) -> None:
     rows = [row(number, linked_question_ids=[1] if 1 < number <= 60 else []) for number in range(1, 101)]
     dataset = made(tmp_path, "hub", rows, eval_fraction=0.2)

@@ -90,7 +90,7 @@ def _view(inputs: ReportInputs) -> dict[str, Any]:
         "slices_left_out": max(0, len(shown) - _SLICES_SHOWN),
         "sides": comparison.sides,
         "show": show,
-        "title": _title,
+        "title": title_of,
         "level": f"{verdict.options.get('level', 0.95):.0%}",
     }
 
@@ -105,7 +105,7 @@ def _suite_view(comparison: Comparison, verdict: Verdict) -> dict[str, Any]:
         "suite": comparison.suite,
         "suite_figures": comparison.suite.figures,
         "titles": {
-            kind: [_title(sides[topic].question) for topic in topics] for kind, topics in changed.items() if topics
+            kind: [title_of(sides[topic].question) for topic in topics] for kind, topics in changed.items() if topics
         },
         "guardrails": against_base.guardrails if against_base else [],
         "changed": [(kind, sides[topic]) for kind, topics in changed.items() for topic in topics],
@@ -113,7 +113,8 @@ def _suite_view(comparison: Comparison, verdict: Verdict) -> dict[str, Any]:
     }
 
 
-def _title(question: str) -> str:
+def title_of(question: str) -> str:
+    """Return the first line of a question."""
     return question.strip().splitlines()[0] if question.strip() else "a question without a title"
 
 

@@ -72,7 +72,8 @@ def _history(settings: Settings, newest: int) -> Iterator[str]:
     if newest < 0:
         raise TuningError(f"--runs must be at least 0, not {newest}")
     last = runs(settings, newest)
-    yield f"the last {len(last)} runs" if last else "no runs yet. Run `invoke tune` to start one."
+    shown = "the only run" if len(last) == 1 else f"the last {len(last)} runs"
+    yield shown if last else "no runs yet. Run `invoke tune` to start one."
     for run in last:
         released = f"{run.version}{' promoted' if run.promoted else ''}" if run.version else run.error
         yield (

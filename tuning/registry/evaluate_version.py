@@ -1,6 +1,8 @@
 """Compare a registered model with its base model on any dataset. The result is for information, not for a release."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -13,15 +15,17 @@ from tuning.evaluation.evaluate import evaluate
 from tuning.evaluation.gate import judge
 from tuning.evaluation.options import SMOKE_TEST_BASE, EvaluationOptions, GateOptions, evaluation_options
 from tuning.evaluation.pairwise import Opinion, ask_judge, opinion_in_words
-from tuning.evaluation.records import Comparison, Evaluation, Verdict
-from tuning.evaluation.report import show
+from tuning.evaluation.records import Comparison, Evaluation, Figure, SuiteSide, Verdict
+from tuning.evaluation.report import show, title_of
 from tuning.registry import registry
 from tuning.registry.model_folder import count_seen
 from tuning.registry.records import Version
 from tuning.settings import Settings
-from tuning.storage import sha256_of
+from tuning.storage import atomic_file, sha256_of
 from tuning.tuners.protocol import Model, TuneOptions, Tuner
 from tuning.tuners.select import find_judge, find_tuner
+
+_MANY = 20  # questions; of more, only those that one model solves are listed
 
 
 @dataclass(frozen=True)
@@ -87,14 +91,14 @@ def evaluate_version(
 
 
 def in_lines(judged: Judged) -> list[str]:
-    """Return the metrics and the reasons of the verdict as lines for a terminal."""
-    lines = [
-        f"{judged.version.name} (tuned {judged.version.base_model}) on dataset {judged.dataset.id}",
-        f"{'metric':14} {'base':>26} {'tuned':>26} {'tuned minus base':>26}",
-    ]
-    for figure in [*judged.comparison.suite.figures, *judged.comparison.figures]:
-        cells = (figure.models.get("base"), figure.models.get("tuned"), figure.differences.get("base"))
-        lines.append(f"{figure.metric:14} " + " ".join(f"{show(cell, figure.metric):>26}" for cell in cells))
+    """Return the metrics, the questions that were solved, and the reasons of the verdict as lines for a terminal."""
+    version, comparison = judged.version, judged.comparison
+    other = "" if judged.dataset.id == version.dataset_id else f", and was tuned on {version.dataset_id}"
+    lines = [f"{version.name} (tuned {version.base_model}) is evaluated on dataset {judged.dataset.id}{other}"]
+    if comparison.suite.figures:
+        lines += _table(f"how-to questions ({comparison.suite.suite})", comparison.suite.figures)
+        lines += [] if comparison.suite.reason else _questions(comparison.suite.sides)
+    lines += _table("held-out examples of the dataset", comparison.figures)
     lines.append(describe_all(judged.verdict))
     if judged.trained_on:
         lines.append(
@@ -104,6 +108,30 @@ def in_lines(judged: Judged) -> list[str]:
     if judged.opinion:
         lines.append(opinion_in_words(judged.opinion, GateOptions()))
     return lines
+
+
+def _table(title: str, figures: Sequence[Figure]) -> Iterator[str]:
+    yield title
+    yield f"{'metric':14} {'base':>26} {'tuned':>26} {'tuned minus base':>26}"
+    for figure in figures:
+        cells = (figure.models.get("base"), figure.models.get("tuned"), figure.differences.get("base"))
+        yield f"{figure.metric:14} " + " ".join(f"{show(cell, figure.metric):>26}" for cell in cells)
+
+
+def _questions(sides: Sequence[SuiteSide]) -> Iterator[str]:
+    """Yield which model solves each question. Of many questions, yield those that only one model solves."""
+    for side in sides:
+        solved = [role for role in ("base", "tuned") if side.scores[role].get("executed")]
+        if len(solved) == 1 or len(sides) <= _MANY:
+            yield f"  solved by {' and '.join(solved) or 'no model'}: {title_of(side.question)}"
+
+
+def write_sides(judged: Judged, path: Path) -> str:
+    """Write each how-to question with both answers, and what their code did, as JSON Lines. Returns a message."""
+    sides = judged.comparison.suite.sides
+    with atomic_file(path) as file:
+        file.writelines(msgspec.json.encode(side) + b"\n" for side in sides)
+    return f"wrote {len(sides)} questions with both answers to {path}"
 
 
 def describe_all(verdict: Verdict) -> str:

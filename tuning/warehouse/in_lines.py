@@ -30,13 +30,15 @@ def status_lines(settings: Settings) -> Iterator[str]:
     if server is None:
         yield f"the local BigQuery of {settings.home} is not running; run `invoke warehouse.up` to start it"
         return
-    yield server_line(server)
+    yield from server_lines(settings, server)
     yield f"log {emulator.log_file(settings)}"
     size = sum(path.stat().st_size for path in settings.warehouse_dir.glob("*.duckdb*"))
     yield f"data {settings.warehouse_dir}, {size / 1e6:,.1f} MB"
 
 
-def server_line(server: emulator.Server) -> str:
-    """Return a line with the home and the address of a running server."""
+def server_lines(settings: Settings, server: emulator.Server) -> Iterator[str]:
+    """Yield the home and the address of a running server, and what dbt needs to find it at another port than usual."""
     where = f"{server.endpoint} (gRPC {server.grpc_port}, pid {server.pid})"
-    return f"the local BigQuery of {server.home} answers at {where}"
+    yield f"the local BigQuery of {server.home} answers at {where}"
+    if server.rest_port != settings.bigquery_port:
+        yield f"for dbt: export TUNING_BIGQUERY_ENDPOINT={server.endpoint}"

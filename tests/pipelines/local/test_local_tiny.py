@@ -1,11 +1,13 @@
 """The pipeline with the real local tuner, in a minute: the base `tiny`, two steps."""
 
+import json
+
 import pytest
 
 from tests.pipelines.small_dataset import write_dataset
 from tuning.evaluation.options import EvaluationOptions, GateOptions
 from tuning.pipelines.local.run import run_local
-from tuning.registry.evaluate_version import evaluate_version, in_lines
+from tuning.registry.evaluate_version import evaluate_version, in_lines, write_sides
 from tuning.registry.model_folder import open_model
 from tuning.registry.predict import Prediction, ask, load
 from tuning.tuners.protocol import TuneOptions
@@ -37,10 +39,18 @@ def test_tiny_goes_all_the_way_to_an_answer(settings):
     assert last.finish_reason in ("STOP", "MAX_TOKENS")
 
     lines = in_lines(evaluate_version(settings, "v1", "d1", 10, 1))
-    assert lines[0] == "v1 (tuned tiny) on dataset d1"
+    assert lines[0] == "v1 (tuned tiny) is evaluated on dataset d1"
     assert lines[-1].startswith("no suite of how-to questions was asked; only 10 independent evaluation examples")
     assert "loss or text overlap alone does not show" in lines[-1]
     assert lines[-1].endswith("This base model is for smoke tests: its scores do not measure quality.")
 
     lines = in_lines(evaluate_version(settings, "v1", "d1", 10, 2, judge_name="tiny"))
     assert lines[-1].startswith("judge tiny: ")
+
+    questions = settings.home / "questions.jsonl"
+    questions.write_text('{"title": "How do I print 5?", "body": "", "check": "assert printed(5)"}\n')
+    judged = evaluate_version(settings, "v1", "d1", 10, 0, benchmark=str(questions))
+    assert "  solved by no model: How do I print 5?" in in_lines(judged)
+    assert write_sides(judged, settings.home / "answers.jsonl").startswith("wrote 1 questions with both answers")
+    (side,) = map(json.loads, (settings.home / "answers.jsonl").read_text().splitlines())
+    assert side["answers"].keys() == {"base", "tuned"}

@@ -33,6 +33,7 @@ class Pair(msgspec.Struct):
     answer: str
     rejected: str | None = None
     similarity: float = 0  # of the answer and the rejected answer
+    code_problem: Reason | None = None  # of the code as its author wrote it, if `--code parses` looks at it
     prompt: tuple[Message, ...] = ()
     prompt_tokens: int = 0
     answer_tokens: int = 0
@@ -90,6 +91,8 @@ def clean(pairs: Sequence[Pair], rules: Rules) -> None:
         _convert(pairs, rules.base_url)
     own_rules = load_rules(rules.options.redact_rules) if rules.options.redact_rules else ()
     for pair in pairs:
+        if rules.options.code == "parses":  # before the redaction, whose placeholders can be no Python
+            pair.code_problem = check_code(pair.answer)
         is_html = rules.options.body == "html" or bool(pair.reason)
         kinds: list[str] = []
         for name in ("title", "body", "answer", "rejected"):
@@ -132,8 +135,7 @@ def _filter(pair: Pair, rules: Rules) -> None:
     reason = check_pair(pair.body, pair.answer)
     if not reason and pair.rejected is not None:
         reason = check_answer(pair.rejected)
-    if not reason and options.code == "parses":
-        reason = check_code(pair.answer)
+    reason = reason or pair.code_problem
     if not reason and pair.rejected is not None:
         pair.similarity = _similarity(pair.answer, pair.rejected)
         is_near = pair.similarity >= THRESHOLD and code_of(pair.answer) == code_of(pair.rejected)

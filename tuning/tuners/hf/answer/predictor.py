@@ -41,6 +41,7 @@ class HfPredictor:
         def generated(numbers: Sequence[int]) -> list[Answer]:
             answers: dict[int, Answer] = {}
             chosen = [encoded[number] for number in numbers]
+            print(f"answering {len(chosen)} questions with up to {max_new_tokens} tokens each", flush=True)
             for index, ids in generate(self._model.to(self._answering), chosen, max_new_tokens, self._ends()):
                 answers[index] = self._answer(ids, max_new_tokens)
                 if len(answers) % _SHOWN == 0:
