@@ -66,7 +66,9 @@ def install(app: Any, context: Any) -> None:
 
     async def failed(_: Request, error: Exception) -> JSONResponse:
         # Google's client sends a request that failed with status 500 again for ten minutes.
-        refusal = InvalidQueryError(f"The local BigQuery cannot answer this: {type(error).__name__}: {error}")
+        refusal: DomainError = InvalidQueryError(f"The local BigQuery cannot answer this: {type(error).__name__}: {error}")
+        if "DECIMAL type width" in str(error):
+            refusal = errors.translate(error)
         return JSONResponse(refusal.to_bigquery_error(), status_code=refusal.http_status)
 
     app.add_exception_handler(Exception, failed)

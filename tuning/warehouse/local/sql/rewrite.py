@@ -13,11 +13,11 @@ from sqlglot import exp
 from tuning.warehouse.local.sql import aggregates, dates, values
 from tuning.warehouse.local.sql.catalog import parsed, table_columns, written
 from tuning.warehouse.local.sql.format_text import format_text
-from tuning.warehouse.local.sql.functions import refuse_foreign_functions
+from tuning.warehouse.local.sql.functions import refuse_foreign_functions, refuse_foreign_tables
 from tuning.warehouse.local.sql.kinds import Kinds
 from tuning.warehouse.local.sql.literals import plain_literals
 from tuning.warehouse.local.sql.names import name_fields, name_outputs, name_unnested_fields
-from tuning.warehouse.local.sql.refusals import refuse
+from tuning.warehouse.local.sql.refusals import refuse, refuse_faulty_statement, refuse_foreign_statement
 
 Correction = Callable[[Any], Any]
 
@@ -32,10 +32,13 @@ def corrected(sql: str, project: str, catalog: Any) -> str:
         sql = plain_literals(sql)
     except ValueError as error:
         refuse(str(error))
+    refuse_foreign_statement(sql)
     tree = parsed(sql)
     if tree is None:
         return sql  # bqemulator says what is wrong
+    refuse_faulty_statement(tree)
     refuse_foreign_functions(sql, tree)
+    refuse_foreign_tables(tree)
     kinds = Kinds(tree, table_columns(tree, project, catalog))
     name_fields(tree)
     name_outputs(tree)
@@ -72,7 +75,11 @@ def _corrections(kinds: Kinds) -> dict[type, Correction]:
         exp.GenerateSeries: lambda node: values.generate(node, kinds),
         exp.Round: lambda node: values.round_half(node, kinds),
         exp.ArraySlice: values.slice_array,
-        exp.Sub: lambda node: values.subtract(node, kinds),
+        exp.Sub: lambda node: values.arithmetic(values.subtract(node, kinds), kinds),
+        **dict.fromkeys((exp.Add, exp.Mul, exp.Div), lambda node: values.arithmetic(node, kinds)),
+        exp.Trim: values.trim,
+        exp.String: dates.zoned_text,
+        exp.StrToTime: dates.parse_timestamp,
         exp.Literal: values.number_text,
         exp.DPipe: lambda node: values.concatenate(node, kinds),
         exp.UnixSeconds: values.unix_seconds,
