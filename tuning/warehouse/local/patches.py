@@ -24,7 +24,6 @@ from sqlglot.generators.duckdb import DuckDBGenerator
 from tuning.warehouse.local import errors, jobs, numerics, query_parameters, script_parameters, table_facts
 from tuning.warehouse.local.sql.default_dataset import qualified
 from tuning.warehouse.local.sql.literals import outside_text
-from tuning.warehouse.local.sql.refusals import refuse_time_travel
 from tuning.warehouse.local.sql.rewrite import corrected
 
 
@@ -43,7 +42,6 @@ def apply() -> None:
         return corrected(expanded, project_id, catalog)
 
     async def qualify_and_translate(bq_sql: str, **options: Any) -> str:
-        refuse_time_travel(bq_sql)
         return str(await translate(qualified(bq_sql), **options))
 
     inner_query.__dict__["rewrite_for_row_access"] = expand_and_correct

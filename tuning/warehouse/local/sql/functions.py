@@ -26,8 +26,9 @@ _SHARED = frozenset(
     """.split()  # noqa: SIM905 - a list of words, not of 130 lines
 )
 _TABLE_FUNCTIONS = frozenset(
-    ("external_query", "external_object_transform", "appends", "changes", "gap_fill", "range_sessionize")
-    + ("vector_search", "unnest")
+    """
+    external_query external_object_transform appends changes gap_fill range_sessionize vector_search unnest
+    """.split()  # noqa: SIM905 - a list of words
 )
 _CALL = re.compile(r"(?<![\w.`@$])([A-Za-z_]\w*)\s*\(")
 _BEFORE_A_NAME = re.compile(
@@ -71,12 +72,12 @@ def refuse_foreign_tables(tree: exp.Expression) -> None:
 
 @functools.cache
 def _catalogs() -> frozenset[str]:
-    """Return the names of DuckDB's own views."""
+    """Return the names of DuckDB's own views that need no schema."""
     import duckdb
 
+    sql = "select lower(view_name) from duckdb_views() where internal and schema_name in ('main', 'pg_catalog')"
     with duckdb.connect() as connection:
-        rows = connection.execute("select distinct lower(view_name) from duckdb_views() where internal").fetchall()
-    return frozenset(name for (name,) in rows) - {"tables", "columns", "schemata", "views"}
+        return frozenset(name for (name,) in connection.execute(sql).fetchall())
 
 
 @functools.cache

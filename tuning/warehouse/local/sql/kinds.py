@@ -64,6 +64,8 @@ class Kinds:
             return self._column(node)
         if isinstance(node, exp.Anonymous):
             return _made_by(node.name)
+        if isinstance(node, exp.Avg) and self.of(node.this) == "NUMERIC":
+            return "NUMERIC"
         if isinstance(node, _FLOATS):
             return _FLOAT
         if isinstance(node, _STRINGS):

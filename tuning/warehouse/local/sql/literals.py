@@ -62,7 +62,10 @@ def outside_text(rewrite: Callable[[str], str]) -> Callable[[str], str]:
 
 
 def outside_duckdb_text(sql: str) -> Iterator[tuple[bool, str]]:
-    """Yield the parts of a statement of DuckDB in order, each with True if it is outside texts, quoted names and comments."""
+    """Yield the parts of a statement of DuckDB in order, each with True if it is code.
+
+    Texts, quoted names and comments are not.
+    """
     end = 0
     for match in _DUCKDB_TEXT.finditer(sql):
         yield True, sql[end : match.start()]

@@ -3,7 +3,6 @@
 import re
 from typing import NoReturn
 
-import sqlglot
 from bqemulator.domain.errors import InvalidQueryError
 from sqlglot import exp
 
@@ -22,7 +21,8 @@ _OBJECTS = frozenset(
     """.split()  # noqa: SIM905
 )
 _MODIFIERS = frozenset({"OR", "REPLACE", "TEMP", "TEMPORARY"})
-_BIGNUMERIC = (exp.DataType.Type.BIGDECIMAL,)
+_CHECKED = (exp.Describe, exp.Pragma, exp.Show, exp.Values, exp.Table, exp.ParseBignumeric, exp.DataType)
+_NUMERIC = "Use NUMERIC, which has 38 digits and 9 decimals"
 
 
 def refuse(message: str) -> NoReturn:
@@ -49,28 +49,25 @@ def refuse_foreign_statement(sql: str) -> None:
 
 
 def refuse_faulty_statement(tree: exp.Expression) -> None:
-    """Raise InvalidQueryError for a change of all rows without a WHERE, for parts of DuckDB's SQL, and BIGNUMERIC."""
+    """Raise InvalidQueryError for a change of all rows without a WHERE, and for parts that cannot be answered.
+
+    These are parts of DuckDB's SQL, BIGNUMERIC, and earlier versions of tables.
+    """
     if isinstance(tree, (exp.Delete, exp.Update)) and not tree.args.get("where"):
         refuse(f"{tree.key.upper()} must have a WHERE clause. Write WHERE true for all rows")
-    for part in tree.find_all(exp.Describe, exp.Pragma, exp.Show, exp.Values, exp.ParseBignumeric, exp.DataType):
-        if isinstance(part, exp.Values):
-            if not isinstance(part.parent, (exp.Insert, exp.Merge)):
-                refuse("Syntax error: Unexpected keyword VALUES. Write SELECT ... UNION ALL SELECT ..., or UNNEST")
-        elif isinstance(part, exp.ParseBignumeric) or (
-            isinstance(part, exp.DataType) and part.is_type(*_BIGNUMERIC)
-        ):
-            refuse_unsupported("BIGNUMERIC", "Use NUMERIC, which has 38 digits and 9 decimals")
-        elif not isinstance(part, exp.DataType):
-            refuse(f"Syntax error: Unexpected {part.key.upper()}")
-
-
-def refuse_time_travel(sql: str) -> None:
-    """Refuse FOR SYSTEM_TIME AS OF. The local BigQuery keeps no earlier versions of a table."""
-    if "SYSTEM_TIME" not in sql.upper():
-        return
-    try:
-        trees = sqlglot.parse(sql, read="bigquery")
-    except sqlglot.errors.SqlglotError:
-        return
-    if any(table.args.get("version") for tree in trees if tree for table in tree.find_all(exp.Table)):
-        refuse_unsupported("FOR SYSTEM_TIME AS OF", "It keeps no earlier versions. Copy the table before you change it")
+    for part in tree.find_all(*_CHECKED):
+        match part:
+            case exp.Values():
+                if not isinstance(part.parent, (exp.Insert, exp.Merge)):
+                    refuse("Syntax error: Unexpected keyword VALUES. Write SELECT ... UNION ALL SELECT ..., or UNNEST")
+            case exp.Table():
+                if part.args.get("version"):
+                    instead = "It keeps no earlier versions. Copy the table before you change it"
+                    refuse_unsupported("FOR SYSTEM_TIME AS OF", instead)
+            case exp.ParseBignumeric():
+                refuse_unsupported("BIGNUMERIC", _NUMERIC)
+            case exp.DataType():
+                if part.is_type(exp.DataType.Type.BIGDECIMAL):
+                    refuse_unsupported("BIGNUMERIC", _NUMERIC)
+            case _:
+                refuse(f"Syntax error: Unexpected {part.key.upper()}")

@@ -17,7 +17,7 @@ from tuning.warehouse.local.sql.functions import refuse_foreign_functions, refus
 from tuning.warehouse.local.sql.kinds import Kinds
 from tuning.warehouse.local.sql.literals import plain_literals
 from tuning.warehouse.local.sql.names import name_fields, name_outputs, name_unnested_fields
-from tuning.warehouse.local.sql.refusals import refuse, refuse_faulty_statement, refuse_foreign_statement
+from tuning.warehouse.local.sql.refusals import refuse
 
 Correction = Callable[[Any], Any]
 
@@ -32,11 +32,9 @@ def corrected(sql: str, project: str, catalog: Any) -> str:
         sql = plain_literals(sql)
     except ValueError as error:
         refuse(str(error))
-    refuse_foreign_statement(sql)
     tree = parsed(sql)
     if tree is None:
         return sql  # bqemulator says what is wrong
-    refuse_faulty_statement(tree)
     refuse_foreign_functions(sql, tree)
     refuse_foreign_tables(tree)
     kinds = Kinds(tree, table_columns(tree, project, catalog))
@@ -76,7 +74,8 @@ def _corrections(kinds: Kinds) -> dict[type, Correction]:
         exp.Round: lambda node: values.round_half(node, kinds),
         exp.ArraySlice: values.slice_array,
         exp.Sub: lambda node: values.arithmetic(values.subtract(node, kinds), kinds),
-        **dict.fromkeys((exp.Add, exp.Mul, exp.Div), lambda node: values.arithmetic(node, kinds)),
+        **dict.fromkeys((exp.Add, exp.Mul, exp.Div, exp.SafeDivide), lambda node: values.arithmetic(node, kinds)),
+        **dict.fromkeys((exp.Avg, exp.Window), lambda node: values.average(node, kinds)),
         exp.Trim: values.trim,
         exp.String: dates.zoned_text,
         exp.StrToTime: dates.parse_timestamp,

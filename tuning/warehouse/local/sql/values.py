@@ -196,10 +196,24 @@ def arithmetic(node: exp.Expression, kinds: Kinds) -> exp.Expression:
     """Make the result of NUMERIC a NUMERIC. A literal such as 1.5 beside a NUMERIC is one too."""
     if kinds.of(node) != "NUMERIC" or isinstance(node.parent, exp.Cast):
         return node
+    if "" in (kinds.of(node.this), kinds.of(node.expression)):
+        return node
     for side in (node.this, node.expression):
         if isinstance(side, exp.Literal) and not side.is_string and not side.this.isdigit():
             side.replace(exp.cast(exp.Literal.string(side.this), "NUMERIC", dialect="bigquery"))
-    return exp.cast(node.copy(), "NUMERIC", dialect="bigquery") if isinstance(node, (exp.Mul, exp.Div)) else node
+    if isinstance(node, (exp.Mul, exp.Div, exp.SafeDivide)):
+        return exp.cast(node.copy(), "NUMERIC", dialect="bigquery")
+    return node
+
+
+def average(node: exp.Expression, kinds: Kinds) -> exp.Expression:
+    """Make the AVG of NUMERIC, also over a window, a NUMERIC."""
+    function = node.this if isinstance(node, exp.Window) else node
+    if not isinstance(function, exp.Avg) or kinds.of(function) != "NUMERIC":
+        return node
+    if isinstance(node.parent, (exp.Cast, exp.Window)) or node.find_ancestor(exp.Pivot):
+        return node
+    return exp.cast(node.copy(), "NUMERIC", dialect="bigquery")
 
 
 def trim(node: exp.Expression) -> exp.Expression:
