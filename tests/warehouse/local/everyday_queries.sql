@@ -169,6 +169,9 @@ select sum(cast(v as numeric)) a, avg(cast(v as numeric)) b, max(cast(v as numer
 -- averages of numeric over windows
 select x, avg(x) over (order by x) a, sum(x) over () b from (select numeric '1.25' x union all select numeric '2.5') order by x
 
+-- functions of numeric
+select pow(numeric '1.5', 2) a, mod(numeric '5.5', 2) b, div(numeric '-5.5', 2) c, abs(numeric '-1.5') d, ceil(numeric '1.2') e, trunc(numeric '1.239', 2) f, greatest(numeric '1.5', 2) g, safe_cast('x' as numeric(3, 1)) h, cast(b'a' as bytes(1)) i, cast('a' as string(1)) j, x between 1 and 1.5 k, x = 1.5 l from (select numeric '1.5' x)
+
 -- texts of numeric
 select cast(numeric '1.50' as string) a, to_json_string(numeric '1.50') b, to_json_string(struct(numeric '2' as n, 1.5 as f)) c, format('%t', numeric '1.50') d, cast(numeric '1.50' as float64) e
 

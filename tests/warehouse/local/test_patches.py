@@ -43,8 +43,8 @@ NEEDED = {
     ),
     "groups that have the name of a column": (
         "import sqlglot;"
-        "print(sqlglot.parse_one('select q.id as id from q join a on true group by q.id order by q.id', read='bigquery')"
-        ".sql('bigquery').split('GROUP BY ')[1])",
+        "sql = 'select q.id as id from q join a on true group by q.id order by q.id';"
+        "print(sqlglot.parse_one(sql, read='bigquery').sql('bigquery').split('GROUP BY ')[1])",
         "q.id ORDER BY q.id",
     ),
     "decimals of NUMERIC": (

@@ -42,6 +42,8 @@ def refuse_foreign_statement(sql: str) -> None:
         return
     if words[0] not in _STATEMENTS:
         refuse(f"Syntax error: Unexpected {words[0]}. BigQuery has no such statement")
+    if words[0] == "LOAD" and words[1:2] != ["DATA"]:
+        refuse("Syntax error: LOAD is not followed by DATA")
     if words[0] in ("CREATE", "ALTER", "DROP"):
         made = next((word for word in words[1:] if word not in _MODIFIERS), "")
         if made and made not in _OBJECTS:

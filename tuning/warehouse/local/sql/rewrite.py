@@ -74,8 +74,11 @@ def _corrections(kinds: Kinds) -> dict[type, Correction]:
         exp.Round: lambda node: values.round_half(node, kinds),
         exp.ArraySlice: values.slice_array,
         exp.Sub: lambda node: values.arithmetic(values.subtract(node, kinds), kinds),
-        **dict.fromkeys((exp.Add, exp.Mul, exp.Div, exp.SafeDivide), lambda node: values.arithmetic(node, kinds)),
+        **dict.fromkeys(
+            (exp.Add, exp.Mul, exp.Div, exp.SafeDivide, exp.Pow), lambda node: values.arithmetic(node, kinds)
+        ),
         **dict.fromkeys((exp.Avg, exp.Window), lambda node: values.average(node, kinds)),
+        exp.IntDiv: lambda node: values.whole_division(node, kinds),
         exp.Trim: values.trim,
         exp.String: dates.zoned_text,
         exp.StrToTime: dates.parse_timestamp,

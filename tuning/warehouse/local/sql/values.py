@@ -25,8 +25,10 @@ _REGEX_PART = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\((\?(?!P<|<[A-Za-z]))
 
 
 def cast(node: exp.Cast) -> exp.Expression:
-    """Correct CAST and SAFE_CAST to INT64, BOOL and STRING."""
+    """Correct CAST and SAFE_CAST to INT64, BOOL, DATE and STRING."""
     kind = node.to.this
+    if kind != exp.DataType.Type.DECIMAL and not node.to.args.get("nested"):
+        node.to.set("expressions", None)  # DuckDB ignores the length of STRING(n), and knows none of BYTES(n)
     if kind not in _CASTS or node.to.expressions or node.args.get("format"):
         return node
     value, name = node.this, _CASTS[kind]
@@ -201,9 +203,17 @@ def arithmetic(node: exp.Expression, kinds: Kinds) -> exp.Expression:
     for side in (node.this, node.expression):
         if isinstance(side, exp.Literal) and not side.is_string and not side.this.isdigit():
             side.replace(exp.cast(exp.Literal.string(side.this), "NUMERIC", dialect="bigquery"))
-    if isinstance(node, (exp.Mul, exp.Div, exp.SafeDivide)):
+    if isinstance(node, (exp.Mul, exp.Div, exp.SafeDivide, exp.Pow)):
         return exp.cast(node.copy(), "NUMERIC", dialect="bigquery")
     return node
+
+
+def whole_division(node: exp.Expression, kinds: Kinds) -> exp.Expression:
+    """Cut the fraction in DIV of NUMERIC. DuckDB keeps it."""
+    if "NUMERIC" not in (kinds.of(node.this), kinds.of(node.expression)):
+        return node
+    quotient = exp.Div(this=exp.paren(node.this), expression=exp.paren(node.expression), typed=False, safe=False)
+    return exp.cast(exp.func("TRUNC", quotient, dialect="bigquery"), "NUMERIC", dialect="bigquery")
 
 
 def average(node: exp.Expression, kinds: Kinds) -> exp.Expression:
