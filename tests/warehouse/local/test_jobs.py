@@ -263,6 +263,8 @@ def test_a_change_of_all_rows_needs_a_where(rows: Rows, sql: str) -> None:
         rows(sql)
     assert rows("select id from words order by id") == [(1,), (2,)]
     rows("update words set id = id where true")
+    rows("delete jobs.words w where w.id > 2")
+    assert len(rows("select id from words")) == 2
 
 
 def test_earlier_versions_of_a_table_are_refused(rows: Rows) -> None:

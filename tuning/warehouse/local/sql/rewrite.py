@@ -37,6 +37,9 @@ def corrected(sql: str, project: str, catalog: Any) -> str:
         return sql  # bqemulator says what is wrong
     refuse_foreign_functions(sql, tree)
     refuse_foreign_tables(tree)
+    if isinstance(tree, exp.Delete) and not tree.this and tree.args.get("tables"):  # DELETE t, without FROM
+        tree.set("this", tree.args["tables"][0])
+        tree.set("tables", None)
     kinds = Kinds(tree, table_columns(tree, project, catalog))
     name_fields(tree)
     name_outputs(tree)
