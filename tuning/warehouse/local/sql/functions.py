@@ -65,7 +65,8 @@ def refuse_foreign_tables(tree: exp.Expression) -> None:
         if isinstance(table.this, exp.Func) and not isinstance(table.this, exp.Identifier):
             name = (table.this.name if isinstance(table.this, exp.Anonymous) else table.this.sql_name()).lower()
             if name not in _TABLE_FUNCTIONS:
-                refuse(f"Table-valued function not found: {name}. BigQuery has UNNEST(GENERATE_ARRAY(...)) for a range")
+                instead = ". Use UNNEST(GENERATE_ARRAY(...))" if name in ("range", "generate_series") else ""
+                refuse(f"Table-valued function not found: {name}{instead}")
         elif name in _catalogs() and name not in known:
             refuse(f'Table "{table.name}" must be qualified with a dataset (e.g. dataset.table)')
 
