@@ -1,5 +1,10 @@
 """SQL and jobs of the local BigQuery reach no file of this machine but those of gs://, and no web page reaches it."""
 
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -15,6 +20,51 @@ from tuning.warehouse.client import query
 from tuning.warehouse.identity import home_of_request
 
 REFUSED = "file system operations are disabled by configuration|Could not open GDAL dataset"
+NO_SUCH = "Table-valued function not found|BigQuery has no such statement"
+FUNCTIONS = [
+    "select * from read_text('{secret}')",
+    "select * from read_blob('{secret}')",
+    "select * from read_csv('{secret}')",
+    "select * from read_csv_auto('{secret}')",
+    "select * from read_json('{secret}')",
+    "select * from read_parquet('{secret}')",
+    "select * from sniff_csv('{secret}')",
+    "select * from st_read('{secret}')",
+    "select * from st_read_meta('{secret}')",
+    "select * from read_text('{gcs}/../../secret.csv')",
+    "copy (select 1) to '{secret}.out'",
+]
+OPENERS = [
+    "select * from '{secret}'",
+    "attach '{secret}.db'",
+    "attach '{secret}.db' as other",
+    "install httpfs",
+    "load httpfs",
+    "set enable_external_access = true",
+    "reset enable_external_access",
+    "pragma enable_external_access",
+]
+# Runs each statement in DuckDB as the server has shut it, and prints its error.
+ENGINE = """
+import asyncio, json, sys
+from pathlib import Path
+import bqemulator.server
+from bqemulator.config import PersistenceMode, Settings as EmulatorSettings
+from tuning.settings import Settings
+from tuning.warehouse import server
+settings = Settings(home=Path(sys.argv[1]))
+server.shut(settings)
+options = EmulatorSettings(
+    persistence_mode=PersistenceMode.PERSISTENT, data_dir=settings.warehouse_dir, enable_format_extensions=False
+)
+engine = bqemulator.server.DuckDBEngine(options)
+asyncio.run(engine.start())
+for sql in json.loads(sys.argv[2]):
+    try:
+        print("RAN", str(engine.execute(sql).fetchall())[:500])
+    except Exception as error:
+        print("REFUSED", str(error).replace(chr(10), " ")[:500])
+"""
 
 
 @pytest.fixture
@@ -24,26 +74,26 @@ def secret(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize(
-    "sql",
-    [
-        "select * from read_text('{secret}')",
-        "select * from read_blob('{secret}')",
-        "select * from read_csv('{secret}')",
-        "select * from read_csv_auto('{secret}')",
-        "select * from read_json('{secret}')",
-        "select * from read_parquet('{secret}')",
-        "select * from sniff_csv('{secret}')",
-        "select * from st_read('{secret}')",
-        "select * from st_read_meta('{secret}')",
-        "select * from read_text('{gcs}/../../secret.csv')",
-        "copy (select 1) to '{secret}.out'",
-    ],
-)
+def test_duckdb_itself_opens_no_file_of_the_host(new_home: Callable[..., Settings], secret: Path) -> None:
+    settings = new_home("shut")
+    settings.warehouse_dir.mkdir(parents=True)
+    tries = [sql.format(secret=secret, gcs=settings.gcs_dir) for sql in (*FUNCTIONS, *OPENERS, *FUNCTIONS)]
+    code = [sys.executable, "-c", ENGINE, str(settings.home), json.dumps(tries)]
+    run = subprocess.run(code, capture_output=True, text=True, check=True, cwd=secret.parent)
+    lines = [line for line in run.stdout.splitlines() if line.startswith(("RAN", "REFUSED"))]
+    assert len(lines) == len(tries)
+    assert not [pair for pair in zip(tries, lines, strict=True) if not pair[1].startswith("REFUSED")]
+    opened = [line for line in [*lines[: len(FUNCTIONS)], *lines[-len(FUNCTIONS) :]] if not re.search(REFUSED, line)]
+    assert not opened
+    assert "hunter2" not in run.stdout
+    assert "secret.csv.out" not in [path.name for path in secret.parent.iterdir()]
+
+
+@pytest.mark.parametrize("sql", FUNCTIONS)
 def test_no_function_of_duckdb_opens_a_file_of_the_host(
     warehouse: Settings, client: bigquery.Client, secret: Path, sql: str
 ) -> None:
-    with pytest.raises(GoogleAPICallError, match=REFUSED) as refused:
+    with pytest.raises(GoogleAPICallError, match=NO_SUCH) as refused:
         query(client, sql.format(secret=secret, gcs=warehouse.gcs_dir))
     assert "hunter2" not in str(refused.value)
     assert [path.name for path in secret.parent.iterdir()] == ["secret.csv"]
@@ -52,20 +102,13 @@ def test_no_function_of_duckdb_opens_a_file_of_the_host(
 @pytest.mark.parametrize(
     "sql",
     [
-        "select * from '{secret}'",
+        *OPENERS,
         "select * from `{secret}`",
         "select * from glob('{secret}')",
-        "attach '{secret}.db'",
-        "attach '{secret}.db' as other",
-        "install httpfs",
-        "load httpfs",
         "load data into notes.x from files (format = 'csv', uris = ['{secret}'])",
         "create external table notes.x options (format = 'csv', uris = ['{secret}'])",
         "export data options (uri = 'file://{secret}.out', format = 'csv') as select 1 as one",
         "export data options (uri = '{secret}.out', format = 'csv') as select 1 as one",
-        "set enable_external_access = true",
-        "reset enable_external_access",
-        "pragma enable_external_access",
         "begin set enable_external_access = true; end",
     ],
 )
@@ -74,7 +117,7 @@ def test_no_statement_reaches_the_host_or_opens_the_door_again(client: bigquery.
         query(client, sql.format(secret=secret))
     assert "hunter2" not in str(refused.value)
     assert [path.name for path in secret.parent.iterdir()] == ["secret.csv"]
-    with pytest.raises(GoogleAPICallError, match=REFUSED):
+    with pytest.raises(GoogleAPICallError, match=NO_SUCH):
         query(client, f"select * from read_text('{secret}')")  # noqa: S608
 
 

@@ -147,3 +147,42 @@ select x, round(x, 1) a, round(x) b, trunc(x, 1) c from unnest([0.25, 0.35, 1.45
 
 -- typed array of structs
 select t.a, t.b from unnest(array<struct<a int64, b string>>[(1, 'x'), (2, 'y')]) t order by t.a
+
+-- groups of a join in order
+with q as (select 1 id union all select 2 union all select 2), a as (select 1 id union all select 1 union all select 2) select q.id, count(*) n from q join a on a.id = q.id group by q.id having max(a.id) > 0 order by q.id desc
+
+-- groups of both sides of a join in order
+with q as (select 1 id union all select 2), a as (select 1 id, 'x' k union all select 2, 'y') select q.id, a.id as other, k, row_number() over (order by q.id) r from q join a on a.id = q.id group by q.id, a.id, k order by a.id, q.id
+
+-- groups of an expression in order
+select t.x + 1 as x, count(*) n from (select 1 x union all select 1 union all select 2) t join (select 1 x) u on true group by t.x order by t.x + 1
+
+-- decimals of numeric
+select numeric '1.23456789' a, cast('3.14159' as numeric) b, safe_cast('2.7182818284' as numeric) c, cast('12345678901234567890123456789.123456789' as numeric) d, cast(1.23456 as numeric(5, 2)) e, cast('1.5' as decimal) f, parse_numeric('0.000000001') g
+
+-- arithmetic with numeric
+select v * v a, v * 2 b, v / 3 c, v + 1 d, v * 1.5 e, -v * v f, v * f g, round(v * v, 3) h, safe_divide(v, 3) i from (select numeric '1.123456789' v, 1.5 f)
+
+-- aggregates of numeric
+select sum(cast(v as numeric)) a, avg(cast(v as numeric)) b, max(cast(v as numeric)) c, sum(cast(v as numeric) * cast(v as numeric)) d from unnest(['1.23456', '2.000000001']) v
+
+-- averages of numeric over windows
+select x, avg(x) over (order by x) a, sum(x) over () b from (select numeric '1.25' x union all select numeric '2.5') order by x
+
+-- functions of numeric
+select pow(numeric '1.5', 2) a, mod(numeric '5.5', 2) b, div(numeric '-5.5', 2) c, abs(numeric '-1.5') d, ceil(numeric '1.2') e, trunc(numeric '1.239', 2) f, greatest(numeric '1.5', 2) g, safe_cast('x' as numeric(3, 1)) h, cast(b'a' as bytes(1)) i, cast('a' as string(1)) j, x between 1 and 1.5 k, x = 1.5 l from (select numeric '1.5' x)
+
+-- texts of numeric
+select cast(numeric '1.50' as string) a, to_json_string(numeric '1.50') b, to_json_string(struct(numeric '2' as n, 1.5 as f)) c, format('%t', numeric '1.50') d, cast(numeric '1.50' as float64) e
+
+-- white space
+select trim('\t a\n') a, ltrim('\t a\n') b, rtrim('\u3000a\u2003') c, trim('xax', 'x') d, trim('\u0085\u00a0a\u200b ') e, trim('\u001ca ') f, trim(cast(null as string)) g, length(trim(' \r\n\f\u000b')) h
+
+-- json from values
+select json_value(to_json(struct(1 as a, ['x'] as b)), '$.b[0]') a, json_value(to_json([1, 2])[1]) b, to_json_string(to_json('x')) c, to_json_string(to_json(date '2024-01-01')) d, bool(to_json(true)) e
+
+-- timestamps from texts and to texts
+select parse_timestamp('%Y', '2024') a, parse_timestamp('%Y-%m-%d', '2024-01-01', 'America/New_York') b, string(timestamp '2024-01-01 12:00:00+00', 'America/New_York') c, string(timestamp '2024-01-01 12:00:00.5+00', 'Asia/Kolkata') d, string(timestamp '1969-01-01 12:00:00.123456+00', 'America/St_Johns') e, string(timestamp '2024-01-01 12:00:00+00') f
+
+-- structs with an offset
+select array(select as struct a, o, o + 1 from unnest(['x']) a with offset o) a, (select as struct 1 x, 2) b

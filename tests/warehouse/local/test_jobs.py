@@ -1,5 +1,9 @@
 """Query jobs over the REST API and Google's client: errors, default and destination tables, parameters, scripts."""
 
+import datetime
+import decimal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -196,6 +200,122 @@ def test_parameters_keep_their_types_and_texts(rows: Rows) -> None:
     ) == [("it's \\ %", "@x", "a")]
     (row,) = rows("select ?, cast(? as int64)", day, bigquery.ScalarQueryParameter(None, "FLOAT64", 2.5))
     assert (str(row[0]), row[1]) == ("2024-01-01", 3)
+
+
+def test_parameters_of_every_type(rows: Rows, client: bigquery.Client) -> None:
+    moment = datetime.datetime(2024, 1, 1, tzinfo=datetime.UTC)
+    given = {
+        "BYTES": b"a\xff",
+        "JSON": {"x": 1},
+        "TIMESTAMP": moment,
+        "DATETIME": datetime.datetime(2024, 1, 1, 2, 3, 4),  # noqa: DTZ001 - DATETIME has no zone
+        "NUMERIC": decimal.Decimal("1.123456789"),
+        "STRING": None,
+        "INT64": 1,
+    }
+    named = [bigquery.ScalarQueryParameter(f"p_{kind}", kind, value) for kind, value in given.items()]
+    sql = f"select {', '.join('@' + one.name for one in named)} -- not @p_INT64"
+    names = {"INT64": "INTEGER"}
+    for begin in ("", "declare x int64 default 1; "):
+        config = bigquery.QueryJobConfig(query_parameters=named)
+        result = client.query(begin + sql, job_config=config).result()
+        assert [tuple(row.values()) for row in result] == [tuple(given.values())]
+        kinds = [field.field_type for field in result.schema]
+        if not begin:  # a script forgets the type of NULL
+            assert kinds == [names.get(kind, kind) for kind in given]
+    assert rows("select json_value(@P_json, '$.x'), to_hex(@p_bytes), @p_int64 in unnest([1])", *named) == [
+        ("1", "61ff", True)
+    ]
+    positional = [bigquery.ScalarQueryParameter(None, kind, value) for kind, value in given.items()]
+    assert rows(f"select {', '.join('?' * len(given))} /* ? */, '?'", *positional) == [(*given.values(), "?")]
+    struct = bigquery.StructQueryParameter("s", bigquery.ScalarQueryParameter("b", "BYTES", b"x"))
+    moments = bigquery.ArrayQueryParameter("l", "TIMESTAMP", [moment])
+    assert rows("select @s.b, @l, array_length(@l)", struct, moments) == [(b"x", [moment], 1)]
+    with pytest.raises(BadRequest, match=r"does not support BIGNUMERIC\. Use NUMERIC"):
+        rows("select @x", bigquery.ScalarQueryParameter("x", "BIGNUMERIC", 1))
+
+
+def test_numeric_columns_have_nine_decimals(rows: Rows, client: bigquery.Client) -> None:
+    value = decimal.Decimal("1.123456789")
+    rows("create table exact (x numeric, l array<numeric>, s struct<n numeric>, short numeric(10, 2))")
+    rows("alter table jobs.exact add column y numeric")
+    rows(f"insert into exact values ({value}, [numeric '{value}'], struct(numeric '{value}'), 1.25, {value})")  # noqa: S608
+    assert rows("select * from exact") == [(value, [value], {"n": value}, decimal.Decimal("1.25"), value)]
+    rows("create table product as select x * x as p from exact")
+    assert rows("select p, p = round(p, 9) from product") == [(decimal.Decimal("1.262155157"), True)]
+    for table, kind in (("made", "NUMERIC"), ("wide", "BIGNUMERIC")):
+        schema = [bigquery.SchemaField("x", kind)]
+        one = bigquery.Table(f"{client.project}.jobs.{table}", schema=schema)
+        if kind == "BIGNUMERIC":
+            with pytest.raises(BadRequest, match=r"does not support BIGNUMERIC\. Use NUMERIC"):
+                client.create_table(one)
+        else:
+            client.create_table(one)
+            client.insert_rows_json(one, [{"x": str(value)}])
+            assert [row.x for row in client.list_rows(one)] == [value]
+            assert str(rows("select x * 10 from made")[0][0]) == "11.23456789"
+    rows("drop table exact; drop table product; drop table made")
+
+
+@pytest.mark.parametrize("sql", ["delete from words", "update words set id = 3", "delete jobs.words"])
+def test_a_change_of_all_rows_needs_a_where(rows: Rows, sql: str) -> None:
+    with pytest.raises(BadRequest, match="must have a WHERE clause"):
+        rows(sql)
+    assert rows("select id from words order by id") == [(1,), (2,)]
+    rows("update words set id = id where true")
+    rows("delete jobs.words w where w.id > 2")
+    assert len(rows("select id from words")) == 2
+
+
+def test_earlier_versions_of_a_table_are_refused(rows: Rows) -> None:
+    past = "select * from words for system_time as of timestamp_sub(current_timestamp(), interval 1 hour)"
+    for sql in (past, f"select 1; {past}", f"create table jobs.old as {past}"):
+        with pytest.raises(BadRequest, match="does not support FOR SYSTEM_TIME AS OF"):
+            rows(sql)
+    assert rows("select 'for system_time as of'") == [("for system_time as of",)]
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        *("describe jobs.words", "show tables", "checkpoint", "vacuum", "prepare x as select 1", "explain select 1"),
+        *("values (1)", "/* x */ pragma version", "create macro m(a) as a + 1", "create or replace sequence s"),
+        *("select * from duckdb_tables()", "select * from sqlite_master", "select * from read_csv('x')"),
+        *("copy jobs.words to 'x'", "use jobs", "analyze", "select * from (describe jobs.words)", "summarize words"),
+        *("comment on table jobs.words is 'a'", "select 1; show tables", "execute immediate 'show tables'"),
+        "insert into words (id) select * from (values (1))",
+    ],
+)
+def test_statements_and_tables_of_duckdb_are_refused(rows: Rows, sql: str) -> None:
+    with pytest.raises((BadRequest, NotFound)):
+        rows(sql)
+
+
+def test_no_reason_of_an_error_makes_googles_client_repeat_the_query() -> None:
+    printed = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "from bqemulator.domain import errors; from tuning.warehouse.local import patches; patches.apply();"
+            "print([k.__name__ for k in errors.DomainError.__subclasses__()"
+            " if k.http_status >= 429 or k.bq_reason in ('internalError', 'outOfRange', 'notImplemented')])",
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert printed.stdout.splitlines()[-1] == "[]"
+
+
+def test_temporary_tables_end_with_their_job(rows: Rows, client: bigquery.Client) -> None:
+    for _ in range(2):
+        assert rows("create temp table x as select 42 as a; select a from x") == [(42,)]
+    for begin in ("create temp table x as select 1 as a; select 1 / 0", "select a from x"):
+        with pytest.raises((BadRequest, NotFound)):
+            rows(begin)
+    made = "execute immediate 'create temp table y as select 1 as a'; execute immediate 'select a from y'"
+    for _ in range(2):
+        assert [row.a for row in query(client, made)] == [1]
 
 
 def test_views_are_corrected_too(rows: Rows) -> None:

@@ -41,6 +41,39 @@ NEEDED = {
         "print('kept' if 'clustering' in inspect.getsource(ddl_sync) else 'forgotten')",
         "kept",
     ),
+    "groups that have the name of a column": (
+        "import sqlglot;"
+        "sql = 'select q.id as id from q join a on true group by q.id order by q.id';"
+        "print(sqlglot.parse_one(sql, read='bigquery').sql('bigquery').split('GROUP BY ')[1])",
+        "q.id ORDER BY q.id",
+    ),
+    "decimals of NUMERIC": (
+        "import sqlglot; print(sqlglot.transpile('select cast(a as numeric)', read='bigquery', write='duckdb')[0])",
+        "SELECT CAST(a AS DECIMAL(38, 9))",
+    ),
+    "casts to NUMERIC with decimals": (
+        "import sqlglot; print(sqlglot.parse_one('select cast(a as numeric(5, 2))', read='bigquery').sql('bigquery'))",
+        "SELECT CAST(a AS NUMERIC(5, 2))",
+    ),
+    "zeros at the end of a NUMERIC": (
+        "from bqemulator.storage.arrow_bridge import _format_bq_value as f; import decimal, pyarrow;"
+        "print(f(decimal.Decimal('1.50'), pyarrow.decimal128(38, 2)))",
+        "1.5",
+    ),
+    "types of products of NUMERIC": (
+        "from bqemulator.jobs.executor import _arrow_type_to_bq_type as f; import pyarrow;"
+        "print(f(pyarrow.decimal128(38, 18)))",
+        "NUMERIC",
+    ),
+    "types of parameters": (
+        "p = {'name': 'x', 'parameterType': {'type': 'BYTES'}, 'parameterValue': {'value': 'YQ=='}};"
+        "print(b('select @x', [p])[1])",
+        "[b'a']",
+    ),
+    "reasons that clients do not know": (
+        "from bqemulator.domain.errors import OutOfRangeError as E; print(E('x').bq_reason)",
+        "invalidQuery",
+    ),
     "tables without partitions": (
         "from bqemulator.storage import partition_state; import inspect;"
         "print('NULL' if '__NULL__' not in inspect.getsource(partition_state._list_unpartitioned) else '__NULL__')",

@@ -32,6 +32,8 @@ _PATTERNS = tuple(
         (r'Parser Error: syntax error at or near "(.*?)"', "Syntax error: Unexpected {}"),
         (r"Parser Error: syntax error at (end of input)", "Syntax error: Unexpected {}"),
         (r"(Division by zero)", "division by zero"),
+        (r"DECIMAL type width must be", "The local BigQuery does not support BIGNUMERIC. Use NUMERIC"),
+        (r"Overflow in \w+ of DECIMAL", "numeric overflow"),
         (r"Could not convert string '(.*?)' to INT", "Bad int64 value: {}"),
         (r"Could not convert string '(.*?)' to DOUBLE", "Bad double value: {}"),
         (r"Could not convert string '(.*?)' to BOOL", "Bad bool value: {}"),

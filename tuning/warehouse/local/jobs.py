@@ -22,6 +22,7 @@ from tuning.warehouse.local.errors import REQUEST
 from tuning.warehouse.local.limits import job_limit
 from tuning.warehouse.local.sql.default_dataset import default_dataset, qualified
 from tuning.warehouse.local.sql.literals import plain_literals
+from tuning.warehouse.local.temporary_tables import dropped_at_the_end
 
 _PATH = "/bigquery/v2/projects/{project}"
 _PAGE = 10_000
@@ -66,7 +67,8 @@ def install(app: Any, context: Any) -> None:
 
     async def failed(_: Request, error: Exception) -> JSONResponse:
         # Google's client sends a request that failed with status 500 again for ten minutes.
-        refusal = InvalidQueryError(f"The local BigQuery cannot answer this: {type(error).__name__}: {error}")
+        words = f"The local BigQuery cannot answer this: {type(error).__name__}: {error}"
+        refusal = errors.translate(error) if "DECIMAL type width" in words else InvalidQueryError(words)
         return JSONResponse(refusal.to_bigquery_error(), status_code=refusal.http_status)
 
     app.add_exception_handler(Exception, failed)
@@ -119,6 +121,7 @@ async def _insert(project: str, body: dict[str, Any], context: Any, caller: Any)
     timeout = float(configuration.get("jobTimeoutMs") or 0) / 1000 or _SECONDS
     sent = {name: value for name, value in query.items() if name not in (*destination.FIELDS, "defaultDataset")}
     with (
+        dropped_at_the_end(context),
         default_dataset(dataset.get("projectId") or project, dataset.get("datasetId", ""), plain),
         job_limit(timeout),
         script_parameters.parameters_of_one_job(),

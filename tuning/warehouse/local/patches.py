@@ -10,17 +10,20 @@ from typing import Any
 from bqemulator.api.routes import jobs as jobs_routes
 from bqemulator.catalog import ddl_sync
 from bqemulator.catalog.models import TableSchema
-from bqemulator.domain.errors import QuotaExceededError, UnsupportedFeatureError
+from bqemulator.domain.errors import InternalError, OutOfRangeError, QuotaExceededError, UnsupportedFeatureError
 from bqemulator.jobs import error_mapper, executor
 from bqemulator.scripting import interpreter
-from bqemulator.sql import inner_query, parameters, translator
+from bqemulator.sql import inner_query, translator
 from bqemulator.sql.rewriter.decimal_literals import rewrite_decimal_literals
-from bqemulator.storage import partition_state
+from bqemulator.storage import arrow_bridge, partition_state
 from bqemulator.storage.sql_identifiers import quoted_table_ref
+from sqlglot import exp, transforms
+from sqlglot.generators.bigquery import BigQueryGenerator
+from sqlglot.generators.duckdb import DuckDBGenerator
 
-from tuning.warehouse.local import errors, jobs, script_parameters, table_facts
+from tuning.warehouse.local import errors, jobs, numerics, query_parameters, script_parameters, table_facts
 from tuning.warehouse.local.sql.default_dataset import qualified
-from tuning.warehouse.local.sql.literals import outside_duckdb_text, outside_text
+from tuning.warehouse.local.sql.literals import outside_text
 from tuning.warehouse.local.sql.rewrite import corrected
 
 
@@ -28,9 +31,9 @@ def apply() -> None:
     """Apply all changes to the translation of SQL."""
     # It also changes numbers inside texts and comments ('CC BY-SA 2.5').
     translator.__dict__["rewrite_decimal_literals"] = outside_text(rewrite_decimal_literals)
-    # It also replaces '@name' inside texts.
+    # It also replaces '@name' inside texts, and forgets the types of some parameters.
     for module in (executor, interpreter):
-        module.__dict__["bind_parameters"] = bind_outside_text
+        module.__dict__["bind_parameters"] = query_parameters.bound
     # Every statement, alone or in a script, goes through these functions. The first puts views into the statement.
     expand, translate = inner_query.__dict__["rewrite_for_row_access"], inner_query.rewrite_and_translate_statement
 
@@ -45,6 +48,13 @@ def apply() -> None:
     for module in (executor, interpreter):
         module.__dict__["rewrite_and_translate_statement"] = qualify_and_translate
     _patch_scripts()
+    _patch_sqlglot()
+    # It shows the zeros at the end of a NUMERIC, and calls a product of two BIGNUMERIC.
+    for module, name, rule in (
+        (arrow_bridge, "_BQ_TYPE_FORMATTERS", numerics.FORMATTER),
+        (executor, "_ARROW_TO_BQ_RULES", numerics.TYPE),
+    ):
+        module.__dict__[name] = (rule, *module.__dict__[name])
     # Arrow has no type for JSON, so the catalog would say STRING.
     introspect = ddl_sync.__dict__["_introspect_schema"]
 
@@ -70,9 +80,32 @@ def apply() -> None:
     for module in (executor, error_mapper):
         module.__dict__["translate_runtime_error"] = errors.translate
     translator.__dict__["sql_parse_error"] = errors.syntax_error
-    # Google's client repeats requests that fail with these statuses (501 and 429).
-    for kind, reason in ((UnsupportedFeatureError, "invalidQuery"), (QuotaExceededError, "resourcesExceeded")):
+    # Google's client repeats what fails with these statuses (501, 429 and 500), or with a reason it does not know.
+    for kind, reason in (
+        (UnsupportedFeatureError, "invalidQuery"),
+        (InternalError, "invalidQuery"),
+        (OutOfRangeError, "invalidQuery"),
+        (QuotaExceededError, "resourcesExceeded"),
+    ):
         kind.http_status, kind.bq_reason, kind.grpc_status_name = 400, reason, "INVALID_ARGUMENT"
+
+
+def _patch_sqlglot() -> None:
+    """Keep what sqlglot would change in a statement."""
+    # It writes GROUP BY id for GROUP BY q.id if the result has a column id. With two tables, that is ambiguous.
+    BigQueryGenerator.TRANSFORMS[exp.Select] = transforms.preprocess(
+        [
+            transforms.explode_projection_to_unnest(),
+            transforms.unqualify_unnest,
+            transforms.eliminate_distinct_on,
+            transforms.eliminate_semi_and_anti_joins,
+        ]
+    )
+    # DECIMAL alone has 18 digits and 3 decimals in DuckDB. BigQuery's NUMERIC has 38 and 9.
+    decimal = {exp.DataType.Type.DECIMAL: ((38, 9), (38, 38))}
+    DuckDBGenerator.TYPE_PARAM_SETTINGS = DuckDBGenerator.TYPE_PARAM_SETTINGS | decimal
+    # It writes CAST(x AS NUMERIC) for CAST(x AS NUMERIC(5, 2)).
+    BigQueryGenerator.TRANSFORMS.pop(exp.Cast, None)
 
 
 def _patch_scripts() -> None:
@@ -96,15 +129,3 @@ def _patch_scripts() -> None:
     interpreter_class.run = run_with_parameters
     interpreter_class._exec_sql = qualify_and_run
     interpreter_class._exec_declare = cast_and_declare
-
-
-def bind_outside_text(sql: str, given: list[dict[str, Any]] | None = None) -> tuple[str, list[Any]]:
-    """Put placeholders for the parameters into a statement of DuckDB, and return it with the values in order."""
-    if not given or not given[0].get("name"):
-        return parameters.bind_parameters(sql, given)
-    parts, bound = [], []
-    for is_code, part in outside_duckdb_text(sql):
-        text, values = parameters.bind_parameters(part, given) if is_code else (part, [])
-        parts.append(text)
-        bound += values
-    return "".join(parts), bound

@@ -7,8 +7,8 @@ from contextvars import ContextVar
 from typing import Any
 
 from bqemulator.domain.errors import InvalidQueryError
-from bqemulator.sql import parameters
 
+from tuning.warehouse.local import query_parameters
 from tuning.warehouse.local.sql.literals import outside_text
 
 _PREFIX = "tuning_parameter_"
@@ -18,13 +18,16 @@ _given: ContextVar[list[dict[str, Any]]] = ContextVar("parameters of a script")
 
 def declared(script: str, given: list[dict[str, Any]]) -> str:
     """Return the script with a variable in the place of each parameter, and remember the values for `declare`."""
-    names = {one.get("name", "").lower() for one in given}
-    if "" in names:
+    kinds = {one.get("name", "").lower(): one["parameterType"]["type"].upper() for one in given}
+    if "" in kinds:
         raise InvalidQueryError("The local BigQuery has no positional parameters in scripts. Give the parameters names")
     _given.set(given)
 
     def replace(match: re.Match[str]) -> str:
-        return _PREFIX + match[1].lower() if match[1].lower() in names else match.group()
+        name = match[1].lower()
+        if name not in kinds:
+            return match.group()
+        return f"PARSE_JSON({_PREFIX}{name})" if kinds[name] == "JSON" else f"({_PREFIX}{name})"
 
     return outside_text(lambda part: _NAMED.sub(replace, part))(script)
 
@@ -42,5 +45,5 @@ def parameters_of_one_job() -> Iterator[None]:
 def declare(frames: Any) -> None:
     """Declare the variables of the current script's parameters."""
     for one in _given.get([]):
-        sql, values = parameters.bind_parameters(f"@{one['name']}", [one])
-        frames.declare(_PREFIX + one["name"].lower(), one["parameterType"]["type"], values[0] if values else sql)
+        query_parameters.duckdb_type(one["parameterType"])  # refuses a type that DuckDB lacks
+        frames.declare(_PREFIX + one["name"].lower(), one["parameterType"]["type"], query_parameters.value_of(one))

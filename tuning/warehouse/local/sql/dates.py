@@ -116,6 +116,25 @@ def format_time(node: exp.Expression) -> exp.Expression:
     return call("tuning_format_time", exp.Literal.string(written), exp.cast(value, "DATETIME"))
 
 
+def zoned_text(node: exp.Expression) -> exp.Expression:
+    """Write the offset of the zone in STRING(timestamp, zone)."""
+    zone = node.args.get("zone")
+    return node if zone is None else call("tuning_zoned_text", node.this, zone)
+
+
+def parse_timestamp(node: exp.Expression) -> exp.Expression:
+    """Read a text in the zone of PARSE_TIMESTAMP, which sqlglot would drop."""
+    zone = node.args.get("zone")
+    if zone is None:
+        return node
+    pattern = _written_pattern(node)
+    if any(part in pattern for part in ("%z", "%Z", "%Ez", "%s")):
+        refuse_unsupported("PARSE_TIMESTAMP with a zone in the text and as an argument", "Leave out the argument")
+    bare = node.copy()
+    bare.set("zone", None)
+    return call("timezone", zone, exp.cast(bare, "DATETIME", dialect="bigquery"))
+
+
 def _written_pattern(node: exp.Expression) -> str:
     """Return the pattern as BigQuery writes it. sqlglot keeps it with other names for some elements."""
     text = node.sql("bigquery")

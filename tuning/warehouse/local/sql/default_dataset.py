@@ -9,6 +9,7 @@ import sqlglot
 from sqlglot import exp
 
 from tuning.warehouse.local.sql.catalog import parsed, written
+from tuning.warehouse.local.sql.refusals import refuse_faulty_statement, refuse_foreign_statement
 
 _NONE: tuple[str, str] = ("", "")
 _default: ContextVar[tuple[str, str]] = ContextVar("default dataset", default=_NONE)
@@ -27,12 +28,17 @@ def default_dataset(project: str, dataset: str, script: str) -> Iterator[None]:
 
 
 def qualified(sql: str) -> str:
-    """Return one statement with the default dataset in each table name that has none."""
-    project, dataset = _default.get()
-    if not dataset:
-        return sql
+    """Return one statement with the default dataset in each table name that has none.
+
+    Raises InvalidQueryError for a statement that BigQuery would refuse. Only here is the statement as it was sent.
+    """
+    refuse_foreign_statement(sql)
     tree = parsed(sql)
     if tree is None:
+        return sql
+    refuse_faulty_statement(tree)
+    project, dataset = _default.get()
+    if not dataset:
         return sql
     changed = [_qualify(table, project, dataset) for table in list(tree.find_all(exp.Table))]
     return written(tree) if any(changed) else sql

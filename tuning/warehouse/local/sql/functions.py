@@ -25,6 +25,11 @@ _SHARED = frozenset(
     variance week year
     """.split()  # noqa: SIM905 - a list of words, not of 130 lines
 )
+_TABLE_FUNCTIONS = frozenset(
+    """
+    external_query external_object_transform appends changes gap_fill range_sessionize vector_search unnest
+    """.split()  # noqa: SIM905 - a list of words
+)
 _CALL = re.compile(r"(?<![\w.`@$])([A-Za-z_]\w*)\s*\(")
 _BEFORE_A_NAME = re.compile(
     r"\b(?:into|table|exists|view|with|recursive|from|join|update|merge|index)\s+$", re.IGNORECASE
@@ -48,6 +53,32 @@ def refuse_foreign_functions(sql: str, tree: exp.Expression) -> None:
     outside_text(look)(sql)
     if found:
         refuse(f"Function not found: {found[0]}")
+
+
+def refuse_foreign_tables(tree: exp.Expression) -> None:
+    """Raise InvalidQueryError if a statement reads a table function or a view that only DuckDB has."""
+    known = {cte.alias.lower() for cte in tree.find_all(exp.CTE)}
+    for table in tree.find_all(exp.Table):
+        if table.db or isinstance(table.this, exp.Dot):
+            continue
+        name = table.name.lower()
+        if isinstance(table.this, exp.Func) and not isinstance(table.this, exp.Identifier):
+            name = (table.this.name if isinstance(table.this, exp.Anonymous) else table.this.sql_name()).lower()
+            if name not in _TABLE_FUNCTIONS:
+                instead = ". Use UNNEST(GENERATE_ARRAY(...))" if name in ("range", "generate_series") else ""
+                refuse(f"Table-valued function not found: {name}{instead}")
+        elif name in _catalogs() and name not in known:
+            refuse(f'Table "{table.name}" must be qualified with a dataset (e.g. dataset.table)')
+
+
+@functools.cache
+def _catalogs() -> frozenset[str]:
+    """Return the names of DuckDB's own views that need no schema."""
+    import duckdb
+
+    sql = "select lower(view_name) from duckdb_views() where internal and schema_name in ('main', 'pg_catalog')"
+    with duckdb.connect() as connection:
+        return frozenset(name for (name,) in connection.execute(sql).fetchall())
 
 
 @functools.cache

@@ -13,6 +13,7 @@ _MACROS = {
     "tuning_safe_int64": "INT64",
     "tuning_string": "STRING",
     "tuning_json_element": "JSON",
+    **dict.fromkeys(("tuning_trim", "tuning_ltrim", "tuning_rtrim", "tuning_zoned_text"), "STRING"),
 }
 _FLOATS = (
     exp.Avg,
@@ -63,6 +64,8 @@ class Kinds:
             return self._column(node)
         if isinstance(node, exp.Anonymous):
             return _made_by(node.name)
+        if isinstance(node, exp.Avg) and self.of(node.this) == "NUMERIC":
+            return "NUMERIC"
         if isinstance(node, _FLOATS):
             return _FLOAT
         if isinstance(node, _STRINGS):
@@ -111,8 +114,10 @@ class Kinds:
 
     def _arithmetic(self, node: exp.Expression, default: str) -> str:
         kinds = {self.of(node.this), self.of(node.expression)}
-        if kinds & {"NUMERIC", "BIGNUMERIC"}:
-            return "NUMERIC"
+        if "NUMERIC" in kinds:  # a literal such as 1.5 becomes a NUMERIC, a column of FLOAT64 does not
+            sides = (node.this, node.expression)
+            floats = [side for side in sides if self.of(side) == _FLOAT and not isinstance(side, exp.Literal)]
+            return _FLOAT if floats else "NUMERIC"
         if "" in kinds and default:
             return default
         return _FLOAT if _FLOAT in kinds else default or _one(kinds)

@@ -15,7 +15,8 @@ _TOKENS = re.compile(
     rf"| (?P<prefix>(?<![\w@])(?:[rR][bB]|[bB][rR]|[rRbB]))?(?P<text>{_STRINGS})",
     re.DOTALL | re.VERBOSE,
 )
-_DUCKDB_TEXT = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"")
+_DUCKDB_TEXT = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|/\*.*?\*/|--[^\n]*", re.DOTALL)
+_SPACE = re.compile(rf"(?:\s | {_COMMENTS})+", re.DOTALL | re.VERBOSE)
 _OPAQUE = re.compile(rf"{_COMMENTS} | `(?:\\.|[^`\\])*` | {_STRINGS}", re.DOTALL | re.VERBOSE)
 _ESCAPE = re.compile(r"\\([0-3][0-7]{2}|[xX][0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|.)", re.DOTALL)
 _SIMPLE = dict(zip("abfnrtv", "\a\b\f\n\r\t\v", strict=True)) | {char: char for char in "\\?\"'`"}
@@ -61,13 +62,21 @@ def outside_text(rewrite: Callable[[str], str]) -> Callable[[str], str]:
 
 
 def outside_duckdb_text(sql: str) -> Iterator[tuple[bool, str]]:
-    """Yield the parts of a statement of DuckDB in order, each with True if it is outside texts and quoted names."""
+    """Yield the parts of a statement of DuckDB in order, each with True if it is code.
+
+    Texts, quoted names and comments are not.
+    """
     end = 0
     for match in _DUCKDB_TEXT.finditer(sql):
         yield True, sql[end : match.start()]
         yield False, match.group()
         end = match.end()
     yield True, sql[end:]
+
+
+def first_words(sql: str, count: int) -> list[str]:
+    """Return the first words of a statement in upper case, without comments."""
+    return _SPACE.sub(" ", f" {sql} ").strip(" (").upper().split(" ", count)[:count]
 
 
 def _decoded(content: str) -> str:

@@ -12,6 +12,7 @@ from tuning.warehouse.local.sql.strftime import format_value
 FAILED = "refused: "  # begins the message of an error that a macro raises
 _MEGABYTE = 1 << 20  # BigQuery's limit on the output of REPEAT, LPAD and RPAD
 _MOST_ELEMENTS = 1_048_575  # BigQuery's limit on the output of GENERATE_ARRAY
+_WHITE = "".join(filter(str.isspace, map(chr, range(0x3001)))).translate(dict.fromkeys(range(0x1C, 0x20)))
 
 # tuning_fail has type NULL, so that it fits in each branch of a CASE. Its second argument must come from the data that
 # decides about the failure: DuckDB computes a constant ahead, also in a branch that no row takes.
@@ -144,6 +145,18 @@ tuning_literal(x) := CASE typeof(x)
   WHEN 'TIME' THEN 'TIME "' || CAST(x AS VARCHAR) || '"'
   ELSE CASE WHEN starts_with(typeof(x), 'DECIMAL') THEN 'NUMERIC "' || tuning_string(x) || '"'
     ELSE tuning_display(x) END END
+
+tuning_trim(x) := trim(x, '{_WHITE}')
+tuning_ltrim(x) := ltrim(x, '{_WHITE}')
+tuning_rtrim(x) := rtrim(x, '{_WHITE}')
+tuning_fraction(us) := CASE WHEN us = 0 THEN '' WHEN us % 1000 = 0 THEN '.' || lpad(CAST(us // 1000 AS VARCHAR), 3, '0')
+  ELSE '.' || lpad(CAST(us AS VARCHAR), 6, '0') END
+tuning_offset(minutes) := CASE WHEN minutes < 0 THEN '-' ELSE '+' END
+  || lpad(CAST(abs(minutes) // 60 AS VARCHAR), 2, '0')
+  || CASE WHEN minutes % 60 = 0 THEN '' ELSE ':' || lpad(CAST(abs(minutes) % 60 AS VARCHAR), 2, '0') END
+tuning_zoned_text(x, zone) := strftime(timezone(zone, CAST(x AS TIMESTAMPTZ)), '%Y-%m-%d %H:%M:%S')
+  || tuning_fraction((epoch_us(CAST(x AS TIMESTAMPTZ)) % 1000000 + 1000000) % 1000000)
+  || tuning_offset((epoch_us(timezone(zone, CAST(x AS TIMESTAMPTZ))) - epoch_us(CAST(x AS TIMESTAMPTZ))) // 60000000)
 
 tuning_concat_bytes(a, b) := a || b
 tuning_same(x) := x

@@ -93,7 +93,7 @@ def _alias(select: exp.Select, pattern: str, *, by_position: bool) -> None:
         if not name:
             name = pattern.format(position if by_position else count)
             count += 1
-        named.append(exp.alias_(made, name, quoted=True))
+        named.append(exp.alias_(made, name, quoted=True, copy=False))  # a copy would lose the selects inside
     select.set("expressions", named)
 
 

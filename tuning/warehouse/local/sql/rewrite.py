@@ -13,7 +13,7 @@ from sqlglot import exp
 from tuning.warehouse.local.sql import aggregates, dates, values
 from tuning.warehouse.local.sql.catalog import parsed, table_columns, written
 from tuning.warehouse.local.sql.format_text import format_text
-from tuning.warehouse.local.sql.functions import refuse_foreign_functions
+from tuning.warehouse.local.sql.functions import refuse_foreign_functions, refuse_foreign_tables
 from tuning.warehouse.local.sql.kinds import Kinds
 from tuning.warehouse.local.sql.literals import plain_literals
 from tuning.warehouse.local.sql.names import name_fields, name_outputs, name_unnested_fields
@@ -36,6 +36,10 @@ def corrected(sql: str, project: str, catalog: Any) -> str:
     if tree is None:
         return sql  # bqemulator says what is wrong
     refuse_foreign_functions(sql, tree)
+    refuse_foreign_tables(tree)
+    if isinstance(tree, exp.Delete) and not tree.this and tree.args.get("tables"):  # DELETE t, without FROM
+        tree.set("this", tree.args["tables"][0])
+        tree.set("tables", None)
     kinds = Kinds(tree, table_columns(tree, project, catalog))
     name_fields(tree)
     name_outputs(tree)
@@ -72,7 +76,15 @@ def _corrections(kinds: Kinds) -> dict[type, Correction]:
         exp.GenerateSeries: lambda node: values.generate(node, kinds),
         exp.Round: lambda node: values.round_half(node, kinds),
         exp.ArraySlice: values.slice_array,
-        exp.Sub: lambda node: values.subtract(node, kinds),
+        exp.Sub: lambda node: values.arithmetic(values.subtract(node, kinds), kinds),
+        **dict.fromkeys(
+            (exp.Add, exp.Mul, exp.Div, exp.SafeDivide, exp.Pow), lambda node: values.arithmetic(node, kinds)
+        ),
+        **dict.fromkeys((exp.Avg, exp.Window), lambda node: values.average(node, kinds)),
+        exp.IntDiv: lambda node: values.whole_division(node, kinds),
+        exp.Trim: values.trim,
+        exp.String: dates.zoned_text,
+        exp.StrToTime: dates.parse_timestamp,
         exp.Literal: values.number_text,
         exp.DPipe: lambda node: values.concatenate(node, kinds),
         exp.UnixSeconds: values.unix_seconds,

@@ -25,8 +25,10 @@ _REGEX_PART = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\((\?(?!P<|<[A-Za-z]))
 
 
 def cast(node: exp.Cast) -> exp.Expression:
-    """Correct CAST and SAFE_CAST to INT64, BOOL and STRING."""
+    """Correct CAST and SAFE_CAST to INT64, BOOL, DATE and STRING."""
     kind = node.to.this
+    if kind != exp.DataType.Type.DECIMAL and not node.to.args.get("nested"):
+        node.to.set("expressions", None)  # DuckDB ignores the length of STRING(n), and knows none of BYTES(n)
     if kind not in _CASTS or node.to.expressions or node.args.get("format"):
         return node
     value, name = node.this, _CASTS[kind]
@@ -192,6 +194,46 @@ def subtract(node: exp.Expression, kinds: Kinds) -> exp.Expression:
     return node
 
 
+def arithmetic(node: exp.Expression, kinds: Kinds) -> exp.Expression:
+    """Make the result of NUMERIC a NUMERIC. A literal such as 1.5 beside a NUMERIC is one too."""
+    if kinds.of(node) != "NUMERIC" or isinstance(node.parent, exp.Cast):
+        return node
+    if "" in (kinds.of(node.this), kinds.of(node.expression)):
+        return node
+    for side in (node.this, node.expression):
+        if isinstance(side, exp.Literal) and not side.is_string and not side.this.isdigit():
+            side.replace(exp.cast(exp.Literal.string(side.this), "NUMERIC", dialect="bigquery"))
+    if isinstance(node, (exp.Mul, exp.Div, exp.SafeDivide, exp.Pow)):
+        return exp.cast(node.copy(), "NUMERIC", dialect="bigquery")
+    return node
+
+
+def whole_division(node: exp.Expression, kinds: Kinds) -> exp.Expression:
+    """Cut the fraction in DIV of NUMERIC. DuckDB keeps it."""
+    if "NUMERIC" not in (kinds.of(node.this), kinds.of(node.expression)):
+        return node
+    quotient = exp.Div(this=exp.paren(node.this), expression=exp.paren(node.expression), typed=False, safe=False)
+    return exp.cast(exp.func("TRUNC", quotient, dialect="bigquery"), "NUMERIC", dialect="bigquery")
+
+
+def average(node: exp.Expression, kinds: Kinds) -> exp.Expression:
+    """Make the AVG of NUMERIC, also over a window, a NUMERIC."""
+    function = node.this if isinstance(node, exp.Window) else node
+    if not isinstance(function, exp.Avg) or kinds.of(function) != "NUMERIC":
+        return node
+    if isinstance(node.parent, (exp.Cast, exp.Window)) or node.find_ancestor(exp.Pivot):
+        return node
+    return exp.cast(node.copy(), "NUMERIC", dialect="bigquery")
+
+
+def trim(node: exp.Expression) -> exp.Expression:
+    """Remove all white space of Unicode in TRIM, LTRIM and RTRIM without characters. DuckDB removes blanks only."""
+    if node.expression:
+        return node
+    side = {"LEADING": "l", "TRAILING": "r"}.get(str(node.args.get("position") or "").upper(), "")
+    return call(f"tuning_{side}trim", node.this)
+
+
 def number_text(node: exp.Literal) -> exp.Expression:
     """Write ``1.`` as ``1.0``, which is a FLOAT64. DuckDB reads it as a decimal."""
     return exp.Literal.number(f"{node.this}0") if not node.is_string and node.this.endswith(".") else node
@@ -221,9 +263,8 @@ def unix_seconds(node: exp.Expression) -> exp.Expression:
 
 
 def json_text(node: exp.Expression) -> exp.Expression:
-    """Write numbers and times in TO_JSON_STRING as BigQuery does."""
-    return (
-        node
-        if isinstance(node.parent, exp.Anonymous) and node.parent.name == "tuning_json_text"
-        else call("tuning_json_text", node.copy())
-    )
+    """Write numbers and times in TO_JSON_STRING and TO_JSON as BigQuery does."""
+    if isinstance(node.parent, exp.Anonymous) and node.parent.name == "tuning_json_text":
+        return node
+    text = call("tuning_json_text", node.copy())
+    return exp.cast(text, "JSON") if node.args.get("to_json") else text
