@@ -1,5 +1,6 @@
 """The command line as a person types it: one line for every mistake, never a traceback."""
 
+import copy
 import json
 import os
 import subprocess
@@ -77,8 +78,14 @@ def test_every_variable_of_dbt_is_an_option_of_each_command_that_builds_or_reads
 
     assert set(tasks.BuildOptions.__struct_fields__) == set(Variables.__struct_fields__)
     for name in ("build", "export", "dataset", "tune", "estimate"):
-        options = {argument.attr_name or argument.name for argument in tasks.namespace[name].get_arguments()}
-        assert options >= set(Variables.__struct_fields__), name
+        arguments = copy.deepcopy(tasks.namespace[name]).get_arguments()  # invoke empties a task's help as it reads it
+        assert {one.attr_name or one.name for one in arguments} >= set(Variables.__struct_fields__), name
+
+
+def test_help_shows_choices_and_ranges() -> None:
+    said = " ".join(invoke("--help", "tune").stdout.split())
+    for shown in ("[a whole number from 0 to 1,000,000,000]", "[one of: keep, drop]", "[true or false]"):
+        assert shown in said
 
 
 def test_options_of_numbers_choices_and_truth_values_are_converted_or_refused(

@@ -134,12 +134,3 @@ def test_a_setting_is_accepted_or_refused_with_one_line(field: str) -> None:
         said = refusal(field, value)
         assert len(said.splitlines()) <= 1
         assert len(said) < 500
-
-
-def test_help_shows_choices_and_ranges() -> None:
-    import tasks
-
-    helps = {one.name: str(one.help) for one in dict(tasks_of(tasks.namespace))["tune"].get_arguments()}
-    assert helps["limit"].endswith("[a whole number from 0 to 1,000,000,000]")
-    assert helps["closed_questions"].endswith("[one of: keep, drop]")
-    assert helps["match_parent"].endswith("[true or false]")
