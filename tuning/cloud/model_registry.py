@@ -4,7 +4,7 @@ import re
 from typing import TYPE_CHECKING
 
 from tuning.errors import TuningError
-from tuning.gcs.access import backoff, credentials, google_errors, require_project
+from tuning.gcs.access import backoff, google_errors, vertex_client
 from tuning.settings import Settings
 
 if TYPE_CHECKING:
@@ -48,13 +48,7 @@ def _parts(name: str) -> tuple[str, str, str]:
     return match[1], match[2], match[3]
 
 
-def _client(settings: Settings, location: str) -> "ModelServiceClient":
+def _client(settings: Settings, region: str) -> "ModelServiceClient":
     from google.cloud.aiplatform_v1 import ModelServiceClient
 
-    require_project(settings)
-    endpoint = settings.vertex_endpoint or f"https://{location}-aiplatform.googleapis.com"
-    return ModelServiceClient(
-        credentials=credentials(settings.vertex_endpoint, settings),
-        transport="rest",
-        client_options={"api_endpoint": endpoint},
-    )
+    return ModelServiceClient(**vertex_client(settings, region))

@@ -3,7 +3,7 @@
 import contextlib
 import os
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from tuning.errors import TuningError
@@ -76,6 +76,19 @@ def require_google(settings: Settings) -> None:
     if settings.target != "gcp":
         raise TuningError("this command needs a Google Cloud project, and the target is local", "Add --target gcp")
     require_project(settings)
+
+
+def vertex_client(settings: Settings, region: str) -> dict[str, Any]:
+    """Return the arguments of Google's clients of Vertex AI in `region`: server, credentials and transport.
+
+    Raises TuningError if the project or the credentials are missing.
+    """
+    require_project(settings)
+    return {
+        "credentials": credentials(settings.vertex_endpoint, settings),
+        "transport": "rest",
+        "client_options": {"api_endpoint": settings.vertex_endpoint or f"https://{region}-aiplatform.googleapis.com"},
+    }
 
 
 def session(endpoint: str, settings: Settings) -> "AuthorizedSession":

@@ -36,7 +36,7 @@ def test_a_schedule_is_created_once_and_found_again(
     assert (first.cron, first.state) == (CRON, "ACTIVE")
     (request,) = vertex_api.asked("POST", "/schedules$")
     job = request.body["createPipelineJobRequest"]["pipelineJob"]
-    assert request.body["maxConcurrentRunCount"] == "1"
+    assert request.body["maxConcurrentRunCount"] == request.body["maxConcurrentActiveRunCount"] == "1"
     assert job["runtimeConfig"]["parameterValues"] == request_.parameters
     assert job["templateUri"] == URI
     assert job["labels"] == {"team": "data"}

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 from tuning.settings import Settings
 
 if TYPE_CHECKING:
-    from google.cloud.aiplatform import PipelineJob
-    from google.cloud.aiplatform_v1.types import PipelineTaskDetail
+    from google.cloud.aiplatform_v1.types import PipelineJob, PipelineTaskDetail
 
 _ENDED = frozenset({"SUCCEEDED", "FAILED", "CANCELLED"})
 
@@ -59,19 +58,18 @@ class Job:
 
 def describe(settings: Settings, job: "PipelineJob") -> Job:
     """Return the job as the service last described it."""
-    resource = job.gca_resource
-    name = resource.name.rpartition("/")[2]
+    name = job.name.rpartition("/")[2]
     return Job(
         id=name,
-        display_name=resource.display_name,
-        state=resource.state.name.removeprefix("PIPELINE_STATE_"),
+        display_name=job.display_name,
+        state=job.state.name.removeprefix("PIPELINE_STATE_"),
         link=(
             f"https://console.cloud.google.com/vertex-ai/locations/{settings.region}/pipelines/runs/{name}"
             f"?project={settings.project}"
         ),
-        tasks=tuple(_task(task) for task in sorted(resource.job_detail.task_details, key=lambda task: task.task_id)),
-        error=resource.error.message,
-        labels=dict(resource.labels),
+        tasks=tuple(_task(task) for task in sorted(job.job_detail.task_details, key=lambda task: task.task_id)),
+        error=job.error.message,
+        labels=dict(job.labels),
     )
 
 

@@ -1,27 +1,29 @@
-"""Submit, read, cancel and follow pipeline jobs on Vertex AI with Google's PipelineJob class."""
+"""Submit, read, cancel and follow pipeline jobs on Vertex AI.
 
-import contextlib
+Google's class PipelineJob only builds the request. Its `submit` would create a missing bucket and grant roles on it,
+which `invoke cloud.init` does, so the service's own client sends the job.
+"""
+
 import hashlib
-import logging
 import re
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
-from unittest import mock
 
 import orjson
 
 from tuning.errors import TuningError
-from tuning.gcs.access import backoff, credentials, google_errors, require_project
+from tuning.gcs.access import backoff, credentials, google_errors, vertex_client
 from tuning.pipelines.vertex.job import Job, describe
 from tuning.pipelines.vertex.template import Template
 from tuning.settings import Settings
 
 if TYPE_CHECKING:
-    from google.cloud.aiplatform import PipelineJob
+    from google.cloud.aiplatform_v1 import PipelineServiceClient
+    from google.cloud.aiplatform_v1.types import PipelineJob as JobMessage
 
 FailurePolicy = Literal["slow", "fast"]
 CREATE_TIMEOUT = 120.0  # seconds to wait for the answer to a create request
@@ -53,7 +55,7 @@ def submit(settings: Settings, request: JobRequest, again: bool = False) -> tupl
     and `again` is set, a new attempt is submitted with the next number. Raises TuningError if the service cannot be
     reached or refuses the job.
     """
-    with google_errors("submitting the pipeline job"), connected(settings):
+    with google_errors("submitting the pipeline job"):
         stem = job_id(settings, request)
         attempt, found = 1, _find(settings, f"{stem}-1")
         while found and (newer := _find(settings, f"{stem}-{attempt + 1}")):
@@ -61,7 +63,7 @@ def submit(settings: Settings, request: JobRequest, again: bool = False) -> tupl
         if found and found.state not in _MAY_RUN_AGAIN and not (again and found.ended):
             return found, False
         name = f"{stem}-{attempt + 1 if found else attempt}"
-        created = _create(request, name)
+        created = _create(settings, request, name)
         return _get(settings, name), created
 
 
@@ -85,20 +87,21 @@ def job_id(settings: Settings, request: JobRequest) -> str:
 
 def get_job(settings: Settings, name: str | None = None) -> Job:
     """Return the job with the ID `name`, or the newest job without `name`. Raises TuningError if there is none."""
-    with google_errors("reading the pipeline job"), connected(settings):
+    with google_errors("reading the pipeline job"):
         if name:
             job = _find(settings, name)
             if job is None:
                 raise TuningError(f"there is no pipeline job {name} in {settings.project}, {settings.region}")
             return job
-        from google.cloud.aiplatform import PipelineJob
-
-        jobs = backoff()(PipelineJob.list)(order_by="create_time desc")
-        if not jobs:
+        jobs = _client(settings).list_pipeline_jobs(
+            request={"parent": location(settings), "order_by": "create_time desc", "page_size": 1}, retry=backoff()
+        )
+        newest = next(iter(jobs), None)
+        if newest is None:
             raise TuningError(
                 f"there is no pipeline job in {settings.project}, {settings.region}", "Run `invoke submit` to start one"
             )
-        return describe(settings, jobs[0])
+        return describe(settings, newest)
 
 
 def cancel(settings: Settings, name: str) -> Job:
@@ -106,13 +109,13 @@ def cancel(settings: Settings, name: str) -> Job:
 
     Raises TuningError if the job does not exist or has already ended.
     """
-    with google_errors(f"cancelling the pipeline job {name}"), connected(settings):
+    with google_errors(f"cancelling the pipeline job {name}"):
         job = _find(settings, name)
         if job is None:
             raise TuningError(f"there is no pipeline job {name} in {settings.project}, {settings.region}")
         if job.ended:
             raise TuningError(f"the pipeline job {name} has already ended ({job.state})")
-        backoff()(_resource(settings, name).cancel)()
+        _client(settings).cancel_pipeline_job(name=_resource(settings, name), retry=backoff())
         return _get(settings, name)
 
 
@@ -140,92 +143,71 @@ def wait(settings: Settings, name: str, show: Callable[[str], None]) -> Job:
     return job
 
 
-@contextlib.contextmanager
-def connected(settings: Settings) -> Iterator[None]:
-    """Configure Google's library with the project, region and server of the settings.
-
-    The configuration lasts until the process ends. Raises TuningError if the project or the credentials are missing.
-    """
-    require_project(settings)
-    quiet()
-    from google.cloud import aiplatform
-
-    aiplatform.init(
-        project=settings.project,
-        location=settings.region,
-        credentials=credentials(settings.vertex_endpoint, settings),
-        api_endpoint=settings.vertex_endpoint or None,
-        api_transport="rest",
-        encryption_spec_key_name=settings.kms_key or None,
-        network=settings.network or None,
-        service_account=settings.service_account or None,
-    )
-    yield
-
-
-def quiet() -> None:
-    """Keep Google's library from printing each call to standard output.
-
-    The library prints unless its logger has a handler before the library is imported.
-    """
-    logger = logging.getLogger("google.cloud.aiplatform")
-    if not logger.handlers:
-        handler = logging.StreamHandler()
-        handler.setLevel(logging.WARNING)
-        logger.addHandler(handler)
-
-
-def pipeline_job(request: JobRequest, name: str) -> "PipelineJob":
-    """Return Google's PipelineJob for the request.
+def job_message(settings: Settings, request: JobRequest, name: str) -> "JobMessage":
+    """Return the request as the message that the service takes. The job's ID is `name`.
 
     It is built from the template in `request`, so the template is not downloaded a second time.
     """
     from google.cloud.aiplatform import PipelineJob
+    from google.cloud.aiplatform_v1.types import EncryptionSpec
+    from google.cloud.aiplatform_v1.types import PipelineJob as JobMessage
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "pipeline.json"
         path.write_bytes(orjson.dumps(request.template.spec))
-        job = PipelineJob(
+        built = PipelineJob(
+            project=settings.project,
+            location=settings.region,
+            credentials=credentials(settings.vertex_endpoint, settings),
             display_name=request.display_name,
             template_path=str(path),
             job_id=name,
             pipeline_root=request.pipeline_root,
             parameter_values=dict(request.parameters),
             enable_caching=request.caching,
-            labels=dict(request.labels),
             failure_policy=request.failure_policy,
         )
-    if request.template.uri.startswith("https://"):
-        # PipelineJob sets this field only if it downloads the template itself.
-        job._gca_resource.template_uri = request.template.uri
-    return job
+    return JobMessage(
+        display_name=request.display_name,
+        pipeline_spec=built.pipeline_spec,
+        runtime_config=built.runtime_config,
+        labels=dict(request.labels),
+        template_uri=request.template.uri if request.template.uri.startswith("https://") else "",
+        service_account=settings.service_account,
+        network=settings.network,
+        encryption_spec=EncryptionSpec(kms_key_name=settings.kms_key) if settings.kms_key else None,
+    )
 
 
-def _create(request: JobRequest, name: str) -> bool:
+def location(settings: Settings) -> str:
+    """Return the resource name of the project's region."""
+    return f"projects/{settings.project}/locations/{settings.region}"
+
+
+def _create(settings: Settings, request: JobRequest, name: str) -> bool:
     """Create the job once and return True. Return False if another process created it first.
 
     Retries are safe. If the server accepted a try before the connection broke, the next try gets a conflict with the
     job of that try, which counts as success.
     """
     from google.api_core.exceptions import Conflict  # the REST transport's error for HTTP 409
-    from google.cloud.aiplatform.utils import gcs_utils
 
-    job = pipeline_job(request, name)
+    client = _client(settings)
+    job = job_message(settings, request, name)
     tries = 0
 
     def attempt() -> bool:
         nonlocal tries
         tries += 1
         try:
-            job.submit(create_request_timeout=CREATE_TIMEOUT)
+            client.create_pipeline_job(
+                parent=location(settings), pipeline_job=job, pipeline_job_id=name, timeout=CREATE_TIMEOUT
+            )
         except Conflict:
             return tries > 1
         return True
 
-    # submit() would create a missing bucket, grant roles on it, and ask another API for its owner. The patch prevents
-    # that, because `invoke cloud.init` creates and checks the bucket.
-    with mock.patch.object(gcs_utils, "create_gcs_bucket_for_pipeline_artifacts_if_it_does_not_exist"):
-        return backoff()(attempt)()
+    return backoff()(attempt)()
 
 
 def _find(settings: Settings, name: str) -> Job | None:
@@ -240,13 +222,18 @@ def _find(settings: Settings, name: str) -> Job | None:
 
 
 def _get(settings: Settings, name: str) -> Job:
-    return describe(settings, _resource(settings, name))
+    message = _client(settings).get_pipeline_job(name=_resource(settings, name), retry=backoff())
+    return describe(settings, message)
 
 
-def _resource(settings: Settings, name: str) -> "PipelineJob":
-    from google.cloud.aiplatform import PipelineJob
+def _resource(settings: Settings, name: str) -> str:
+    return f"{location(settings)}/pipelineJobs/{name}"
 
-    return backoff()(PipelineJob.get)(f"projects/{settings.project}/locations/{settings.region}/pipelineJobs/{name}")
+
+def _client(settings: Settings) -> "PipelineServiceClient":
+    from google.cloud.aiplatform_v1 import PipelineServiceClient
+
+    return PipelineServiceClient(**vertex_client(settings, settings.region))
 
 
 def label(text: str) -> str:

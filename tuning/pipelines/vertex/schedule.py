@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tuning.errors import TuningError
-from tuning.gcs.access import backoff, google_errors
-from tuning.pipelines.vertex.jobs import CREATE_TIMEOUT, JobRequest, connected, job_id, pipeline_job
+from tuning.gcs.access import backoff, google_errors, vertex_client
+from tuning.pipelines.vertex.jobs import CREATE_TIMEOUT, JobRequest, job_id, job_message, location
 from tuning.settings import Settings
 
 if TYPE_CHECKING:
-    from google.cloud.aiplatform import PipelineJobSchedule
+    from google.cloud.aiplatform_v1 import ScheduleServiceClient
+    from google.cloud.aiplatform_v1.types import Schedule as ScheduleMessage
 
 _CRON = re.compile(r"((TZ|CRON_TZ)=[\w/+-]+ )?(\S+ ){4}\S+")
 
@@ -38,30 +39,36 @@ def create_schedule(settings: Settings, request: JobRequest, cron: str) -> tuple
         raise TuningError(
             f"{cron!r} is not a schedule", "Write five fields, such as '0 3 * * 1' or 'TZ=Europe/Berlin 0 3 * * 1'"
         )
-    with google_errors("creating the schedule"), connected(settings):
+    with google_errors("creating the schedule"):
         stem = job_id(settings, request)
         name = f"{stem}-{hashlib.sha256(cron.encode()).hexdigest()[:8]}"
-        if found := _named(name):
+        if found := _named(settings, name):
             return _describe(found), False
+        from google.cloud.aiplatform_v1.types import CreatePipelineJobRequest
+        from google.cloud.aiplatform_v1.types import Schedule as ScheduleMessage
+
+        client = _client(settings)
+        message = ScheduleMessage(
+            display_name=name,
+            cron=cron,
+            create_pipeline_job_request=CreatePipelineJobRequest(
+                parent=location(settings), pipeline_job=job_message(settings, request, f"{stem}-1")
+            ),
+            max_concurrent_run_count=1,
+            max_concurrent_active_run_count=1,  # a run that waits or is stopping counts too
+        )
         tries = 0
 
-        def attempt() -> "PipelineJobSchedule":
+        def attempt() -> "ScheduleMessage":
             """Create the schedule. A retry first looks for the schedule that an earlier try created.
 
             The service assigns the number of a schedule, so a retry would otherwise create a second schedule.
             """
             nonlocal tries
             tries += 1
-            if tries > 1 and (left := _named(name)):
+            if tries > 1 and (left := _named(settings, name)):
                 return left
-            return pipeline_job(request, f"{stem}-1").create_schedule(
-                cron=cron,
-                display_name=name,
-                max_concurrent_run_count=1,
-                service_account=settings.service_account or None,
-                network=settings.network or None,
-                create_request_timeout=CREATE_TIMEOUT,
-            )
+            return client.create_schedule(parent=location(settings), schedule=message, timeout=CREATE_TIMEOUT)
 
         return _describe(backoff()(attempt)()), True
 
@@ -71,10 +78,8 @@ def list_schedules(settings: Settings) -> list[Schedule]:
 
     Raises TuningError if the service cannot be reached.
     """
-    with google_errors("listing the schedules"), connected(settings):
-        from google.cloud.aiplatform import PipelineJobSchedule
-
-        found = backoff()(PipelineJobSchedule.list)()
+    with google_errors("listing the schedules"):
+        found = _client(settings).list_schedules(parent=location(settings), retry=backoff())
         return sorted((_describe(one) for one in found), key=lambda schedule: schedule.name)
 
 
@@ -87,33 +92,34 @@ def delete_schedule(settings: Settings, number: str) -> Schedule:
 
     if not number.isdigit():
         raise TuningError(f"{number!r} is not the number of a schedule", "Run `invoke schedule` to list the schedules")
-    with google_errors(f"deleting the schedule {number}"), connected(settings):
-        from google.cloud.aiplatform import PipelineJobSchedule
-
-        resource = f"projects/{settings.project}/locations/{settings.region}/schedules/{number}"
+    with google_errors(f"deleting the schedule {number}"):
+        client, name = _client(settings), f"{location(settings)}/schedules/{number}"
         try:
-            schedule = backoff()(PipelineJobSchedule.get)(resource)
+            schedule = client.get_schedule(name=name, retry=backoff())
         except NotFound:
             raise TuningError(f"there is no schedule {number}", "Run `invoke schedule` to list them") from None
-        backoff()(schedule.delete)()
+        client.delete_schedule(name=name, retry=backoff()).result()  # type: ignore[no-untyped-call]
         return _describe(schedule)
 
 
-def _named(name: str) -> "PipelineJobSchedule | None":
-    from google.cloud.aiplatform import PipelineJobSchedule
-
-    found = backoff()(PipelineJobSchedule.list)(filter=f'display_name="{name}"')
-    alive = [one for one in found if one.display_name == name and one.gca_resource.state.name != "COMPLETED"]
-    return alive[0] if alive else None
+def _named(settings: Settings, name: str) -> "ScheduleMessage | None":
+    request = {"parent": location(settings), "filter": f'display_name="{name}"'}
+    found = _client(settings).list_schedules(request=request, retry=backoff())
+    return next((one for one in found if one.display_name == name and one.state.name != "COMPLETED"), None)
 
 
-def _describe(schedule: "PipelineJobSchedule") -> Schedule:
-    resource = schedule.gca_resource
-    next_run = resource.next_run_time
+def _client(settings: Settings) -> "ScheduleServiceClient":
+    from google.cloud.aiplatform_v1 import ScheduleServiceClient
+
+    return ScheduleServiceClient(**vertex_client(settings, settings.region))
+
+
+def _describe(schedule: "ScheduleMessage") -> Schedule:
+    next_run = schedule.next_run_time
     return Schedule(
-        id=resource.name.rpartition("/")[2],
-        name=resource.display_name,
-        cron=resource.cron,
-        state=resource.state.name,
+        id=schedule.name.rpartition("/")[2],
+        name=schedule.display_name,
+        cron=schedule.cron,
+        state=schedule.state.name,
         next_run=next_run.isoformat() if next_run else "",
     )

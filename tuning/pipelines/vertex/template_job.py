@@ -65,7 +65,6 @@ def check_access(settings: Settings) -> None:
     if settings.target != "gcp" and not settings.vertex_endpoint:
         raise TuningError("a template runs only on Vertex AI, but the target is local", "Add --target gcp")
     require_project(settings)
-    jobs.quiet()
     from google.cloud.aiplatform.constants.base import SUPPORTED_REGIONS
 
     if settings.region not in SUPPORTED_REGIONS:

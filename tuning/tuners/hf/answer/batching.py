@@ -15,7 +15,7 @@ from transformers.cache_utils import DynamicLayer
 
 # Maximum rows in the batch. More rows give more tokens per second until the processor is fully used, and take more
 # memory.
-ROWS = 64
+ROWS = 128
 _SPARE = 64  # when a layer's buffers grow, they get room for this number of further tokens
 # An answer is stopped if it ends in a passage of at most this many tokens, this often in a row, over at least this many
 # tokens together. Greedy decoding does not leave such a repetition: of 96 answers of smollm2, this would stop 6, and
