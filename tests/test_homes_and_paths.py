@@ -2,6 +2,7 @@
 
 import errno
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -116,6 +117,14 @@ def test_a_full_disk_names_the_folder_and_what_helps(tmp_path: Path, monkeypatch
     )
     assert disk_error("Could not read file") is None
     assert str(file_error(OSError("4194304 requested and 790400 written"))) == said  # NumPy's, without a number
+
+
+def test_that_no_temporary_file_can_be_written_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "_candidate_tempdir_list", lambda: ["/nobody/has/this"])
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    with pytest.raises(OSError, match="No usable") as caught:
+        tempfile.mkdtemp()
+    assert str(file_error(caught.value)).startswith("no folder for temporary files can be written to. Free some space")
 
 
 def test_another_error_is_a_bug() -> None:

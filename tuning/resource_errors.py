@@ -63,6 +63,11 @@ def file_error(error: OSError) -> TuningError | None:
         return _too_large()
     if error.errno is None:
         return disk_error(str(error))
+    if "No usable temporary directory" in str(error.strerror):  # Python's tempfile does not say why
+        return TuningError(
+            "no folder for temporary files can be written to",
+            "Free some space, check `ulimit -f`, or set TMPDIR to a folder that you can write to",
+        )
     if error.errno in _NO_ACCESS:
         return TuningError(what, "Change its owner or permissions, or set TUNING_HOME to a folder you can write to")
     if error.errno in _WRONG_PATH:

@@ -14,7 +14,7 @@ from tuning.errors import TuningError
 from tuning.registry import registry
 from tuning.registry.mirror import mirror
 from tuning.registry.model_folder import write_model
-from tuning.registry.records import Version
+from tuning.registry.records import Candidate
 from tuning.settings import Settings
 from tuning.tuners.protocol import Model
 
@@ -70,8 +70,7 @@ def versions(cloud: Settings, models: list[str], tmp_path: Path) -> list[str]:
         write_model(folder, Model(tuner="gemini", base_model="gemini", uri=endpoint, facts=facts), work)
         registry.register(
             cloud,
-            Version(
-                name="",
+            Candidate(
                 created_at="2026-01-01T00:00:00+00:00",
                 training_key=f"key-{number}",
                 tuner="gemini",

@@ -13,17 +13,18 @@ import msgspec
 import pytest
 
 from tests.pipelines.small_dataset import write_dataset
+from tests.sources.loaded import read_origin
 from tuning.dataset.dataset import find_dataset
 from tuning.errors import TuningError
 from tuning.evaluation.options import EvaluationOptions, GateOptions
 from tuning.pipelines.clean import clean
 from tuning.pipelines.local.run import run_local
+from tuning.pipelines.plan import Plan
 from tuning.pipelines.release.record import read_run, start_run, write_run
 from tuning.registry import registry
 from tuning.registry.listing import history_lines, model_lines
 from tuning.settings import PROJECT_ROOT, Settings
 from tuning.sources.load_sample import load_sample
-from tuning.sources.origin import read_origin
 from tuning.tuners.protocol import TuneOptions
 from tuning.values import Age, convert
 
@@ -71,7 +72,7 @@ def test_a_dry_run_counts_and_changes_nothing(settings: Settings, old_home: Path
     printed = lines(settings, dry_run=True)
     assert tree(old_home) == before
     counts = {line[:48].strip(): int(line[48:56]) for line in printed}
-    assert counts["temporary files of killed commands"] == 9
+    assert counts["temporary files of killed commands"] == 10
     assert counts["unfinished tunings"] == 1
     assert counts["runs without a report"] == 1
     assert counts["would be deleted"] == sum(counts.values()) - counts["would be deleted"]
@@ -96,7 +97,7 @@ def test_what_is_needed_or_cannot_be_made_again_stays(
 def test_what_is_younger_than_the_age_stays(settings: Settings, old_home: Path, left_overs: list[Path]) -> None:
     lines(settings, "30d")
     stay = {path.relative_to(old_home).parts[0] for path in left_overs if path.exists()}
-    assert stay == {"work", "datasets", "uploads", "runs"}
+    assert stay == {"work", "datasets", "runs"}
     old = time.time() - 31 * 86_400
     for path in (old_home / "work").rglob("*"):
         os.utime(path, (old, old))
@@ -208,11 +209,13 @@ def test_a_run_after_clean_reuses_what_the_run_before_it_made(
     def run():
         return run_local(
             settings,
-            dataset,
-            TuneOptions(base_model="characters"),
-            tuner="tests.pipelines.character_tuner:CharacterTuner",
-            evaluation=EvaluationOptions(answers=2, suite=""),
-            gate=GateOptions(resamples=200),
+            Plan(
+                dataset=dataset,
+                tuner="tests.pipelines.character_tuner:CharacterTuner",
+                tune=TuneOptions(base_model="characters"),
+                evaluation=EvaluationOptions(answers=2, suite=""),
+                gate=GateOptions(resamples=200),
+            ),
             show=lambda _: None,
         )
 

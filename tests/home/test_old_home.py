@@ -13,6 +13,7 @@ from tuning.errors import TuningError
 from tuning.monitoring.watch import in_lines
 from tuning.pipelines.job_lines import status_lines
 from tuning.pipelines.local.run import run_local
+from tuning.pipelines.plan import Plan
 from tuning.pipelines.release.record import newest_report
 from tuning.registry import registry
 from tuning.registry.listing import history_lines, model_lines
@@ -73,6 +74,6 @@ def test_a_new_model_is_tuned_beside_its_champion(
 ) -> None:
     monkeypatch.setenv("PYTHONPATH", str(PROJECT_ROOT))
     settings = msgspec.structs.replace(settings, evaluation_examples=5, evaluation_answers=1)
-    options = TuneOptions(base_model="tiny", steps=1)
-    run = run_local(settings, find_dataset(settings), options, show=lambda _: None)
+    plan = Plan(dataset=find_dataset(settings), tuner="hf", tune=TuneOptions(base_model="tiny", steps=1))
+    run = run_local(settings, plan, show=lambda _: None)
     assert (run.version.name, run.champion, run.verdict.champion) == ("v2", "v1", "v1")

@@ -14,7 +14,7 @@ from tuning.errors import TuningError
 from tuning.evaluation.records import Interval, Judgement
 from tuning.monitoring.frames import open_dataset, open_metrics
 from tuning.registry import registry
-from tuning.registry.records import Version
+from tuning.registry.records import Candidate
 from tuning.settings import Settings
 from tuning.storage import write_json
 
@@ -75,8 +75,7 @@ def test_runs_have_the_metrics_of_their_version(tmp_path: Path, settings: Settin
     (tmp_path / "model" / "weights").write_bytes(b"weights")
     interval = Interval(mean=0.25, low=0.1, high=0.4, examples=36)
     judged = Judgement(opponent="base", status="better", reasons=[], executed=msgspec.structs.replace(interval, mean=8))
-    version = Version(
-        name="",
+    version = Candidate(
         created_at="2026-01-01T00:00:00+00:00",
         training_key="k",
         tuner="hf",
@@ -94,7 +93,7 @@ def test_runs_have_the_metrics_of_their_version(tmp_path: Path, settings: Settin
         ),
         run_id="20260102-000000-aaa",
     )
-    name = registry.register(settings, version, tmp_path / "model").name
+    name = registry.register(settings, version, tmp_path / "model")[0].name
     for day, fields in (("20260101", {"status": "failed"}), ("20260102", {"version": name, "promoted": True})):
         record = {"id": f"{day}-000000-aaa", "status": "succeeded", "started_at": "2026-01-01T10:00:00+00:00", **fields}
         write_json(settings.runs_dir / str(record["id"]) / "run.json", record)

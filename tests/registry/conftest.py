@@ -1,4 +1,4 @@
-"""Versions made by hand."""
+"""Candidates made by hand."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +9,7 @@ import pytest
 
 from tests.verdicts import verdict
 from tuning.evaluation.records import Verdict
-from tuning.registry.records import Version
+from tuning.registry.records import Candidate
 from tuning.tuners.protocol import Model
 
 
@@ -30,10 +30,9 @@ def _verdict(status: str, against: str | None) -> Verdict:
 
 
 @pytest.fixture
-def version() -> Callable[..., Version]:
-    def make(key: str = "k1", status: str = "better", against: str | None = None, **fields: object) -> Version:
+def version() -> Callable[..., Candidate]:
+    def make(key: str = "k1", status: str = "better", against: str | None = None, **fields: object) -> Candidate:
         values = {
-            "name": "",
             "created_at": "2026-01-01T00:00:00+00:00",
             "training_key": key,
             "tuner": "hf",
@@ -49,6 +48,6 @@ def version() -> Callable[..., Version]:
             "verdict": _verdict(status, against),
             "run_id": "r1",
         }
-        return Version(**(values | fields))
+        return Candidate(**(values | fields))
 
     return make

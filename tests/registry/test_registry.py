@@ -20,8 +20,8 @@ def actions(settings) -> list[tuple[str, str, str | None]]:
 
 
 def test_versions_are_numbered_and_hold_the_model(settings, version, model_files):
-    assert registry.register(settings, version("k1"), model_files).name == "v1"
-    assert registry.register(settings, version("k2"), model_files).name == "v2"
+    assert registry.register(settings, version("k1"), model_files)[0].name == "v1"
+    assert registry.register(settings, version("k2"), model_files)[0].name == "v2"
     assert [found.name for found in registry.versions(settings)] == ["v1", "v2"]
     folder = settings.models_dir / "v1" / "model"
     assert open_model(folder).uri == str(folder / "weights")
@@ -35,10 +35,11 @@ def test_a_registered_model_outlives_the_pipelines_files(settings, version, mode
 
 
 def test_the_same_training_is_registered_once_and_a_new_verdict_is_recorded(settings, version, model_files):
-    registry.register(settings, version("k1", "better"), model_files)
-    assert registry.register(settings, version("k1", "better"), model_files).name == "v1"
+    first, is_new = registry.register(settings, version("k1", "better"), model_files)
+    assert (first.name, is_new) == ("v1", True)
+    assert registry.register(settings, version("k1", "better"), model_files) == (first, False)
     assert actions(settings) == [("registered", "v1", None)]
-    assert registry.register(settings, version("k1", "worse"), model_files).verdict.status == "worse"
+    assert registry.register(settings, version("k1", "worse"), model_files)[0].verdict.status == "worse"
     assert actions(settings)[1:] == [("judged again", "v1", None)]
     assert registry.find_version(settings, "v1").verdict.status == "worse"
 
@@ -129,7 +130,7 @@ def test_a_disk_that_fills_up_leaves_no_broken_model(settings, version, model_fi
 
 def test_registering_at_the_same_time_gives_each_its_own_name(settings, version, model_files):
     with ThreadPoolExecutor(4) as pool:
-        names = list(pool.map(lambda n: registry.register(settings, version(f"k{n}"), model_files).name, range(8)))
+        names = list(pool.map(lambda n: registry.register(settings, version(f"k{n}"), model_files)[0].name, range(8)))
     assert sorted(names) == [f"v{n}" for n in range(1, 9)]
     assert len(registry.history(settings)) == 8
 

@@ -12,11 +12,12 @@ import pytest
 
 from tests.homes import free_port
 from tests.sources.dumps import answer, document, posts_file, question
+from tests.sources.loaded import read_origin
 from tuning.errors import TuningError
 from tuning.settings import PROJECT_ROOT, Settings
 from tuning.sources.ingest import ingest
 from tuning.sources.load_sample import load_sample, load_sample_if_empty
-from tuning.sources.origin import read_origin, table_id
+from tuning.sources.origin import table_id
 from tuning.sources.schemas import TABLES, bigquery_schema
 from tuning.warehouse import emulator
 from tuning.warehouse.client import connect

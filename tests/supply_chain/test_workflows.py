@@ -1,6 +1,9 @@
 """GitHub's workflows run only code that cannot change under them, and the lock is audited."""
 
+import os
 import re
+import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -41,3 +44,19 @@ def test_the_lock_is_audited_on_a_schedule() -> None:
     commands = " ".join(step.get("run", "") for step in audit["jobs"]["audit"]["steps"])
     assert "pip-audit" in commands
     assert "-r requirements.lock" in commands
+
+
+def test_only_a_tag_may_write_and_it_must_name_the_version() -> None:
+    writing = {
+        path.name: workflow[True]
+        for path in WORKFLOWS
+        for workflow in [yaml.safe_load(path.read_text())]
+        if any("write" in job.get("permissions", {}).values() for job in workflow["jobs"].values())
+    }
+    assert writing == {"release.yml": {"push": {"tags": ["v*"]}}}
+    release = yaml.safe_load((PROJECT_ROOT / ".github" / "workflows" / "release.yml").read_text())
+    (check,) = [step["run"] for step in release["jobs"]["release"]["steps"] if "pyproject.toml" in step.get("run", "")]
+    version = tomllib.loads((PROJECT_ROOT / "pyproject.toml").read_text())["project"]["version"]
+    for tag, accepted in ((f"v{version}", True), (version, False), ("v", False)):
+        done = subprocess.run(["/bin/sh", "-c", check], cwd=PROJECT_ROOT, env={**os.environ, "GITHUB_REF_NAME": tag})
+        assert (done.returncode == 0) == accepted, tag

@@ -11,7 +11,7 @@ from tuning.errors import TuningError
 from tuning.settings import Settings
 from tuning.warehouse.client import query
 from tuning.warehouse.explore import full_name, list_tables, peek, row_lines, table_lines
-from tuning.warehouse.load import load_parquet
+from tuning.warehouse.load import load_tables
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def stations(warehouse: Settings, client: bigquery.Client, tmp_path: Path) -> Se
         pa.table({"id": pa.array(range(5), pa.int64()), "name": ["a", "b", "\x1b[31mred", None, "e" * 999]}), path
     )
     schema = [bigquery.SchemaField("id", "INT64"), bigquery.SchemaField("name", "STRING")]
-    load_parquet(settings, client, "bigquery-public-data.stations.all_stations", [path], schema)
+    load_tables(settings, client, {"bigquery-public-data.stations.all_stations": ([path], schema)})
     query(
         client,
         "create or replace view `bigquery-public-data.stations.named` as "

@@ -15,7 +15,7 @@ from google.cloud import bigquery
 
 from tuning.errors import TuningError
 from tuning.settings import Settings
-from tuning.warehouse.load import extract_parquet, load_parquet, load_tables
+from tuning.warehouse.load import extract_parquet, load_tables
 
 SCHEMA = [
     bigquery.SchemaField("id", "INT64"),
@@ -50,7 +50,7 @@ def test_files_of_one_table_are_joined_and_replace_what_was_there(
         write(tmp_path / "a.parquet", [(1, "apple", ["red", "round"]), (2, None, [])]),
         write(tmp_path / "b.parquet", [(3, "çà 🍐", ["green"])]),
     ]
-    assert load_parquet(warehouse, client, FRUIT, files, SCHEMA) == 3
+    assert load_tables(warehouse, client, {FRUIT: (files, SCHEMA)}) == {FRUIT: 3}
     assert rows_of(client, FRUIT) == [(1, "apple", ["red", "round"]), (2, None, []), (3, "çà 🍐", ["green"])]
     assert client.get_table(FRUIT).num_rows == 3
 
@@ -65,7 +65,7 @@ def test_a_disk_that_is_full_for_the_load_and_for_the_cleanup_is_one_line_about_
     monkeypatch.setattr(client, "delete_table", full)
     file = write(tmp_path / "a.parquet", [(1, "apple", [])])
     with pytest.raises(TuningError, match=rf"^loading {FRUIT}: the disk became full: .*`invoke clean`"):
-        load_parquet(warehouse, client, FRUIT, [file], SCHEMA)
+        load_tables(warehouse, client, {FRUIT: ([file], SCHEMA)})
 
 
 def test_one_bad_file_leaves_every_table_as_it_was(
@@ -95,7 +95,7 @@ name, path, *fields = sys.argv[1:]
 load.query = lambda *_: os.kill(os.getpid(), signal.SIGKILL)  # all is loaded, nothing replaced
 settings = load_settings()
 schema = [bigquery.SchemaField.from_api_repr(json) for json in map(json.loads, fields)]
-load.load_parquet(settings, connect(settings), name, [pathlib.Path(path)], schema)
+load.load_tables(settings, connect(settings), {name: ([pathlib.Path(path)], schema)})
 """
 
 
@@ -111,7 +111,7 @@ def test_what_a_killed_process_loaded_halfway_goes_with_the_next_loading(
     assert tables == ["fruit", "fruit__loading_here", "nuts"]
     assert rows_of(client, FRUIT) == [(1, "old", [])]
 
-    load_parquet(warehouse, client, FRUIT, [new], SCHEMA)
+    load_tables(warehouse, client, {FRUIT: ([new], SCHEMA)})
     assert rows_of(client, FRUIT) == [(2, "new", [])]
     assert sorted(table.table_id for table in client.list_tables("bigquery-public-data.shop")) == ["fruit", "nuts"]
     assert list((warehouse.gcs_dir / warehouse.bucket / "load").iterdir()) == []
@@ -124,14 +124,14 @@ def test_a_file_with_columns_in_another_order_is_refused_by_name(
     swapped = tmp_path / "swapped.parquet"
     pq.write_table(pq.read_table(tmp_path / "old.parquet").select(["title", "id", "tags"]), swapped)
     with pytest.raises(TuningError, match="has the columns title, id, tags, but the table has id, title, tags"):
-        load_parquet(warehouse, client, FRUIT, [swapped], SCHEMA)
+        load_tables(warehouse, client, {FRUIT: ([swapped], SCHEMA)})
     assert rows_of(client, FRUIT) == [(1, "old", [])]
 
 
 def test_what_is_no_parquet_is_refused(warehouse: Settings, client: bigquery.Client, tmp_path: Path) -> None:
     (tmp_path / "text.parquet").write_text("no")
     with pytest.raises(TuningError, match="is not a Parquet file"):
-        load_parquet(warehouse, client, FRUIT, [tmp_path / "text.parquet"], SCHEMA)
+        load_tables(warehouse, client, {FRUIT: ([tmp_path / "text.parquet"], SCHEMA)})
 
 
 def test_an_extract_gives_the_tables_rows_and_replaces_the_last_one(
@@ -140,7 +140,7 @@ def test_an_extract_gives_the_tables_rows_and_replaces_the_last_one(
     load_old(warehouse, client, tmp_path)
     prefix = f"gs://{warehouse.bucket}/out/fruit"
     extract_parquet(warehouse, client, FRUIT, prefix)
-    load_parquet(warehouse, client, FRUIT, [write(tmp_path / "new.parquet", [(7, "fig", ["brown"])])], SCHEMA)
+    load_tables(warehouse, client, {FRUIT: ([write(tmp_path / "new.parquet", [(7, "fig", ["brown"])])], SCHEMA)})
     (path,) = extract_parquet(warehouse, client, FRUIT, prefix)
     assert pq.read_table(path).to_pylist() == [{"id": 7, "title": "fig", "tags": ["brown"]}]
     assert list((warehouse.gcs_dir / warehouse.bucket / "out" / "fruit").iterdir()) == [path]

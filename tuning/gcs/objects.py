@@ -1,7 +1,7 @@
 """Upload, download, list and delete ``gs://`` objects.
 
 An object appears only when it is complete. CRC32C checksums are compared after each transfer. The next call resumes an
-interrupted transfer. On target local, without TUNING_STORAGE_ENDPOINT, an object is the local file that
+interrupted download. On target local, without TUNING_STORAGE_ENDPOINT, an object is the local file that
 `tuning.storage.local_path` returns.
 """
 

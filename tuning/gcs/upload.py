@@ -1,13 +1,11 @@
-"""Upload a file or a stream of bytes. If the process is killed, a later process can resume the upload.
+"""Upload a file or a stream of bytes. After a broken connection, the upload goes on where the server is.
 
-The protocol is https://cloud.google.com/storage/docs/performing-resumable-uploads. Anyone who has the session URL of an
-upload can write the object. Therefore, the URL is never printed. It is stored in a file that only the owner can read,
-and this file is deleted when the upload is complete.
+The protocol is https://cloud.google.com/storage/docs/performing-resumable-uploads. Google's client sends the same part
+again and fails if the server has kept only some of it, so this module asks the server how much it has. Anyone who has
+the session URL of an upload can write the object, so the URL is never printed or stored.
 """
 
 import base64
-import hashlib
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +15,7 @@ import google_crc32c
 from tuning.errors import TuningError
 from tuning.gcs.access import TRY_AGAIN, backoff, session
 from tuning.settings import Settings
-from tuning.storage import CHUNK, locked
+from tuning.storage import CHUNK
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -27,40 +25,32 @@ PART = 8 * CHUNK  # bytes per request; the protocol requires a multiple of 256 K
 
 
 def upload(settings: Settings, path: Path, blob: "Blob", checksum: str, generation: int) -> None:
-    """Upload the file `path`, or resume its upload.
+    """Upload the file `path`.
 
     The server answers 412 if the object does not have `generation` (0: the object must not exist), and 400 if the
-    uploaded bytes do not have `checksum`. These errors of Google's clients pass unchanged. Raises TuningError if
-    another process uploads the same file.
+    uploaded bytes do not have `checksum`. These errors of Google's clients pass unchanged.
     """
-    size = path.stat().st_size
     blob.crc32c = checksum
-    state = _state(settings, f"gs://{blob.bucket.name}/{blob.name} {generation} {checksum} {size}")
-    with locked(state.with_suffix(".lock"), f"the upload of {path.name}"):
-        transfer = _begin(settings, state, blob, generation, size)
+    transfer = _Transfer(settings, blob, generation, path.stat().st_size)
 
-        def part(offset: int) -> bytes:
-            file.seek(offset)
-            return file.read(PART)
+    def part(offset: int) -> bytes:
+        file.seek(offset)
+        return file.read(PART)
 
-        with path.open("rb") as file:
-            while not transfer.send(part):
-                pass
-        state.unlink()
+    with path.open("rb") as file:
+        while not transfer.send(part):
+            pass
 
 
 class Stream:
     """Upload an object while its bytes are produced.
 
-    Bytes that the server has not confirmed stay in memory: usually up to two parts of 8 MiB. If a process was killed, a
-    later process that writes the same bytes to the same object resumes the upload. The server answers 412 if the object
-    does not have `generation` (0: it must not exist).
+    Bytes that the server has not confirmed stay in memory: usually up to two parts of 8 MiB. The server answers 412 if
+    the object does not have `generation` (0: it must not exist).
     """
 
     def __init__(self, settings: Settings, blob: "Blob", generation: int) -> None:
-        self._state = _state(settings, f"gs://{blob.bucket.name}/{blob.name} {generation}")
-        self._state.parent.mkdir(parents=True, exist_ok=True)
-        self._transfer = _begin(settings, self._state, blob, generation)
+        self._transfer = _Transfer(settings, blob, generation)
         self._kept = bytearray()
         self._offset = 0  # position in the object of the first byte in _kept
         self._crc32c: Any = google_crc32c.Checksum()  # type: ignore[no-untyped-call]
@@ -87,7 +77,6 @@ class Stream:
         self._transfer.size = self._offset + len(self._kept)
         while not self._transfer.send(self._rest):
             pass
-        self._state.unlink()
 
     def _forget(self) -> None:
         """Drop the bytes that the server has confirmed."""
@@ -101,7 +90,6 @@ class Stream:
 
     def _rest(self, offset: int) -> bytes:
         if offset < self._offset:
-            self._state.unlink(missing_ok=True)
             raise TuningError("the server lost a part of the upload", "Run the same command again")
         return bytes(self._kept[offset - self._offset :])
 
@@ -114,9 +102,12 @@ def as_stored(checksum: Any) -> str:
 class _Transfer:
     """Send an object in one upload session, one request at a time. After an error, ask the server where to resume."""
 
-    def __init__(self, http: Any, address: str, sent: int, size: int | None) -> None:
-        self._http, self._address = http, address
-        self.sent, self.size = sent, size  # bytes that the server has, and the total (None: not yet known)
+    def __init__(self, settings: Settings, blob: "Blob", generation: int, size: int | None = None) -> None:
+        self._http = session(settings.storage_endpoint, settings)
+        self._address = blob.create_resumable_upload_session(
+            content_type="application/octet-stream", size=size, if_generation_match=generation, retry=backoff()
+        )
+        self.sent, self.size = 0, size  # bytes that the server has, and the total (None: not yet known)
         self._is_unsure = False  # True after a failed request: the server may have more bytes than `sent`.
 
     def send(self, part: Callable[[int], bytes]) -> bool:
@@ -127,7 +118,7 @@ class _Transfer:
 
         def attempt() -> Any:
             if self._is_unsure:
-                self.sent = _received(self._http, self._address, self.size) or 0
+                self.sent = _received(self._http, self._address, self.size)
             self._is_unsure = True
             content = part(self.sent)
             response = _put(self._http, self._address, content, self.sent, self.size)
@@ -142,30 +133,11 @@ class _Transfer:
         return True
 
 
-def _received(http: Any, address: str, size: int | None) -> int | None:
-    """Return how many bytes the server has, or None if the session has expired (after a week)."""
+def _received(http: Any, address: str, size: int | None) -> int:
+    """Return how many bytes the server has."""
     response = backoff()(_put)(http, address, b"", 0, size)
-    if response.status_code in (200, 201):
-        return size
-    return _end_of_range(response) if response.status_code == 308 else None
-
-
-def _begin(settings: Settings, state: Path, blob: "Blob", generation: int, size: int | None = None) -> _Transfer:
-    """Resume the session whose URL is in the file `state`, or start a new session and write its URL there."""
-    http = session(settings.storage_endpoint, settings)
-    address = state.read_text() if state.is_file() else None
-    sent = _received(http, address, size) if address else None
-    if address is None or sent is None:
-        address, sent = _new_address(blob, generation, size), 0
-        _remember(state, address)
-    return _Transfer(http, address, sent, size)
-
-
-def _new_address(blob: "Blob", generation: int, size: int | None) -> str:
-    address = blob.create_resumable_upload_session(
-        content_type="application/octet-stream", size=size, if_generation_match=generation, retry=backoff()
-    )
-    return str(address)
+    response.raise_for_status()
+    return _end_of_range(response) if response.status_code == 308 else size or 0
 
 
 def _put(http: Any, address: str, content: bytes, offset: int, size: int | None) -> Any:
@@ -181,13 +153,3 @@ def _end_of_range(response: Any) -> int:
     """Return how many bytes the server has: N + 1 for ``Range: bytes=0-N``, 0 without this header."""
     range_header = response.headers.get("Range", "")
     return int(range_header.rpartition("-")[2]) + 1 if range_header else 0
-
-
-def _state(settings: Settings, key: str) -> Path:
-    return settings.home / "uploads" / hashlib.sha256(key.encode()).hexdigest()
-
-
-def _remember(state: Path, address: str) -> None:
-    handle = os.open(state, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(handle, "w") as file:
-        file.write(address)

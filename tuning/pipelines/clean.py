@@ -28,7 +28,10 @@ _KEPT_OF_A_RUN = {RECORD, REPORT, SUMMARY}
 # A command that writes a temporary file into one of these folders holds one of the locks that `clean` takes.
 _GUARDED = ("datasets", "snapshots", "models", "pipeline", "work", "cache")
 _LOCKS = ("datasets/.*.lock", "snapshots/.*.lock", "work/.*.lock", "cache/*.lock", "cache/tiny/*.lock")
-_TEMPORARY = ("sources", "gcs/.uploads/*", "gcs/*/load/*", "gcs/*/snapshots/*", "cache/.fetch-*", "cache/.convert-*")
+_TEMPORARY = (
+    *("sources", "gcs/.uploads/*", "gcs/*/load/*", "gcs/*/snapshots/*", "cache/.fetch-*", "cache/.convert-*"),
+    "uploads/*",  # of an earlier version
+)
 _GRACE = 3600  # seconds; outside these folders, a temporary file is a left-over if it is older
 
 
@@ -93,7 +96,6 @@ def _find(settings: Settings, oldest: float, notes: list[str]) -> Iterator[LeftO
         ("working files of unfinished datasets", "datasets/.*.parts"),
         ("base models built for a dataset", "cache/tiny/[!.]*[!k]"),
         ("datasets downloaded for a run", "cache/datasets/*"),
-        ("unfinished uploads", "uploads/*"),
     ):
         yield from _all(kind, (path for path in settings.home.glob(pattern) if last_written(path) < oldest))
     yield from _data(settings, oldest, notes)

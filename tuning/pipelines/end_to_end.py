@@ -18,6 +18,7 @@ from tuning.dataset.snapshot.export import export
 from tuning.errors import TuningError
 from tuning.pipelines.local.run import run_local
 from tuning.pipelines.outcome import Step
+from tuning.pipelines.plan import Plan
 from tuning.pipelines.release.release import PipelineRun
 from tuning.pipelines.submit import on_vertex
 from tuning.pipelines.vertex.run import run_vertex
@@ -26,7 +27,6 @@ from tuning.settings import Settings
 from tuning.sources.load_sample import load_sample_if_empty
 from tuning.tuners.hf.preview import preview
 from tuning.tuners.options import dataset_options, tuning_settings
-from tuning.tuners.protocol import TuneOptions
 from tuning.warehouse.dbt import Variables, ensure_built
 
 Show = Callable[[str], None]
@@ -71,9 +71,9 @@ def tune_all(settings: Settings, given: Given, show: Show) -> PipelineRun:
     Raises TuningError if options conflict or a step fails.
     """
     steps = Steps(show)
-    settings, dataset, options = _prepare(settings, given, steps)
+    settings, plan = _prepare(settings, given, steps)
     run = run_vertex if on_vertex(settings) else run_local
-    return run(settings, dataset, options, tuner=settings.tuner, before=steps.done, show=show)
+    return run(settings, plan, before=steps.done, show=show)
 
 
 def preview_all(settings: Settings, given: Given, show: Show, examples: int) -> None:
@@ -83,13 +83,13 @@ def preview_all(settings: Settings, given: Given, show: Show, examples: int) -> 
     """
     if examples < 1:
         raise TuningError("--preview takes a number of at least 1", "Leave it out to start the tuning")
-    settings, dataset, options = _prepare(settings, given, Steps(show))
-    for line in preview(settings, dataset, options, examples):
+    settings, plan = _prepare(settings, given, Steps(show))
+    for line in preview(settings, plan.dataset, plan.tune, examples):
         show(line)
 
 
-def _prepare(settings: Settings, given: Given, steps: Steps) -> tuple[Settings, Dataset, TuneOptions]:
-    """Run the steps before the pipeline. Return the tuning's settings, the dataset and the tuning's options."""
+def _prepare(settings: Settings, given: Given, steps: Steps) -> tuple[Settings, Plan]:
+    """Run the steps before the pipeline. Return the tuning's settings and its plan."""
     settings, options = tuning_settings(
         settings, given.tuning | ({"seed": given.made["seed"]} if "seed" in given.made else {})
     )
@@ -115,7 +115,7 @@ def _prepare(settings: Settings, given: Given, steps: Steps) -> tuple[Settings, 
         dataset = make_dataset(settings, variables, wanted, steps, fill=True)
         for remark in remarks(dataset):
             steps.show(remark)
-    return settings, dataset, options
+    return settings, Plan(dataset=dataset, tuner=settings.tuner, tune=options)
 
 
 def make_dataset(

@@ -5,12 +5,14 @@ from typing import Any
 
 from tuning.dataset.dataset import find_dataset
 from tuning.errors import TuningError
+from tuning.pipelines.plan import Plan
 from tuning.pipelines.vertex import jobs
 from tuning.pipelines.vertex.schedule import Schedule, create_schedule
 from tuning.pipelines.vertex.template_job import SubmitOptions, parse_parameters, send, template_request
-from tuning.pipelines.vertex.tuning_job import tuning_request
+from tuning.pipelines.vertex.tuning_job import check_start, tuning_request
 from tuning.settings import Settings
 from tuning.tuners.options import tuning_settings
+from tuning.tuners.protocol import TuneOptions
 
 Show = Callable[[str], None]
 
@@ -72,7 +74,8 @@ def _request(
     if not template:
         if given:
             raise TuningError("--param needs --template", "Without a template, use the tuning options such as --epochs")
-        return tuning_request(settings, settings.tuner, tune, options, show)
+        check_start(settings, settings.tuner, tune)
+        return tuning_request(settings, _plan(settings, tune, options), options, show)
     if settings.budget:
         raise TuningError("the cost of an external template is unknown, so --budget cannot limit it", "Remove --budget")
     return template_request(settings, template, given, options, show)
@@ -86,6 +89,10 @@ def _run_here(
     if parameters:
         raise TuningError("--param needs --template", "Without a template, use the tuning options such as --epochs")
     settings, tune = tuning_settings(settings, tuning)
-    run = run_local(settings, find_dataset(settings, options.dataset), tune, tuner=settings.tuner, show=show)
+    run = run_local(settings, _plan(settings, tune, options), show=show)
     show(run.in_words)
     show(f"report: {run.report}")
+
+
+def _plan(settings: Settings, tune: TuneOptions, options: SubmitOptions) -> Plan:
+    return Plan(dataset=find_dataset(settings, options.dataset), tuner=settings.tuner, tune=tune)

@@ -11,10 +11,9 @@ from tuning.evaluation.records import Verdict
 Action = Literal["registered", "judged again", "promoted", "promoted by force", "rolled back"]
 
 
-class Version(msgspec.Struct, frozen=True, kw_only=True):
-    """Represent one version of a model. Its files are in `model/`, next to this record."""
+class Candidate(msgspec.Struct, frozen=True, kw_only=True):
+    """Represent a tuned and judged model that has no version yet."""
 
-    name: str  # v1, v2, …
     created_at: str  # ISO 8601, UTC
     training_key: str  # a hash of the data, options and code; no two versions have the same key
     tuner: str
@@ -29,6 +28,12 @@ class Version(msgspec.Struct, frozen=True, kw_only=True):
     metrics: dict[str, float]
     verdict: Verdict
     run_id: str
+
+
+class Version(Candidate, frozen=True, kw_only=True):
+    """Represent one version of a model. Its files are in `model/`, next to this record."""
+
+    name: str  # v1, v2, …
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):

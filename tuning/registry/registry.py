@@ -19,7 +19,7 @@ import msgspec
 from tuning.errors import TuningError
 from tuning.records import encode_record, read_lines, read_record, write_record
 from tuning.registry.model_folder import is_unchanged, open_model
-from tuning.registry.records import Action, Event, Version
+from tuning.registry.records import Action, Candidate, Event, Version
 from tuning.resource_errors import in_one_line
 from tuning.settings import Settings
 from tuning.storage import atomic_folder, locked, write_bytes
@@ -94,23 +94,23 @@ def open_version(settings: Settings, version: Version) -> Model:
     return model
 
 
-def register(settings: Settings, version: Version, files: Path) -> Version:
-    """Register the model in the folder `files` under the next free name, and return the version.
+def register(settings: Settings, candidate: Candidate, files: Path) -> tuple[Version, bool]:
+    """Register the model in the folder `files` under the next free name. Return the version and whether it is new.
 
-    `version.name` is ignored. A model with a known training key is not registered again; if its verdict differs, the
+    A model with a known training key is not registered again; if its verdict differs, the
     new verdict is recorded. Raises TuningError if the registry is damaged or locked, or the disk is full.
     """
     with _writing(settings):
         for known in versions(settings):
-            if known.training_key == version.training_key:
-                return _judge_again(settings, known, version)
+            if known.training_key == candidate.training_key:
+                return _judge_again(settings, known, candidate), False
         number = max((int(known.name[1:]) for known in versions(settings)), default=0) + 1
-        version = msgspec.structs.replace(version, name=f"v{number}")
+        version = Version(name=f"v{number}", **msgspec.structs.asdict(candidate))
         with in_one_line(), atomic_folder(settings.models_dir / version.name) as folder:
             shutil.copytree(files, folder / MODEL, copy_function=_link)
             write_record(folder / RECORD, version)
             _note(settings, "registered", version.name, _champion_name(settings))
-    return version
+    return version, True
 
 
 class ChampionChangedError(TuningError):
@@ -177,10 +177,12 @@ def _line_of_champions(events: list[Event]) -> list[str]:
     return line
 
 
-def _judge_again(settings: Settings, known: Version, version: Version) -> Version:
-    if known.verdict == version.verdict:
+def _judge_again(settings: Settings, known: Version, candidate: Candidate) -> Version:
+    if known.verdict == candidate.verdict:
         return known
-    known = msgspec.structs.replace(known, verdict=version.verdict, metrics=version.metrics, run_id=version.run_id)
+    known = msgspec.structs.replace(
+        known, verdict=candidate.verdict, metrics=candidate.metrics, run_id=candidate.run_id
+    )
     write_record(settings.models_dir / known.name / RECORD, known)
     _note(settings, "judged again", known.name, _champion_name(settings), known.verdict.status)
     return known

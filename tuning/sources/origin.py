@@ -1,13 +1,10 @@
 """Define the one-row table `origin`: the source of the raw data, from which URLs and notices are built."""
 
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import msgspec
 
 from tuning.settings import Settings
-
-if TYPE_CHECKING:
-    from google.cloud import bigquery
 
 # The license of the posts' text. Its version depends on each post's date.
 CC_BY_SA = ("CC BY-SA", "https://creativecommons.org/licenses/by-sa/4.0/")
@@ -35,28 +32,6 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
     exclude_user: str = ""
 
 
-def read_origin(settings: Settings) -> Origin | None:
-    """Return the origin of the raw tables' content, or None for the public dataset and for an empty warehouse.
-
-    Raises TuningError if BigQuery does not answer.
-    """
-    from google.cloud.exceptions import NotFound
-
-    from tuning.warehouse.client import connect
-
-    client = connect(settings)
-    try:
-        client.get_table(table_id(settings, "origin"), timeout=30)
-    except NotFound:
-        return None
-    return _only_row(client, table_id(settings, "origin"))
-
-
 def table_id(settings: Settings, table: str) -> str:
     """Return the full name of a raw table, ``project.dataset.table``."""
     return f"{settings.raw_database}.{settings.raw_schema}.{table}"
-
-
-def _only_row(client: "bigquery.Client", table: str) -> Origin | None:
-    rows = list(client.list_rows(table, max_results=1, timeout=30))
-    return msgspec.convert(dict(rows[0].items()), Origin) if rows else None

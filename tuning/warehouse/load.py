@@ -68,17 +68,6 @@ def _delete(client: "bigquery.Client", tables: Iterable[str]) -> None:
             client.delete_table(table, not_found_ok=True)
 
 
-def load_parquet(
-    settings: Settings,
-    client: "bigquery.Client",
-    table: str,
-    files: Sequence[Path],
-    schema: Sequence["bigquery.SchemaField"],
-) -> int:
-    """Replace one table as `load_tables` does, and return its number of rows. Raises TuningError if that fails."""
-    return load_tables(settings, client, {table: (files, schema)})[table]
-
-
 def extract_parquet(
     settings: Settings, client: "bigquery.Client", table: str, prefix: str
 ) -> Sequence[Path | ObjectFile]:

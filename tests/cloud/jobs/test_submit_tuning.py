@@ -11,13 +11,15 @@ import pytest
 from tests.cloud.servers.loopback import Loopback
 from tests.cloud.storage.cloud_dataset import make_dataset
 from tuning.cloud.estimate import Cost
+from tuning.dataset.dataset import find_dataset
 from tuning.errors import TuningError
 from tuning.gcs.objects import list_objects, open_object
 from tuning.pipelines.end_to_end import Given, tune_all
+from tuning.pipelines.plan import Plan
 from tuning.pipelines.steps.requests import TuningRequest, dataset_sha256
 from tuning.pipelines.vertex.job import Job
 from tuning.pipelines.vertex.template_job import SubmitOptions, send
-from tuning.pipelines.vertex.tuning_job import tuning_request
+from tuning.pipelines.vertex.tuning_job import check_start, tuning_request
 from tuning.settings import Settings
 from tuning.tuners.options import tuning_settings
 from tuning.tuners.protocol import TuneOptions
@@ -26,7 +28,9 @@ from tuning.tuners.protocol import TuneOptions
 def submit_tuning(
     settings: Settings, tuner: str, tune: TuneOptions, options: SubmitOptions, show: Callable[[str], None]
 ) -> Job:
-    return send(settings, tuning_request(settings, tuner, tune, options, show), options.again, show)
+    check_start(settings, tuner, tune)
+    plan = Plan(dataset=find_dataset(settings, options.dataset), tuner=tuner, tune=tune)
+    return send(settings, tuning_request(settings, plan, options, show), options.again, show)
 
 
 def test_the_compiled_pipeline_arrives_with_what_it_reads(cloud: Settings, vertex_api: Loopback) -> None:

@@ -14,6 +14,7 @@ from tuning.gcs.object_file import ObjectFile, blob_at
 from tuning.gcs.objects import object_files, open_object, put_files
 from tuning.monitoring.drift import compare
 from tuning.pipelines.local.run import _here
+from tuning.pipelines.plan import Plan
 from tuning.pipelines.steps.requests import dataset_sha256
 from tuning.pipelines.vertex import notebook_template
 from tuning.pipelines.vertex.template_job import SubmitOptions, submit_template
@@ -73,7 +74,9 @@ def test_a_submit_only_looks_at_what_is_in_the_bucket(
 ) -> None:
     storage_record.seen.clear()
     said: list[str] = []
-    request = tuning_request(cloud, "gemini", TuneOptions(), SubmitOptions(), said.append)
+    request = tuning_request(
+        cloud, Plan(dataset=find_dataset(cloud), tuner="gemini", tune=TuneOptions()), SubmitOptions(), said.append
+    )
     assert said[-1].endswith(": 0 files uploaded, 4 already there")
     assert request.parameters["dataset_sha256"] == dataset_sha256(there)
     storage_record.seen.clear()

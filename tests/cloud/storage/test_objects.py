@@ -2,8 +2,6 @@
 
 import hashlib
 import os
-import signal
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +10,7 @@ import pytest
 import requests
 
 import tuning.gcs.upload
-from tests.cloud.as_typed import start
 from tests.cloud.servers.broken_line import BrokenLine
-from tests.cloud.servers.storage_bridge import Gate, Record
 from tuning.errors import TuningError
 from tuning.gcs.objects import client, get, list_objects, open_object, put, put_folder
 from tuning.settings import Settings
@@ -77,103 +73,29 @@ def test_a_broken_line_goes_on_where_the_server_is(
     assert len(line.parts) == (3 if arrives else 4)
 
 
-def test_an_upload_killed_half_way_is_taken_up_by_the_next_process(
+def test_an_upload_that_fails_half_way_leaves_no_object_and_the_next_sends_all(
     cloud: Settings, source: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.MonkeyPatch.context() as first:
-        monkeypatch.setattr("tuning.gcs.access.GIVE_UP_AFTER", 0.05)
+        first.setattr("tuning.gcs.access.GIVE_UP_AFTER", 0.05)
         BrokenLine(first, whole_parts=1, times=10**6, arrives=False)
         with pytest.raises(TuningError, match=r"uploading data\.jsonl to gs://bucket/folder/data\.jsonl"):
             put(cloud, source, URI)
-    second = BrokenLine(monkeypatch, whole_parts=10, times=0, arrives=True)
-    put(cloud, source, URI)
-    total = MEGABYTE * 5 // 2
-    assert second.parts == [f"bytes {MEGABYTE}-{2 * MEGABYTE - 1}/{total}", f"bytes {2 * MEGABYTE}-{total - 1}/{total}"]
-    assert remote_sha256(cloud) == sha256_of(source)
-
-
-PUT = """
-import sys
-from pathlib import Path
-from tuning.gcs.objects import put
-from tuning.settings import load_settings
-print(put(load_settings(), Path(sys.argv[1]), sys.argv[2]).sent)
-"""
-
-
-def test_a_process_that_is_killed_while_it_uploads_is_taken_up_where_the_server_is(
-    cloud: Settings, storage_record: Record, tmp_path: Path
-) -> None:
-    path, size, part = tmp_path / "large.jsonl", 20 * MEGABYTE, 8 * MEGABYTE
-    path.write_bytes(os.urandom(size))
-    storage_record.gate = Gate(parts=1)
-    first = start(cloud, sys.executable, "-c", PUT, str(path), URI)
-    try:
-        assert storage_record.gate.reached.wait(timeout=60), first.communicate(timeout=10)
-        first.send_signal(signal.SIGKILL)
-        assert first.communicate(timeout=60) == ("", "")  # not even the address of the upload
-        assert first.returncode == -signal.SIGKILL
-    finally:
-        first.kill()
-        storage_record.gate.open.set()
-        storage_record.gate = None
-    (address,) = (path for path in (cloud.home / "uploads").iterdir() if path.suffix != ".lock")
-    assert address.stat().st_mode & 0o777 == 0o600
     assert list(list_objects(cloud, "gs://bucket/")) == []  # a part of a file is no object
-    storage_record.seen.clear()
-
-    second = start(cloud, sys.executable, "-c", PUT, str(path), URI)
-    said, errors = second.communicate(timeout=60)
-
-    assert (said, errors, second.returncode) == ("True\n", "", 0)
-    assert not address.exists()
-    assert storage_record.parts == [
-        f"bytes {part}-{2 * part - 1}/{size}",
-        f"bytes {2 * part}-{size - 1}/{size}",
-    ]
-    assert remote_sha256(cloud) == sha256_of(path)
-
-
-def test_the_address_of_a_running_upload_is_private_and_removed_at_the_end(
-    cloud: Settings, source: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    modes: list[int] = []
-    send = tuning.gcs.upload._Transfer.send
-
-    def look(*arguments: Any) -> bool:
-        (state,) = (path for path in (cloud.home / "uploads").iterdir() if path.suffix != ".lock")
-        modes.append(state.stat().st_mode & 0o777)
-        return send(*arguments)
-
-    monkeypatch.setattr(tuning.gcs.upload._Transfer, "send", look)
-    put(cloud, source, URI)
-    assert set(modes) == {0o600}
-    assert [path for path in (cloud.home / "uploads").iterdir() if path.suffix != ".lock"] == []
-
-
-def test_a_session_that_is_gone_is_begun_anew(cloud: Settings, source: Path, storage_api: str) -> None:
-    from tuning.gcs.objects import blob_at, crc32c
-
-    folder = cloud.home / "uploads"
-    folder.mkdir(parents=True)
-    key = f"{URI} 0 {crc32c(source)} {source.stat().st_size}"
-    state = folder / hashlib.sha256(key.encode()).hexdigest()
-    state.write_text(f"{storage_api}/no-such-session")
     put(cloud, source, URI)
     assert remote_sha256(cloud) == sha256_of(source)
-    assert blob_at(cloud, URI).exists()
 
 
 def test_somebody_elses_object_that_appears_meanwhile_is_not_overwritten(
     cloud: Settings, source: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    begin = tuning.gcs.upload._begin
+    begin = tuning.gcs.upload._Transfer
 
-    def other_first(*arguments: Any) -> str:
+    def other_first(*arguments: Any) -> Any:
         client(cloud).bucket("bucket").blob("folder/data.jsonl").upload_from_string(b"theirs")
         return begin(*arguments)
 
-    monkeypatch.setattr(tuning.gcs.upload, "_begin", other_first)
+    monkeypatch.setattr(tuning.gcs.upload, "_Transfer", other_first)
     with pytest.raises(TuningError, match="conditionNotMet"):
         put(cloud, source, URI)
     with open_object(cloud, URI) as file:

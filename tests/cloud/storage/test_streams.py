@@ -58,7 +58,7 @@ def test_what_is_written_arrives_with_its_checksum_in_parts(cloud: Settings, sto
     assert (stored.crc32c, stored.size) == (stream.crc32c, size)
     assert len(storage_record.parts) == -(-size // PART)
     assert all(span.endswith("/*") for span in storage_record.parts[:-1])
-    assert list((cloud.home / "uploads").iterdir()) == []
+    assert not cloud.home.exists()  # an upload keeps nothing here, above all not its address
 
 
 @pytest.mark.parametrize("whole_parts", [0, 1, 2])
@@ -114,7 +114,7 @@ stream.close()
 """
 
 
-def test_a_process_that_is_killed_while_it_writes_is_taken_up_where_the_server_is(
+def test_of_a_process_that_is_killed_while_it_writes_nothing_stays_and_the_next_sends_all(
     cloud: Settings, storage_record: Record
 ) -> None:
     storage_record.gate = Gate(parts=2)
@@ -127,17 +127,9 @@ def test_a_process_that_is_killed_while_it_writes_is_taken_up_where_the_server_i
         first.kill()
         storage_record.gate.open.set()
         storage_record.gate = None
-    (address,) = (cloud.home / "uploads").iterdir()
-    assert address.stat().st_mode & 0o777 == 0o600
     assert list(list_objects(cloud, "gs://bucket/")) == []
-    storage_record.seen.clear()
     send(cloud, pieces(3_500_000))
-    assert storage_record.parts == [
-        f"bytes {2 * PART}-{3 * PART - 1}/*",
-        f"bytes {3 * PART}-3499999/3500000",
-    ]
     assert arrived(cloud) == b"".join(pieces(3_500_000))
-    assert not address.exists()
 
 
 @pytest.fixture

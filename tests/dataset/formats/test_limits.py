@@ -1,10 +1,7 @@
 """Each target has the documented limits."""
 
-import pytest
-
-from tuning.dataset.formats.limits import GEMINI, OPEN_MODELS, TEXT_BISON, example_tokens, for_target
+from tuning.dataset.formats.limits import GEMINI, OPEN_MODELS, TEXT_BISON, example_tokens
 from tuning.dataset.formats.records import FORMATS
-from tuning.errors import TuningError
 
 
 def test_gemini_takes_evaluation_rows_by_share_only_over_a_thousand() -> None:
@@ -24,9 +21,3 @@ def test_every_format_has_a_token_limit_that_all_its_targets_take() -> None:
     limits = {format_: example_tokens(format_) for format_ in FORMATS}
     assert limits["gemini"] == limits["gemini-preference"] == 131_072
     assert {limits[name] for name in ("messages", "prompt-completion", "trl-preference", "notebook")} == {8_192}
-
-
-def test_an_unknown_target_is_named() -> None:
-    assert for_target("gemini") is GEMINI
-    with pytest.raises(TuningError, match="no limits for 'palm'"):
-        for_target("palm")

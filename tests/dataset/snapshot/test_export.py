@@ -18,7 +18,7 @@ from tuning.settings import Settings
 from tuning.warehouse import emulator
 from tuning.warehouse.client import connect
 from tuning.warehouse.contract import contract
-from tuning.warehouse.load import load_parquet
+from tuning.warehouse.load import load_tables
 from tuning.warehouse.variables import Variables
 
 ROWS = [row(number) for number in range(40)]
@@ -42,7 +42,7 @@ def load(settings: Settings, folder: Path, table: str, schema: pa.Schema, rows: 
         else bigquery.SchemaField(field.name, _TYPES[field.type])
         for field in schema
     ]
-    load_parquet(settings, connect(settings), table, [path], fields)
+    load_tables(settings, connect(settings), {table: ([path], fields)})
 
 
 def load_build(

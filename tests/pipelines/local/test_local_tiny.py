@@ -7,6 +7,7 @@ import pytest
 from tests.pipelines.small_dataset import write_dataset
 from tuning.evaluation.options import EvaluationOptions, GateOptions
 from tuning.pipelines.local.run import run_local
+from tuning.pipelines.plan import Plan
 from tuning.registry.evaluate_version import evaluate_version, in_lines, write_sides
 from tuning.registry.model_folder import open_model
 from tuning.registry.predict import Prediction, ask, load
@@ -18,10 +19,13 @@ def test_tiny_goes_all_the_way_to_an_answer(settings):
     dataset = write_dataset(settings.datasets_dir / "d1", train=60, evaluation=40)
     result = run_local(
         settings,
-        dataset,
-        TuneOptions(base_model="tiny", steps=2, batch_size=4),
-        evaluation=EvaluationOptions(examples=32, answers=2, max_new_tokens=8, max_length=64, suite=""),
-        gate=GateOptions(resamples=200),
+        Plan(
+            dataset=dataset,
+            tuner="hf",
+            tune=TuneOptions(base_model="tiny", steps=2, batch_size=4),
+            evaluation=EvaluationOptions(examples=32, answers=2, max_new_tokens=8, max_length=64, suite=""),
+            gate=GateOptions(resamples=200),
+        ),
         show=lambda _: None,
     )
     assert (result.version.base_model, result.version.verdict.smoke_test) == ("tiny", True)

@@ -14,12 +14,13 @@ from tests.verdicts import verdict
 from tuning.errors import TuningError
 from tuning.evaluation.options import EvaluationOptions, GateOptions
 from tuning.pipelines.local import run as local
+from tuning.pipelines.plan import Plan
 from tuning.pipelines.release.record import RunRecord, newest_report
 from tuning.pipelines.release.release import arguments_against_champion
 from tuning.pipelines.steps.requests import ChampionRequest
 from tuning.registry import registry
 from tuning.registry.model_folder import open_model
-from tuning.registry.records import Version
+from tuning.registry.records import Candidate
 from tuning.settings import Settings
 from tuning.tuners.protocol import TuneOptions
 
@@ -40,7 +41,9 @@ STEPS = [
 
 
 def run(settings, dataset, tune=OPTIONS, show=lambda _: None, **options) -> local.PipelineRun:
-    return local.run_local(settings, dataset, tune, show=show, **({"tuner": TUNER} | FAST | options))
+    return local.run_local(
+        settings, Plan(**({"dataset": dataset, "tune": tune, "tuner": TUNER} | FAST | options)), show=show
+    )
 
 
 def ran(result: local.PipelineRun) -> set[str]:
@@ -145,8 +148,7 @@ def release_as_champion(settings: Settings, base_model: str) -> None:
     """Register a model of `base_model` and promote it."""
     files = settings.home / "tuned" / base_model
     files.mkdir(parents=True)
-    made = Version(
-        name="",
+    made = Candidate(
         created_at="2026-01-01T00:00:00+00:00",
         training_key=base_model,
         tuner="hf",
@@ -162,7 +164,7 @@ def release_as_champion(settings: Settings, base_model: str) -> None:
         verdict=verdict("loss", "better"),
         run_id="r0",
     )
-    name = registry.register(settings, made, files).name
+    name = registry.register(settings, made, files)[0].name
     registry.promote(settings, name, force=True, reason="a test")
 
 
@@ -171,12 +173,8 @@ def test_a_smoke_test_is_no_champion_that_a_real_model_must_beat(settings, datas
         placed: dict[str, bytes] = {}
         arguments_against_champion(
             settings,
-            dataset,
+            Plan(dataset=dataset, tuner=TUNER, tune=TuneOptions(base_model=base_model)),
             str(dataset.folder),
-            TUNER,
-            TuneOptions(base_model=base_model),
-            None,
-            None,
             lambda name, content: placed.setdefault(name, content) and name,
             lambda found: f"/models/{found.name}",
         )
@@ -247,7 +245,7 @@ def test_a_dataset_that_does_not_suit_is_refused_in_one_line(settings, kind, mes
 
 def test_an_unknown_tuner_is_one_line(settings, dataset):
     with pytest.raises(TuningError, match="there is no tuner 'magic'"):
-        local.run_local(settings, dataset, OPTIONS, tuner="magic", show=lambda _: None)
+        run(settings, dataset, tuner="magic")
 
 
 def test_a_dataset_that_lost_a_file_is_one_line(settings, dataset):

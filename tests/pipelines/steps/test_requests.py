@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from tuning.evaluation.options import EvaluationOptions, GateOptions
+from tuning.pipelines.plan import Plan
 from tuning.pipelines.steps import code_hash
 from tuning.pipelines.steps.code_hash import code_sha256, reached
 from tuning.pipelines.steps.requests import (
@@ -28,13 +29,9 @@ def arguments(settings, dataset, placed=None, **changed) -> dict[str, str]:
         placed[name] = content
         return f"/requests/{name}"
 
-    values = {
-        "tune": TuneOptions(),
-        "evaluation": EvaluationOptions(),
-        "gate": GateOptions(),
-        "champion": ChampionRequest(),
-    } | changed
-    return pipeline_arguments(settings, dataset, str(dataset.folder), TUNER, place=place, **values)
+    champion = changed.pop("champion", ChampionRequest())
+    plan = Plan(**({"dataset": dataset, "tuner": TUNER, "tune": TuneOptions()} | changed))
+    return pipeline_arguments(settings, plan, str(dataset.folder), champion, place)
 
 
 def changed_hashes(before: dict[str, str], after: dict[str, str]) -> set[str]:

@@ -13,7 +13,6 @@ import math
 from dataclasses import dataclass
 
 from tuning.dataset.formats.records import Format
-from tuning.errors import TuningError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,8 +28,6 @@ class Limits:
     evaluation_share: float  # maximum evaluation rows per train row
     share_from: int  # number of evaluation rows that is accepted even if it exceeds the share
     example_tokens: int  # prompt and answer together
-    prompt_tokens: int = 0  # 0: no limit besides `example_tokens`
-    answer_tokens: int = 0
 
     def evaluation(self, train_rows: int) -> int:
         """Return the maximum number of evaluation rows for this number of train rows."""
@@ -69,8 +66,6 @@ TEXT_BISON = Limits(
     evaluation_share=1.0,
     share_from=250,
     example_tokens=8_192 + 1_024,
-    prompt_tokens=8_192,
-    answer_tokens=1_024,
 )
 LOCAL = Limits(
     name="local tuning",
@@ -83,17 +78,7 @@ LOCAL = Limits(
     share_from=10_000_000,
     example_tokens=8_192,  # context length of smollm2
 )
-_TARGETS = {"gemini": GEMINI, "open-models": OPEN_MODELS, "text-bison": TEXT_BISON, "hf": LOCAL}
-
-
-def for_target(target: str) -> Limits:
-    """Return the limits of ``gemini``, ``open-models``, ``text-bison``, or ``hf``.
-
-    Raises TuningError for another name.
-    """
-    if target not in _TARGETS:
-        raise TuningError(f"there are no limits for {target!r}", f"Choose one of: {', '.join(_TARGETS)}")
-    return _TARGETS[target]
+_ALL = (GEMINI, OPEN_MODELS, TEXT_BISON, LOCAL)
 
 
 def example_tokens(format_: Format) -> int:
@@ -101,4 +86,4 @@ def example_tokens(format_: Format) -> int:
 
     Longer examples are dropped from a dataset.
     """
-    return min(limits.example_tokens for limits in _TARGETS.values() if format_ in limits.formats)
+    return min(limits.example_tokens for limits in _ALL if format_ in limits.formats)

@@ -2,19 +2,20 @@
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
 
 from tuning.dataset.dataset import Dataset, open_dataset
 from tuning.errors import TuningError
-from tuning.evaluation.options import EvaluationOptions, GateOptions
 from tuning.gcs.objects import get
 from tuning.pipelines.hello import NAME as HELLO
 from tuning.pipelines.hello import compile_hello
 from tuning.pipelines.local.cache import drop_broken_entries, prune_outputs, prune_work
 from tuning.pipelines.local.runner import pipeline_root, run_template
 from tuning.pipelines.outcome import Step
+from tuning.pipelines.plan import Plan
 from tuning.pipelines.release.record import ended, start_run, write_run
 from tuning.pipelines.release.release import PipelineRun, arguments_against_champion, release
 from tuning.pipelines.tuning import NAME, compile_pipeline
@@ -22,34 +23,25 @@ from tuning.registry import registry
 from tuning.registry.records import Version
 from tuning.settings import Settings
 from tuning.storage import locked, write_bytes
-from tuning.tuners.protocol import TuneOptions
 
 _UNFINISHED_DAYS = 30  # older unfinished tunings are deleted and start from the beginning
 
 
 def run_local(
-    settings: Settings,
-    dataset: Dataset,
-    tune: TuneOptions,
-    *,
-    tuner: str = "hf",
-    evaluation: EvaluationOptions | None = None,
-    gate: GateOptions | None = None,
-    before: Sequence[Step] = (),
-    show: Callable[[str], None] = print,
+    settings: Settings, plan: Plan, *, before: Sequence[Step] = (), show: Callable[[str], None] = print
 ) -> PipelineRun:
-    """Run the pipeline on `dataset`, register the model, and promote it if the gate allows it.
+    """Run the pipeline as planned, register the model, and promote it if the gate allows it.
 
     A step whose inputs, options and code are unchanged is taken from the cache. `before` holds the steps that ran
     before the pipeline; the record and the report list them too. Raises TuningError with the step's own message if a
     step fails; nothing is registered then.
     """
     with locked(pipeline_root(settings) / ".lock", "the local pipeline", timeout=15):
-        folder, record = start_run(settings, NAME, dataset.id)
+        folder, record = start_run(settings, NAME, plan.dataset.id)
         started = time.monotonic()
         try:
-            dataset = _here(settings, dataset)
-            arguments = _arguments(settings, dataset, tuner, tune, evaluation, gate)
+            plan = replace(plan, dataset=_here(settings, plan.dataset))
+            arguments = _arguments(settings, plan)
             record = msgspec.structs.replace(record, arguments=arguments)
             for lost in drop_broken_entries(pipeline_root(settings) / "cache"):
                 show(f"  {lost} is damaged or missing, so its step runs again")
@@ -57,7 +49,7 @@ def run_local(
             template = compile_pipeline(settings, folder / "pipeline.yaml")
             ran = run_template(settings, template, arguments, folder, show)
             steps = [*before, *ran.steps]
-            run = release(settings, folder, record, ran.outputs, steps, dataset, tuner, tune)
+            run = release(settings, plan, folder, record, ran.outputs, steps)
         except BaseException as error:
             write_run(folder, msgspec.structs.replace(ended(record, error), seconds=_since(started)))
             raise
@@ -108,14 +100,7 @@ def _here(settings: Settings, dataset: Dataset) -> Dataset:
     return open_dataset(folder)
 
 
-def _arguments(
-    settings: Settings,
-    dataset: Dataset,
-    tuner: str,
-    tune: TuneOptions,
-    evaluation: EvaluationOptions | None,
-    gate: GateOptions | None,
-) -> dict[str, str]:
+def _arguments(settings: Settings, plan: Plan) -> dict[str, str]:
     def place(name: str, content: bytes) -> str:
         path = pipeline_root(settings) / "requests" / name
         write_bytes(path, content)
@@ -124,9 +109,7 @@ def _arguments(
     def folder_of(version: Version) -> str:
         return str(registry.model_folder(settings, version))
 
-    return arguments_against_champion(
-        settings, dataset, str(dataset.folder), tuner, tune, evaluation, gate, place, folder_of
-    )
+    return arguments_against_champion(settings, plan, str(plan.dataset.folder), place, folder_of)
 
 
 def _since(started: float) -> float:

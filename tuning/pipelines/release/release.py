@@ -8,22 +8,21 @@ from pathlib import Path
 
 import msgspec
 
-from tuning.dataset.dataset import Dataset
 from tuning.errors import TuningError
 from tuning.evaluation.gate import in_words
-from tuning.evaluation.options import SMOKE_TEST_BASE, EvaluationOptions, GateOptions, evaluation_options
+from tuning.evaluation.options import SMOKE_TEST_BASE
 from tuning.evaluation.records import Comparison, Verdict
 from tuning.pipelines.outcome import Output, Step
+from tuning.pipelines.plan import Plan
 from tuning.pipelines.release.record import REPORT, SUMMARY, RunRecord
 from tuning.pipelines.release.times import with_steps
 from tuning.pipelines.steps.process import read_output
 from tuning.pipelines.steps.requests import ChampionRequest, pipeline_arguments, training_key
 from tuning.registry import registry
 from tuning.registry.model_folder import contents_sha256
-from tuning.registry.records import Version
+from tuning.registry.records import Candidate, Version
 from tuning.settings import Settings
 from tuning.storage import write_bytes
-from tuning.tuners.protocol import TuneOptions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,12 +48,8 @@ class PipelineRun:
 
 def arguments_against_champion(
     settings: Settings,
-    dataset: Dataset,
+    plan: Plan,
     dataset_uri: str,
-    tuner: str,
-    tune: TuneOptions,
-    evaluation: EvaluationOptions | None,
-    gate: GateOptions | None,
     place: Callable[[str, bytes], str],
     folder_of: Callable[[Version], str],
 ) -> dict[str, str]:
@@ -66,22 +61,11 @@ def arguments_against_champion(
     """
 
     def arguments(opponent: Version | None) -> dict[str, str]:
-        return pipeline_arguments(
-            settings,
-            dataset,
-            dataset_uri,
-            tuner,
-            tune,
-            evaluation or evaluation_options(settings, tune.base_model),
-            gate or GateOptions(),
-            ChampionRequest(
-                version=opponent.name if opponent else None, folder=folder_of(opponent) if opponent else None
-            ),
-            place,
-        )
+        asked = ChampionRequest(version=opponent.name, folder=folder_of(opponent)) if opponent else ChampionRequest()
+        return pipeline_arguments(settings, plan, dataset_uri, asked, place)
 
     champion = registry.champion(settings)
-    if champion and champion.base_model == SMOKE_TEST_BASE != tune.base_model:
+    if champion and champion.base_model == SMOKE_TEST_BASE != plan.tune.base_model:
         champion = None  # The champion is only a smoke test, so the new model need not beat it.
     values = arguments(champion)
     if champion and champion.training_key == training_key(values):
@@ -93,14 +77,7 @@ def arguments_against_champion(
 
 
 def release(
-    settings: Settings,
-    folder: Path,
-    record: RunRecord,
-    outputs: dict[str, Output],
-    steps: list[Step],
-    dataset: Dataset,
-    tuner: str,
-    tune: TuneOptions,
+    settings: Settings, plan: Plan, folder: Path, record: RunRecord, outputs: dict[str, Output], steps: list[Step]
 ) -> PipelineRun:
     """Copy the reports, register the model, and promote it if the gate allows it.
 
@@ -111,21 +88,20 @@ def release(
     verdict = read_output(outputs["verdict"].path, Verdict)
     comparison = read_output(outputs["comparison"].path, Comparison)
     model = outputs["model"]
-    known = {version.name for version in registry.versions(settings)}
     metadata = model.metadata
     if contents_sha256(Path(model.path)) != metadata["contents_sha256"]:
         raise TuningError(
             f"the model in {model.path} was changed after it was tuned", "Delete that folder and run the command again"
         )
-    version = registry.register(
+    dataset = plan.dataset
+    version, is_new = registry.register(
         settings,
-        Version(
-            name="",
+        Candidate(
             created_at=datetime.now(UTC).isoformat(timespec="seconds"),
             training_key=training_key(record.arguments),
-            tuner=tuner,
-            base_model=tune.base_model,
-            options=msgspec.to_builtins(tune),
+            tuner=plan.tuner,
+            base_model=plan.tune.base_model,
+            options=msgspec.to_builtins(plan.tune),
             dataset_id=dataset.id,
             dataset_sha256=record.arguments["dataset_sha256"],
             template=dataset.manifest.template,
@@ -154,7 +130,7 @@ def release(
         steps=steps,
         verdict=verdict,
         version=version,
-        registered=version.name not in known,
+        registered=is_new,
         promoted=promoted,
         champion=now.name if now else None,
         outdated=outdated,

@@ -13,7 +13,8 @@ import msgspec
 
 from tuning.dataset.dataset import MANIFEST, Dataset
 from tuning.errors import TuningError
-from tuning.evaluation.options import SMOKE_TEST_BASE, EvaluationOptions, GateOptions
+from tuning.evaluation.options import SMOKE_TEST_BASE, EvaluationOptions, GateOptions, evaluation_options
+from tuning.pipelines.plan import Plan
 from tuning.pipelines.steps.code_hash import code_sha256
 from tuning.records import encode_record, read_record
 from tuning.settings import Settings
@@ -67,34 +68,27 @@ Request = TypeVar("Request", TuningRequest, EvaluationRequest, GateRequest, Cham
 
 
 def pipeline_arguments(
-    settings: Settings,
-    dataset: Dataset,
-    dataset_uri: str,
-    tuner: str,
-    tune: TuneOptions,
-    evaluation: EvaluationOptions,
-    gate: GateOptions,
-    champion: ChampionRequest,
-    place: Callable[[str, bytes], str],
+    settings: Settings, plan: Plan, dataset_uri: str, champion: ChampionRequest, place: Callable[[str, bytes], str]
 ) -> dict[str, str]:
     """Return the arguments of the compiled pipeline.
 
     `dataset_uri` is the folder of the dataset, as the steps see it. ``place(name, content)`` stores a file where the
     steps can read it and returns its path or URI. Raises TuningError if a file of the dataset is missing.
     """
-    shared = step_settings(settings)
+    shared, tuner, tune = step_settings(settings), plan.tuner, plan.tune
+    evaluation = plan.evaluation or evaluation_options(settings, tune.base_model)
     files = {
         "tuning": TuningRequest(settings=shared, tuner=tuner, options=tune),
         "evaluation": EvaluationRequest(
             settings=shared, tuner=tuner, base_model=tune.base_model, seed=tune.seed, options=evaluation
         ),
-        "gate": GateRequest(tuner=tuner, options=gate, smoke_test=tune.base_model == SMOKE_TEST_BASE),
+        "gate": GateRequest(tuner=tuner, options=plan.gate, smoke_test=tune.base_model == SMOKE_TEST_BASE),
         "champion": champion,
     }
     arguments = {
         "tuner": tuner,
         "dataset_uri": dataset_uri,
-        "dataset_sha256": dataset_sha256(dataset),
+        "dataset_sha256": dataset_sha256(plan.dataset),
         "tuner_code": code_sha256("tuning.pipelines.steps.tune", tuner),
         "evaluation_code": code_sha256("tuning.pipelines.steps.evaluate", tuner),
         "judging_code": code_sha256("tuning.pipelines.steps.gate", tuner),

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import msgspec
 
-from tuning.dataset.dataset import Dataset
 from tuning.errors import TuningError
 from tuning.gcs.objects import get, list_objects
 from tuning.pipelines.outcome import Output, Step
+from tuning.pipelines.plan import Plan
 from tuning.pipelines.release.record import RunRecord, ended, start_run, write_run
 from tuning.pipelines.release.release import PipelineRun, release
 from tuning.pipelines.tuning import NAME, STEPS
@@ -19,7 +19,6 @@ from tuning.pipelines.vertex.template_job import SubmitOptions, send
 from tuning.pipelines.vertex.tuning_job import tuning_request
 from tuning.registry.mirror import mirror
 from tuning.settings import Settings
-from tuning.tuners.protocol import TuneOptions
 
 # The outputs that a release needs, by name. Each value is a task and the name of one of its outputs.
 OUTPUTS = {
@@ -32,13 +31,7 @@ OUTPUTS = {
 
 
 def run_vertex(
-    settings: Settings,
-    dataset: Dataset,
-    tune: TuneOptions,
-    *,
-    tuner: str = "gemini",
-    before: Sequence[Step] = (),
-    show: Callable[[str], None] = print,
+    settings: Settings, plan: Plan, *, before: Sequence[Step] = (), show: Callable[[str], None] = print
 ) -> PipelineRun:
     """Run the pipeline on Vertex AI, download its outputs, register the model, and promote it if the gate allows it.
 
@@ -46,8 +39,8 @@ def run_vertex(
     in Google's Model Registry are updated. `before` holds the steps that ran before the pipeline. Raises TuningError if
     the job cannot be sent or does not succeed; nothing is registered then.
     """
-    request = tuning_request(settings, tuner, tune, SubmitOptions(dataset=dataset.id), show)
-    folder, record = start_run(settings, NAME, dataset.id)
+    request = tuning_request(settings, plan, SubmitOptions(), show)
+    folder, record = start_run(settings, NAME, plan.dataset.id)
     record = msgspec.structs.replace(record, arguments=dict(request.parameters))
     write_run(folder, record)
     started = time.monotonic()
@@ -55,7 +48,7 @@ def run_vertex(
         job = jobs.wait(settings, send(settings, request, again=False, show=show).id, show)
         outputs = {name: _fetch(settings, job, folder / "outputs" / name, *source) for name, source in OUTPUTS.items()}
         steps = [*before, *_steps(job)]
-        run = release(settings, folder, record, outputs, steps, dataset, tuner, tune)
+        run = release(settings, plan, folder, record, outputs, steps)
         for line in mirror(settings):
             show(line)
     except BaseException as error:

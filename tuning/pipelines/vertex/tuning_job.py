@@ -15,10 +15,11 @@ from tuning.cloud.estimate import (
     in_words,
     total_in_words,
 )
-from tuning.dataset.dataset import MANIFEST, Dataset, bucket_address, find_dataset
+from tuning.dataset.dataset import MANIFEST, Dataset, bucket_address
 from tuning.errors import TuningError
 from tuning.gcs.access import google_errors
 from tuning.gcs.objects import put, put_files, put_folder
+from tuning.pipelines.plan import Plan
 from tuning.pipelines.release.release import arguments_against_champion
 from tuning.pipelines.tuning import compile_pipeline
 from tuning.pipelines.vertex.jobs import JobRequest, label
@@ -36,18 +37,15 @@ from tuning.tuners.select import find_tuner
 from tuning.warehouse.variables import Variables
 
 
-def tuning_request(
-    settings: Settings, name: str, tune: TuneOptions, options: SubmitOptions, show: Callable[[str], None]
-) -> JobRequest:
+def tuning_request(settings: Settings, plan: Plan, options: SubmitOptions, show: Callable[[str], None]) -> JobRequest:
     """Upload the pipeline's inputs and return the job request.
 
-    The dataset is the one in `options`, or the newest. Raises TuningError before anything is uploaded if the tuner does
-    not accept the dataset, the estimate exceeds the budget, or no container image is set.
+    Call `check_start` before. Raises TuningError before anything is uploaded if the tuner does not accept the dataset,
+    the estimate exceeds the budget, or no container image is set.
     """
-    check_start(settings, name, tune)
-    tuner, dataset = find_tuner(name), find_dataset(settings, options.dataset)
+    tuner, dataset = find_tuner(plan.tuner), plan.dataset
     _check_dataset(tuner, dataset, show)
-    costs = [estimate_tuning(settings, dataset, tuner, tune), estimate_run(settings)]
+    costs = [estimate_tuning(settings, dataset, tuner, plan.tune), estimate_run(settings)]
     check_budget(settings, costs)
     show(f"{total_in_words(costs)} ({'; '.join(in_words(cost) for cost in costs)})")
     template = _template(settings)
@@ -56,12 +54,8 @@ def tuning_request(
         stored = put_files(settings, dataset.files(), home, last=MANIFEST)
         arguments = arguments_against_champion(
             settings,
-            dataset,
+            plan,
             home,
-            name,
-            tune,
-            None,
-            None,
             lambda file, content: _place(settings, file, content),
             lambda version: _model_folder(settings, version),
         )
@@ -77,7 +71,7 @@ def tuning_request(
         labels={
             "template": label(template.name),
             "dataset_id": label(dataset.id),
-            "tuner": label(name),
+            "tuner": label(plan.tuner),
             **commit_label(),
         },
         caching=options.caching,

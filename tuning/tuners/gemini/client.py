@@ -26,7 +26,7 @@ def connect(settings: Settings, location: str) -> "Client":
         credentials=credentials(settings.vertex_endpoint, settings),
         http_options=HttpOptions(
             base_url=settings.vertex_endpoint or None,
-            api_version="v1beta1" if settings.vertex_endpoint else None,
+            api_version="v1beta1",
             timeout=120_000,
         ),
     )
