@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from google.api_core.exceptions import Forbidden
 from google.cloud import bigquery
 
 from tests.cloud.servers.google_server import Google
@@ -12,7 +13,7 @@ from tests.cloud.servers.loopback import Fault, Loopback
 from tests.homes import free_port
 from tuning.cloud.check import Finding, check, finding_lines, refuse_wrong
 from tuning.cloud.init import init
-from tuning.cloud.required import STAGING_PREFIXES, contains, grants
+from tuning.cloud.required import BUCKET_PERMISSIONS, PROJECT_PERMISSIONS, STAGING_PREFIXES, contains, grants
 from tuning.errors import TuningError
 from tuning.gcs.objects import client
 from tuning.settings import Settings
@@ -196,6 +197,32 @@ def test_nothing_is_granted(empty: Settings, google_api: Loopback, storage_serve
     assert storage_server._storage.bucket_iam_policies == {}
     assert [request.path for request, _ in google_api.seen if "setIamPolicy" in request.path] == []
     assert not [command for command in grants(empty) if "roles/owner" in command or "roles/editor" in command]
+
+
+def test_the_printed_roles_cover_what_is_checked_and_a_second_engineer(empty: Settings) -> None:
+    printed = "\n".join(grants(empty))
+    for role in {*PROJECT_PERMISSIONS.values(), *BUCKET_PERMISSIONS.values()}:
+        assert f"--member=user:YOU@EXAMPLE.COM --role={role}" in printed
+    assert 'GRANT `roles/bigquery.dataEditor` ON SCHEMA `mine`.`python_qa` TO "user:YOU@EXAMPLE.COM"' in printed
+    assert "cryptoKeyEncrypterDecrypter" not in printed
+    key = "projects/mine/locations/us-central1/keyRings/ring/cryptoKeys/key"
+    (on_key,) = set(grants(msgspec.structs.replace(empty, kms_key=key))) - set(grants(empty))
+    assert on_key.startswith(f"gcloud kms keys add-iam-policy-binding {key} --member=serviceAccount:service-")
+
+
+def test_a_bucket_whose_settings_may_not_be_read_names_the_role(
+    project: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise Forbidden("storage.buckets.get denied")  # type: ignore[no-untyped-call]
+
+    monkeypatch.setattr("google.cloud.storage.Client.lookup_bucket", refused)
+    (finding,) = wrong(project)
+    assert (
+        finding.what
+        == "gs://bucket belongs to somebody else (choose another TUNING_BUCKET), or you may not read its settings"
+    )
+    assert finding.hint.endswith("gs://bucket --member=user:YOU@EXAMPLE.COM --role=roles/storage.legacyBucketReader")
 
 
 @pytest.mark.parametrize(

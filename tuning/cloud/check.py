@@ -11,6 +11,7 @@ from tuning.cloud.required import (
     ACT_AS,
     APIS,
     BUCKET_PERMISSIONS,
+    BUCKET_READER,
     PROJECT_PERMISSIONS,
     REPOSITORY,
     contains,
@@ -148,8 +149,8 @@ def _bucket(settings: Settings, number: str) -> Iterator[Finding]:
         try:
             bucket = storage_client(settings).lookup_bucket(settings.bucket)
         except Forbidden:
-            what = f"{name} belongs to somebody else, or you may not read it"
-            yield Finding("wrong", what, "choose another TUNING_BUCKET")
+            what = f"{name} belongs to somebody else (choose another TUNING_BUCKET), or you may not read its settings"
+            yield Finding("wrong", what, f"{_bind_on_bucket(name)} --role={BUCKET_READER}")
             return
         if bucket is None:
             yield Finding("wrong", f"there is no bucket {name}", INIT)
@@ -158,8 +159,11 @@ def _bucket(settings: Settings, number: str) -> Iterator[Finding]:
             yield Finding("wrong", f"{name} belongs to another project", "choose another TUNING_BUCKET")
         yield from _bucket_settings(settings, bucket)
         held = bucket.test_iam_permissions([*BUCKET_PERMISSIONS])
-        bind = f"gcloud storage buckets add-iam-policy-binding {name} --member=user:YOU@EXAMPLE.COM"
-        yield from _compare(BUCKET_PERMISSIONS, held, f"on {name}", bind)
+        yield from _compare(BUCKET_PERMISSIONS, held, f"on {name}", _bind_on_bucket(name))
+
+
+def _bind_on_bucket(name: str) -> str:
+    return f"gcloud storage buckets add-iam-policy-binding {name} --member=user:YOU@EXAMPLE.COM"
 
 
 def _bucket_settings(settings: Settings, bucket: Any) -> Iterator[Finding]:

@@ -8,6 +8,7 @@ APIS = (
     "bigquery.googleapis.com",
     "storage.googleapis.com",
 )
+BUCKET_READER = "roles/storage.legacyBucketReader"  # roles/storage.objectUser may not read the bucket's settings
 # The permissions that the user who submits jobs needs, each with the smallest predefined role that contains it.
 PROJECT_PERMISSIONS = {
     "bigquery.jobs.create": "roles/bigquery.jobUser",
@@ -17,8 +18,10 @@ PROJECT_PERMISSIONS = {
     "aiplatform.schedules.create": "roles/aiplatform.user",
     "aiplatform.tuningJobs.create": "roles/aiplatform.user",
     "aiplatform.endpoints.predict": "roles/aiplatform.user",
+    "serviceusage.services.use": "roles/serviceusage.serviceUsageConsumer",  # the project pays for a person's requests
 }
 BUCKET_PERMISSIONS = {
+    "storage.buckets.get": BUCKET_READER,
     "storage.objects.create": "roles/storage.objectUser",
     "storage.objects.get": "roles/storage.objectUser",
     "storage.objects.list": "roles/storage.objectUser",
@@ -64,9 +67,13 @@ def grants(settings: Settings) -> list[str]:
     def on_project(member: str, role: str) -> str:
         return f"gcloud projects add-iam-policy-binding {project} --member={member} --role={role} --condition=None"
 
-    def on_bucket(member: str) -> str:
+    def on_bucket(member: str, role: str) -> str:
+        return f"gcloud storage buckets add-iam-policy-binding {bucket} --member={member} --role={role}"
+
+    def on_repository(member: str, role: str) -> str:
         return (
-            f"gcloud storage buckets add-iam-policy-binding {bucket} --member={member} --role=roles/storage.objectUser"
+            f"gcloud artifacts repositories add-iam-policy-binding {REPOSITORY} --project={project} "
+            f"--location={settings.region} --member={member} --role={role}"
         )
 
     create = (
@@ -75,11 +82,27 @@ def grants(settings: Settings) -> list[str]:
     return [
         *create,
         on_project(runner, "roles/aiplatform.user"),
-        on_bucket(runner),
-        f"gcloud artifacts repositories add-iam-policy-binding {REPOSITORY} --project={project} "
-        f"--location={settings.region} --member={runner} --role=roles/artifactregistry.reader",
+        on_bucket(runner, "roles/storage.objectUser"),
+        on_repository(runner, "roles/artifactregistry.reader"),
         *(on_project(person, role) for role in sorted(set(PROJECT_PERMISSIONS.values()))),
-        on_bucket(person),
+        *(on_bucket(person, role) for role in sorted(set(BUCKET_PERMISSIONS.values()))),
+        on_repository(person, "roles/artifactregistry.writer"),  # to push the image
+        # Whoever creates the dataset owns it; others need this to build into it.
+        f"bq query --nouse_legacy_sql 'GRANT `roles/bigquery.dataEditor` ON SCHEMA "
+        f'`{project}`.`{settings.bigquery_dataset}` TO "{person}"\'',
         f"gcloud iam service-accounts add-iam-policy-binding {account} --project={project} --member={person} "
         "--role=roles/iam.serviceAccountUser",
+        *_on_key(settings),
+    ]
+
+
+def _on_key(settings: Settings) -> list[str]:
+    """Return the command that lets Vertex AI use the key of the settings, or none without a key."""
+    if not settings.kms_key:
+        return []
+    number = f"$(gcloud projects describe {settings.project} --format='value(projectNumber)')"
+    return [
+        f"gcloud kms keys add-iam-policy-binding {settings.kms_key} "
+        f"--member=serviceAccount:service-{number}@gcp-sa-aiplatform.iam.gserviceaccount.com "
+        "--role=roles/cloudkms.cryptoKeyEncrypterDecrypter"
     ]
