@@ -15,6 +15,11 @@ with selected as (
         {%- for post in ['questions', 'answers'] %}
         and not coalesce({{ post }}.owner_user_id < -1, false)
         and not coalesce({{ post }}.owner_user_id = -1 and {{ post }}.id > 999999999, false)
+        {%- if not is_public_dataset() %}
+        and not regexp_contains(
+            lower(coalesce({{ post }}.content_license, '')), r'\b(?:nc|nd|non-?commercial|no-?deriv\w*)\b'
+        )
+        {%- endif %}
         and coalesce(cast({{ post }}.owner_user_id as string) not in unnest(split(origin.exclude_user, ',')), true)
         {%- for user_id in variable('exclude_user') %}
         and not coalesce({{ post }}.owner_user_id = {{ user_id }}, false)

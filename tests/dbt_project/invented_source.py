@@ -64,6 +64,8 @@ QUESTIONS = [
     question(15, "python", 115),  # a bot answered
     question(16, "python", 116, owner_user_id=12),  # the load excluded its author
     question(17, "python", 1_000_000_010),  # its answer is fabricated
+    question(18, "python", 118, content_license="CC BY-NC-SA 4.0"),
+    question(19, "python", 119),  # its answer forbids changes
     question(1_000_000_001, "python", 1_000_000_010, owner_user_id=-1),  # fabricated
 ]
 ANSWERS = [
@@ -81,6 +83,8 @@ ANSWERS = [
     answer(114, 14, body="<pre><code>print x\n</code></pre>"),
     answer(115, 15, owner_user_id=-2),
     answer(116, 16),
+    answer(118, 18),
+    answer(119, 19, content_license="cc by-nd 4.0"),
     answer(1_000_000_010, 17, owner_user_id=-1),
     answer(201, 1, score=3),
 ]

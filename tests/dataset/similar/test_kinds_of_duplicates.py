@@ -50,6 +50,19 @@ def test_questions_whose_code_differs_are_no_duplicates(tmp_path: Path, one: str
     assert dropped(made(tmp_path, rows)) == {}
 
 
+@pytest.mark.parametrize(
+    ("one", "other"), [("C++", "C#"), ("shift(-1)", "shift(+1)"), ("the number -9", "the number 9")]
+)
+def test_texts_that_differ_in_a_sign_outside_code_are_no_duplicates(tmp_path: Path, one: str, other: str) -> None:
+    rows = [row(number) for number in range(100, 160)]
+    for at, sign in ((3, one), (4, other)):
+        rows[at]["answer_body"] = f"<p>{words(7, 30)} {sign} {words(8, 30)}</p>"
+        rows[at] |= {"question_title": f"How in {sign}?", "question_body": f"<p>{words(9, 60)}</p>"}
+    dataset = made(tmp_path, rows)
+    assert dropped(dataset) == {}
+    assert sides(dataset)[103] == sides(dataset)[104]
+
+
 def test_equal_code_in_nearly_equal_prose_is_a_duplicate(tmp_path: Path) -> None:
     rows = [row(number) for number in range(100, 160)]
     for at, last in ((3, "here"), (4, "there!")):

@@ -1,4 +1,4 @@
-"""Test what is the same code, and that the Unicode form of a text makes no difference."""
+"""Test what is the same code, and the same signs in prose; the Unicode form of a text makes no difference."""
 
 import time
 import unicodedata
@@ -6,7 +6,7 @@ import unicodedata
 import pytest
 
 from tuning.dataset.similar.shingles import hash_shingles, shingles, text_keys
-from tuning.dataset.similar.words import code_of
+from tuning.dataset.similar.words import code_of, signs_of
 
 FORMS = pytest.mark.parametrize("form", ["`{}`", "```python\nx = 1\n{}\n```", "<pre><code>{}</code></pre>"])
 
@@ -80,3 +80,49 @@ def test_the_unicode_form_of_a_text_makes_no_difference(text: str) -> None:
     assert hash_shingles([composed])[0].tolist() == hash_shingles([decomposed])[0].tolist()
     assert len(set(text_keys([composed, decomposed]).tolist())) == 1
     assert code_of(composed) == code_of(decomposed)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("How is it written in C++?", "How is it written in C#?"),
+        ("It is F# code", "It is F code"),
+        ("update $w_t + \\eta\\nabla L$", "update $w_t - \\eta\\nabla L$"),
+        ("use shift(-1) here", "use shift(+1) here"),
+        ("use shift(-1) here", "use shift(1) here"),
+        ("the number -9", "the number 9"),
+        ("so a < b holds", "so a > b holds"),
+        ("<p>so a &lt; b holds</p>", "<p>so a &gt; b holds</p>"),
+        ("it is $x^2$", "it is $x_2$"),
+        ("\\(a*b\\)", "\\(a/b\\)"),
+        ("at http://a.b/c+d", "at http://a.b/c-d"),
+        ("that is 👍", "that is 👎"),
+        ("it costs 5€", "it costs 5£"),
+        ("x ≤ y", "x ≥ y"),
+    ],
+)
+def test_prose_that_differs_in_an_operator_has_other_signs(one: str, other: str) -> None:
+    assert signs_of(one) != signs_of(other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Well - you can (of course) do that: first a; then b.", "Well you can, of course, do that! First a, then b;"),
+        ("- one\n- two\n\n# Title\n> quoted", "* one\n* two\n\n## Title\nquoted"),
+        ("a **bold** word, built-in", "a *bold* word, builtin"),
+        ("1\\. not a list\\!", "1. not a list!"),
+        ("<p>It is <b>so</b>.</p>", "It is so"),
+        ("“It’s” so – or not…", '"It\'s" so - or not...'),
+        ("see `a + b` and\n```\nc - d\n```\nthere", "see `a - b` there"),
+    ],
+)
+def test_other_punctuation_and_markup_are_no_signs(one: str, other: str) -> None:
+    assert signs_of(one) == signs_of(other)
+
+
+def test_signs_of_a_long_text_take_a_moment() -> None:
+    begin = time.process_time()
+    for text in ("- " * 100_000, "<a" * 100_000, "-" * 200_000, "*+" * 100_000, "\n\t" * 100_000):
+        signs_of(text)
+    assert time.process_time() - begin < 2

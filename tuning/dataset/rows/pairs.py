@@ -16,7 +16,7 @@ from tuning.dataset.redact.own_rules import load_rules
 from tuning.dataset.redact.redact import redact
 from tuning.dataset.similar.decontaminate import read_benchmark
 from tuning.dataset.similar.shingles import THRESHOLD, shingles, similarity
-from tuning.dataset.similar.words import code_of
+from tuning.dataset.similar.words import exact_part
 from tuning.dataset.tokens import TokenEstimator
 
 # Tokens that a chat template adds to the messages of an example. The largest template in use adds about 30,
@@ -138,7 +138,7 @@ def _filter(pair: Pair, rules: Rules) -> None:
     reason = reason or pair.code_problem
     if not reason and pair.rejected is not None:
         pair.similarity = _similarity(pair.answer, pair.rejected)
-        is_near = pair.similarity >= THRESHOLD and code_of(pair.answer) == code_of(pair.rejected)
+        is_near = pair.similarity >= THRESHOLD and exact_part(pair.answer) == exact_part(pair.rejected)
         reason = Reason.NEAR_EQUAL if is_near else None
     if reason:
         return pair.drop("filter", reason)

@@ -10,7 +10,7 @@ from rensa import RMinHash
 
 from tuning.dataset.similar.groups import Groups
 from tuning.dataset.similar.shingles import THRESHOLD, hash_shingles, similarity
-from tuning.dataset.similar.words import code_of
+from tuning.dataset.similar.words import exact_part
 
 BANDS = 32  # with 4 hashes each. At similarity 0.8, 32 bands find nearly every pair; 16 bands of 8 would miss 1 in 20
 PAIRS = 500  # number of candidate pairs whose texts are read together
@@ -70,13 +70,13 @@ def near_pairs(
 def same_code(
     pairs: Sequence[tuple[int, int]], text_of: Callable[[int], str], expect: Callable[[list[int]], None]
 ) -> list[tuple[int, int]]:
-    """Return the pairs whose texts have the same code, or both none. `expect` is called as by `near_pairs`."""
-    code = functools.lru_cache(2 * PAIRS)(lambda row: code_of(text_of(row)))
+    """Return the pairs whose texts have the same code and signs. `expect` is called as by `near_pairs`."""
+    exact = functools.lru_cache(2 * PAIRS)(lambda row: exact_part(text_of(row)))
     same = []
     for at in range(0, len(pairs), PAIRS):
         some = pairs[at : at + PAIRS]
         expect(sorted({row for pair in some for row in pair}))
-        same += [(one, other) for one, other in some if code(one) == code(other)]
+        same += [(one, other) for one, other in some if exact(one) == exact(other)]
     return same
 
 

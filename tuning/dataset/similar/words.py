@@ -9,6 +9,7 @@ Code is what is between two runs of equally many backticks (Markdown), or in ``<
 """
 
 import functools
+import html
 import re
 import unicodedata
 
@@ -40,6 +41,10 @@ _STRING = re.compile(
     r"""|(?:(?<!\w)|(?<=\b[brufBRUF])|(?<=\b[brufBRUF]{2}))"""
     r"""(?:'{3}(?:[^'\\]|\\[\s\S]|'(?!''))*+'{3}|'(?:[^'\\\n]|\\[\s\S])*+')"""
 )
+# Marks of Markdown and HTML that are no signs: of lists, quotes and headings, tags, and a backslash before punctuation.
+_MARKUP = re.compile(r"(?m)^[ \t]*(?:[-*+>#]+[ \t]+)+|</?[a-zA-Z][^<>]*>|\\(?![a-zA-Z])")
+# An operator or another sign that changes the meaning of prose. A minus is one only before a number or a TeX command.
+_SIGN = re.compile(r"[+<>=^~%&#@$\\/|]|(?<=\w)\*(?=\w)|-(?= ?[\d\\])|[^\x00-\x7f\w\s]")
 _IN_LITERAL = str.maketrans({" ": "\1", "\t": "\2", "\n": "\3", "\r": "\4", '"': "\5"})
 _NEEDLESS = re.compile(r"(?<!\w) | (?!\w)")
 
@@ -71,6 +76,26 @@ def code_of(text: str) -> str:
     """
     text = text if text.isascii() else unicodedata.normalize("NFC", text)
     return "\0".join(_layout(text[begin:end]) for begin, end in code_spans(text))
+
+
+def exact_part(text: str) -> tuple[str, str]:
+    """Return what is the same in near duplicates: the code and the signs outside code."""
+    return code_of(text), signs_of(text)
+
+
+def signs_of(text: str) -> str:
+    """Return the signs outside code, so that prose which differs in an operator, such as C++ and C#, can be told apart.
+
+    Signs are operators, currency signs and pictures. Other punctuation, and the marks of lists, quotes and headings do
+    not count.
+    """
+    end, prose = 0, []
+    for begin, next_end in code_spans(text):
+        prose.append(text[end:begin])
+        end = next_end
+    prose.append(text[end:])
+    bare = html.unescape(_MARKUP.sub("", " ".join(prose)))
+    return "".join(sign for sign in _SIGN.findall(bare) if sign.isascii() or unicodedata.category(sign)[0] == "S")
 
 
 def _layout(code: str) -> str:

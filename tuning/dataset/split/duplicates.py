@@ -1,6 +1,7 @@
 """Find duplicate rows, of which only the one with the best score is kept, and group their questions for the split.
 
-Texts that are nearly equal, but have other code, are no duplicates: they are only in the same group.
+Texts that are nearly equal, but have other code or other signs in prose (C++ and C#), are no duplicates: they are only
+in the same group.
 """
 
 from collections import defaultdict
