@@ -66,7 +66,19 @@ def test_a_judge_that_looks_only_at_the_order_sees_ties(reply: str) -> None:
 
 @pytest.mark.parametrize(
     ("reply", "wins"),
-    [("A", 0), ("**B**", 0), ("Answer A is better.", 0), ("tie", 0), ("Both", None), ("", None), ("As", None)],
+    [
+        *((reply, 0) for reply in ("A", "**B**", "Answer A is better.", "tie", "A tie.", "It's a tie", "“B”", "(A)")),
+        *((reply, 0) for reply in ("Answer: A", "**Verdict:** B.", "The final answer is: A", "\\boxed{A}")),
+        *((reply, 0) for reply in ('{"verdict": "A"}', "<answer>B</answer>", "[[B]]")),
+        *(
+            (reply, None)
+            for reply in ("Both", "", "As", "A or B", "not A", "A?", "Answer", "Neither A nor B", "=" * 9999)
+        ),
+        *(
+            (reply, None)
+            for reply in ("A careful comparison shows that B is right", "Answer A is worse", "A: wrong. B")
+        ),
+    ],
 )
 def test_other_replies_are_counted_and_not_guessed(reply: str, wins: int | None) -> None:
     found = ask(lambda a, b: reply, ["xxx"] * 4, ["x"] * 4)
@@ -74,6 +86,42 @@ def test_other_replies_are_counted_and_not_guessed(reply: str, wins: int | None)
     assert (found.change is None) == (wins is None)
     if wins is None:
         assert "it has no opinion" in opinion_in_words(found, OPTIONS)
+
+
+@pytest.mark.parametrize(
+    ("reply", "is_usable"),
+    [
+        ("{worse} is wrong, as its loop never ends.\n</think>\n\n{better}", True),
+        ("<think>\n{worse} is wrong.\n</think>\n\n{better}", True),
+        ("<think>A</think> no, <think>{worse}\n</think>**{better}**", True),
+        ("[THINK]{worse}?[/THINK]{better}", True),
+        ("<|channel|>analysis<|message|>{worse}?<|end|><|start|>assistant<|channel|>final<|message|>{better}", True),
+        ("<reasoning>{worse}</reasoning>\n{better}", True),
+        ("<think>\n{worse}", False),
+        ("<think>\n</think>", False),
+        ("{worse}\n</think>\n", False),
+        ("A careful comparison shows that {better} is right", False),
+    ],
+)
+def test_thoughts_are_no_verdict(reply: str, is_usable: bool) -> None:
+    def thinking(a: str, b: str) -> str:
+        better, worse = "AB" if len(a) > len(b) else "BA"
+        return reply.format(better=better, worse=worse)
+
+    found = ask(thinking, ["xxx"] * 4, ["x"] * 4)
+    assert (found.wins, found.losses, found.unusable) == ((4, 0, 0) if is_usable else (0, 0, 4))
+
+
+def test_a_reply_that_was_cut_is_no_verdict_and_says_what_to_do() -> None:
+    class Cut(Judge):
+        def generate(self, prompts: Sequence[Sequence[Message]], max_new_tokens: int) -> list[Answer]:
+            return [Answer(answer.text, "MAX_TOKENS") for answer in super().generate(prompts, max_new_tokens)]
+
+    for reply in ("", "A"):
+        found = ask_judge(Cut(lambda a, b: reply), "a judge", sides(["xxx"] * 4, ["x"] * 4), "base", OPTIONS)  # noqa: B023
+        assert (found.unusable, found.cut, found.change) == (4, 8, None)
+        said = opinion_in_words(found, OPTIONS)
+        assert "it has no opinion. 8 replies reached the limit of tokens, as long thoughts do: turn off" in said
 
 
 def test_an_answer_cannot_end_its_own_text() -> None:

@@ -12,7 +12,7 @@ from tests.tuners.tuner_datasets import question
 from tuning.errors import TuningError
 from tuning.settings import Settings
 from tuning.tuners import chat_server
-from tuning.tuners.chat_server import ChatServer
+from tuning.tuners.chat_server import _ROOM, ChatServer
 from tuning.tuners.protocol import Answer
 from tuning.tuners.select import find_judge
 
@@ -57,7 +57,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
         running.shutdown()
 
 
-def completion(text: str | None, reason: str = "stop") -> tuple[int, str]:
+def completion(text: object, reason: str = "stop") -> tuple[int, str]:
     return 200, json.dumps({"choices": [{"message": {"role": "assistant", "content": text}, "finish_reason": reason}]})
 
 
@@ -66,7 +66,7 @@ def test_answers_come_in_the_order_of_the_prompts(server: Server, settings: Sett
     judge = find_judge(settings, server.address, dataset)
     assert judge.generate([question(1), question(2), question(3)], 16) == [Answer("A", "STOP")] * 3
     assert {request["model"] for request in server.requests} == {"small"}
-    assert all((request["temperature"], request["max_tokens"]) == (0, 16) for request in server.requests)
+    assert all((request["temperature"], request["max_tokens"]) == (0, 16 + _ROOM) for request in server.requests)
     assert server.requests[0]["messages"][0]["role"] == "system"
     assert server.keys == [None] * 3
     assert judge.losses([], 100) is None
@@ -85,8 +85,29 @@ def test_a_busy_server_is_asked_again(server: Server) -> None:
 
 
 @pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        ([{"type": "thinking", "thinking": [{"type": "text", "text": "B"}]}, {"type": "text", "text": "A"}], "A"),
+        ([{"type": "reasoning", "text": "B"}, {"type": "text", "text": "A"}, {"type": "text", "text": "."}], "A."),
+        ([{"type": "text", "text": None}], ""),
+        ([], ""),
+    ],
+)
+def test_thoughts_among_the_parts_of_an_answer_are_left_out(server: Server, content: object, text: str) -> None:
+    server.replies = [completion(content)]
+    assert ChatServer(server.address, "").generate([question(1)], 16) == [Answer(text, "STOP")]
+
+
+def test_a_model_with_a_short_context_gets_no_room_for_thoughts(server: Server) -> None:
+    server.replies = [(400, "max_tokens is too large"), completion("B")]
+    assert ChatServer(server.address, "").generate([question(1)], 16) == [Answer("B", "STOP")]
+    assert [request["max_tokens"] for request in server.requests] == [16 + _ROOM, 16]
+
+
+@pytest.mark.parametrize(
     ("reply", "message"),
     [
+        ((400, "no such model"), "answers with status 400: 'no such model'"),
         ((401, "no key"), "answers with status 401: 'no key'"),
         ((500, "down"), "answers with status 500: 'down'"),
         ((200, "<html>"), "does not answer as OpenAI's chat API does"),

@@ -15,12 +15,24 @@ from tuning.tuners.protocol import Answer
 
 _PARALLEL = 4  # maximum number of concurrent requests
 _ATTEMPTS = 6  # with doubled delays, the last attempt is half a minute after the first
-_TIMEOUT = 300.0  # seconds for one answer
+_TIMEOUT = 600.0  # seconds for one answer
+_ROOM = 4096  # tokens for the thoughts, which count against a server's limit of the answer
 _FINISH = {"stop": "STOP", "length": "MAX_TOKENS"}
 
 
+class _Part(msgspec.Struct):
+    type: str = ""
+    text: str | None = None
+
+
 class _Said(msgspec.Struct):
-    content: str | None = None
+    content: str | list[_Part] | None = None
+
+    def text(self) -> str:
+        """Return the text without the parts that are no text, such as thoughts."""
+        if isinstance(self.content, list):
+            return "".join(part.text or "" for part in self.content if part.type == "text")
+        return self.content or ""
 
 
 class _Choice(msgspec.Struct):
@@ -49,7 +61,10 @@ class ChatServer:
         self._headers = {"Authorization": f"Bearer {key}"} if key else {}
 
     def generate(self, prompts: Sequence[Sequence[Message]], max_new_tokens: int) -> list[Answer]:
-        """Return answers in the order of the prompts. Raises TuningError if a request fails."""
+        """Return answers in the order of the prompts. Raises TuningError if a request fails.
+
+        The limit sent is higher, because thoughts count against it, unless the model cannot read and write so much.
+        """
         with httpx.Client(headers=self._headers, timeout=_TIMEOUT) as client, ThreadPoolExecutor(_PARALLEL) as pool:
             return list(pool.map(lambda prompt: self._ask(client, prompt, max_new_tokens), prompts))
 
@@ -62,13 +77,16 @@ class ChatServer:
             "model": self._model,
             "messages": [{"role": message.role, "content": message.content} for message in prompt],
             "temperature": 0,
-            "max_tokens": max_new_tokens,
+            "max_tokens": max_new_tokens + _ROOM,
         }
         for attempt in range(_ATTEMPTS):
             try:
                 response = client.post(self._url, json=request)
             except httpx.HTTPError as error:
                 raise TuningError(f"{self._url} does not answer ({error})") from None
+            if response.status_code == httpx.codes.BAD_REQUEST and request["max_tokens"] != max_new_tokens:
+                request["max_tokens"] = max_new_tokens
+                continue
             if response.status_code not in TRY_AGAIN or attempt == _ATTEMPTS - 1:
                 break
             time.sleep(FIRST_DELAY * 2**attempt)
@@ -81,4 +99,4 @@ class ChatServer:
                 f"{self._url} does not answer as OpenAI's chat API does: {response.text[:200]!r}"
             ) from None
         reason = choice.finish_reason or "unknown"
-        return Answer(choice.message.content or "", _FINISH.get(reason, reason.upper()))
+        return Answer(choice.message.text(), _FINISH.get(reason, reason.upper()))

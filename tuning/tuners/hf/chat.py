@@ -32,6 +32,10 @@ _PROBE = (Message("system", "\ue000s\ue000"), Message("user", "\ue000u\ue000"), 
 # The template variables that turn off thinking: Qwen 3 and others use the first, DeepSeek V3.1 and Granite the second.
 _NO_THINKING = {"enable_thinking": False, "thinking": False}
 _THOUGHTS = re.compile(r"\A\s*<think>.*?(?:</think>\s*|\Z)", re.DOTALL)
+# Ends of thoughts, as servers without a parser for the model's thoughts leave them in the text.
+_END_OF_THOUGHTS = re.compile(
+    r"</(?:\w+:)?(?:think(?:ing)?|thoughts?|reasoning)>|\[/THINK\]|<\|channel\|>final<\|message\|>"
+)
 
 
 def chatml(default_system: str) -> str:
@@ -128,6 +132,14 @@ def decode_answer(tokenizer: Any, ids: Sequence[int]) -> str:
     special -= {control_words(tokenizer).ids.get(tag) for tag in ("<think>", "</think>")}
     text: str = tokenizer.decode([index for index in ids if index not in special], skip_special_tokens=False)
     return _THOUGHTS.sub("", text).strip()
+
+
+def last_words(text: str) -> str:
+    """Return what follows the last thoughts, also if the mark at their start is missing. It is empty if they do not end.
+
+    This is for verdicts. Other texts can mention these marks.
+    """
+    return _THOUGHTS.sub("", _END_OF_THOUGHTS.split(text)[-1]).strip()
 
 
 def skip_thoughts(pieces: Iterable[str]) -> Iterator[str]:
