@@ -72,7 +72,7 @@ def test_a_judge_that_looks_only_at_the_order_sees_ties(reply: str) -> None:
         *((reply, 0) for reply in ('{"verdict": "A"}', "<answer>B</answer>", "[[B]]")),
         *(
             (reply, None)
-            for reply in ("Both", "", "As", "A or B", "not A", "A?", "Answer", "Neither A nor B", "=" * 9999)
+            for reply in ("Both", "", "As", "A/B", "A or B", "not A", "A?", "Answer", "Neither A nor B", "=" * 9999)
         ),
         *(
             (reply, None)

@@ -1,12 +1,15 @@
 """Read benchmark files as they are published, one item at a time.
 
-A file is JSON Lines, a JSON document (an item, a list of items, an object that contains one, or columns), Parquet, CSV
-or plain text, and can be compressed with gzip. A folder stands for all its files. At most 64 MiB are read at a time,
-and at most a million lines or 2 GiB in all, so a damaged or hostile file is an error instead of a full memory.
+A file is JSON Lines, a JSON or YAML document (an item, a list of items, an object that contains one, or columns),
+Parquet, Arrow, CSV or plain text. Other than Parquet and Arrow, it can be compressed with gzip. A folder stands for all
+its files. At most 64 MiB are read at a time, and at most a million lines or 2 GiB in all, so a damaged or hostile file
+is an error instead of a full memory.
 """
 
+import contextlib
 import csv
 import gzip
+import html
 import io
 import itertools
 import json
@@ -14,7 +17,7 @@ import re
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, cast
 
 import orjson
 
@@ -24,12 +27,29 @@ from tuning.errors import TuningError
 _AT_ONCE = 64 << 20  # most bytes of a line or of a JSON document
 _IN_ALL = 2 << 30  # most bytes of a file, after decompression
 _LINES = 1_000_000
-_SUFFIXES = frozenset({".json", ".jsonl", ".ndjson", ".parquet", ".csv", ".tsv", ".txt", ".md", ".py"})
-_JSON = frozenset({".json", ".jsonl", ".ndjson"})
+_JSON = frozenset({".json", ".jsonl", ".jsonlines", ".ndjson"})
+_ARROW, _YAML = frozenset({".arrow", ".feather"}), frozenset({".yaml", ".yml"})
+_SUFFIXES = _JSON | _ARROW | _YAML | {".parquet", ".csv", ".tsv", ".txt", ".md", ".py", ".html", ".htm", ".ipynb"}
+_ARCHIVES = frozenset({".7z", ".bz2", ".lz4", ".rar", ".tar", ".tbz2", ".tgz", ".txz", ".xz", ".zip", ".zst"})
+_TABLES = {".avro", ".h5", ".hdf5", ".npy", ".npz", ".ods", ".orc", ".tfrecord", ".xls", ".xlsx"}
+_UNREAD = _ARCHIVES | _TABLES | {".db", ".docx", ".duckdb", ".pickle", ".pkl", ".sqlite", ".sqlite3", ".xml"}
+_IS_ARCHIVE = re.compile(
+    rb"PK\x03\x04|7z\xbc\xaf|BZh[1-9]1AY|\xfd7zXZ|\x28\xb5\x2f\xfd|Rar!\x1a|.{257}ustar", re.DOTALL
+)
+_POINTER = b"version https://git-lfs"
+_START = 512  # bytes that show what kind of file it is
+_ROWS = 64  # rows of a table that become Python objects at once
+_DELIMITERS = ",;\t|"  # of CSV
+_DEPTH = 100  # of YAML, whose parser becomes slow
+_SAMPLE, _SAMPLE_SIZE = 50, 1 << 20  # lines and characters that show the delimiter
 _WORDS_OF_NAME = 4  # a name of a column does not have more words
 _TEXT = frozenset({".txt", ""})  # text whose lines or blocks are items; the text of other files is one item
 _BROKEN = object()
-_MARK = re.compile(r"\s*(?:(?:[-*\u2022]|(?:Q(?:uestion)?\s*)?\(?\d+\s*[.):]|Q(?:uestion)?\s*:)\s+)?", re.IGNORECASE)
+_MARK = re.compile(
+    r"\s*(?:(?:[-*\u2022]|\d+(?=\t)|(?:Q(?:uestion)?\s*)?\(?\d+\s*[.):]|Q(?:uestion)?\s*:)\s+)?", re.IGNORECASE
+)
+_TAG = re.compile(r"<(?:/?[a-z][\w:-]*(?:\s[^<>]*)?/?|![^<>]*)>", re.IGNORECASE)
+_ENTITY = re.compile(r"&(?:[a-z]\w*|#\d+|#x[0-9a-f]+);", re.IGNORECASE)
 _BLANK = re.compile(r"\n[ \t]*\n")
 # Values under these keys are not part of an exam: where an item comes from, and the input and output of its tests.
 _SOURCE = {"id", "task_id", "question_id", "problem_id", "url", "link", "source_file", "file_name", "license", "author"}
@@ -40,11 +60,16 @@ _LEFT_OUT = _SOURCE | _TESTS
 def benchmark_files(path: Path) -> list[Path]:
     """Return the file, or all files in the folder that can be a benchmark, sorted by path.
 
-    Raises TuningError if there is none.
+    Raises TuningError if there is none, or if a file in the folder can hold items and is not read.
     """
     if path.is_file():
         return [path]
-    files = sorted(file for file in path.rglob("*") if file.is_file() and _suffix(file) in _SUFFIXES)
+    inside = sorted(file for file in path.rglob("*") if file.is_file() and not _is_metadata(file))
+    for file in inside:
+        if _suffix(file) in _UNREAD and not any(part.startswith(".") for part in file.relative_to(path).parts):
+            advice = "Unpack it or convert it to Parquet or JSON Lines, and take the file itself out of the folder"
+            raise TuningError(f"--decontaminate: {file} cannot be read, so its items would not be found", advice)
+    files = [file for file in inside if _suffix(file) in _SUFFIXES or file.suffix.lower() == ".gz"]
     if not files:
         raise TuningError(f"--decontaminate: there is no benchmark file in {path}", "Name a file, or a folder of files")
     return [file for file in files if file.name.partition(".")[0] not in _LEFT_OUT]
@@ -54,26 +79,42 @@ def items_of(path: Path) -> Iterator[list[str]]:
     """Yield the texts of each item in the file. Raises TuningError if the file cannot be read."""
     try:
         with path.open("rb") as file:
-            if file.peek(4)[:4] == b"PAR1":
-                records = _parquet(path)
-            elif file.peek(2)[:2] == b"\x1f\x8b":
-                records = _records(path, _Limited(path, gzip.GzipFile(fileobj=file)))
-            else:
-                records = _records(path, _Limited(path, file))
-            yield from map(_texts, records)
+            yield from map(_texts, _opened(path, file))
     except (OSError, EOFError, zlib.error) as error:
         _refuse(path, f"cannot be read ({error})")
     except UnicodeDecodeError:
         _refuse(path, "is not UTF-8 text")
 
 
-def _refuse(path: Path, why: str) -> NoReturn:
-    advice = "Use JSON Lines, JSON, Parquet, CSV or text in UTF-8, plain or compressed with gzip"
-    raise TuningError(f"--decontaminate: {path} {why}", advice)
+def _opened(path: Path, file: io.BufferedReader) -> Iterator[object]:
+    suffix, content = _suffix(path), cast(io.BufferedReader | gzip.GzipFile, file)
+    start = file.peek(_START)[:_START]
+    if start[:2] == b"\x1f\x8b":
+        content = gzip.GzipFile(fileobj=file)
+        start = content.peek(_START)[:_START]
+    if _IS_ARCHIVE.match(start) or suffix in _ARCHIVES:
+        _refuse(path, "is an archive, or compressed by another program than gzip", "Unpack it first")
+    if start.startswith(_POINTER):
+        _refuse(path, "only points to a file in Git LFS", "Run git lfs pull")
+    if start[:4] == b"PAR1" or suffix == ".parquet":
+        return _parquet(path)
+    if start[:6] == b"ARROW1" or start[:4] == b"\xff\xff\xff\xff" or suffix in _ARROW:
+        return _arrow(path, is_stream=start[:6] != b"ARROW1")
+    return _records(path, _Limited(path, content))
+
+
+def _refuse(path: Path, why: str, advice: str = "") -> NoReturn:
+    usable = "Use JSON Lines, JSON, YAML, Parquet, Arrow, CSV or text in UTF-8, plain or compressed with gzip"
+    raise TuningError(f"--decontaminate: {path} {why}", advice or usable)
 
 
 def _suffix(path: Path) -> str:
-    return Path(path.name.removesuffix(".gz")).suffix.lower()
+    return Path(path.name.lower().removesuffix(".gz")).suffix
+
+
+def _is_metadata(path: Path) -> bool:
+    """Return whether the file describes a dataset that `save_to_disk` of Hugging Face wrote."""
+    return path.name in ("dataset_info.json", "state.json") and (path.parent / "dataset_info.json").is_file()
 
 
 class _Limited:
@@ -107,7 +148,10 @@ class _Limited:
 def _records(path: Path, lines: _Limited) -> Iterator[object]:
     suffix = _suffix(path)
     if suffix in (".csv", ".tsv"):
-        yield from _csv(lines, "\t" if suffix == ".tsv" else ",")
+        yield from _csv(lines)
+        return
+    if suffix in _YAML:
+        yield from _yaml(path, lines.rest(b""))
         return
     full = (line for line in lines if line.strip())
     first, second = next(full, b"").removeprefix(b"\xef\xbb\xbf"), next(full, b"")
@@ -197,7 +241,7 @@ def _columns(fields: dict[str, object]) -> list[object] | None:
     columns = list(fields.values())
     if set(fields) >= {"columns", "data"} and isinstance(rows := fields["data"], list):  # pandas' orient="split"
         return rows if all(isinstance(row, list) for row in rows) else None
-    if all(isinstance(column, dict) and column and all(name.isdecimal() for name in column) for column in columns):
+    if all(isinstance(column, dict) and column and all(str(name).isdecimal() for name in column) for column in columns):
         columns = [list(column.values()) for column in columns if isinstance(column, dict)]
     lists = [column for column in columns if isinstance(column, list)]
     if not lists or len(lists) < len(columns) or any(_has_items(column) for column in lists):
@@ -214,15 +258,62 @@ def _has_items(value: object) -> bool:
     return isinstance(value, dict) and any(isinstance(one, dict) or _has_items(one) for one in value.values())
 
 
-def _csv(lines: _Limited, delimiter: str) -> Iterator[object]:
+def _csv(lines: _Limited) -> Iterator[object]:
     csv.field_size_limit(_AT_ONCE)
-    rows = csv.DictReader((line.decode("utf-8-sig") for line in lines), delimiter=delimiter)
+    texts = (line.decode("utf-8-sig") for line in lines)
     try:
+        first: list[str] = []
+        while len(first) < _SAMPLE and sum(map(len, first)) < _SAMPLE_SIZE and (text := next(texts, "")):
+            first.append(text)
+        rows = csv.DictReader(itertools.chain(first, texts), delimiter=_delimiter(first))
         if any(name.count(" ") >= _WORDS_OF_NAME for name in rows.fieldnames or ()):  # there are no names of columns
             yield list(rows.fieldnames or ())
         yield from rows
     except csv.Error as error:
         _refuse(lines.path, f"line {lines.number} is not valid CSV ({error})")
+
+
+def _delimiter(lines: list[str]) -> str:
+    """Return the delimiter that divides the most rows into as many columns as the first one, and into at least two."""
+
+    def rows_of_a_table(delimiter: str) -> tuple[float, int]:
+        widths = [len(row) for row in csv.reader(lines, delimiter=delimiter) if row]
+        columns = widths[0] if widths else 0
+        return (widths.count(columns) / len(widths), columns) if columns > 1 else (0, 0)
+
+    return max(_DELIMITERS, key=rows_of_a_table)
+
+
+def _yaml(path: Path, content: bytes) -> Iterator[object]:
+    import yaml
+
+    loader, text, depth = getattr(yaml, "CSafeLoader", yaml.SafeLoader), content.decode("utf-8-sig"), 0
+    try:
+        for event in yaml.parse(text, Loader=loader):
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if depth > _DEPTH:
+                _refuse(path, "is not valid YAML (it is nested too deeply)")
+            if isinstance(event, yaml.AliasEvent):
+                _refuse(path, "contains references (*name), which can stand for any amount of text")
+        documents = list(yaml.load_all(text, Loader=loader))
+    except (yaml.YAMLError, ValueError) as error:
+        _refuse(path, f"is not valid YAML ({error})")
+    for document in documents:
+        yield from _items_in(document)
+
+
+def _arrow(path: Path, *, is_stream: bool) -> Iterator[object]:
+    import pyarrow as pa
+
+    try:
+        with pa.memory_map(str(path)) as source:
+            reader = pa.ipc.open_stream(source) if is_stream else pa.ipc.open_file(source)
+            for batch in reader if is_stream else map(reader.get_batch, range(reader.num_record_batches)):
+                batch.validate(full=True)
+                for start in range(0, len(batch), _ROWS):
+                    yield from batch.slice(start, _ROWS).to_pylist()
+    except pa.ArrowException as error:
+        _refuse(path, f"is not a valid Arrow file ({str(error).splitlines()[0]})")
 
 
 def _parquet(path: Path) -> Iterator[object]:
@@ -231,14 +322,17 @@ def _parquet(path: Path) -> Iterator[object]:
 
     try:
         with pq.ParquetFile(path) as file:
-            for batch in file.iter_batches(batch_size=64):
+            for batch in file.iter_batches(batch_size=_ROWS):
                 yield from batch.to_pylist()
     except pa.ArrowException as error:
         _refuse(path, f"is not a valid Parquet file ({str(error).splitlines()[0]})")
 
 
 def _texts(item: object) -> list[str]:
-    """Return all texts in an item. A text that is itself a JSON list or object is taken apart."""
+    """Return all texts in an item. A text that is itself a JSON list or object is taken apart.
+
+    A text with HTML tags or entities is there twice: as it is, and without them, as in posts.
+    """
     found, waiting = [], [item]
     while waiting:
         match waiting.pop():
@@ -248,8 +342,17 @@ def _texts(item: object) -> list[str]:
                     waiting.append(value)
                 else:
                     found.append(text)
+                    if (plain := _ENTITY.sub(lambda entity: html.unescape(entity[0]), _TAG.sub(" ", text))) != text:
+                        found.append(plain)
+            case bytes() as content:  # binary columns of tables can contain text
+                with contextlib.suppress(UnicodeDecodeError):
+                    waiting.append(content.decode())
             case list() as values:
                 waiting += values[::-1]
+            case tuple((name, value)):  # an entry of a map in a table
+                waiting += [value] if str(name).lower() not in _LEFT_OUT else []
+            case {"cell_type": _, "source": list() as lines}:  # of a notebook
+                waiting.append("".join(map(str, lines)))
             case dict() as fields:
                 waiting += [value for name, value in fields.items() if str(name).lower() not in _LEFT_OUT][::-1]
     return found

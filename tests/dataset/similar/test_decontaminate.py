@@ -143,11 +143,20 @@ def test_the_same_items_are_found_in_any_published_form(tmp_path: Path) -> None:
     }
     for name, content in forms.items():
         (tmp_path / name).write_bytes(content)
-    pq.write_table(pa.Table.from_pylist(strings), tmp_path / "items.parquet")
+    table = pa.Table.from_pylist(strings)
+    pq.write_table(table, tmp_path / "items.parquet")
+    for name in ("saved/test/data-00000-of-00001.arrow", "stream", "file.feather"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        new = pa.ipc.new_file if name == "file.feather" else pa.ipc.new_stream
+        with new(str(tmp_path / name), table.schema) as writer:
+            writer.write_table(table)
+    info = {"description": f"A benchmark in which someone may {words(1)}", "builder_name": "json"}
+    (tmp_path / "saved" / "test" / "dataset_info.json").write_text(json.dumps(info))
+    (tmp_path / "saved" / "test" / "state.json").write_text(json.dumps({"_split": "test"}))
     (tmp_path / "folder" / "deep").mkdir(parents=True)
     (tmp_path / "folder" / "one.json").write_text(json.dumps(ITEMS[:1]))
     (tmp_path / "folder" / "deep" / "two.jsonl").write_text(json.dumps(ITEMS[1]) + "\n")
-    for name in [*forms, "items.parquet", "folder"]:
+    for name in [*forms, "items.parquet", "folder", "saved", "stream", "file.feather"]:
         assert reasons(tmp_path / name, SHORT, f"x {LONG}", words(1)) == [WHOLE, PASSES, None], name
 
 
@@ -167,14 +176,62 @@ FORMS = {
     "by-id.json": json.dumps({"X/0": {"question": FIRST}, "X/1": {"question": SECOND}}),
     "strings.jsonl": f"{json.dumps(FIRST)}\n{json.dumps(SECOND)}\n",
     "rows.csv": f"{FIRST}\n{SECOND}\n",
+    "semicolons.csv": f'id;question\n1;{FIRST}\n2;"{SECOND}"\n',
+    "semicolons-and-commas.csv": f'1;{FIRST};"a, b"\n2;{SECOND};"c, ""d"", e"\n',
+    "tabs.csv": f"id\tquestion\n1\t{FIRST}\n2\t{SECOND}\n",
+    "bars.csv": f"id|question\r\n1|{FIRST}\r\n2|{SECOND}\r\n",
+    "commas.tsv": f"id,question\n1,{FIRST}\n2,{SECOND}\n",
+    "semicolons.csv.gz": f"id;question\n1;{FIRST}\n2;{SECOND}\n",
+    "tabs.txt": f"1\t{FIRST}\n2\t{SECOND}\n",
+    "texts.yaml": f"# exam\n- {FIRST}\n- >\n  {SECOND}\n",
+    "objects.yml": f"- id: 1\n  question: {FIRST}\n- id: 2\n  question: {SECOND}\n",
+    "by-number.yaml": f"1:\n  question: {FIRST}\n2:\n  question: {SECOND}\n",
+    "documents.yaml": f"question: {FIRST}\n---\nquestion: {SECOND}\n",
+    "notebook.ipynb": json.dumps(
+        {
+            "cells": [
+                {"cell_type": "markdown", "source": ["How do I find\n", FIRST.removeprefix("How do I find ")]},
+                {"cell_type": "markdown", "source": SECOND},
+            ]
+        }
+    ),
+    "html.json": json.dumps([f"<p>{FIRST.replace('find', '<b>find</b>')}</p>", SECOND.replace(" ", "&nbsp;")]),
 }
 
 
 @pytest.mark.parametrize("name", FORMS)
 def test_each_short_question_is_an_item_of_its_own(tmp_path: Path, name: str) -> None:
-    (tmp_path / name).write_bytes(FORMS[name].encode())
+    content = FORMS[name].encode()
+    (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
     assert reasons(tmp_path / name, f"So: {FIRST}", f"So: {SECOND} Thanks", words(1)) == [WHOLE, WHOLE, None]
     assert read_benchmark(tmp_path / name).looked_for == 2
+
+
+def test_maps_and_binary_columns_of_tables_contain_texts(tmp_path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    columns = {
+        "map.parquet": pa.array([[("q", FIRST), ("url", LONG)], [("q", SECOND)]], pa.map_(pa.string(), pa.string())),
+        "nested.parquet": pa.array(
+            [{"m": [(1, [FIRST])]}, {"m": [(2, [SECOND])]}], pa.struct({"m": pa.map_(pa.int8(), pa.list_(pa.string()))})
+        ),
+        "binary.parquet": pa.array([FIRST.encode(), SECOND.encode()], pa.binary()),
+        "with-image.parquet": pa.array(
+            [[b"\xff\xd8\xff", FIRST.encode()], [SECOND.encode()]], pa.list_(pa.large_binary())
+        ),
+    }
+    for name, column in columns.items():
+        pq.write_table(pa.table({"q": column, "answer": ["one of many answers"] * 2}), tmp_path / name)
+        assert reasons(tmp_path / name, f"So: {FIRST}", f"So: {SECOND}", LONG) == [WHOLE, WHOLE, None], name
+
+
+def test_an_item_with_html_is_found_in_both_forms(tmp_path: Path) -> None:
+    marked = "<p>Find the <b class='x'>smallest</b> missing&#32;box &amp; its&nbsp;lid<br/>now.<!-- no word --></p>"
+    path = benchmark(tmp_path, [{"prompt": marked}, {"prompt": "if a < b and c > d: return the List<int> to us"}])
+    found = reasons(path, "So find the smallest missing box & its lid now.", marked, "find the smallest missing lid")
+    assert found == [WHOLE, PASSES, None]
+    assert reasons(path, "if a < b and c > d: return the List<int> to us") == [WHOLE]
 
 
 @pytest.mark.parametrize(
@@ -222,6 +279,21 @@ def test_blocks_and_programs_in_text_are_whole_items(tmp_path: Path) -> None:
         ("bomb.json.gz", gzip.compress(b'["a",\n' + b'"b",\n' * 900_000), "is one document of more than 1 MiB"),
         ("endless.jsonl.gz", gzip.compress(b"1\n" * 2_000), "has more than 1,000 lines"),
         ("no.parquet", b"PAR1 but no more", "is not a valid Parquet file"),
+        ("cut.parquet", b"", "is not a valid Parquet file"),
+        ("no.arrow", b"\xff\xff\xff\xff\x10\x00\x00\x00 no more", "is not a valid Arrow file"),
+        ("no.feather", b"ARROW1 but no more", "is not a valid Arrow file"),
+        ("pointer.parquet", b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n", "Run git lfs pull"),
+        ("broken.yaml", b"- a: [1\n- b: 2\n", "is not valid YAML"),
+        ("python.yaml", b"- !!python/object/apply:os.getcwd []\n", "is not valid YAML"),
+        ("date.yaml", b"- 2026-13-45\n", "is not valid YAML"),
+        ("deep.yaml", b"[" * 100_000, "is not valid YAML"),
+        ("laughs.yaml", b"a: &a [x, x]\nb: &b [*a, *a]\nc: [*b, *b]\n", "contains references"),
+        ("latin.yaml", b"- \xe4\n", "is not UTF-8 text"),
+        ("items.tar.gz", gzip.compress(bytes(257) + b"ustar" + bytes(250)), "is an archive"),
+        ("old.tar", b"items.jsonl" + bytes(501), "is an archive"),
+        ("items.zip", b"PK\x03\x04 and so on", "is an archive"),
+        ("items.jsonl", b"PK\x03\x04 and so on", "is an archive"),
+        ("items.jsonl.xz", b"\xfd7zXZ\x00 and so on", "compressed by another program than gzip"),
         ("short.json", b"[]", "none of its 0 items"),
     ],
 )
@@ -241,3 +313,24 @@ def test_a_folder_without_a_benchmark_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "picture.png").write_bytes(b"x")
     with pytest.raises(TuningError, match="there is no benchmark file in"):
         read_benchmark(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["data.zip", "deep/test.JSONL.bz2", "test.sqlite", "x.tar.gz", "x.tgz"])
+def test_a_folder_with_a_file_that_is_not_read_is_an_error_that_names_it(tmp_path: Path, name: str) -> None:
+    (tmp_path / "README.md").write_text("# Exam\n\nTwo puzzles for models that write code, see the other file.\n")
+    for hidden in (".git/x.zip", ".cache/data.zip"):
+        (tmp_path / hidden).parent.mkdir()
+        (tmp_path / hidden).write_bytes(b"x")
+    assert read_benchmark(tmp_path).size == 1
+    read_benchmark.cache_clear()
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_bytes(b"x")
+    with pytest.raises(TuningError, match=f"{name} cannot be read, so its items would not be found. Unpack it"):
+        read_benchmark(tmp_path)
+
+
+def test_all_suffixes_of_benchmarks_are_read_in_a_folder(tmp_path: Path) -> None:
+    line = json.dumps({"prompt": FIRST}) + "\n"
+    for name in ("A.JSONL", "b.jsonl.GZ", "c.gz", "d.jsonlines", "e.1.gz"):
+        (tmp_path / name).write_bytes(gzip.compress(line.encode()) if name.lower().endswith("gz") else line.encode())
+    assert read_benchmark(tmp_path).looked_for == 5

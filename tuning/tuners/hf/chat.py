@@ -135,7 +135,7 @@ def decode_answer(tokenizer: Any, ids: Sequence[int]) -> str:
 
 
 def last_words(text: str) -> str:
-    """Return what follows the last thoughts, also if the mark at their start is missing. It is empty if they do not end.
+    """Return what follows the last thoughts, also if the mark at their start is missing, or "" if they do not end.
 
     This is for verdicts. Other texts can mention these marks.
     """
