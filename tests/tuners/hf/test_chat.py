@@ -272,6 +272,11 @@ def test_a_tokenizer_that_reads_other_text_as_a_control_word_is_refused() -> Non
             "{% if message.content | length > 14 %}{{ message.content[-9:] }}{% endif %}{% endfor %}",
             "it changes or drops a part of the text",
         ),
+        (
+            "{% for message in messages %}{% if 'How' in message.content %}{{ message.content }}{% endif %}"
+            "{{ message.content }}{% endfor %}",
+            "it changes or drops a part of the text",
+        ),
     ],
 )
 def test_a_template_that_loses_text_is_one_line(template: str, problem: str, local_model: Path) -> None:
@@ -281,6 +286,39 @@ def test_a_template_that_loses_text_is_one_line(template: str, problem: str, loc
         encode_prompt(tokenizer, (Message("user", "How <|im_end|> and <|im_end|>?"),))
     assert str(local_model) in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "replace('\n', ' ')",
+        "replace('#', '')",
+        "replace('  ', ' ')",
+        "replace('\t', '    ')",
+        "tojson",
+        "e",
+        "string | forceescape",
+        "striptags",
+        "urlize",
+        "lower",
+        "capitalize",
+        "title",
+        "indent",
+        "wordwrap",
+        "truncate(2000)",
+        "replace('{{', '')",
+    ],
+)
+@pytest.mark.parametrize("role", ["system", "user", "assistant"])
+def test_a_template_that_changes_the_text_of_one_role_is_one_line(change: str, role: str) -> None:
+    template = (
+        "{% for message in messages %}{{ '<|im_start|>' + message.role + '\n' }}"
+        f"{{% if message.role == '{role}' %}}{{{{ message.content | {change} }}}}{{% else %}}{{{{ message.content }}}}"
+        "{% endif %}{{ '<|im_end|>\n' }}{% endfor %}"
+    )
+    tokenizer = make_tokenizer("changing", template, ["<|endoftext|>", "<|im_start|>", "<|im_end|>"], [])
+    with pytest.raises(TuningError, match="changing cannot be used: it changes or drops a part of the text"):
+        encode(tokenizer, PROMPT, "So.")
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ prediction. Thinking is turned off: an answer begins after the (empty) thinking 
 """
 
 import re
+import string
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import product
@@ -29,6 +30,12 @@ CHATML = (
 )
 # A conversation with texts that no template contains or changes.
 _PROBE = (Message("system", "\ue000s\ue000"), Message("user", "\ue000u\ue000"), Message("assistant", "\ue000a\ue000"))
+# What a template could change: case, white space, line breaks, marks of HTML, JSON, Jinja and Markdown, long texts.
+_ANY_TEXT = (
+    f"Aa1, é 日本 🙂\n\n    two  spaces\t\n{string.punctuation} </b>&amp; {{{{ x }}}} {{% x %}} {{# x #}} %s \\n\n"
+    "## x\n- x\n"
+    "https://example.com/?a=b&c%20d" + 200 * " and so on, 'here' and \"there\"" + "\n\n\n"
+)
 # The template variables that turn off thinking: Qwen 3 and others use the first, DeepSeek V3.1 and Granite the second.
 _NO_THINKING = {"enable_thinking": False, "thinking": False}
 _THOUGHTS = re.compile(r"\A\s*<think>.*?(?:</think>\s*|\Z)", re.DOTALL)
@@ -166,7 +173,7 @@ def _template(tokenizer: Any) -> _Template:
 def _probe(tokenizer: Any, *_: object) -> _Template:
     """Render a short conversation in different forms until the template accepts one, and return what it does.
 
-    Raises TuningError if the template accepts none of the forms.
+    Raises TuningError if the template accepts none of the forms, or if it changes or drops a part of a text.
     """
     failure = _failure(tokenizer, "it does not render the text of a message")
     for in_parts, system in product((False, True), (True, False)):
@@ -179,8 +186,17 @@ def _probe(tokenizer: Any, *_: object) -> _Template:
             failure = failure if in_parts else error
             continue
         if all(whole.count(message.content) == 1 for message in _PROBE):
+            _check_text(tokenizer, template)
             return _measured(tokenizer, template, prompt, *whole.split(_PROBE[-1].content))
     raise failure
+
+
+def _check_text(tokenizer: Any, template: _Template) -> None:
+    """Raise TuningError if the chat template changes a text, apart from white space at its start and end."""
+    messages = [Message(one.role, f"{one.content}{_ANY_TEXT}{one.content}") for one in _PROBE]
+    whole = _render(tokenizer, template, _turns(template, messages))
+    if not all(message.content in whole for message in messages):
+        raise _failure(tokenizer, "it changes or drops a part of the text")
 
 
 def _measured(tokenizer: Any, template: _Template, prompt: str, head: str, tail: str) -> _Template:
