@@ -4,7 +4,7 @@ import pytest
 
 from tuning.answers.code import code_blocks, parses, python_blocks
 from tuning.answers.loops import loops
-from tuning.evaluation.text_metrics import score_answer
+from tuning.evaluation.text_metrics import score_answer, score_service
 
 GOOD = "Open it:\n\n```python\nwith open(name) as file:\n    print(file.read())\n```\n"
 
@@ -114,6 +114,17 @@ def test_a_cut_answer_is_compared_with_as_much_of_the_reference() -> None:
     cut = GOOD[:40]
     assert score_answer(cut, GOOD, "MAX_TOKENS")["chrf"] == pytest.approx(100)
     assert score_answer(cut, GOOD, "STOP")["chrf"] < 90
+
+
+@pytest.mark.parametrize("reason", ["SAFETY", "RECITATION", "BLOCKED", "MODEL_ARMOR", "SPII"])
+def test_an_answer_that_a_filter_stopped_counts_as_cut(reason: str) -> None:
+    part = GOOD[:-5] + "\n"
+    scores = score_answer(part, GOOD, reason)
+    assert (scores["truncated"], scores["empty"], scores["chrf"]) == (100, 0, pytest.approx(100, abs=5))
+    assert "parses" not in score_answer("```python\nfor item in", GOOD, reason)
+    assert not {"chrf", "rouge_l"} & score_answer("", GOOD, reason).keys()
+    assert score_service(reason, []) == {"stopped": 100, "cited": 0}
+    assert score_service("STOP", []) == {"stopped": 0, "cited": 0}
 
 
 def test_an_answer_that_was_cut_before_it_began_is_not_compared_with_the_reference() -> None:

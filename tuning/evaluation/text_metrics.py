@@ -31,15 +31,17 @@ DESCRIPTIONS = {
     "refusal": "share of answers that refuse to answer, %",
     "empty": "share of empty answers, %",
     "loop": "share of answers that repeat themselves, %",
-    "truncated": "share of answers cut at the token limit, or because they only repeat themselves, %",
+    "truncated": "share of answers cut at the token limit, by a filter, or because they only repeat themselves, %",
     "length_ratio": "length of the answer divided by the length of the reference",
     "characters": "length of the answer in characters",
     "stopped": "share of prompts and answers that the service's filters blocked (managed models only), %",
     "cited": "share of answers for which the service cites a source (managed models only), %",
 }
-_CUT = frozenset({LIMIT, REPETITION})
 # The finish reasons of answers that the filters of a service ended.
-_STOPPED = frozenset({"BLOCKED", "SAFETY", "RECITATION", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII"})
+_STOPPED = frozenset(
+    {"BLOCKED", "SAFETY", "RECITATION", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "MODEL_ARMOR", "CONTENT_FILTER"}
+)
+_CUT = _STOPPED | {LIMIT, REPETITION}
 
 
 def score_text(answer: str, finish_reason: str) -> dict[str, float]:
