@@ -100,6 +100,13 @@ def test_the_fields_of_mbpp(write: Callable[..., Path], fields: dict[str, Any]) 
     assert not passes(question, "def largest(numbers):\n    return 3\n\ndef root(number):\n    return 3")
 
 
+def test_optional_fields_that_are_null_are_left_out(write: Callable[..., Path]) -> None:
+    nulls = {"task_id": None, "canonical_solution": None, "test_setup_code": None, "test_imports": None, "code": None}
+    for fields in (HUMANEVAL, MBPP):
+        (question,) = read_benchmark(str(write("null.jsonl", fields | nulls))).questions
+        assert "None" not in f"{question.topic}{question.setup}{question.check}{question.reference}"
+
+
 def test_own_fields_from_each_kind_of_file(write: Callable[..., Path], tmp_path: Path) -> None:
     (tmp_path / "own.toml").write_text(OWN_TOML)
     (tmp_path / "own.json").write_text(json.dumps([OWN], indent=2))
@@ -130,6 +137,18 @@ def test_the_title_of_a_suite_follows_from_what_is_asked_and_checked(write: Call
     [
         (b"{\n", "is not a file of questions"),
         (b'{"title": "How?"}\n', "question 1 of"),
+        (
+            b"\n\n" + json.dumps(HUMANEVAL | {"test": None}).encode(),
+            "bad.jsonl, line 3, is invalid (test is null, not a text)",
+        ),
+        (json.dumps(HUMANEVAL | {"prompt": None}).encode(), "line 1, is invalid (prompt is null, not a text)"),
+        (json.dumps(HUMANEVAL | {"entry_point": 3}).encode(), "line 1, is invalid (entry_point is int, not a text)"),
+        (json.dumps(HUMANEVAL | {"test": "class Tests:\n    pass"}).encode(), "its test defines no function check"),
+        (json.dumps([HUMANEVAL | {"test": None}]).encode(), "bad.jsonl is invalid (test is null, not a text)"),
+        (json.dumps(MBPP | {"text": None}).encode(), "line 1, is invalid ('prompt')"),
+        (json.dumps(MBPP | {"text": None, "prompt": None}).encode(), "prompt is null, not a text"),
+        (json.dumps(MBPP | {"test_list": None}).encode(), "line 1, is invalid"),
+        (json.dumps(MBPP | {"test_list": [" "]}).encode(), "one of its tests is empty"),
         (json.dumps(OWN).encode() + b'\n{"title": 3, "body": "", "check": ""}\n', "question 2 of"),
         (json.dumps(OWN | {"chekc": ""}).encode(), "chekc"),
         (b"[1]", "question 1 of"),

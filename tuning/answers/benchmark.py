@@ -2,6 +2,7 @@
 
 import gzip
 import importlib.util
+import re
 import tomllib
 import warnings
 import zlib
@@ -36,13 +37,14 @@ def read_benchmark(name: str) -> Suite:
     if not is_there:
         raise TuningError(f"--benchmark: there is no file {path}", f"Use {HUMANEVAL} or a file of questions")
     questions = []
-    for number, fields in enumerate(_records(path), start=1):
+    for number, (line, fields) in enumerate(_records(path), start=1):
         try:
             questions.append(_question(fields, number))
             for field in ("setup", "check"):
                 _compile(getattr(questions[-1], field), field, f"question {number} of {path}")
         except (msgspec.ValidationError, KeyError, IndexError, TypeError, AttributeError) as error:
-            raise TuningError(f"question {number} of {path} is invalid ({error})", _FORMS) from None
+            where = f"question {number} of {path}{f', line {line},' if line else ''}"
+            raise TuningError(f"{where} is invalid ({error})", _FORMS) from None
     if not questions:
         raise TuningError(f"{path} has no questions", _FORMS)
     if len({question.topic for question in questions}) < len(questions):
@@ -70,7 +72,8 @@ def _humaneval() -> Path:
     return Path(found.origin).parent / _DATA
 
 
-def _records(path: Path) -> Iterator[Any]:
+def _records(path: Path) -> Iterator[tuple[int, Any]]:
+    """Yield the questions with the number of their line, or 0 in a file that is not JSON Lines."""
     opened = gzip.open if path.suffix == ".gz" else open
     try:
         with opened(path, "rb") as file:
@@ -81,11 +84,13 @@ def _records(path: Path) -> Iterator[Any]:
         raise TuningError(f"{path} is larger than {_LARGEST >> 20} MiB", "Split it into several files")
     try:
         if path.suffix == ".toml":
-            yield from tomllib.loads(content.decode())["question"]
+            yield from ((0, fields) for fields in tomllib.loads(content.decode())["question"])
         elif content.lstrip()[:1] == b"[":
-            yield from msgspec.json.decode(content)
+            yield from ((0, fields) for fields in msgspec.json.decode(content))
         else:
-            yield from (msgspec.json.decode(line) for line in content.splitlines() if line.strip())
+            for number, line in enumerate(content.splitlines(), start=1):
+                if line.strip():
+                    yield number, msgspec.json.decode(line)
     except (msgspec.DecodeError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise TuningError(f"{path} is not a file of questions ({error})", _FORMS) from None
 
@@ -102,25 +107,39 @@ def _question(fields: dict[str, Any], number: int) -> Question:
 
 
 def _of_humaneval(fields: dict[str, Any]) -> Question:
-    name = msgspec.convert(fields["entry_point"], str)
-    prompt = str(fields["prompt"])
+    name, prompt, test = (_text(fields, field) for field in ("entry_point", "prompt", "test"))
+    if not re.search(r"\bcheck\b", test):
+        raise TypeError("its test defines no function check, so no answer could pass")
     return Question(
-        topic=str(fields.get("task_id", name)),
+        topic=str(_or(fields, "task_id", name)),
         title=f"Complete the Python function {name}",
         body=f"Write the whole function, with its imports:\n\n```python\n{prompt.rstrip()}\n```",
         setup=f"{prompt.rstrip()}\n    pass\n",  # imports and helpers that the question shows
-        check=f"{fields['test']}\ncheck({name})\n",
-        reference=f"```python\n{prompt}{fields.get('canonical_solution', '')}\n```",
+        check=f"{test}\ncheck({name})\n",
+        reference=f"```python\n{prompt}{_or(fields, 'canonical_solution', '')}\n```",
     )
 
 
 def _of_mbpp(fields: dict[str, Any]) -> Question:
     tests = msgspec.convert(fields["test_list"], list[str])
-    imports = msgspec.convert(fields.get("test_imports") or [], list[str])
+    imports = msgspec.convert(_or(fields, "test_imports", []), list[str])
+    if not all(test.strip() for test in tests):
+        raise TypeError("one of its tests is empty, so every answer would pass it")
     return Question(
-        topic=str(fields.get("task_id", tests[0])),
-        title=str(fields.get("text") or fields["prompt"]),
+        topic=str(_or(fields, "task_id", tests[0])),
+        title=_text(fields, "text" if fields.get("text") else "prompt"),
         body=f"Your code must pass this test:\n\n```python\n{tests[0]}\n```",
-        check="\n".join([*imports, str(fields.get("test_setup_code") or ""), *tests]),
-        reference=f"```python\n{fields.get('code', '')}\n```",
+        check="\n".join([*imports, str(_or(fields, "test_setup_code", "")), *tests]),
+        reference=f"```python\n{_or(fields, 'code', '')}\n```",
     )
+
+
+def _text(fields: dict[str, Any], name: str) -> str:
+    if not isinstance(value := fields[name], str):
+        raise TypeError(f"{name} is {'null' if value is None else type(value).__name__}, not a text")
+    return value
+
+
+def _or(fields: dict[str, Any], name: str, default: object) -> object:
+    """Return the field, or the default if the field is not there or null."""
+    return default if (value := fields.get(name)) is None else value
