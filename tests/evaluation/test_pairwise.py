@@ -69,7 +69,7 @@ def test_a_judge_that_looks_only_at_the_order_sees_ties(reply: str) -> None:
     [
         *((reply, 0) for reply in ("A", "**B**", "Answer A is better.", "tie", "A tie.", "It's a tie", "“B”", "(A)")),
         *((reply, 0) for reply in ("Answer: A", "**Verdict:** B.", "The final answer is: A", "\\boxed{A}")),
-        *((reply, 0) for reply in ('{"verdict": "A"}', "<answer>B</answer>", "[[B]]")),
+        *((reply, 0) for reply in ('{"verdict": "A"}', "<answer>B</answer>", "[[B]]", "A\n\nB does not run.")),
         *(
             (reply, None)
             for reply in ("Both", "", "As", "A/B", "A or B", "not A", "A?", "Answer", "Neither A nor B", "=" * 9999)

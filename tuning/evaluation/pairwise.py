@@ -130,11 +130,14 @@ def _halves(replies: list[int | None]) -> tuple[list[int | None], list[int | Non
 
 
 def _result(reply: Answer) -> int | None:
-    """Return 1 if the reply prefers A, -1 for B, 0 for a tie, and None for any other reply, or one that was cut."""
-    match = _REPLY.fullmatch(last_words(reply.text))
-    if not match or reply.finish_reason == LIMIT:
-        return None
-    return {"A": 1, "B": -1, "TIE": 0}[(match[1] or match[2]).upper()]
+    """Return 1 if the reply prefers A, -1 for B, 0 for a tie, and None for any other reply.
+
+    The verdict is the whole reply, if it was not cut, or its first line before an explanation.
+    """
+    text = last_words(reply.text)
+    first, newline, _ = text.partition("\n")
+    match = (newline and _REPLY.fullmatch(first)) or (reply.finish_reason != LIMIT and _REPLY.fullmatch(text))
+    return {"A": 1, "B": -1, "TIE": 0}[(match[1] or match[2]).upper()] if match else None
 
 
 def _change(results: Sequence[int], options: GateOptions) -> Interval:
