@@ -1,5 +1,8 @@
 """Test that formulas keep every character, and that prices, variables and patterns are prose."""
 
+# Formulas and prose in Chinese and Greek have letters that look like others.
+# ruff: noqa: RUF001
+
 import pytest
 
 from tuning.dataset.markdown.convert import to_markdown
@@ -45,6 +48,24 @@ SITE = "https://stats.stackexchange.com"
         "$<x>$",
         "$<x_1*y*>$",
         "$|x|_1 <b>$",
+        r"$\E[X*Y*Z]$",
+        r"$\bra{0}*c*d$",
+        r"$\ce{A*B*C -> D}$",
+        r"$\RR*\NN*\ZZ$",
+        r"$x\norm{y}*a*b$",
+        "$$\nX*\\RR*Y\n$$",
+        r"\(\norm{x}*a*b\)",
+        r"$\newcommand{\a}{b}\a*x*y$",
+        "$error = predicted*actual*weight$",
+        "$y = softmax(W*x*h + b)$",
+        "$loss = -y*log(p) - (1-y)*log(1-p)*weight$",
+        "$max(first*second, third*fourth)*a$",
+        "$速度 = 距离*时间*质量$",
+        "$λ*μ*ν = 1$",
+        "$λ_i*μ_j*x$",
+        "$𝐗*𝐲*𝐳$",
+        "$x₁*y₂*z²$",
+        "$α∘β*γ*δ$",
     ],
 )
 @pytest.mark.parametrize(
@@ -55,13 +76,15 @@ SITE = "https://stats.stackexchange.com"
         "<ul><li>({}),</li></ul>",
         "<p><strong>{}</strong></p>",
         "<p>If a<br>{}<br>b</p>",
+        "<p>设{}为集合，（{}）和「{}」は{}를ก{}ข</p>",
     ],
 )
 def test_a_formula_keeps_every_character(formula: str, frame: str) -> None:
-    html = frame.format(formula.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;"))
+    html = frame.replace("{}", formula.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;"))
     markdown = to_markdown(html, SITE)
     assert isinstance(markdown, str)
-    assert formula in markdown.replace("\n  ", "\n")  # in a list, each line of a formula is indented
+    # In a list, each line of a formula is indented.
+    assert markdown.replace("\n  ", "\n").count(formula) == frame.count("{}")
 
 
 @pytest.mark.parametrize(
@@ -74,6 +97,13 @@ def test_a_formula_keeps_every_character(formula: str, frame: str) -> None:
         (r"$\theta^<em>$ is the best, </em>not* one", r"$\theta^*$ is the best, \*not\* one"),
         ("$$a_1<br>\n+ b$$", "$$a_1\n+ b$$"),
         ("the $n$th and $k$-th", "the $n$th and $k$-th"),
+        ("设$x<em>i$和$y</em>i$", "设$x_i$和$y_i$"),
+        ("$a<em>b$가 $c</em>d$를", "$a_b$가 $c_d$를"),
+        ("$predicted<em>actual</em>weight$", "$predicted*actual*weight$"),
+        ("$f*g*h$(x), $f^{*}*g*h$(x)", "$f*g*h$(x), $f^{*}*g*h$(x)"),
+        ("$a*b*c$+$d*e*f$→$g*h*i$", "$a*b*c$+$d*e*f$→$g*h*i$"),
+        (r"价格\$5元或\$6，$a*b*c$", r"价格\$5元或\$6，$a*b*c$"),
+        ("价格$5，公式$x*y*z$", "价格$5，公式$x*y*z$"),
         (r"costs \$5, or \$1,000.50.", r"costs \$5, or \$1,000.50."),
         ("($x_1$) <code>$a_b$ c_d$</code> -- $y_1$", "($x_1$) `$a_b$ c_d$` -- $y_1$"),
     ],
@@ -105,6 +135,28 @@ def test_a_formula_is_as_its_author_typed_it(html: str, expected: str) -> None:
         "her_PRP$ classmates_NNS as_IN her_PRP$ way_NN",
         "echo $a_b:$c_d and $?",
         "cd $(dirname $0)/a_b && $(pwd)/c_d",
+        "$HOME和$PATH的值，$MY_VAR*x、$OTHER*y，变量$a和$（b）",
+        "价格从$5*2到$10*2，或者$6*3元，5$和6*2*3$，人民币$和美元*x*$",
+        "변수 $foo*x와 변수 $bar*y는 5*2$와 6*2$",
+        "“$x*1”和“$y*2”，「$a_b」と「$c_d」",
+        "$('.a*b')和$('.c*d')，$.ajax和$.get",
+        "от $5*2 или 6*2$",
+        "$foo*bar and $baz*qux, $foo*$bar*$baz",
+        "$total = $price*$qty*$rate; $x = foo*bar*baz; $y = a*b",
+        "$foo bar*baz*qux$",
+        "$foo*bar, baz*qux$",
+        "$error = predicted *really* actual$",
+        "$foo++*bar*baz$ and $a == b*c*word$ and $this->item*word$",
+        'echo "$x" and "$y*z*w" and "$first*second"',
+        r"$HOME\bin\my*x*y$ or $HOME\bin*a*$, $\server\share*x*y$",
+        r"$\w+\word*x*y$, $\d*\s*\w*$, $a\n\foo*b*c$, $\xe9*\xe8*\xe0$, $\u00e9*\d*b$",
+        r'print $fh "\foo*\baz*$"',
+        r"map $ \key -> find*key $ list*of",
+        r"\(foo*bar*baz\) and \(\word*\w*\)",
+        "^foo.*bar$|^foo.*baz.*$, x.*$, y.*$, (a.*|$)|(b.*$), a+$|^b_c+$",
+        "$(CC)$(CFLAGS)*x, $A*$(B)*x$(C), $MY_VAR$(other*x*y)",
+        "$$foo*bar baz*qux$$ and $foo/*.txt and $bar/*.txt$",
+        "$(first*second)$ and $[1*first",
     ],
 )
 def test_prices_and_variables_are_prose(text: str) -> None:

@@ -119,7 +119,16 @@ def _formulas(text: str, tags: Tags) -> Iterator[tuple[int, int]]:
             end = stop
 
 
-_BEFORE = re.compile(r"[\s(\[{\"'“‘«—–\-/:;,.=<>|~!?…&]|$")
+# Scripts that write words without spaces, or endings next to formulas: Thai to Burmese, Khmer, Han, kana, Hangul; and
+# the wide punctuation.
+_WIDE = (
+    "\u0e00-\u109f\u1100-\u11ff\u1780-\u17ff\u2e80-\u9fff\ua960-\ua97f\uac00-\ud7ff\uf900-\ufaff\ufe30-\ufe4f"
+    "\uff00-\uffef\U00020000-\U0003ffff"
+)
+# The `+` between `$a$+$b$` is no end of a regular expression.
+_BEFORE = re.compile(rf"(?:^|[\s(\[{{\"'\-/:;,.=<>|~!?&]|[^\w\x00-\x7f]|[{_WIDE}]|\$[+*])\Z")
+_AFTER = re.compile(rf"(?![{_WIDE}])[\w({{\\]")  # a price or a name begins: "$5 or $6", "$HOME/$USER", "$(a).$(b)"
+_APPLIED = re.compile(r"[\w\\|\[{](?=.*(?:[*^\\]|_\{)).*(?<=[\w)}\]])", re.DOTALL)  # `f*g` in "$f*g$(x)"
 _JOINED = re.compile(r"(?:st|nd|rd|th|s|'s|D|d)\b|-")  # "$n$th", "$k$s", "$2$D"
 # TeX commands that only formulas contain. Regular expressions (`\d+`, `\bword`) and paths contain none of them.
 _COMMAND = re.compile(
@@ -135,7 +144,15 @@ _COMMAND = re.compile(
     r"bm|operatorname|mbox|hat|bar|vec|dot|ddot|tilde|widehat|widetilde|overline|underline|overbrace|underbrace|"
     r"overset|underset|stackrel|left|right|[bB]ig[lr]?|[bB]igg[lr]?|langle|rangle|lfloor|rfloor|lceil|rceil|lvert|"
     r"rvert|lVert|rVert|vert|Vert|prime|dagger|top|bot|begin|end|limits|nolimits|displaystyle|tag|label|color|cancel|"
-    r"substack|therefore|because|square|triangle|angle|sharp|flat|mathbb|le|ge|ne)(?![A-Za-z]))"
+    r"substack|therefore|because|square|triangle|angle|sharp|flat|mathbb|le|ge|ne|newcommand|renewcommand|def|require|"
+    r"DeclareMathOperator)(?![A-Za-z]))"
+)
+# Any other command, and what shows that it is none: an escape (`\n`, `\d`), a path (`C:\dir`, `$HOME\bin`), a string.
+_WITH_GROUP = re.compile(r"(?<![\\:])\\[A-Za-z]{2,}\*?\{")
+_ANY_COMMAND = re.compile(r"(?<![\w\\:./~%])\\(?:[A-Za-z]{2,}|[CEFIJKLMNOPRTVY])(?![A-Za-z\\]|\.\w)")
+_NO_COMMAND = re.compile(
+    r"(?<!\\)\\(?:[aAbBcdDefGhHnpQrsStuUvwWxXzZ\d](?![A-Za-z])|x[\da-fA-F]{2}|u[\da-fA-F]{4})"
+    r"|[A-Za-z]:\\|[A-Za-z_]{2}\\[A-Za-z]|\\\w+\\\w+\\|\""
 )
 _SCRIPT = re.compile(
     r"(?<![A-Za-z0-9_\\])[A-Za-z]'*[_^](?=[A-Za-z0-9{(\\*+'-])"  # x_1, y^{2}, but not snake_case
@@ -148,11 +165,30 @@ _PROSE_WORDS = (
     " we with you"
 )
 _PROSE = frozenset(_PROSE_WORDS.split())
-_PRICE = re.compile(r"(?<![\w\\$])\\\$(?=\d+(?:[.,]\d+)*(?:[kKmMbB]\b|(?!\w)))")  # where MathJax is used, `\$5` is $5
+# Where MathJax is used, the author types `\$5` for $5.
+_PRICE = re.compile(rf"(?<!(?![{_WIDE}])\w)(?<![\\$])\\\$(?=\d+(?:[.,]\d+)*[kKmMbB]?(?![A-Za-z0-9_]))")
 # What Markdown puts before the text of a line in quotations and lists.
 _CONTAINERS = re.compile(r"(?:[ ]*(?:>|[-*+](?= )|\d{1,9}[.)](?= )) ?)*[ ]*")
 _LINE_BREAK = re.compile(r"<br ?/?>\n?")
-_ONLY_SYMBOLS = re.compile(r"[\w\s+\-*/=<>≤≥≠≈≡∈·×÷±∞→←|!'’.,:;()\[\]^_&~%…√∑∏∂∇]*")
+# The last ranges are accents, primes, raised and lowered signs, and the blocks of arrows and operators.
+_ONLY_SYMBOLS = re.compile(
+    r"[\w\s+\-*/=<>·×÷±|!'’.,:;()\[\]^_&~%…\u0300-\u036f\u2032-\u2034\u2070-\u209f\u2190-\u22ff\u27c0-\u27ef\u2a00-\u2aff]*"
+)
+_WORD = re.compile(r"[^\W\d_]+")
+# One or two letters, Latin, Greek or of mathematics, with raised or lowered digits.
+_SHORT = re.compile(
+    "[A-Za-z\u0127\u0391-\u03a9\u03b1-\u03c9\u03d1\u03d5\u03d6\u03f0\u03f1\u03f5\u2100-\u214f\U0001d400-\U0001d7ff]{1,2}"
+    "[\xb2\xb3\xb9\u2070-\u209f]*"
+)
+# What no formula of longer words contains: words side by side, one-sided spaces at `*`, punctuation, operators of code,
+# and a name next to a word of another script.
+_NO_EXPRESSION = re.compile(
+    rf"[\w)\]]\s+[\w(\[]|\s\*+[^\s*]|[^\s*]\*+\s|[!':;&~%’…\n]|(?<!\w)\.|\.(?!\w)|->|=>|==|\+\+|--|\|\||[-+*/]=|/\*|\*/"
+    rf"|[A-Za-z0-9][{_WIDE}]|[{_WIDE}][A-Za-z0-9]|[{_WIDE}]{{9}}"
+)
+_OPERATION = re.compile(r"[\w)\]|]\s*(?:\*+|[=<>≤≥≠≈≡∈·×])\s*[\w(\[|+\-−√∑∏∂∇]")
+_BRACKETS = re.compile(r"\([^()]*\)|\[[^\[\]]*\]")
+_LONGEST_EXPRESSION = 300
 # Symbols that TeX reads as text only behind a backslash, and the break of a line.
 _ESCAPED = re.compile(r"(?<!\\)(?:\\\\)*\\[%$#_&]|(?<=\s)\\\\(?=\s)")
 _NEW_LINE = re.compile(r"\\\\(?![A-Za-z]{2})")
@@ -178,25 +214,49 @@ def _is_formula(text: str, opening: re.Match[str], closing: re.Match[str], tags:
     plain = _GROUP.sub(" ", tex)
     if any(word in _PROSE for word in re.findall(r"(?<=\s)[A-Za-z]+(?=\s)", plain)):
         return False
+    is_dollar = opening[0][0] == "$"
     if _SCRIPT.search(plain):
         return not _TWO_WORDS.search(plain)
+    if "\\" in tex and _has_other_command(tex, opening[0]) and not _TWO_WORDS.search(plain):
+        return True
     plain, symbols = _ESCAPED.subn("%", plain)
-    if symbols and not _TWO_WORDS.search(plain) and (opening[0][0] == "$" or re.search(r"\w", plain)):
+    if symbols and not _TWO_WORDS.search(plain) and (is_dollar or re.search(r"\w", plain)):
         return _ONLY_SYMBOLS.fullmatch(plain) is not None
     plain = _NEW_LINE.sub(" ", plain)
-    words = re.findall(r"[A-Za-z]+", plain)
-    simple = all(len(word) <= 2 or word in _NAMES for word in words)
-    return bool(words) and simple and _ONLY_SYMBOLS.fullmatch(plain) is not None
+    words = _WORD.findall(plain)
+    if not words or not _ONLY_SYMBOLS.fullmatch(plain):
+        return False
+    return all(word in _NAMES or _SHORT.fullmatch(word) for word in words) or (is_dollar and _is_expression(plain))
+
+
+def _has_other_command(tex: str, delimiter: str) -> bool:
+    """Return whether a backslash and letters are a command of TeX, though none of those that only formulas contain."""
+    if _NO_COMMAND.search(tex) or (delimiter == "$" and "\n" in tex):
+        return False
+    if _WITH_GROUP.search(tex):
+        return True
+    # The parentheses of a regular expression are `\(…\)`, and Haskell has functions such as `$ \key -> find key $`.
+    is_code = delimiter[0] != "$" or (delimiter == "$" and tex[0].isspace())
+    return not is_code and _ANY_COMMAND.search(tex) is not None
+
+
+def _is_expression(tex: str) -> bool:
+    """Return whether operators join all words, as in `error = predicted*actual` and `softmax(W*x + b)`."""
+    if len(tex) > _LONGEST_EXPRESSION or not _OPERATION.search(tex) or _NO_EXPRESSION.search(tex):
+        return False
+    outer, count = tex.strip(), 1
+    while count:
+        outer, count = _BRACKETS.subn("0", outer)
+    return outer != "0" and re.fullmatch(r"[\w|+\-−√∑∏∂∇][^,()\[\]]*[\w|]", outer) is not None
 
 
 def _is_delimited(text: str, opening: re.Match[str], closing: re.Match[str], tex: str, has_command: bool) -> bool:
     """Return whether two single dollar signs can stand around a formula, judged by the characters next to them."""
-    before = _without_tags(text[max(0, opening.start() - 60) : opening.start()])[-1:]
+    before = _without_tags(text[max(0, opening.start() - 60) : opening.start()])[-2:]
     after = _without_tags(text[closing.end() : closing.end() + 60])
-    if not _BEFORE.match(before) or tex[0].isspace() != tex[-1].isspace():
+    if not _BEFORE.search(before) or tex[0].isspace() != tex[-1].isspace() or tex[0] == ")":
         return False
-    # Behind the second sign of "$5 or $6", "$HOME/$USER" and "$(a).$(b)", a price or a name begins.
-    if re.match(r"[\w({\\]", after) and not _JOINED.match(after):
+    if _AFTER.match(after) and not _JOINED.match(after) and not (after[0] == "(" and _APPLIED.fullmatch(tex)):
         return False
     if "<" in tex and tex.endswith(">"):  # angle brackets, as in "$<x>$"
         return True
