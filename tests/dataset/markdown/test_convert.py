@@ -133,6 +133,35 @@ def test_a_delete_character_is_replaced_and_counted() -> None:
     assert result == Converted("press \ufffd or `\ufffd`", Counter({"replaced control character": 2}))
 
 
+@pytest.mark.parametrize(
+    "reference",
+    [
+        "&#11;",
+        "&#x0B;",
+        "&#0;",
+        "&#12;",
+        "&#127;",
+        "&#xD83D;",
+        "&#xFDD0;",
+        "&#xFFFE;",
+        "&#x110000;",
+        f"&#{'9' * 5_000};",
+    ],
+)
+def test_a_reference_to_a_forbidden_character_is_replaced_and_counted(reference: str) -> None:
+    html = f'<p>press {reference} or <code>{reference}</code>, <a href="/a{reference}">b</a></p>'
+    expected = f"press \ufffd or `\ufffd`, [b]({SITE}/a%EF%BF%BD)"
+    assert convert(html, SITE) == Converted(expected, Counter({"replaced control character": 3}))
+
+
+def test_a_reference_to_any_other_character_is_that_character() -> None:
+    html = "<p>a&#9;b &#39;&#x27;&#112;&#128;&#xFFFD;&#128516; <code>&amp;#11; &amp;amp;#11;</code> &amp;#11;</p>"
+    result = convert(html, SITE)
+    assert isinstance(result, Converted)
+    assert not result.changes
+    assert "''p€\ufffd😄 `&#11; &amp;#11;` " in result.markdown
+
+
 def test_an_empty_body_is_empty() -> None:
     assert to_markdown("", SITE) == ""
     assert to_markdown("<p> </p>\n", SITE) == ""

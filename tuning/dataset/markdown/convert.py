@@ -62,6 +62,7 @@ def convert_all(bodies: Sequence[str], base_url: str, *, boilerplate: bool = Fal
     after another, because the processor keeps the code of a step in its cache.
     """
     base_url = base_url.rstrip("/") + "/"
+    bodies = [_with_delete(html) if "&#" in html else html for html in bodies]
     deletes = [html.count("\x7f") for html in bodies]  # XML allows DEL, so it reaches this place in a dump
     bodies = [html.replace("\x7f", "\ufffd") if count else html for html, count in zip(bodies, deletes, strict=True)]
     are_refused = [has_control_characters(html) for html in bodies]
@@ -147,6 +148,22 @@ def _options() -> Any:
     about half of the texts. The comparison detects the texts that need an escape.
     """
     return native.ConversionOptions(extract_metadata=False, tier_strategy=native.TierStrategy.TIER1)
+
+
+_REFERENCE = re.compile(r"&#(?:\d+|[xX][\da-fA-F]+);")
+_LONGEST_REFERENCE = 20  # Python refuses to read a number of thousands of digits
+
+
+def _with_delete(html: str) -> str:
+    """Replace each reference to a forbidden character by DEL. `unescape` would remove most of them."""
+    return _REFERENCE.sub(lambda match: "\x7f" if _is_forbidden(match[0]) else match[0], html)
+
+
+def _is_forbidden(reference: str) -> bool:
+    character = unescape(reference) if len(reference) <= _LONGEST_REFERENCE else ""
+    if character == "\ufffd":  # the replacement of another character, unless its author typed it
+        return reference.lower() not in ("&#65533;", "&#xfffd;")
+    return not character or has_control_characters(character)
 
 
 # All links and images except links whose only attribute is an absolute URL.
