@@ -64,7 +64,8 @@ SITE = "https://stats.stackexchange.com"
         "$λ*μ*ν = 1$",
         "$λ_i*μ_j*x$",
         "$𝐗*𝐲*𝐳$",
-        "$x₁*y₂*z²$",
+        "$∑ᵢ x₁*yᵢ*z²$",
+        "$y' = weight*x*z$",
         "$α∘β*γ*δ$",
     ],
 )
@@ -144,6 +145,7 @@ def test_a_formula_is_as_its_author_typed_it(html: str, expected: str) -> None:
         "$foo*bar and $baz*qux, $foo*$bar*$baz",
         "$total = $price*$qty*$rate; $x = foo*bar*baz; $y = a*b",
         "$foo bar*baz*qux$",
+        "$it's*not*word$ and $item['a']*item['b']*word$",
         "$foo*bar, baz*qux$",
         "$error = predicted *really* actual$",
         "$foo++*bar*baz$ and $a == b*c*word$ and $this->item*word$",

@@ -175,15 +175,15 @@ _ONLY_SYMBOLS = re.compile(
     r"[\w\s+\-*/=<>·×÷±|!'’.,:;()\[\]^_&~%…\u0300-\u036f\u2032-\u2034\u2070-\u209f\u2190-\u22ff\u27c0-\u27ef\u2a00-\u2aff]*"
 )
 _WORD = re.compile(r"[^\W\d_]+")
-# One or two letters, Latin, Greek or of mathematics, with raised or lowered digits.
+# One or two letters, Latin, Greek or of mathematics, with raised or lowered letters and digits.
 _SHORT = re.compile(
-    "[A-Za-z\u0127\u0391-\u03a9\u03b1-\u03c9\u03d1\u03d5\u03d6\u03f0\u03f1\u03f5\u2100-\u214f\U0001d400-\U0001d7ff]{1,2}"
-    "[\xb2\xb3\xb9\u2070-\u209f]*"
+    "[A-Za-z\u0127\u0391-\u03a9\u03b1-\u03c9\u03d1\u03d5\u03d6\u03f0\u03f1\u03f5\u2100-\u214f\U0001d400-\U0001d7ff]{0,2}"
+    "[\xb2\xb3\xb9\u02b0-\u02b8\u1d2c-\u1d6a\u2070-\u209f]*"
 )
 # What no formula of longer words contains: words side by side, one-sided spaces at `*`, punctuation, operators of code,
 # and a name next to a word of another script.
 _NO_EXPRESSION = re.compile(
-    rf"[\w)\]]\s+[\w(\[]|\s\*+[^\s*]|[^\s*]\*+\s|[!':;&~%’…\n]|(?<!\w)\.|\.(?!\w)|->|=>|==|\+\+|--|\|\||[-+*/]=|/\*|\*/"
+    rf"[\w)\]]\s+[\w(\[]|\s\*+[^\s*]|[^\s*]\*+\s|[!:;&~%’…\n]|(?<!\w)['.]|'(?=\w)|\.(?!\w)|->|=>|==|\+\+|--|\|\||[-+*/]=|/\*|\*/"
     rf"|[A-Za-z0-9][{_WIDE}]|[{_WIDE}][A-Za-z0-9]|[{_WIDE}]{{9}}"
 )
 _OPERATION = re.compile(r"[\w)\]|]\s*(?:\*+|[=<>≤≥≠≈≡∈·×])\s*[\w(\[|+\-−√∑∏∂∇]")
@@ -192,7 +192,7 @@ _LONGEST_EXPRESSION = 300
 # Symbols that TeX reads as text only behind a backslash, and the break of a line.
 _ESCAPED = re.compile(r"(?<!\\)(?:\\\\)*\\[%$#_&]|(?<=\s)\\\\(?=\s)")
 _NEW_LINE = re.compile(r"\\\\(?![A-Za-z]{2})")
-_TWO_WORDS = re.compile(r"[A-Za-z]{3,} +[A-Za-z]{3,}")
+_TWO_WORDS = re.compile(r"(?<![A-Za-z])[A-Za-z]{3,} +[A-Za-z]{3,}")
 _GROUP = re.compile(r"\\(?:text|math|operatorname|mbox|label|tag|begin|end|color)[a-z]*\*?\s*\{[^{}]*\}")
 
 
