@@ -12,6 +12,7 @@ import importlib.resources
 import os
 import signal
 import sys
+import threading
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -101,7 +102,9 @@ def shut(settings: Settings) -> None:
         limits = Limits(seconds=settings.job_timeout, memory=machine_memory() // 2)
 
         async def start(self) -> None:
+            self._thread = threading.get_ident()
             await super().start()
+            self.execute("SET GLOBAL TimeZone = 'UTC'")  # for the connections of other threads too
             macros.install(self.connection)
             folder = str(gcs.resolve()).replace("'", "''")
             self.execute(f"SET allowed_directories = ['{folder}']")
@@ -109,6 +112,16 @@ def shut(settings: Settings) -> None:
             self.execute("SET python_enable_replacements = false")
             self.execute("SET enable_external_access = false")
             self.execute("SET lock_configuration = true")
+
+        @property
+        def connection(self) -> Any:
+            """Return the connection, or a new one in another thread.
+
+            DuckDB keeps one result per connection. FastAPI reads the rows of tables in threads of its own, which would
+            get each other's results or none.
+            """
+            shared = super().connection
+            return shared if threading.get_ident() == self._thread else shared.cursor()
 
         def execute(self, sql: str, parameters: list[Any] | None = None) -> Any:
             with self._limited():
