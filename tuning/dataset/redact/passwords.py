@@ -41,7 +41,12 @@ _HEADER = re.compile(
     r"([A-Za-z0-9+/=._~-]{12,})"
 )
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,30}\Z")
-_CREDENTIALS = re.compile(r"([^\s:/@\"'`<>]{0,200}):([^\s/\"'`<>]{1,200}?)@(?=[\w\[.-])")
+# The last `@` ends a password. A host follows it, or a variable, or the end of a string to which a host is added.
+_CREDENTIALS = re.compile(
+    r"([^\s:/@\"'`<>]{0,200}):([^\s/\"'`<>@]{1,200}(?:@[^\s/?#&,;:\"'`<>@]{0,80}){0,3})@(?=[\w\[.${%/<\"'-])"
+)
+_HOST = re.compile(r"[\w\[.-]")
+_REGEX = re.compile(r"\[\^|[\])][*+?{]|\.[*+]|\\[A-Za-z]")  # a regular expression for URLs
 # A connection string: its fields are separated by `;`, `&` or blanks, and one of these fields is near.
 _FIELD = re.compile(
     r"(?i)(?<![\w-])(?:host|hostaddr|dbname|user|uid|user[ _]?(?:name|id)|server|driver|database|port|dsn|addr|address|"
@@ -66,6 +71,8 @@ def passwords_in_urls(text: str) -> Iterator[Span]:
         if _SCHEME.search(text, max(0, place - 31), place) and (match := _CREDENTIALS.match(text, place + 3)):
             user, value = match[1].lower(), match[2]
             is_given = not is_placeholder(value) and value.lower() != user and user != "anonymous"
+            if not _HOST.match(text, match.end()) and _REGEX.search(text, *match.span()):
+                continue
             if is_given and is_password(unquote(value), "given"):
                 yield match.span(2)
 
