@@ -159,6 +159,7 @@ HOSTILE = (
     ".connect('a','b',", "C:\\Users\\a b c d ", "/home/a/ ", "+1 2 3 4 ", "415-555-0132 ", "`a` 415-555-0132 ",
     "&quot;", "<code>", '"', "passwords={'a':", "credentials=[('a','b'),", "expect(" + "passw" * 8 + ")" * 30,
     "mysql -p ", "curl -u a", "echo a | sudo -S ", "sk-", "a@b.com ", "2aaa:", "1.1.", "password=a ", "``` `` ` ",
+    "| password |\n|---|---|\n", "|---|---|\n", "x == password ", '"password",', "**password** ", "://a:b@", "psk=(",
     "-----BEGIN PRIVATE KEY-----", "connect(password='", "x" * 60 + "q@gmail.com ",
 )  # fmt: skip
 

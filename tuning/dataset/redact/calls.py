@@ -23,6 +23,7 @@ _LIST = re.compile(r"(?:_?list)?[\"']?\]?\s{0,3}[=:]\s{0,3}([\[({])")
 _OF_PASSWORD = re.compile(r"(?:basic|digest|proxy|ntlm|plain|plaintext|password|pass|add|http)_?\Z|(?<![a-z_])\Z")
 _REDIS = re.compile(r"\.(?:auth|(execute_command))\(")
 _ORACLE = re.compile(r"oracle\w*\.\Z")
+_WIFI = re.compile(r"(?:wlan|wi_?fi|sta|sta_if|nic|station|radio)\w{0,9}\.\Z")
 _USER_AND_PASSWORD = re.compile(r"[^\s/@]{1,60}/([^\s@/]{1,200})@")  # of Oracle: user/password@host
 _NAMES_USER = re.compile("(?i)user|login|uname|account")
 _NAMES_PASSWORD = re.compile(r"(?i)passw|pwd|passphrase|passcode|(?<![a-z])(?:pass|pw|psw)(?![a-z])|\bpin\b")
@@ -37,6 +38,7 @@ _PLACES = {
     "create_user": ("call with password", 2), "yagmail.smtp": ("call with password", 1),
     "simple_bind_s": ("call with password", 1), "simple_bind": ("call with password", 1),
     "smbconnection": ("connect", 1), "httpnegotiateauth": ("auth", 1),
+    "auth_password": ("auth", 1), "pass_": ("pass", 0), "wifi.begin": ("call with password", 1),
     "setpassword": ("call with password", 0), "extractall": ("call with password", 2),
 }  # fmt: skip
 _USER_COLON_PASSWORD = re.compile(
@@ -132,6 +134,11 @@ def _third(text: str, lower: str, match: re.Match[str]) -> Iterator[Span]:
         if arguments and arguments[0].string and (both := _USER_AND_PASSWORD.match(text, *arguments[0].string)):
             yield both.span(1)
     else:
+        is_wifi = len(arguments) == 2 and _WIFI.search(
+            lower, max(0, match.start() - 40), match.start() - len("connect")
+        )
+        if is_wifi and (string := arguments[1].string):
+            yield string
         place = 3 if len(arguments) > 3 and _code(text, arguments[1]).isdigit() else 2
     if len(arguments) > place and (string := arguments[place].string):
         user = arguments[place - 1]

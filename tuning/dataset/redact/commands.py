@@ -25,6 +25,7 @@ _COMMANDS = (
     ("mariadb", _command("mariadb\\w*", "-p(?!ort|rotocol|\\d{2,5}\\b)")),
     ("sshpass", _command("sshpass", rf"-p{_GAP}|-p")),
     ("curl", _command("curl", rf"(?:-u|--user|--proxy-user)(?:=|{_GAP}|)[\"']?[^\s:\"']{{1,100}}:")),
+    ("lftp", _command("lftp", rf"(?:-u|--user)(?:=|{_GAP})[\"']?[^\s,\"']{{1,100}},")),
     ("plink", _command("plink\\w*", rf"-pw{_GAP}")),
     ("pscp", _command("pscp\\w*", rf"-pw{_GAP}")),
     ("psftp", _command("psftp\\w*", rf"-pw{_GAP}")),

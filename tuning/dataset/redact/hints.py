@@ -10,7 +10,7 @@ Hints = AbstractSet[str]
 
 # Words that mark passwords and keys.
 OF_PASSWORDS = frozenset(
-    ("pass", "pw", "secret", "token", "key", "sessionid", "auth", "login", "cred", "connect", "ftp")
+    ("pass", "pw", "psk", "secret", "token", "key", "sessionid", "auth", "login", "cred", "connect", "ftp")
 )
 OF_PHONES = frozenset(("international phone", "US phone", "digits of a phone"))
 # `key` is often the key of a dictionary, so it counts only after one of these.
@@ -28,7 +28,7 @@ _SIEVE = Sieve(
         "URL with password": r"://[^\s:/@\"'`<>]*:[^\s/\"'`<>]+@",
         "typed text": r"\.send_keys|\.fill\(|\.type\(|\.set|\.press_|_text\(|fill_in\(",
         "call with password": r"(?i)(?:create_(?:super)?user|yagmail\.smtp|simple_bind(?:_s)?|setpassword|extractall)\("
-        r"|b64encode\(b?[\"']|expect\([^)\n]*assw|execute_command\(",
+        r"|b64encode\(b?[\"']|expect\([^)\n]*assw|execute_command\(|wifi\.begin\(",
         "command": rf"(?:{SPACE}|[\"'])-(?:[puawUSPNk]|-user|-proxy-user)|/user:|sqlplus|impdp|expdp|sqlldr"
         r"|mysqladmin|chpasswd|keytool|htpasswd|rabbitmqctl|net use|/p:|nmcli|requirepass|send [\"'-]"
         r"|(?i)identified|set password|(?:create|alter) (?:user|role)",

@@ -10,25 +10,43 @@ from tuning.dataset.redact.values import Trust, has_symbol, is_mixed, is_passwor
 Span = tuple[int, int]
 
 # Words in the names of secrets.
-_WORDS_OF_SECRETS = ("pass", "pw", "secret", "token", "key", "sessionid")
+_WORDS_OF_SECRETS = ("pass", "pw", "psk", "secret", "token", "key", "sessionid")
+_WORDS_OF_KEYS = frozenset(("secret", "token", "key", "sessionid"))
 _OF_PASSWORD = re.compile(r"(?i:word|wort|wd|phrase|code)")
-_PASS = re.compile(r"(?:[A-Z]+_|[a-z]+_|(?<!\w)|--)\Z")  # before "pass", as in DB_PASS, db_pass, pass, and --pass
+_PASS = re.compile(r"(?:[A-Z]+_|[a-z]+_|(?<!\w)|--|\bSSH)\Z")  # before "pass", as in DB_PASS, db_pass, pass, and --pass
 _IN_CAMEL_CASE = re.compile("(?<=[a-z])P(?:ass|w)(?:d|rd)?(?![a-z])")  # as in userPass and userPw
 _PW = re.compile("(?<![a-z])pw(?:d|rd)?(?![a-z])")
+_WHOLE_WORDS = {"pw": _PW, "psk": re.compile("(?<![a-z])psk(?![a-z])")}
+# Marks of Markdown and HTML that close a name or a value, and that open a value.
+_CLOSE = r"(?:\*{1,3}|__?(?=[\s:=])|(?:</(?:b|strong|i|em|code|span|label|u|tt)>){1,2})"
+_OPEN = r"(?:\*{1,3}(?=[^\s*])|<(?:b|strong|i|em|code|span|u|tt)>)"
+# What stands between a name in quotes and its value: `add_argument("--password", default="…")`, `name: DB_PASSWORD` and
+# `value: …` below it.
+_DEFAULT = r"\\?[\"']\s*,[^()]{0,160}?\bdefault\s*=\s*(?:[brufBRUF]{1,2})?(?=[\"'])"
+_VALUE_BELOW = (
+    r"[\"']?[ \t]*\n[ \t]*[\"']?value[\"']?:[ \t]*|[\"']\s*,\s*[\"'][vV]alue[\"']\s*:\s*"
+    r"|[\"']\]?\)?\s{1,3}or\s{1,3}(?=[\"'])"
+)
 # How a value follows its name: first the rest of the name (without words such as "hash": a hash of a secret is not
 # secret), then `=`, `:`, `=>`, `", "`, `">`, ` is ` or the space after a command's option, then a quoted or bare value.
 _ASSIGNED = re.compile(
     r"(?i:(?:word|wort|wd|phrase|code|rd|d)?)"
     r"(?i:[_-]?(?:access|secret|api|auth|salt|key|token|value|string|text|prod|dev|live|staging|base64|s|\d)){0,12}+"
     r"_?(?:"
-    r"\\?[\"'`]?\]?\)?(?:\.(?:value|data|text|get\(\)|text\(\)|strip\(\)|lower\(\))){0,2}"
-    r"(?:[ \t]*(?::=|=>|==?|:)[ \t]*|[ \t]*[!=]==?[ \t]*(?=[brufBRUF]{0,2}[\"'])"
+    rf"\\?[\"'`]?{_CLOSE}?\]?\)?(?:\.(?:value|data|text|get\(\)|text\(\)|strip\(\)|lower\(\))){{0,2}}"
+    rf"(?:[ \t]*(?::=|=>|==?|[:：])(?:[ \t]?{_CLOSE}(?=\s|(?<=>)))?[ \t]*"
+    r"(?:(?:\([ \t]*\n?|\\\n)[ \t]{0,80}(?=[brufBRUF]{0,2}[\"']))?"
+    r"|[ \t]*[!=]==?[ \t]*(?=[brufBRUF]{0,2}[\"'])"
     r"|[ \t]{1,3}(?:is|was)(?::[ \t]*|[ \t]+)|[ \t]+value[ \t]*=[ \t]*)"
     r"(?:[A-Za-z\[\]]{3,14}[ \t]*=[ \t]*)?(?:[brufBRUF]{1,2}(?=[\"']))?"
+    rf"|{_DEFAULT}|{_VALUE_BELOW}"
     r"|[:?\s]{0,4}[\"']\)(?:\.\w{1,20}\(\))?[ \t]*[!=]==?[ \t]*(?=[\"'])"  # as in `input("Password: ") == "…"`
     r"|\\?[\"']\s*,\s*(?=\\?[\"'])|(?P<tag>>)|(?P<space>[ \t]+)"
     r")"
-    r"(?:(?P<open>\\?[\"'`])(?P<quoted>[^\s\"'`]{4,300}?)(?P=open)|(?P<bare>[^\s\"'`,;<>(){}\[\]&|]{4,300}))"
+    rf"{_OPEN}?"
+    r"(?:(?P<open>\\?(?:\"\"\"|'''|[\"'`]))(?P<quoted>[^\s\"'`]{4,300}?|[a-z]{4}(?: [a-z]{4}){3})(?P=open)"
+    r"|(?<==)\{(?P<braced>[^\s{}\"'`;]{4,200})\}"
+    r"|(?P<bare>[^\s\"'`,;<>(){}\[\]&|]{4,300}))"
 )
 # The option of a command, a constant of C and a variable of a Dockerfile are separated from their value by a space.
 _BEFORE_SPACE = re.compile(r"--[^ ]{0,22}\Z|(?:#[ \t]*define|(?<![\w.-])ENV)[ \t]+\w{0,40}\Z")
@@ -36,6 +54,18 @@ _INPUT = re.compile(
     r"(?i)<input\b(?=[^<>]{0,200}?\b(?:type|name|id)\s?=\s?[\"']?\w{0,20}passw)[^<>]{0,200}?\bvalue\s?=\s?[\"']"
     r"(?P<secret>[^\s\"'<>]{4,200})[\"']"
 )
+_COMPARED = re.compile(
+    r"[!=]==?[ \t]{0,3}(?:[\w.]{0,40}[._])?(?i:passw(?:or)?d|pwd|passphrase|passcode|pass|pw|psw)\d?(?!\w)"
+)
+_STRING_BEFORE = re.compile(r"(?P<quote>[\"'])(?P<secret>[^\s\"'`]{4,200})(?P=quote)[ \t]{0,3}\Z")
+# The line below the header of a table.
+_RULE_OF_TABLE = re.compile(
+    r"^[ \t>]{0,20}[|+]?[ \t]{0,9}:?-{2,}:?(?:[ \t]{0,9}[|+][ \t]{0,9}:?-+:?)+[ \t]{0,9}[|+]?[ \t]{0,9}$", re.MULTILINE
+)
+_NAME_OF_COLUMN = re.compile(r"(?i)(?:[\w ]{0,30}[_ -])?(?:passw(?:or)?d|passwort|pwd|passphrase|passcode|pass|pw)s?")
+_CELL = re.compile(r"(?:[^|\\]|\\.)+")
+_AROUND_CELL = " \t*`\"'"
+_HASH = re.compile(r"(?i)\*?[0-9a-f]{16,}|\$\d\w?\$|(?:pbkdf2|bcrypt|argon2|scrypt|sha\d|md5)\w*[$:]|\{\w+\}")
 _HEADER = re.compile(
     r"(?i)(?:\b(?:bearer|basic)|authorization[\"']?\s{0,3}[:=,]\s{0,3}[\"']?(?:token|apikey|key|bot)?)\s{1,3}[\"']?"
     r"([A-Za-z0-9+/=._~-]{12,})"
@@ -53,6 +83,7 @@ _FIELD = re.compile(
     r"data source|initial catalog|sslmode)\s?="
 )
 _END_OF_FIELD = re.compile(r"[;&\"'`\\]|[ \t]+(?:[A-Za-z_]+=|[\"'`])")
+_FORMATTED = re.compile(r"(?i)(?<![a-z])(?:f|fr|rf)[\"']|\$[\"'`]|`")
 _AFTER_SEPARATOR = re.compile(r"[?&;]\w{1,20}=\Z")
 # Calls and settings of a database in which a password is no example of a word.
 _IN_CALL = re.compile(
@@ -87,12 +118,55 @@ def passwords(text: str, lower: str, hints: Hints) -> Iterator[tuple[str, int, i
         for match in _INPUT.finditer(text):
             if is_password(match["secret"], "strong"):
                 yield "PASSWORD", *match.span("secret")
+    if "pass" in hints or "pw" in hints:
+        for start, end in (*_compared(text), *_in_tables(text)):
+            yield "PASSWORD", start, end
     for word in _WORDS_OF_SECRETS:
         if word not in hints:
             continue
         for place in starts(lower, word):
             if _names_secret(text, lower, word, place) and (span := _value_after(text, word, place)):
                 yield "PASSWORD" if word.startswith("p") else "SECRET", *span
+
+
+def _compared(text: str) -> Iterator[Span]:
+    """Yield the places of strings that are compared with a password: `"…" == password`."""
+    for match in _COMPARED.finditer(text) if "==" in text or "!=" in text else ():
+        string = _STRING_BEFORE.search(text, max(0, match.start() - 204), match.start())
+        if string and (span := _checked(text, *string.span("secret"), "strong")):
+            yield span
+
+
+def _in_tables(text: str) -> Iterator[Span]:
+    """Yield the places of the values in a column of passwords of a table in Markdown or of a database's shell."""
+    if "|" not in text or "--" not in text:
+        return
+    for line in _RULE_OF_TABLE.finditer(text):
+        header = text[text.rfind("\n", 0, max(0, line.start() - 1)) + 1 : max(0, line.start() - 1)]
+        columns = [
+            place for place, cell in enumerate(_cells(header)) if _NAME_OF_COLUMN.fullmatch(header[slice(*cell)])
+        ]
+        start = line.end() + 1
+        while columns and "|" in (row := text[start : start + 2_000].partition("\n")[0]):
+            cells = list(_cells(row))
+            for column in columns:
+                if column < len(cells):
+                    value = row[slice(*cells[column])]
+                    first = start + cells[column][0]
+                    if not _HASH.match(value) and is_password(value, "strong"):
+                        yield first, first + len(value)
+            start += len(row) + 1
+            if _RULE_OF_TABLE.match(row):  # of the next table
+                break
+
+
+def _cells(row: str) -> Iterator[Span]:
+    """Yield the places of the cells of a row, without blanks and marks around them."""
+    begin = len(row) - len(row.lstrip(" \t>|"))
+    for match in _CELL.finditer(row, begin):
+        cell = match[0].strip(_AROUND_CELL)
+        start = match.start() + len(match[0]) - len(match[0].lstrip(_AROUND_CELL))
+        yield start, start + len(cell)
 
 
 def _names_secret(text: str, lower: str, word: str, place: int) -> bool:
@@ -103,7 +177,9 @@ def _names_secret(text: str, lower: str, word: str, place: int) -> bool:
         before = text[max(0, place - 14) : place]
         if _OF_PASSWORD.match(text, place + 4) or _PASS.search(before):
             return True
-    elif word != "pw" or _PW.match(lower, place):
+    elif word in _WHOLE_WORDS:
+        return _WHOLE_WORDS[word].match(lower, place) is not None or _IN_CAMEL_CASE.match(text, place) is not None
+    else:
         return True
     return _IN_CAMEL_CASE.match(text, place) is not None
 
@@ -113,21 +189,29 @@ def _value_after(text: str, word: str, place: int) -> Span | None:
     match = _ASSIGNED.match(text, place + len(word))
     if match is None:
         return None
-    start, end = match.span("quoted" if match["quoted"] else "bare")
+    start, end = match.span("quoted" if match["quoted"] else "braced" if match["braced"] else "bare")
+    if match["braced"]:  # of ODBC, and not a variable in a template
+        is_code = _FORMATTED.search(text, text.rfind("\n", 0, place) + 1, place) is not None
+        is_code = is_code or ".format" in text[end : end + 300]
+        return None if is_code or not is_mixed(match["braced"]) else _checked(text, start, end, "strong")
     if match["bare"]:
-        end = start + len(match["bare"].rstrip(".:!?"))  # without punctuation at the end of a sentence
+        # Without punctuation at the end of a sentence, and the end of bold text.
+        end = start + len(match["bare"].removesuffix("**").rstrip(".:!?"))
         if text[end : end + 1] in tuple("([{") or "==" in text[start : end - 1]:  # code, and not a value
             return None
     if match["space"] is not None and not _BEFORE_SPACE.search(text, max(0, place - 60), place):
         return None
     if match["tag"] and text[end : end + 2] != "</":
         return None
-    value = text[start:end]
-    return (start, end) if is_password(value, _trust(text, word, place, match)) else None
+    return _checked(text, start, end, _trust(text, word, place, match))
+
+
+def _checked(text: str, start: int, end: int, trust: Trust) -> Span | None:
+    return (start, end) if is_password(text[start:end], trust) else None
 
 
 def _trust(text: str, word: str, place: int, match: re.Match[str]) -> Trust:
-    if not word.startswith("p"):
+    if word in _WORDS_OF_KEYS:
         value = match["quoted"]
         # Short values of other names are often words or versions, but hardly ever of this one.
         return "strong" if word == "secret" and value and len(value) >= 8 and is_mixed(value) else "random"

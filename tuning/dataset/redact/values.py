@@ -37,6 +37,12 @@ _DUMMY_WORDS = (
     "pw id db my me is in to of or an un xx it x"
 )
 _DUMMY = re.compile(rf"[\W\d_]*(?:(?>{'|'.join(_DUMMY_WORDS.split())})s?[\W\d_]*)+", re.IGNORECASE)
+_APP_PASSWORD = re.compile("[a-z]{4}(?: [a-z]{4}){3}")
+_WORDS_OF_MESSAGES = (
+    "this that must have with your here word pass text from need some code user name type same only also into when "
+    "then will does over more than open data used main show test file them they what like make mail auth real very"
+)
+_COMMON_WORDS = frozenset(_WORDS_OF_MESSAGES.split())
 _LEET = str.maketrans("@03$54!1", "aoessaii")
 _SEQUENCES = (
     "01234567890123456789",
@@ -51,6 +57,8 @@ def is_password(value: str, trust: Trust) -> bool:
 
     `trust` says how much the surrounding text already proves.
     """
+    if " " in value:
+        return trust != "random" and is_app_password(value)
     if trust == "given":
         return _is_given(value)
     if is_placeholder(value) or reads_as_email(value):
@@ -59,6 +67,14 @@ def is_password(value: str, trust: Trust) -> bool:
     if _TEMPLATE.search(value) and not (is_long_key and not _WHOLE_TEMPLATE.fullmatch(value)):
         return False
     return is_random(value) or (trust == "strong" and _is_strong(value))
+
+
+def is_app_password(value: str) -> bool:
+    """Return whether a value is an app password of Google: four groups of four letters that are no common words."""
+    if not _APP_PASSWORD.fullmatch(value):
+        return False
+    joined = value.replace(" ", "")
+    return not (set(value.split()) & _COMMON_WORDS or is_placeholder(joined) or is_dummy(joined))
 
 
 def is_placeholder(value: str) -> bool:
