@@ -32,3 +32,36 @@ def test_a_password_with_an_at_sign_goes_whole() -> None:
 )
 def test_an_app_password_of_four_groups_goes(template: str) -> None:
     assert redact(template.replace("§", APP_PASSWORD))[0] == template.replace("§", "<PASSWORD>")
+
+
+KEY_LINES = "\n".join("MIIEpAIBAAKCAQEA7bq0Vt" + "z1Qx" * 10 + "Ab" for _ in range(4))
+ENCRYPTED = "Proc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,0F1E2D3C4B5A69788796A5B4C3D2E1F0\n\n" + KEY_LINES
+PEM, SSH2 = "RSA PRIVATE " + "KEY-----", "SSH2 ENCRYPTED PRIVATE " + "KEY ----"
+
+
+@pytest.mark.parametrize("new_line", ["\n", "\r\n", "\\n"])
+@pytest.mark.parametrize(
+    "key",
+    [
+        f"-----BEGIN {PEM}\n{ENCRYPTED}\n-----END {PEM}",
+        f"-----BEGIN {PEM}\n{ENCRYPTED}",
+        f'---- BEGIN {SSH2}\nComment: "2048-bit rsa"\n{KEY_LINES}\n---- END {SSH2}',
+        f"---- BEGIN {SSH2}\n{KEY_LINES}",
+    ],
+)
+def test_an_encrypted_key_goes_even_if_its_end_is_cut_off(key: str, new_line: str) -> None:
+    text = f"My key:\n```\n{key}\n```\nWhy?".replace("\n", new_line)
+    assert redact(text) == ("My key:\n```\n<PRIVATE_KEY>\n```\nWhy?".replace("\n", new_line), ("PRIVATE_KEY",))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"-----BEGIN {PEM}\nProc-Type: 4,ENCRYPTED\n...\n-----END {PEM}",
+        f"It begins with -----BEGIN {PEM} and Proc-Type: 4,ENCRYPTED",
+        f"---- BEGIN SSH2 PUBLIC KEY ----\n{KEY_LINES}\n---- END SSH2 PUBLIC KEY ----",
+        f"-----BEGIN CERTIFICATE-----\n{KEY_LINES}\n-----END CERTIFICATE-----",
+    ],
+)
+def test_a_key_that_is_public_or_left_out_stays(text: str) -> None:
+    assert redact(text) == (text, ())

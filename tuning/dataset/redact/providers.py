@@ -34,15 +34,24 @@ def _rule(kind: str, signs: str, *alternatives: str, shortest_run: int = 20) -> 
 
 _UUID = "[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}"
 _PEM_LABEL = "(?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----"
+_SSH2_LABEL = "SSH2 (?:ENCRYPTED )?PRIVATE KEY ----"
+# The headers of an encrypted key, and all before its first line, which has no five hyphens.
+_PEM_HEADERS = (
+    r"(?:(?:\s|\\n|[\"'>+,])*(?:Proc-Type|DEK-Info|Version|Comment|Subject|x-\w{1,20}): ?[^\n`\\]{1,200}){0,9}"
+)
+_PEM_START = r"(?=(?:[^`-]|-(?!----)){0,2000}?[A-Za-z0-9+/]{16})"
+_PEM_LINES = r"(?:(?:\s|\\n|[\"'>+,])*[A-Za-z0-9+/=]{40,})+"
 
 RULES = (
     _rule(
         "PRIVATE_KEY",
         "PRIVATE",
         # Contains no backtick, so that a redaction never includes the end of a code block.
-        f"-----BEGIN {_PEM_LABEL}(?=[^`-]*?[A-Za-z0-9+/]{{16}})[^`]{{16,20000}}?-----END {_PEM_LABEL}",
+        f"-----BEGIN {_PEM_LABEL}{_PEM_START}[^`]{{16,20000}}?-----END {_PEM_LABEL}",
+        f"---- BEGIN {_SSH2_LABEL}{_PEM_START}[^`]{{16,20000}}?---- END {_SSH2_LABEL}",
         # A key whose end is cut off.
-        rf"-----BEGIN {_PEM_LABEL}(?:(?:\s|\\n|[\"'>+,])*[A-Za-z0-9+/=]{{40,}})+",
+        f"-----BEGIN {_PEM_LABEL}{_PEM_HEADERS}{_PEM_LINES}",
+        f"---- BEGIN {_SSH2_LABEL}{_PEM_HEADERS}{_PEM_LINES}",
     ),
     _rule("PRIVATE_KEY", "Private-Lines", r"Private-Lines: \d+\s+(?P<secret>[A-Za-z0-9+/=\s]{40,}[A-Za-z0-9+/=])"),
     _rule("PRIVATE_KEY", "AGE-SECRET-KEY-", "AGE-SECRET-KEY-1[0-9A-Z]{50,}"),
