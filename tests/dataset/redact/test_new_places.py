@@ -65,3 +65,20 @@ def test_an_encrypted_key_goes_even_if_its_end_is_cut_off(key: str, new_line: st
 )
 def test_a_key_that_is_public_or_left_out_stays(text: str) -> None:
     assert redact(text) == (text, ())
+
+
+@pytest.mark.parametrize("name", new_places.NAMES)
+@pytest.mark.parametrize(
+    "template", ["C:\\Users\\§\\Desktop\\a.py", "/Users/§/a.py", "C:\\Users\\§>python", "open('/home/§')"]
+)
+def test_a_name_in_any_script_goes(template: str, name: str) -> None:
+    assert redact(template.replace("§", name)) == (template.replace("§", "<NAME>"), ("NAME",))
+
+
+@pytest.mark.parametrize("path", new_places.PATHS_OF_NOBODY)
+def test_a_role_in_another_language_stays(path: str) -> None:
+    assert redact(path) == (path, ())
+
+
+def test_a_name_with_marks_goes_again_in_a_prompt() -> None:
+    assert redact("/home/मोहन/x मोहन@host:~$ ls")[0] == "/home/<NAME>/x <NAME>@host:~$ ls"

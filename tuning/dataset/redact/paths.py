@@ -38,20 +38,41 @@ _FOLDERS_AND_PAGES = (
     "index about contact signup register logout dashboard profile settings page pages post posts search help api v1 "
     "rest list create edit delete update view views show detail details products items blog news cart checkout"
 )
-_NOT_PEOPLE = frozenset(f"{_ROLES} {_PLACEHOLDERS} {_FOLDERS_AND_PAGES}".split())
+# The same in other languages, as Windows names its folders and tutorials name their users.
+_FOREIGN = (
+    "usuario usuarios usuário usuários utilisateur utilisateurs benutzer benutzername "
+    "gebruiker gebruikersnaam utente użytkownik kullan\u0131c\u0131 administrador "
+    "administrateur público publico öffentlich nombre nome votre_nom tu_usuario "
+    "seu_usuario пользователь пользователи имя имя_пользователя юзер админ администратор "
+    "общие общедоступные користувач χρήστης δημόσια 用户 用户名 用戶 用戶名 使用者 使用者名稱 你的用户名 您的用户名 "
+    "我的用户名 管理员 管理員 公用 公共 默认 名字 某用户 ユーザー ユーザ ユーザー名 ユーザ名 あなたの名前 名前 管理者 パブリック 共有 사용자 사용자명 "
+    "사용자이름 사용자_이름 유저 유저명 이름 관리자 공용 المستخدم مستخدم اسم_المستخدم اسم المسؤول عام משתמש "
+    "שם_משתמש שם ציבורי ผู้ใช้ ชื่อผู้ใช้ สาธารณะ उपयोगकर्ता नाम"
+)
+_NOT_PEOPLE = frozenset(f"{_ROLES} {_PLACEHOLDERS} {_FOLDERS_AND_PAGES} {_FOREIGN}".split())
 _PLACEHOLDER = re.compile(
     r"(?:all|default|your|my|some|the|any|other|new|example|test|dummy|fake)?[-_. ]?"
     r"(?:user|users|usr|admin|name|first|last|account|home|pc|windows)?[-_. ]?"
     r"(?:name|surname|user|users|id|folder|directory|dir|path|account|here|x{2,}|\d{1,3})?|x+",
+)
+# Words after `/home/` in a sentence in a language that is written without blanks.
+_OF_SENTENCE = re.compile(
+    "(?:に|の|は|を|が|で|と|へ|も|や|から|まで|以下|配下|直下|ディレクトリ|フォルダ|下|中|里|目录|文件夹|"
+    "에|의|를|을|은|는|이|가|로|으로|폴더|디렉토리)"
 )
 _FILE = re.compile(
     r"\.(?:py|pyc|ipynb|txt|csv|tsv|json|jsonl|html?|php|js|css|log|sh|bash|md|rst|xml|ya?ml|toml|ini|cfg|conf|env|"
     r"zip|tar|gz|png|jpe?g|gif|svg|pdf|docx?|xlsx?|db|sqlite3?|sql|pkl|h5|npy|exe|bat|mp[34]|wav|avi|dat|data|r|c|cpp|"
     r"java|tcl|rb|ts|so|dll|whl|deb)\Z"
 )
-_FIRST = r"[A-Za-z0-9_À-ɏͰ-ӿ一-鿿][\w.+@~-]{0,39}"
-_NEXT = r"[\w.'()-]{1,20}"
-_SURNAME = r"[^\W\d][\w.'()-]{0,19}"
+# Marks of scripts such as Hebrew, Arabic, Devanagari and Thai stand within names, but are no letters.
+_MARKS = (
+    "\u0300-\u036f\u0591-\u05c7\u064b-\u065f\u0900-\u0963\u0980-\u0df3"
+    "\u0e31-\u0e4e\u0eb1-\u0ecd\u102b-\u103e\u17b4-\u17d3\u200c\u200d\u3099\u309a"
+)
+_FIRST = rf"\w[\w{_MARKS}.+@~-]{{0,39}}"
+_NEXT = rf"[\w{_MARKS}.'()-]{{1,20}}"
+_SURNAME = rf"[^\W\d][\w{_MARKS}.'()-]{{0,19}}"
 _POSIX = re.compile(rf"/home\d?/(?P<name>{_FIRST})")
 # A name of several words counts only if the path goes on or ends after it: `C:\Users\Jane Doe\Desktop`,
 # `C:\Users\Jane Doe>`.
@@ -72,7 +93,7 @@ _NOT_A_PATH = re.compile(
 )
 _FOLDERS = re.compile(r"(?:^|[^\w./:~-])(?:/[\w.-]{1,30}){1,4}\Z")
 _OPTION = re.compile(r"(?:^|[\s\"'])-[A-Z]\Z")  # as in `-I/home/NAME/include`
-_AGAIN = re.compile(r"(?<![\w.@-])[\w.+-]{3,40}(?=@[\w-]+[:\s~]|[\\/])")
+_AGAIN = re.compile(rf"(?<![\w.@-])[\w{_MARKS}.+-]{{3,40}}(?=@[\w-]+[:\s~]|[\\/])")
 _OF_WORD = re.compile(r"[\w./~-]\Z")
 
 
@@ -95,6 +116,8 @@ def is_person(name: str, after: str) -> bool:
     """Return whether a folder's name is that of a person. `after` is the character after the name."""
     lower = name.lower()
     if len(name) < 2 or lower in _NOT_PEOPLE or _PLACEHOLDER.fullmatch(lower):
+        return False
+    if _OF_SENTENCE.match(name) and after not in tuple("/\\\"'>"):
         return False
     return after in ("/", "\\") or _FILE.search(lower) is None
 
