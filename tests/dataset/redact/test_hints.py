@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.dataset import planted
-from tests.dataset.redact import planted_places
+from tests.dataset.redact import new_places, planted_places
 from tuning.dataset.redact.addresses import emails, ip_addresses
 from tuning.dataset.redact.calls import passwords_in_calls
 from tuning.dataset.redact.commands import passwords_in_commands
@@ -21,10 +21,10 @@ from tuning.dataset.redact.paths import names_in_paths
 from tuning.dataset.redact.phones import phone_numbers
 from tuning.dataset.redact.providers import RULES, Rule, rules_for
 
-ALL = OF_PASSWORDS | OF_PHONES | {"typed text", "call with password"}
+ALL = OF_PASSWORDS | OF_PHONES | {"typed text", "call with password", "foreign password"}
 SEARCHES: list[tuple[Set[str], Callable[[str, str], Iterable[object]]]] = [
     ({"URL with password"}, lambda text, lower: passwords_in_urls(text)),
-    (set(OF_PASSWORDS), lambda text, lower: passwords(text, lower, ALL)),
+    (OF_PASSWORDS | {"foreign password"}, lambda text, lower: passwords(text, lower, ALL)),
     (OF_PASSWORDS | {"call with password"}, lambda text, lower: passwords_in_calls(text, lower, ALL)),
     ({"command", "login"}, passwords_in_commands),
     ({"email"}, lambda text, lower: emails(text)),
@@ -41,6 +41,8 @@ def test_a_text_in_which_a_search_finds_something_has_its_hint(number: int) -> N
     hints, search = SEARCHES[number]
     rng = random.Random(5)  # noqa: S311 - the same draw each time
     texts = [text for _, text, _ in (*planted.positives(rng, 4), *planted_places.positives(rng, 4))]
+    texts += [template.replace("§", "Kx93" + "mQvT7z") for template in new_places.GO]
+    texts += [f"{address} /home/{name}/x" for address in new_places.ADDRESSES for name in new_places.NAMES]
     texts += [text.swapcase() for text in texts] + [text.replace(" ", "\u3000") for text in texts]
     found = [text for text in texts if list(search(text, text.lower()))]
     assert len(found) >= 5

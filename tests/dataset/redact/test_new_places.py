@@ -82,3 +82,9 @@ def test_a_role_in_another_language_stays(path: str) -> None:
 
 def test_a_name_with_marks_goes_again_in_a_prompt() -> None:
     assert redact("/home/मोहन/x मोहन@host:~$ ls")[0] == "/home/<NAME>/x <NAME>@host:~$ ls"
+
+
+@pytest.mark.parametrize("address", new_places.ADDRESSES)
+def test_an_address_with_an_international_domain_goes(address: str) -> None:
+    assert redact(f"Write to {address}, please") == ("Write to <EMAIL>, please", ("EMAIL",))
+    assert redact(f"login('joe', '{address}')")[0] == "login('joe', '<EMAIL>')"

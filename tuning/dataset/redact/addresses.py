@@ -8,9 +8,13 @@ Span = tuple[int, int]
 
 # Email ----------------------------------------------------------------------------------------------------------------
 
-_DOMAIN = re.compile(r"@((?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?\.)+([A-Za-z]{2,24}))(?![\w@-]|\.\w|\()")
 # Letters of Latin, Greek and Cyrillic, but not of Chinese, which is written without a space before an address.
 _LETTERS = "A-Za-zÀ-ÖØ-öø-ɏ\u0300-\u036fͰ-ԯ"
+_DOMAIN_LETTERS = "A-Za-z0-9ß-öø-ɏͰ-ԯ"  # also of international domains
+_DOMAIN_END = "[A-Za-z]{2,24}|[ͰͲ-ԯ]{2,12}|xn--[A-Za-z0-9-]{2,24}"
+_DOMAIN = re.compile(
+    rf"@((?:[{_DOMAIN_LETTERS}](?:[{_DOMAIN_LETTERS}-]*[{_DOMAIN_LETTERS}])?\.)+({_DOMAIN_END}))(?![\w@-]|\.\w|\()"
+)
 _LOCAL = re.compile(rf"[{_LETTERS}0-9_+-](?:[{_LETTERS}0-9_.+%-]*[{_LETTERS}0-9_+-])?$")
 # Matrix products (`A@B.T`) and attributes (`a@b.shape`) look like addresses. Only domains with these endings count.
 _GENERIC = (
@@ -28,11 +32,12 @@ _COUNTRIES = (
     "sg sh si sk sl sm sn so sr ss st su sv sx sy sz tc td tf tg th tj tk tl tm tn to tr tt tv tw tz ua ug uk us uy uz "
     "va vc ve vg vi vn vu wf ws ye yt za zm zw"
 )
-_ENDS = frozenset((_GENERIC + " " + _COUNTRIES).split())
+_INTERNATIONAL = "рф рус бел укр срб мкд мон қаз бг ею ελ ευ онлайн сайт орг ком дети москва"  # noqa: RUF001 - Cyrillic
+_ENDS = frozenset(f"{_GENERIC} {_COUNTRIES} {_INTERNATIONAL}".split())
 # Domains that RFC 2606 and RFC 6761 reserve, and names that are used as placeholders.
 _RESERVED = re.compile(
     r"(?:^|\.)(?:example\.\w+(?:\.[a-z]{2})?|(?:test|domain|company|address|website|host|foo|bar|baz|foobar|abc|xyz|acme|somewhere|localhost|invalid)\.(?:(?:com|org|net)(?:\.[a-z]{2})?|co\.[a-z]{2})|"
-    r"(?:your|my|some)-?\w+\.\w+|test|example|invalid|localhost|local)$"
+    r"(?:your|my|some)-?\w+\.\w+|(?:пример|тест|домен|испытание)\.\w+|test|example|invalid|localhost|local)$"
 )
 # Names of nobody: masked ones, and at the domains of large providers also those such as `first.last@…`. The group (?>…)
 # takes the first word that fits and never tries another, so that a long name takes no longer.
@@ -52,7 +57,8 @@ def emails(text: str) -> Iterator[Span]:
         domain, end_of_name = match[1].lower(), match[2]
         if local is None or local[0].lower() in _NOT_MAIL or _RESERVED.search(domain):
             continue
-        if end_of_name.lower() not in _ENDS or not (end_of_name.islower() or match[1].isupper()):
+        is_end = end_of_name.lower() in _ENDS or end_of_name.lower().startswith("xn--")
+        if not is_end or not (end_of_name.islower() or match[1].isupper()):
             continue
         is_provider = _PROVIDERS.fullmatch(domain) is not None
         if _MASKED.fullmatch(local[0].lower()) or (is_provider and _NOBODY.fullmatch(local[0].lower())):
@@ -62,13 +68,15 @@ def emails(text: str) -> Iterator[Span]:
             yield start, match.end()
 
 
-_ADDRESS = re.compile(r"[\w.+%-]{1,64}@(?:[A-Za-z0-9-]{1,63}\.){1,5}([A-Za-z]{2,24})")
+_ADDRESS = re.compile(rf"[\w.+%-]{{1,64}}@(?:[{_DOMAIN_LETTERS}-]{{1,63}}\.){{1,5}}({_DOMAIN_END})")
 
 
 def reads_as_email(value: str) -> bool:
     """Return whether a value is an email address, of a real or of a reserved domain."""
     match = _ADDRESS.fullmatch(value)
-    return match is not None and (match[1].lower() in _ENDS or _RESERVED.search(value.lower()) is not None)
+    return match is not None and (
+        match[1].lower() in _ENDS or match[1][:4] == "xn--" or _RESERVED.search(value.lower()) is not None
+    )
 
 
 # IP -------------------------------------------------------------------------------------------------------------------

@@ -19,11 +19,17 @@ KINDS_OF_KEYS = (
     "licence", "subscription", "app", "application", "storage", "master", "admin", "service", "shared", "deploy",
     "client", "server", "function", "host", "hmac", "jwt", "aes", "webhook", "write", "read", "ingest", "fernet",
 )  # fmt: skip
+# Words for a password in other languages, in RE2's syntax, which is also that of Python.
+FOREIGN_WORDS = (
+    "contrase(?:n|ñ|ni)as?|senhas?|парол[ьи]|密码|密碼|口令|パスワード|비밀번호|암호|mots?[ _-]?de[ _-]?passe|"
+    "wachtwoord|has[lł]o|kennwort|lösenord|salasana|adgangskode|heslo|jelszó|şifre|كلمة (?:السر|المرور)|סיסמה|รหัสผ่าน"
+)
 # Each search runs only in texts with its hint, which is a part of all that it can find.
 _SIEVE = Sieve(
     {
         **{word: f"(?i){word}" for word in OF_PASSWORDS},
         "key": f"(?i)(?:{'|'.join(KINDS_OF_KEYS)})[_ -]?key",
+        "foreign password": f"(?i){FOREIGN_WORDS}",
         "provider": "|".join(rule.sign for rule in RULES),
         "URL with password": r"://[^\s:/@\"'`<>]*:[^\s/\"'`<>]+@",
         "typed text": r"\.send_keys|\.fill\(|\.type\(|\.set|\.press_|_text\(|fill_in\(",
@@ -32,7 +38,7 @@ _SIEVE = Sieve(
         "command": rf"(?:{SPACE}|[\"'])-(?:[puawUSPNk]|-user|-proxy-user)|/user:|sqlplus|impdp|expdp|sqlldr"
         r"|mysqladmin|chpasswd|keytool|htpasswd|rabbitmqctl|net use|/p:|nmcli|requirepass|send [\"'-]"
         r"|(?i)identified|set password|(?:create|alter) (?:user|role)",
-        "email": r"@[A-Za-z0-9][A-Za-z0-9-]*\.[A-Za-z0-9]",
+        "email": r"@[A-Za-z0-9À-ɏͰ-ԯ][A-Za-z0-9À-ɏͰ-ԯ-]*\.[A-Za-z0-9À-ɏͰ-ԯ]",
         "IP address": r"(?:[0-9]{1,3}\.){3}[0-9]|[23][0-9A-Fa-f]{3}:[0-9A-Fa-f:]*:",
         "path": r"/home\p{Nd}?/|(?i)[/\\](?:users|documents and settings)[/\\]",
         "international phone": r"\+[(1-9][ .()\p{Nd}-]{6}",

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from urllib.parse import unquote
 
-from tuning.dataset.redact.hints import KINDS_OF_KEYS, Hints, starts
+from tuning.dataset.redact.hints import KINDS_OF_KEYS, FOREIGN_WORDS, Hints, starts
 from tuning.dataset.redact.values import Trust, has_symbol, is_mixed, is_password, is_placeholder, is_random
 
 Span = tuple[int, int]
@@ -17,6 +17,10 @@ _PASS = re.compile(r"(?:[A-Z]+_|[a-z]+_|(?<!\w)|--|\bSSH)\Z")  # before "pass", 
 _IN_CAMEL_CASE = re.compile("(?<=[a-z])P(?:ass|w)(?:d|rd)?(?![a-z])")  # as in userPass and userPw
 _PW = re.compile("(?<![a-z])pw(?:d|rd)?(?![a-z])")
 _WHOLE_WORDS = {"pw": _PW, "psk": re.compile("(?<![a-z])psk(?![a-z])")}
+# As a whole word, or the last part of a name such as `minhaSenha` and `db_senha`.
+_FOREIGN = re.compile(
+    rf"(?:(?<![^\W\d_])|(?<=[a-z])(?=[A-Z][a-z])|(?<=[\u3040-\u9fff\uac00-\ud7a3]))(?i:{FOREIGN_WORDS})(?![a-z\u0430-\u044f])"
+)
 # Marks of Markdown and HTML that close a name or a value, and that open a value.
 _CLOSE = r"(?:\*{1,3}|__?(?=[\s:=])|(?:</(?:b|strong|i|em|code|span|label|u|tt)>){1,2})"
 _OPEN = r"(?:\*{1,3}(?=[^\s*])|<(?:b|strong|i|em|code|span|u|tt)>)"
@@ -121,6 +125,9 @@ def passwords(text: str, lower: str, hints: Hints) -> Iterator[tuple[str, int, i
     if "pass" in hints or "pw" in hints:
         for start, end in (*_compared(text), *_in_tables(text)):
             yield "PASSWORD", start, end
+    for match in _FOREIGN.finditer(text) if "foreign password" in hints else ():
+        if span := _value_after(text, match[0], match.start()):
+            yield "PASSWORD", *span
     for word in _WORDS_OF_SECRETS:
         if word not in hints:
             continue

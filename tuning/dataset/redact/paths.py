@@ -40,14 +40,14 @@ _FOLDERS_AND_PAGES = (
 )
 # The same in other languages, as Windows names its folders and tutorials name their users.
 _FOREIGN = (
-    "usuario usuarios usuário usuários utilisateur utilisateurs benutzer benutzername "
-    "gebruiker gebruikersnaam utente użytkownik kullan\u0131c\u0131 administrador "
-    "administrateur público publico öffentlich nombre nome votre_nom tu_usuario "
-    "seu_usuario пользователь пользователи имя имя_пользователя юзер админ администратор "
-    "общие общедоступные користувач χρήστης δημόσια 用户 用户名 用戶 用戶名 使用者 使用者名稱 你的用户名 您的用户名 "
-    "我的用户名 管理员 管理員 公用 公共 默认 名字 某用户 ユーザー ユーザ ユーザー名 ユーザ名 あなたの名前 名前 管理者 パブリック 共有 사용자 사용자명 "
-    "사용자이름 사용자_이름 유저 유저명 이름 관리자 공용 المستخدم مستخدم اسم_المستخدم اسم المسؤول عام משתמש "
-    "שם_משתמש שם ציבורי ผู้ใช้ ชื่อผู้ใช้ สาธารณะ उपयोगकर्ता नाम"
+    "usuario usuarios usuário usuários utilisateur utilisateurs benutzer benutzername gebruiker "
+    "gebruikersnaam utente użytkownik kullan\u0131c\u0131 administrador administrateur público "
+    "publico öffentlich nombre nome votre_nom tu_usuario seu_usuario пользователь пользователи имя "
+    "имя_пользователя юзер админ администратор общие общедоступные користувач χρήστης δημόσια 用户 "
+    "用户名 用戶 用戶名 使用者 使用者名稱 你的用户名 您的用户名 我的用户名 管理员 管理員 公用 公共 "
+    "默认 名字 某用户 ユーザー ユーザ ユーザー名 ユーザ名 あなたの名前 名前 管理者 パブリック 共有 "
+    "사용자 사용자명 사용자이름 사용자_이름 유저 유저명 이름 관리자 공용 المستخدم مستخدم "
+    "اسم_المستخدم اسم المسؤول عام משתמש שם_משתמש שם ציבורי ผู้ใช้ ชื่อผู้ใช้ สาธารณะ उपयोगकर्ता नाम"
 )
 _NOT_PEOPLE = frozenset(f"{_ROLES} {_PLACEHOLDERS} {_FOLDERS_AND_PAGES} {_FOREIGN}".split())
 _PLACEHOLDER = re.compile(

@@ -116,7 +116,7 @@ def _candidates(text: str, rules: Sequence[OwnRule]) -> Iterator[Secret]:
             yield from _of_providers(text, longest)
     if "URL with password" in hints:
         yield from _spans("PASSWORD", passwords_in_urls(text))
-    if hints & OF_PASSWORDS:
+    if hints & OF_PASSWORDS or "foreign password" in hints:
         for kind, start, end in passwords(text, lower, hints):
             yield Secret(kind, start, end)
     if hints & OF_PASSWORDS or "call with password" in hints:

@@ -14,7 +14,8 @@ Trust = Literal["random", "strong", "given"]
 
 _PLACEHOLDER = re.compile(
     r"x{4}|X{4}|\*{3}|\.{3}|…|#{3}|-{3}|_{3}|(?i:your|example|sample|dummy|placeholder|change_?me|replace|redacted|removed|"
-    r"foobar|not_?real|fake|pass_?w(?:or)?d|passphrase|123456|abcdef|qwert|asdf|0{7}|my_?(?:api|secret|token|key|pass)|"
+    r"foobar|not_?real|fake|pass_?w(?:or)?d|passphrase|contrase|senha|парол|密码|パスワード|mot_?de_?passe|wachtwoord|"
+    r"has[lł]o|passwort|kennwort|123456|abcdef|qwert|asdf|0{7}|my_?(?:api|secret|token|key|pass)|"
     r"(?:api|secret|access|auth)_?(?:key|token)|_here\b)"
 )
 # A variable, a format, a path, a URL or a call: the program fills in the real value when it runs.
