@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from urllib.parse import unquote
 
-from tuning.dataset.redact.hints import KINDS_OF_KEYS, FOREIGN_WORDS, Hints, starts
+from tuning.dataset.redact.hints import FOREIGN_WORDS, KINDS_OF_KEYS, Hints, starts
 from tuning.dataset.redact.values import Trust, has_symbol, is_mixed, is_password, is_placeholder, is_random
 
 Span = tuple[int, int]
