@@ -21,7 +21,7 @@ from tuning.dataset.redact.paths import names_in_paths
 from tuning.dataset.redact.phones import phone_numbers
 from tuning.dataset.redact.providers import RULES, Rule, rules_for
 
-ALL = OF_PASSWORDS | OF_PHONES | {"typed text", "call with password", "foreign password"}
+ALL = OF_PASSWORDS | OF_PHONES | {"typed text", "call with password", "foreign password", "compared string", "table"}
 SEARCHES: list[tuple[Set[str], Callable[[str, str], Iterable[object]]]] = [
     ({"URL with password"}, lambda text, lower: passwords_in_urls(text)),
     (OF_PASSWORDS | {"foreign password"}, lambda text, lower: passwords(text, lower, ALL)),

@@ -30,6 +30,8 @@ _SIEVE = Sieve(
         **{word: f"(?i){word}" for word in OF_PASSWORDS},
         "key": f"(?i)(?:{'|'.join(KINDS_OF_KEYS)})[_ -]?key",
         "foreign password": f"(?i){FOREIGN_WORDS}",
+        "compared string": r"[\"'][ \t]*[!=]=",
+        "table": r"-:?[ \t]*[|+][ \t]*:?-",
         "provider": "|".join(rule.sign for rule in RULES),
         "URL with password": r"://[^\s:/@\"'`<>]*:[^\s/\"'`<>]+@",
         "typed text": r"\.send_keys|\.fill\(|\.type\(|\.set|\.press_|_text\(|fill_in\(",

@@ -123,8 +123,9 @@ def passwords(text: str, lower: str, hints: Hints) -> Iterator[tuple[str, int, i
             if is_password(match["secret"], "strong"):
                 yield "PASSWORD", *match.span("secret")
     if "pass" in hints or "pw" in hints:
-        for start, end in (*_compared(text), *_in_tables(text)):
-            yield "PASSWORD", start, end
+        for is_possible, search in (("compared string" in hints, _compared), ("table" in hints, _in_tables)):
+            for start, end in search(text) if is_possible else ():
+                yield "PASSWORD", start, end
     for match in _FOREIGN.finditer(text) if "foreign password" in hints else ():
         if span := _value_after(text, match[0], match.start()):
             yield "PASSWORD", *span
@@ -138,7 +139,7 @@ def passwords(text: str, lower: str, hints: Hints) -> Iterator[tuple[str, int, i
 
 def _compared(text: str) -> Iterator[Span]:
     """Yield the places of strings that are compared with a password: `"…" == password`."""
-    for match in _COMPARED.finditer(text) if "==" in text or "!=" in text else ():
+    for match in _COMPARED.finditer(text):
         string = _STRING_BEFORE.search(text, max(0, match.start() - 204), match.start())
         if string and (span := _checked(text, *string.span("secret"), "strong")):
             yield span
@@ -146,8 +147,6 @@ def _compared(text: str) -> Iterator[Span]:
 
 def _in_tables(text: str) -> Iterator[Span]:
     """Yield the places of the values in a column of passwords of a table in Markdown or of a database's shell."""
-    if "|" not in text or "--" not in text:
-        return
     for line in _RULE_OF_TABLE.finditer(text):
         header = text[text.rfind("\n", 0, max(0, line.start() - 1)) + 1 : max(0, line.start() - 1)]
         columns = [
