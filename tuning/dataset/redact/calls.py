@@ -81,7 +81,7 @@ def _candidates(text: str, lower: str, hints: Hints) -> Iterator[Span]:
         for match in _after(lower, word, pattern) if is_possible else ():
             yield from _last(text, lower, word, match)
     for word, (hint, place) in _PLACES.items():
-        for match in _after(lower, word, _CALL) if hint in hints else ():
+        for match in _after(lower, word, _CALL) if hint in hints and word in lower else ():
             arguments = positional(read_arguments(text, match.end()))
             if len(arguments) > place and (string := arguments[place].string):
                 yield string
@@ -98,7 +98,7 @@ def _candidates(text: str, lower: str, hints: Hints) -> Iterator[Span]:
     if has_passw or "pw" in hints or "pass_" in lower or "call with password" in hints:
         yield from _sent(text, lower)
         for word in _LISTS:
-            for match in _after(lower, word, _LIST):
+            for match in _after(lower, word, _LIST) if word in lower else ():
                 yield from _listed(text, match, is_list_of_passwords=True)
     for hint, word in (("cred", "credentials"), ("login", "logins")):
         for match in _after(lower, word, _LIST) if hint in hints else ():

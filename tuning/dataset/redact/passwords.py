@@ -13,7 +13,7 @@ Span = tuple[int, int]
 _WORDS_OF_SECRETS = ("pass", "pw", "psk", "secret", "token", "key", "sessionid")
 _WORDS_OF_KEYS = frozenset(("secret", "token", "key", "sessionid"))
 _OF_PASSWORD = re.compile(r"(?i:word|wort|wd|phrase|code)")
-_PASS = re.compile(r"(?:[A-Z]+_|[a-z]+_|(?<!\w)|--|\bSSH)\Z")  # before "pass", as in DB_PASS, db_pass, pass, and --pass
+_PASS = re.compile(r"(?:[A-Z]+_|[a-z]+_|(?<!\w)|--|SSH)\Z")  # before "pass", as in DB_PASS, db_pass, pass, and --pass
 _IN_CAMEL_CASE = re.compile("(?<=[a-z])P(?:ass|w)(?:d|rd)?(?![a-z])")  # as in userPass and userPw
 _PW = re.compile("(?<![a-z])pw(?:d|rd)?(?![a-z])")
 _WHOLE_WORDS = {"pw": _PW, "psk": re.compile("(?<![a-z])psk(?![a-z])")}
@@ -28,7 +28,7 @@ _OPEN = r"(?:\*{1,3}(?=[^\s*])|<(?:b|strong|i|em|code|span|u|tt)>)"
 # `value: …` below it.
 _DEFAULT = r"\\?[\"']\s*,[^()]{0,160}?\bdefault\s*=\s*(?:[brufBRUF]{1,2})?(?=[\"'])"
 _VALUE_BELOW = (
-    r"[\"']?[ \t]*\n[ \t]*[\"']?value[\"']?:[ \t]*|[\"']\s*,\s*[\"'][vV]alue[\"']\s*:\s*"
+    r"[\"']?\r?\n[ \t]*[\"']?value[\"']?:[ \t]*|[\"']\s*,\s*[\"'][vV]alue[\"']\s*:\s*"
     r"|[\"']\]?\)?\s{1,3}or\s{1,3}(?=[\"'])"
 )
 # How a value follows its name: first the rest of the name (without words such as "hash": a hash of a secret is not
@@ -43,7 +43,7 @@ _ASSIGNED = re.compile(
     r"|[ \t]*[!=]==?[ \t]*(?=[brufBRUF]{0,2}[\"'])"
     r"|[ \t]{1,3}(?:is|was)(?::[ \t]*|[ \t]+)|[ \t]+value[ \t]*=[ \t]*)"
     r"(?:[A-Za-z\[\]]{3,14}[ \t]*=[ \t]*)?(?:[brufBRUF]{1,2}(?=[\"']))?"
-    rf"|{_DEFAULT}|{_VALUE_BELOW}"
+    rf"|(?=[\\\"'\r\n])(?:{_DEFAULT}|{_VALUE_BELOW})"
     r"|[:?\s]{0,4}[\"']\)(?:\.\w{1,20}\(\))?[ \t]*[!=]==?[ \t]*(?=[\"'])"  # as in `input("Password: ") == "…"`
     r"|\\?[\"']\s*,\s*(?=\\?[\"'])|(?P<tag>>)|(?P<space>[ \t]+)"
     r")"
@@ -59,7 +59,7 @@ _INPUT = re.compile(
     r"(?P<secret>[^\s\"'<>]{4,200})[\"']"
 )
 _COMPARED = re.compile(
-    r"[!=]==?[ \t]{0,3}(?:[\w.]{0,40}[._])?(?i:passw(?:or)?d|pwd|passphrase|passcode|pass|pw|psw)\d?(?!\w)"
+    r"(?<=[\"' \t])[!=]==?[ \t]{0,3}(?:[\w.]{0,40}[._])?(?i:passw(?:or)?d|pwd|passphrase|passcode|pass|pw|psw)\d?(?!\w)"
 )
 _STRING_BEFORE = re.compile(r"(?P<quote>[\"'])(?P<secret>[^\s\"'`]{4,200})(?P=quote)[ \t]{0,3}\Z")
 # The line below the header of a table.
