@@ -96,6 +96,11 @@ IN_HTML = (
     "<b>Contraseña:</b> §",
 )
 STAY = (
+    "| pass | fail |\\n|---|---|\\n| 12a456 | b34c56 |",
+    "radio.connect('changed', 'handler1Kx')",
+    "mod = 'psk'; x = 'Kx93mQvT7z'",
+    "assert token == 'x1' == password",
+    "regex = r'redis://:(.*)@'",
     "http://user:password@host",
     "f'http://{user}:{password}@{host}/'",
     "http://$USER:$PASS@$HOST",

@@ -23,7 +23,7 @@ _LIST = re.compile(r"(?:_?list)?[\"']?\]?\s{0,3}[=:]\s{0,3}([\[({])")
 _OF_PASSWORD = re.compile(r"(?:basic|digest|proxy|ntlm|plain|plaintext|password|pass|add|http)_?\Z|(?<![a-z_])\Z")
 _REDIS = re.compile(r"\.(?:auth|(execute_command))\(")
 _ORACLE = re.compile(r"oracle\w*\.\Z")
-_WIFI = re.compile(r"(?:wlan|wi_?fi|sta|sta_if|nic|station|radio)\w{0,9}\.\Z")
+_WIFI = re.compile(r"(?<![a-z])(?:wlan\w{0,9}|wi_?fi\w{0,9}|wifi\.radio|sta|sta_if|nic|station)\.\Z")
 _USER_AND_PASSWORD = re.compile(r"[^\s/@]{1,60}/([^\s@/]{1,200})@")  # of Oracle: user/password@host
 _NAMES_USER = re.compile("(?i)user|login|uname|account")
 _NAMES_PASSWORD = re.compile(r"(?i)passw|pwd|passphrase|passcode|(?<![a-z])(?:pass|pw|psw)(?![a-z])|\bpin\b")

@@ -66,7 +66,9 @@ _STRING_BEFORE = re.compile(r"(?P<quote>[\"'])(?P<secret>[^\s\"'`]{4,200})(?P=qu
 _RULE_OF_TABLE = re.compile(
     r"^[ \t>]{0,20}[|+]?[ \t]{0,9}:?-{2,}:?(?:[ \t]{0,9}[|+][ \t]{0,9}:?-+:?)+[ \t]{0,9}[|+]?[ \t]{0,9}$", re.MULTILINE
 )
-_NAME_OF_COLUMN = re.compile(r"(?i)(?:[\w ]{0,30}[_ -])?(?:passw(?:or)?d|passwort|pwd|passphrase|passcode|pass|pw)s?")
+_NAME_OF_COLUMN = re.compile(
+    r"(?i)(?:[\w ]{0,30}[_ -])?(?:passw(?:or)?d|passwort|pwd|passphrase|passcode|pw)s?|\w{1,20}_pass"
+)
 _CELL = re.compile(r"(?:[^|\\]|\\.)+")
 _AROUND_CELL = " \t*`\"'"
 _HASH = re.compile(r"(?i)\*?[0-9a-f]{16,}|\$\d\w?\$|(?:pbkdf2|bcrypt|argon2|scrypt|sha\d|md5)\w*[$:]|\{\w+\}")
