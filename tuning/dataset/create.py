@@ -72,7 +72,7 @@ def create_dataset(
     if options.decontaminate:
         read_benchmark(options.decontaminate)  # raises an error before the work begins
     snapshot.roles.check(column_names(snapshot.files), str(snapshot.folder))
-    identity = dataset_id(snapshot.digest, options, snapshot.template, versions())
+    identity = dataset_id(snapshot.digest, options, snapshot.recorded_build(), versions())
     folder = settings.datasets_dir / identity
     with locked(settings.datasets_dir / f".{identity}.lock", f"the dataset {identity}"):
         for left_over in settings.datasets_dir.glob(f".{identity}.*.tmp"):  # written by a killed run
