@@ -95,6 +95,16 @@ def test_a_finished_dataset_is_found_again_untouched(tmp_path: Path) -> None:
     assert sorted(path.name for path in settings.datasets_dir.glob(".*.parts")) == []
 
 
+def test_a_manifest_names_the_variables_of_its_own_build(tmp_path: Path) -> None:
+    rows, settings = [row(number) for number in range(100)], Settings(home=tmp_path)
+    made_of = {}
+    for variables in ('{"closed_questions": "keep"}', '{"closed_questions": "drop"}'):
+        snapshot = write_snapshot(tmp_path / variables[-6:-2], rows, build={"variables": variables})
+        dataset = create_dataset(settings, snapshot, DatasetOptions())
+        made_of[dataset.id] = dataset.manifest.build["variables"]
+    assert list(made_of.values()) == ['{"closed_questions": "keep"}', '{"closed_questions": "drop"}']
+
+
 def test_markdown_is_written_with_the_instruction_apart_and_secrets_replaced(tmp_path: Path) -> None:
     rows = [row(number) for number in range(50)]
     rows[3]["answer_body"] = "<p>Write to some.body@mailbox-of-mine.net or use <code>x</code>, " + words(3) + "</p>"

@@ -30,7 +30,7 @@ def inputs(base_model: str = "smollm2", answer: str = "use a list") -> ReportInp
             format="messages",
             template="Answer.",
             options={"seed": 42},
-            build={"site": EVIL},
+            build={"site": EVIL, "name": f"Cardano {EVIL}"},
             versions={},
             funnel=[{"step": "mart", "reason": "too short", "rows": 17}],
             files={"train.jsonl": FileFacts(1234, 1, "0")},
@@ -51,6 +51,7 @@ def inputs(base_model: str = "smollm2", answer: str = "use a list") -> ReportInp
 @pytest.mark.parametrize(
     "words",
     [
+        "<h1>smollm2, tuned on questions and answers of Cardano &lt;script&gt;",
         "Undecided.",
         "d1",
         "1,234 rows",
