@@ -603,7 +603,9 @@ def promote(
     """
     from tuning.registry import registry
 
-    print(f"{registry.promote(settings, version, force=force, reason=reason).name} is champion")
+    promoted, is_new = registry.promote(settings, version, force=force, reason=reason)
+    kept = "the reason is recorded in the history, and nothing else changed" if reason.strip() else "nothing changed"
+    print(f"{promoted.name} is now champion" if is_new else f"{promoted.name} is champion already: {kept}")
     _mirror(settings)
 
 

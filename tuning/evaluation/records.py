@@ -178,6 +178,7 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True):
     complete: Interval | None = None  # the same without questions where an answer was cut or empty
     gained: list[str] = []  # topics that only the tuned model solves
     lost: list[str] = []  # topics that only the opponent solves
+    solved: dict[str, int] = {}  # by role: how many questions the tuned model and the opponent solve
     guardrails: list[Guardrail] = []
 
 
