@@ -99,6 +99,7 @@ class Side(msgspec.Struct, frozen=True, kw_only=True):
     reference: str
     answers: dict[str, str]  # by role: base, tuned or champion
     finish_reasons: dict[str, str]
+    scores: dict[str, dict[str, float]] = {}
     notes: dict[str, list[str]] = {}
 
 
