@@ -78,12 +78,24 @@ def require_google(settings: Settings) -> None:
     require_project(settings)
 
 
+def on_vertex(settings: Settings) -> bool:
+    """Return whether pipelines run on Vertex AI: the target is gcp, or `vertex_endpoint` names another server."""
+    return settings.target == "gcp" or bool(settings.vertex_endpoint)
+
+
+def require_vertex(settings: Settings) -> None:
+    """Raise TuningError if the target is local, or if the project or the bucket is still the local default."""
+    if not on_vertex(settings):
+        raise TuningError("this command needs Vertex AI, and the target is local", "Add --target gcp")
+    require_project(settings)
+
+
 def vertex_client(settings: Settings, region: str) -> dict[str, Any]:
     """Return the arguments of Google's clients of Vertex AI in `region`: server, credentials and transport.
 
-    Raises TuningError if the project or the credentials are missing.
+    Raises TuningError if the target is local, or if the project or the credentials are missing.
     """
-    require_project(settings)
+    require_vertex(settings)
     return {
         "credentials": credentials(settings.vertex_endpoint, settings),
         "transport": "rest",

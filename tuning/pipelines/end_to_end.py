@@ -16,11 +16,11 @@ from tuning.dataset.options import DatasetOptions, resolve_variables
 from tuning.dataset.similar.decontaminate import read_benchmark
 from tuning.dataset.snapshot.export import export
 from tuning.errors import TuningError
+from tuning.gcs.access import on_vertex
 from tuning.pipelines.local.run import run_local
 from tuning.pipelines.outcome import Step
 from tuning.pipelines.plan import Plan
 from tuning.pipelines.release.release import PipelineRun
-from tuning.pipelines.submit import on_vertex
 from tuning.pipelines.vertex.run import run_vertex
 from tuning.pipelines.vertex.tuning_job import check_build_budget, check_start
 from tuning.settings import Settings

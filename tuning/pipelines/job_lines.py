@@ -1,9 +1,9 @@
 """Format the status of jobs, schedules and local runs as lines for a terminal."""
 
 from tuning.errors import TuningError
+from tuning.gcs.access import on_vertex
 from tuning.monitoring.history import RECORD
 from tuning.pipelines.release.record import read_run
-from tuning.pipelines.submit import on_vertex
 from tuning.pipelines.vertex.job import Job
 from tuning.pipelines.vertex.jobs import get_job
 from tuning.pipelines.vertex.schedule import Schedule

@@ -5,6 +5,7 @@ from typing import Any
 
 from tuning.dataset.dataset import find_dataset
 from tuning.errors import TuningError
+from tuning.gcs.access import on_vertex
 from tuning.pipelines.plan import Plan
 from tuning.pipelines.vertex import jobs
 from tuning.pipelines.vertex.schedule import Schedule, create_schedule
@@ -54,11 +55,6 @@ def schedule_any(
     Raises TuningError if a check fails or the service refuses the schedule.
     """
     return create_schedule(settings, _request(settings, template, parameters, tuning, options, show), cron)
-
-
-def on_vertex(settings: Settings) -> bool:
-    """Return whether pipelines run on Vertex AI: the target is gcp, or `vertex_endpoint` names another server."""
-    return settings.target == "gcp" or bool(settings.vertex_endpoint)
 
 
 def _request(

@@ -1,6 +1,7 @@
 """The steps as plain functions: validation, both branches of champion and gate, and errors in one line."""
 
 import errno
+import shutil
 from pathlib import Path
 
 import msgspec
@@ -185,6 +186,23 @@ def test_the_gate_says_why_the_suite_was_not_asked(run):
     verdict = run.gate(ChampionRequest(), run.tune())
     assert verdict.reasons[0] == "no suite of how-to questions was asked"
     assert verdict.reasons[1] == "loss or text overlap alone does not show whether answers got better"
+
+
+def test_a_champion_of_which_nothing_can_be_compared_is_not_evaluated(run, capsys):
+    run.validate()
+    model = run.tune()
+    other = run.folder / "other"
+    shutil.copytree(model.path, other)
+    record = Path(other) / "model.json"
+    record.write_bytes(record.read_bytes().replace(b'"characters"', b'"words"'))
+    verdict = run.gate(ChampionRequest(version="v1", folder=str(other)), model)
+    why = "a loss per token cannot compare a tuned characters with the champion, a tuned words: their tokens differ"
+    said = f"note: the champion is not evaluated: {why}, and no suite of how-to questions was asked"
+    assert said in capsys.readouterr().out.splitlines()
+    empty = msgspec.json.decode((run.folder / "evaluate_champion").read_bytes(), type=Evaluation)
+    assert (empty.base, empty.scored) == ("words", [])
+    assert (verdict.status, set(verdict.improvements), verdict.champion) == ("undecided", {"base"}, "v1")
+    assert why in verdict.reasons
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ from typing import Any
 
 from tuning.dataset.dataset import Dataset, Split, find_dataset
 from tuning.errors import TuningError
-from tuning.gcs.access import credentials, require_project
+from tuning.gcs.access import credentials, require_vertex
 from tuning.gcs.objects import put
 from tuning.machine import git_commit
 from tuning.pipelines.steps.tune import sample_evaluation
@@ -62,9 +62,7 @@ def check_access(settings: Settings) -> None:
 
     Raises TuningError if no job could be submitted with them.
     """
-    if settings.target != "gcp" and not settings.vertex_endpoint:
-        raise TuningError("a template runs only on Vertex AI, but the target is local", "Add --target gcp")
-    require_project(settings)
+    require_vertex(settings)
     from google.cloud.aiplatform.constants.base import SUPPORTED_REGIONS
 
     if settings.region not in SUPPORTED_REGIONS:
