@@ -106,7 +106,6 @@ def test_a_malformed_pipeline_job_is_refused(
         (TUNING, {**TUNING_JOB, "baseModel": "text-bison@001"}, "text-bison@001 cannot be tuned"),
         (TUNING, {"baseModel": "gemini-3.5-flash"}, "no tuning spec"),
         (TUNING, {**TUNING_JOB, "supervisedTuningSpec": {"trainingDatasetUri": "train.jsonl"}}, "train.jsonl"),
-        (TUNING, {**TUNING_JOB, "baseModel": "google/gemma3@gemma-3-4b-it"}, "outputUri"),
         (SCHEDULES, {"displayName": "d", "cron": "daily"}, "cron"),
         (GENERATE, {"contents": []}, "user turn"),
         (GENERATE, {**QUESTION, "temprature": 0}, "temprature"),

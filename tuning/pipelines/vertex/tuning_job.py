@@ -30,7 +30,7 @@ from tuning.registry.model_folder import MODEL
 from tuning.registry.records import Version
 from tuning.settings import Settings
 from tuning.tuners.gemini.estimate import training_price
-from tuning.tuners.gemini.models import base_model, check_region
+from tuning.tuners.gemini.models import base_model, check_service
 from tuning.tuners.gemini.tuner import GeminiTuner
 from tuning.tuners.protocol import TuneOptions, Tuner
 from tuning.tuners.select import find_tuner
@@ -86,8 +86,9 @@ def check_start(settings: Settings, name: str, tune: TuneOptions) -> None:
     """
     check_access(settings)
     if name == GeminiTuner.name:
-        check_region(settings)
-        training_price(settings, base_model(settings, tune))
+        name_of_base = base_model(settings, tune)
+        check_service(settings, name_of_base)
+        training_price(settings, name_of_base)
     if not settings.image and not settings.vertex_endpoint:
         raise TuningError(
             "there is no container image for the pipeline's steps",
