@@ -174,6 +174,17 @@ def test_an_empty_project_is_set_up_once(empty: Settings, google: Google, google
     assert len(google_api.asked("POST", "/repositories$")) == 1
 
 
+def test_the_repository_is_there_when_init_says_so(empty: Settings, google: Google, google_api: Loopback) -> None:
+    google.repositories.clear()
+    lines = init(empty)
+    assert any(line.startswith("created repository") for line in lines)
+    assert google.repositories == {"us-central1/python-qa"}  # the running operation has been waited for
+    google.repositories.clear()
+    google.fails = "too many repositories"
+    with pytest.raises(TuningError, match=r"creating the repository .*/python-qa: too many repositories"):
+        list(init(empty))
+
+
 def test_a_dataset_elsewhere_is_refused_and_left_alone(empty: Settings) -> None:
     make_dataset(empty, "EU")
     assert "BigQuery dataset mine.python_qa is in EU" in [finding.what for finding in wrong(empty)]

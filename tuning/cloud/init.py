@@ -1,5 +1,6 @@
 """Create the bucket, BigQuery dataset and image repository of a project. Print the commands that grant access."""
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -21,6 +22,8 @@ from tuning.gcs.object_file import client as storage_client
 from tuning.machine import package_version
 from tuning.settings import Settings
 from tuning.warehouse.client import connect
+
+_LONGEST_OPERATION = 600.0  # seconds
 
 
 def init(settings: Settings) -> Iterator[str]:
@@ -120,7 +123,21 @@ def _repository(settings: Settings) -> Iterator[str]:
             if error.response.status_code != 404:
                 raise
             body = {"format": "DOCKER", "description": "images of the pipeline steps"}
-            call(settings, "POST", f"{parent}/repositories", body=body, query={"repositoryId": REPOSITORY})
+            operation = call(settings, "POST", f"{parent}/repositories", body=body, query={"repositoryId": REPOSITORY})
+            _wait(settings, operation)
             yield f"created repository {repository_path(settings)}"
         else:
             yield f"repository {repository_path(settings)}: exists, nothing to change"
+
+
+def _wait(settings: Settings, operation: dict[str, Any]) -> None:
+    """Wait until the repository is made. Raises TuningError if Google reports an error, or after ten minutes."""
+    deadline = time.monotonic() + _LONGEST_OPERATION
+    while not operation.get("done"):
+        if time.monotonic() > deadline:
+            raise TuningError(f"{operation['name']} is still not done", "Run `invoke cloud.init` again later")
+        time.sleep(min(settings.poll_seconds, 5))
+        operation = call(settings, "GET", f"https://artifactregistry.googleapis.com/v1/{operation['name']}")
+    if "error" in operation:
+        why = operation["error"].get("message", "no reason given")
+        raise TuningError(f"creating the repository {repository_path(settings)}: {why}")
