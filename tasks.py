@@ -818,7 +818,9 @@ def submit(
     param: Parameters = None,
     caching: Caching = True,
     wait: Annotated[bool, Meta(description="wait until the job ends")] = False,
-    again: Annotated[bool, Meta(description="run the job again even if it has succeeded")] = False,
+    again: Annotated[
+        bool, Meta(description="run the job again even if it has succeeded, and reuse no earlier results")
+    ] = False,
 ) -> None:
     """Submit the pipeline, or any KFP template, to the runner. The same job is not sent twice, unless --again is given.
 

@@ -21,7 +21,7 @@ from tuning.settings import Settings
 class SubmitOptions:
     """Hold the options of a submission. An empty string selects the default.
 
-    With `again`, a job is submitted again even if it has already succeeded.
+    With `again`, a job is submitted again even if it has already succeeded, and takes nothing from the cache.
     """
 
     dataset: str | None = None
@@ -106,7 +106,7 @@ def _request(
         template=template,
         parameters=parameters,
         display_name=options.display_name or template.name,
-        pipeline_root=_gs(options.pipeline_root or f"gs://{settings.bucket}/pipelines/{jobs.label(template.name)}"),
+        pipeline_root=_gs(options.pipeline_root or f"gs://{settings.bucket}/templates/{jobs.label(template.name)}"),
         identity=parameters,
         labels={"template": jobs.label(template.name), **commit_label()},
         caching=options.caching,
