@@ -2,7 +2,7 @@
 #
 #   docker build --tag python-qa-tuning:VERSION .
 #
-# VERSION is the version in pyproject.toml. Push the image to your registry and set TUNING_IMAGE to its name there.
+# VERSION is the version in pyproject.toml. Push the image to your registry and set TUNING_IMAGE to its name there, with its digest.
 # `invoke compile` writes that name into the pipeline.
 # Without a GPU, a smaller image is enough: pass PyTorch's index of CPU builds as --build-arg PIP_EXTRA_INDEX_URL=….
 FROM python:3.11.14-slim-bookworm AS built

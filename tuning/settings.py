@@ -128,7 +128,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     service_account: Annotated[Word, Meta(description="service account of pipeline runs")] = ""
     kms_key: Annotated[Word, Meta(description="Cloud KMS key that encrypts pipeline runs and models")] = ""
     network: Annotated[Word, Meta(description="VPC network of pipeline runs")] = ""
-    image: Annotated[Word, Meta(description="container image of the pipeline steps on target gcp")] = ""
+    image: Annotated[Word, Meta(description="image of the steps on target gcp: NAME@sha256:DIGEST")] = ""
 
     @property
     def datasets_dir(self) -> Path:

@@ -13,7 +13,7 @@ from tests.cloud.servers.loopback import Fault, Loopback
 from tests.homes import free_port
 from tuning.cloud.check import Finding, check, finding_lines, refuse_wrong
 from tuning.cloud.init import init
-from tuning.cloud.required import BUCKET_PERMISSIONS, PROJECT_PERMISSIONS, STAGING_PREFIXES, contains, grants
+from tuning.cloud.required import GRANTS, STAGING_PREFIXES, contains, grant_command, grants
 from tuning.errors import TuningError
 from tuning.gcs.objects import client
 from tuning.machine import package_version
@@ -65,7 +65,7 @@ def wrong(settings: Settings) -> list[Finding]:
 def test_a_project_in_which_all_is_right_has_nothing_wrong(project: Settings) -> None:
     findings = list(check(project))
     assert [finding for finding in findings if finding.state != "right"] == []
-    assert len(findings) == 15
+    assert len(findings) == 16
     assert finding_lines(findings)[-1] == "the checks found no problem"
     refuse_wrong(findings)
 
@@ -86,13 +86,20 @@ def test_a_project_in_which_all_is_right_has_nothing_wrong(project: Settings) ->
         (
             lambda google: google.permissions.discard("bigquery.jobs.create"),
             "missing in the project: bigquery.jobs.create",
-            "gcloud projects add-iam-policy-binding mine --member=user:YOU@EXAMPLE.COM --role=roles/bigquery.jobUser",
+            "gcloud projects add-iam-policy-binding mine --member=user:YOU@EXAMPLE.COM --role=roles/bigquery.jobUser "
+            "--condition=None",
         ),
         (
             lambda google: google.permissions.discard("iam.serviceAccounts.actAs"),
             "missing on runner@mine.iam.gserviceaccount.com: iam.serviceAccounts.actAs",
             "gcloud iam service-accounts add-iam-policy-binding runner@mine.iam.gserviceaccount.com "
-            "--member=user:YOU@EXAMPLE.COM --role=roles/iam.serviceAccountUser",
+            "--member=user:YOU@EXAMPLE.COM --role=roles/iam.serviceAccountUser --project=mine",
+        ),
+        (
+            lambda google: google.permissions.discard("artifactregistry.repositories.uploadArtifacts"),
+            "missing on us-central1-docker.pkg.dev/mine/python-qa: artifactregistry.repositories.uploadArtifacts",
+            "gcloud artifacts repositories add-iam-policy-binding python-qa --member=user:YOU@EXAMPLE.COM "
+            "--role=roles/artifactregistry.writer --project=mine --location=us-central1",
         ),
         (
             lambda google: google.repositories.clear(),
@@ -238,13 +245,17 @@ def test_nothing_is_granted(empty: Settings, google_api: Loopback, storage_serve
 
 
 def test_the_printed_roles_cover_what_is_checked_and_a_second_engineer(empty: Settings) -> None:
+    lines = list(init(empty))
+    assert "  gcloud auth application-default set-quota-project mine" in lines
+    for grant in GRANTS:
+        assert (f"  {grant_command(empty, grant)}" in lines) is (grant.resource != "key")
     printed = "\n".join(grants(empty))
-    for role in {*PROJECT_PERMISSIONS.values(), *BUCKET_PERMISSIONS.values()}:
-        assert f"--member=user:YOU@EXAMPLE.COM --role={role}" in printed
     assert 'GRANT `roles/bigquery.dataEditor` ON SCHEMA `mine`.`python_qa` TO "user:YOU@EXAMPLE.COM"' in printed
     assert "cryptoKeyEncrypterDecrypter" not in printed
     key = "projects/mine/locations/us-central1/keyRings/ring/cryptoKeys/key"
-    (on_key,) = set(grants(msgspec.structs.replace(empty, kms_key=key))) - set(grants(empty))
+    with_key = grants(msgspec.structs.replace(empty, kms_key=key))
+    agent, on_key = (line for line in with_key if line not in grants(empty))
+    assert agent == "gcloud beta services identity create --service=aiplatform.googleapis.com --project=mine"
     assert on_key.startswith(f"gcloud kms keys add-iam-policy-binding {key} --member=serviceAccount:service-")
 
 

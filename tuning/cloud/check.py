@@ -8,16 +8,16 @@ import requests
 
 from tuning.cloud.apis import call
 from tuning.cloud.required import (
-    ACT_AS,
     APIS,
-    BUCKET_PERMISSIONS,
-    BUCKET_READER,
-    PROJECT_PERMISSIONS,
+    GRANTS,
     REPOSITORY,
     STAGING_DAYS,
+    Resource,
     contains,
     deletes_too_early,
+    grant_command,
     is_own_rule,
+    permissions_on,
     repository_path,
 )
 from tuning.errors import TuningError
@@ -129,19 +129,32 @@ def _apis(settings: Settings) -> Iterator[tuple[Finding, str]]:
 
 def _permissions(settings: Settings) -> Iterator[tuple[Finding, str]]:
     url = f"{_MANAGER}/{settings.project}:testIamPermissions"
-    held = call(settings, "POST", url, body={"permissions": [*PROJECT_PERMISSIONS]}).get("permissions", [])
-    bind = f"gcloud projects add-iam-policy-binding {settings.project} --member=user:YOU@EXAMPLE.COM"
-    for finding in _compare(PROJECT_PERMISSIONS, held, "in the project", bind):
+    for finding in _compare(settings, "project", _held(settings, "project", url), "in the project"):
         yield finding, ""
 
 
-def _compare(wanted: dict[str, str], held: list[str], where: str, bind: str) -> Iterator[Finding]:
+def _held(settings: Settings, resource: Resource, url: str) -> list[str]:
+    """Return which of the permissions that the user needs on a resource the user has."""
+    held: list[str] = call(settings, "POST", url, body={"permissions": [*permissions_on(resource)]}).get(
+        "permissions", []
+    )
+    return held
+
+
+def _compare(settings: Settings, resource: Resource, held: list[str], where: str) -> Iterator[Finding]:
+    wanted = permissions_on(resource)
     missing = [permission for permission in wanted if permission not in held]
     if not missing:
         yield Finding("right", f"you have all {len(wanted)} permissions {where}")
     for role in sorted({wanted[permission] for permission in missing}):
         names = ", ".join(permission for permission in missing if wanted[permission] == role)
-        yield Finding("wrong", f"missing {where}: {names}", f"{bind} --role={role}")
+        yield Finding("wrong", f"missing {where}: {names}", _command(settings, resource, role))
+
+
+def _command(settings: Settings, resource: Resource, role: str) -> str:
+    """Return the command that gives the user a role on a resource."""
+    (grant,) = (one for one in GRANTS if (one.member, one.resource, one.role) == ("user", resource, role))
+    return grant_command(settings, grant)
 
 
 def _bucket(settings: Settings, number: str) -> Iterator[Finding]:
@@ -153,7 +166,7 @@ def _bucket(settings: Settings, number: str) -> Iterator[Finding]:
             bucket = storage_client(settings).lookup_bucket(settings.bucket)
         except Forbidden:
             what = f"{name} belongs to somebody else (choose another TUNING_BUCKET), or you may not read its settings"
-            yield Finding("wrong", what, f"{_bind_on_bucket(name)} --role={BUCKET_READER}")
+            yield Finding("wrong", what, _command(settings, "bucket", permissions_on("bucket")["storage.buckets.get"]))
             return
         if bucket is None:
             yield Finding("wrong", f"there is no bucket {name}", INIT)
@@ -161,12 +174,8 @@ def _bucket(settings: Settings, number: str) -> Iterator[Finding]:
         if number and str(bucket.project_number) != number:
             yield Finding("wrong", f"{name} belongs to another project", "choose another TUNING_BUCKET")
         yield from _bucket_settings(settings, bucket)
-        held = bucket.test_iam_permissions([*BUCKET_PERMISSIONS])
-        yield from _compare(BUCKET_PERMISSIONS, held, f"on {name}", _bind_on_bucket(name))
-
-
-def _bind_on_bucket(name: str) -> str:
-    return f"gcloud storage buckets add-iam-policy-binding {name} --member=user:YOU@EXAMPLE.COM"
+        held = bucket.test_iam_permissions([*permissions_on("bucket")])
+        yield from _compare(settings, "bucket", held, f"on {name}")
 
 
 def _bucket_settings(settings: Settings, bucket: Any) -> Iterator[Finding]:
@@ -224,11 +233,7 @@ def _account(settings: Settings) -> Iterator[tuple[Finding, str]]:
         yield Finding("wrong", what, hint), ""
         return
     url = f"https://iam.googleapis.com/v1/projects/-/serviceAccounts/{settings.service_account}:testIamPermissions"
-    held = call(settings, "POST", url, body={"permissions": [ACT_AS]}).get("permissions", [])
-    bind = (
-        f"gcloud iam service-accounts add-iam-policy-binding {settings.service_account} --member=user:YOU@EXAMPLE.COM"
-    )
-    for finding in _compare({ACT_AS: "roles/iam.serviceAccountUser"}, held, f"on {settings.service_account}", bind):
+    for finding in _compare(settings, "account", _held(settings, "account", url), f"on {settings.service_account}"):
         yield finding, ""
 
 
@@ -243,6 +248,9 @@ def _repository(settings: Settings) -> Iterator[tuple[Finding, str]]:
         yield Finding("wrong", f"there is no repository {repository_path(settings)}", INIT), ""
     else:
         yield Finding("right", f"repository {repository_path(settings)} exists"), ""
+        held = _held(settings, "repository", f"{url}:testIamPermissions")
+        for finding in _compare(settings, "repository", held, f"on {repository_path(settings)}"):
+            yield finding, ""
 
 
 def refuse_wrong(findings: list[Finding]) -> None:

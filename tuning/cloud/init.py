@@ -38,6 +38,8 @@ def init(settings: Settings) -> Iterator[str]:
     yield from _repository(settings)
     yield "the project's owner must run these commands (nothing was granted):"
     yield from (f"  {command}" for command in grants(settings))
+    yield "each of you then runs this, so that the project pays for your requests:"
+    yield f"  gcloud auth application-default set-quota-project {settings.project}"
     yield "build and push the image of the pipeline steps:"
     image = f"{repository_path(settings)}/tuning:{package_version()}"
     yield f"  gcloud auth configure-docker {image.partition('/')[0]} --quiet"

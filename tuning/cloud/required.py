@@ -1,7 +1,8 @@
 """List the APIs, permissions, roles and bucket settings that a Google Cloud project needs."""
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 from tuning.settings import Settings
 
@@ -11,26 +12,73 @@ APIS = (
     "bigquery.googleapis.com",
     "storage.googleapis.com",
 )
-BUCKET_READER = "roles/storage.legacyBucketReader"  # roles/storage.objectUser may not read the bucket's settings
-# The permissions that the user who submits jobs needs, each with the smallest predefined role that contains it.
-PROJECT_PERMISSIONS = {
-    "bigquery.jobs.create": "roles/bigquery.jobUser",
-    "bigquery.datasets.create": "roles/bigquery.user",
-    "aiplatform.pipelineJobs.create": "roles/aiplatform.user",
-    "aiplatform.pipelineJobs.cancel": "roles/aiplatform.user",
-    "aiplatform.schedules.create": "roles/aiplatform.user",
-    "aiplatform.tuningJobs.create": "roles/aiplatform.user",
-    "aiplatform.endpoints.predict": "roles/aiplatform.user",
-    "serviceusage.services.use": "roles/serviceusage.serviceUsageConsumer",  # the project pays for a person's requests
-}
-BUCKET_PERMISSIONS = {
-    "storage.buckets.get": BUCKET_READER,
-    "storage.objects.create": "roles/storage.objectUser",
-    "storage.objects.get": "roles/storage.objectUser",
-    "storage.objects.list": "roles/storage.objectUser",
-    "storage.objects.delete": "roles/storage.objectUser",
-}
-ACT_AS = "iam.serviceAccounts.actAs"
+Resource = Literal["project", "bucket", "repository", "dataset", "account", "key"]
+
+
+@dataclass(frozen=True)
+class Grant:
+    """Hold a role that `member` needs on `resource`.
+
+    `cloud.check` asks whether the user has the `permissions`, which are those that this project uses. It does not ask
+    on a BigQuery dataset or a key, or for other members.
+    """
+
+    member: Literal["user", "runner", "vertex"]  # who submits jobs, the account of the runs, Vertex AI's service agent
+    resource: Resource
+    role: str  # the smallest predefined role that contains the permissions
+    permissions: tuple[str, ...] = ()
+
+
+# `cloud.init` prints these grants, and `cloud.check` compares them with what the user has.
+GRANTS = (
+    Grant("runner", "project", "roles/aiplatform.user"),
+    Grant("runner", "bucket", "roles/storage.objectUser"),
+    Grant("runner", "repository", "roles/artifactregistry.reader"),
+    Grant(
+        "user",
+        "project",
+        "roles/aiplatform.user",
+        (
+            "aiplatform.pipelineJobs.create",
+            "aiplatform.pipelineJobs.cancel",
+            "aiplatform.schedules.create",
+            "aiplatform.tuningJobs.create",
+            "aiplatform.endpoints.predict",
+        ),
+    ),
+    Grant("user", "project", "roles/bigquery.jobUser", ("bigquery.jobs.create",)),
+    Grant("user", "project", "roles/bigquery.user", ("bigquery.datasets.create",)),
+    # The project pays for a person's requests.
+    Grant("user", "project", "roles/serviceusage.serviceUsageConsumer", ("serviceusage.services.use",)),
+    # roles/storage.objectUser may not read the bucket's settings.
+    Grant("user", "bucket", "roles/storage.legacyBucketReader", ("storage.buckets.get",)),
+    Grant(
+        "user",
+        "bucket",
+        "roles/storage.objectUser",
+        ("storage.objects.create", "storage.objects.get", "storage.objects.list", "storage.objects.delete"),
+    ),
+    # To push the image.
+    Grant(
+        "user",
+        "repository",
+        "roles/artifactregistry.writer",
+        ("artifactregistry.repositories.get", "artifactregistry.repositories.uploadArtifacts"),
+    ),
+    # Whoever creates the dataset owns it; others need this to build into it.
+    Grant("user", "dataset", "roles/bigquery.dataEditor"),
+    Grant("user", "account", "roles/iam.serviceAccountUser", ("iam.serviceAccounts.actAs",)),
+    # Only with TUNING_KMS_KEY.
+    Grant("vertex", "key", "roles/cloudkms.cryptoKeyEncrypterDecrypter"),
+)
+
+
+def permissions_on(resource: Resource) -> dict[str, str]:
+    """Return the permissions that the user needs on a resource, each with the role that contains it."""
+    needed = (grant for grant in GRANTS if (grant.member, grant.resource) == ("user", resource))
+    return {permission: grant.role for grant in needed for permission in grant.permissions}
+
+
 # Working files that a run can create again. Datasets and models have other prefixes.
 STAGING_PREFIXES = ("load/", "parts/", "pipelines/", "requests/", "snapshots/")
 # A job takes outputs of earlier jobs from Vertex AI's cache for at most this many days. The working files live longer
@@ -84,53 +132,42 @@ def runner_account(settings: Settings) -> str:
 
 
 def grants(settings: Settings) -> list[str]:
-    """Return the gcloud commands that grant the smallest roles that a run and a user need.
+    """Return the gcloud commands for the GRANTS, after those that make the accounts that get roles.
 
     They are only printed, because the project's owner decides who gets access.
     """
-    account = runner_account(settings)
-    runner, person = f"serviceAccount:{account}", "user:YOU@EXAMPLE.COM"
-    project, bucket = settings.project, f"gs://{settings.bucket}"
-
-    def on_project(member: str, role: str) -> str:
-        return f"gcloud projects add-iam-policy-binding {project} --member={member} --role={role} --condition=None"
-
-    def on_bucket(member: str, role: str) -> str:
-        return f"gcloud storage buckets add-iam-policy-binding {bucket} --member={member} --role={role}"
-
-    def on_repository(member: str, role: str) -> str:
-        return (
-            f"gcloud artifacts repositories add-iam-policy-binding {REPOSITORY} --project={project} "
-            f"--location={settings.region} --member={member} --role={role}"
+    made = []
+    if not settings.service_account:
+        made.append(f"gcloud iam service-accounts create python-qa-runner --project={settings.project}")
+    if settings.kms_key:  # before the first use of Vertex AI, its service agent does not exist
+        made.append(
+            f"gcloud beta services identity create --service=aiplatform.googleapis.com --project={settings.project}"
         )
-
-    create = (
-        [] if settings.service_account else [f"gcloud iam service-accounts create python-qa-runner --project={project}"]
-    )
-    return [
-        *create,
-        on_project(runner, "roles/aiplatform.user"),
-        on_bucket(runner, "roles/storage.objectUser"),
-        on_repository(runner, "roles/artifactregistry.reader"),
-        *(on_project(person, role) for role in sorted(set(PROJECT_PERMISSIONS.values()))),
-        *(on_bucket(person, role) for role in sorted(set(BUCKET_PERMISSIONS.values()))),
-        on_repository(person, "roles/artifactregistry.writer"),  # to push the image
-        # Whoever creates the dataset owns it; others need this to build into it.
-        f"bq query --nouse_legacy_sql 'GRANT `roles/bigquery.dataEditor` ON SCHEMA "
-        f'`{project}`.`{settings.bigquery_dataset}` TO "{person}"\'',
-        f"gcloud iam service-accounts add-iam-policy-binding {account} --project={project} --member={person} "
-        "--role=roles/iam.serviceAccountUser",
-        *_on_key(settings),
-    ]
+    return made + [grant_command(settings, grant) for grant in GRANTS if grant.resource != "key" or settings.kms_key]
 
 
-def _on_key(settings: Settings) -> list[str]:
-    """Return the command that lets Vertex AI use the key of the settings, or none without a key."""
-    if not settings.kms_key:
-        return []
-    number = f"$(gcloud projects describe {settings.project} --format='value(projectNumber)')"
-    return [
-        f"gcloud kms keys add-iam-policy-binding {settings.kms_key} "
-        f"--member=serviceAccount:service-{number}@gcp-sa-aiplatform.iam.gserviceaccount.com "
-        "--role=roles/cloudkms.cryptoKeyEncrypterDecrypter"
-    ]
+def grant_command(settings: Settings, grant: Grant) -> str:
+    """Return the gcloud command for a grant."""
+    project, account = settings.project, runner_account(settings)
+    number = f"$(gcloud projects describe {project} --format='value(projectNumber)')"
+    member = {
+        "user": "user:YOU@EXAMPLE.COM",
+        "runner": f"serviceAccount:{account}",
+        "vertex": f"serviceAccount:service-{number}@gcp-sa-aiplatform.iam.gserviceaccount.com",
+    }[grant.member]
+    if grant.resource == "dataset":
+        return (
+            f"bq query --nouse_legacy_sql 'GRANT `{grant.role}` ON SCHEMA "
+            f'`{project}`.`{settings.bigquery_dataset}` TO "{member}"\''
+        )
+    before, after = {
+        "project": (f"projects add-iam-policy-binding {project}", " --condition=None"),
+        "bucket": (f"storage buckets add-iam-policy-binding gs://{settings.bucket}", ""),
+        "repository": (
+            f"artifacts repositories add-iam-policy-binding {REPOSITORY}",
+            f" --project={project} --location={settings.region}",
+        ),
+        "account": (f"iam service-accounts add-iam-policy-binding {account}", f" --project={project}"),
+        "key": (f"kms keys add-iam-policy-binding {settings.kms_key}", ""),
+    }[grant.resource]
+    return f"gcloud {before} --member={member} --role={grant.role}{after}"

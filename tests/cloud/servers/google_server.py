@@ -10,7 +10,7 @@ from google.protobuf import json_format
 
 from tests.cloud.servers.discovery import Method, find_method
 from tests.cloud.servers.loopback import Loopback, RefusedError, Request
-from tuning.cloud.required import ACT_AS, APIS, PROJECT_PERMISSIONS
+from tuning.cloud.required import APIS, GRANTS
 
 MANAGER = r"/cloudresourcemanager\.googleapis\.com/v3/projects"
 REGISTRY = r"/artifactregistry\.googleapis\.com/v1/projects/mine/locations/([\w-]+)/repositories"
@@ -24,7 +24,7 @@ class Google:
     number: str = "1234"
     billing: bool = True
     apis: set[str] = field(default_factory=lambda: set(APIS))
-    permissions: set[str] = field(default_factory=lambda: {*PROJECT_PERMISSIONS, ACT_AS})
+    permissions: set[str] = field(default_factory=lambda: {one for grant in GRANTS for one in grant.permissions})
     operations: dict[str, str] = field(default_factory=dict)  # running: by name, the repository that they make
     fails: str = ""  # why a running operation ends without a repository
     repositories: set[str] = field(default_factory=lambda: {"us-central1/python-qa"})
@@ -42,6 +42,7 @@ class Google:
             ),
             ("GET", r"/serviceusage\.googleapis\.com/v1/projects/mine/services:batchGet", self.services),
             ("GET", rf"{REGISTRY}/([\w-]+)", self.repository),
+            ("POST", rf"{REGISTRY}/[\w-]+:testIamPermissions", self.held),
             ("POST", REGISTRY, self.create_repository),
             ("GET", r"/artifactregistry\.googleapis\.com/v1/(projects/mine/locations/[\w-]+/operations/.+)", self.look),
         ]
