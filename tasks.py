@@ -11,6 +11,7 @@ from tuning import closed_output
 from tuning.command import Options, command
 from tuning.positional import JobOrNewest, QuestionOrFile
 from tuning.settings import BigQueryDataset, Settings, describe, load_settings
+from tuning.target import find_target
 from tuning.values import (
     Address,
     Age,
@@ -39,7 +40,7 @@ def config(c: Context, settings: Settings) -> None:
     Example: TUNING_HOME=/data/tuning invoke config --target gcp
     """
     for name, value, origin, description in describe(
-        {"target": settings.target if settings != load_settings() else None}
+        {"target": find_target(settings).name if settings != load_settings() else None}
     ):
         print(f"{name:22} {value or '-':40} {origin:24} {description}")
 
@@ -281,11 +282,8 @@ def build(
     from tuning.warehouse.dbt import build as build_marts
     from tuning.warehouse.in_lines import build_lines
 
-    print(
-        "\n".join(
-            build_lines(build_marts(settings, Variables(**build.given()), select), local=settings.target == "local")
-        )
-    )
+    built = build_marts(settings, Variables(**build.given()), select)
+    print("\n".join(build_lines(built, local=find_target(settings).has_own_bigquery)))
 
 
 @command(name="diff")
@@ -450,7 +448,7 @@ def hello(
 
     Example: invoke hello --recipient World
     """
-    if settings.target == "gcp":
+    if find_target(settings).uses_google:
         from tuning.pipelines.hello import compile_hello
         from tuning.pipelines.vertex.template_job import SubmitOptions, submit_template
 
@@ -582,7 +580,7 @@ def models(
 
 def _mirror(settings: Settings) -> None:
     """On target gcp, set the same champion and challenger in Vertex AI Model Registry."""
-    if settings.target == "gcp":
+    if find_target(settings).uses_google:
         from tuning.registry.mirror import mirror
 
         for line in mirror(settings):

@@ -8,10 +8,11 @@ import requests
 from tuning.cloud.apis import call
 from tuning.cloud.required import REPOSITORY, STAGING_DAYS, STAGING_PREFIXES, contains, grants, repository_path
 from tuning.errors import TuningError
-from tuning.gcs.access import backoff, google_errors, require_google
+from tuning.gcs.access import backoff, google_errors
 from tuning.gcs.object_file import client as storage_client
 from tuning.machine import package_version
 from tuning.settings import Settings
+from tuning.target import find_target
 from tuning.warehouse.client import connect
 
 
@@ -21,7 +22,7 @@ def init(settings: Settings) -> Iterator[str]:
     A second run changes nothing. The lines end with the commands that grant roles, which this function never runs.
     Raises TuningError if the target is local, if a location does not fit, or if Google refuses a call.
     """
-    require_google(settings)
+    find_target(settings).require_google()
     yield from _bucket(settings)
     yield from _dataset(settings)
     yield from _repository(settings)

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from tuning.errors import TuningError
 from tuning.resource_errors import disk_error
 from tuning.settings import Settings
+from tuning.target import find_target
 
 if TYPE_CHECKING:
     from google.api_core.retry import Retry
@@ -55,35 +56,12 @@ def credentials(endpoint: str, settings: Settings) -> "Credentials":
     return default
 
 
-def require_project(settings: Settings) -> None:
-    """Raise TuningError if the target is Google Cloud and the project or the bucket is still the local default.
-
-    If TUNING_VERTEX_ENDPOINT is set, nothing is checked.
-    """
-    default = Settings()
-    if settings.target != "gcp" or settings.vertex_endpoint:
-        return
-    for name in ("project", "bucket"):
-        if getattr(settings, name) == getattr(default, name):
-            raise TuningError(
-                f"target gcp needs your own {name}; {getattr(default, name)!r} is only the default of target local",
-                f"Set TUNING_{name.upper()}",
-            )
-
-
-def require_google(settings: Settings) -> None:
-    """Raise TuningError if the target is local, or if the project or the bucket is still the local default."""
-    if settings.target != "gcp":
-        raise TuningError("this command needs a Google Cloud project, and the target is local", "Add --target gcp")
-    require_project(settings)
-
-
 def vertex_client(settings: Settings, region: str) -> dict[str, Any]:
     """Return the arguments of Google's clients of Vertex AI in `region`: server, credentials and transport.
 
     Raises TuningError if the project or the credentials are missing.
     """
-    require_project(settings)
+    find_target(settings).require_project()
     return {
         "credentials": credentials(settings.vertex_endpoint, settings),
         "transport": "rest",

@@ -21,6 +21,7 @@ from tuning.gcs.upload import as_stored, upload
 from tuning.progress import progress
 from tuning.settings import Settings
 from tuning.storage import CHUNK, atomic_file, local_path, split_uri
+from tuning.target import find_target
 
 if TYPE_CHECKING:
     from google.cloud.storage import Blob
@@ -38,7 +39,7 @@ class Stored:
 
 def is_folder(settings: Settings) -> bool:
     """Return whether ``gs://`` addresses are files under TUNING_HOME."""
-    return settings.target == "local" and not settings.storage_endpoint
+    return not find_target(settings).has_bucket
 
 
 def put(settings: Settings, source: Source, uri: str) -> Stored:

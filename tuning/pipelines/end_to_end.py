@@ -20,11 +20,11 @@ from tuning.pipelines.local.run import run_local
 from tuning.pipelines.outcome import Step
 from tuning.pipelines.plan import Plan
 from tuning.pipelines.release.release import PipelineRun
-from tuning.pipelines.submit import on_vertex
 from tuning.pipelines.vertex.run import run_vertex
 from tuning.pipelines.vertex.tuning_job import check_build_budget, check_start
 from tuning.settings import Settings
 from tuning.sources.load_sample import load_sample_if_empty
+from tuning.target import find_target
 from tuning.tuners.hf.preview import preview
 from tuning.tuners.options import dataset_options, tuning_settings
 from tuning.warehouse.dbt import Variables, ensure_built
@@ -72,7 +72,7 @@ def tune_all(settings: Settings, given: Given, show: Show) -> PipelineRun:
     """
     steps = Steps(show)
     settings, plan = _prepare(settings, given, steps)
-    run = run_vertex if on_vertex(settings) else run_local
+    run = run_vertex if find_target(settings).on_vertex else run_local
     return run(settings, plan, before=steps.done, show=show)
 
 
@@ -93,7 +93,8 @@ def _prepare(settings: Settings, given: Given, steps: Steps) -> tuple[Settings, 
     settings, options = tuning_settings(
         settings, given.tuning | ({"seed": given.made["seed"]} if "seed" in given.made else {})
     )
-    if on_vertex(settings):
+    on_vertex = find_target(settings).on_vertex
+    if on_vertex:
         check_start(settings, settings.tuner, options)
     if given.dataset_id:
         if given.build or set(given.made) - {"seed"} or given.preset:
@@ -104,9 +105,9 @@ def _prepare(settings: Settings, given: Given, steps: Steps) -> tuple[Settings, 
         dataset = find_dataset(settings, given.dataset_id)
     else:
         variables = resolve_variables(given.preset, **given.build)
-        if on_vertex(settings):
+        if on_vertex:
             check_build_budget(settings, variables)
-        trains_here = settings.tuner == "hf" and not on_vertex(settings)
+        trains_here = settings.tuner == "hf" and not on_vertex
         with steps.step("base model") as ended:
             before = time.time()
             wanted = dataset_options(settings, given.preset, given.made, options.base_model if trains_here else "")
@@ -133,7 +134,7 @@ def make_dataset(
     """
     if options.decontaminate:
         read_benchmark(options.decontaminate)  # a benchmark that cannot be used is an error before the mart is built
-    if fill and settings.target == "local":
+    if fill and find_target(settings).has_own_bigquery:
         with steps.step("warehouse") as ended:
             loaded = load_sample_if_empty(settings)
             ended("loaded the sample of questions" if loaded else "already has data", loaded is None)

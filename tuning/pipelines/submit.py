@@ -11,6 +11,7 @@ from tuning.pipelines.vertex.schedule import Schedule, create_schedule
 from tuning.pipelines.vertex.template_job import SubmitOptions, parse_parameters, send, template_request
 from tuning.pipelines.vertex.tuning_job import check_start, tuning_request
 from tuning.settings import Settings
+from tuning.target import find_target
 from tuning.tuners.options import tuning_settings
 from tuning.tuners.protocol import TuneOptions
 
@@ -31,7 +32,7 @@ def submit_any(
     With `wait`, follow the job until it ends. On target local, this project's pipeline runs on this machine. Raises
     TuningError if a check fails, the service refuses the job, or a job that is followed does not succeed.
     """
-    if not template and not on_vertex(settings):
+    if not template and not find_target(settings).on_vertex:
         _run_here(settings, parameters, tuning, options, show)
         return
     job = send(settings, _request(settings, template, parameters, tuning, options, show), options.again, show)
@@ -54,11 +55,6 @@ def schedule_any(
     Raises TuningError if a check fails or the service refuses the schedule.
     """
     return create_schedule(settings, _request(settings, template, parameters, tuning, options, show), cron)
-
-
-def on_vertex(settings: Settings) -> bool:
-    """Return whether pipelines run on Vertex AI: the target is gcp, or `vertex_endpoint` names another server."""
-    return settings.target == "gcp" or bool(settings.vertex_endpoint)
 
 
 def _request(

@@ -53,11 +53,11 @@ def load_sample(settings: Settings, rows: int | None = None) -> IngestReport:
 
 
 def load_sample_if_empty(settings: Settings) -> IngestReport | None:
-    """Load the sample if the raw tables do not exist. Return None if they exist, or if the target is not local.
+    """Load the sample if the raw tables of the local BigQuery do not exist. Return None if they exist.
 
     Raises TuningError if the local BigQuery does not answer, or if the tables cannot be loaded.
     """
-    if settings.target != "local" or is_loaded(settings):
+    if is_loaded(settings):
         return None
     return load_sample(settings)
 

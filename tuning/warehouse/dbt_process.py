@@ -19,6 +19,7 @@ from tuning.records import read_record, write_record
 from tuning.resource_errors import disk_error
 from tuning.settings import DBT_PROJECT, Settings, variable
 from tuning.storage import locked, remove
+from tuning.target import find_target
 from tuning.warehouse import emulator
 from tuning.warehouse.client import endpoint, own_server
 from tuning.warehouse.dbt_client import WATCHED
@@ -83,7 +84,7 @@ class DbtFiles:
 
 def dbt_files(settings: Settings, variables: Variables) -> DbtFiles:
     """Return where dbt writes its files for these settings and variables."""
-    return DbtFiles(settings.home / "dbt" / f"{settings.target}-{variables.key()}")
+    return DbtFiles(settings.home / "dbt" / f"{find_target(settings).name}-{variables.key()}")
 
 
 def run_dbt(settings: Settings, arguments: list[str], variables: Variables | None = None) -> dict[str, Any] | None:
@@ -129,7 +130,8 @@ def command(settings: Settings, arguments: list[str], variables: Variables) -> l
     return [
         str(Path(sys.executable).parent / "dbt"),
         *arguments,
-        *("--project-dir", str(DBT_PROJECT), "--profiles-dir", str(DBT_PROJECT), "--target", settings.target),
+        *("--project-dir", str(DBT_PROJECT), "--profiles-dir", str(DBT_PROJECT)),
+        *("--target", find_target(settings).name),
         *("--target-path", str(files.target), "--log-path", str(files.log.parent), "--log-format", "json"),
         "--no-use-colors",
         *(("--vars", json.dumps(overrides, sort_keys=True, ensure_ascii=False)) if overrides else ()),

@@ -14,8 +14,8 @@ from tuning.pipelines.steps.process import Artifact, log_metrics, read_output
 from tuning.pipelines.steps.requests import ChampionRequest, GateRequest, TuningRequest, read_request
 from tuning.pipelines.steps.validation import CHECKED, Checked
 from tuning.records import write_record
-from tuning.registry.model_folder import WEIGHTS, count_seen, mounted, open_model
-from tuning.storage import sha256_of, write_bytes
+from tuning.registry.model_folder import WEIGHTS, count_seen, open_model
+from tuning.storage import mounted, sha256_of, write_bytes
 from tuning.tuners.hf.train.curves import JSON as CURVES
 from tuning.tuners.hf.train.curves import Curves
 from tuning.tuners.select import find_tuner

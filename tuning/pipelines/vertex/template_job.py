@@ -7,7 +7,7 @@ from typing import Any
 
 from tuning.dataset.dataset import Dataset, Split, find_dataset
 from tuning.errors import TuningError
-from tuning.gcs.access import credentials, require_project
+from tuning.gcs.access import credentials
 from tuning.gcs.objects import put
 from tuning.machine import git_commit
 from tuning.pipelines.steps.tune import sample_evaluation
@@ -15,6 +15,8 @@ from tuning.pipelines.vertex import jobs, notebook_template
 from tuning.pipelines.vertex.job import Job
 from tuning.pipelines.vertex.template import Template, fit_parameters, read_template
 from tuning.settings import Settings
+from tuning.storage import is_in_bucket
+from tuning.target import find_target
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,9 +64,10 @@ def check_access(settings: Settings) -> None:
 
     Raises TuningError if no job could be submitted with them.
     """
-    if settings.target != "gcp" and not settings.vertex_endpoint:
+    target = find_target(settings)
+    if not target.on_vertex:
         raise TuningError("a template runs only on Vertex AI, but the target is local", "Add --target gcp")
-    require_project(settings)
+    target.require_project()
     from google.cloud.aiplatform.constants.base import SUPPORTED_REGIONS
 
     if settings.region not in SUPPORTED_REGIONS:
@@ -171,6 +174,6 @@ def _upload(settings: Settings, dataset: Dataset, splits: Sequence[Split], show:
 
 def _gs(root: str) -> str:
     """Return `root`. Raises TuningError unless it is in Cloud Storage, because Vertex AI accepts no other root."""
-    if not root.startswith("gs://"):
+    if not is_in_bucket(root):
         raise TuningError(f"the pipeline root {root!r} is not in Cloud Storage", "Set --pipeline-root gs://BUCKET/NAME")
     return root

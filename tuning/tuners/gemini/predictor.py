@@ -10,6 +10,7 @@ from tuning.dataset.formats.records import Example, Message
 from tuning.errors import TuningError
 from tuning.gcs.access import backoff, google_errors
 from tuning.settings import Settings
+from tuning.storage import is_in_bucket
 from tuning.tuners.gemini.client import connect
 from tuning.tuners.gemini.models import SERVED_FROM, thinking
 from tuning.tuners.protocol import Answer, Model
@@ -35,7 +36,7 @@ class GeminiPredictor:
     """Query the endpoint of a tuned model, or a Google base model. Raises TuningError if the model is not deployed."""
 
     def __init__(self, settings: Settings, model: Model) -> None:
-        if model.uri.startswith("gs://"):
+        if is_in_bucket(model.uri):
             raise TuningError(
                 f"the open model in {model.uri} is not deployed",
                 "Deploy it from the Model Registry and query its endpoint",

@@ -14,7 +14,7 @@ from tuning.gcs.access import backoff, google_errors
 from tuning.gcs.object_file import Source
 from tuning.gcs.objects import put
 from tuning.settings import Settings
-from tuning.storage import write_json
+from tuning.storage import unmounted, write_json
 from tuning.tuners.gemini.check import check_limits
 from tuning.tuners.gemini.client import connect
 from tuning.tuners.gemini.models import ADAPTER_SIZES, Plan, base_model, limits_of, make_plan
@@ -97,9 +97,7 @@ def _address(settings: Settings, dataset: Dataset, source: Source) -> str:
     A file under /gcs, where a pipeline step sees the bucket, is used in place. Other files are uploaded or copied
     unless they are already in the bucket.
     """
-    if isinstance(source, Path) and source.is_relative_to("/gcs"):
-        return f"gs://{source.relative_to('/gcs')}"
-    return put(settings, source, f"{bucket_address(settings, dataset.id)}/{source.name}").uri
+    return unmounted(str(source)) or put(settings, source, f"{bucket_address(settings, dataset.id)}/{source.name}").uri
 
 
 def _find(client: "Client", key: str) -> "TuningJob | None":
