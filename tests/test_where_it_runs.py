@@ -16,6 +16,15 @@ ALLOWED = {
     "reads the setting target": {"tuning/target.py": "says what it means"},
     "compares with the name of a target": {"tuning/target.py": "says what it means"},
     "reads the scheme of an address": {"tuning/storage.py": "tells addresses in Cloud Storage from paths"},
+    "tells storage by its class": {
+        "tuning/gcs/object_file.py": "opens a path or an object",
+        "tuning/gcs/bucket.py": "lets the server copy an object, and uploads a path",
+        "tuning/records.py": "refuses a pipe, which only a path can name",
+        "tuning/dataset/rows/prepare.py": "rows come in a file or as bytes; neither is in Cloud Storage",
+    },
+}
+STORAGE = {"Path", "ObjectFile", "FolderStorage", "BucketStorage", "FolderStore", "BucketStore"} | {
+    *("FolderOutputs", "BucketOutputs", "Local", "Gcp")
 }
 TARGETS = {"local", "gcp"}
 
@@ -51,6 +60,12 @@ def decisions(tree: ast.AST) -> Iterator[tuple[str, int]]:
                 "relative_to",
             ) and text.startswith(("gs:", "/gcs")):
                 yield "reads the scheme of an address", node.lineno
+            case ast.Call(func=ast.Name(id="isinstance" | "issubclass"), args=[_, classes]) if STORAGE & {
+                name_of(one) for one in ast.walk(classes) if isinstance(one, ast.expr)
+            }:
+                yield "tells storage by its class", node.lineno
+            case ast.MatchClass(cls=kind) if name_of(kind) in STORAGE:
+                yield "tells storage by its class", kind.lineno
             case ast.Compare(left=ast.Constant(value=str() as text)) if text.startswith(("gs:", "/gcs")):
                 yield "reads the scheme of an address", node.lineno
 
@@ -81,13 +96,16 @@ def test_no_other_module_decides_where_something_runs() -> None:
         ("reads the scheme of an address", "x = uri.startswith('gs://')"),
         ("reads the scheme of an address", "x = path.is_relative_to('/gcs')"),
         ("reads the scheme of an address", "x = 'gs://' in uri"),
+        ("tells storage by its class", "x = isinstance(source, Path)"),
+        ("tells storage by its class", "x = isinstance(source, (str, object_file.ObjectFile))"),
+        ("tells storage by its class", "match store:\n    case BucketStore(): pass"),
     ],
 )
 def test_a_planted_decision_is_found(what: str, line: str, tmp_path: Path) -> None:
     module = tmp_path / "tuning" / "planted.py"
     module.parent.mkdir()
     module.write_text(f"import this\n\n{line}\n")
-    assert found_in(tmp_path) == {what: {"tuning/planted.py:3"}}
+    assert found_in(tmp_path) == {what: {f"tuning/planted.py:{2 + len(line.splitlines())}"}}
 
 
 @pytest.mark.parametrize(

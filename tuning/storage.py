@@ -7,7 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO, Protocol
 
 import filelock
 import orjson
@@ -109,10 +109,17 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def sha256_of(path: Path) -> str:
+class Readable(Protocol):
+    """Represent a local file or an object in Cloud Storage."""
+
+    def open(self, mode: Any) -> contextlib.AbstractContextManager[BinaryIO]:
+        """Open the file for reading."""
+
+
+def sha256_of(file: Readable) -> str:
     """Return the SHA-256 of a file as hex digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()  # type: ignore[arg-type]  # every binary file has readinto
 
 
 def total_sha256(path: Path, of: Callable[[Path], str | None]) -> str:

@@ -15,7 +15,7 @@ from tuning.cloud.check import Finding, check, finding_lines, refuse_wrong
 from tuning.cloud.init import init
 from tuning.cloud.required import BUCKET_PERMISSIONS, PROJECT_PERMISSIONS, STAGING_PREFIXES, contains, grants
 from tuning.errors import TuningError
-from tuning.gcs.objects import client
+from tuning.gcs.object_file import client
 from tuning.settings import Settings
 from tuning.warehouse import emulator
 from tuning.warehouse.client import connect

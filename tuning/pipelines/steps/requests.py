@@ -136,8 +136,8 @@ def dataset_sha256(dataset: Dataset) -> str:
     names = [MANIFEST, *sorted(dataset.manifest.files)]
     total = hashlib.sha256()
     for name in names:
-        source = dataset.source(name)
-        if isinstance(source, Path) and not source.is_file():
-            raise TuningError(f"{source} is missing", "Delete the dataset's folder and run `invoke dataset` again")
+        path, source = dataset.folder / name, dataset.source(name)
+        if name not in dataset.objects and not path.is_file():
+            raise TuningError(f"{path} is missing", "Delete the dataset's folder and run `invoke dataset` again")
         total.update(f"{name} {dataset.sha256(source)}\n".encode())
     return total.hexdigest()

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 
 from tuning.errors import TuningError
-from tuning.gcs.objects import get, list_objects
+from tuning.gcs.storage import find_storage
 from tuning.pipelines.outcome import Output, Step
 from tuning.pipelines.plan import Plan
 from tuning.pipelines.release.record import RunRecord, ended, start_run, write_run
@@ -74,13 +74,14 @@ def _fetch(settings: Settings, job: Job, target: Path, task: str, name: str) -> 
     found = job.output(task, name)
     if found is None:
         raise TuningError(f"the job {job.id} has no output {name} of the step {STEPS[task]}", f"See {job.link}")
-    uris = [uri for uri in list_objects(settings, found.uri) if uri == found.uri or uri.startswith(f"{found.uri}/")]
+    storage = find_storage(settings)
+    uris = [uri for uri in storage.addresses(found.uri) if uri == found.uri or uri.startswith(f"{found.uri}/")]
     if not uris:
         raise TuningError(
             f"the output {found.uri} of the job {job.id} is missing", "Run the job again with `invoke submit --again`"
         )
     for uri in uris:
-        get(settings, uri, target / uri.removeprefix(f"{found.uri}/") if uri != found.uri else target)
+        storage.get(uri, target / uri.removeprefix(f"{found.uri}/") if uri != found.uri else target)
     return Output(path=str(target), metadata=dict(found.metadata))
 
 

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from tuning.errors import TuningError
 from tuning.gcs.access import backoff, google_errors, google_url, session
-from tuning.gcs.objects import open_object
+from tuning.gcs.storage import find_storage
 from tuning.settings import Settings
 from tuning.storage import is_in_bucket
 
@@ -144,7 +144,7 @@ def _nearest(name: str, declared: Mapping[str, Parameter]) -> str:
 
 def _read(settings: Settings, uri: str) -> bytes:
     if is_in_bucket(uri):
-        with open_object(settings, uri) as file:
+        with find_storage(settings).open(uri) as file:
             return file.read()
     if "://" in uri:
         return _download(settings, uri)

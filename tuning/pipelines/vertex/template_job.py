@@ -8,7 +8,7 @@ from typing import Any
 from tuning.dataset.dataset import Dataset, Split, find_dataset
 from tuning.errors import TuningError
 from tuning.gcs.access import credentials
-from tuning.gcs.objects import put
+from tuning.gcs.storage import find_storage
 from tuning.machine import git_commit
 from tuning.pipelines.steps.tune import sample_evaluation
 from tuning.pipelines.vertex import jobs, notebook_template
@@ -168,7 +168,7 @@ def _sampled(settings: Settings, dataset: Dataset, show: Callable[[str], None]) 
 def _upload(settings: Settings, dataset: Dataset, splits: Sequence[Split], show: Callable[[str], None]) -> None:
     for split in splits:
         address = notebook_template.in_folder(settings, dataset, notebook_template.FILES[split])
-        stored = put(settings, dataset.file(split), address)
+        stored = find_storage(settings).put(dataset.file(split), address)
         show(f"{'uploaded' if stored.sent else 'already there'}: {stored.uri} ({stored.size:,} bytes)")
 
 

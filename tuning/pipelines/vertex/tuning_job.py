@@ -18,7 +18,7 @@ from tuning.cloud.estimate import (
 from tuning.dataset.dataset import MANIFEST, Dataset, bucket_address
 from tuning.errors import TuningError
 from tuning.gcs.access import google_errors
-from tuning.gcs.objects import put, put_files, put_folder
+from tuning.gcs.storage import find_storage, put_files, put_folder
 from tuning.pipelines.plan import Plan
 from tuning.pipelines.release.release import arguments_against_champion
 from tuning.pipelines.tuning import compile_pipeline
@@ -132,7 +132,7 @@ def _place(settings: Settings, name: str, content: bytes) -> str:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / name
         path.write_bytes(content)
-        return put(settings, path, f"gs://{settings.bucket}/requests/{name}").uri
+        return find_storage(settings).put(path, f"gs://{settings.bucket}/requests/{name}").uri
 
 
 def _model_folder(settings: Settings, version: Version) -> str:

@@ -12,7 +12,7 @@ from tuning.dataset.formats.records import Format
 from tuning.errors import TuningError
 from tuning.gcs.access import backoff, google_errors
 from tuning.gcs.object_file import Source
-from tuning.gcs.objects import put
+from tuning.gcs.storage import find_storage
 from tuning.settings import Settings
 from tuning.storage import unmounted, write_json
 from tuning.tuners.gemini.check import check_limits
@@ -97,7 +97,8 @@ def _address(settings: Settings, dataset: Dataset, source: Source) -> str:
     A file under /gcs, where a pipeline step sees the bucket, is used in place. Other files are uploaded or copied
     unless they are already in the bucket.
     """
-    return unmounted(str(source)) or put(settings, source, f"{bucket_address(settings, dataset.id)}/{source.name}").uri
+    address = f"{bucket_address(settings, dataset.id)}/{source.name}"
+    return unmounted(str(source)) or find_storage(settings).put(source, address).uri
 
 
 def _find(client: "Client", key: str) -> "TuningJob | None":
