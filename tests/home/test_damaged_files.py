@@ -14,6 +14,7 @@ from tuning.dataset.create import create_dataset, describe_dataset
 from tuning.dataset.snapshot.export import find_snapshot
 from tuning.errors import TuningError
 from tuning.monitoring import frames, watch
+from tuning.options import SplitOptions
 from tuning.pipelines.clean import clean
 from tuning.pipelines.job_lines import status_lines
 from tuning.pipelines.local.cache import drop_broken_entries
@@ -54,7 +55,7 @@ def tables(settings: Settings) -> object:
 
 
 def split(settings: Settings) -> object:
-    options = dataset_options(settings, None, {"limit": 50})
+    options = dataset_options(settings, None, SplitOptions(limit=50))
     return describe_dataset(create_dataset(settings, find_snapshot(settings, options), options, 1))
 
 

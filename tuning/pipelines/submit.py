@@ -1,10 +1,10 @@
 """Submit or schedule any KFP template or this project's pipeline, for `invoke submit` and `invoke schedule`."""
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 from tuning.dataset.dataset import find_dataset
 from tuning.errors import TuningError
+from tuning.options import TuningOptions
 from tuning.pipelines.plan import Plan
 from tuning.pipelines.vertex import jobs
 from tuning.pipelines.vertex.schedule import Schedule, create_schedule
@@ -22,7 +22,7 @@ def submit_any(
     settings: Settings,
     template: str,
     parameters: list[str],
-    tuning: Mapping[str, Any],
+    tuning: TuningOptions,
     options: SubmitOptions,
     wait: bool,
     show: Show,
@@ -46,7 +46,7 @@ def schedule_any(
     cron: str,
     template: str,
     parameters: list[str],
-    tuning: Mapping[str, Any],
+    tuning: TuningOptions,
     options: SubmitOptions,
     show: Show,
 ) -> tuple[Schedule, bool]:
@@ -61,7 +61,7 @@ def _request(
     settings: Settings,
     template: str,
     parameters: list[str],
-    tuning: Mapping[str, Any],
+    tuning: TuningOptions,
     options: SubmitOptions,
     show: Show,
 ) -> jobs.JobRequest:
@@ -78,7 +78,7 @@ def _request(
 
 
 def _run_here(
-    settings: Settings, parameters: list[str], tuning: Mapping[str, Any], options: SubmitOptions, show: Show
+    settings: Settings, parameters: list[str], tuning: TuningOptions, options: SubmitOptions, show: Show
 ) -> None:
     from tuning.pipelines.local.run import run_local
 

@@ -14,6 +14,7 @@ from tuning.cloud.estimate import Cost
 from tuning.dataset.dataset import find_dataset
 from tuning.errors import TuningError
 from tuning.gcs.storage import find_storage
+from tuning.options import TuningOptions
 from tuning.pipelines.end_to_end import Given, tune_all
 from tuning.pipelines.plan import Plan
 from tuning.pipelines.steps.requests import TuningRequest, dataset_sha256
@@ -58,7 +59,7 @@ def test_the_compiled_pipeline_arrives_with_what_it_reads(cloud: Settings, verte
 
 def test_a_full_training_is_asked_for_in_the_request_file(cloud: Settings, vertex_api: Loopback) -> None:
     make_dataset(cloud, "messages")
-    settings, options = tuning_settings(cloud, {"full": True})
+    settings, options = tuning_settings(cloud, TuningOptions(full=True))
     submit_tuning(settings, "hf", options, SubmitOptions(), print)
     (request,) = vertex_api.asked("POST", "/pipelineJobs$")
     with find_storage(cloud).open(request.body["runtimeConfig"]["parameterValues"]["tuning_uri"]) as file:
@@ -151,7 +152,7 @@ def test_tune_says_what_is_wrong_before_it_builds(
 ) -> None:
     settings = msgspec.structs.replace(cloud, bigquery_endpoint="http://127.0.0.1:9", **change)
     with pytest.raises(TuningError, match=said):
-        tune_all(settings, Given(build={}, made={}, tuning={"tuner": "gemini", **tuning}), print)
+        tune_all(settings, Given(tuning=TuningOptions(tuner="gemini", **tuning)), print)
     assert vertex_api.seen == []
 
 
@@ -159,6 +160,6 @@ def test_tune_asks_what_the_build_costs_before_it_builds(cloud: Settings, monkey
     build = Cost("dbt build", "66 GB", 0.38, math.nan)
     monkeypatch.setattr("tuning.pipelines.vertex.tuning_job.estimate_build", lambda settings, variables: build)
     settings = msgspec.structs.replace(cloud, budget=0.4)
-    given = Given(build={}, made={}, tuning={"tuner": "gemini", "base_model": "gemini-3.5-flash"})
+    given = Given(tuning=TuningOptions(tuner="gemini", base_model="gemini-3.5-flash"))
     with pytest.raises(TuningError, match=r"more than the budget of 0\.40 \(dbt build 0\.38, pipeline run 0\.03\)"):
         tune_all(settings, given, print)
