@@ -9,8 +9,8 @@ from msgspec import Meta
 
 from tuning import closed_output
 from tuning.command import command
-from tuning.options import BuildOptions, FormatName, Options, RunOptions, SplitOptions, TuningOptions
-from tuning.positional import JobOrNewest, QuestionOrFile
+from tuning.command_line.options import BuildOptions, FormatName, Options, RunOptions, SplitOptions, TuningOptions
+from tuning.command_line.positional import JobOrNewest, QuestionOrFile
 from tuning.settings import BigQueryDataset, Settings, describe, load_settings
 from tuning.target import find_target
 from tuning.values import (

@@ -17,7 +17,7 @@ from invoke.parser import Parser
 from msgspec import Meta
 
 from tuning.command import command
-from tuning.options import Options
+from tuning.command_line.options import Options
 from tuning.settings import PROJECT_ROOT, Settings
 
 

@@ -12,8 +12,8 @@ from invoke.tasks import Task, task
 from msgspec import Meta
 
 from tuning import closed_output
+from tuning.command_line.options import Options
 from tuning.errors import TuningError
-from tuning.options import Options
 from tuning.resource_errors import file_error
 from tuning.settings import hide_secrets, load_settings
 from tuning.storage import check_home

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from tuning.command_line.options import SplitOptions
 from tuning.dataset.create import create_dataset, describe_dataset
 from tuning.dataset.snapshot.export import find_snapshot
 from tuning.errors import TuningError
 from tuning.monitoring import frames, watch
-from tuning.options import SplitOptions
 from tuning.pipelines.clean import clean
 from tuning.pipelines.job_lines import status_lines
 from tuning.pipelines.local.cache import drop_broken_entries

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from tuning.command_line.options import SplitOptions
 from tuning.errors import TuningError
-from tuning.options import SplitOptions
 from tuning.tuners.hf.models import smollm2
 from tuning.tuners.options import dataset_options
 

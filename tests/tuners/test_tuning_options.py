@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from tuning.command_line.options import TuningOptions
 from tuning.errors import TuningError
-from tuning.options import TuningOptions
 from tuning.settings import Settings
 from tuning.tuners.options import tuning_settings
 from tuning.tuners.protocol import TuneOptions

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 from tuning.cloud.estimate import check_budget, cost_lines, estimate_all, estimate_judge
+from tuning.command_line.options import BuildOptions, TuningOptions
 from tuning.dataset.dataset import datasets, find_dataset
 from tuning.dataset.options import resolve_variables
-from tuning.options import BuildOptions, TuningOptions
 from tuning.settings import Settings
 from tuning.tuners.options import tuning_settings
 from tuning.tuners.select import find_tuner

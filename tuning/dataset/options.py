@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import msgspec
 import orjson
 
+from tuning.command_line.options import BuildOptions
 from tuning.dataset.benchmark_files import benchmark_files
 from tuning.dataset.formats.codec import Body
 from tuning.dataset.formats.records import FORMATS, PREFERENCE_FORMATS, Format
 from tuning.dataset.redact.own_rules import load_rules
 from tuning.errors import TuningError
-from tuning.options import BuildOptions
 
 if TYPE_CHECKING:
     from tuning.warehouse.variables import Variables

@@ -3,7 +3,7 @@
 import contextlib
 import os
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict
 from urllib.parse import urlsplit
 
 from tuning.errors import TuningError
@@ -56,7 +56,15 @@ def credentials(endpoint: str, settings: Settings) -> "Credentials":
     return default
 
 
-def vertex_client(settings: Settings, region: str) -> dict[str, Any]:
+class ClientArguments(TypedDict):
+    """Hold the arguments of Google's clients of Vertex AI."""
+
+    credentials: "Credentials"
+    transport: str
+    client_options: dict[str, str]
+
+
+def vertex_client(settings: Settings, region: str) -> ClientArguments:
     """Return the arguments of Google's clients of Vertex AI in `region`: server, credentials and transport.
 
     Raises TuningError if the project or the credentials are missing.

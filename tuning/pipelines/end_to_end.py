@@ -11,13 +11,13 @@ from pathlib import Path
 
 import msgspec
 
+from tuning.command_line.options import BuildOptions, SplitOptions, TuningOptions
 from tuning.dataset.create import create_dataset, remarks
 from tuning.dataset.dataset import Dataset, find_dataset
 from tuning.dataset.options import DatasetOptions, resolve_variables
 from tuning.dataset.similar.decontaminate import read_benchmark
 from tuning.dataset.snapshot.export import export
 from tuning.errors import TuningError
-from tuning.options import BuildOptions, SplitOptions, TuningOptions
 from tuning.pipelines.local.run import run_local
 from tuning.pipelines.outcome import Step
 from tuning.pipelines.plan import Plan

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 
+from tuning.command_line.options import TuningOptions
 from tuning.dataset.dataset import find_dataset
 from tuning.errors import TuningError
-from tuning.options import TuningOptions
 from tuning.pipelines.plan import Plan
 from tuning.pipelines.vertex import jobs
 from tuning.pipelines.vertex.schedule import Schedule, create_schedule

@@ -2,9 +2,9 @@
 
 import msgspec
 
+from tuning.command_line.options import SplitOptions, TuningOptions
 from tuning.dataset.options import DatasetOptions, resolve_options
 from tuning.errors import TuningError
-from tuning.options import SplitOptions, TuningOptions
 from tuning.settings import Settings
 from tuning.tuners.hf.models.base_models import find_tokenizer
 from tuning.tuners.protocol import TuneOptions

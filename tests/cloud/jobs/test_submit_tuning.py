@@ -11,10 +11,10 @@ import pytest
 from tests.cloud.servers.loopback import Loopback
 from tests.cloud.storage.cloud_dataset import make_dataset
 from tuning.cloud.estimate import Cost
+from tuning.command_line.options import TuningOptions
 from tuning.dataset.dataset import find_dataset
 from tuning.errors import TuningError
 from tuning.gcs.storage import find_storage
-from tuning.options import TuningOptions
 from tuning.pipelines.end_to_end import Given, tune_all
 from tuning.pipelines.plan import Plan
 from tuning.pipelines.steps.requests import TuningRequest, dataset_sha256

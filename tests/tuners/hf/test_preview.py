@@ -5,10 +5,10 @@ import pytest
 
 from tests.tuners.hf.templates import STYLES
 from tests.tuners.tuner_datasets import helpful, helpless, question, write_dataset, write_examples
+from tuning.command_line.options import TuningOptions
 from tuning.dataset.dataset import Dataset
 from tuning.dataset.formats.records import Example, Message
 from tuning.errors import TuningError
-from tuning.options import TuningOptions
 from tuning.settings import Settings
 from tuning.tuners.hf.preview import preview
 from tuning.tuners.protocol import TuneOptions
