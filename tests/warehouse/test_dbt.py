@@ -20,7 +20,7 @@ from tuning.warehouse import dbt, dbt_process, emulator, fingerprint
 from tuning.warehouse.client import connect, query
 from tuning.warehouse.contract import contract
 from tuning.warehouse.dbt import BuildResult, Variables, build, ensure_built, require_current
-from tuning.warehouse.dbt_process import command, dbt_files, environment, run_dbt
+from tuning.warehouse.dbt_process import Invocation, NodeRun, RunResults, command, dbt_files, environment, run_dbt
 from tuning.warehouse.fingerprint import parse_inputs, source
 from tuning.warehouse.in_lines import build_lines
 
@@ -271,7 +271,8 @@ def test_marts_that_are_older_than_the_source_are_named_with_the_command_that_he
         require_current(settings, Variables())
     assert str(refused.value) == f"{old}."
     content = stamp.read_bytes()
-    some = {"results": [{"unique_id": "test.p.x", "status": "pass", "adapter_response": {}}], "elapsed_time": 1.0}
+    passed = NodeRun(unique_id="test.p.x", status="pass", execution_time=1.0)
+    some = RunResults(metadata=Invocation(invocation_id="1"), results=[passed], elapsed_time=1.0)
     monkeypatch.setattr(dbt, "run_dbt", lambda *_: some)
     assert build(settings, Variables(), "python_qa_build").warnings == (old,)
 
