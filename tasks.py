@@ -383,7 +383,8 @@ def compile_(
     print(f"compiled {compile_pipeline(settings, expanded(output) if output else settings.home / 'pipeline.yaml')}")
 
 
-DatasetId = Annotated[Name, Meta(description="dataset ID (default: the newest dataset)")]
+NEWEST = "the newest dataset: the one that `dataset`, `split` or `tune` made or reused last"
+DatasetId = Annotated[Name, Meta(description=f"dataset ID (default: {NEWEST})")]
 
 
 @command(writes=False)
@@ -499,7 +500,9 @@ def promote(
     """
     from tuning.registry import registry
 
-    print(f"{registry.promote(settings, version, force=force, reason=reason).name} is champion")
+    promoted, is_new = registry.promote(settings, version, force=force, reason=reason)
+    kept = "the reason is recorded in the history, and nothing else changed" if reason.strip() else "nothing changed"
+    print(f"{promoted.name} is now champion" if is_new else f"{promoted.name} is champion already: {kept}")
     _mirror(settings)
 
 
@@ -645,7 +648,7 @@ namespace.add_task(clean)
 class JobOptions(Options, frozen=True, kw_only=True):
     """Group the options of a Vertex AI job."""
 
-    dataset: Annotated[Name | None, Meta(description="dataset ID (default: the newest dataset)")] = None
+    dataset: Annotated[Name | None, Meta(description=f"dataset ID (default: {NEWEST})")] = None
     display_name: Annotated[
         Annotated[str, Meta(max_length=128)] | None, Meta(description="name of the job in the Google Cloud console")
     ] = None
@@ -680,7 +683,9 @@ def submit(
     param: Parameters = None,
     caching: Caching = True,
     wait: Annotated[bool, Meta(description="wait until the job ends")] = False,
-    again: Annotated[bool, Meta(description="run the job again even if it has succeeded")] = False,
+    again: Annotated[
+        bool, Meta(description="run the job again even if it has succeeded, and reuse no earlier results")
+    ] = False,
 ) -> None:
     """Submit the pipeline, or any KFP template, to the runner. The same job is not sent twice, unless --again is given.
 
@@ -761,9 +766,7 @@ def estimate(
     settings: Settings,
     build: BuildOptions,
     tuning: TuningOptions,
-    dataset: Annotated[
-        Name | None, Meta(description="dataset ID (default: the newest dataset, if there is one)")
-    ] = None,
+    dataset: Annotated[Name | None, Meta(description=f"dataset ID (default: {NEWEST}, if there is one)")] = None,
     judge: Annotated[str, Meta(description="also estimate `invoke evaluate --judge` with this model")] = "",
 ) -> None:
     """Estimate the bytes, tokens, cost and time of a build and a tuning. Nothing is sent. Fails if over the budget.

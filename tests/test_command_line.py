@@ -61,6 +61,13 @@ def test_config_prints_the_effective_settings_and_masks_secrets() -> None:
         (["submit", "--full", "--tuner", "gemini"], {}, "the tuner gemini trains adapters only"),
         (["config", "--no-such-option"], {}, "--no-such-option"),
         (["no-such-task"], {}, "no-such-task"),
+        (["cancel"], {}, "cancel needs a job. See `invoke --help cancel`"),
+        (["ingest", "--site", "cardano"], {}, "ingest needs a path."),
+        (["explore.peek", "-x", "y"], {}, "'-x' is no table. See `invoke --help explore.peek`"),
+        (["schedule"], {}, "this command needs Vertex AI, and the target is local. Add --target gcp"),
+        (["schedule", "--delete", "3"], {}, "this command needs Vertex AI, and the target is local."),
+        (["schedule", "--cron", "0 3 * * 1"], {}, "this command needs Vertex AI, and the target is local."),
+        (["cancel", "a-job"], {}, "this command needs Vertex AI, and the target is local. Add --target gcp"),
     ],
 )
 def test_a_mistake_is_one_line_and_a_status_other_than_0(
@@ -71,6 +78,15 @@ def test_a_mistake_is_one_line_and_a_status_other_than_0(
     assert said in result.stderr + result.stdout
     assert "Traceback" not in result.stderr + result.stdout
     assert len((result.stderr + result.stdout).strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "task", ["promote", "predict", "cancel", "ingest", "explore.peek", "rollback", "report", "status"]
+)
+def test_help_after_a_task_shows_its_help(task: str) -> None:
+    result = invoke(task, "--help")
+    assert result.returncode == 0
+    assert f"Usage: inv[oke] [--core-opts] {task} [--options]" in result.stdout
 
 
 def test_every_variable_of_dbt_is_an_option_of_each_command_that_builds_or_reads_a_mart() -> None:

@@ -13,6 +13,7 @@ from msgspec import Meta
 
 from tuning import closed_output
 from tuning.command_line.options import Options
+from tuning.command_line.positional import Positional, QuestionOrFile, called_as
 from tuning.errors import TuningError
 from tuning.resource_errors import file_error
 from tuning.settings import hide_secrets, load_settings
@@ -54,6 +55,7 @@ def command(body: Callable[..., None] | None = None, *, writes: bool = True, **o
         try:
             hide_secrets()
             values = {parameter.name: value for parameter, value in zip(positional, args, strict=False)} | given
+            _check_given(result, [name for name in words if values.get(name) == ""])
             values = {name: _convert(name, value, kinds[name]) for name, value in values.items()}
             for name, group in groups.items():
                 values[name] = group(
@@ -98,6 +100,9 @@ def command(body: Callable[..., None] | None = None, *, writes: bool = True, **o
     run.__signature__ = signature.replace(parameters=[context, *sorted(exposed + extra, key=lambda one: one.kind)])  # type: ignore[attr-defined]
     options["iterable"] = [name for name, kind in kinds.items() if is_repeatable(kind)]
     options["help"] = {**_SHARED, **{name: _help(kind) for name, kind in kinds.items()}, **options.get("help", {})}
+    words = options.get("positional", ())
+    if words:
+        options.setdefault("klass", Positional)
     result: Task[Any] = task(auto_shortflags=False, **options)(run)
     return result
 
@@ -111,6 +116,13 @@ def _failed(error: TuningError, debug: bool) -> Exit:
     except OSError:
         closed_output.drop()
     return Exit(f"error: {error}", code=1)
+
+
+def _check_given(asked: Task[Any], missing: list[str]) -> None:
+    """Raise TuningError if a positional argument is missing. A `QuestionOrFile` can take a file instead."""
+    if missing and not isinstance(asked, QuestionOrFile):
+        name = called_as(asked.name)
+        raise TuningError(f"{name} needs a {missing[0]}", f"See `invoke --help {name}`")
 
 
 def _flush() -> None:

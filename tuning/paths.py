@@ -71,12 +71,12 @@ def refuse_pipe(path: Path) -> None:
 def _problem_of(path: Path) -> str:
     """Return why there is neither a file nor a folder at `path`, or ''."""
     try:
-        mode = path.stat().st_mode
+        refuse_pipe(path)
     except FileNotFoundError:
         return f"is a link to {path.readlink()}, which does not exist" if path.is_symlink() else "does not exist"
     except OSError as error:
-        return f"cannot be read ({error.strerror})"
-    return "" if stat.S_ISREG(mode) or stat.S_ISDIR(mode) else f"is {_PIPE}"
+        return f"is {_PIPE}" if error.strerror == _PIPE else f"cannot be read ({error.strerror})"
+    return ""
 
 
 def _folder_problem(folder: Path, access: int = _TO_WRITE) -> str:

@@ -34,6 +34,9 @@ class Target(Protocol):
     def require_google(self) -> None:
         """Raise TuningError if the command has no Google Cloud project to work in."""
 
+    def require_vertex(self) -> None:
+        """Raise TuningError if pipelines run on this machine, or as `require_project` does."""
+
     def require_project(self) -> None:
         """Raise TuningError if the project or the bucket must be the user's own, but is still the local default."""
 
@@ -62,6 +65,11 @@ class Local:
         """Raise TuningError."""
         raise TuningError("this command needs a Google Cloud project, and the target is local", "Add --target gcp")
 
+    def require_vertex(self) -> None:
+        """Raise TuningError unless TUNING_VERTEX_ENDPOINT is set."""
+        if not self.on_vertex:
+            raise TuningError("this command needs Vertex AI, and the target is local", "Add --target gcp")
+
     def require_project(self) -> None:
         """Do nothing, because the project is only a name."""
 
@@ -83,6 +91,10 @@ class Gcp:
         return not self.settings.bigquery_endpoint
 
     def require_google(self) -> None:
+        """Raise TuningError if the project or the bucket is still the default, as `require_project` does."""
+        self.require_project()
+
+    def require_vertex(self) -> None:
         """Raise TuningError if the project or the bucket is still the default, as `require_project` does."""
         self.require_project()
 

@@ -16,6 +16,7 @@ from tuning.cloud.init import init
 from tuning.cloud.required import BUCKET_PERMISSIONS, PROJECT_PERMISSIONS, STAGING_PREFIXES, contains, grants
 from tuning.errors import TuningError
 from tuning.gcs.object_file import client
+from tuning.machine import package_version
 from tuning.settings import Settings
 from tuning.warehouse import emulator
 from tuning.warehouse.client import connect
@@ -64,7 +65,7 @@ def wrong(settings: Settings) -> list[Finding]:
 def test_a_project_in_which_all_is_right_has_nothing_wrong(project: Settings) -> None:
     findings = list(check(project))
     assert [finding for finding in findings if finding.state != "right"] == []
-    assert len(findings) == 14
+    assert len(findings) == 15
     assert finding_lines(findings)[-1] == "the checks found no problem"
     refuse_wrong(findings)
 
@@ -157,7 +158,7 @@ def test_an_empty_project_is_set_up_once(empty: Settings, google: Google, google
     assert bucket.iam_configuration.uniform_bucket_level_access_enabled
     assert bucket.iam_configuration.public_access_prevention == "enforced"
     (rule,) = bucket.lifecycle_rules
-    assert rule["condition"] == {"age": 30, "matchesPrefix": list(STAGING_PREFIXES)}
+    assert rule["condition"] == {"age": 60, "matchesPrefix": list(STAGING_PREFIXES)}
     assert connect(settings).get_dataset("mine.python_qa").location == "US"
     assert google.repositories == {"us-central1/python-qa"}
     assert first[0].startswith("created bucket gs://new-bucket in us-central1")
@@ -171,6 +172,17 @@ def test_an_empty_project_is_set_up_once(empty: Settings, google: Google, google
     ]
     assert second[3:] == first[3:]
     assert len(google_api.asked("POST", "/repositories$")) == 1
+
+
+def test_the_repository_is_there_when_init_says_so(empty: Settings, google: Google, google_api: Loopback) -> None:
+    google.repositories.clear()
+    lines = init(empty)
+    assert any(line.startswith("created repository") for line in lines)
+    assert google.repositories == {"us-central1/python-qa"}  # the running operation has been waited for
+    google.repositories.clear()
+    google.fails = "too many repositories"
+    with pytest.raises(TuningError, match=r"creating the repository .*/python-qa: too many repositories"):
+        list(init(empty))
 
 
 def test_a_dataset_elsewhere_is_refused_and_left_alone(empty: Settings) -> None:
@@ -188,7 +200,33 @@ def test_an_open_bucket_is_closed_and_its_other_rules_stay(empty: Settings) -> N
     assert next(init(empty)) == "bucket gs://bucket: set uniform access, public access prevention, lifecycle"
     bucket = client(empty).get_bucket("bucket")
     assert bucket.iam_configuration.uniform_bucket_level_access_enabled
-    assert [rule["condition"]["age"] for rule in bucket.lifecycle_rules] == [400, 30]
+    assert [rule["condition"]["age"] for rule in bucket.lifecycle_rules] == [400, 60]
+
+
+def test_a_rule_that_deletes_too_early_is_named_and_that_of_an_earlier_version_replaced(project: Settings) -> None:
+    bucket = client(project).get_bucket("bucket")
+    bucket.add_lifecycle_delete_rule(age=30, matches_prefix=["pipelines/", "requests/"])  # of an earlier version
+    bucket.add_lifecycle_delete_rule(age=20, matches_prefix=["other/"])
+    bucket.patch()
+    (finding,) = wrong(project)
+    assert finding == Finding(
+        "wrong", "gs://bucket deletes working files after 30 days: too early", "invoke cloud.init --target gcp"
+    )
+    list(init(project))
+    bucket = client(project).get_bucket("bucket")
+    assert [rule["condition"]["age"] for rule in bucket.lifecycle_rules] == [20, 60]
+    assert wrong(project) == []
+    bucket.add_lifecycle_delete_rule(age=7)
+    bucket.patch()
+    (finding,) = wrong(project)
+    assert finding.what == "gs://bucket deletes working files after 7 days: too early"
+    assert finding.hint.startswith("remove that rule: gcloud storage buckets update gs://bucket")
+
+
+def test_the_image_is_named_by_its_digest(empty: Settings) -> None:
+    (line,) = [line for line in init(empty) if "TUNING_IMAGE=" in line]
+    image = f"us-central1-docker.pkg.dev/mine/python-qa/tuning:{package_version()}"
+    assert line == f"  export TUNING_IMAGE=$(docker inspect --format '{{{{index .RepoDigests 0}}}}' {image})"
 
 
 def test_nothing_is_granted(empty: Settings, google_api: Loopback, storage_server: Any) -> None:

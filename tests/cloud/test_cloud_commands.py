@@ -112,7 +112,7 @@ def test_a_running_job_is_cancelled(invoke: Invoke, cloud: Settings, vertex: Ver
 @pytest.mark.parametrize(
     ("arguments", "environ", "said"),
     [
-        (["--template", URI], {"TUNING_VERTEX_ENDPOINT": ""}, "runs only on Vertex AI, but the target is local"),
+        (["--template", URI], {"TUNING_VERTEX_ENDPOINT": ""}, "this command needs Vertex AI, and the target is local"),
         (["--template", URI, "--budget", "5"], {}, "the cost of an external template is unknown"),
         (["--template", URI, "--param", "train_steps=many"], {}, "train_steps must be a whole number, not 'many'"),
         (

@@ -122,7 +122,9 @@ def test_a_budget_stops_what_costs_more_and_none_stops_nothing(settings: Setting
 
 
 def test_local_work_costs_nothing(settings: Settings) -> None:
-    assert estimate_run(settings).dollars == 0
+    run = estimate_run(settings)
+    assert run.dollars == 0
+    assert cost_lines([run])[1].startswith("  not included: the time of the evaluation")
 
 
 def test_lines_say_amount_money_and_time(cloud: Settings) -> None:

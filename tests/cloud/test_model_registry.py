@@ -108,7 +108,7 @@ def test_promotion_and_rollback_as_typed_are_the_same_in_googles_registry(
     assert typed(cloud, "promote", "v1") == (
         0,
         [
-            "v1 is champion",
+            "v1 is now champion",
             f"v1 is champion in the Model Registry ({models[0]})",
             f"v3 is challenger in the Model Registry ({models[2]})",
         ],

@@ -10,7 +10,7 @@ import pytest
 from tests.dataset.folders import dropped, fingerprint, question_ids, texts
 from tests.marts import TEMPLATE, row, words, write_snapshot
 from tuning.dataset.create import create_dataset, describe_dataset, remarks
-from tuning.dataset.dataset import Dataset
+from tuning.dataset.dataset import Dataset, find_dataset
 from tuning.dataset.options import DatasetOptions, resolve_options
 from tuning.errors import TuningError
 from tuning.settings import Settings
@@ -93,6 +93,16 @@ def test_a_finished_dataset_is_found_again_untouched(tmp_path: Path) -> None:
     assert again.file("train").read_text() == "touched"
     assert create_dataset(settings, snapshot, resolve_options(seed=1)).id != first.id
     assert sorted(path.name for path in settings.datasets_dir.glob(".*.parts")) == []
+
+
+def test_a_manifest_names_the_variables_of_its_own_build(tmp_path: Path) -> None:
+    rows, settings = [row(number) for number in range(100)], Settings(home=tmp_path)
+    made_of = {}
+    for variables in ('{"closed_questions": "keep"}', '{"closed_questions": "drop"}'):
+        snapshot = write_snapshot(tmp_path / variables[-6:-2], rows, build={"variables": variables})
+        dataset = create_dataset(settings, snapshot, DatasetOptions())
+        made_of[dataset.id] = dataset.manifest.build["variables"]
+    assert list(made_of.values()) == ['{"closed_questions": "keep"}', '{"closed_questions": "drop"}']
 
 
 def test_markdown_is_written_with_the_instruction_apart_and_secrets_replaced(tmp_path: Path) -> None:
@@ -237,3 +247,14 @@ def test_a_dataset_describes_itself(tmp_path: Path) -> None:
     described = describe_dataset(dataset)
     assert "30  read: rows of the mart" in described
     assert described.endswith(f"dataset {dataset.id} (messages): {dataset.folder}")
+
+
+def test_the_newest_dataset_is_the_one_that_was_made_or_reused_last(tmp_path: Path) -> None:
+    rows = mixed_rows(30)
+    first, second = made(tmp_path, "home", rows), made(tmp_path, "home", rows, seed=7)
+    settings = Settings(home=tmp_path / "home")
+    assert find_dataset(settings).id == second.id
+    find_dataset(settings, first.id)  # only reads it
+    assert find_dataset(settings).id == second.id
+    assert made(tmp_path, "home", rows).id == first.id
+    assert find_dataset(settings).id == first.id

@@ -61,15 +61,15 @@ def test_a_bad_value_or_combination_is_one_clear_line(given: dict[str, object], 
     assert "\n" not in str(caught.value)
 
 
-def test_an_id_follows_from_input_options_template_and_versions() -> None:
-    known = ("digest", SEED, "template", {"orjson": "1"})
+def test_an_id_follows_from_input_options_build_and_versions() -> None:
+    known = ("digest", SEED, {"instruction_template": "template"}, {"orjson": "1"})
     assert dataset_id(*known) == dataset_id(*known)
     others = [
-        ("other", SEED, "template", {"orjson": "1"}),
-        ("digest", resolve_options(preset="seed", limit=1), "template", {"orjson": "1"}),
-        ("digest", msgspec.structs.replace(SEED, code="parses"), "template", {"orjson": "1"}),
-        ("digest", SEED, "other", {"orjson": "1"}),
-        ("digest", SEED, "template", {"orjson": "2"}),
+        ("other", SEED, {"instruction_template": "template"}, {"orjson": "1"}),
+        ("digest", resolve_options(preset="seed", limit=1), {"instruction_template": "template"}, {"orjson": "1"}),
+        ("digest", msgspec.structs.replace(SEED, code="parses"), {"instruction_template": "template"}, {"orjson": "1"}),
+        ("digest", SEED, {"instruction_template": "other"}, {"orjson": "1"}),
+        ("digest", SEED, {"instruction_template": "template"}, {"orjson": "2"}),
     ]
     assert len({dataset_id(*known), *(dataset_id(*other) for other in others)}) == 6
 

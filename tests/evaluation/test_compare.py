@@ -77,6 +77,7 @@ def test_five_answers_stand_side_by_side():
     tuned = evaluation("tuned", [1] * 8, answers=answers)
     found = compare({"base": base, "tuned": tuned}, "loss", OPTIONS, {})
     assert [side.answers for side in found.sides] == [{"base": text, "tuned": text} for text in answers[:5]]
+    assert found.sides[1].scores["tuned"] == {"loss": 1, "chrf": 1}
 
 
 def test_a_comparison_survives_its_file():

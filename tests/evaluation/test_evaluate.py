@@ -162,6 +162,14 @@ def test_without_a_suite_nothing_is_asked(python: Dataset) -> None:
     )
 
 
+def test_it_says_how_many_questions_are_asked_and_what_the_loss_is_of(
+    python: Dataset, questions: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    evaluated(python, EvaluationOptions(examples=15, answers=3, benchmark=questions, run_answers="no"))
+    said = "asking the tuned model 3 held-out and 5 how-to questions; the loss is of 15 held-out examples\n"
+    assert capsys.readouterr().out == said
+
+
 def test_questions_have_the_form_of_the_datasets_bodies(python: Dataset, questions: str) -> None:
     manifest = msgspec.structs.replace(python.manifest, options={"body": "html"})
     predictor = Predictor()

@@ -41,6 +41,7 @@ def test_a_model_that_solves_more_questions_beyond_chance_is_better_whatever_its
     assert found.judgements[0].executed.mean == pytest.approx(100 * 15 / 96)
     assert found.judgements[0].executed.low > 0
     assert len(found.judgements[0].gained) == 15
+    assert found.judgements[0].solved == {"tuned": 63, "base": 48}
     assert "solves 63 of 96 how-to questions and the base 48 (+16 points" in found.reasons[0]
 
 
@@ -50,6 +51,12 @@ def test_an_equal_model_with_a_better_loss_is_not_worse_and_may_be_released() ->
     assert in_words(found).startswith(
         "The tuned model does not answer worse than the base by 15 points or more, and it fits held-out answers"
     )
+
+
+def test_no_difference_is_0_without_a_sign() -> None:
+    reasons = verdict(half()).reasons
+    assert "and the base 48 (0 points, 95% interval 0 to 0; 0 gained, 0 lost)" in reasons[0]
+    assert "held-out examples)" in reasons[1]
 
 
 def test_an_equal_model_without_a_better_loss_is_undecided() -> None:

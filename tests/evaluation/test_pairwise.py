@@ -8,7 +8,7 @@ import pytest
 from tests.evaluation.suites import compared, pairs
 from tuning.dataset.formats.records import Example, Message
 from tuning.evaluation.options import GateOptions
-from tuning.evaluation.pairwise import REPLY_TOKENS, Opinion, ask_judge, opinion_in_words
+from tuning.evaluation.pairwise import INSTRUCTION, REPLY_TOKENS, Opinion, ask_judge, opinion_in_words
 from tuning.evaluation.records import SuiteSide
 from tuning.tuners.protocol import Answer
 
@@ -139,3 +139,7 @@ def test_questions_that_only_one_model_answered_are_not_asked() -> None:
     del made[1].answers["base"]
     found = ask_judge(judge, "a judge", made, "base", OPTIONS)
     assert (len(judge.prompts), found.wins, found.losses) == (2, 1, 0)
+
+
+def test_the_judge_is_told_of_no_language_because_a_site_can_be_about_any() -> None:
+    assert "Python" not in INSTRUCTION

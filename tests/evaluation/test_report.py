@@ -1,6 +1,7 @@
 """The report: what stands in it, that nothing in it runs, and that it needs nothing from outside."""
 
 import re
+from dataclasses import replace
 
 import msgspec
 import pytest
@@ -10,6 +11,7 @@ from tuning.dataset.dataset import FileFacts, Manifest
 from tuning.evaluation.compare import compare
 from tuning.evaluation.gate import judge
 from tuning.evaluation.options import GateOptions
+from tuning.evaluation.records import Evaluation
 from tuning.evaluation.report import ReportInputs, as_html, as_markdown
 from tuning.tuners.hf.train.curves import Curves, Point
 from tuning.tuners.protocol import Model
@@ -30,7 +32,7 @@ def inputs(base_model: str = "smollm2", answer: str = "use a list") -> ReportInp
             format="messages",
             template="Answer.",
             options={"seed": 42},
-            build={"site": EVIL},
+            build={"site": EVIL, "name": f"Cardano {EVIL}"},
             versions={},
             funnel=[{"step": "mart", "reason": "too short", "rows": 17}],
             files={"train.jsonl": FileFacts(1234, 1, "0")},
@@ -51,6 +53,7 @@ def inputs(base_model: str = "smollm2", answer: str = "use a list") -> ReportInp
 @pytest.mark.parametrize(
     "words",
     [
+        "<h1>smollm2, tuned on questions and answers of Cardano &lt;script&gt;",
         "Undecided.",
         "d1",
         "1,234 rows",
@@ -97,6 +100,42 @@ def test_the_summary_is_a_table_of_the_same_figures():
     assert "| loss | 2.195 (" in summary
     assert "| -0.250 (-0.250 to -0.250) |" in summary
     assert [line.count("|") for line in summary.splitlines() if line.startswith("|")] == [5] * (2 + 2)
+
+
+def test_a_row_whose_numbers_are_from_different_answers_says_from_how_many() -> None:
+    """Three answers of the base have library names, two of the tuned model, and one question has both."""
+    few = inputs()
+
+    def with_names(role: str, shares: dict[int, float]) -> Evaluation:
+        found = evaluation(role, [2.0 + number / 100 for number in range(40)], "smollm2", ["use a list"] * 5)
+        rows = [
+            msgspec.structs.replace(row, scores=row.scores | ({"apis": shares[number]} if number in shares else {}))
+            for number, row in enumerate(found.scored)
+        ]
+        return msgspec.structs.replace(found, scored=rows)
+
+    evaluations = {
+        "base": with_names("base", {0: 100.0, 1: 100.0, 2: 100.0}),
+        "tuned": with_names("tuned", {2: 100.0, 3: 50.0}),
+    }
+    changed = replace(few, comparison=compare(evaluations, "loss", OPTIONS, {"dataset": "0"}))
+    row = ("100.0 (100.0 to 100.0), answers: 3", "75.0 (50.0 to 100.0), answers: 2", "0.0 (0.0 to 0.0), pairs: 1")
+    assert "".join(f"<td>{cell}</td>" for cell in row) in as_html(changed)
+    assert f"| apis | {' | '.join(row)} |" in as_markdown(changed)
+    assert "answers: 5" not in as_html(changed), "chrf is of the same five answers in each cell"
+
+
+def test_an_answer_that_repeats_itself_is_marked_unless_its_finish_reason_says_so() -> None:
+    few = inputs()
+    side = msgspec.structs.replace(
+        few.comparison.sides[0],
+        finish_reasons={"base": "MAX_TOKENS", "tuned": "REPETITION"},
+        scores={"base": {"loop": 100.0}, "tuned": {"loop": 100.0}},
+        notes={"tuned": ["a note"]},
+    )
+    page = as_html(replace(few, comparison=msgspec.structs.replace(few.comparison, sides=[side])))
+    assert '<h4>base <span class="note">MAX_TOKENS, repeats itself</span></h4>' in page
+    assert '<h4>tuned <span class="note">REPETITION, a note</span></h4>' in page
 
 
 def test_an_undecided_run_still_has_a_report():

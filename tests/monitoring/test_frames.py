@@ -74,7 +74,13 @@ def test_runs_have_the_metrics_of_their_version(tmp_path: Path, settings: Settin
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "weights").write_bytes(b"weights")
     interval = Interval(mean=0.25, low=0.1, high=0.4, examples=36)
-    judged = Judgement(opponent="base", status="better", reasons=[], executed=msgspec.structs.replace(interval, mean=8))
+    judged = Judgement(
+        opponent="base",
+        status="better",
+        reasons=[],
+        executed=Interval(mean=-10, low=-20, high=0, examples=50),
+        solved={"tuned": 15, "base": 20},
+    )
     version = Candidate(
         created_at="2026-01-01T00:00:00+00:00",
         training_key="k",
@@ -101,7 +107,9 @@ def test_runs_have_the_metrics_of_their_version(tmp_path: Path, settings: Settin
     assert frame["status"].tolist() == ["failed", "succeeded"]
     assert frame["promoted"].dtype == "bool"
     assert frame["started_at"].iloc[0] == pd.Timestamp("2026-01-01 10:00", tz="UTC")
-    assert frame["loss"].isna().tolist() == [True, False]
+    assert frame["heldout_loss"].isna().tolist() == [True, False]
     newest = frame.iloc[1]
-    assert (newest["loss"], newest["improvement_base_low"], newest["executed_base"]) == (1.5, 0.1, 8)
+    assert (newest["heldout_loss"], newest["heldout_improvement_base_low"]) == (1.5, 0.1)
+    assert (newest["suite_executed_tuned"], newest["suite_executed_base"]) == (30, 40)
+    assert (newest["suite_executed_change_base"], newest["suite_executed_change_base_high"]) == (-10, 0)
     assert open_metrics(settings=settings, columns=["run_id"], limit=1)["run_id"].tolist() == ["20260102-000000-aaa"]

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tuning.errors import TuningError
 from tuning.pipelines.components import IMAGE
 from tuning.pipelines.hello import compile_hello
 from tuning.pipelines.tuning import STEPS, compile_pipeline
@@ -49,10 +50,31 @@ def test_every_step_runs_in_one_image_and_installs_nothing(spec):
 
 
 def test_the_setting_image_is_what_the_steps_run_in(tmp_path):
-    image = "us-docker.pkg.dev/project/repository/python-qa-tuning@sha256:0"
+    image = "us-docker.pkg.dev/project/repository/python-qa-tuning@sha256:" + 64 * "0"
     path = compile_pipeline(Settings(image=image), tmp_path / "pipeline.yaml")
     executors = yaml.safe_load(path.read_text())["deploymentSpec"]["executors"].values()
     assert {executor["container"]["image"] for executor in executors if "container" in executor} == {image}
+
+
+@pytest.mark.parametrize("image", ["python-qa-tuning:0.1.0", "python-qa-tuning", "python-qa-tuning:1@sha256:0"])
+def test_an_image_that_can_change_is_refused(tmp_path, image):
+    for compile_it in (
+        lambda path: compile_pipeline(Settings(image=image), path),
+        lambda path: compile_hello(path, image),
+    ):
+        with pytest.raises(TuningError, match=r"is not named by its digest\. Push it, and set TUNING_IMAGE to"):
+            compile_it(tmp_path / "pipeline.yaml")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_every_cached_step_has_its_code_and_the_period_as_arguments(spec):
+    tasks = spec["root"]["dag"]["tasks"]
+    for name in STEPS:
+        parameters = {
+            key: value["componentInputParameter"] for key, value in tasks[name]["inputs"]["parameters"].items()
+        }
+        assert parameters["period"] == "period"
+        assert parameters["code"] in ("tuner_code", "evaluation_code", "judging_code")
 
 
 def test_artifacts_are_of_kfps_own_types(spec):
@@ -90,4 +112,4 @@ def test_the_bases_evaluation_depends_on_nothing_that_tuning_chooses(spec):
     inputs = spec["root"]["dag"]["tasks"]["evaluate-base"]["inputs"]
     read = {value["taskOutputArtifact"]["producerTask"] for value in inputs["artifacts"].values()}
     assert "tune" not in read
-    assert set(inputs["parameters"]) == {"code"}
+    assert set(inputs["parameters"]) == {"code", "period", "tuner"}  # the request names the tuner too

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tuning.pipelines.components import IMAGE
+from tuning.pipelines.steps.code_hash import sources_sha256
 from tuning.settings import PROJECT_ROOT
 
 DOCKERFILE = (PROJECT_ROOT / "Dockerfile").read_text()
@@ -60,6 +61,22 @@ def test_the_wheel_contains_templates_the_dbt_project_and_the_tasks(wheel: Path)
     assert models
     assert {f"tuning/dbt_project/{name}" for name in models} <= names
     assert not any("/target/" in name or "/logs/" in name for name in names)
+
+
+@pytest.mark.slow
+def test_an_installed_package_has_the_code_of_the_checkout(wheel: Path, tmp_path: Path):
+    install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(tmp_path), str(wheel)]
+    subprocess.run(install, check=True, capture_output=True)
+    modules = [f"tuning.pipelines.steps.{name}" for name in ("tune", "evaluate", "gate")]
+    code = "import sys; from tuning.pipelines.steps.code_hash import sources_sha256 as of; import tuning"
+    command = [sys.executable, "-c", f"{code}; print(tuning.__file__, *(of(name, 'hf') for name in sys.argv[1:]))"]
+    environment = os.environ | {"PYTHONPATH": str(tmp_path)}
+    said = subprocess.run(
+        [*command, *modules], env=environment, cwd=tmp_path, check=True, capture_output=True, text=True
+    )
+    file, *hashes = said.stdout.split()
+    assert Path(file).is_relative_to(tmp_path)
+    assert hashes == [sources_sha256(name, "hf") for name in modules]
 
 
 @pytest.mark.slow

@@ -33,7 +33,12 @@ def invoke(*arguments: str) -> tuple[int, str]:
             ["predict", "--max-tokens", "0", "x"],
             "error: --max-tokens takes a whole number from 1 to 1,000,000, not '0'",
         ),
-        (["predict"], "'predict' did not receive required positional arguments: 'question'"),
+        (["predict"], 'error: the question is empty. Ask one: invoke predict "How do I …"'),
+        (["predict", "--model", "v1"], "error: the question is empty."),
+        (["promote"], "error: promote needs a version. See `invoke --help promote`"),
+        (["promote", "--reason", "a trial"], "error: promote needs a version."),
+        (["promote", "--halp", "v1"], "error: '--halp' is no version. See `invoke --help promote`"),
+        (["predict", "--halp", "a question"], "error: '--halp' is no question. See `invoke --help predict`"),
         (["evaluate"], "error: there is no champion yet."),
         (["evaluate", "--examples", "few"], "error: --examples takes a whole number, not 'few'"),
         (["promote", "v7"], "error: there is no model 'v7'."),
@@ -52,7 +57,10 @@ def test_promoting_listing_and_rolling_back(settings, version, model_files):
     registry.register(settings, version("k1", "worse"), model_files)
     assert invoke("promote", "v1")[1].startswith("error: v1 may not be released (worse: loss does not improve).")
     assert invoke("promote", "v1", "--force")[1] == "error: --force needs --reason, which is recorded."
-    assert invoke("promote", "v1", "--force", "--reason", "a trial") == (0, "v1 is champion")
+    assert invoke("promote", "v1", "--force", "--reason", "a trial") == (0, "v1 is now champion")
+    again = invoke("promote", "v1", "--force", "--reason", "I read answers")
+    assert again == (0, "v1 is champion already: the reason is recorded in the history, and nothing else changed")
+    assert invoke("promote", "v1") == (0, "v1 is champion already: nothing changed")
     assert "* v1 " in invoke("models")[1]
     assert "promoted by force  v1     champion: v1 (a trial)" in invoke("models", "--history")[1]
     assert invoke("rollback", "--reason", "over") == (0, "v1 is no longer champion; there is none now")

@@ -79,7 +79,7 @@ def test_a_verdict_counts_only_against_the_current_champion(settings, version, m
     registry.promote(settings, "v3")
     with pytest.raises(registry.ChampionChangedError, match=r"v2 was compared with v1, but the champion now is v3"):
         registry.promote(settings, "v2")
-    assert registry.promote(settings, "v2", force=True, reason="I looked at its answers").name == "v2"
+    assert registry.promote(settings, "v2", force=True, reason="I looked at its answers")[0].name == "v2"
 
 
 @pytest.mark.parametrize("status", ["undecided", "worse", "pass", "fail"])
@@ -91,9 +91,21 @@ def test_no_other_verdict_allows_a_release(settings, version, model_files, statu
 
 def test_promoting_the_champion_again_changes_nothing(settings, version, model_files):
     registry.register(settings, version(), model_files)
-    registry.promote(settings, "v1")
-    registry.promote(settings, "v1")
+    assert registry.promote(settings, "v1")[1] is True
+    assert registry.promote(settings, "v1")[1] is False
     assert len(registry.history(settings)) == 2
+
+
+def test_a_reason_to_promote_the_champion_again_is_kept_and_a_rollback_ignores_it(settings, version, model_files):
+    for key, against in (("k1", None), ("k2", "v1")):
+        registry.register(settings, version(key, against=against), model_files)
+        registry.promote(settings, f"v{key[1]}")
+    assert registry.promote(settings, "v2", force=True, reason="I read 20 answers")[1] is False
+    registry.promote(settings, "v2", reason="and 20 more")
+    last = [(event.action, event.champion, event.reason) for event in registry.history(settings)[-2:]]
+    assert last == [("promoted by force", "v2", "I read 20 answers"), ("promoted", "v2", "and 20 more")]
+    assert registry.rollback(settings)[1].name == "v1"
+    assert registry.rollback(settings)[1] is None
 
 
 def test_a_model_without_a_passing_verdict_needs_force_and_a_reason(settings, version, model_files):
@@ -146,15 +158,26 @@ def test_the_list_marks_the_champion(settings, version, model_files):
     assert "no models in" in model_lines(settings)[0]
     plain = version("k2")
     judgement = Judgement(
-        opponent="base", status="better", reasons=[], executed=Interval(mean=6.25, low=1, high=12, examples=96)
+        opponent="base",
+        status="better",
+        reasons=[],
+        executed=Interval(mean=-5.2, low=-10, high=0, examples=96),
+        solved={"tuned": 29, "base": 34},
     )
     improvements = {"base": Interval(mean=0.1, low=0.05, high=0.2, examples=30)}
     judged = msgspec.structs.replace(plain.verdict, judgements=[judgement], improvements=improvements)
-    for one in (version("k1"), msgspec.structs.replace(plain, verdict=judged)):
+    equal = msgspec.structs.replace(judgement, executed=Interval(mean=0, low=-9, high=9, examples=96), solved={})
+    worse = {"champion": Interval(mean=-0.2, low=-0.3, high=-0.1, examples=30)}
+    earlier = msgspec.structs.replace(plain.verdict, judgements=[equal], improvements=worse)
+    for one in (
+        msgspec.structs.replace(version("k1"), verdict=earlier),
+        msgspec.structs.replace(plain, verdict=judged),
+    ):
         registry.register(settings, one, model_files)
     registry.promote(settings, "v2")
     lines = model_lines(settings)
     assert lines[1].startswith("  v1 ")
     assert lines[2].startswith("* v2 ")
-    assert lines[2].endswith("base: solves +6.2 points, loss improved by +0.1")
+    assert lines[1].endswith("base: how-to questions solved: no difference; champion: loss worse by 0.2")
+    assert lines[2].endswith("base: solves 29 of 96 how-to questions, base 34 (-5.2 points), loss better by 0.1")
     assert [line.split()[1] for line in history_lines(settings)] == ["registered", "registered", "promoted"]

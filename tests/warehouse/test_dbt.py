@@ -20,15 +20,35 @@ from tuning.warehouse import dbt, dbt_process, emulator, fingerprint
 from tuning.warehouse.client import connect, query
 from tuning.warehouse.contract import contract
 from tuning.warehouse.dbt import BuildResult, Variables, build, ensure_built, require_current
-from tuning.warehouse.dbt_process import Invocation, NodeRun, RunResults, command, dbt_files, environment, run_dbt
+from tuning.warehouse.dbt_process import (
+    Invocation,
+    NodeRun,
+    Response,
+    RunResults,
+    command,
+    dbt_files,
+    environment,
+    run_dbt,
+)
 from tuning.warehouse.fingerprint import parse_inputs, source
 from tuning.warehouse.in_lines import build_lines
 
 QUESTIONS = 40  # of the standard library sample: every one has tag python and an accepted answer
+NONE = Variables(since="2100-01-01")  # meets no answer
 
 
 class Asked(Exception):  # noqa: N818 - not an error: a build was asked for
     pass
+
+
+def result_of(node: str, rows: int | None = None) -> NodeRun:
+    """One result as run_results.json has it."""
+    return NodeRun(unique_id=node, status="success", execution_time=1.0, adapter_response=Response(rows_affected=rows))
+
+
+def ran(*results: NodeRun) -> RunResults:
+    """What one run of dbt writes."""
+    return RunResults(metadata=Invocation(invocation_id="1"), results=list(results), elapsed_time=1.0)
 
 
 @pytest.fixture
@@ -79,6 +99,68 @@ def test_a_full_disk_is_named_whatever_dbt_prints(
         run_dbt(warehouse, ["build"])
 
 
+def test_a_build_says_what_it_builds_and_where_before_it_works(
+    built: tuple[Settings, BuildResult], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings, _ = built
+    data = {"total": 1_098, "node_info": {"node_relation": {"schema": "python_qa"}}}
+    start = json.dumps({"info": {"name": "LogStartLine", "level": "info", "msg": ""}, "data": data})
+    fake = [sys.executable, "-c", "import sys; print(sys.argv[1] + '\\n' + sys.argv[1]); sys.exit(1)", start]
+    monkeypatch.setattr(dbt_process, "command", lambda *_: fake)
+    with pytest.raises(TuningError, match="dbt build failed"):
+        build(settings, NONE)
+    assert capsys.readouterr().err.splitlines() == [
+        "dbt build begins: all models and tests, from the posts in bigquery-public-data.stackoverflow",
+        "dbt build: 1,098 nodes into the BigQuery dataset python_qa",
+    ]
+
+
+@pytest.mark.slow
+def test_a_selection_that_reads_what_is_not_built_is_one_line(built: tuple[Settings, BuildResult]) -> None:
+    settings = msgspec.structs.replace(built[0], bigquery_dataset="empty")
+    with pytest.raises(TuningError) as failed:
+        build(settings, NONE, "python_qa_build")
+    assert str(failed.value) == (
+        "--select 'python_qa_build' reads what is not built yet: python_qa_instructions, python_qa_preferences, "
+        "stg_stack_exchange__answers, stg_stack_exchange__origin, stg_stack_exchange__questions. "
+        "Put a + before each name that you select, which adds what it reads, or run `invoke build`"
+    )
+
+
+@pytest.mark.slow
+def test_a_mart_without_rows_is_a_warning_with_the_rule_that_no_row_meets(
+    built: tuple[Settings, BuildResult], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = msgspec.structs.replace(built[0], bigquery_dataset="nothing")
+    client, dataset = connect(settings), contract(settings, NONE).build.rpartition(".")[0]
+    client.create_dataset(dataset)
+    funnel = f"`{dataset}.dataset_funnel`"
+    rows = [
+        "(1, 'python_qa_instructions', 1, 'question_has_tag', 'tag_pattern', 'x', 9, 0)",
+        "(2, 'python_qa_instructions', 12, 'answer_to_this_question', 'match_parent', 'true', 0, 0)",
+        "(2, 'python_qa_instructions', 11, 'answer_new_enough', 'since', '2100-01-01', 1040, 0)",
+        "(2, 'python_qa_instructions', 10, 'answer_of_this_site', null, null, 1040, 1040)",
+        "(2, 'python_qa_preferences', 1, 'question_has_two_answers', null, null, 40, 0)",
+    ]
+    query(
+        client,
+        f"create or replace table {funnel} (build int64, mart string, step int64, rule string, variable string, "
+        "value string, rows_in int64, rows_out int64)",
+    )
+    query(client, f"insert into {funnel} values {', '.join(rows)}")  # noqa: S608
+    marts = [result_of(f"model.python_qa.python_qa_{name}.v1", 0) for name in ("instructions", "preferences")]
+    made = ran(*marts, result_of("model.python_qa.dataset_funnel", 9))
+    monkeypatch.setattr(dbt, "run_dbt", lambda *_: made)
+    assert build(settings, NONE, "x").warnings == (
+        "python_qa_instructions has 0 rows: of 1,040, none meets the rule answer_new_enough (since: 2100-01-01)",
+        "python_qa_preferences has 0 rows: of 40, none meets the rule question_has_two_answers",
+    )
+    made.results.pop()
+    assert build(settings, NONE, "x").warnings[0] == (
+        "python_qa_instructions has 0 rows; build dataset_funnel too to see why"
+    )
+
+
 def test_the_command_line_names_folder_profile_target_and_changed_variables(settings: Settings) -> None:
     variables = Variables(tag_pattern='it\'s "x" \\d', since="2021-01-01")
     folder = settings.home / "dbt" / f"local-{variables.key()}"
@@ -113,10 +195,13 @@ def test_a_build_reports_the_rows_of_every_model_and_their_total(built: tuple[Se
     assert {node.status for node in result.nodes} == {"success"}
     assert result.tests > 20
     lines = list(build_lines(result, local=True))
-    total = sum(count or 0 for count in rows.values())
     assert lines[0].split() == ["model", "rows", "bytes", "seconds"]
     assert any(line.split()[:3] == ["python_qa_instructions", str(QUESTIONS), "0"] for line in lines)
-    assert any(line.split()[:3] == ["total", str(total), "0"] for line in lines)
+    table = [line.rsplit(maxsplit=3) for line in lines[1 : len(result.nodes) + 3]]
+    assert [row[0] for row in table[-2:]] == [f"{result.tests} tests", "total"]
+    for column in (1, 2, 3):
+        *parts, total = (float(row[column].replace(",", "").replace("-", "0")) for row in table)
+        assert sum(parts) == pytest.approx(total)
 
 
 @pytest.mark.slow
@@ -271,8 +356,7 @@ def test_marts_that_are_older_than_the_source_are_named_with_the_command_that_he
         require_current(settings, Variables())
     assert str(refused.value) == f"{old}."
     content = stamp.read_bytes()
-    passed = NodeRun(unique_id="test.p.x", status="pass", execution_time=1.0)
-    some = RunResults(metadata=Invocation(invocation_id="1"), results=[passed], elapsed_time=1.0)
+    some = ran(result_of("test.p.x"))
     monkeypatch.setattr(dbt, "run_dbt", lambda *_: some)
     assert build(settings, Variables(), "python_qa_build").warnings == (old,)
 

@@ -8,12 +8,14 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from dbt_common.exceptions import DbtRuntimeError
 
 from tests.homes import free_port
 from tuning.errors import TuningError
 from tuning.settings import DBT_PROJECT, Settings
 from tuning.warehouse import emulator
 from tuning.warehouse.client import require_answer
+from tuning.warehouse.dbt_client import require_server
 
 
 def dbt(tmp_path: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -71,3 +73,21 @@ def test_the_remedy_is_the_command_that_helps(new_home: Callable[..., Settings])
     assert hint(settings) == (
         f"The one of this home runs elsewhere: `export TUNING_BIGQUERY_ENDPOINT={server.endpoint}`"
     )
+
+
+def test_a_server_of_another_home_at_the_port_is_refused_with_what_to_type(new_home: Callable[..., Settings]) -> None:
+    other, own = new_home("other"), new_home("own")
+    address = emulator.ensure(other).endpoint
+
+    def refused() -> str:
+        with pytest.raises(DbtRuntimeError) as failed:
+            require_server(own, address)
+        return str(failed.value).strip().rpartition("\n")[2].strip()
+
+    what = f"the BigQuery server at {address} belongs to {other.home}, not to {own.home}."
+    assert refused() == f"{what} Start it: `invoke warehouse.up`"
+    server = emulator.ensure(own)
+    assert refused() == (
+        f"{what} The one of this home runs elsewhere: `export TUNING_BIGQUERY_ENDPOINT={server.endpoint}`"
+    )
+    require_server(own, server.endpoint)

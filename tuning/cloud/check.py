@@ -14,7 +14,10 @@ from tuning.cloud.required import (
     BUCKET_READER,
     PROJECT_PERMISSIONS,
     REPOSITORY,
+    STAGING_DAYS,
     contains,
+    deletes_too_early,
+    is_own_rule,
     repository_path,
 )
 from tuning.errors import TuningError
@@ -178,6 +181,13 @@ def _bucket_settings(settings: Settings, bucket: Any) -> Iterator[Finding]:
     closed = configuration.uniform_bucket_level_access_enabled and configuration.public_access_prevention == "enforced"
     what = "has uniform access and public access prevention" if closed else "allows object ACLs or public access"
     yield Finding("right" if closed else "wrong", f"gs://{settings.bucket} {what}", "" if closed else INIT)
+    early = [dict(rule) for rule in bucket.lifecycle_rules if deletes_too_early(dict(rule))]
+    what = f"gs://{settings.bucket} keeps working files for at least {STAGING_DAYS} days"
+    if early:
+        what = f"gs://{settings.bucket} deletes working files after {early[0]['condition']['age']} days: too early"
+    foreign = [rule for rule in early if not is_own_rule(rule)]
+    hint = f"remove that rule: gcloud storage buckets update gs://{settings.bucket} --lifecycle-file=FILE"
+    yield Finding("wrong" if early else "right", what, (hint if foreign else INIT) if early else "")
 
 
 def _dataset(settings: Settings) -> Iterator[Finding]:

@@ -113,7 +113,11 @@ def estimate_tuning(settings: Settings, dataset: Dataset, tuner: Tuner, options:
 def estimate_run(settings: Settings) -> Cost:
     """Return the fee for one run of Vertex AI Pipelines. A run on target local is free."""
     if not find_target(settings).uses_google:
-        return Cost("pipeline run", "1 run on this machine", 0.0, math.nan)
+        note = (
+            "not included: the time of the evaluation, in which each model answers how-to questions; it can take as "
+            "long as the tuning (`invoke report` shows the time of each step of the newest run)"
+        )
+        return Cost("pipeline run", "1 run on this machine", 0.0, math.nan, (note,))
     amount = "1 run, not including machines, storage and the answers generated in the evaluation"
     notes = staleness(PIPELINE_RUN, datetime.now(UTC).date())
     return Cost("pipeline run", amount, PIPELINE_RUN.dollars, math.nan, notes)

@@ -1,12 +1,21 @@
 """Create the bucket, BigQuery dataset and image repository of a project. Print the commands that grant access."""
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import requests
 
 from tuning.cloud.apis import call
-from tuning.cloud.required import REPOSITORY, STAGING_DAYS, STAGING_PREFIXES, contains, grants, repository_path
+from tuning.cloud.required import (
+    REPOSITORY,
+    STAGING_DAYS,
+    contains,
+    grants,
+    is_own_rule,
+    repository_path,
+    staging_rule,
+)
 from tuning.errors import TuningError
 from tuning.gcs.access import backoff, google_errors
 from tuning.gcs.object_file import client as storage_client
@@ -14,6 +23,8 @@ from tuning.machine import package_version
 from tuning.settings import Settings
 from tuning.target import find_target
 from tuning.warehouse.client import connect
+
+_LONGEST_OPERATION = 600.0  # seconds
 
 
 def init(settings: Settings) -> Iterator[str]:
@@ -31,7 +42,8 @@ def init(settings: Settings) -> Iterator[str]:
     yield "build and push the image of the pipeline steps:"
     image = f"{repository_path(settings)}/tuning:{package_version()}"
     yield f"  gcloud auth configure-docker {image.partition('/')[0]} --quiet"
-    yield f"  docker build --platform linux/amd64 -t {image} . && docker push {image} && export TUNING_IMAGE={image}"
+    yield f"  docker build --platform linux/amd64 -t {image} . && docker push {image}"
+    yield f"  export TUNING_IMAGE=$(docker inspect --format '{{{{index .RepoDigests 0}}}}' {image})"
 
 
 def _bucket(settings: Settings) -> Iterator[str]:
@@ -43,7 +55,7 @@ def _bucket(settings: Settings) -> Iterator[str]:
         if bucket is None:
             bucket = client.bucket(settings.bucket)
             _restrict_access(bucket)
-            bucket.lifecycle_rules = [_staging_rule()]
+            bucket.lifecycle_rules = [staging_rule()]
             bucket.create(location=settings.region)
             bucket.reload()
         if not contains(settings.location, bucket.location) and not created:
@@ -55,7 +67,8 @@ def _bucket(settings: Settings) -> Iterator[str]:
         if changed:
             _restrict_access(bucket)
             if "lifecycle" in changed:
-                bucket.lifecycle_rules = [*bucket.lifecycle_rules, _staging_rule()]
+                kept = [rule for rule in bucket.lifecycle_rules if not is_own_rule(dict(rule))]
+                bucket.lifecycle_rules = [*kept, staging_rule()]
             bucket.patch()
     if created:
         rules = f"uniform access, no public access, working files deleted after {STAGING_DAYS} days"
@@ -74,15 +87,9 @@ def _changes(bucket: Any) -> list[str]:
     differs = {
         "uniform access": not configuration.uniform_bucket_level_access_enabled,
         "public access prevention": configuration.public_access_prevention != "enforced",
-        "lifecycle": _staging_rule() not in [dict(rule) for rule in bucket.lifecycle_rules],
+        "lifecycle": [dict(rule) for rule in bucket.lifecycle_rules if is_own_rule(dict(rule))] != [staging_rule()],
     }
     return [name for name, is_different in differs.items() if is_different]
-
-
-def _staging_rule() -> dict[str, Any]:
-    """Return the rule that deletes old working files. It does not delete datasets and models."""
-    condition = {"age": STAGING_DAYS, "matchesPrefix": list(STAGING_PREFIXES)}
-    return {"action": {"type": "Delete"}, "condition": condition}
 
 
 def _dataset(settings: Settings) -> Iterator[str]:
@@ -117,7 +124,21 @@ def _repository(settings: Settings) -> Iterator[str]:
             if error.response.status_code != 404:
                 raise
             body = {"format": "DOCKER", "description": "images of the pipeline steps"}
-            call(settings, "POST", f"{parent}/repositories", body=body, query={"repositoryId": REPOSITORY})
+            operation = call(settings, "POST", f"{parent}/repositories", body=body, query={"repositoryId": REPOSITORY})
+            _wait(settings, operation)
             yield f"created repository {repository_path(settings)}"
         else:
             yield f"repository {repository_path(settings)}: exists, nothing to change"
+
+
+def _wait(settings: Settings, operation: dict[str, Any]) -> None:
+    """Wait until the repository is made. Raises TuningError if Google reports an error, or after ten minutes."""
+    deadline = time.monotonic() + _LONGEST_OPERATION
+    while not operation.get("done"):
+        if time.monotonic() > deadline:
+            raise TuningError(f"{operation['name']} is still not done", "Run `invoke cloud.init` again later")
+        time.sleep(min(settings.poll_seconds, 5))
+        operation = call(settings, "GET", f"https://artifactregistry.googleapis.com/v1/{operation['name']}")
+    if "error" in operation:
+        why = operation["error"].get("message", "no reason given")
+        raise TuningError(f"creating the repository {repository_path(settings)}: {why}")

@@ -1,5 +1,8 @@
 """List the APIs, permissions, roles and bucket settings that a Google Cloud project needs."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from tuning.settings import Settings
 
 APIS = (
@@ -30,8 +33,33 @@ BUCKET_PERMISSIONS = {
 ACT_AS = "iam.serviceAccounts.actAs"
 # Working files that a run can create again. Datasets and models have other prefixes.
 STAGING_PREFIXES = ("load/", "parts/", "pipelines/", "requests/", "snapshots/")
-STAGING_DAYS = 30
+# A job takes outputs of earlier jobs from Vertex AI's cache for at most this many days. The working files live longer
+# than two such periods, so that a job that starts at the end of one still finds its inputs if it takes weeks.
+CACHE_DAYS = 21
+STAGING_DAYS = 60
 REPOSITORY = "python-qa"
+
+
+def staging_rule() -> dict[str, Any]:
+    """Return the bucket's rule that deletes old working files. It does not delete datasets and models."""
+    condition = {"age": STAGING_DAYS, "matchesPrefix": list(STAGING_PREFIXES)}
+    return {"action": {"type": "Delete"}, "condition": condition}
+
+
+def is_own_rule(rule: Mapping[str, Any]) -> bool:
+    """Return whether `cloud.init` made the rule of a bucket, now or in an earlier version with another age."""
+    condition = rule["condition"]
+    prefixes = condition.get("matchesPrefix", [])
+    is_about_age = set(condition) == {"age", "matchesPrefix"}
+    return rule["action"]["type"] == "Delete" and is_about_age and set(prefixes) <= set(STAGING_PREFIXES)
+
+
+def deletes_too_early(rule: Mapping[str, Any]) -> bool:
+    """Return whether the rule of a bucket deletes files that a job may still read from Vertex AI's cache."""
+    condition = rule["condition"]
+    prefixes = condition.get("matchesPrefix", [""])
+    touches = any(own.startswith(prefix) or prefix.startswith(own) for own in STAGING_PREFIXES for prefix in prefixes)
+    return rule["action"]["type"] == "Delete" and touches and condition.get("age", STAGING_DAYS) < STAGING_DAYS
 
 
 def contains(outer: str, inner: str) -> bool:

@@ -75,6 +75,14 @@ def benchmark_files(path: Path) -> list[Path]:
     return [file for file in files if file.name.partition(".")[0] not in _LEFT_OUT]
 
 
+def left_out(path: Path) -> list[str]:
+    """Return the files in the folder that are not read as a benchmark, sorted, without hidden ones and metadata."""
+    read = set(benchmark_files(path))
+    files = [file for file in path.rglob("*") if file.is_file() and file not in read and not _is_metadata(file)]
+    names = [file.relative_to(path) for file in files]
+    return sorted(str(name) for name in names if not any(part.startswith(".") for part in name.parts))
+
+
 def items_of(path: Path) -> Iterator[list[str]]:
     """Yield the texts of each item in the file. Raises TuningError if the file cannot be read."""
     try:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from tuning.dataset.benchmark_files import left_out
 from tuning.dataset.card.card import write_card
 from tuning.dataset.card.facts import CardFacts, gather
 from tuning.dataset.card.notice import NOTICE, notice
@@ -46,7 +47,7 @@ from tuning.records import write_record
 from tuning.settings import Settings
 from tuning.storage import atomic_folder, locked, write_bytes
 
-_ITEMS = 10  # of the benchmark, named in the manifest
+_ITEMS = 10  # of the benchmark, named in the manifest; also files that are not read, named in a warning
 _FEW = 5  # examples for evaluation: with fewer, their share says little
 _FORGOTTEN = 7 * 24 * 3600  # seconds; older working files of killed runs are deleted
 
@@ -70,8 +71,9 @@ def create_dataset(
     options = options.settled(snapshot.build["kind"])
     if options.decontaminate:
         read_benchmark(options.decontaminate)  # raises an error before the work begins
+        _name_left_out(options.decontaminate)
     snapshot.roles.check(column_names(snapshot.files), str(snapshot.folder))
-    identity = dataset_id(snapshot.digest, options, snapshot.template, versions())
+    identity = dataset_id(snapshot.digest, options, snapshot.recorded_build(), versions())
     folder = settings.datasets_dir / identity
     with locked(settings.datasets_dir / f".{identity}.lock", f"the dataset {identity}"):
         for left_over in settings.datasets_dir.glob(f".{identity}.*.tmp"):  # written by a killed run
@@ -85,6 +87,12 @@ def create_dataset(
         _clear(place.store)
     _remove_forgotten(settings)
     return open_dataset(folder, settings)
+
+
+def _name_left_out(benchmark: Path) -> None:
+    if names := left_out(benchmark):
+        shown = f"{', '.join(names[:_ITEMS])}{', ...' if len(names) > _ITEMS else ''}"
+        print(f"warning: --decontaminate: not read in {benchmark}: {len(names):,} files ({shown})", file=sys.stderr)
 
 
 def _is_finished(settings: Settings, folder: Path, place: Place) -> bool:

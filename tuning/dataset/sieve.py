@@ -6,6 +6,9 @@ from typing import Generic, TypeVar
 import re2
 
 SPACE = r"[\t-\r\x1c- \x85\pZ]"  # what Python's `\s` matches
+# Maximum bytes of the states that RE2 builds during searches and keeps. With its default of 8 MB, it forgets and builds
+# them again and again for the hints of secrets: searches of 25 MB of posts took 0.35 s, with at least 16 MB 0.10 s.
+_MEMORY = 64 << 20
 Name = TypeVar("Name")
 
 
@@ -18,7 +21,9 @@ class Sieve(Generic[Name]):
 
     def __init__(self, patterns: Mapping[Name, str]) -> None:
         self._names = tuple(patterns)
-        self._set = re2.Set.SearchSet()
+        options = re2.Options()
+        options.max_mem = _MEMORY
+        self._set = re2.Set.SearchSet(options)
         for pattern in patterns.values():
             self._set.Add(pattern)
         self._set.Compile()

@@ -33,8 +33,7 @@ def compare(
     rows = {role: {scored.example_id: scored for scored in other.scored} for role, other in present.items()}
     metrics = [name for name in DESCRIPTIONS if any(name in row.scores for row in rows[TUNED].values())]
     incomparable = {
-        role: f"a loss per token cannot compare a tuned {present[TUNED].base} with the {role}, a tuned {other.base}: "
-        "their tokens differ"
+        role: other_tokens(present[TUNED].base, role, other.base)
         for role, other in present.items()
         if primary_metric == "loss" and other.base != present[TUNED].base
     }
@@ -55,6 +54,11 @@ def compare(
         inputs=inputs,
         suite=_compare_suite(present, options),
     )
+
+
+def other_tokens(tuned: str, role: str, other: str) -> str:
+    """Return why a loss per token cannot compare models with these two base models."""
+    return f"a loss per token cannot compare a tuned {tuned} with the {role}, a tuned {other}: their tokens differ"
 
 
 def _compare_suite(present: Mapping[str, Evaluation], options: GateOptions) -> SuiteComparison:
@@ -169,6 +173,7 @@ def _sides(rows: Mapping[str, Mapping[str, Scored]]) -> list[Side]:
                 reference=row.reference,
                 answers={role: other.answer for role, other in by_role.items()},
                 finish_reasons={role: other.finish_reason for role, other in by_role.items()},
+                scores={role: other.scores for role, other in by_role.items()},
                 notes={role: other.notes for role, other in by_role.items()},
             )
         )

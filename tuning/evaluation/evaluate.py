@@ -11,13 +11,14 @@ from tuning.dataset.dataset import Dataset
 from tuning.dataset.formats.codec import Body, as_question
 from tuning.errors import TuningError
 from tuning.evaluation.examples import EvaluationExample, read_examples
-from tuning.evaluation.options import EvaluationOptions
+from tuning.evaluation.options import SMOKE_TEST_BASE, EvaluationOptions
 from tuning.evaluation.records import Asked, AskedQuestion, Evaluation, Scored
 from tuning.evaluation.text_metrics import score_answer, score_service, score_text
 from tuning.tuners.protocol import Answer, Model, Predictor
 
 NOT_PYTHON = "no suite of how-to questions applies, because the dataset is not about Python"
 NO_SUITE = "no suite of how-to questions was asked"
+CANNOT_ANSWER = "no how-to questions were asked, because the base model {base} has random weights and cannot answer any"
 SWITCHED_OFF = "the code in the answers was not run (--run-answers no)"
 NO_PROTECTION = (
     "the code in the answers was not run, because this system cannot block its access to the network and to files "
@@ -42,7 +43,7 @@ def evaluate(
     """
     examples = read_examples(dataset, options.examples)
     answered = len(examples) if primary_metric != "loss" else min(options.answers, len(examples))
-    suite, reason = _suite(examples, options)
+    suite, reason = choose_suite(examples, options, model.base_model)
     questions = suite.questions if suite else []
     body = dataset.manifest.body
     prompts = [example.example.prompt for example in examples[:answered]]
@@ -53,6 +54,8 @@ def evaluate(
         for question in questions
     ]
     losses = predictor.losses([example.example for example in examples], options.max_length)
+    scored = f"; the loss is of {len(examples)} held-out examples" if losses else ""
+    print(f"asking the {role} model {answered} held-out and {len(questions)} how-to questions{scored}", flush=True)
     answers = predictor.generate(prompts, options.max_new_tokens)
     return Evaluation(
         role=role,
@@ -64,10 +67,12 @@ def evaluate(
     )
 
 
-def _suite(examples: Sequence[EvaluationExample], options: EvaluationOptions) -> tuple[Suite | None, str]:
-    """Return the suite to ask, or None and the reason."""
+def choose_suite(
+    examples: Sequence[EvaluationExample], options: EvaluationOptions, base: str
+) -> tuple[Suite | None, str]:
+    """Return the suite to ask a model with the base model `base`, or None and the reason."""
     if not options.suite and not options.benchmark:
-        return None, NO_SUITE
+        return None, CANNOT_ANSWER.format(base=base) if base == SMOKE_TEST_BASE else NO_SUITE
     suite = read_benchmark(options.benchmark) if options.benchmark else find_suite(options.suite)
     if suite.is_ours and not is_about_python([example.attribution.tags for example in examples]):
         return None, NOT_PYTHON

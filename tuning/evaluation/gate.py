@@ -118,7 +118,8 @@ def _judgement(
         elif blocking:
             status, why = "undecided", blocking
     reasons = [*why]
-    reasons += [_executed_sentence(asked, executed, opponent, options)] if executed else []
+    solved = {role: sum(_score(side, role, "executed") > 0 for side in asked) for role in (TUNED, opponent)}
+    reasons += [_executed_sentence(asked, solved, executed, opponent, options)] if executed else []
     reasons += [describe(comparison.primary_metric, opponent, loss, options)] if loss else []
     return Judgement(
         opponent=opponent,
@@ -128,6 +129,7 @@ def _judgement(
         complete=complete,
         gained=_topics(asked, TUNED, opponent),
         lost=_topics(asked, opponent, TUNED),
+        solved=solved if executed else {},
         guardrails=guardrails,
     )
 
@@ -255,8 +257,9 @@ def _topics(sides: Sequence[SuiteSide], solved_by: str, not_by: str) -> list[str
     return [side.topic for side in sides if _score(side, solved_by, "executed") > 0 == _score(side, not_by, "executed")]
 
 
-def _executed_sentence(sides: Sequence[SuiteSide], executed: Interval, opponent: str, options: GateOptions) -> str:
-    solved = {role: sum(_score(side, role, "executed") > 0 for side in sides) for role in (TUNED, opponent)}
+def _executed_sentence(
+    sides: Sequence[SuiteSide], solved: Mapping[str, int], executed: Interval, opponent: str, options: GateOptions
+) -> str:
     gained, lost = len(_topics(sides, TUNED, opponent)), len(_topics(sides, opponent, TUNED))
     return (
         f"the tuned model solves {solved[TUNED]} of {executed.examples} how-to questions and the {opponent} "
@@ -265,15 +268,22 @@ def _executed_sentence(sides: Sequence[SuiteSide], executed: Interval, opponent:
 
 
 def _points(change: Interval, options: GateOptions) -> str:
-    return f"{change.mean:+.0f} points, {options.level:.0%} interval {change.low:+.0f} to {change.high:+.0f}"
+    low, high = _signed(change.low), _signed(change.high)
+    return f"{_signed(change.mean)} points, {options.level:.0%} interval {low} to {high}"
+
+
+def _signed(points: float) -> str:
+    """Return whole points with their sign. 0 has none, because +0 reads like a gain."""
+    text = f"{points:+.0f}"
+    return "0" if text in ("+0", "-0") else text
 
 
 def _guardrail_sentence(rail: Guardrail, opponent: str, count: int) -> str:
     sign = -1 if rail.metric in SMALLER_IS_BETTER else 1
     low, high = sorted((sign * rail.change.low, sign * rail.change.high))
     return (
-        f"{_GUARDRAIL_NAMES[rail.metric]} changed by {sign * rail.change.mean:+.0f} points against the {opponent} "
-        f"({low:+.0f} to {high:+.0f}, adjusted for {count} guardrails)"
+        f"{_GUARDRAIL_NAMES[rail.metric]} changed by {_signed(sign * rail.change.mean)} points against the {opponent} "
+        f"({_signed(low)} to {_signed(high)}, adjusted for {count} guardrails)"
     )
 
 
@@ -350,7 +360,7 @@ def describe(metric: str, opponent: str, found: Interval, options: GateOptions) 
     unit = UNITS.get(metric, metric)
     return (
         f"{metric} improves on the {opponent} by {found.mean:+.3g} {unit} "
-        f"({options.level:.0%} interval {found.low:+.3g} to {found.high:+.3g}, {found.examples} examples)"
+        f"({options.level:.0%} interval {found.low:+.3g} to {found.high:+.3g}, {found.examples} held-out examples)"
     )
 
 

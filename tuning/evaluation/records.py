@@ -99,6 +99,7 @@ class Side(msgspec.Struct, frozen=True, kw_only=True):
     reference: str
     answers: dict[str, str]  # by role: base, tuned or champion
     finish_reasons: dict[str, str]
+    scores: dict[str, dict[str, float]] = {}
     notes: dict[str, list[str]] = {}
 
 
@@ -178,6 +179,7 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True):
     complete: Interval | None = None  # the same without questions where an answer was cut or empty
     gained: list[str] = []  # topics that only the tuned model solves
     lost: list[str] = []  # topics that only the opponent solves
+    solved: dict[str, int] = {}  # by role: how many questions the tuned model and the opponent solve
     guardrails: list[Guardrail] = []
 
 

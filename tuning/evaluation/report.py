@@ -7,10 +7,10 @@ from typing import Any
 from tuning.dataset.card.notice import SYNTHETIC
 from tuning.dataset.dataset import Manifest
 from tuning.evaluation.gate import in_words
-from tuning.evaluation.records import Comparison, Interval, Verdict
+from tuning.evaluation.records import Comparison, Figure, Interval, Side, SuiteSide, Verdict
 from tuning.evaluation.text_metrics import DESCRIPTIONS
 from tuning.tuners.hf.train.curves import Curves, draw
-from tuning.tuners.protocol import Model
+from tuning.tuners.protocol import REPETITION, Model
 from tuning.visible import visible
 
 _SLICES_SHOWN = 30
@@ -90,6 +90,8 @@ def _view(inputs: ReportInputs) -> dict[str, Any]:
         "slices_left_out": max(0, len(shown) - _SLICES_SHOWN),
         "sides": comparison.sides,
         "show": show,
+        "cells": cells,
+        "ended": _ended,
         "title": title_of,
         "level": f"{verdict.options.get('level', 0.95):.0%}",
     }
@@ -101,7 +103,10 @@ def _suite_view(comparison: Comparison, verdict: Verdict) -> dict[str, Any]:
     against_base = verdict.judgements[0] if verdict.judgements else None
     changed = {"gained": against_base.gained, "lost": against_base.lost} if against_base else {}
     topics = [topic for topics in changed.values() for topic in topics]
+    roles = list(comparison.suite.sides[0].answers) if comparison.suite.sides else []
     return {
+        "suite_roles": roles,
+        "suite_opponents": [role for role in roles if role != "tuned"],
         "suite": comparison.suite,
         "suite_figures": comparison.suite.figures,
         "titles": {
@@ -155,12 +160,40 @@ def _rows(facts: dict[str, object]) -> dict[str, object]:
 
 
 def show(value: Interval | None, metric: str, sign: bool = False) -> str:
-    """Format a mean and its interval with the decimal places of the metric, or "-" if there is no value."""
+    """Format a mean and its interval with the decimal places of the metric, or "-" if there is no value.
+
+    With `sign`, a positive number has a plus. 0 has no sign, because +0 reads like a gain.
+    """
     if value is None:
         return "-"
-    digits = _DIGITS.get(metric, 1)
-    plus = "+" if sign else ""
-    return f"{value.mean:{plus}.{digits}f} ({value.low:{plus}.{digits}f} to {value.high:{plus}.{digits}f})"
+    texts = [
+        f"{number:{'+' if sign else ''}.{_DIGITS.get(metric, 1)}f}" for number in (value.mean, value.low, value.high)
+    ]
+    mean, low, high = (text if float(text) else text.lstrip("+-") for text in texts)
+    return f"{mean} ({low} to {high})"
+
+
+def cells(figure: Figure, roles: Sequence[str], opponents: Sequence[str]) -> list[str]:
+    """Return the cells of a metric's row: the mean of each model, then the difference from each opponent.
+
+    If they are not from the same number of answers, each cell says from how many. Not every answer has a value of
+    every metric, and a difference needs both, so without these numbers a difference can look wrong.
+    """
+    row = [(figure.models.get(role), False) for role in roles]
+    row += [(figure.differences.get(role), True) for role in opponents]
+    is_even = len({value.examples for value, _ in row if value}) < 2
+    return [
+        show(value, figure.metric, sign)
+        + ("" if value is None or is_even else f", {'pairs' if sign else 'answers'}: {value.examples}")
+        for value, sign in row
+    ]
+
+
+def _ended(side: Side | SuiteSide, role: str) -> str:
+    """Return why a model's answer ended, with a mark if it repeats itself, and the notes of a service."""
+    reason = side.finish_reasons[role]
+    is_loop = side.scores.get(role, {}).get("loop") and reason != REPETITION
+    return ", ".join([reason, *(["repeats itself"] if is_loop else []), *side.notes.get(role, [])])
 
 
 def _short(value: object) -> str:

@@ -67,9 +67,9 @@ class ClientArguments(TypedDict):
 def vertex_client(settings: Settings, region: str) -> ClientArguments:
     """Return the arguments of Google's clients of Vertex AI in `region`: server, credentials and transport.
 
-    Raises TuningError if the project or the credentials are missing.
+    Raises TuningError if the target is local, or if the project or the credentials are missing.
     """
-    find_target(settings).require_project()
+    find_target(settings).require_vertex()
     return {
         "credentials": credentials(settings.vertex_endpoint, settings),
         "transport": "rest",

@@ -104,11 +104,18 @@ def open_metrics(
 ) -> "pd.DataFrame":
     """Return one row per run, the oldest first: when it ran, its dataset and version, its verdict, and the metrics.
 
-    Each metric of the tuned model on held-out examples has a column, such as `loss`. `improvement_base` is the paired
-    improvement of the gate's metric over the base model, and `executed_base` the paired change of the share of solved
-    how-to questions in points; each has its 95% interval in `…_low` and `…_high`. With a champion, there are
-    `improvement_champion` and `executed_champion` too. A value that a run does not have is missing. `limit` is the
-    number of newest runs.
+    The first part of a metric's name says what it was measured on:
+
+    - `heldout_…`: held-out examples of the dataset. `heldout_loss` is of all that were scored (36 by default), and the
+      metrics of answers, such as `heldout_loop`, are of the few that were answered (5 by default). They are means of
+      the tuned model. `heldout_improvement_base` is the paired improvement over the base in the gate's metric (the
+      loss; for managed models, chrF), positive if the tuned model is better.
+    - `suite_…`: the 96 how-to questions. `suite_executed_tuned` and `suite_executed_base` are the shares of questions
+      that each model solves in per cent, and `suite_executed_change_base` is tuned minus base in points.
+
+    Improvements and changes have their 95% intervals in `…_low` and `…_high`. With a champion, there are the same
+    columns with `champion` in place of `base`. A value that a run does not have is missing. `limit` is the number of
+    newest runs.
 
     Raises TuningError if there is no such column, if `limit` is less than 1, or if the registry is damaged.
     """
@@ -156,12 +163,14 @@ def _examples(dataset: Dataset, split: Split | None, with_texts: bool) -> Iterat
 
 
 def _metrics(version: Version) -> dict[str, float]:
-    found = dict(version.metrics)
+    found = {f"heldout_{name}": value for name, value in version.metrics.items()}
     for opponent, interval in version.verdict.improvements.items():
-        found |= _columns(f"improvement_{opponent}", interval)
+        found |= _columns(f"heldout_improvement_{opponent}", interval)
     for judgement in version.verdict.judgements:
-        if judgement.executed:
-            found |= _columns(f"executed_{judgement.opponent}", judgement.executed)
+        if executed := judgement.executed:
+            shares = {role: 100 * solved / executed.examples for role, solved in judgement.solved.items()}
+            found |= {f"suite_executed_{role}": share for role, share in shares.items()}
+            found |= _columns(f"suite_executed_change_{judgement.opponent}", executed)
     return found
 
 

@@ -1,7 +1,8 @@
 """Define the KFP components: thin calls into the package, all in one container image.
 
-Importing this module imports kfp, which takes half a second, so import it inside functions. No step reads the argument
-`code`. It makes a step run again if the package's code changed, because KFP's cache only compares a step's arguments.
+Importing this module imports kfp, which takes half a second, so import it inside functions. KFP's cache only compares a
+step's arguments. So the argument `code` makes a step run again if the code of the package or of its `tuner` changed,
+and the step stops if its own code is another. No step reads `period`, which limits the age of the outputs in the cache.
 """
 # mypy: disable-error-code="untyped-decorator"
 # ruff: noqa: ARG001
@@ -15,12 +16,12 @@ IMAGE = f"python-qa-tuning:{package_version()}"
 
 
 @dsl.component(base_image=IMAGE, install_kfp_package=False)
-def validate(dataset: Input[Dataset], tuner: str, code: str, checked: Output[Dataset]) -> None:
+def validate(dataset: Input[Dataset], tuner: str, code: str, period: str, checked: Output[Dataset]) -> None:
     """Check the dataset against the tuner's limits."""
     from tuning.pipelines.steps import process
     from tuning.pipelines.steps import tune as tune_step
 
-    process.run(tune_step.validate, dataset, tuner, outputs=[checked])
+    process.run(tune_step.validate, tuner, code, dataset, tuner, outputs=[checked])
 
 
 @dsl.component(base_image=IMAGE, install_kfp_package=False)
@@ -28,7 +29,9 @@ def tune(
     dataset: Input[Dataset],
     checked: Input[Dataset],
     request: Input[Artifact],
+    tuner: str,
     code: str,
+    period: str,
     model: Output[Model],
     metrics: Output[Metrics],
 ) -> None:
@@ -36,7 +39,7 @@ def tune(
     from tuning.pipelines.steps import process
     from tuning.pipelines.steps import tune as tune_step
 
-    process.run(tune_step.tune, dataset, checked, request, code, outputs=[model, metrics])
+    process.run(tune_step.tune, tuner, code, dataset, checked, request, code, outputs=[model, metrics])
 
 
 @dsl.component(base_image=IMAGE, install_kfp_package=False)
@@ -44,7 +47,9 @@ def evaluate_base(
     dataset: Input[Dataset],
     checked: Input[Dataset],
     request: Input[Artifact],
+    tuner: str,
     code: str,
+    period: str,
     evaluation: Output[Artifact],
     metrics: Output[Metrics],
 ) -> None:
@@ -52,7 +57,7 @@ def evaluate_base(
     from tuning.pipelines.steps import evaluate as evaluate_step
     from tuning.pipelines.steps import process
 
-    process.run(evaluate_step.evaluate_base, dataset, checked, request, outputs=[evaluation, metrics])
+    process.run(evaluate_step.evaluate_base, tuner, code, dataset, checked, request, outputs=[evaluation, metrics])
 
 
 @dsl.component(base_image=IMAGE, install_kfp_package=False)
@@ -61,7 +66,9 @@ def evaluate_tuned(
     checked: Input[Dataset],
     request: Input[Artifact],
     model: Input[Model],
+    tuner: str,
     code: str,
+    period: str,
     evaluation: Output[Artifact],
     metrics: Output[Metrics],
 ) -> None:
@@ -69,7 +76,9 @@ def evaluate_tuned(
     from tuning.pipelines.steps import evaluate as evaluate_step
     from tuning.pipelines.steps import process
 
-    process.run(evaluate_step.evaluate_tuned, dataset, checked, request, model, outputs=[evaluation, metrics])
+    process.run(
+        evaluate_step.evaluate_tuned, tuner, code, dataset, checked, request, model, outputs=[evaluation, metrics]
+    )
 
 
 @dsl.component(base_image=IMAGE, install_kfp_package=False)
@@ -78,7 +87,9 @@ def evaluate_champion(
     checked: Input[Dataset],
     request: Input[Artifact],
     champion: Input[Artifact],
+    tuner: str,
     code: str,
+    period: str,
     evaluation: Output[Artifact],
     metrics: Output[Metrics],
 ) -> None:
@@ -86,7 +97,9 @@ def evaluate_champion(
     from tuning.pipelines.steps import evaluate as evaluate_step
     from tuning.pipelines.steps import process
 
-    process.run(evaluate_step.evaluate_champion, dataset, checked, request, champion, outputs=[evaluation, metrics])
+    process.run(
+        evaluate_step.evaluate_champion, tuner, code, dataset, checked, request, champion, outputs=[evaluation, metrics]
+    )
 
 
 @dsl.component(base_image=IMAGE, install_kfp_package=False)
@@ -95,7 +108,9 @@ def compare(
     tuned: Input[Artifact],
     champion: Input[Artifact],
     request: Input[Artifact],
+    tuner: str,
     code: str,
+    period: str,
     comparison: Output[Artifact],
     metrics: Output[Metrics],
 ) -> None:
@@ -103,7 +118,7 @@ def compare(
     from tuning.pipelines.steps import gate as gate_step
     from tuning.pipelines.steps import process
 
-    process.run(gate_step.compare, base, tuned, champion, request, outputs=[comparison, metrics])
+    process.run(gate_step.compare, tuner, code, base, tuned, champion, request, outputs=[comparison, metrics])
 
 
 @dsl.component(base_image=IMAGE, install_kfp_package=False)
@@ -111,7 +126,9 @@ def gate(
     comparison: Input[Artifact],
     request: Input[Artifact],
     champion: Input[Artifact],
+    tuner: str,
     code: str,
+    period: str,
     verdict: Output[Artifact],
     metrics: Output[Metrics],
 ) -> None:
@@ -119,7 +136,7 @@ def gate(
     from tuning.pipelines.steps import gate as gate_step
     from tuning.pipelines.steps import process
 
-    process.run(gate_step.gate, comparison, request, champion, outputs=[verdict, metrics])
+    process.run(gate_step.gate, tuner, code, comparison, request, champion, outputs=[verdict, metrics])
 
 
 @dsl.component(base_image=IMAGE, install_kfp_package=False)
@@ -132,7 +149,9 @@ def report(
     comparison: Input[Artifact],
     verdict: Input[Artifact],
     request: Input[Artifact],
+    tuner: str,
     code: str,
+    period: str,
     page: Output[HTML],
     summary: Output[Markdown],
 ) -> None:
@@ -150,4 +169,4 @@ def report(
         verdict=verdict,
         request=request,
     )
-    process.run(gate_step.report, sources, outputs=[page, summary])
+    process.run(gate_step.report, tuner, code, sources, outputs=[page, summary])

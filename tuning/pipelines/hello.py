@@ -6,13 +6,17 @@
 from pathlib import Path
 from typing import Any
 
-from tuning.pipelines.compiled import compile_to
+from tuning.pipelines.compiled import check_pinned, compile_to
 
 NAME = "hello-pipeline"
 
 
 def compile_hello(path: Path, image: str = "") -> Path:
-    """Write the pipeline as YAML. `image` is the container image of its components (empty: the package's image)."""
+    """Write the pipeline as YAML. `image` is the container image of its components (empty: the package's image).
+
+    Raises TuningError if `image` names no digest.
+    """
+    check_pinned(image)
     return compile_to(_pipeline(image), path)
 
 

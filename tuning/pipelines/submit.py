@@ -54,7 +54,8 @@ def schedule_any(
 
     Raises TuningError if a check fails or the service refuses the schedule.
     """
-    return create_schedule(settings, _request(settings, template, parameters, tuning, options, show), cron)
+    request = _request(settings, template, parameters, tuning, options, show, scheduled=True)
+    return create_schedule(settings, request, cron)
 
 
 def _request(
@@ -64,6 +65,7 @@ def _request(
     tuning: TuningOptions,
     options: SubmitOptions,
     show: Show,
+    scheduled: bool = False,
 ) -> jobs.JobRequest:
     given = parse_parameters(parameters)
     settings, tune = tuning_settings(settings, tuning)
@@ -71,7 +73,7 @@ def _request(
         if given:
             raise TuningError("--param needs --template", "Without a template, use the tuning options such as --epochs")
         check_start(settings, settings.tuner, tune)
-        return tuning_request(settings, _plan(settings, tune, options), options, show)
+        return tuning_request(settings, _plan(settings, tune, options), options, show, scheduled=scheduled)
     if settings.budget:
         raise TuningError("the cost of an external template is unknown, so --budget cannot limit it", "Remove --budget")
     return template_request(settings, template, given, options, show)

@@ -5,7 +5,7 @@
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tuning.pipelines.compiled import compile_to
+from tuning.pipelines.compiled import check_pinned, compile_to
 from tuning.settings import Settings
 
 NAME = "tune-python-qa"
@@ -24,8 +24,10 @@ STEPS = {
 def compile_pipeline(settings: Settings, path: Path) -> Path:
     """Write the pipeline as YAML.
 
-    Its container image is the setting `image`, or the components' IMAGE if the setting is empty.
+    Its container image is the setting `image`, or the components' IMAGE if the setting is empty. Raises TuningError if
+    the setting names no digest.
     """
+    check_pinned(settings.image)
     return compile_to(_pipeline(settings.image), path)
 
 
@@ -66,6 +68,7 @@ def _pipeline(image: str) -> Any:
         gate_sha256: str,
         champion_uri: str,
         champion_sha256: str,
+        period: str,
         tuner_code: str,
         evaluation_code: str,
         judging_code: str,
@@ -78,7 +81,8 @@ def _pipeline(image: str) -> Any:
         pipeline, because a step that is taken from the cache has no side effects.
 
         Each ``*_uri`` names a file or folder, and ``*_sha256`` is the hash of its content. The hash is part of the
-        artifact's metadata and therefore of the cache keys. ``*_code`` are hashes of the code that the steps run.
+        artifact's metadata and therefore of the cache keys. ``*_code`` are hashes of the code that the steps run. A
+        step takes no output from the cache that was made with another `period`, which can be any text.
         """
         imported = dsl.importer(
             artifact_uri=dataset_uri, artifact_class=Dataset, reimport=False, metadata={"sha256": dataset_sha256}
@@ -89,14 +93,15 @@ def _pipeline(image: str) -> Any:
         judging = request("gate request", gate_uri, gate_sha256)
         champion = request("champion", champion_uri, champion_sha256)
 
-        checked = step(components.validate, dataset=dataset, tuner=tuner, code=tuner_code).output
-        tuning_task = step(components.tune, dataset=dataset, checked=checked, request=tuning, code=tuner_code)
+        common = {"tuner": tuner, "period": period}
+        checked = step(components.validate, dataset=dataset, code=tuner_code, **common).output
+        tuning_task = step(components.tune, dataset=dataset, checked=checked, request=tuning, code=tuner_code, **common)
         tuned = tuning_task.outputs["model"]
 
         def evaluated(component: Any, **model: Any) -> Any:
             """Evaluate a model after the tuning, even the base model, so that a failed tuning costs no evaluation."""
-            common = {"dataset": dataset, "checked": checked, "request": evaluation, "code": evaluation_code}
-            return step(component, **common, **model).after(tuning_task).outputs["evaluation"]
+            inputs = {"dataset": dataset, "checked": checked, "request": evaluation, "code": evaluation_code}
+            return step(component, **inputs, **common, **model).after(tuning_task).outputs["evaluation"]
 
         of_base = evaluated(components.evaluate_base)
         of_tuned = evaluated(components.evaluate_tuned, model=tuned)
@@ -108,6 +113,7 @@ def _pipeline(image: str) -> Any:
             champion=of_champion,
             request=judging,
             code=judging_code,
+            **common,
         ).outputs["comparison"]
         verdict = step(
             components.gate,
@@ -115,6 +121,7 @@ def _pipeline(image: str) -> Any:
             request=judging,
             champion=champion,
             code=judging_code,
+            **common,
         ).outputs["verdict"]
         reported = step(
             components.report,
@@ -127,6 +134,7 @@ def _pipeline(image: str) -> Any:
             verdict=verdict,
             request=tuning,
             code=judging_code,
+            **common,
         )
         return Outputs(
             model=tuned,

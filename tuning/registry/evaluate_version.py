@@ -16,7 +16,7 @@ from tuning.evaluation.gate import judge
 from tuning.evaluation.options import SMOKE_TEST_BASE, EvaluationOptions, GateOptions, evaluation_options
 from tuning.evaluation.pairwise import Opinion, ask_judge, opinion_in_words
 from tuning.evaluation.records import Comparison, Evaluation, Figure, SuiteSide, Verdict
-from tuning.evaluation.report import show, title_of
+from tuning.evaluation.report import cells, title_of
 from tuning.registry import registry
 from tuning.registry.model_folder import count_seen
 from tuning.registry.records import Version
@@ -112,10 +112,9 @@ def in_lines(judged: Judged) -> list[str]:
 
 def _table(title: str, figures: Sequence[Figure]) -> Iterator[str]:
     yield title
-    yield f"{'metric':14} {'base':>26} {'tuned':>26} {'tuned minus base':>26}"
+    yield f"{'metric':14} {'base':>36} {'tuned':>36} {'tuned minus base':>36}"
     for figure in figures:
-        cells = (figure.models.get("base"), figure.models.get("tuned"), figure.differences.get("base"))
-        yield f"{figure.metric:14} " + " ".join(f"{show(cell, figure.metric):>26}" for cell in cells)
+        yield f"{figure.metric:14} " + " ".join(f"{cell:>36}" for cell in cells(figure, ("base", "tuned"), ("base",)))
 
 
 def _questions(sides: Sequence[SuiteSide]) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from tuning.evaluation.records import Verdict
+from tuning.evaluation.records import Judgement, Verdict
 from tuning.registry import registry
 from tuning.settings import Settings
 
@@ -13,7 +13,7 @@ def model_lines(settings: Settings) -> list[str]:
     found = registry.versions(settings)
     if not found:
         return [f"no models in {settings.models_dir}. Run `invoke tune` to create one."]
-    lines = [f"  {'model':6} {'created (UTC)':17} {'base':24} {'dataset':18} {'verdict':10} change against the others"]
+    lines = [f"  {'model':6} {'created (UTC)':17} {'base':24} {'dataset':18} {'verdict':10} against the others"]
     for version in found:
         mark = "*" if champion and champion.name == version.name else " "
         lines.append(
@@ -25,14 +25,25 @@ def model_lines(settings: Settings) -> list[str]:
 
 
 def _changes(verdict: Verdict) -> Iterator[str]:
-    """Yield the change against each opponent: solved how-to questions, and the improvement in the primary metric."""
-    executed = {judgement.opponent: judgement.executed for judgement in verdict.judgements}
-    for opponent in sorted({*executed, *verdict.improvements}):
-        solved, improvement = executed.get(opponent), verdict.improvements.get(opponent)
-        figures = [f"solves {solved.mean:+.1f} points"] if solved else []
-        figures += [f"{verdict.primary_metric} improved by {improvement.mean:+.3g}"] if improvement else []
+    """Yield the comparison with each opponent: solved how-to questions, and the change of the primary metric."""
+    judged = {judgement.opponent: judgement for judgement in verdict.judgements}
+    for opponent in sorted({*judged, *verdict.improvements}):
+        figures = [_solved(judged[opponent])] if opponent in judged and judged[opponent].executed else []
+        if improvement := verdict.improvements.get(opponent):
+            word = "better" if improvement.mean >= 0 else "worse"
+            figures.append(f"{verdict.primary_metric} {word} by {abs(improvement.mean):.3g}")
         if figures:
             yield f"{opponent}: {', '.join(figures)}"
+
+
+def _solved(judgement: Judgement) -> str:
+    """Return how many how-to questions both models solve. Verdicts of earlier versions have only the difference."""
+    change = judgement.executed
+    points = f"{change.mean:+.1f} points" if change and change.mean else "no difference"
+    if not change or not judgement.solved:
+        return f"how-to questions solved: {points}"
+    tuned, other = judgement.solved["tuned"], judgement.solved[judgement.opponent]
+    return f"solves {tuned} of {change.examples} how-to questions, {judgement.opponent} {other} ({points})"
 
 
 def history_lines(settings: Settings) -> list[str]:

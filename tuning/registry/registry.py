@@ -117,8 +117,10 @@ class ChampionChangedError(TuningError):
     """Say that a version was compared with another champion than the current one."""
 
 
-def promote(settings: Settings, name: str, *, force: bool = False, reason: str = "") -> Version:
-    """Make a version the champion and return it.
+def promote(settings: Settings, name: str, *, force: bool = False, reason: str = "") -> tuple[Version, bool]:
+    """Make a version the champion. Return it and whether the champion changed.
+
+    If it is the champion already, only a `reason` is recorded, as one more promotion, which `rollback` ignores.
 
     Unless `force` and a `reason` are given, raises TuningError if the verdict allows no release, and
     ChampionChangedError if it is against another champion than the current one. Raises TuningError if there is no such
@@ -131,7 +133,9 @@ def promote(settings: Settings, name: str, *, force: bool = False, reason: str =
         if force:
             _replace_lost_journal(settings)
         if version.name == _champion_name(settings):
-            return version
+            if reason.strip():
+                _note(settings, "promoted by force" if force else "promoted", version.name, version.name, reason)
+            return version, False
         if not version.verdict.passed and not force:
             raise TuningError(
                 f"{version.name} may not be released ({version.verdict.status}: {version.verdict.reasons[0]})",
@@ -147,7 +151,7 @@ def promote(settings: Settings, name: str, *, force: bool = False, reason: str =
         is_allowed = is_known and version.verdict.passed and version.verdict.champion == _opponent(settings)
         action: Action = "promoted" if is_allowed else "promoted by force"
         _note(settings, action, version.name, version.name, reason)
-    return version
+    return version, True
 
 
 def rollback(settings: Settings, reason: str = "") -> tuple[Version, Version | None]:
@@ -167,10 +171,13 @@ def rollback(settings: Settings, reason: str = "") -> tuple[Version, Version | N
 
 
 def _line_of_champions(events: list[Event]) -> list[str]:
-    """Return the promoted versions that were not rolled back, the oldest promotion first."""
+    """Return the promoted versions that were not rolled back, the oldest promotion first.
+
+    A promotion of the version that is champion already only records a reason, so it does not count.
+    """
     line: list[str] = []
     for event in events:
-        if event.action in ("promoted", "promoted by force"):
+        if event.action in ("promoted", "promoted by force") and line[-1:] != [event.version]:
             line.append(event.version)
         elif event.action == "rolled back" and line:
             line.pop()

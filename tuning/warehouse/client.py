@@ -46,7 +46,8 @@ def connect(settings: Settings) -> "bigquery.Client":
     server = own_server(settings)
     if address and server is None:
         require_answer(settings, address)
-        _require_own_home(settings, address)
+        if find_target(settings).has_own_bigquery:
+            require_own_home(settings, address, settings.job_timeout)
     elif not address and settings.project == Settings().project:
         raise TuningError("no Google Cloud project is set", f"Set {variable('project')}")
     return BoundedClient(
@@ -112,11 +113,15 @@ def _remedy(settings: Settings) -> str:
     return "Start it: `invoke warehouse.up`"
 
 
-def _require_own_home(settings: Settings, address: str) -> None:
-    if find_target(settings).has_own_bigquery and settings.bigquery_endpoint:
-        other = identity.home_at(address, seconds=settings.job_timeout)
-        if other is not None and other != settings.home:
-            raise TuningError(
-                f"the BigQuery server at {address} belongs to {other}, not to {settings.home}",
-                f"Unset {variable('bigquery_endpoint')}, or set {variable('home')}={other}",
-            )
+def require_own_home(settings: Settings, address: str, seconds: float = 2) -> None:
+    """Raise TuningError with the command that helps if another home's local BigQuery answers at the address.
+
+    A server that does not answer within `seconds` is not judged.
+    """
+    other = identity.home_at(address, seconds)
+    if other is None or other.resolve() == settings.home.resolve():
+        return
+    remedy = _remedy(settings)
+    if settings.bigquery_endpoint:
+        remedy = f"Unset {variable('bigquery_endpoint')}, or set {variable('home')}={other}"
+    raise TuningError(f"the BigQuery server at {address} belongs to {other}, not to {settings.home}", remedy)

@@ -1,7 +1,8 @@
 """Build the marts with dbt, or skip the build if its inputs have not changed."""
 
 import contextlib
-from dataclasses import dataclass
+import sys
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,8 @@ from tuning.errors import TuningError
 from tuning.records import without_version, write_record
 from tuning.settings import Settings
 from tuning.storage import remove
-from tuning.warehouse.builds.outdated import outdated
+from tuning.warehouse.builds.empty import empty_marts
+from tuning.warehouse.builds.outdated import outdated, unbuilt
 from tuning.warehouse.client import connect
 from tuning.warehouse.contract import Contract, contract
 from tuning.warehouse.dbt_process import NodeRun, RunResults, dbt_files, run_dbt
@@ -35,7 +37,7 @@ class NodeResult:
 
     name: str
     status: str
-    seconds: float
+    seconds: float  # in tenths
     rows: int | None
     bytes: int
 
@@ -47,8 +49,9 @@ class BuildResult:
     nodes: tuple[NodeResult, ...]
     tests: int
     warnings: tuple[str, ...]  # from tests with severity warn, and one if the source may lack some questions
-    seconds: float
-    bytes: int  # processed by all models, seeds and tests
+    test_seconds: float  # of all tests, each in tenths
+    test_bytes: int  # processed by all tests
+    seconds: float  # from the beginning to the end: dbt works on several nodes at a time
 
 
 def build(
@@ -62,6 +65,8 @@ def build(
     """
     client = connect(settings)
     made_of = {**parse_inputs(settings, variables), "source": source(settings, client)}
+    what, raw = select or "all models and tests", f"{settings.raw_database}.{settings.raw_schema}"
+    print(f"dbt build begins: {what}, from the posts in {raw}", file=sys.stderr)
     stamp = _stamp(settings, variables)
     remove(stamp)
     selection = [
@@ -71,6 +76,11 @@ def build(
     try:
         results = run_dbt(settings, ["build", *selection], variables)
     except TuningError as error:
+        if select and (names := unbuilt(settings, variables, client)):
+            raise TuningError(
+                f"--select {select!r} reads what is not built yet: {', '.join(names)}",
+                "Put a + before each name that you select, which adds what it reads, or run `invoke build`",
+            ) from None
         # Tests compare the built tables with the source, so they fail where only some of them were built again.
         if select and (old := outdated(settings, variables, client)):
             raise TuningError(str(error), old) from None
@@ -82,7 +92,9 @@ def build(
     if select is None:
         write_record(stamp, {**made_of, "invocation_id": results.metadata.invocation_id})
     old = outdated(settings, variables, client) if select else ""
-    return _result(results, (*((old,) if old else ()), *_narrowed(variables, made_of["source"])))
+    result = _result(results, (*((old,) if old else ()), *_narrowed(variables, made_of["source"])))
+    empty = empty_marts(settings, variables, client, {node.name: node.rows for node in result.nodes})
+    return replace(result, warnings=(*empty, *result.warnings))
 
 
 def ensure_built(settings: Settings, variables: Variables) -> BuildResult | None:
@@ -145,22 +157,24 @@ def _narrowed(variables: Variables, origin: dict[str, Any]) -> tuple[str, ...]:
 
 def _result(results: RunResults, warnings: tuple[str, ...]) -> BuildResult:
     kinds = [(one.unique_id.split(".")[0], one.unique_id.split(".")[2], one) for one in results.results]
+    tests = [one for kind, _, one in kinds if kind in ("test", "unit_test")]
     return BuildResult(
         nodes=tuple(
             NodeResult(
                 name=name,
                 status=one.status,
-                seconds=one.execution_time,
+                seconds=round(one.execution_time, 1),
                 rows=one.adapter_response.rows_affected,
                 bytes=_bytes(one),
             )
             for kind, name, one in kinds
             if kind in ("model", "seed")
         ),
-        tests=sum(kind in ("test", "unit_test") for kind, _, _ in kinds),
+        tests=len(tests),
         warnings=warnings + tuple(f"{name}: {one.message}" for _, name, one in kinds if one.status == "warn"),
+        test_seconds=sum(round(one.execution_time, 1) for one in tests),
+        test_bytes=sum(map(_bytes, tests)),
         seconds=results.elapsed_time,
-        bytes=sum(_bytes(one) for _, _, one in kinds),
     )
 
 

@@ -15,7 +15,7 @@ from tuning.gcs.access import is_loopback
 from tuning.settings import Settings
 from tuning.target import find_target
 from tuning.warehouse import emulator
-from tuning.warehouse.client import LOCAL_PATIENCE, require_answer
+from tuning.warehouse.client import LOCAL_PATIENCE, require_answer, require_own_home
 
 if TYPE_CHECKING:
     from google.cloud import bigquery
@@ -44,7 +44,8 @@ def install(settings: Settings, say: Callable[[str], None]) -> None:
 def require_server(settings: Settings, address: str) -> None:
     """Raise DbtRuntimeError, which dbt prints as one line, if the local BigQuery neither runs nor will be revived.
 
-    Servers elsewhere and target gcp are not checked.
+    The same holds if that of another home answers, because it has the port that profiles.yml names. Servers elsewhere
+    and target gcp are not checked.
     """
     from dbt_common.exceptions import DbtRuntimeError
 
@@ -54,6 +55,7 @@ def require_server(settings: Settings, address: str) -> None:
         server = emulator.newest(settings)
         if server is None or not server.is_at(address):
             require_answer(settings, address)
+            require_own_home(settings, address)
     except TuningError as error:
         raise DbtRuntimeError(str(error)) from None
 

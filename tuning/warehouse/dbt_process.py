@@ -35,7 +35,7 @@ _READ_BY_DBT = (
 )
 _LONGEST = 500  # maximum characters of an error message; the message of a unit test contains a whole table
 _WATCH_SECONDS = 1.0  # between looks at the process of the local BigQuery
-_OF_ONE_NODE = ("LogModelResult", "LogTestResult", "LogSeedResult")
+_OF_ONE_NODE = ("LogModelResult", "LogTestResult", "LogSeedResult", "LogNodeNoOpResult")  # the last: of an exposure
 
 
 class Invocation(msgspec.Struct, frozen=True):
@@ -182,24 +182,38 @@ def environment(settings: Settings) -> dict[str, str]:
 def _run(
     arguments: list[str], variables: dict[str, str], label: str, server: emulator.Server | None
 ) -> tuple[int, list[str]]:
-    """Run the command. Return its exit status and its error messages in order. End it if the server's process ends."""
-    errors = []
+    """Run the command. Return its exit status and its error messages in order. End it if the server's process ends.
+
+    When dbt begins its first node, the number of nodes is printed on stderr, and in a terminal a bar counts them.
+    """
+    errors, advance = [], None
     process = subprocess.Popen(
         arguments, env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
     )
-    with process, _ended_with(server, process), progress(f"dbt {label}", None, "nodes") as advance:
+    with process, _ended_with(server, process), contextlib.ExitStack() as shown:
         assert process.stdout is not None  # noqa: S101 - never None with stdout=PIPE
         for line in process.stdout:
             try:
-                event = orjson.loads(line)["info"]
+                log = orjson.loads(line)
+                event = log["info"]
             except (orjson.JSONDecodeError, KeyError):  # printed by a library, not a line of dbt's log
                 errors.append(line.strip())
                 continue
-            if event["name"] in _OF_ONE_NODE:
+            if event["name"] == "LogStartLine" and advance is None:
+                nodes = log["data"]["total"]
+                print(f"dbt {label}: {nodes:,} nodes{_place(log['data'])}", file=sys.stderr)
+                advance = shown.enter_context(progress(f"dbt {label}", nodes, "nodes"))
+            if event["name"] in _OF_ONE_NODE and advance is not None:
                 advance(1)
             if event["level"] == "error" and event["msg"].strip():
                 errors.append(event["msg"])
     return process.returncode, errors
+
+
+def _place(data: dict[str, Any]) -> str:
+    """Return the BigQuery dataset that a node is built into, for a message; '' for a unit test, which has none."""
+    dataset = data["node_info"]["node_relation"]["schema"]
+    return f" into the BigQuery dataset {dataset}" if dataset else ""
 
 
 @contextlib.contextmanager

@@ -8,18 +8,22 @@ from tuning.warehouse.dbt import BuildResult
 
 
 def build_lines(result: BuildResult, *, local: bool) -> Iterator[str]:
-    """Yield a line for each model and seed with its rows, processed bytes and seconds, then totals and warnings.
+    """Yield a line for each model and seed, and one for all tests, with rows, processed bytes and seconds; then totals.
 
-    The totals of bytes and seconds include the tests.
+    The seconds are those of each node. dbt works on several nodes at a time, so the build takes less than their sum.
     """
     yield f"{'model':36} {'rows':>12} {'bytes':>16} {'seconds':>8}"
     for node in result.nodes:
         rows = "-" if node.rows is None else f"{node.rows:,}"
         yield f"{node.name:36} {rows:>12} {node.bytes:>16,} {node.seconds:>8.1f}"
-    total = sum(node.rows or 0 for node in result.nodes)
-    yield f"{'total':36} {total:>12,} {result.bytes:>16,} {result.seconds:>8.1f}"
+    yield f"{f'{result.tests} tests':36} {'-':>12} {result.test_bytes:>16,} {result.test_seconds:>8.1f}"
+    built = sum(node.rows or 0 for node in result.nodes)
+    read = result.test_bytes + sum(node.bytes for node in result.nodes)
+    seconds = result.test_seconds + sum(node.seconds for node in result.nodes)
+    yield f"{'total':36} {built:>12,} {read:>16,} {seconds:>8.1f}"
     yield f"{len(result.nodes)} models and seeds built, {result.tests} tests, {len(result.warnings)} warnings"
-    if not result.bytes and local:
+    yield f"the build took {result.seconds:.1f} s, because dbt works on several nodes at a time"
+    if not read and local:
         yield "the local BigQuery does not count bytes: run `invoke estimate` to see what BigQuery would read"
     yield from (f"warning: {warning}" for warning in result.warnings)
 

@@ -32,7 +32,7 @@ from tuning.warehouse.emulator import DATABASE, STATE
 from tuning.warehouse.identity import HOME_PATH, refusal
 from tuning.warehouse.local import jobs, patches
 from tuning.warehouse.local.errors import ResourcesExceededError
-from tuning.warehouse.local.limits import Limits, machine_memory
+from tuning.warehouse.local.limits import LimitError, Limits, machine_memory
 from tuning.warehouse.local.sql import macros
 
 LOOPBACK = "127.0.0.1"
@@ -102,7 +102,7 @@ def shut(settings: Settings) -> None:
         limits = Limits(seconds=settings.job_timeout, memory=machine_memory() // 2)
 
         async def start(self) -> None:
-            self._thread = threading.get_ident()
+            self._thread, self._own = threading.get_ident(), threading.local()
             await super().start()
             self.execute("SET GLOBAL TimeZone = 'UTC'")  # for the connections of other threads too
             macros.install(self.connection)
@@ -115,13 +115,15 @@ def shut(settings: Settings) -> None:
 
         @property
         def connection(self) -> Any:
-            """Return the connection, or a new one in another thread.
+            """Return the connection, or in another thread a new one, which is the same during one statement.
 
             DuckDB keeps one result per connection. FastAPI reads the rows of tables in threads of its own, which would
             get each other's results or none.
             """
             shared = super().connection
-            return shared if threading.get_ident() == self._thread else shared.cursor()
+            if threading.get_ident() == self._thread:
+                return shared
+            return getattr(self._own, "connection", None) or shared.cursor()
 
         def execute(self, sql: str, parameters: list[Any] | None = None) -> Any:
             with self._limited():
@@ -133,13 +135,14 @@ def shut(settings: Settings) -> None:
 
         @contextlib.contextmanager
         def _limited(self) -> Iterator[None]:
+            before, self._own.connection = getattr(self._own, "connection", None), self.connection
             try:
-                with self.limits.statement(self.connection):
+                with self.limits.statement(self._own.connection):
                     yield
-            except Exception as error:
-                if self.limits.reason:
-                    raise ResourcesExceededError(f"Resources exceeded: {self.limits.reason}") from error
-                raise
+            except LimitError as error:
+                raise ResourcesExceededError(f"Resources exceeded: {error}") from error
+            finally:
+                self._own.connection = before
 
         def _load_spatial(self) -> None:
             """Load the extension from the installed package, without a download and without the folder ~/.duckdb."""

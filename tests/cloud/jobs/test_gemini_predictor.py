@@ -13,10 +13,11 @@ from tuning.evaluation.evaluate import evaluate
 from tuning.evaluation.options import EvaluationOptions
 from tuning.settings import Settings
 from tuning.tuners.gemini import predictor as gemini_predictor
+from tuning.tuners.gemini.predictor import GeminiPredictor
 from tuning.tuners.gemini.tuner import GeminiTuner
 from tuning.tuners.protocol import Model, Predictor, TuneOptions
 
-ENDPOINT = "projects/mine/locations/us-central1/endpoints/1001"
+ENDPOINT = "projects/mine/locations/us/endpoints/1001"
 
 
 @pytest.fixture
@@ -130,7 +131,15 @@ def test_it_gives_no_losses(predictor: Predictor) -> None:
     assert predictor.losses([], 128) is None
 
 
-def test_an_open_model_that_is_not_deployed_cannot_be_asked(cloud: Settings) -> None:
-    model = Model(tuner="gemini", base_model="google/gemma3@gemma-3-4b-it", uri="gs://bucket/models/1")
-    with pytest.raises(TuningError, match="is not deployed"):
-        GeminiTuner().predictor(cloud, model)
+@pytest.mark.parametrize(
+    ("uri", "location"),
+    [
+        ("projects/mine/locations/eu/endpoints/1001", "eu"),
+        ("projects/mine/locations/europe-west4/endpoints/1001", "europe-west4"),
+        ("publishers/google/models/gemini-3.5-flash", "us"),
+    ],
+)
+def test_an_endpoint_is_asked_where_it_is(cloud: Settings, uri: str, location: str) -> None:
+    predictor = GeminiPredictor(cloud, Model(tuner="gemini", base_model="gemini-3.5-flash", uri=uri))
+    assert predictor._client._api_client.location == location
+    assert predictor._client._api_client._http_options.api_version == "v1beta1"

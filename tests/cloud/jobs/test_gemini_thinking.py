@@ -18,7 +18,7 @@ from tuning.tuners.gemini.predictor import read_answer
 from tuning.tuners.gemini.tuner import GeminiTuner
 from tuning.tuners.protocol import Answer, Model, TuneOptions
 
-ENDPOINT = "projects/mine/locations/us-central1/endpoints/1001"
+ENDPOINT = "projects/mine/locations/us/endpoints/1001"
 THOUGHT = {"text": "plan first", "thought": True}
 QUESTION = [(Message("user", "Why?"),)]
 

@@ -10,7 +10,7 @@ import pytest
 from tests.cloud.servers.loopback import Fault, Loopback
 from tests.cloud.servers.vertex_server import Vertex
 from tests.cloud.storage.cloud_dataset import line, make_dataset
-from tuning.dataset.formats.limits import GEMINI, OPEN_MODELS
+from tuning.dataset.formats.limits import GEMINI
 from tuning.errors import TuningError
 from tuning.gcs.storage import find_storage
 from tuning.settings import Settings
@@ -18,6 +18,7 @@ from tuning.tuners.gemini.tuner import GeminiTuner
 from tuning.tuners.protocol import TuneOptions
 
 OPEN = "google/gemma3@gemma-3-4b-it"
+KEY = "projects/mine/locations/us-central1/keyRings/ring/cryptoKeys/key"
 
 
 def test_supervised_tuning_is_asked_for_with_every_setting(
@@ -47,7 +48,7 @@ def test_supervised_tuning_is_asked_for_with_every_setting(
     }
     with find_storage(cloud).open(f"gs://bucket/datasets/{dataset.id}/train.jsonl") as file:
         assert file.read() == dataset.file("train").read_bytes()
-    assert model.uri == "projects/mine/locations/us-central1/endpoints/1001"
+    assert model.uri == "projects/mine/locations/us/endpoints/1001"
     assert model.facts == {
         "tuning_job": "projects/mine/locations/us-central1/tuningJobs/1001",
         "epochs": 2,
@@ -68,15 +69,11 @@ def test_preference_tuning_is_asked_for_by_the_format(cloud: Settings, vertex_ap
     assert "supervisedTuningSpec" not in request.body
 
 
-def test_an_open_model_gets_its_own_fields(cloud: Settings, vertex_api: Loopback, tmp_path: Path) -> None:
-    options = TuneOptions(base_model=OPEN, learning_rate=1e-5, batch_size=16)
-    GeminiTuner().tune(cloud, make_dataset(cloud, "messages"), options, tmp_path)
+def test_a_model_that_google_tunes_with_a_key_gets_it(cloud: Settings, vertex_api: Loopback, tmp_path: Path) -> None:
+    settings = msgspec.structs.replace(cloud, kms_key=KEY)
+    GeminiTuner().tune(settings, make_dataset(cloud, "gemini"), TuneOptions(base_model="gemini-3.5-flash"), tmp_path)
     (request,) = vertex_api.asked("POST", "/tuningJobs$")
-    assert request.body["outputUri"].startswith("gs://bucket/models/")
-    assert request.body["supervisedTuningSpec"]["tuningMode"] == "TUNING_MODE_PEFT_ADAPTER"
-    assert request.body["supervisedTuningSpec"]["hyperParameters"] == {
-        "epochCount": 3, "learningRate": 1e-5, "batchSize": 16,
-    }  # fmt: skip
+    assert request.body["encryptionSpec"] == {"kms_key_name": KEY}  # Google reads names in snake case too
 
 
 def test_steps_become_the_epochs_that_hold_them(cloud: Settings, vertex_api: Loopback, tmp_path: Path) -> None:
@@ -133,7 +130,9 @@ def test_a_failed_tuning_says_why_and_the_next_one_starts_anew(
     [
         ("gemini", {"region": "europe-west1"}, {}, "Vertex AI does not tune models in europe-west1"),
         ("gemini", {}, {"base_model": "gemini-2.5-flash"}, "gemini-2.5-flash can no longer be tuned"),
-        ("gemini", {}, {"base_model": OPEN}, "does not accept the format gemini"),
+        ("messages", {}, {"base_model": OPEN}, f"Gemini models only, not {OPEN}. Tune open models with --tuner hf"),
+        ("gemini", {"kms_key": KEY}, {}, "does not tune gemini-3.5-flash-lite with your own encryption key"),
+        ("gemini", {"kms_key": KEY}, {"base_model": "gemini-3.1-flash-lite"}, "Tune gemini-3.5-flash, or unset"),
         ("messages", {}, {"base_model": "gemini-3.5-flash"}, "does not accept the format messages"),
         ("gemini", {}, {"lora_rank": 3}, "gemini-3.5-flash-lite does not accept adapters of rank 3"),
         (
@@ -167,9 +166,7 @@ def test_a_base_model_that_google_does_not_tune_is_refused_by_the_service(cloud:
 
 def test_the_documented_limits(settings: Settings) -> None:
     assert [GEMINI.evaluation(rows) for rows in (100, 10_000, 20_000)] == [1_000, 3_000, 5_000]
-    assert [OPEN_MODELS.evaluation(rows) for rows in (100, 1_000, 100_000)] == [24, 249, 4_999]
     assert GeminiTuner().evaluation_limit("gemini", 10_000) == 3_000
-    assert GeminiTuner().evaluation_limit("messages", 100) == 24
 
 
 def test_a_dataset_within_the_limits_has_no_problem_but_its_size(settings: Settings) -> None:
@@ -203,11 +200,3 @@ def test_preferences_need_exactly_one_better_and_one_worse_answer(settings: Sett
     problems = [problem.what for problem in GeminiTuner().check(dataset) if problem.fatal]
     assert len(problems) == 1
     assert problems[0].startswith("train.jsonl: line 41 is not in the format gemini-preference")
-
-
-def test_open_models_take_shorter_examples_and_a_smaller_evaluation_set(settings: Settings) -> None:
-    dataset = make_dataset(settings, "messages", train=40, evaluation=10)
-    problems = [problem.what for problem in GeminiTuner().check(dataset) if problem.fatal]
-    assert problems == [
-        "open model tuning accepts at most 9 evaluation rows for 40 training rows, but the dataset has 10",
-    ]

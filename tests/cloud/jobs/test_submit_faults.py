@@ -7,7 +7,7 @@ import pytest
 from google.api_core.retry import Retry
 
 from tests.cloud.servers.loopback import Fault, Loopback
-from tests.cloud.servers.vertex_server import Vertex, serve
+from tests.cloud.servers.vertex_server import Vertex, serve, with_root
 from tests.cloud.storage.cloud_dataset import make_dataset
 from tuning.errors import TuningError
 from tuning.pipelines.vertex import notebook_template
@@ -125,6 +125,17 @@ def test_another_dataset_region_or_parameter_is_another_job(cloud: Settings) -> 
         submit_template(cloud, notebook_template.URI, {"train_steps": "100"}, SubmitOptions(), lambda line: None).id
     )
     assert len(ids) == 4
+
+
+def test_the_root_task_is_no_step_of_the_job(cloud: Settings, vertex: Vertex) -> None:
+    make_dataset(cloud)
+    vertex.outcomes = ["PIPELINE_STATE_FAILED"]
+    job, _ = submit(cloud)
+    (message,) = with_root(next(iter(vertex.jobs.values())))["jobDetail"]["taskDetails"][:1]
+    assert message["taskName"] == job.id
+    with pytest.raises(TuningError, match=f"{job.id} ended FAILED in tune: the tuning step failed"):
+        wait(cloud, job.id, print)
+    assert [task.name for task in get_job(cloud, job.id).tasks] == ["tune"]
 
 
 def test_service_account_key_network_and_failure_policy_arrive(cloud: Settings, vertex_api: Loopback) -> None:

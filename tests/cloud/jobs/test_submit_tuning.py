@@ -145,6 +145,8 @@ def test_no_credential_reaches_a_request_file_or_the_log(
         ({"vertex_endpoint": "", "project": "local-project"}, {}, "needs your own project"),
         ({"vertex_endpoint": ""}, {}, "GOOGLE_APPLICATION_CREDENTIALS"),
         ({}, {"budget": 50.0}, "no price known for gemini-3.5-flash-lite"),
+        ({}, {"base_model": "google/gemma3@gemma-3-4b-it"}, "Gemini models only.* Tune open models with --tuner hf"),
+        ({"kms_key": "projects/p/locations/l/keyRings/r/cryptoKeys/k"}, {}, "with your own encryption key"),
     ],
 )
 def test_tune_says_what_is_wrong_before_it_builds(

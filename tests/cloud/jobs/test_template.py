@@ -93,7 +93,7 @@ def test_any_template_is_sent_with_its_own_parameters(cloud: Settings, vertex_ap
     (request,) = vertex_api.asked("POST", "/pipelineJobs$")
     assert request.body["displayName"] == "mine"
     assert request.body["runtimeConfig"]["parameterValues"] == {**REQUIRED, "train_steps": 7}
-    assert request.body["runtimeConfig"]["gcsOutputDirectory"] == "gs://bucket/pipelines/tune-large-model"
+    assert request.body["runtimeConfig"]["gcsOutputDirectory"] == "gs://bucket/templates/tune-large-model"
     assert "templateUri" not in request.body
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from google.iam.v1.iam_policy_pb2 import TestIamPermissionsRequest
 from google.protobuf import json_format
 
+from tests.cloud.servers.discovery import Method, find_method
 from tests.cloud.servers.loopback import Loopback, RefusedError, Request
 from tuning.cloud.required import ACT_AS, APIS, PROJECT_PERMISSIONS
 
@@ -24,6 +25,8 @@ class Google:
     billing: bool = True
     apis: set[str] = field(default_factory=lambda: set(APIS))
     permissions: set[str] = field(default_factory=lambda: {*PROJECT_PERMISSIONS, ACT_AS})
+    operations: dict[str, str] = field(default_factory=dict)  # running: by name, the repository that they make
+    fails: str = ""  # why a running operation ends without a repository
     repositories: set[str] = field(default_factory=lambda: {"us-central1/python-qa"})
 
     def routes(self) -> list[tuple[str, str, Callable[[Request], Any]]]:
@@ -40,6 +43,7 @@ class Google:
             ("GET", r"/serviceusage\.googleapis\.com/v1/projects/mine/services:batchGet", self.services),
             ("GET", rf"{REGISTRY}/([\w-]+)", self.repository),
             ("POST", REGISTRY, self.create_repository),
+            ("GET", r"/artifactregistry\.googleapis\.com/v1/(projects/mine/locations/[\w-]+/operations/.+)", self.look),
         ]
 
     def template(self, request: Request) -> bytes:
@@ -69,14 +73,33 @@ class Google:
         return {"name": f"projects/mine/locations/{request.groups[0]}/repositories/{request.groups[1]}"}
 
     def create_repository(self, request: Request) -> dict[str, Any]:
-        if set(request.body) - {"format", "description", "labels"} or request.body.get("format") != "DOCKER":
-            raise RefusedError(400, "unknown field or format")
-        name = f"{request.groups[0]}/{request.query['repositoryId']}"
+        if request.body.get("format") != "DOCKER":
+            raise RefusedError(400, "format is required")
+        identity = request.query.get("repositoryId", "")
+        if not re.fullmatch(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?", identity):
+            raise RefusedError(400, f"repositoryId {identity!r} is not a name of lower-case letters, digits and dashes")
+        name = f"{request.groups[0]}/{identity}"
         if name in self.repositories:
             raise RefusedError(409, f"{name} already exists")
-        self.repositories.add(name)
-        return {"name": "operations/1", "done": True}
+        operation = f"projects/mine/locations/{request.groups[0]}/operations/{identity}"
+        self.operations[operation] = name
+        return {"name": operation, "metadata": {}}
+
+    def look(self, request: Request) -> dict[str, Any]:
+        """The operation as it is now: the first look finds that it has ended."""
+        (name,) = request.groups
+        if name not in self.operations:
+            raise RefusedError(404, f"{name} not found")
+        if self.fails:
+            return {"name": name, "done": True, "error": {"code": 8, "message": self.fails}}
+        self.repositories.add(self.operations[name])
+        resource = "/repositories/".join(self.operations[name].split("/"))
+        return {"name": name, "done": True, "response": {"name": f"projects/mine/locations/{resource}"}}
 
 
 def serve(google: Google) -> Loopback:
-    return Loopback(google.routes())
+    def find(request: Request) -> Method | None:
+        _, host, path = request.path.split("/", 2)
+        return find_method(host, request.method, f"/{path}")
+
+    return Loopback(google.routes(), find=find)

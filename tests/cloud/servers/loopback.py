@@ -9,6 +9,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Literal
 from urllib.parse import parse_qs, parse_qsl, unquote, urlsplit
 
+from tests.cloud.servers.discovery import InvalidError, Method
+
 TOKEN = "planted-loopback-token"  # noqa: S105 - a fake, planted to be looked for
 STATUS = {400: "INVALID_ARGUMENT", 401: "UNAUTHENTICATED", 403: "PERMISSION_DENIED", 404: "NOT_FOUND",
           409: "ALREADY_EXISTS", 429: "RESOURCE_EXHAUSTED", 503: "UNAVAILABLE"}  # fmt: skip
@@ -55,6 +57,8 @@ class Loopback:
 
     routes: list[tuple[str, str, Route]]
     token: str | None = TOKEN  # None: whoever asks is answered
+    find: Callable[[Request], Method | None] = lambda request: None  # the method by whose discovery document is checked
+    checked: int = 0  # requests and answers that were found valid
     seen: list[tuple[Request, int]] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -146,10 +150,26 @@ class Loopback:
             if match and method == request.method:
                 try:
                     with self.lock:
-                        return 200, route(replace(request, groups=match.groups()))
+                        return 200, self._checked(route, replace(request, groups=match.groups()))
                 except RefusedError as refused:
                     return _error(refused.code, str(refused))
+                except InvalidError as error:
+                    return _error(500, f"the stand-in gave an answer that Google cannot give: {error}")
         return _error(404, f"{request.method} {request.path} is no method of this server")
+
+    def _checked(self, route: Route, request: Request) -> Any:
+        """Answer a request that its discovery document allows; an answer that it does not allow is a fault of ours."""
+        method = self.find(request)
+        if method is None:
+            return route(request)
+        try:
+            body = method.request(request.query, request.body)
+        except InvalidError as error:
+            raise RefusedError(400, f"Invalid JSON payload received. {error}") from None
+        answer = route(replace(request, body=body))
+        method.check_answer(answer)
+        self.checked += 2
+        return answer
 
 
 def _error(code: int, message: str) -> tuple[int, Any]:

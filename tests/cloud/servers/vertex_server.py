@@ -12,10 +12,12 @@ from google.genai import types as genai
 from google.protobuf import json_format
 from pydantic import ValidationError
 
+from tests.cloud.servers.discovery import Method, find_method
 from tests.cloud.servers.loopback import Loopback, RefusedError, Request
 
+SERVED_FROM = {"us-central1": "us", "europe-west4": "eu"}  # tuned models answer in the multi-region
 REGIONS = {"us-central1", "europe-west4", "us", "eu"}
-BASE_MODELS = {"gemini-3.5-flash", "gemini-3.5-flash-lite", "gemini-3.1-flash-lite", "google/gemma3@gemma-3-4b-it"}
+BASE_MODELS = {"gemini-3.5-flash", "gemini-3.5-flash-lite", "gemini-3.1-flash-lite"}
 _LABEL = re.compile(r"[a-z0-9_-]{0,63}")
 _TYPES: dict[str, type | tuple[type, ...]] = {
     "STRING": str, "NUMBER_INTEGER": (int, float), "NUMBER_DOUBLE": (int, float), "BOOLEAN": bool,
@@ -28,6 +30,7 @@ BUDGETS = {
     "gemini-2.5-flash": range(1, 24_577),
 }
 _NO_MINIMAL = re.compile(r"gemini-3(\.\d+)?-pro|gemini-3\.[78]-flash")
+NOW = "2026-11-05T03:00:00.123456Z"
 PARENT = r"/(?:v1|v1beta1)/projects/([^/]+)/locations/([^/]+)"
 
 
@@ -47,7 +50,7 @@ class Vertex:
     def routes(self) -> list[tuple[str, str, Callable[[Request], Any]]]:
         return [
             ("POST", rf"{PARENT}/pipelineJobs", self.create_job),
-            ("GET", rf"{PARENT}/pipelineJobs", lambda request: {"pipelineJobs": list(reversed(self.jobs.values()))}),
+            ("GET", rf"{PARENT}/pipelineJobs", self.list_jobs),
             ("GET", rf"{PARENT}/pipelineJobs/([^/:]+)", self.get_job),
             ("POST", rf"{PARENT}/pipelineJobs/([^/:]+):cancel", self.cancel_job),
             ("POST", rf"{PARENT}/schedules", self.create_schedule),
@@ -55,7 +58,7 @@ class Vertex:
             ("GET", rf"{PARENT}/schedules/([^/:]+)", self.get_schedule),
             ("DELETE", rf"{PARENT}/schedules/([^/:]+)", self.delete_schedule),
             ("POST", rf"{PARENT}/tuningJobs", self.create_tuning),
-            ("GET", rf"{PARENT}/tuningJobs", lambda request: {"tuningJobs": list(reversed(self.tuning_jobs.values()))}),
+            ("GET", rf"{PARENT}/tuningJobs", self.list_tunings),
             ("GET", rf"{PARENT}/tuningJobs/([^/:]+)", self.get_tuning),
             ("GET", rf"{PARENT}/models/([^/:@]+)(?:@[^/:]+)?", self.get_model),
             ("POST", rf"{PARENT}/models/([^/:@]+)(?:@([^/:]+))?:mergeVersionAliases", self.merge_aliases),
@@ -74,21 +77,27 @@ class Vertex:
         if resource in self.jobs:
             raise RefusedError(409, f"{resource} already exists")
         self.jobs[resource] = {**request.body, "name": resource, "state": "PIPELINE_STATE_PENDING",
-                               "jobDetail": {"taskDetails": []}}  # fmt: skip
+                               "createTime": NOW, "updateTime": NOW, "jobDetail": {"taskDetails": []}}  # fmt: skip
         self.jobs[resource]["_left"] = [] if self.run else list(self.outcomes)
         if self.run:
             self.run(self.jobs[resource])
-        return _public(self.jobs[resource])
+        return with_root(self.jobs[resource])
 
     def get_job(self, request: Request) -> dict[str, Any]:
         job = self._job(request)
         if job["_left"]:
             job["state"] = job["_left"].pop(0)
             task = job["state"].removeprefix("PIPELINE_STATE_")
-            job["jobDetail"] = {"taskDetails": [{"taskId": "1", "taskName": "tune", "state": task}]}
+            job["jobDetail"] = {"taskDetails": [{"taskId": "2", "taskName": "tune", "state": task}]}
             if job["state"] == "PIPELINE_STATE_FAILED":
                 job["error"] = {"code": 9, "message": "the tuning step failed"}
-        return _public(job)
+        return with_root(job)
+
+    def list_jobs(self, request: Request) -> dict[str, Any]:
+        return {"pipelineJobs": [with_root(job) for job in reversed(self.jobs.values())]}
+
+    def list_tunings(self, request: Request) -> dict[str, Any]:
+        return {"tuningJobs": [_public(job) for job in reversed(self.tuning_jobs.values())]}
 
     def cancel_job(self, request: Request) -> dict[str, Any]:
         job = self._job(request)
@@ -113,7 +122,8 @@ class Vertex:
         created = request.body["createPipelineJobRequest"]
         check_job(created["pipelineJob"], schedule.create_pipeline_job_request.pipeline_job, named=False)
         name = f"projects/{project}/locations/{location}/schedules/{next(self.numbers)}"
-        self.schedules[name] = {**request.body, "name": name, "state": "ACTIVE"}
+        times = {"createTime": NOW, "startTime": NOW, "updateTime": NOW, "nextRunTime": NOW}
+        self.schedules[name] = {**request.body, **times, "name": name, "state": "ACTIVE", "startedRunCount": "0"}
         return self.schedules[name]
 
     def get_schedule(self, request: Request) -> dict[str, Any]:
@@ -139,9 +149,16 @@ class Vertex:
         name = f"projects/{project}/locations/{location}/tuningJobs/{number}"
         place = f"projects/{project}/locations/{location}"
         model = f"{place}/models/{number}"
-        self.models[model] = {"name": model, "versionId": "1", "versionAliases": ["default"],
-                              "displayName": request.body.get("tunedModelDisplayName", "")}  # fmt: skip
-        self.tuning_jobs[name] = {**request.body, "name": name, "state": "JOB_STATE_PENDING"}
+        self.models[model] = {
+            "name": model,
+            "versionId": "1",
+            "versionAliases": ["default"],
+            "createTime": NOW,
+            "updateTime": NOW,
+            "displayName": request.body.get("tunedModelDisplayName", ""),
+        }
+        times = {"createTime": NOW, "updateTime": NOW}
+        self.tuning_jobs[name] = {**request.body, **times, "name": name, "state": "JOB_STATE_PENDING"}
         self.tuning_jobs[name]["_left"] = ["JOB_STATE_RUNNING", "JOB_STATE_SUCCEEDED"]
         return _public(self.tuning_jobs[name])
 
@@ -154,8 +171,11 @@ class Vertex:
             raise RefusedError(404, f"tuning job {number} not found")
         if job["_left"]:
             job["state"] = job["_left"].pop(0)
+        job["startTime"] = NOW
+        if job["state"] in ("JOB_STATE_SUCCEEDED", "JOB_STATE_FAILED"):
+            job["endTime"] = NOW
         if job["state"] == "JOB_STATE_SUCCEEDED":
-            endpoint = f"{place}/endpoints/{number}"
+            endpoint = f"projects/{project}/locations/{SERVED_FROM[location]}/endpoints/{number}"
             checkpoint = {"checkpointId": "1", "epoch": "1", "step": "10", "endpoint": endpoint}
             model = f"{place}/models/{number}@1"
             job["tunedModel"] = {"model": model, "endpoint": endpoint, "checkpoints": [checkpoint]}
@@ -197,7 +217,9 @@ class Vertex:
         candidate = {"content": content, "finishReason": answer.get("finish", "STOP"), "safetyRatings": [rating]}
         if "citations" in answer:
             candidate["citationMetadata"] = {"citations": answer["citations"]}
-        return {"candidates": [candidate]}
+        usage = {"promptTokenCount": len(asked.split()), "candidatesTokenCount": len(answer["text"].split())}
+        usage["totalTokenCount"] = sum(usage.values())
+        return {"candidates": [candidate], "usageMetadata": usage, "createTime": NOW, "responseId": "1"}
 
     def _base_of(self, name: str) -> str:
         """The model behind a publisher's model or an endpoint; "" for an endpoint that no tuning here made."""
@@ -273,8 +295,6 @@ def check_tuning(body: dict[str, Any]) -> None:
     for key, value in (job.labels or {}).items():
         if not re.fullmatch(r"[a-z][a-z0-9_-]{0,62}", key) or not _LABEL.fullmatch(value):
             raise RefusedError(400, f"label {key}={value} has characters that labels refuse")
-    if "@" in (job.base_model or "") and not job.output_uri:
-        raise RefusedError(400, "an open model needs outputUri")
 
 
 def check_thinking(model: str, config: Any) -> None:
@@ -312,9 +332,23 @@ def _parse(kind: Any, body: Any) -> Any:
     return kind.wrap(message)
 
 
+def with_root(job: dict[str, Any]) -> dict[str, Any]:
+    """The job as it is answered: with the times of the tasks, and the root task, of which all others are parts."""
+    root = {"taskId": "1001", "taskName": job["name"].rpartition("/")[2], "createTime": NOW}
+    root["state"] = job["state"].removeprefix("PIPELINE_STATE_")
+    tasks = [{"createTime": NOW, "startTime": NOW, "parentTaskId": "1001", **task}
+             | ({} if task["state"] in ("PENDING", "RUNNING") else {"endTime": NOW})
+             for task in job["jobDetail"]["taskDetails"]]  # fmt: skip
+    ended = {"startTime": NOW, "endTime": NOW} if root["state"] in ("SUCCEEDED", "FAILED", "CANCELLED") else {}
+    return {**_public(job), **ended, "jobDetail": {"taskDetails": [root, *tasks]}}
+
+
 def _public(resource: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in resource.items() if not name.startswith("_")}
 
 
 def serve(vertex: Vertex) -> Loopback:
-    return Loopback(vertex.routes())
+    def find(request: Request) -> Method | None:
+        return find_method("aiplatform.googleapis.com", request.method, request.path)
+
+    return Loopback(vertex.routes(), find=find)

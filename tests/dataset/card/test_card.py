@@ -71,6 +71,16 @@ def test_the_page_runs_and_fetches_nothing(tmp_path: Path, given: dict[str, str]
     assert "default-src 'none'" in str(page.tags)
 
 
+def test_changes_are_counted_in_the_plural_of_their_kind(tmp_path: Path) -> None:
+    rows = [row(number) for number in range(60)]
+    rows[7]["answer_body"] += "<p>Hope this helps!</p>"
+    rows[8]["answer_body"] += "<p>I hope that answers your question. Good luck!</p>"
+    dataset = made(tmp_path, rows)
+    assert "| removed good wishes | 3 |" in (dataset.folder / "README.md").read_text()
+    changes = {change for split in ("train", "eval") for one in dataset.attributions(split) for change in one.changes}
+    assert {"removed 1 good wish", "removed 2 good wishes"} <= changes
+
+
 def test_the_page_shows_the_funnel_with_examples_and_ten_examples(tmp_path: Path) -> None:
     rows = [row(number) for number in range(60)]
     for number in range(10, 15):

@@ -1,15 +1,11 @@
 """Each target has the documented limits."""
 
-from tuning.dataset.formats.limits import GEMINI, OPEN_MODELS, TEXT_BISON, example_tokens
+from tuning.dataset.formats.limits import GEMINI, TEXT_BISON, example_tokens
 from tuning.dataset.formats.records import FORMATS
 
 
 def test_gemini_takes_evaluation_rows_by_share_only_over_a_thousand() -> None:
     assert [GEMINI.evaluation(rows) for rows in (100, 3_000, 5_000, 100_000)] == [1_000, 1_000, 1_500, 5_000]
-
-
-def test_open_models_take_under_a_quarter_and_under_five_thousand() -> None:
-    assert [OPEN_MODELS.evaluation(rows) for rows in (100, 1_000, 100_000)] == [24, 249, 4_999]
 
 
 def test_the_template_takes_ten_to_250() -> None:

@@ -15,17 +15,17 @@ from tests.dataset.redact import new_places, planted_places
 from tuning.dataset.redact.addresses import emails, ip_addresses
 from tuning.dataset.redact.calls import passwords_in_calls
 from tuning.dataset.redact.commands import passwords_in_commands
-from tuning.dataset.redact.hints import OF_PASSWORDS, OF_PHONES, hints_in
+from tuning.dataset.redact.hints import OF_CALLS, OF_NAMED_PASSWORDS, OF_PHONES, hints_in
 from tuning.dataset.redact.passwords import passwords, passwords_in_urls
 from tuning.dataset.redact.paths import names_in_paths
 from tuning.dataset.redact.phones import phone_numbers
 from tuning.dataset.redact.providers import RULES, Rule, rules_for
 
-ALL = OF_PASSWORDS | OF_PHONES | {"typed text", "call with password", "foreign password", "compared string", "table"}
+ALL = OF_NAMED_PASSWORDS | OF_CALLS | OF_PHONES | {"typed text", "compared string", "table"}
 SEARCHES: list[tuple[Set[str], Callable[[str, str], Iterable[object]]]] = [
     ({"URL with password"}, lambda text, lower: passwords_in_urls(text)),
-    (OF_PASSWORDS | {"foreign password"}, lambda text, lower: passwords(text, lower, ALL)),
-    (OF_PASSWORDS | {"call with password"}, lambda text, lower: passwords_in_calls(text, lower, ALL)),
+    (OF_NAMED_PASSWORDS, lambda text, lower: passwords(text, lower, ALL)),
+    (OF_CALLS, lambda text, lower: passwords_in_calls(text, lower, ALL)),
     ({"command", "login"}, passwords_in_commands),
     ({"email"}, lambda text, lower: emails(text)),
     ({"IP address"}, lambda text, lower: ip_addresses(text)),

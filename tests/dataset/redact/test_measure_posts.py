@@ -26,6 +26,11 @@ def test_labels_and_redactions_are_counted_by_kind() -> None:
     assert counts["name-in-path"] == Counts(labelled=1, found=1, replaced=2, right=2)
     assert counts["password"] == Counts(labelled=2, found=1, replaced=1, right=1)
     assert measure(POSTS, {"a": []})["email"] == Counts(labelled=0, found=0, replaced=1, right=0)
+    unlabelled = list(table(measure(POSTS, {"a": []})))[-1]
+    assert unlabelled.startswith(
+        "1 of 1 replaced emails have no label, so they count as wrong: readers left out invented"
+    )
+    assert not any("no label" in line for line in table(counts))
     assert list(table(counts))[1].split()[:7] == ["password", "2", "1", "0.500", "1", "1", "1.000"]
 
 

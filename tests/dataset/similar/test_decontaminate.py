@@ -334,3 +334,17 @@ def test_all_suffixes_of_benchmarks_are_read_in_a_folder(tmp_path: Path) -> None
     for name in ("A.JSONL", "b.jsonl.GZ", "c.gz", "d.jsonlines", "e.1.gz"):
         (tmp_path / name).write_bytes(gzip.compress(line.encode()) if name.lower().endswith("gz") else line.encode())
     assert read_benchmark(tmp_path).looked_for == 5
+
+
+def test_files_of_a_folder_that_are_not_read_are_named_and_counted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "exam"
+    (folder / ".git").mkdir(parents=True)
+    for name, content in (("exam.jsonl", json.dumps(ITEMS[0])), ("more.dat", FIRST), ("LICENSE", "x"), (".git/a", "x")):
+        (folder / name).write_text(content)
+    rows = [row(number) for number in range(60)]
+    made(tmp_path, rows, decontaminate=str(folder))
+    assert capsys.readouterr().err == f"warning: --decontaminate: not read in {folder}: 2 files (LICENSE, more.dat)\n"
+    made(tmp_path, rows, decontaminate=str(folder / "exam.jsonl"))
+    assert capsys.readouterr().err == ""

@@ -44,7 +44,10 @@ def test_tiny_goes_all_the_way_to_an_answer(settings):
 
     lines = in_lines(evaluate_version(settings, "v1", "d1", 10, 1))
     assert lines[0] == "v1 (tuned tiny) is evaluated on dataset d1"
-    assert lines[-1].startswith("no suite of how-to questions was asked; only 10 independent evaluation examples")
+    assert lines[-1].startswith(
+        "no how-to questions were asked, because the base model tiny has random weights and cannot answer any; "
+        "only 10 independent evaluation examples"
+    )
     assert "loss or text overlap alone does not show" in lines[-1]
     assert lines[-1].endswith("This base model is for smoke tests: its scores do not measure quality.")
 

@@ -105,3 +105,14 @@ def test_an_error_of_an_earlier_step_is_not_blamed():
     found, _ = events()
     feed(found, BEGUN, f"{ERROR_MARK}old", DONE, BEGUN.replace("tune", "gate"), "boom", FAILED.replace("tune", "gate"))
     assert str(found.error("log")) == "the step gate failed: boom. See log"
+
+
+def test_what_an_evaluation_asks_and_its_notes_are_shown():
+    found, shown = events()
+    said = [
+        "asking the base model 5 held-out and 96 how-to questions; the loss is of 36 held-out examples",
+        "note: the champion is not evaluated: their tokens differ",
+    ]
+    feed(found, BEGUN, *said, "Loading weights", DONE)
+    assert [line.strip() for line in shown[:2]] == said
+    assert len(shown) == 3

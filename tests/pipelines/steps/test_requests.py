@@ -1,14 +1,17 @@
 """What a run is given, and which change of it changes which hash."""
 
+import inspect
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from tuning.errors import TuningError
 from tuning.evaluation.options import EvaluationOptions, GateOptions
+from tuning.pipelines import components
 from tuning.pipelines.plan import Plan
-from tuning.pipelines.steps import code_hash
-from tuning.pipelines.steps.code_hash import code_sha256, reached
+from tuning.pipelines.steps import code_hash, process
+from tuning.pipelines.steps.code_hash import check_code, code_sha256, reached
 from tuning.pipelines.steps.requests import (
     ChampionRequest,
     TuningRequest,
@@ -16,6 +19,7 @@ from tuning.pipelines.steps.requests import (
     read_request,
     training_key,
 )
+from tuning.pipelines.tuning import STEPS
 from tuning.settings import PROJECT_ROOT, Settings
 from tuning.tuners.protocol import TuneOptions
 
@@ -125,6 +129,44 @@ def test_the_dbt_project_is_part_of_the_code_that_uses_it_and_of_no_other(monkey
     monkeypatch.setattr(code_hash, "dbt_project_sha256", lambda project: "edited")
     assert code_sha256(uses, "hf") != before[0]
     assert code_sha256(other, "hf") == before[1]
+
+
+def test_a_step_takes_code_of_a_machine_with_other_libraries_and_no_other_code(monkeypatch):
+    here = code_sha256("tuning.pipelines.steps.gate", "hf")
+    monkeypatch.setattr(code_hash, "_installed", lambda library: "none")
+    without_libraries = code_sha256("tuning.pipelines.steps.gate", "hf")
+    assert without_libraries != here
+    for code in (here, without_libraries, code_sha256("tuning.pipelines.steps.gate", "hf", "image@sha256:1")):
+        check_code("tuning.pipelines.steps.gate", "hf", code)
+    monkeypatch.setattr(code_hash, "sha256_of", lambda path: "edited")
+    with pytest.raises(TuningError, match=r"is not the code that started the run.* set TUNING_IMAGE to its digest"):
+        check_code("tuning.pipelines.steps.gate", "hf", here)
+
+
+def test_the_digest_of_an_image_stands_for_its_libraries(monkeypatch):
+    first = code_sha256("tuning.errors", "hf", "image@sha256:1")
+    assert code_sha256("tuning.errors", "hf", "image@sha256:2") != first
+    monkeypatch.setattr(code_hash, "_installed", lambda library: "none")
+    assert code_sha256("tuning.errors", "hf", "image@sha256:1") == first
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_each_step_compares_its_code(monkeypatch, name):
+    component = getattr(components, name.replace("-", "_")).python_func
+    given = {argument: f"the {argument}" for argument in inspect.signature(component).parameters}
+    module = {"validate": "tune", "tune": "tune", "compare": "gate", "gate": "gate", "report": "gate"}.get(
+        name, "evaluate"
+    )
+    checked = []
+    monkeypatch.setattr(process, "end_with_ancestors", lambda levels: None)
+    monkeypatch.setattr(process, "check_code", lambda *arguments: checked.append(arguments) or refuse())
+
+    def refuse():
+        raise TuningError("another code")
+
+    with pytest.raises(SystemExit):
+        component(**given)
+    assert checked == [(f"tuning.pipelines.steps.{module}", "the tuner", "the code")]
 
 
 def test_the_code_of_a_tuner_of_ones_own_counts(tmp_path: Path, monkeypatch):

@@ -1,6 +1,7 @@
 """The steps as plain functions: validation, both branches of champion and gate, and errors in one line."""
 
 import errno
+import shutil
 from pathlib import Path
 
 import msgspec
@@ -18,6 +19,7 @@ from tuning.pipelines.steps import evaluate as evaluate_step
 from tuning.pipelines.steps import gate as gate_step
 from tuning.pipelines.steps import process
 from tuning.pipelines.steps import tune as tune_step
+from tuning.pipelines.steps.code_hash import code_sha256
 from tuning.pipelines.steps.requests import (
     ChampionRequest,
     EvaluationRequest,
@@ -32,6 +34,7 @@ from tuning.tuners.protocol import Problem, TuneOptions
 TUNER = "tests.pipelines.character_tuner:CharacterTuner"
 SCRIPTED = "tests.pipelines.scripted_tuner:ScriptedTuner"
 NOT_ASKED = EvaluationOptions(answers=2, suite="")
+CODE = code_sha256(__name__, "hf")
 
 
 class Run:
@@ -187,6 +190,23 @@ def test_the_gate_says_why_the_suite_was_not_asked(run):
     assert verdict.reasons[1] == "loss or text overlap alone does not show whether answers got better"
 
 
+def test_a_champion_of_which_nothing_can_be_compared_is_not_evaluated(run, capsys):
+    run.validate()
+    model = run.tune()
+    other = run.folder / "other"
+    shutil.copytree(model.path, other)
+    record = Path(other) / "model.json"
+    record.write_bytes(record.read_bytes().replace(b'"characters"', b'"words"'))
+    verdict = run.gate(ChampionRequest(version="v1", folder=str(other)), model)
+    why = "a loss per token cannot compare a tuned characters with the champion, a tuned words: their tokens differ"
+    said = f"note: the champion is not evaluated: {why}, and no suite of how-to questions was asked"
+    assert said in capsys.readouterr().out.splitlines()
+    empty = msgspec.json.decode((run.folder / "evaluate_champion").read_bytes(), type=Evaluation)
+    assert (empty.base, empty.scored) == ("words", [])
+    assert (verdict.status, set(verdict.improvements), verdict.champion) == ("undecided", {"base"}, "v1")
+    assert why in verdict.reasons
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("champion_solves", "tuned_solves", "status", "reason"),
@@ -247,7 +267,7 @@ def test_a_machines_refusal_ends_a_step_with_one_marked_line(error, words, capsy
 
     monkeypatch.setattr(process, "end_with_ancestors", lambda depth: None)
     with pytest.raises(SystemExit) as ended:
-        process.run(step, outputs=[FakeArtifact(tmp_path / "x")])
+        process.run(step, "hf", CODE, outputs=[FakeArtifact(tmp_path / "x")])
     assert ended.value.code == 1
     line = capsys.readouterr().out
     assert line.startswith(process.ERROR_MARK)
@@ -261,12 +281,25 @@ def test_a_bug_keeps_its_traceback(monkeypatch, tmp_path):
 
     monkeypatch.setattr(process, "end_with_ancestors", lambda depth: None)
     with pytest.raises(KeyError):
-        process.run(step, outputs=[FakeArtifact(tmp_path / "x")])
+        process.run(step, "hf", CODE, outputs=[FakeArtifact(tmp_path / "x")])
 
 
 def test_a_step_notes_its_time_and_what_its_outputs_hold(monkeypatch, tmp_path):
     output = FakeArtifact(tmp_path / "x")
     monkeypatch.setattr(process, "end_with_ancestors", lambda depth: None)
-    process.run(lambda artifact: Path(artifact.path).write_text("x"), outputs=[output])
+    process.run(lambda artifact: Path(artifact.path).write_text("x"), "hf", CODE, outputs=[output])
     assert output.metadata["seconds"] >= 0
     assert len(output.metadata["listing_sha256"]) == 64
+
+
+def test_a_step_with_other_code_does_not_run(monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr(process, "end_with_ancestors", lambda depth: None)
+    with pytest.raises(SystemExit):
+        process.run(lambda artifact: artifact.written, "hf", f"0{CODE}", outputs=[FakeArtifact(tmp_path / "x")])
+    said = capsys.readouterr().out
+    assert said.startswith(f"{process.ERROR_MARK}the code of this step is not the code that started the run. Run the")
+
+
+def test_a_file_that_the_bucket_has_lost_is_made_again_by_a_command_that_works():
+    with pytest.raises(TuningError, match=r"is missing\. Run `invoke submit --again` with the same options"):
+        process.read_output("/gcs/bucket/pipelines/x/verdict", Verdict)

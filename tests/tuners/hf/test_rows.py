@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import msgspec
@@ -7,9 +8,12 @@ from tests.tuners.tuner_datasets import helpful, helpless, question, write_examp
 from tuning.dataset.dataset import Dataset
 from tuning.dataset.formats.records import Example, Format
 from tuning.errors import TuningError
+from tuning.settings import Settings
 from tuning.tuners.hf.models.base_models import load_tokenizer
-from tuning.tuners.hf.train.recipe import Recipe
-from tuning.tuners.hf.train.rows import read_rows
+from tuning.tuners.hf.train.recipe import Recipe, make_recipe
+from tuning.tuners.hf.train.rows import encode_row, read_examples, read_rows
+from tuning.tuners.hf.tuner import HfTuner
+from tuning.tuners.protocol import TuneOptions
 
 
 def test_longer_examples_are_left_out_and_counted(local_model: Path, tmp_path: Path) -> None:
@@ -81,3 +85,21 @@ def test_a_damaged_line_is_named(dataset: Dataset, local_model: Path, tmp_path: 
         read_rows(
             load_tokenizer(local_model), Dataset(damaged, dataset.manifest), Recipe(max_length=200), tmp_path / "rows"
         )
+
+
+def test_an_estimate_counts_tokens_as_the_training_does_if_the_model_is_here(
+    dataset: Dataset, local_model: Path, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tokenizer = load_tokenizer(local_model)
+    lengths = sorted(encode_row(tokenizer, example)["length"] for _, example in read_examples(dataset))
+    limit = lengths[len(lengths) // 2]
+    options = TuneOptions(base_model=str(local_model), steps=2, batch_size=4, max_length=limit)
+    rows = read_rows(tokenizer, dataset, make_recipe(options, preference=False), tmp_path)
+    counted = HfTuner().estimate(settings, dataset, options).notes[0]
+    assert counted == f"{rows.too_long} of {rows.total} examples have more than {limit} tokens (counted)"
+    guessed = HfTuner().estimate(settings, dataset, msgspec.structs.replace(options, base_model="smollm2")).notes[0]
+    assert guessed.endswith("(estimated from characters, as smollm2 is not on this machine; the tuning counts them)")
+    monkeypatch.setattr("tuning.tuners.hf.estimate.SAMPLE", 10)
+    sampled = HfTuner().estimate(settings, dataset, msgspec.structs.replace(options, steps=None, epochs=1))
+    assert re.match(rf"\d+ of 10 examples .* \(counted on a sample of {rows.total} examples\)", sampled.notes[0])
+    assert 10 < sampled.examples <= rows.total

@@ -65,6 +65,7 @@ def test_the_output_holds_card_curves_and_events(adapted: tuple[Model, Path], da
     assert (output / "curves.svg").read_text().count("<polyline") == 2
     card = (output / "README.md").read_text()
     assert f"Dataset `{dataset.id}` (messages), built from Invented questions: 80 training examples" in card
+    assert "on questions of Invented questions and their accepted answers." in card
     assert "| learning rate | 0.01 |" in card
     assert f"| development loss | {model.facts['development_loss']} |" in card
 

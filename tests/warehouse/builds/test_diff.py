@@ -20,6 +20,7 @@ pytestmark = pytest.mark.slow
 FROM = "local-project.python_qa"
 TO = "local-project.changed"
 ROWS = 40
+SINCE = Variables(since="2021-01-01")
 
 
 @pytest.fixture
@@ -107,10 +108,12 @@ def test_a_column_of_one_build_only_is_named_and_a_key_that_is_not_unique_is_ref
 
 def test_a_build_that_is_not_there_or_given_twice_is_one_line(built: tuple[Settings, BuildResult]) -> None:
     settings, _ = built
-    for after, message in (
-        ("", "before and after are both the build in the BigQuery dataset python_qa"),
-        ("missing", "there is no BigQuery dataset missing in local-project"),
-        ("a`; drop table b", "is not the name of a BigQuery dataset"),
+    for variables, given, message in (
+        (Variables(), {}, "both the build in the BigQuery dataset python_qa. Name two datasets with --before and"),
+        (Variables(), {"after": "missing"}, "missing in .*: `TUNING_BIGQUERY_DATASET=missing invoke build`$"),
+        (SINCE, {"before": "gone", "after": "x"}, "gone in .*: `TUNING_BIGQUERY_DATASET=gone invoke build`$"),
+        (SINCE, {}, "python_qa_[0-9a-f]{8} in local-project. Build it first: `invoke build` with the same options$"),
+        (Variables(), {"after": "a`; drop table b"}, "is not the name of a BigQuery dataset"),
     ):
         with pytest.raises(TuningError, match=message):
-            diff_builds(settings, Variables(), after=after)
+            diff_builds(settings, variables, **given)

@@ -1,6 +1,9 @@
 """No statement takes more time or memory than it may, and the server lives on."""
 
+import resource
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import psutil
 import pytest
@@ -9,8 +12,8 @@ from google.cloud import bigquery
 
 from tuning.settings import Settings
 from tuning.warehouse import emulator
-from tuning.warehouse.client import query
-from tuning.warehouse.local.limits import Limits
+from tuning.warehouse.client import connect, query
+from tuning.warehouse.local.limits import LimitError, Limits
 
 ENDLESS = "select count(*) from unnest(generate_array(1, 1000000)) a, unnest(generate_array(1, 1000000)) b"
 
@@ -51,9 +54,42 @@ def test_a_statement_that_takes_too_much_memory_is_interrupted() -> None:
 
     limits = Limits(seconds=60, memory=200 << 20)
     with duckdb.connect() as connection:
-        with pytest.raises((duckdb.Error, MemoryError)), limits.statement(connection):
+        with pytest.raises(LimitError, match=r"more memory than its limit of 0\.2 GiB"), limits.statement(connection):
             connection.execute("select list(a || 'some text to fill the memory') from range(100000000) t(a)").fetchall()
-        assert "more memory than its limit of 0.2 GiB" in limits.reason
         with limits.statement(connection):
             assert connection.execute("select 1").fetchall() == [(1,)]
-        assert limits.reason == ""
+
+
+def test_each_of_several_statements_ends_at_its_limit_and_leaves_the_limit_of_the_system() -> None:
+    import duckdb
+
+    limits, before = Limits(seconds=1, memory=1 << 30), resource.getrlimit(resource.RLIMIT_DATA)
+    endless = "select count(*) from range(10000000) a(x), range(10000000) b(y) where x + y = -1"
+
+    def run(number: int) -> str:
+        time.sleep(number / 5)  # so that none begins or ends with another
+        with duckdb.connect() as connection, pytest.raises(LimitError) as stopped, limits.statement(connection):
+            connection.execute(endless).fetchall()
+        return str(stopped.value)
+
+    with ThreadPoolExecutor(3) as pool:
+        messages = list(pool.map(run, range(3)))
+    assert [message.partition(".")[0] for message in messages] == [
+        "the query ran longer than its limit of 1 seconds"
+    ] * 3
+    assert resource.getrlimit(resource.RLIMIT_DATA) == before
+
+
+def test_a_listing_that_takes_too_long_ends_with_the_limit(new_home: Callable[..., Settings]) -> None:
+    settings = new_home(job_timeout=5)
+    emulator.ensure(settings)
+    client = connect(settings)
+    client.create_dataset("listed")
+    query(client, "create table listed.numbers as select 1 as n")
+    query(client, "create view listed.endless as select count(*) as n from listed.numbers a, listed.numbers b")
+    query(client, "insert into listed.numbers select n from unnest(generate_array(1, 1000000)) as n")
+    start = time.monotonic()
+    with pytest.raises(BadRequest, match=r"ran longer than its limit of 5 seconds"):
+        list(client.list_rows("local-project.listed.endless", timeout=60))
+    assert time.monotonic() - start < 30
+    assert query(client, "select 1 as one")[0].one == 1

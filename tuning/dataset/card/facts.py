@@ -13,6 +13,7 @@ import numpy as np
 
 from tuning.answers.suite import has_python_tag
 from tuning.dataset.dataset import Split
+from tuning.dataset.rows.pairs import plural
 from tuning.dataset.workspace.parts import Column
 from tuning.gcs.object_file import Source
 
@@ -130,7 +131,7 @@ def _count(facts: CardFacts, row: _Row) -> None:
     cleanings = [change.split(" ", 2) for change in row.changes if change.startswith(("removed ", "replaced "))]
     facts.cleaned_rows += bool(cleanings)
     for verb, count, kind in cleanings:
-        facts.cleanings[f"{verb} {kind}{'s' * (count == '1')}"] += int(count)
+        facts.cleanings[f"{verb} {plural(kind) if count == '1' else kind}"] += int(count)
 
 
 @functools.cache

@@ -5,7 +5,6 @@ Splitting a dataset does not sample rows to meet these limits. Each tuner checks
 Sources, as of November 2026:
 
 * Gemini: https://cloud.google.com/vertex-ai/generative-ai/docs/models/gemini-use-supervised-tuning
-* Open models: https://cloud.google.com/vertex-ai/generative-ai/docs/models/open-model-tuning
 * text-bison: the page of the tuning template in 2024. The limits are for users whose service still accepts it.
 """
 
@@ -45,17 +44,6 @@ GEMINI = Limits(
     share_from=1_000,
     example_tokens=131_072,
 )
-OPEN_MODELS = Limits(
-    name="open model tuning",
-    formats=("messages",),
-    train_rows=(1, 10_000_000),
-    advised_rows=100,
-    train_bytes=10**9,
-    evaluation_rows=(1, 4_999),
-    evaluation_share=0.2499,  # less than a quarter
-    share_from=0,
-    example_tokens=8_192,
-)
 TEXT_BISON = Limits(
     name="the text-bison template",
     formats=("text-bison", "notebook"),
@@ -78,7 +66,7 @@ LOCAL = Limits(
     share_from=10_000_000,
     example_tokens=8_192,  # context length of smollm2
 )
-_ALL = (GEMINI, OPEN_MODELS, TEXT_BISON, LOCAL)
+_ALL = (GEMINI, TEXT_BISON, LOCAL)
 
 
 def example_tokens(format_: Format) -> int:

@@ -12,6 +12,9 @@ Hints = AbstractSet[str]
 OF_PASSWORDS = frozenset(
     ("pass", "pw", "psk", "secret", "token", "key", "sessionid", "auth", "login", "cred", "connect", "ftp")
 )
+# What marks a password after its name, and in a call.
+OF_NAMED_PASSWORDS = OF_PASSWORDS | {"foreign password"}
+OF_CALLS = OF_PASSWORDS | {"call with password"}
 OF_PHONES = frozenset(("international phone", "US phone", "digits of a phone"))
 # `key` is often the key of a dictionary, so it counts only after one of these.
 KINDS_OF_KEYS = (

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from tuning.dataset.redact.addresses import emails, ip_addresses
 from tuning.dataset.redact.calls import passwords_in_calls
 from tuning.dataset.redact.commands import passwords_in_commands
-from tuning.dataset.redact.hints import OF_PASSWORDS, OF_PHONES, hints_in
+from tuning.dataset.redact.hints import OF_CALLS, OF_NAMED_PASSWORDS, OF_PHONES, hints_in
 from tuning.dataset.redact.own_rules import OwnRule
 from tuning.dataset.redact.passwords import passwords, passwords_in_urls
 from tuning.dataset.redact.paths import names_in_paths
@@ -116,10 +116,10 @@ def _candidates(text: str, rules: Sequence[OwnRule]) -> Iterator[Secret]:
             yield from _of_providers(text, longest)
     if "URL with password" in hints:
         yield from _spans("PASSWORD", passwords_in_urls(text))
-    if hints & OF_PASSWORDS or "foreign password" in hints:
+    if hints & OF_NAMED_PASSWORDS:
         for kind, start, end in passwords(text, lower, hints):
             yield Secret(kind, start, end)
-    if hints & OF_PASSWORDS or "call with password" in hints:
+    if hints & OF_CALLS:
         yield from _spans("PASSWORD", passwords_in_calls(text, lower, hints))
     if "command" in hints or "login" in hints:
         yield from _spans("PASSWORD", passwords_in_commands(text, lower))

@@ -126,8 +126,12 @@ def _convert(pairs: Sequence[Pair], base_url: str) -> None:
 def described(change: str, count: int) -> str:
     """Return a change with its count: "removed greeting" becomes "removed 2 greetings"."""
     verb, noun = change.split(" ", 1)
-    plural = "es" if noun.endswith("sh") else "s"
-    return f"{verb} {count} {noun}{plural if count > 1 else ''}"
+    return f"{verb} {count} {plural(noun) if count > 1 else noun}"
+
+
+def plural(noun: str) -> str:
+    """Return the plural of what a change removes or replaces, such as "greeting" or "good wish"."""
+    return f"{noun}es" if noun.endswith("sh") else f"{noun}s"
 
 
 def _filter(pair: Pair, rules: Rules) -> None:

@@ -15,7 +15,7 @@ _BEGUN = re.compile(r"INFO - Executing task '([\w-]+)'")
 _ENDED = re.compile(r"(?:INFO|ERROR) - Task '([\w-]+)' finished with status (SUCCESS|FAILURE)")
 _CACHED = re.compile(r"INFO - Task ([\w-]+) cache hit ")
 # The lines of a step that the user sees: training progress, notes and errors.
-_SHOWN = re.compile(r"step \d+/\d+: |resuming from |training on \d|answer(?:ing|ed) \d|(note|error): ")
+_SHOWN = re.compile(r"step \d+/\d+: |resuming from |training on \d|answer(?:ing|ed) \d|asking the |(note|error): ")
 
 # The message of the shell if the step's process was killed.
 _KILLED = re.compile(r"(Killed|Segmentation fault|Aborted|Bus error)( \(core dumped\))?")

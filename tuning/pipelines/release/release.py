@@ -52,17 +52,20 @@ def arguments_against_champion(
     dataset_uri: str,
     place: Callable[[str, bytes], str],
     folder_of: Callable[[Version], str],
+    *,
+    image: str = "",
+    period: str = "",
 ) -> dict[str, str]:
     """Return the pipeline's arguments, including the version that the new model must beat.
 
     ``place(name, content)`` stores a file where the steps can read it and returns its address. ``folder_of(version)``
-    returns the address of a version's model for the steps. Raises TuningError if a file of the dataset is missing or
-    the registry is damaged.
+    returns the address of a version's model for the steps. `image` and `period` are those of a job on Vertex AI. Raises
+    TuningError if a file of the dataset is missing or the registry is damaged.
     """
 
     def arguments(opponent: Version | None) -> dict[str, str]:
         asked = ChampionRequest(version=opponent.name, folder=folder_of(opponent)) if opponent else ChampionRequest()
-        return pipeline_arguments(settings, plan, dataset_uri, asked, place)
+        return pipeline_arguments(settings, plan, dataset_uri, asked, place, image=image, period=period)
 
     champion = registry.champion(settings)
     if champion and champion.base_model == SMOKE_TEST_BASE != plan.tune.base_model:

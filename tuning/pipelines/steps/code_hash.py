@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from tuning.errors import TuningError
 from tuning.settings import DBT_PROJECT
 from tuning.storage import dbt_project_sha256, sha256_of
 
@@ -17,11 +18,34 @@ _LIBRARIES = ("torch", "transformers", "trl", "peft", "google-genai", "numpy", "
 _DATA = ("templates", "suites")  # the files in folders with these names next to a module count as its code
 
 
-def code_sha256(module: str, tuner: str) -> str:
-    """Return a hash of the code that `module` uses.
+def code_sha256(module: str, tuner: str, image: str = "") -> str:
+    """Return two hashes, joined by a dash: of the sources that `module` uses, and of its libraries.
 
-    It covers the modules from `reached` with their templates and suites, the dbt project if one of them reads it, the
-    module of a custom tuner (``package.module:Class``), and the versions of the libraries.
+    The libraries are those of the container image, which its digest identifies, or those of this machine if `image` is
+    empty.
+    """
+    versions = image or "\n".join(f"{library} {_installed(library)}" for library in _LIBRARIES)
+    return f"{sources_sha256(module, tuner)}-{hashlib.sha256(versions.encode()).hexdigest()}"
+
+
+def check_code(module: str, tuner: str, code: str) -> None:
+    """Compare the sources here with those of `code`, a result of `code_sha256`. Raises TuningError if they differ.
+
+    The libraries are not compared, because a machine that only submits jobs needs no PyTorch, for example.
+    """
+    if sources_sha256(module, tuner) != code.partition("-")[0]:
+        raise TuningError(
+            "the code of this step is not the code that started the run",
+            "Run the command again; on Vertex AI, first build and push the image from the same code, and set "
+            "TUNING_IMAGE to its digest",
+        )
+
+
+def sources_sha256(module: str, tuner: str) -> str:
+    """Return a hash of the sources that `module` uses. A checkout and an installed package give the same hash.
+
+    It covers the modules from `reached` with their templates and suites, the dbt project if one of them reads it, and
+    the module of a custom tuner (``package.module:Class``).
     """
     total = hashlib.sha256()
     modules = reached(module)
@@ -35,8 +59,6 @@ def code_sha256(module: str, tuner: str) -> str:
     spec = importlib.util.find_spec(own) if colon else None
     if spec and spec.origin:
         total.update(f"{own} {sha256_of(Path(spec.origin))}\n".encode())
-    for library in _LIBRARIES:
-        total.update(f"{library} {_installed(library)}\n".encode())
     return total.hexdigest()
 
 

@@ -3,7 +3,9 @@
 from pathlib import Path
 
 from tuning.dataset.dataset import Dataset
-from tuning.evaluation.evaluate import evaluate
+from tuning.evaluation.compare import other_tokens
+from tuning.evaluation.evaluate import choose_suite, evaluate
+from tuning.evaluation.examples import read_examples
 from tuning.evaluation.records import Evaluation
 from tuning.pipelines.steps.process import Artifact, log_metrics
 from tuning.pipelines.steps.requests import ChampionRequest, EvaluationRequest, read_request
@@ -39,7 +41,7 @@ def evaluate_tuned(
 def evaluate_champion(
     dataset: Artifact, checked: Artifact, request: Artifact, champion: Artifact, evaluation: Artifact, metrics: Artifact
 ) -> None:
-    """Evaluate the champion, or write an empty evaluation if there is none.
+    """Evaluate the champion, or write an empty evaluation if there is none or if nothing of it can be compared.
 
     Raises TuningError if the model or the dataset cannot be used.
     """
@@ -47,13 +49,32 @@ def evaluate_champion(
     opened = checked_dataset(dataset, checked)
     released = read_request(champion.path, ChampionRequest)
     if released.folder is None:
-        empty = Evaluation(
-            role="champion", model=None, dataset_id=opened.id, dataset_sha256=dataset.metadata["sha256"], scored=[]
-        )
-        write_record(Path(evaluation.path), empty)
-        log_metrics(metrics, {})
+        _write_empty(None, dataset, opened, evaluation, metrics)
         return
-    _evaluate("champion", open_model(mounted(released.folder)), dataset, opened, spec, evaluation, metrics)
+    model = open_model(mounted(released.folder))
+    if reason := _why_incomparable(model, opened, spec):
+        print(f"note: the champion is not evaluated: {reason}", flush=True)
+        _write_empty(model, dataset, opened, evaluation, metrics)
+        return
+    _evaluate("champion", model, dataset, opened, spec, evaluation, metrics)
+
+
+def _why_incomparable(model: Model, dataset: Dataset, spec: EvaluationRequest) -> str:
+    """Return why no score of the champion could be compared with those of the new model, or ""."""
+    if find_tuner(spec.tuner).primary_metric != "loss" or model.base_model == spec.base_model:
+        return ""
+    suite, reason = choose_suite(read_examples(dataset, spec.options.examples), spec.options, spec.base_model)
+    return "" if suite else f"{other_tokens(spec.base_model, 'champion', model.base_model)}, and {reason}"
+
+
+def _write_empty(
+    model: Model | None, dataset: Artifact, opened: Dataset, evaluation: Artifact, metrics: Artifact
+) -> None:
+    empty = Evaluation(
+        role="champion", model=model, dataset_id=opened.id, dataset_sha256=dataset.metadata["sha256"], scored=[]
+    )
+    write_record(Path(evaluation.path), empty)
+    log_metrics(metrics, {})
 
 
 def _evaluate(

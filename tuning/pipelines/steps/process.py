@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from tuning.errors import TuningError
+from tuning.pipelines.steps.code_hash import check_code
 from tuning.pipelines.steps.hashing import listing_sha256
 from tuning.pipelines.steps.watchdog import end_with_ancestors
 from tuning.records import Kind, read_record, write_record
 from tuning.resource_errors import in_one_line
+from tuning.storage import unmounted
 
 ERROR_MARK = "TUNING ERROR: "
 
@@ -26,16 +28,18 @@ class Artifact(Protocol):
     metadata: dict[str, Any]
 
 
-def run(step: Callable[..., None], *inputs: object, outputs: Sequence[Artifact]) -> None:
+def run(step: Callable[..., None], tuner: str, code: str, *inputs: object, outputs: Sequence[Artifact]) -> None:
     """Run a step. Record its duration and a hash of each output's file names and sizes in the output's metadata.
 
-    A TuningError is printed as one marked line and ends the process with status 1.
+    `code` is the result of `code_sha256` for the step's module and `tuner` where the run was started. If the code here
+    is another, the step does not run. A TuningError is printed as one marked line and ends the process with status 1.
     """
     # The three ancestors are the shell, the runner, and the process that started the runner.
     end_with_ancestors(3)
     started = time.monotonic()
     try:
         with in_one_line():
+            check_code(step.__module__, tuner, code)
             step(*inputs, *outputs)
     except TuningError as error:
         print(f"{ERROR_MARK}{error}", flush=True)
@@ -67,4 +71,7 @@ def log_metrics(metrics: Artifact, numbers: dict[str, float]) -> None:
 
 def read_output(path: str | Path, kind: type[Kind]) -> Kind:
     """Return the content of a JSON file that an earlier step wrote. Raises TuningError if it is missing or damaged."""
-    return read_record(Path(path), kind, f"Delete {path}, and run the command again to repeat the step that writes it")
+    again = f"Delete {path}, and run the command again to repeat the step that writes it"
+    if unmounted(str(path)):  # a step on Vertex AI
+        again = "Run `invoke submit --again` with the same options to repeat all steps"
+    return read_record(Path(path), kind, again)

@@ -69,12 +69,20 @@ Request = TypeVar("Request", TuningRequest, EvaluationRequest, GateRequest, Cham
 
 
 def pipeline_arguments(
-    settings: Settings, plan: Plan, dataset_uri: str, champion: ChampionRequest, place: Callable[[str, bytes], str]
+    settings: Settings,
+    plan: Plan,
+    dataset_uri: str,
+    champion: ChampionRequest,
+    place: Callable[[str, bytes], str],
+    *,
+    image: str = "",
+    period: str = "",
 ) -> dict[str, str]:
     """Return the arguments of the compiled pipeline.
 
     `dataset_uri` is the folder of the dataset, as the steps see it. ``place(name, content)`` stores a file where the
-    steps can read it and returns its path or URI. Raises TuningError if a file of the dataset is missing.
+    steps can read it and returns its path or URI. `image` is the container image of the steps; without one, they run on
+    this machine. `period` is the period of the cached outputs. Raises TuningError if a file of the dataset is missing.
     """
     shared, tuner, tune = step_settings(settings), plan.tuner, plan.tune
     evaluation = plan.evaluation or evaluation_options(settings, tune.base_model)
@@ -90,9 +98,10 @@ def pipeline_arguments(
         "tuner": tuner,
         "dataset_uri": dataset_uri,
         "dataset_sha256": dataset_sha256(plan.dataset),
-        "tuner_code": code_sha256("tuning.pipelines.steps.tune", tuner),
-        "evaluation_code": code_sha256("tuning.pipelines.steps.evaluate", tuner),
-        "judging_code": code_sha256("tuning.pipelines.steps.gate", tuner),
+        "period": period,
+        "tuner_code": code_sha256("tuning.pipelines.steps.tune", tuner, image),
+        "evaluation_code": code_sha256("tuning.pipelines.steps.evaluate", tuner, image),
+        "judging_code": code_sha256("tuning.pipelines.steps.gate", tuner, image),
     }
     for name, request in files.items():
         content = msgspec.json.format(encode_record(request)) + b"\n"

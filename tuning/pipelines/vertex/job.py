@@ -67,10 +67,17 @@ def describe(settings: Settings, job: "PipelineJob") -> Job:
             f"https://console.cloud.google.com/vertex-ai/locations/{settings.region}/pipelines/runs/{name}"
             f"?project={settings.project}"
         ),
-        tasks=tuple(_task(task) for task in sorted(job.job_detail.task_details, key=lambda task: task.task_id)),
+        tasks=tuple(_task(task) for task in sorted(_steps(job), key=lambda task: task.task_id)),
         error=job.error.message,
         labels=dict(job.labels),
     )
+
+
+def _steps(job: "PipelineJob") -> "list[PipelineTaskDetail]":
+    """Return the tasks without the root task, which stands for the whole job: other tasks name it as their parent."""
+    details = job.job_detail.task_details
+    parents = {task.parent_task_id for task in details}
+    return [task for task in details if task.parent_task_id or task.task_id not in parents]
 
 
 def _task(task: "PipelineTaskDetail") -> Task:

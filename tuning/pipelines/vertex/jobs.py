@@ -9,7 +9,7 @@ import re
 import tempfile
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -18,6 +18,7 @@ import orjson
 from tuning.errors import TuningError
 from tuning.gcs.access import backoff, credentials, google_errors, vertex_client
 from tuning.pipelines.vertex.job import Job, describe
+from tuning.pipelines.vertex.period import period_before
 from tuning.pipelines.vertex.template import Template
 from tuning.settings import Settings
 
@@ -34,8 +35,10 @@ _MAY_RUN_AGAIN = frozenset({"FAILED", "CANCELLED"})
 class JobRequest:
     """Hold what a job runs. `parameters` already have the types that the template declares.
 
-    The hash in the job's ID covers `identity` instead of `parameters` and `display_name`. `identity` must omit values
-    that change with each request, such as the date in a display name, so that a repeated request is the same job.
+    The hash in the job's ID covers `identity` and `period` instead of `parameters` and `display_name`. `identity` must
+    omit values that change with each request, such as the date in a display name, so that a repeated request is the
+    same job. `period` is empty if nothing limits the age of the outputs in the cache. `caching` says whether the job
+    takes outputs from the cache; it is the same job either way.
     """
 
     template: Template
@@ -44,6 +47,7 @@ class JobRequest:
     pipeline_root: str
     identity: Mapping[str, Any]
     labels: Mapping[str, str] = field(default_factory=dict)
+    period: str = ""
     caching: bool = True
     failure_policy: FailurePolicy = "slow"
 
@@ -51,19 +55,22 @@ class JobRequest:
 def submit(settings: Settings, request: JobRequest, again: bool = False) -> tuple[Job, bool]:
     """Submit the job without waiting for it. Return the job and whether it is new.
 
-    If the same job is running or has succeeded, that job is returned. If it failed or was cancelled, or if it has ended
-    and `again` is set, a new attempt is submitted with the next number. Raises TuningError if the service cannot be
-    reached or refuses the job.
+    If the same job is running or has succeeded, that job is returned, also if it runs since the period before. If it
+    failed or was cancelled, or if it has ended and `again` is set, a new attempt is submitted with the next number.
+    With `again`, it takes nothing from the cache, whose outputs may be deleted. Raises TuningError if the service
+    cannot be reached or refuses the job.
     """
     with google_errors("submitting the pipeline job"):
         stem = job_id(settings, request)
-        attempt, found = 1, _find(settings, f"{stem}-1")
-        while found and (newer := _find(settings, f"{stem}-{attempt + 1}")):
-            attempt, found = attempt + 1, newer
+        attempt, found = _newest(settings, stem)
+        if not found and request.period:
+            _, earlier = _newest(settings, job_id(settings, replace(request, period=period_before(request.period))))
+            if earlier and not earlier.ended:
+                return earlier, False
         if found and found.state not in _MAY_RUN_AGAIN and not (again and found.ended):
             return found, False
         name = f"{stem}-{attempt + 1 if found else attempt}"
-        created = _create(settings, request, name)
+        created = _create(settings, replace(request, caching=request.caching and not again), name)
         return _get(settings, name), created
 
 
@@ -77,7 +84,7 @@ def job_id(settings: Settings, request: JobRequest) -> str:
         "region": settings.region,
         "template": request.template.digest,
         "pipeline_root": request.pipeline_root,
-        "caching": request.caching,
+        "period": request.period,
         "failure_policy": request.failure_policy,
         "identity": request.identity,
     }
@@ -208,6 +215,14 @@ def _create(settings: Settings, request: JobRequest, name: str) -> bool:
         return True
 
     return backoff()(attempt)()
+
+
+def _newest(settings: Settings, stem: str) -> tuple[int, Job | None]:
+    """Return the number of the newest attempt and its job, or 1 and None if there was no attempt."""
+    attempt, found = 1, _find(settings, f"{stem}-1")
+    while found and (newer := _find(settings, f"{stem}-{attempt + 1}")):
+        attempt, found = attempt + 1, newer
+    return attempt, found
 
 
 def _find(settings: Settings, name: str) -> Job | None:

@@ -35,7 +35,8 @@ def run_vertex(
 ) -> PipelineRun:
     """Run the pipeline on Vertex AI, download its outputs, register the model, and promote it if the gate allows it.
 
-    If a job with the same inputs is running or has succeeded, that job is followed and no new job is sent. The aliases
+    If a job with the same inputs is running or has succeeded, that job is followed and no new job is sent. If an output
+    is gone, the job is sent again, and takes nothing from the cache. The aliases
     in Google's Model Registry are updated. `before` holds the steps that ran before the pipeline. Raises TuningError if
     the job cannot be sent or does not succeed; nothing is registered then.
     """
@@ -46,6 +47,9 @@ def run_vertex(
     started = time.monotonic()
     try:
         job = jobs.wait(settings, send(settings, request, again=False, show=show).id, show)
+        if gone := _gone(settings, job):
+            show(f"{gone} is gone, so the job runs again and repeats all steps")
+            job = jobs.wait(settings, send(settings, request, again=True, show=show).id, show)
         outputs = {name: _fetch(settings, job, folder / "outputs" / name, *source) for name, source in OUTPUTS.items()}
         steps = [*before, *_steps(job)]
         run = release(settings, plan, folder, record, outputs, steps)
@@ -69,19 +73,31 @@ def run_vertex(
     return run
 
 
+def _gone(settings: Settings, job: Job) -> str:
+    """Return the address of an output of the job that is no longer in the bucket, or '' if none is gone."""
+    found = [job.output(task, name) for task, name in OUTPUTS.values()]
+    return next((one.uri for one in found if one and not _files(settings, one.uri)), "")
+
+
+def _files(settings: Settings, output: str) -> list[str]:
+    """Return the addresses of an output's files: its own, or those in its folder."""
+    return [uri for uri in find_storage(settings).addresses(output) if uri == output or uri.startswith(f"{output}/")]
+
+
 def _fetch(settings: Settings, job: Job, target: Path, task: str, name: str) -> Output:
     """Download one output of the job, a file or a folder, with its metadata."""
     found = job.output(task, name)
     if found is None:
         raise TuningError(f"the job {job.id} has no output {name} of the step {STEPS[task]}", f"See {job.link}")
-    storage = find_storage(settings)
-    uris = [uri for uri in storage.addresses(found.uri) if uri == found.uri or uri.startswith(f"{found.uri}/")]
+    uris = _files(settings, found.uri)
     if not uris:
         raise TuningError(
-            f"the output {found.uri} of the job {job.id} is missing", "Run the job again with `invoke submit --again`"
+            f"the output {found.uri} of the job {job.id} is missing",
+            "See who deletes files of the bucket (`invoke cloud.check --target gcp` reads its rules), and run the "
+            "command again",
         )
     for uri in uris:
-        storage.get(uri, target / uri.removeprefix(f"{found.uri}/") if uri != found.uri else target)
+        find_storage(settings).get(uri, target / uri.removeprefix(f"{found.uri}/") if uri != found.uri else target)
     return Output(path=str(target), metadata=dict(found.metadata))
 
 

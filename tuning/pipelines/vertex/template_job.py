@@ -23,7 +23,7 @@ from tuning.target import find_target
 class SubmitOptions:
     """Hold the options of a submission. An empty string selects the default.
 
-    With `again`, a job is submitted again even if it has already succeeded.
+    With `again`, a job is submitted again even if it has already succeeded, and takes nothing from the cache.
     """
 
     dataset: str | None = None
@@ -64,10 +64,7 @@ def check_access(settings: Settings) -> None:
 
     Raises TuningError if no job could be submitted with them.
     """
-    target = find_target(settings)
-    if not target.on_vertex:
-        raise TuningError("a template runs only on Vertex AI, but the target is local", "Add --target gcp")
-    target.require_project()
+    find_target(settings).require_vertex()
     from google.cloud.aiplatform.constants.base import SUPPORTED_REGIONS
 
     if settings.region not in SUPPORTED_REGIONS:
@@ -111,7 +108,7 @@ def _request(
         template=template,
         parameters=parameters,
         display_name=options.display_name or template.name,
-        pipeline_root=_gs(options.pipeline_root or f"gs://{settings.bucket}/pipelines/{jobs.label(template.name)}"),
+        pipeline_root=_gs(options.pipeline_root or f"gs://{settings.bucket}/templates/{jobs.label(template.name)}"),
         identity=parameters,
         labels={"template": jobs.label(template.name), **commit_label()},
         caching=options.caching,

@@ -19,10 +19,12 @@ from tuning.dataset.dataset import MANIFEST, Dataset, bucket_address
 from tuning.errors import TuningError
 from tuning.gcs.access import google_errors
 from tuning.gcs.storage import find_storage, put_files, put_folder
+from tuning.pipelines.compiled import check_pinned
 from tuning.pipelines.plan import Plan
 from tuning.pipelines.release.release import arguments_against_champion
 from tuning.pipelines.tuning import compile_pipeline
 from tuning.pipelines.vertex.jobs import JobRequest, label
+from tuning.pipelines.vertex.period import current_period
 from tuning.pipelines.vertex.template import Template, fit_parameters, read_template
 from tuning.pipelines.vertex.template_job import SubmitOptions, check_access, commit_label
 from tuning.registry import registry
@@ -30,16 +32,19 @@ from tuning.registry.model_folder import MODEL
 from tuning.registry.records import Version
 from tuning.settings import Settings
 from tuning.tuners.gemini.estimate import training_price
-from tuning.tuners.gemini.models import base_model, check_region
+from tuning.tuners.gemini.models import base_model, check_service
 from tuning.tuners.gemini.tuner import GeminiTuner
 from tuning.tuners.protocol import TuneOptions, Tuner
 from tuning.tuners.select import find_tuner
 from tuning.warehouse.variables import Variables
 
 
-def tuning_request(settings: Settings, plan: Plan, options: SubmitOptions, show: Callable[[str], None]) -> JobRequest:
+def tuning_request(
+    settings: Settings, plan: Plan, options: SubmitOptions, show: Callable[[str], None], *, scheduled: bool = False
+) -> JobRequest:
     """Upload the pipeline's inputs and return the job request.
 
+    A `scheduled` job keeps its inputs for ever and takes nothing from the cache, because its arguments never change.
     Call `check_start` before. Raises TuningError before anything is uploaded if the tuner does not accept the dataset,
     the estimate exceeds the budget, or no container image is set.
     """
@@ -50,14 +55,21 @@ def tuning_request(settings: Settings, plan: Plan, options: SubmitOptions, show:
     show(f"{total_in_words(costs)} ({'; '.join(in_words(cost) for cost in costs)})")
     template = _template(settings)
     home = bucket_address(settings, dataset.id)
+    period = "" if scheduled else current_period()
+    if scheduled and options.caching:
+        show("a scheduled job takes no earlier result from the cache: the bucket's rule may have deleted its files")
+    # A new period writes the requests again, so that none is deleted while a job reads it.
+    requests = f"gs://{settings.bucket}/{'schedules' if scheduled else f'requests/{period}'}"
     with google_errors("uploading the job's inputs"):
         stored = put_files(settings, dataset.files(), home, last=MANIFEST)
         arguments = arguments_against_champion(
             settings,
             plan,
             home,
-            lambda file, content: _place(settings, file, content),
+            lambda file, content: _place(settings, f"{requests}/{file}", content),
             lambda version: _model_folder(settings, version),
+            image=settings.image,
+            period=period,
         )
     sent = sum(one.sent for one in stored)
     show(f"dataset {dataset.id} in {home}: {sent} files uploaded, {len(stored) - sent} already there")
@@ -67,14 +79,16 @@ def tuning_request(settings: Settings, plan: Plan, options: SubmitOptions, show:
         parameters=parameters,
         display_name=options.display_name or f"{template.name}-{dataset.id}",
         pipeline_root=options.pipeline_root or f"gs://{settings.bucket}/pipelines/{template.name}",
-        identity=parameters,
+        # The hashes say what the files contain, wherever they are.
+        identity={name: value for name, value in parameters.items() if not name.endswith(("_uri", "period"))},
+        period=period,
         labels={
             "template": label(template.name),
             "dataset_id": label(dataset.id),
             "tuner": label(plan.tuner),
             **commit_label(),
         },
-        caching=options.caching,
+        caching=options.caching and not scheduled,
         failure_policy=options.failure_policy,
     )
 
@@ -86,13 +100,15 @@ def check_start(settings: Settings, name: str, tune: TuneOptions) -> None:
     """
     check_access(settings)
     if name == GeminiTuner.name:
-        check_region(settings)
-        training_price(settings, base_model(settings, tune))
+        name_of_base = base_model(settings, tune)
+        check_service(settings, name_of_base)
+        training_price(settings, name_of_base)
     if not settings.image and not settings.vertex_endpoint:
         raise TuningError(
             "there is no container image for the pipeline's steps",
             "Build the Dockerfile, push the image, and set TUNING_IMAGE (`invoke cloud.init` prints the commands)",
         )
+    check_pinned(settings.image)
 
 
 def check_build_budget(settings: Settings, variables: Variables) -> None:
@@ -128,11 +144,11 @@ def _template(settings: Settings) -> Template:
         return read_template(settings, str(compile_pipeline(settings, Path(folder) / "pipeline.yaml")))
 
 
-def _place(settings: Settings, name: str, content: bytes) -> str:
+def _place(settings: Settings, uri: str, content: bytes) -> str:
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / name
+        path = Path(folder) / "request"
         path.write_bytes(content)
-        return find_storage(settings).put(path, f"gs://{settings.bucket}/requests/{name}").uri
+        return find_storage(settings).put(path, uri).uri
 
 
 def _model_folder(settings: Settings, version: Version) -> str:

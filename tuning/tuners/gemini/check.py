@@ -4,12 +4,11 @@ from dataclasses import dataclass
 
 from tuning.dataset.dataset import Dataset
 from tuning.dataset.formats.codec import parse_line
-from tuning.dataset.formats.limits import Limits
+from tuning.dataset.formats.limits import GEMINI, Limits
 from tuning.dataset.formats.records import Example, Format
 from tuning.dataset.tokens import BYTES_PER_TOKEN
 from tuning.errors import TuningError
 from tuning.gcs.object_file import Source
-from tuning.tuners.gemini.models import limits_of
 from tuning.tuners.protocol import Problem
 
 
@@ -24,10 +23,9 @@ class _Seen:
 
 def check_limits(dataset: Dataset) -> list[Problem]:
     """Return the problems of a dataset: fatal if Vertex AI would refuse it, otherwise advice."""
-    limits = limits_of(dataset.manifest.format)
-    train = _look(dataset.file("train"), dataset.manifest.format, limits)
-    evaluation = _look(dataset.file("eval"), dataset.manifest.format, limits)
-    return [*_sizes(limits, train, evaluation), *_lines("train", limits, train), *_lines("eval", limits, evaluation)]
+    train = _look(dataset.file("train"), dataset.manifest.format, GEMINI)
+    evaluation = _look(dataset.file("eval"), dataset.manifest.format, GEMINI)
+    return [*_sizes(GEMINI, train, evaluation), *_lines("train", GEMINI, train), *_lines("eval", GEMINI, evaluation)]
 
 
 def characters(example: Example) -> int:

@@ -1,15 +1,15 @@
 """Apply the rules of Vertex AI that change over time: which base models it tunes, where and how, and how models think.
 
-Gemini: https://cloud.google.com/vertex-ai/generative-ai/docs/models/gemini-use-supervised-tuning; open models:
-https://cloud.google.com/vertex-ai/generative-ai/docs/models/open-model-tuning; thinking:
+Tuning: https://cloud.google.com/vertex-ai/generative-ai/docs/models/gemini-use-supervised-tuning; thinking:
 https://cloud.google.com/vertex-ai/generative-ai/docs/thinking. As of November 2026.
 """
 
 import math
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tuning.dataset.formats.limits import GEMINI, OPEN_MODELS, Limits
+from tuning.dataset.formats.limits import GEMINI
 from tuning.dataset.formats.records import Format
 from tuning.errors import TuningError
 from tuning.settings import Settings
@@ -20,10 +20,12 @@ if TYPE_CHECKING:
 
 # Tuning regions, each with the multi-region that serves its models.
 SERVED_FROM = {"us-central1": "us", "europe-west4": "eu"}
+# The models that Google lists for tuning with customer-managed keys. Its table has a row "Tuning" for these only:
+# https://docs.cloud.google.com/gemini-enterprise-agent-platform/models/security-controls
+KEY_MODELS = frozenset({"gemini-3.5-flash"})
 # Batch sizes of the retired tuning template, by region. They convert steps to epochs.
 BATCH = {"us-central1": 8, "europe-west4": 24}
-ADAPTER_SIZES = {1: "ONE", 2: "TWO", 4: "FOUR", 8: "EIGHT", 16: "SIXTEEN", 32: "THIRTY_TWO"}
-GEMINI_ADAPTER_SIZES = (1, 2, 4, 8, 16)
+ADAPTER_SIZES = {1: "ONE", 2: "TWO", 4: "FOUR", 8: "EIGHT", 16: "SIXTEEN"}
 DEFAULT_EPOCHS = 3
 _LOCAL_MODELS = frozenset({"smollm2", "tiny"})
 _RETIRED = ("text-bison", "chat-bison", "code-bison", "gemini-1.", "gemini-2.")
@@ -52,22 +54,11 @@ class Plan:
     base_model: str
     epochs: int
     adapter_size: int
-    learning_rate: float  # for Gemini, a multiplier of the service's rate; for open models, the rate
-    batch_size: int  # open models only
-
-    @property
-    def is_open(self) -> bool:
-        """Return whether the base model is an open model."""
-        return is_open(self.base_model)
-
-
-def is_open(base_model: str) -> bool:
-    """Return whether `base_model` is an open model. Their names have the form ``publisher/model@variant``."""
-    return "@" in base_model
+    learning_rate: float  # a multiplier of the service's rate
 
 
 def thinking(model_name: str, base_model: str) -> "ThinkingConfig | None":
-    """Return the lowest thinking that a model accepts, as Google advises for tuned models, or None for open models.
+    """Return the lowest thinking that a model accepts, as Google advises for tuned models, or None if it never thinks.
 
     `model_name` is what a request is sent to. An endpoint does not name its model, so it gets the thinking of
     `base_model`. Both can be resource names.
@@ -87,56 +78,65 @@ def _short(name: str) -> str:
     return name.rpartition("/")[2].lower()
 
 
-def limits_of(dataset_format: Format) -> Limits:
-    """Return Vertex AI's limits for datasets in a format."""
-    return OPEN_MODELS if dataset_format in OPEN_MODELS.formats else GEMINI
+def location_of(settings: Settings, model_name: str) -> str:
+    """Return where a model answers: the location in the name of an endpoint, else the multi-region of the region.
+
+    `model_name` is ``projects/P/locations/L/endpoints/E`` or a model of a publisher.
+    """
+    named = re.fullmatch(r"projects/[^/]+/locations/([^/]+)/endpoints/[^/]+", model_name)
+    return named[1] if named else SERVED_FROM.get(settings.region, settings.region)
 
 
 def base_model(settings: Settings, options: TuneOptions) -> str:
     """Return the model to tune: that of `options`, or the Gemini model of the settings if `options` name a local model.
 
-    Raises TuningError if Google has retired the model.
+    Raises TuningError if Google has retired the model, or if it is not a Gemini model: Google tunes open models too,
+    but does not deploy them, so that they could not be evaluated.
     """
     name = settings.gemini_model if options.base_model in _LOCAL_MODELS else options.base_model
     if name.startswith(_RETIRED):
         raise TuningError(
             f"{name} can no longer be tuned", f"Use {Settings().gemini_model} or another model that Google still tunes"
         )
+    if not name.startswith("gemini-"):
+        raise TuningError(f"the tuner gemini tunes Gemini models only, not {name}", "Tune open models with --tuner hf")
     return name
 
 
 def make_plan(settings: Settings, options: TuneOptions, dataset_format: Format, train_rows: int) -> Plan:
     """Convert the options to those of Vertex AI. Sends nothing. Raises TuningError if Vertex AI would refuse them."""
     name = base_model(settings, options)
-    check_region(settings)
-    wanted = OPEN_MODELS if is_open(name) else GEMINI
-    if dataset_format not in wanted.formats:
+    check_service(settings, name)
+    if dataset_format not in GEMINI.formats:
         raise TuningError(
             f"{name} does not accept the format {dataset_format}",
-            f"Build a dataset with `invoke dataset --format {wanted.formats[0]}`",
+            f"Build a dataset with `invoke dataset --format {GEMINI.formats[0]}`",
         )
-    sizes = tuple(ADAPTER_SIZES) if is_open(name) else GEMINI_ADAPTER_SIZES
-    if options.lora_rank and options.lora_rank not in sizes:
+    if options.lora_rank and options.lora_rank not in ADAPTER_SIZES:
         raise TuningError(
             f"{name} does not accept adapters of rank {options.lora_rank}",
-            f"Set --lora-rank to one of {', '.join(map(str, sizes))}",
+            f"Set --lora-rank to one of {', '.join(map(str, ADAPTER_SIZES))}",
         )
-    if options.batch_size and not is_open(name):
+    if options.batch_size:
         raise TuningError(f"the batch size of {name} cannot be set", "Leave out --batch-size")
     return Plan(
         base_model=name,
-        epochs=_epochs(options, train_rows, options.batch_size or BATCH[settings.region]),
+        epochs=_epochs(options, train_rows, BATCH[settings.region]),
         adapter_size=options.lora_rank,
         learning_rate=options.learning_rate,
-        batch_size=options.batch_size,
     )
 
 
-def check_region(settings: Settings) -> None:
-    """Check that Vertex AI tunes models in the region of the settings. Raises TuningError if it does not."""
+def check_service(settings: Settings, name: str) -> None:
+    """Check region and key of the settings for the model `name`. Raises TuningError if Vertex AI would refuse them."""
     if settings.region not in SERVED_FROM:
         raise TuningError(
             f"Vertex AI does not tune models in {settings.region}", f"Set TUNING_REGION to {' or '.join(SERVED_FROM)}"
+        )
+    if settings.kms_key and name not in KEY_MODELS:
+        raise TuningError(
+            f"Google does not tune {name} with your own encryption key (TUNING_KMS_KEY)",
+            f"Tune {' or '.join(sorted(KEY_MODELS))}, or unset TUNING_KMS_KEY",
         )
 
 

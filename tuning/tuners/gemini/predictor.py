@@ -7,12 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from tuning.dataset.formats.records import Example, Message
-from tuning.errors import TuningError
 from tuning.gcs.access import backoff, google_errors
 from tuning.settings import Settings
-from tuning.storage import is_in_bucket
 from tuning.tuners.gemini.client import connect
-from tuning.tuners.gemini.models import SERVED_FROM, thinking
+from tuning.tuners.gemini.models import location_of, thinking
 from tuning.tuners.protocol import Answer, Model
 
 if TYPE_CHECKING:
@@ -33,15 +31,10 @@ _UNREMARKABLE = frozenset({"NEGLIGIBLE", "HARM_PROBABILITY_UNSPECIFIED"})
 
 
 class GeminiPredictor:
-    """Query the endpoint of a tuned model, or a Google base model. Raises TuningError if the model is not deployed."""
+    """Query the endpoint of a tuned model, or a Google base model."""
 
     def __init__(self, settings: Settings, model: Model) -> None:
-        if is_in_bucket(model.uri):
-            raise TuningError(
-                f"the open model in {model.uri} is not deployed",
-                "Deploy it from the Model Registry and query its endpoint",
-            )
-        self._client = connect(settings, SERVED_FROM.get(settings.region, settings.region))
+        self._client = connect(settings, location_of(settings, model.uri))
         self._model = model.uri
         self._thinking = thinking(model.uri, model.base_model)
         self._pace = _Pace(settings.requests_per_minute)

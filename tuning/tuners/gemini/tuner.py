@@ -1,4 +1,4 @@
-"""Tune Gemini and Google's managed open models on Vertex AI with google-genai: the tuner `gemini`."""
+"""Tune Gemini on Vertex AI with google-genai: the tuner `gemini`."""
 
 import hashlib
 import time
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tuning.dataset.dataset import Dataset, bucket_address
+from tuning.dataset.formats.limits import GEMINI
 from tuning.dataset.formats.records import Format
 from tuning.errors import TuningError
 from tuning.gcs.access import backoff, google_errors
@@ -17,7 +18,7 @@ from tuning.settings import Settings
 from tuning.storage import unmounted, write_json
 from tuning.tuners.gemini.check import check_limits
 from tuning.tuners.gemini.client import connect
-from tuning.tuners.gemini.models import ADAPTER_SIZES, Plan, base_model, limits_of, make_plan
+from tuning.tuners.gemini.models import ADAPTER_SIZES, Plan, base_model, make_plan
 from tuning.tuners.protocol import Estimate, Model, Predictor, Problem, TuneOptions
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ class GeminiTuner:
     """Tune models on Vertex AI: supervised, or on preferences if the dataset's format has rejected answers."""
 
     name = "gemini"
-    formats: tuple[Format, ...] = ("gemini", "gemini-preference", "messages")
+    formats: tuple[Format, ...] = GEMINI.formats
     primary_metric = "chrf"  # not the loss: Gemini gives no token probabilities for given answers
 
     def check(self, dataset: Dataset) -> list[Problem]:
@@ -42,7 +43,8 @@ class GeminiTuner:
 
     def evaluation_limit(self, dataset_format: Format, train_rows: int) -> int:
         """Return the maximum number of evaluation rows that Vertex AI accepts for `train_rows` training rows."""
-        return limits_of(dataset_format).evaluation(train_rows)
+        del dataset_format
+        return GEMINI.evaluation(train_rows)
 
     def estimate(self, settings: Settings, dataset: Dataset, options: TuneOptions) -> Estimate:
         """Estimate tokens, seconds and dollars of a tuning job.
@@ -79,7 +81,7 @@ class GeminiTuner:
         return Model(tuner=self.name, base_model=name, uri=f"publishers/google/models/{name}")
 
     def predictor(self, settings: Settings, model: Model) -> Predictor:
-        """Return a predictor that queries `model` on Vertex AI. Raises TuningError if the model is not deployed."""
+        """Return a predictor that queries `model` on Vertex AI."""
         from tuning.tuners.gemini.predictor import GeminiPredictor
 
         return GeminiPredictor(settings, model)
@@ -151,12 +153,7 @@ def tuning_config(
     if plan.adapter_size:
         values["adapter_size"] = types.AdapterSize[f"ADAPTER_SIZE_{ADAPTER_SIZES[plan.adapter_size]}"]
     if plan.learning_rate:
-        values["learning_rate" if plan.is_open else "learning_rate_multiplier"] = plan.learning_rate
-    if plan.is_open:
-        values["output_uri"] = f"gs://{settings.bucket}/models/{key}"
-        values["tuning_mode"] = types.TuningMode.TUNING_MODE_PEFT_ADAPTER
-    if plan.batch_size:
-        values["batch_size"] = plan.batch_size
+        values["learning_rate_multiplier"] = plan.learning_rate
     if settings.kms_key:
         values["encryption_spec"] = types.EncryptionSpec(kms_key_name=settings.kms_key)
     return types.CreateTuningJobConfig(**values)
@@ -187,10 +184,7 @@ def _model(plan: Plan, job: "TuningJob") -> Model:
         facts["checkpoints"] = [
             msgspec.to_builtins(one.model_dump(exclude_none=True)) for one in tuned.checkpoints or []
         ]
-    uri = (tuned.endpoint if tuned else None) or job.output_uri
+    uri = tuned.endpoint if tuned else None
     if not uri:
-        raise TuningError(
-            f"the tuning job {job.name} has neither an endpoint nor an output folder",
-            "See its page in the Google Cloud console",
-        )
+        raise TuningError(f"the tuning job {job.name} has no endpoint", "See its page in the Google Cloud console")
     return Model(tuner=GeminiTuner.name, base_model=plan.base_model, uri=uri, facts=facts)

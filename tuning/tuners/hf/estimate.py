@@ -1,17 +1,23 @@
 """Estimate the tokens and the time of a local tuning from measured speeds."""
 
+from collections.abc import Iterator
+
 from tuning.dataset.dataset import Dataset
-from tuning.dataset.formats.records import PREFERENCE_FORMATS
+from tuning.dataset.formats.records import PREFERENCE_FORMATS, Example
 from tuning.dataset.tokens import BYTES_PER_TOKEN
+from tuning.resource_errors import in_one_line
+from tuning.sampling import draw
 from tuning.settings import Settings
 from tuning.tuners.hf.device import find_processor
+from tuning.tuners.hf.models.base_models import find_base_model, is_here, load_tokenizer
 from tuning.tuners.hf.train.recipe import Recipe, steps_of
-from tuning.tuners.hf.train.rows import read_examples
+from tuning.tuners.hf.train.rows import encode_row, read_examples
 from tuning.tuners.protocol import Estimate
 
 # Tokens per second, measured on two cores that support bfloat16. The keys are the base model and whether all weights
 # are trained, which uses fp32.
 _RATES = {("smollm2", False): 300.0, ("smollm2", True): 190.0, ("tiny", True): 6000.0}
+SAMPLE = 2_000  # examples whose tokens are counted; more would take longer than an estimate may
 _OF_PAIRS = 0.3  # factor for preference pairs: both answers go through the model and through the reference model
 _SECONDS_AROUND = 25.0  # for loading, losses of held-out rows, and saving
 
@@ -19,25 +25,18 @@ _SECONDS_AROUND = 25.0  # for loading, losses of held-out rows, and saving
 def estimate(settings: Settings, dataset: Dataset, recipe: Recipe, base_model: str) -> Estimate:
     """Estimate tokens and seconds. Local work costs no money.
 
-    Tokens are estimated from characters, so that no model must be downloaded first. `seconds` is NaN if no speed was
-    measured for the base model on this processor. Raises TuningError if a line of the train split is invalid.
+    Tokens are counted, as the training counts them, if the base model is on this machine. If it is not, they are
+    estimated from characters, so that no model must be downloaded first. `seconds` is NaN if no speed was measured for
+    the base model on this processor. Raises TuningError if a line of the train split is invalid.
     """
-    del settings
-    lengths = [
-        (
-            sum(len(message.content) for message in example.prompt)
-            + max(len(example.answer), len(example.rejected or ""))
-        )
-        / BYTES_PER_TOKEN
-        for _, example in read_examples(dataset)
-    ]
+    lengths, total, how = _lengths(settings, dataset, base_model)
     fitting = [length for length in lengths if length <= recipe.max_length]
-    examples = steps_of(recipe, max(1, len(fitting))) * recipe.batch_size if fitting else 0
+    rows = round(total * len(fitting) / len(lengths)) if fitting else 0
+    examples = steps_of(recipe, rows) * recipe.batch_size if rows else 0
     tokens = round(examples * sum(fitting) / len(fitting)) if fitting else 0
+    too_long = len(lengths) - len(fitting)
     processor = find_processor()
-    notes = [
-        f"about {len(lengths) - len(fitting)} of {len(lengths)} examples have more than {recipe.max_length} tokens"
-    ]
+    notes = [f"{too_long:,} of {len(lengths):,} examples have more than {recipe.max_length} tokens ({how})"]
     rate = _RATES.get((base_model, recipe.full))
     if rate and dataset.manifest.format in PREFERENCE_FORMATS:
         rate *= _OF_PAIRS
@@ -52,3 +51,34 @@ def estimate(settings: Settings, dataset: Dataset, recipe: Recipe, base_model: s
         dollars=0.0,
         notes=notes,
     )
+
+
+def _lengths(settings: Settings, dataset: Dataset, base_model: str) -> tuple[list[float], int, str]:
+    """Return the lengths of the training examples in tokens, or of a sample; the number of all; and how they are known.
+
+    Raises TuningError if a line of the train split is invalid, or if the base model's tokenizer cannot be loaded.
+    """
+    total = 0
+
+    def numbered() -> Iterator[tuple[int, Example]]:
+        nonlocal total
+        for _, example in read_examples(dataset):
+            total += 1
+            yield total, example
+
+    if not is_here(settings, base_model):
+        lengths = [
+            (sum(len(one.content) for one in example.prompt) + max(len(example.answer), len(example.rejected or "")))
+            / BYTES_PER_TOKEN
+            for _, example in numbered()
+        ]
+        return (
+            lengths,
+            total,
+            f"estimated from characters, as {base_model} is not on this machine; the tuning counts them",
+        )
+    with in_one_line():
+        tokenizer = load_tokenizer(find_base_model(settings, base_model, dataset))
+    sample = draw("tokens", numbered(), SAMPLE, lambda one: one[0])
+    counted = [float(encode_row(tokenizer, example)["length"]) for _, example in sample]
+    return counted, total, "counted" if total <= SAMPLE else f"counted on a sample of {total:,} examples"

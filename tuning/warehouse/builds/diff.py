@@ -8,7 +8,7 @@ import orjson
 
 from tuning.errors import TuningError
 from tuning.gcs.access import google_errors
-from tuning.settings import Settings
+from tuning.settings import Settings, variable
 from tuning.warehouse.client import connect, query, quoted
 from tuning.warehouse.contract import contract
 from tuning.warehouse.variables import Variables
@@ -70,21 +70,30 @@ def diff_builds(settings: Settings, variables: Variables, before: str = "", afte
     """
     client = connect(settings)
     agreed = contract(settings, variables)
+    # What builds them: only the default of `after` follows from the options of the command.
+    makes = [
+        f"`{variable('bigquery_dataset')}={before} invoke build`" if before else "`invoke build`",
+        f"`{variable('bigquery_dataset')}={after} invoke build`" if after else "`invoke build` with the same options",
+    ]
     after = after or agreed.mart.split(".")[1]
     before = before or contract(settings, Variables()).mart.split(".")[1]
     if before == after:
         raise TuningError(
             f"before and after are both the build in the BigQuery dataset {after}",
-            "Name another dataset with --before, or give the variables of the other build, such as --since",
+            "Name two datasets with --before and --after, or give the variables of the other build, such as --since",
         )
-    builds = [_build(client, settings.project, dataset, agreed.build.split(".")[2]) for dataset in (before, after)]
+    table = agreed.build.split(".")[2]
+    builds = [
+        _build(client, settings.project, dataset, table, make)
+        for dataset, make in zip((before, after), makes, strict=True)
+    ]
     names = [table.split(".")[2] for table in (agreed.mart, agreed.preferences)]
     with google_errors("comparing the builds"):
         marts = tuple(_diff(client, settings.project, name, agreed.key, before, after) for name in names)
     return BuildDiff(builds[0], builds[1], marts)
 
 
-def _build(client: "bigquery.Client", project: str, dataset: str, table: str) -> Build:
+def _build(client: "bigquery.Client", project: str, dataset: str, table: str, make: str) -> Build:
     from google.cloud.exceptions import NotFound
 
     if not re.fullmatch(r"[A-Za-z0-9_]+", dataset):
@@ -95,7 +104,7 @@ def _build(client: "bigquery.Client", project: str, dataset: str, table: str) ->
         except NotFound:
             raise TuningError(
                 f"there is no BigQuery dataset {dataset} in {project}",
-                "Build into it first: run `invoke build` with the same variables, such as --since",
+                f"Build it first: {make}",
             ) from None
         try:
             rows = list(client.list_rows(f"{project}.{dataset}.{table}", max_results=1))

@@ -1,4 +1,4 @@
-"""Find the built tables that are older than the source: a build with --select leaves them when new data is loaded."""
+"""Find the tables that a build with --select leaves: older than newly loaded data, or not built at all."""
 
 import contextlib
 import datetime
@@ -24,7 +24,7 @@ def outdated(settings: Settings, variables: Variables, client: "bigquery.Client"
         return ""
     old = []
     for node in _upstream(manifest):
-        built = _changed(client, f"{node['database']}.{node['schema']}.{node['alias']}")
+        built = _changed(client, _table(node))
         if built is not None and built < loaded:
             old.append(node["name"])
     if not old:
@@ -33,6 +33,18 @@ def outdated(settings: Settings, variables: Variables, client: "bigquery.Client"
         f"{', '.join(sorted(old))} {'is' if len(old) == 1 else 'are'} older than the loaded data: run `invoke build` "
         "with the same options and without --select"
     )
+
+
+def unbuilt(settings: Settings, variables: Variables, client: "bigquery.Client") -> list[str]:
+    """Return the sorted names of missing models and seeds that the nodes of dbt's last command read."""
+    files = dbt_files(settings, variables)
+    manifest, results = files.read(files.manifest), files.read(files.run_results)
+    if manifest is None or results is None:
+        return []
+    ran = {result["unique_id"] for result in results["results"]}
+    read = {parent for one in ran for parent in manifest["parent_map"].get(one, ())} - ran
+    nodes = [manifest["nodes"][key] for key in read if key in manifest["nodes"]]  # sources are not among the nodes
+    return sorted(node["name"] for node in nodes if _changed(client, _table(node)) is None)
 
 
 def _upstream(manifest: dict[str, Any]) -> list[dict[str, Any]]:
@@ -46,6 +58,10 @@ def _upstream(manifest: dict[str, Any]) -> list[dict[str, Any]]:
             found[key] = node
             waiting += node["depends_on"]["nodes"]
     return [node for node in found.values() if node["config"]["materialized"] != "view"]
+
+
+def _table(node: dict[str, Any]) -> str:
+    return f"{node['database']}.{node['schema']}.{node['alias']}"
 
 
 def _changed(client: "bigquery.Client", table: str) -> datetime.datetime | None:

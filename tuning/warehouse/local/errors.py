@@ -68,15 +68,29 @@ def translate(error: BaseException, *, duckdb_sql: str | None = None) -> DomainE
         return InvalidQueryError(found[1], location="query")
     if found := _NO_DATASET.search(raw):
         return NotFoundError(f"Not found: Dataset {found[1]}:{found[2]} was not found in location US")
-    for pattern, words in _PATTERNS:
-        if found := pattern.search(raw):
-            return InvalidQueryError(words.format(*found.groups()), location=location)
+    if words := _words(raw):
+        return InvalidQueryError(words, location=location)
     mapped = _translate(error, duckdb_sql=duckdb_sql)
     if isinstance(mapped, InvalidQueryError):
         # DuckDB repeats the translated statement, which the person never wrote.
         mapped.message = _PREFIX.sub("", mapped.message.split("\n\nLINE ")[0])
         mapped.location = location
     return mapped
+
+
+def unexpected(error: Exception) -> DomainError:
+    """Map an error of bqemulator itself, by which a request would fail with status 500.
+
+    Google's client sends such a request again for ten minutes.
+    """
+    words = _words(str(error)) or f"The local BigQuery cannot answer this: {type(error).__name__}: {error}"
+    return InvalidQueryError(words)
+
+
+def _words(raw: str) -> str:
+    """Return BigQuery's words for a message of DuckDB, or ''."""
+    found = ((words, pattern.search(raw)) for pattern, words in _PATTERNS)
+    return next((words.format(*match.groups()) for words, match in found if match), "")
 
 
 def syntax_error(message: str, *, location: str | None = None) -> InvalidQueryError:

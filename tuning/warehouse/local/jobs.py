@@ -66,9 +66,7 @@ def install(app: Any, context: Any) -> None:
         return JSONResponse(_results(request, context))
 
     async def failed(_: Request, error: Exception) -> JSONResponse:
-        # Google's client sends a request that failed with status 500 again for ten minutes.
-        words = f"The local BigQuery cannot answer this: {type(error).__name__}: {error}"
-        refusal = errors.translate(error) if "DECIMAL type width" in words else InvalidQueryError(words)
+        refusal = errors.unexpected(error)
         return JSONResponse(refusal.to_bigquery_error(), status_code=refusal.http_status)
 
     app.add_exception_handler(Exception, failed)

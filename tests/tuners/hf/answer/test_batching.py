@@ -9,7 +9,7 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM, MistralConfig, MistralForCausalLM
 
 from tuning.tuners.hf.answer import batching
-from tuning.tuners.hf.answer.batching import generate, repeats_itself
+from tuning.tuners.hf.answer.batching import generate, guess, repeats_itself
 
 LIMIT = 40
 ENDS = [5, 7]
@@ -144,3 +144,47 @@ def test_a_row_that_only_repeats_itself_is_stopped(model: Any) -> None:
 )
 def test_a_repetition_is_five_times_the_same_in_a_row(tokens: list[int], repeating: bool) -> None:
     assert repeats_itself(tokens) == repeating
+
+
+@pytest.mark.parametrize(
+    ("tokens", "length", "expected"),
+    [
+        ([1, 2, 3, 9, 1, 2], 5, [3, 9, 1]),  # two tokens in common, so three guesses
+        ([1, 2, 3, 9, 1, 2], 2, [3, 9]),
+        ([1, 2, 3, 7, 2, 4, 1, 2], 1, [3]),  # two in common win over the later place with one
+        ([5, 1, 5, 2, 5], 9, [2, 5]),  # the last of equal places
+        ([4, 4, 4], 9, [4, 4, 4]),
+        ([1, 2, 1, 2, 1, 2], 9, [1, 2, 1, 2, 1]),
+        ([*range(20), *range(20)], 99, [*range(13)]),
+        ([1, 2, 3], 9, []),
+        ([1, 1], 0, []),
+        ([1, 1], -1, []),
+        ([1], 9, []),
+    ],
+)
+def test_a_guess_continues_the_place_with_most_in_common(tokens: list[int], length: int, expected: list[int]) -> None:
+    assert guess(tokens, length) == expected
+
+
+@pytest.mark.parametrize("wrong", [False, True])
+def test_guesses_change_the_number_of_passes_and_not_the_tokens(
+    model: Any, monkeypatch: pytest.MonkeyPatch, wrong: bool
+) -> None:
+    limit, few = 90, prompts(5)
+    expected = {number: alone(model, prompt, limit) for number, prompt in enumerate(few)}
+    passes: list[int] = []
+    forward = batching._Batch._forward
+    monkeypatch.setattr(
+        batching._Batch,
+        "_forward",
+        lambda batch, ids, *rest: passes.append(ids.shape[1]) or forward(batch, ids, *rest),  # type: ignore[func-returns-value]
+    )
+    if wrong:
+        draw = random.Random(2)  # noqa: S311 - test data
+        monkeypatch.setattr(
+            batching, "guess", lambda _, length: [draw.randrange(60) for _ in range(draw.randint(0, max(length, 0)))]
+        )
+    assert dict(generate(model, few, limit, ENDS, 8)) == expected
+    tokens = max(map(len, expected.values()))
+    assert max(passes[1:]) > 1
+    assert len(passes) > tokens * 0.8 if wrong else len(passes) < tokens * 0.6

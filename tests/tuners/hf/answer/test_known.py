@@ -42,7 +42,10 @@ def known_of(numbers: Sequence[int], unstable: Sequence[int] = ()) -> KnownAnswe
 EXPECTED = [answer(str(number)) for number in range(40)]
 
 
-def test_known_answers_are_used_and_eight_of_them_are_generated_again() -> None:
+def test_known_answers_are_used_and_eight_of_them_are_generated_again(capsys: pytest.CaptureFixture[str]) -> None:
+    model = Model()
+    assert with_known(KEYS, known_of(range(39)), model.generate)[:39] == EXPECTED[:39]
+    assert "answers to 39 of these 40 questions are in this package; 8 of them are generated" in capsys.readouterr().out
     model = Model()
     assert with_known(KEYS, known_of(range(40)), model.generate) == EXPECTED
     (asked,) = model.calls

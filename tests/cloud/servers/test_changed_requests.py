@@ -1,0 +1,254 @@
+"""Requests that Google takes, each with one field changed so that Google refuses it: the stand-ins refuse it too."""
+
+import copy
+from typing import Any
+
+import pytest
+import requests
+import yaml
+
+from tests.cloud.servers.discovery import InvalidError, find_method
+from tests.cloud.servers.loopback import TOKEN, Loopback
+
+PLACE = "projects/mine/locations/us-central1"
+KEY = f"{PLACE}/keyRings/ring/cryptoKeys/key"
+GONE = object()  # the field is left out
+Body = dict[str, Any]
+
+PATHS = {
+    "job": f"/v1/{PLACE}/pipelineJobs?pipelineJobId=job-1",
+    "schedule": f"/v1/{PLACE}/schedules",
+    "tuning": f"/v1beta1/{PLACE}/tuningJobs",
+    "preference": f"/v1beta1/{PLACE}/tuningJobs",
+    "question": "/v1beta1/projects/mine/locations/us/publishers/google/models/gemini-3.5-flash:generateContent",
+    "count": "/v1beta1/projects/mine/locations/us/publishers/google/models/gemini-3.5-flash:countTokens",
+    "aliases": f"/v1/{PLACE}/models/1@1:mergeVersionAliases",
+    "permissions": "/cloudresourcemanager.googleapis.com/v3/projects/mine:testIamPermissions",
+    "account": "/iam.googleapis.com/v1/projects/-/serviceAccounts/runner@mine.example:testIamPermissions",
+    "repository": f"/artifactregistry.googleapis.com/v1/{PLACE}/repositories?repositoryId=images",
+}
+
+
+@pytest.fixture
+def bodies(seed_template: bytes) -> dict[str, Body]:
+    job = {
+        "displayName": "a job",
+        "labels": {"team": "data"},
+        "pipelineSpec": yaml.safe_load(seed_template),
+        "runtimeConfig": {
+            "gcsOutputDirectory": "gs://bucket/root",
+            "failurePolicy": "PIPELINE_FAILURE_POLICY_FAIL_FAST",
+            "parameterValues": {"project": "mine", "model_display_name": "m", "train_steps": 200},
+        },
+        "serviceAccount": "runner@mine.iam.gserviceaccount.com",
+        "network": "projects/1234/global/networks/vpc",
+        "encryptionSpec": {"kmsKeyName": KEY},
+    }
+    contents = [{"role": "user", "parts": [{"text": "Why?"}]}]
+    hyper = {"epochCount": "3", "adapterSize": "ADAPTER_SIZE_FOUR", "learningRateMultiplier": 0.5}
+    files = {"trainingDatasetUri": "gs://bucket/train.jsonl", "validationDatasetUri": "gs://bucket/eval.jsonl"}
+    tuning = {
+        "baseModel": "gemini-3.5-flash",
+        "tunedModelDisplayName": "m",
+        "description": "d",
+        "labels": {"key": "0"},
+        "encryptionSpec": {"kmsKeyName": KEY},
+    }
+    return {
+        "job": job,
+        "schedule": {
+            "displayName": "weekly",
+            "cron": "0 3 * * 1",
+            "maxConcurrentRunCount": "1",
+            "maxConcurrentActiveRunCount": "1",
+            "createPipelineJobRequest": {"parent": PLACE, "pipelineJob": copy.deepcopy(job)},
+        },
+        "tuning": {**tuning, "supervisedTuningSpec": {**files, "hyperParameters": hyper}},
+        "preference": {**tuning, "preferenceOptimizationSpec": {**files, "hyperParameters": dict(hyper)}},
+        "question": {
+            "contents": contents,
+            "systemInstruction": {"parts": [{"text": "Answer."}]},
+            "generationConfig": {
+                "temperature": 0.0,
+                "maxOutputTokens": 1024,
+                "thinkingConfig": {"thinkingLevel": "MINIMAL"},
+            },
+            "safetySettings": [{"category": "HARM_CATEGORY_HARASSMENT", "threshold": "BLOCK_MEDIUM_AND_ABOVE"}],
+        },
+        "count": {"contents": contents},
+        "aliases": {"versionAliases": ["champion", "-challenger"]},
+        "permissions": {"permissions": ["bigquery.jobs.create"]},
+        "account": {"permissions": ["iam.serviceAccounts.actAs"]},
+        "repository": {"format": "DOCKER", "description": "images"},
+    }
+
+
+@pytest.fixture
+def send(vertex_api: Loopback, google_api: Loopback, vertex: Any) -> Any:
+    vertex.models[f"{PLACE}/models/1"] = {"name": f"{PLACE}/models/1", "versionId": "1", "versionAliases": ["default"]}
+
+    def post(path: str, body: Body) -> tuple[int, str]:
+        server = google_api if ".googleapis.com/" in path else vertex_api
+        answer = requests.post(server.url + path, json=body, headers={"Authorization": f"Bearer {TOKEN}"}, timeout=10)
+        return answer.status_code, answer.json().get("error", {}).get("message", "")
+
+    return post
+
+
+def changed(body: Body, field: str, value: object) -> Body:
+    """The body with another value of a field, which is named by the keys that lead to it."""
+    body = copy.deepcopy(body)
+    *way, last = field.split(".")
+    inner: Any = body
+    for key in way:
+        inner = inner[int(key) if key.isdigit() else key]
+    if value is GONE:
+        del inner[last]
+    else:
+        inner[last] = value
+    return body
+
+
+def test_each_request_is_taken_as_it_is(bodies: dict[str, Body], send: Any) -> None:
+    assert {name: send(path, bodies[name]) for name, path in PATHS.items()} == dict.fromkeys(PATHS, (200, ""))
+
+
+CHANGES = [
+    # unknown fields
+    ("job", "displayname", "x", "displayname"),
+    ("job", "runtimeConfig.enableCaching", True, "enableCaching"),
+    ("job", "runtimeConfig.outputDirectory", "gs://b/x", "outputDirectory"),
+    ("job", "encryptionSpec.keyName", KEY, "keyName"),
+    ("schedule", "cronLine", "0 3 * * 1", "cronLine"),
+    ("schedule", "createPipelineJobRequest.job", {}, "job"),
+    ("schedule", "createPipelineJobRequest.pipelineJob.caching", True, "caching"),
+    ("tuning", "epochs", 3, "epochs"),
+    ("tuning", "supervisedTuningSpec.trainingUri", "gs://bucket/train.jsonl", "trainingUri"),
+    ("tuning", "supervisedTuningSpec.hyperParameters.epochs", 3, "epochs"),
+    ("tuning", "supervisedTuningSpec.hyperParameters.beta", 0.1, "beta"),
+    ("preference", "preferenceOptimizationSpec.hyperParameters.batch", 4, "batch"),
+    ("question", "temperature", 0, "temperature"),
+    ("question", "generationConfig.maxTokens", 5, "maxTokens"),
+    ("question", "generationConfig.thinkingConfig.level", "LOW", "level"),
+    ("question", "safetySettings.0.level", "OFF", "level"),
+    ("question", "contents.0.text", "Why?", "text"),
+    ("count", "prompt", "Why?", "prompt"),
+    ("aliases", "aliases", ["champion"], "aliases"),
+    ("permissions", "permission", "a.b.c", "permission"),
+    ("account", "resource", "x", "resource"),
+    ("repository", "kind", "DOCKER", "kind"),
+    # wrong types
+    ("job", "displayName", 5, "displayName"),
+    ("job", "labels", ["team"], "labels"),
+    ("job", "labels.team", 5, "labels.team"),
+    ("job", "runtimeConfig", "gs://bucket/root", "runtimeConfig"),
+    ("job", "runtimeConfig.gcsOutputDirectory", ["gs://bucket/root"], "gcsOutputDirectory"),
+    ("job", "preflightValidations", "yes", "preflightValidations"),
+    ("job", "reservedIpRanges", "vpc", "reservedIpRanges"),
+    ("schedule", "maxConcurrentRunCount", "one", "maxConcurrentRunCount"),
+    ("schedule", "maxConcurrentRunCount", 1.5, "maxConcurrentRunCount"),
+    ("schedule", "allowQueueing", "true", "allowQueueing"),
+    ("schedule", "startTime", "tomorrow", "startTime"),
+    ("schedule", "endTime", "2026-11-05", "endTime"),
+    ("tuning", "supervisedTuningSpec.hyperParameters.epochCount", "three", "epochCount"),
+    ("tuning", "supervisedTuningSpec.hyperParameters.epochCount", 2.5, "epochCount"),
+    ("tuning", "supervisedTuningSpec.hyperParameters.epochCount", True, "epochCount"),
+    ("tuning", "supervisedTuningSpec.hyperParameters.learningRateMultiplier", "fast", "learningRateMultiplier"),
+    ("tuning", "supervisedTuningSpec.exportLastCheckpointOnly", "yes", "exportLastCheckpointOnly"),
+    ("tuning", "supervisedTuningSpec", [], "supervisedTuningSpec"),
+    ("tuning", "description", {"text": "d"}, "description"),
+    ("question", "generationConfig.maxOutputTokens", "many", "maxOutputTokens"),
+    ("question", "generationConfig.maxOutputTokens", 2**31, "maxOutputTokens"),
+    ("question", "generationConfig.temperature", "cold", "temperature"),
+    ("question", "generationConfig.thinkingConfig.thinkingBudget", "none", "thinkingBudget"),
+    ("question", "contents", "Why?", "contents"),
+    ("question", "contents.0.parts", {"text": "Why?"}, "parts"),
+    ("question", "contents.0.parts.0.text", 5, "text"),
+    ("question", "systemInstruction", "Answer.", "systemInstruction"),
+    ("count", "contents.0.parts.0.inlineData", {"mimeType": "text/plain", "data": "%"}, "data"),
+    ("aliases", "versionAliases", "champion", "versionAliases"),
+    ("permissions", "permissions", "bigquery.jobs.create", "permissions"),
+    ("account", "permissions", [5], "permissions[0]"),
+    ("repository", "labels", ["a"], "labels"),
+    # names that an enum does not have
+    ("job", "runtimeConfig.failurePolicy", "FAST", "failurePolicy"),
+    ("job", "runtimeConfig.failurePolicy", 9, "failurePolicy"),
+    ("tuning", "supervisedTuningSpec.hyperParameters.adapterSize", "ADAPTER_SIZE_THREE", "adapterSize"),
+    ("preference", "preferenceOptimizationSpec.hyperParameters.adapterSize", "4", "adapterSize"),
+    ("question", "generationConfig.thinkingConfig.thinkingLevel", "NONE", "thinkingLevel"),
+    ("question", "safetySettings.0.category", "HARASSMENT", "category"),
+    ("question", "safetySettings.0.threshold", "BLOCK_SOME", "threshold"),
+    ("repository", "format", "OCI", "format"),
+    # required fields that are missing
+    ("job", "runtimeConfig.gcsOutputDirectory", GONE, "gcsOutputDirectory is required"),
+    ("job", "encryptionSpec.kmsKeyName", GONE, "kmsKeyName is required"),
+    ("schedule", "displayName", GONE, "displayName is required"),
+    ("schedule", "maxConcurrentRunCount", GONE, "maxConcurrentRunCount is required"),
+    ("schedule", "createPipelineJobRequest.pipelineJob", GONE, "pipelineJob is required"),
+    ("schedule", "createPipelineJobRequest.parent", GONE, "parent is required"),
+    ("tuning", "supervisedTuningSpec.trainingDatasetUri", GONE, "trainingDatasetUri is required"),
+    ("preference", "preferenceOptimizationSpec.trainingDatasetUri", "", "trainingDatasetUri is required"),
+    ("tuning", "encryptionSpec.kmsKeyName", "", "kmsKeyName is required"),
+    ("question", "contents", GONE, "contents is required"),
+    ("question", "safetySettings.0.category", GONE, "category is required"),
+    ("aliases", "versionAliases", GONE, "versionAliases is required"),
+    ("repository", "format", GONE, "format is required"),
+    # what Google's documentation says beyond the discovery documents
+    ("job", "serviceAccount", "runner", "serviceAccount"),
+    ("job", "network", "vpc", "network"),
+    ("job", "labels.Team", "x", "label Team"),
+    ("schedule", "cron", "daily", "cron"),
+    ("tuning", "baseModel", "text-bison@001", "cannot be tuned"),
+    ("tuning", "supervisedTuningSpec.validationDatasetUri", "eval.jsonl", "eval.jsonl"),
+    ("tuning", "supervisedTuningSpec.hyperParameters.epochCount", 101, "epochCount"),
+    ("question", "contents.0.role", "model", "user turn"),
+    ("aliases", "versionAliases", ["Champion!"], "alias"),
+    ("permissions", "permissions", ["bigquery.*"], "permission"),
+]  # fmt: skip
+
+
+def test_there_are_enough_changes() -> None:
+    assert len(CHANGES) >= 55
+    assert len({(name, field, repr(value)) for name, field, value, _ in CHANGES}) == len(CHANGES)
+    assert {name for name, *_ in CHANGES} == set(PATHS)
+
+
+@pytest.mark.parametrize(("name", "field", "value", "said"), CHANGES)
+def test_a_changed_request_is_refused(
+    bodies: dict[str, Body], send: Any, name: str, field: str, value: object, said: str
+) -> None:
+    status, message = send(PATHS[name], changed(bodies[name], field, value))
+    assert status == 400
+    assert said in message
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        (f"/v1/{PLACE}/pipelineJobs?jobId=job-1", 'Unknown name "jobId"'),
+        (f"/artifactregistry.googleapis.com/v1/{PLACE}/repositories?id=images", 'Unknown name "id"'),
+        (f"/artifactregistry.googleapis.com/v1/{PLACE}/repositories?repositoryId=My_Images", "repositoryId"),
+    ],
+)
+def test_a_changed_query_is_refused(bodies: dict[str, Body], send: Any, path: str, said: str) -> None:
+    status, message = send(path, bodies["job" if "pipelineJobs" in path else "repository"])
+    assert status == 400
+    assert said in message
+
+
+@pytest.mark.parametrize(
+    ("verb", "path", "answer"),
+    [
+        ("GET", f"/v1/{PLACE}/pipelineJobs/a", {"state": "SUCCEEDED"}),
+        ("GET", f"/v1/{PLACE}/pipelineJobs/a", {"create_time": "2026-11-05T03:00:00Z"}),
+        ("GET", f"/v1/{PLACE}/pipelineJobs/a", {"createTime": "yesterday"}),
+        ("GET", f"/v1/{PLACE}/pipelineJobs/a", {"jobDetail": {"taskDetails": [{"taskId": 1}]}}),
+        ("GET", f"/v1beta1/{PLACE}/tuningJobs/1", {"tunedModel": {"endpoints": ["x"]}}),
+        ("GET", f"/v1/{PLACE}/schedules", {"schedules": {}}),
+    ],
+)
+def test_an_answer_that_google_cannot_give_is_found(verb: str, path: str, answer: Body) -> None:
+    method = find_method("aiplatform.googleapis.com", verb, path)
+    assert method is not None
+    with pytest.raises(InvalidError):
+        method.check_answer(answer)
