@@ -8,23 +8,22 @@ from invoke.context import Context
 from msgspec import Meta
 
 from tuning import closed_output
-from tuning.command import Options, command
-from tuning.positional import JobOrNewest, QuestionOrFile
+from tuning.command import command
+from tuning.command_line.options import BuildOptions, FormatName, Options, RunOptions, SplitOptions, TuningOptions
+from tuning.command_line.positional import JobOrNewest, QuestionOrFile
 from tuning.settings import BigQueryDataset, Settings, describe, load_settings
+from tuning.target import find_target
 from tuning.values import (
     Address,
     Age,
     Count,
     CountOrZero,
-    Date,
     InputFile,
-    InputPath,
     JobName,
     Name,
     NotAnOption,
     OutputFile,
     Processes,
-    Tuner,
     Version,
 )
 
@@ -39,103 +38,12 @@ def config(c: Context, settings: Settings) -> None:
     Example: TUNING_HOME=/data/tuning invoke config --target gcp
     """
     for name, value, origin, description in describe(
-        {"target": settings.target if settings != load_settings() else None}
+        {"target": find_target(settings).name if settings != load_settings() else None}
     ):
         print(f"{name:22} {value or '-':40} {origin:24} {description}")
 
 
 namespace.add_task(config)
-
-
-FormatName = Literal[
-    "notebook", "text-bison", "gemini", "messages", "prompt-completion", "gemini-preference", "trl-preference"
-]
-
-
-class BuildOptions(Options, frozen=True, kw_only=True):
-    """Group the options of the mart."""
-
-    tag_pattern: Annotated[
-        str | None, Meta(description="RE2 pattern that must match a part of at least one tag of a question")
-    ] = None
-    since: Annotated[Date | None, Meta(description="keep answers that were created on or after this date")] = None
-    match_parent: Annotated[
-        bool | None, Meta(description="true: an accepted answer must belong to its question; false: join by ID alone")
-    ] = None
-    instruction_template: Annotated[str | None, Meta(description="text before each question")] = None
-    preference_vote_gap: Annotated[
-        Count | None, Meta(description="minimum difference in votes between the chosen and the rejected answer")
-    ] = None
-    minimum_question_score: Annotated[int | None, Meta(description="lowest score of a question")] = None
-    minimum_answer_score: Annotated[int | None, Meta(description="lowest score of an accepted or chosen answer")] = None
-    minimum_question_length: Annotated[
-        CountOrZero | None, Meta(description="fewest characters of a question's text")
-    ] = None
-    minimum_answer_length: Annotated[CountOrZero | None, Meta(description="fewest characters of an answer's text")] = (
-        None
-    )
-    closed_questions: Annotated[
-        Literal["keep", "drop"] | None,
-        Meta(description="questions closed for a reason other than being a duplicate"),
-    ] = None
-    duplicate_questions: Annotated[
-        Literal["keep", "drop"] | None,
-        Meta(description="questions that are linked as duplicates of another"),
-    ] = None
-    picture_questions: Annotated[
-        Literal["keep", "drop"] | None, Meta(description="questions that show an image instead of text")
-    ] = None
-    leaning_answers: Annotated[
-        Literal["keep", "drop"] | None,
-        Meta(description="answers that name comments or other answers as their source"),
-    ] = None
-    python2_answers: Annotated[
-        Literal["keep", "drop"] | None, Meta(description="answers with code that Python 3 refuses")
-    ] = None
-    exclude_user: Annotated[
-        list[int] | None, Meta(description="leave out the posts of the user with this ID; you can repeat the option")
-    ] = None
-    pairs_per_question: Annotated[
-        Count | None, Meta(description="most preference pairs of one question; no answer is in two pairs")
-    ] = None
-
-
-class SplitOptions(Options, frozen=True, kw_only=True):
-    """Group the options of the dataset that is made from a mart."""
-
-    format: Annotated[FormatName | None, Meta(description="format of the examples")] = None
-    body: Annotated[Literal["markdown", "html"] | None, Meta(description="text of questions and answers")] = None
-    split: Annotated[
-        Literal["hash", "time", "random"] | None, Meta(description="how to split; time needs --split-date")
-    ] = None
-    split_date: Annotated[Date | None, Meta(description="put answers from this date on into the evaluation split")] = (
-        None
-    )
-    eval_fraction: Annotated[
-        Annotated[float, Meta(gt=0, lt=1)] | None, Meta(description="share of questions in the evaluation split")
-    ] = None
-    seed: Annotated[
-        Annotated[int, Meta(ge=0, le=2**32 - 1)] | None,
-        Meta(description="seed of the split and of the sample of --limit"),
-    ] = None
-    limit: Annotated[
-        CountOrZero | None,
-        Meta(description="maximum number of questions, 0 for all; a smaller sample is part of a larger sample"),
-    ] = None
-    code: Annotated[
-        Literal["any", "parses"] | None, Meta(description="parses: only answers with Python code, all of which parses")
-    ] = None
-    decontaminate: Annotated[
-        InputPath | None,
-        Meta(description="benchmark (file or folder); drop examples with 13 words in a row, or a short text, of it"),
-    ] = None
-    redact_rules: Annotated[
-        InputFile | None, Meta(description="TOML file with more secrets to replace, each with a name and a pattern")
-    ] = None
-    tokenizer: Annotated[
-        str | None,
-        Meta(description="model that counts tokens: smollm2, or a Hugging Face name or folder (tune: the base model)"),
-    ] = None
 
 
 @command(positional=["path"])
@@ -281,11 +189,8 @@ def build(
     from tuning.warehouse.dbt import build as build_marts
     from tuning.warehouse.in_lines import build_lines
 
-    print(
-        "\n".join(
-            build_lines(build_marts(settings, Variables(**build.given()), select), local=settings.target == "local")
-        )
-    )
+    built = build_marts(settings, Variables(**build.given()), select)
+    print("\n".join(build_lines(built, local=find_target(settings).has_own_bigquery)))
 
 
 @command(name="diff")
@@ -378,7 +283,7 @@ def export(
     from tuning.warehouse.dbt import require_current
 
     options = resolve_options(preset, settings.tuner, format=format)
-    variables = resolve_variables(preset, **build.given())
+    variables = resolve_variables(preset, build)
     require_current(settings, variables)  # `dataset` and `tune` build what is old instead
     snapshot = export_mart(settings, variables, options)
     print(f"snapshot {snapshot.folder}: {snapshot.rows:,} rows, {snapshot.kind}")
@@ -402,8 +307,8 @@ def split(
     from tuning.dataset.snapshot.export import find_snapshot
     from tuning.tuners.options import dataset_options
 
-    options = dataset_options(settings, preset, chosen.given() | {"max_length": max_length})
-    snapshot = find_snapshot(settings, options, resolve_variables(preset) if preset else None)
+    options = dataset_options(settings, preset, chosen, max_length=max_length)
+    snapshot = find_snapshot(settings, options, resolve_variables(preset, BuildOptions()) if preset else None)
     print(describe_dataset(create_dataset(settings, snapshot, options, workers)))
 
 
@@ -426,8 +331,8 @@ def dataset(
     from tuning.pipelines.end_to_end import Steps, make_dataset
     from tuning.tuners.options import dataset_options
 
-    variables = resolve_variables(preset, **build.given())
-    options = dataset_options(settings, preset, chosen.given() | {"max_length": max_length})
+    variables = resolve_variables(preset, build)
+    options = dataset_options(settings, preset, chosen, max_length=max_length)
     print(describe_dataset(make_dataset(settings, variables, options, Steps(print), workers=workers)))
 
 
@@ -450,7 +355,7 @@ def hello(
 
     Example: invoke hello --recipient World
     """
-    if settings.target == "gcp":
+    if find_target(settings).uses_google:
         from tuning.pipelines.hello import compile_hello
         from tuning.pipelines.vertex.template_job import SubmitOptions, submit_template
 
@@ -476,15 +381,6 @@ def compile_(
     from tuning.pipelines.tuning import compile_pipeline
 
     print(f"compiled {compile_pipeline(settings, expanded(output) if output else settings.home / 'pipeline.yaml')}")
-
-
-class RunOptions(Options, frozen=True, kw_only=True):
-    """Group the options of running the code in answers."""
-
-    run_answers: Annotated[
-        Literal["sandboxed", "unprotected", "no"] | None,
-        Meta(description="run the code in answers (default: the setting run_answers)"),
-    ] = None
 
 
 NEWEST = "the newest dataset: the one that `dataset`, `split` or `tune` made or reused last"
@@ -583,7 +479,7 @@ def models(
 
 def _mirror(settings: Settings) -> None:
     """On target gcp, set the same champion and challenger in Vertex AI Model Registry."""
-    if settings.target == "gcp":
+    if find_target(settings).uses_google:
         from tuning.registry.mirror import mirror
 
         for line in mirror(settings):
@@ -657,37 +553,6 @@ namespace.add_task(rollback)
 namespace.add_task(report)
 
 
-class TuningOptions(RunOptions, frozen=True, kw_only=True):
-    """Group the options of the tuning. The defaults depend on the tuner and the base model."""
-
-    tuner: Annotated[
-        Tuner | None, Meta(description="hf (trains on this machine) or gemini (managed tuning on Google Cloud)")
-    ] = None
-    base_model: Annotated[
-        NotAnOption | None,
-        Meta(description="smollm2, tiny (a smoke test), a Hugging Face name or folder, or a Gemini model"),
-    ] = None
-    steps: Annotated[Count | None, Meta(description="optimizer steps")] = None
-    epochs: Annotated[
-        Annotated[float, Meta(gt=0, le=10_000)] | None,
-        Meta(description="passes over the training split, instead of --steps"),
-    ] = None
-    learning_rate: Annotated[Annotated[float, Meta(gt=0, le=100)] | None, Meta(description="peak learning rate")] = None
-    lora_rank: Annotated[Annotated[int, Meta(ge=1, le=65_536)] | None, Meta(description="rank of the LoRA adapter")] = (
-        None
-    )
-    full: Annotated[bool, Meta(description="train all weights instead of an adapter (tuner hf)")] = False
-    max_length: Annotated[
-        Count | None, Meta(description="maximum tokens of an example; longer examples are not used for training")
-    ] = None
-    batch_size: Annotated[
-        Annotated[int, Meta(ge=1, le=1_000_000)] | None, Meta(description="examples per optimizer step")
-    ] = None
-    budget: Annotated[
-        Annotated[float, Meta(ge=0)] | None, Meta(description="maximum cost in US dollars; 0: no limit")
-    ] = None
-
-
 @command
 def tune(
     c: Context,
@@ -713,7 +578,7 @@ def tune(
     """
     from tuning.pipelines.end_to_end import Given, preview_all, tune_all
 
-    given = Given(build=build.given(), made=chosen.given(), tuning=tuning.given(), preset=preset, dataset_id=dataset)
+    given = Given(build=build, made=chosen, tuning=tuning, preset=preset, dataset_id=dataset)
     if preview is not None:
         preview_all(settings, given, print, preview)
         return
@@ -830,7 +695,7 @@ def submit(
     from tuning.pipelines.vertex.template_job import SubmitOptions
 
     options = SubmitOptions(**job.given(), caching=caching, again=again)
-    submit_any(settings, template, param or [], tuning.given(), options, wait, print)
+    submit_any(settings, template, param or [], tuning, options, wait, print)
 
 
 @command(name="status", writes=False, klass=JobOrNewest)
@@ -889,7 +754,7 @@ def schedule(
         print(f"deleted {delete_schedule(settings, delete).name}")
     elif cron:
         options = SubmitOptions(**job.given(), caching=caching)
-        scheduled, created = schedule_any(settings, cron, template, param or [], tuning.given(), options, print)
+        scheduled, created = schedule_any(settings, cron, template, param or [], tuning, options, print)
         print(f"{'created' if created else 'found'} {schedule_lines([scheduled])[0]}")
     else:
         print("\n".join(schedule_lines(list_schedules(settings))))
@@ -910,7 +775,7 @@ def estimate(
     """
     from tuning.cloud.estimate_command import estimate_lines
 
-    for line in estimate_lines(settings, build.given(), tuning.given(), dataset, judge):
+    for line in estimate_lines(settings, build, tuning, dataset, judge):
         print(line)
 
 

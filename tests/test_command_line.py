@@ -16,7 +16,8 @@ from invoke.executor import Executor
 from invoke.parser import Parser
 from msgspec import Meta
 
-from tuning.command import Options, command
+from tuning.command import command
+from tuning.command_line.options import Options
 from tuning.settings import PROJECT_ROOT, Settings
 
 

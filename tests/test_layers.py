@@ -1,5 +1,6 @@
 """The layers of the package are enforced, and its folders stay small."""
 
+import ast
 import os
 import shutil
 import subprocess
@@ -11,6 +12,7 @@ import pytest
 from tuning.settings import PROJECT_ROOT
 
 MOST_FILES = 16
+MOST_PARAMETERS = 7
 
 
 def lint_imports(folder: Path) -> subprocess.CompletedProcess[str]:
@@ -37,6 +39,42 @@ def test_a_planted_import_against_the_layers_is_found(file: str, line: str, brok
     result = lint_imports(tmp_path)
     assert (result.returncode == 0) is (not broken), result.stdout + result.stderr
     assert [name for name in result.stdout.splitlines() if name.endswith("BROKEN") and broken in name] or not broken
+
+
+def long_signatures(tree: ast.AST) -> list[str]:
+    """The functions with too many parameters, without KFP's components and pipelines, whose signature KFP reads."""
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            given = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs, node.args.vararg, node.args.kwarg]
+            names = [one.arg for one in given if one and one.arg not in ("self", "cls")]
+            read_by_kfp = any("dsl." in ast.unparse(decorator) for decorator in node.decorator_list)
+            if len(names) > MOST_PARAMETERS and not read_by_kfp:
+                found.append(node.name)
+    return found
+
+
+def test_no_function_takes_more_than_seven_parameters() -> None:
+    found = {
+        f"{path.relative_to(PROJECT_ROOT)}: {name}"
+        for path in (PROJECT_ROOT / "tuning").rglob("*.py")
+        for name in long_signatures(ast.parse(path.read_text()))
+    }
+    assert found == set()
+
+
+@pytest.mark.parametrize(
+    ("code", "names"),
+    [
+        ("def f(a, b, c, d, *, e, f, g): ...", []),
+        ("def f(a, b, c, d, *, e, f, g, h): ...", ["f"]),
+        ("class A:\n    def f(self, a, b, c, d, e, f, g): ...", []),
+        ("class A:\n    def f(self, a, b, c, d, e, f, *g, **h): ...", ["f"]),
+        ("@dsl.component(base_image=x)\ndef f(a, b, c, d, e, f, g, h): ...", []),
+    ],
+)
+def test_a_planted_long_signature_is_found(code: str, names: list[str]) -> None:
+    assert long_signatures(ast.parse(code)) == names
 
 
 def test_no_folder_has_more_than_sixteen_python_files() -> None:

@@ -7,14 +7,14 @@ import traceback
 from collections.abc import Callable
 from typing import Annotated, Any, get_origin, get_type_hints, overload
 
-import msgspec
 from invoke.exceptions import Exit
 from invoke.tasks import Task, task
 from msgspec import Meta
 
 from tuning import closed_output
+from tuning.command_line.options import Options
+from tuning.command_line.positional import Positional, QuestionOrFile, called_as
 from tuning.errors import TuningError
-from tuning.positional import Positional, QuestionOrFile, called_as
 from tuning.resource_errors import file_error
 from tuning.settings import hide_secrets, load_settings
 from tuning.storage import check_home
@@ -25,21 +25,6 @@ _SHARED = {
     "target": "where to run: local (default) or gcp",
     "debug": "show the traceback of an error",
 }
-
-
-class Options(msgspec.Struct, frozen=True, kw_only=True):
-    """Group options that several tasks share. A task parameter of this type adds one option for each field.
-
-    Each field is ``Annotated[KIND | None, Meta(description=HELP)] = None``, where None means "not given". `values.py`
-    has the kinds. A flag is ``Annotated[bool, Meta(description=HELP)] = False``. With the kind ``bool | None``, the
-    option takes true or false. An option of the kind ``list[int]`` can be repeated.
-    """
-
-    def given(self) -> dict[str, Any]:
-        """Return the options that the user gave, by name."""
-        defaults = zip(self.__struct_fields__, self.__struct_defaults__, strict=True)
-        values = {name: getattr(self, name) for name, default in defaults if getattr(self, name) is not default}
-        return {name: value for name, value in values.items() if value != []}
 
 
 @overload

@@ -7,13 +7,13 @@ names the version of its format. Files that earlier versions of the project wrot
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
 from tuning.errors import TuningError
 from tuning.paths import refuse_pipe
-from tuning.storage import write_json
+from tuning.storage import Readable, write_json
 
 FORMAT_VERSION = 1  # increase it when this version of the project writes files that earlier versions misread
 _KEY = "format_version"
@@ -23,13 +23,6 @@ Kind = TypeVar("Kind")
 def without_version(content: dict[str, Any] | None) -> dict[str, Any] | None:
     """Return the content of a file without the version of its format."""
     return None if content is None else {name: value for name, value in content.items() if name != _KEY}
-
-
-class Readable(Protocol):
-    """Represent a local file or an object in Cloud Storage."""
-
-    def open(self, mode: Any) -> contextlib.AbstractContextManager[BinaryIO]:
-        """Open the file for reading."""
 
 
 class _Head(msgspec.Struct):

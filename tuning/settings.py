@@ -34,7 +34,7 @@ _NOT_SETTINGS = frozenset({"TUNING_TEST_DATA"})
 _REFUSED = re.compile(r"[?:]|\{\{\$")  # DuckDB, PATH and kfp.local misread them in the name of a folder
 _RENAMED = {"TUNING_DATASET": "TUNING_BIGQUERY_DATASET"}
 
-Target = Literal["local", "gcp"]
+TargetName = Literal["local", "gcp"]
 Positive = Annotated[int, Meta(gt=0)]
 # As Google allows them, without the characters that no server or file system takes.
 Project = Annotated[str, Meta(pattern=r"[a-z][a-z0-9.:-]{1,99}", title="a Google Cloud project")]
@@ -53,7 +53,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     home: Annotated[Path, Meta(description="folder for all files that the commands create")] = (
         PROJECT_ROOT if IS_CHECKOUT else Path()
     ) / "var"
-    target: Annotated[Target, Meta(description="where to run: local (this machine) or gcp")] = "local"
+    target: Annotated[TargetName, Meta(description="where to run: local (this machine) or gcp")] = "local"
 
     project: Annotated[Project, Meta(description="Google Cloud project; only a name on target local")] = "local-project"
     location: Annotated[Place, Meta(description="BigQuery location; the public dataset is in US")] = "US"

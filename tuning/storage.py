@@ -7,7 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO, Protocol
 
 import filelock
 import orjson
@@ -21,6 +21,8 @@ _DBT_SOURCES = frozenset({".sql", ".yml", ".yaml", ".csv"})
 _WRITTEN_BY_DBT = frozenset({"target", "logs", "dbt_packages"})
 
 CHUNK = 1 << 20  # bytes read at a time
+_SCHEME = "gs://"  # of an address in Cloud Storage
+_MOUNT = Path("/gcs")  # where a step on Vertex AI sees the buckets
 
 
 def check_home(settings: Settings, *, writes: bool) -> None:
@@ -107,10 +109,17 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def sha256_of(path: Path) -> str:
+class Readable(Protocol):
+    """Represent a local file or an object in Cloud Storage."""
+
+    def open(self, mode: Any) -> contextlib.AbstractContextManager[BinaryIO]:
+        """Open the file for reading."""
+
+
+def sha256_of(file: Readable) -> str:
     """Return the SHA-256 of a file as hex digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()  # type: ignore[arg-type]  # every binary file has readinto
 
 
 def total_sha256(path: Path, of: Callable[[Path], str | None]) -> str:
@@ -159,10 +168,15 @@ def locked(path: Path, what: str, timeout: float = 600) -> Iterator[None]:
         lock.release()
 
 
+def is_in_bucket(address: str) -> bool:
+    """Return whether an address is in Cloud Storage. Any other one is a path or the address of another server."""
+    return address.startswith(_SCHEME)
+
+
 def split_uri(uri: str) -> tuple[str, str]:
     """Return the bucket and the object name of ``gs://BUCKET/NAME``. Raises TuningError for any other form."""
-    bucket, slash, name = uri.removeprefix("gs://").partition("/")
-    if not uri.startswith("gs://") or not bucket or not slash or ".." in name.split("/"):
+    bucket, slash, name = uri.removeprefix(_SCHEME).partition("/")
+    if not is_in_bucket(uri) or not bucket or not slash or ".." in name.split("/"):
         raise TuningError(f"{uri!r} is not an address of the form gs://BUCKET/NAME")
     return bucket, name
 
@@ -174,6 +188,16 @@ def local_path(settings: Settings, uri: str) -> Path:
     """
     bucket, name = split_uri(uri)
     return settings.gcs_dir / bucket / name
+
+
+def mounted(uri: str) -> Path:
+    """Return the path at which a step can read `uri`. Vertex AI mounts buckets (``gs://``) under /gcs."""
+    return _MOUNT / uri.removeprefix(_SCHEME) if is_in_bucket(uri) else Path(uri)
+
+
+def unmounted(path: str) -> str:
+    """Return the address of a file that a step reads in a mounted bucket, or '' for any other file."""
+    return f"{_SCHEME}{Path(path).relative_to(_MOUNT)}" if Path(path).is_relative_to(_MOUNT) else ""
 
 
 def _beside(path: Path) -> str:

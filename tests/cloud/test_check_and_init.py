@@ -15,7 +15,7 @@ from tuning.cloud.check import Finding, check, finding_lines, refuse_wrong
 from tuning.cloud.init import init
 from tuning.cloud.required import GRANTS, STAGING_PREFIXES, contains, grant_command, grants
 from tuning.errors import TuningError
-from tuning.gcs.objects import client
+from tuning.gcs.object_file import client
 from tuning.machine import package_version
 from tuning.settings import Settings
 from tuning.warehouse import emulator

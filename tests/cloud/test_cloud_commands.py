@@ -17,7 +17,8 @@ from tests.cloud.servers.loopback import TOKEN, Loopback
 from tests.cloud.servers.storage_bridge import Record
 from tests.cloud.servers.vertex_server import Vertex
 from tests.cloud.storage.cloud_dataset import make_dataset
-from tuning.gcs.objects import client, list_objects
+from tuning.gcs.object_file import client
+from tuning.gcs.storage import find_storage
 from tuning.pipelines.vertex.notebook_template import URI
 from tuning.settings import PROJECT_ROOT, Settings
 
@@ -218,7 +219,7 @@ def test_a_file_of_ones_own_is_sent_in_place_of_the_datasets(
     (request,) = vertex_api.asked("POST", "/pipelineJobs$")
     values = request.body["runtimeConfig"]["parameterValues"]
     assert values["evaluation_data_uri"] == "gs://bucket/mine.jsonl"
-    assert list(list_objects(cloud, "gs://bucket/notebook/")) == [values["dataset_uri"]]
+    assert list(find_storage(cloud).addresses("gs://bucket/notebook/")) == [values["dataset_uri"]]
     assert values["dataset_uri"].startswith(f"gs://bucket/notebook/{dataset.id}/")
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tuning.command_line.options import SplitOptions
 from tuning.dataset.create import create_dataset, describe_dataset
 from tuning.dataset.snapshot.export import find_snapshot
 from tuning.errors import TuningError
@@ -54,7 +55,7 @@ def tables(settings: Settings) -> object:
 
 
 def split(settings: Settings) -> object:
-    options = dataset_options(settings, None, {"limit": 50})
+    options = dataset_options(settings, None, SplitOptions(limit=50))
     return describe_dataset(create_dataset(settings, find_snapshot(settings, options), options, 1))
 
 

@@ -15,7 +15,7 @@ from invoke.collection import Collection
 
 from tests.properties.any_text import any_text, attempt, lines_of, undecoded_text
 from tests.test_hostile_options import WRITES, options, outcome, tasks_of
-from tuning.command import Options
+from tuning.command_line.options import Options
 from tuning.errors import TuningError
 from tuning.settings import Settings, load_settings, variable
 from tuning.values import convert, describe_kind, is_repeatable

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from tuning.command_line.options import SplitOptions
 from tuning.errors import TuningError
 from tuning.tuners.hf.models import smollm2
 from tuning.tuners.options import dataset_options
@@ -28,42 +29,42 @@ def fetched(settings, monkeypatch) -> list[Path]:
 def test_the_base_model_counts_and_is_fetched_for_it_so_that_the_first_run_makes_the_dataset_of_the_later_ones(
     settings, fetched
 ):
-    first = dataset_options(settings, None, {}, "smollm2")
+    first = dataset_options(settings, None, SplitOptions(), "smollm2")
     assert first.tokenizer == fetched[0]
-    assert dataset_options(settings, None, {}, "smollm2").recorded() == first.recorded()
+    assert dataset_options(settings, None, SplitOptions(), "smollm2").recorded() == first.recorded()
 
 
 def test_the_length_of_a_tuning_is_no_part_of_its_dataset(settings, fetched):
-    assert dataset_options(settings, None, {}, "smollm2").max_length == 0
+    assert dataset_options(settings, None, SplitOptions(), "smollm2").max_length == 0
 
 
 def test_a_tokenizer_that_was_named_counts_in_place_of_the_base_models(settings, fetched, tmp_path):
-    assert dataset_options(settings, None, {"tokenizer": "smollm2"}).tokenizer == fetched[0]
+    assert dataset_options(settings, None, SplitOptions(tokenizer="smollm2")).tokenizer == fetched[0]
     own = tmp_path / "own"
     own.mkdir()
     for name in ("config.json", "tokenizer.json", "model.safetensors"):
         (own / name).write_text("{}")
-    assert dataset_options(settings, None, {"tokenizer": str(own)}, "smollm2").tokenizer == own
+    assert dataset_options(settings, None, SplitOptions(tokenizer=str(own)), "smollm2").tokenizer == own
     assert len(fetched) == 1
 
 
 @pytest.mark.parametrize(("preset", "base_model"), [(None, ""), (None, "tiny"), ("seed", "smollm2")])
 def test_without_a_model_that_is_there_before_the_dataset_bytes_are_counted(settings, fetched, preset, base_model):
-    assert dataset_options(settings, preset, {}, base_model).tokenizer is None
+    assert dataset_options(settings, preset, SplitOptions(), base_model).tokenizer is None
     assert fetched == []
 
 
 @pytest.mark.parametrize(
-    ("preset", "made", "said"),
+    ("preset", "tokenizer", "max_length", "said"),
     [
-        (None, {"tokenizer": "tiny"}, "the model tiny has no tokenizer.json to count tokens with"),
-        (None, {"tokenizer": "no-such-model"}, "there is no base model 'no-such-model'"),
-        (None, {"max_length": 256}, "--max-length needs the tokenizer of a model. Name the model with --tokenizer"),
-        ("seed", {"tokenizer": "smollm2"}, "--preset seed sets --tokenizer itself"),
+        (None, "tiny", None, "the model tiny has no tokenizer.json to count tokens with"),
+        (None, "no-such-model", None, "there is no base model 'no-such-model'"),
+        (None, None, 256, "--max-length needs the tokenizer of a model. Name the model with --tokenizer"),
+        ("seed", "smollm2", None, "--preset seed sets --tokenizer itself"),
     ],
 )
-def test_a_mistake_is_one_line_before_anything_is_fetched(settings, fetched, preset, made, said):
+def test_a_mistake_is_one_line_before_anything_is_fetched(settings, fetched, preset, tokenizer, max_length, said):
     with pytest.raises(TuningError) as caught:
-        dataset_options(settings, preset, made, "smollm2")
+        dataset_options(settings, preset, SplitOptions(tokenizer=tokenizer), "smollm2", max_length)
     assert said in str(caught.value)
     assert fetched == []

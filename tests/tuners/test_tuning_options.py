@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from tuning.command_line.options import TuningOptions
 from tuning.errors import TuningError
 from tuning.settings import Settings
 from tuning.tuners.options import tuning_settings
@@ -11,7 +12,7 @@ from tuning.tuners.protocol import TuneOptions
 
 
 def test_what_is_given_goes_into_the_settings_or_the_tuners_options() -> None:
-    settings, options = tuning_settings(Settings(), {"base_model": "tiny", "budget": 2.0, "full": True, "steps": 3})
+    settings, options = tuning_settings(Settings(), TuningOptions(base_model="tiny", budget=2.0, full=True, steps=3))
     assert (settings.base_model, settings.budget) == ("tiny", 2.0)
     assert options == TuneOptions(base_model="tiny", full=True, steps=3)
 
@@ -29,5 +30,5 @@ def test_what_is_given_goes_into_the_settings_or_the_tuners_options() -> None:
 )
 def test_a_full_training_takes_no_rank_and_no_managed_tuner(given: dict[str, Any], said: str) -> None:
     with pytest.raises(TuningError) as caught:
-        tuning_settings(Settings(), {"full": True, **given})
+        tuning_settings(Settings(), TuningOptions(full=True, **given))
     assert str(caught.value) == said

@@ -6,7 +6,6 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import orjson
@@ -21,7 +20,16 @@ from tuning.warehouse import dbt, dbt_process, emulator, fingerprint
 from tuning.warehouse.client import connect, query
 from tuning.warehouse.contract import contract
 from tuning.warehouse.dbt import BuildResult, Variables, build, ensure_built, require_current
-from tuning.warehouse.dbt_process import command, dbt_files, environment, run_dbt
+from tuning.warehouse.dbt_process import (
+    Invocation,
+    NodeRun,
+    Response,
+    RunResults,
+    command,
+    dbt_files,
+    environment,
+    run_dbt,
+)
 from tuning.warehouse.fingerprint import parse_inputs, source
 from tuning.warehouse.in_lines import build_lines
 
@@ -33,9 +41,14 @@ class Asked(Exception):  # noqa: N818 - not an error: a build was asked for
     pass
 
 
-def result_of(node: str, rows: int | None = None) -> dict[str, Any]:
+def result_of(node: str, rows: int | None = None) -> NodeRun:
     """One result as run_results.json has it."""
-    return {"unique_id": node, "status": "success", "execution_time": 1.0, "adapter_response": {"rows_affected": rows}}
+    return NodeRun(unique_id=node, status="success", execution_time=1.0, adapter_response=Response(rows_affected=rows))
+
+
+def ran(*results: NodeRun) -> RunResults:
+    """What one run of dbt writes."""
+    return RunResults(metadata=Invocation(invocation_id="1"), results=list(results), elapsed_time=1.0)
 
 
 @pytest.fixture
@@ -136,13 +149,13 @@ def test_a_mart_without_rows_is_a_warning_with_the_rule_that_no_row_meets(
     )
     query(client, f"insert into {funnel} values {', '.join(rows)}")  # noqa: S608
     marts = [result_of(f"model.python_qa.python_qa_{name}.v1", 0) for name in ("instructions", "preferences")]
-    made = {"results": [*marts, result_of("model.python_qa.dataset_funnel", 9)], "elapsed_time": 1.0}
+    made = ran(*marts, result_of("model.python_qa.dataset_funnel", 9))
     monkeypatch.setattr(dbt, "run_dbt", lambda *_: made)
     assert build(settings, NONE, "x").warnings == (
         "python_qa_instructions has 0 rows: of 1,040, none meets the rule answer_new_enough (since: 2100-01-01)",
         "python_qa_preferences has 0 rows: of 40, none meets the rule question_has_two_answers",
     )
-    made["results"].pop()
+    made.results.pop()
     assert build(settings, NONE, "x").warnings[0] == (
         "python_qa_instructions has 0 rows; build dataset_funnel too to see why"
     )
@@ -343,7 +356,7 @@ def test_marts_that_are_older_than_the_source_are_named_with_the_command_that_he
         require_current(settings, Variables())
     assert str(refused.value) == f"{old}."
     content = stamp.read_bytes()
-    some = {"results": [result_of("test.p.x")], "elapsed_time": 1.0}
+    some = ran(result_of("test.p.x"))
     monkeypatch.setattr(dbt, "run_dbt", lambda *_: some)
     assert build(settings, Variables(), "python_qa_build").warnings == (old,)
 

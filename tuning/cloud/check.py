@@ -21,9 +21,10 @@ from tuning.cloud.required import (
     repository_path,
 )
 from tuning.errors import TuningError
-from tuning.gcs.access import credentials, google_errors, require_google
+from tuning.gcs.access import credentials, google_errors
 from tuning.gcs.object_file import client as storage_client
 from tuning.settings import Settings
+from tuning.target import find_target
 from tuning.tuners.gemini.models import SERVED_FROM
 from tuning.warehouse.client import connect
 
@@ -49,7 +50,7 @@ def check(settings: Settings) -> Iterator[Finding]:
     Raises TuningError if the target is local, if the project or bucket is still the local default, if there are no
     usable credentials, or if Google cannot be reached.
     """
-    require_google(settings)
+    find_target(settings).require_google()
     credentials(settings.google_endpoint, settings)
     number = ""
     for part in (_project, _billing, _apis, _permissions):

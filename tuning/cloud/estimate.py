@@ -13,6 +13,7 @@ from tuning.evaluation.pairwise import tokens_of_questions
 from tuning.gcs.access import google_errors, is_loopback
 from tuning.records import read_record
 from tuning.settings import Settings
+from tuning.target import find_target
 from tuning.tuners.gemini.prices import BIGQUERY, PIPELINE_RUN, staleness
 from tuning.tuners.protocol import TuneOptions, Tuner
 from tuning.warehouse.client import connect
@@ -82,14 +83,15 @@ def estimate_build(settings: Settings, variables: "Variables") -> Cost:
     nodes = read_record(manifest, dict[str, Any], "Run the command again, which writes it again")["nodes"]
     with google_errors("asking BigQuery how many bytes the build reads"):
         read = _bytes_read(client, nodes)
-    local = bool(settings.bigquery_endpoint) or settings.target != "gcp"
     today = datetime.now(UTC).date()
     return Cost(
         what="dbt build",
         amount=f"reads at most {read / 1e9:,.1f} GB (limit per query: {settings.maximum_bytes_billed / 1e9:,.0f} GB)",
         dollars=read / 2**40 * BIGQUERY.dollars,
         seconds=math.nan,
-        notes=("a local BigQuery server reports no bytes",) if local else staleness(BIGQUERY, today),
+        notes=staleness(BIGQUERY, today)
+        if find_target(settings).reports_bytes
+        else ("a local BigQuery server reports no bytes",),
     )
 
 
@@ -110,7 +112,7 @@ def estimate_tuning(settings: Settings, dataset: Dataset, tuner: Tuner, options:
 
 def estimate_run(settings: Settings) -> Cost:
     """Return the fee for one run of Vertex AI Pipelines. A run on target local is free."""
-    if settings.target != "gcp":
+    if not find_target(settings).uses_google:
         note = (
             "not included: the time of the evaluation, in which each model answers how-to questions; it can take as "
             "long as the tuning (`invoke report` shows the time of each step of the newest run)"

@@ -1,9 +1,9 @@
 """Produce the output of `invoke estimate`."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from tuning.cloud.estimate import check_budget, cost_lines, estimate_all, estimate_judge
+from tuning.command_line.options import BuildOptions, TuningOptions
 from tuning.dataset.dataset import datasets, find_dataset
 from tuning.dataset.options import resolve_variables
 from tuning.settings import Settings
@@ -12,7 +12,7 @@ from tuning.tuners.select import find_tuner
 
 
 def estimate_lines(
-    settings: Settings, build: Mapping[str, Any], tuning: Mapping[str, Any], dataset_id: str | None, judge: str = ""
+    settings: Settings, build: BuildOptions, tuning: TuningOptions, dataset_id: str | None, judge: str = ""
 ) -> Iterator[str]:
     """Yield the lines to print for an estimate. `build` and `tuning` hold the options that the user gave.
 
@@ -23,7 +23,7 @@ def estimate_lines(
     """
     settings, options = tuning_settings(settings, tuning)
     dataset = find_dataset(settings, dataset_id) if dataset_id else next(datasets(settings), None)
-    costs = estimate_all(settings, resolve_variables(None, **build), dataset, find_tuner(settings.tuner), options)
+    costs = estimate_all(settings, resolve_variables(None, build), dataset, find_tuner(settings.tuner), options)
     if judge:
         costs.append(estimate_judge(settings, judge))
     yield from cost_lines(costs)

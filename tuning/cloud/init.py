@@ -17,10 +17,11 @@ from tuning.cloud.required import (
     staging_rule,
 )
 from tuning.errors import TuningError
-from tuning.gcs.access import backoff, google_errors, require_google
+from tuning.gcs.access import backoff, google_errors
 from tuning.gcs.object_file import client as storage_client
 from tuning.machine import package_version
 from tuning.settings import Settings
+from tuning.target import find_target
 from tuning.warehouse.client import connect
 
 _LONGEST_OPERATION = 600.0  # seconds
@@ -32,7 +33,7 @@ def init(settings: Settings) -> Iterator[str]:
     A second run changes nothing. The lines end with the commands that grant roles, which this function never runs.
     Raises TuningError if the target is local, if a location does not fit, or if Google refuses a call.
     """
-    require_google(settings)
+    find_target(settings).require_google()
     yield from _bucket(settings)
     yield from _dataset(settings)
     yield from _repository(settings)

@@ -18,11 +18,10 @@ from tuning.dataset.card.tokens import token_facts
 from tuning.dataset.dataset import (
     ATTRIBUTION,
     MANIFEST,
-    OBJECTS,
     BenchmarkFacts,
     Dataset,
     Manifest,
-    bucket_address,
+    is_out_of_reach,
     open_dataset,
 )
 from tuning.dataset.funnel import Funnel, FunnelRow
@@ -37,12 +36,12 @@ from tuning.dataset.split.pass_two import write_splits
 from tuning.dataset.split.selection import select
 from tuning.dataset.split.texts import Texts
 from tuning.dataset.versions import versions
-from tuning.dataset.workspace.outputs import BucketOutputs, FolderOutputs, Outputs, adopt
+from tuning.dataset.workspace.outputs import Outputs
 from tuning.dataset.workspace.parallel import Workers
 from tuning.dataset.workspace.parts import Parts, mark_of
-from tuning.dataset.workspace.store import BucketStore, FolderStore, Store
+from tuning.dataset.workspace.place import Place, find_place
+from tuning.dataset.workspace.store import Store
 from tuning.errors import TuningError
-from tuning.gcs.objects import is_folder
 from tuning.machine import usable_cores
 from tuning.records import write_record
 from tuning.settings import Settings
@@ -79,14 +78,13 @@ def create_dataset(
     with locked(settings.datasets_dir / f".{identity}.lock", f"the dataset {identity}"):
         for left_over in settings.datasets_dir.glob(f".{identity}.*.tmp"):  # written by a killed run
             shutil.rmtree(left_over)
-        store = _store(settings, identity)
-        if not _is_finished(settings, folder):
-            parts = Parts(store.within(mark_of(snapshot)), is_spent=options.is_seed)
+        place = find_place(settings, identity)
+        if not _is_finished(settings, folder, place):
+            parts = Parts(place.store.within(mark_of(snapshot)), is_spent=options.is_seed)
             with Workers(workers or usable_cores()) as pool, atomic_folder(folder) as unfinished:
-                outputs = _outputs(settings, identity, unfinished)
-                _make(unfinished, outputs, parts, snapshot, options, pool, identity)
+                _make(unfinished, place.outputs(unfinished), parts, snapshot, options, pool, identity)
         os.utime(folder)  # now the newest dataset, which `find_dataset` returns by default
-        _clear(store)
+        _clear(place.store)
     _remove_forgotten(settings)
     return open_dataset(folder, settings)
 
@@ -97,26 +95,15 @@ def _name_left_out(benchmark: Path) -> None:
         print(f"warning: --decontaminate: not read in {benchmark}: {len(names):,} files ({shown})", file=sys.stderr)
 
 
-def _is_finished(settings: Settings, folder: Path) -> bool:
+def _is_finished(settings: Settings, folder: Path, place: Place) -> bool:
     """Return whether the dataset is finished. If another machine finished it in the bucket, create the local folder.
 
     Raises TuningError if a manifest is not valid or a request to Cloud Storage fails.
     """
-    is_out_of_reach = is_folder(settings) and (folder / OBJECTS).exists()
-    is_here = (folder / MANIFEST).exists() and not is_out_of_reach
+    is_here = (folder / MANIFEST).exists() and not is_out_of_reach(settings, folder)
     if is_here and all(file.exists() for file in open_dataset(folder, settings).objects.values()):
         return True
-    return not is_folder(settings) and adopt(settings, bucket_address(settings, folder.name), folder)
-
-
-def _store(settings: Settings, identity: str) -> Store:
-    if is_folder(settings):
-        return FolderStore(settings.datasets_dir / f".{identity}.parts")
-    return BucketStore(settings, f"gs://{settings.bucket}/parts/{identity}")
-
-
-def _outputs(settings: Settings, identity: str, folder: Path) -> Outputs:
-    return FolderOutputs(folder) if is_folder(settings) else BucketOutputs(settings, bucket_address(settings, identity))
+    return place.adopt(folder)
 
 
 def _clear(store: Store) -> None:

@@ -17,10 +17,10 @@ from tuning.dataset.formats.records import Example, Format
 from tuning.dataset.funnel import FunnelRow
 from tuning.errors import TuningError
 from tuning.gcs.object_file import ObjectFacts, ObjectFile, Source
-from tuning.gcs.objects import is_folder
 from tuning.records import numbered_lines, read_lines, read_record
 from tuning.settings import Settings
 from tuning.storage import sha256_of, write_json
+from tuning.target import find_target
 
 Split = Literal["train", "eval"]
 MANIFEST = "manifest.json"
@@ -153,11 +153,12 @@ class Dataset:
         For an object in Cloud Storage, returns the value in the manifest. The object was verified when it was written,
         and its generation has not changed since. Raises TuningError if the object was deleted or replaced.
         """
-        if isinstance(source, ObjectFile):
-            if not source.exists():
-                raise TuningError(f"{source} was deleted or replaced", "Run `invoke dataset` to create it again")
-            return self.manifest.files[source.name].sha256
-        return sha256_of(source)
+        stored = self.objects.get(source.name)
+        if stored is None or source != stored:
+            return sha256_of(source)
+        if not stored.exists():
+            raise TuningError(f"{stored} was deleted or replaced", "Run `invoke dataset` to create it again")
+        return self.manifest.files[stored.name].sha256
 
     def attributions(self, split: Split) -> Iterator[Attribution]:
         """Yield the attribution of each line of one split, in the order of its file.
@@ -220,7 +221,7 @@ def open_dataset(folder: Path, settings: Settings | None = None) -> Dataset:
     if settings is None:
         raise ValueError(f"the files of {folder} are in Cloud Storage")
     objects = read_record(objects_file, list[ObjectFacts], again)
-    if is_folder(settings):
+    if is_out_of_reach(settings, folder):
         raise TuningError(
             f"the files of dataset {manifest.id} are in Cloud Storage"
             + (f", such as {objects[0]['uri']}" if objects else ""),
@@ -228,6 +229,11 @@ def open_dataset(folder: Path, settings: Settings | None = None) -> Dataset:
         )
     files = [ObjectFile(settings, **one) for one in objects]
     return Dataset(folder, manifest, objects={file.name: file for file in files})
+
+
+def is_out_of_reach(settings: Settings, folder: Path) -> bool:
+    """Return whether the dataset's files are in Cloud Storage, and the settings name no server for them."""
+    return (folder / OBJECTS).exists() and not find_target(settings).has_bucket
 
 
 def bucket_address(settings: Settings, dataset_id: str) -> str:
@@ -264,5 +270,5 @@ def datasets(settings: Settings) -> Iterator[Dataset]:
     names = (MANIFEST, ATTRIBUTION)  # without its manifest, a dataset is an error
     folders = {path.parent for name in names for path in settings.datasets_dir.glob(f"[!.]*/{name}")}
     for folder in sorted(folders, key=lambda folder: (folder.stat().st_mtime_ns, folder.name), reverse=True):
-        if not (is_folder(settings) and (folder / OBJECTS).exists()):
+        if not is_out_of_reach(settings, folder):
             yield open_dataset(folder, settings)

@@ -2,13 +2,14 @@
 
 import datetime
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import msgspec
 import orjson
 
+from tuning.command_line.options import BuildOptions
 from tuning.dataset.benchmark_files import benchmark_files
 from tuning.dataset.formats.codec import Body
 from tuning.dataset.formats.records import FORMATS, PREFERENCE_FORMATS, Format
@@ -108,18 +109,18 @@ def resolve_options(preset: str | None = None, tuner: str = "hf", **given: Any) 
             )
     base = SEED if preset == "seed" else DatasetOptions(format="gemini" if tuner == "gemini" else "messages")
     options = msgspec.structs.replace(base, **chosen)
-    _check(options, chosen)
+    _check(options, chosen.keys())
     return options
 
 
-def resolve_variables(preset: str | None = None, **given: Any) -> "Variables":
+def resolve_variables(preset: str | None, given: BuildOptions) -> "Variables":
     """Return the dbt variables of the dataset's build: those of the preset, or the given and default ones.
 
     Raises TuningError for an invalid value or combination.
     """
     from tuning.warehouse.variables import Variables
 
-    chosen: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    chosen = given.given()
     if preset == "seed":
         for name in sorted(chosen):
             raise TuningError(f"--preset seed sets {_option(name)} itself", "Remove one of the two options")
@@ -127,7 +128,7 @@ def resolve_variables(preset: str | None = None, **given: Any) -> "Variables":
     return Variables(**chosen)
 
 
-def _check(options: DatasetOptions, chosen: dict[str, Any]) -> None:
+def _check(options: DatasetOptions, chosen: Set[str]) -> None:
     if options.split == "time" and not options.split_date:
         raise TuningError("--split time needs a date", "Add --split-date YYYY-MM-DD")
     if options.split_date:

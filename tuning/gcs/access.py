@@ -3,12 +3,13 @@
 import contextlib
 import os
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict
 from urllib.parse import urlsplit
 
 from tuning.errors import TuningError
 from tuning.resource_errors import disk_error
 from tuning.settings import Settings
+from tuning.target import find_target
 
 if TYPE_CHECKING:
     from google.api_core.retry import Retry
@@ -55,47 +56,20 @@ def credentials(endpoint: str, settings: Settings) -> "Credentials":
     return default
 
 
-def require_project(settings: Settings) -> None:
-    """Raise TuningError if the target is Google Cloud and the project or the bucket is still the local default.
+class ClientArguments(TypedDict):
+    """Hold the arguments of Google's clients of Vertex AI."""
 
-    If TUNING_VERTEX_ENDPOINT is set, nothing is checked.
-    """
-    default = Settings()
-    if settings.target != "gcp" or settings.vertex_endpoint:
-        return
-    for name in ("project", "bucket"):
-        if getattr(settings, name) == getattr(default, name):
-            raise TuningError(
-                f"target gcp needs your own {name}; {getattr(default, name)!r} is only the default of target local",
-                f"Set TUNING_{name.upper()}",
-            )
+    credentials: "Credentials"
+    transport: str
+    client_options: dict[str, str]
 
 
-def require_google(settings: Settings) -> None:
-    """Raise TuningError if the target is local, or if the project or the bucket is still the local default."""
-    if settings.target != "gcp":
-        raise TuningError("this command needs a Google Cloud project, and the target is local", "Add --target gcp")
-    require_project(settings)
-
-
-def on_vertex(settings: Settings) -> bool:
-    """Return whether pipelines run on Vertex AI: the target is gcp, or `vertex_endpoint` names another server."""
-    return settings.target == "gcp" or bool(settings.vertex_endpoint)
-
-
-def require_vertex(settings: Settings) -> None:
-    """Raise TuningError if the target is local, or if the project or the bucket is still the local default."""
-    if not on_vertex(settings):
-        raise TuningError("this command needs Vertex AI, and the target is local", "Add --target gcp")
-    require_project(settings)
-
-
-def vertex_client(settings: Settings, region: str) -> dict[str, Any]:
+def vertex_client(settings: Settings, region: str) -> ClientArguments:
     """Return the arguments of Google's clients of Vertex AI in `region`: server, credentials and transport.
 
     Raises TuningError if the target is local, or if the project or the credentials are missing.
     """
-    require_vertex(settings)
+    find_target(settings).require_vertex()
     return {
         "credentials": credentials(settings.vertex_endpoint, settings),
         "transport": "rest",

@@ -8,10 +8,11 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Literal, TypedDict
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, TypedDict
 
 from tuning.errors import TuningError
 from tuning.gcs.access import backoff, credentials, google_errors
+from tuning.gcs.upload import as_stored
 from tuning.settings import Settings
 from tuning.storage import CHUNK, split_uri
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from google.cloud.storage import Blob, Client
 
 PARALLEL = 8  # transfers at a time; more are not faster on a typical connection
+_READ, _READ_FAR = 1 << 20, 1 << 22  # bytes of one read: local, and from Cloud Storage, where requests are slow
+_LEAST_READ = 1 << 18  # minimum bytes of a ranged read: small columns are adjacent, so one read gets several
 AT_LEAST = 8 * CHUNK  # minimum bytes per request when a file is read from beginning to end
 
 
@@ -145,12 +148,65 @@ class ObjectFile:
 Source = Path | ObjectFile
 
 
+@dataclass(frozen=True)
+class Stored:
+    """Hold the facts of an object after a transfer. `sent` is False if the target already had the same bytes."""
+
+    uri: str
+    size: int
+    crc32c: str
+    sent: bool
+
+
+def objects_in(files: Sequence[Source]) -> list[ObjectFile]:
+    """Return those of the files that are in Cloud Storage."""
+    return [file for file in files if isinstance(file, ObjectFile)]
+
+
+def size_of(source: Source) -> int:
+    """Return the size of a file in bytes."""
+    return source.size if isinstance(source, ObjectFile) else source.stat().st_size
+
+
+def crc32c_of(source: Source) -> str:
+    """Return the CRC32C of a file in the notation of Cloud Storage, base64."""
+    if isinstance(source, ObjectFile):
+        return source.crc32c
+    import google_crc32c
+
+    checksum: Any = google_crc32c.Checksum()  # type: ignore[no-untyped-call]
+    with source.open("rb") as file:
+        while chunk := file.read(CHUNK):
+            checksum.update(chunk)
+    return as_stored(checksum)
+
+
+def mark_of(source: Source) -> list[str | int]:
+    """Return values that change when a file is replaced, without reading its content."""
+    if isinstance(source, ObjectFile):
+        return [source.uri, source.generation]
+    return [source.name, source.stat().st_size, source.stat().st_mtime_ns]
+
+
+@contextlib.contextmanager
+def open_parts(source: Source) -> Iterator[tuple[BinaryIO | Path, int]]:
+    """Yield a path or a seekable reader, for reading single parts, and how many bytes to read at a time.
+
+    Raises TuningError if the object no longer exists.
+    """
+    if isinstance(source, ObjectFile):
+        with source.open_ranges(_LEAST_READ) as reader:
+            yield reader, _READ_FAR
+    else:
+        yield source, _READ
+
+
 def read_ranges(spans: Sequence[tuple[Source, int, int]]) -> list[bytes]:
     """Return the bytes of each span (source, offset, size). Reads from Cloud Storage run in parallel.
 
     Raises TuningError if an object no longer exists.
     """
-    if any(isinstance(source, ObjectFile) for source, *_ in spans):
+    if objects_in([source for source, *_ in spans]):
         with ThreadPoolExecutor(PARALLEL) as pool:
             return list(pool.map(read_range, *zip(*spans, strict=True)))
     return [read_range(*span) for span in spans]

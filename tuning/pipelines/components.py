@@ -159,17 +159,14 @@ def report(
     from tuning.pipelines.steps import gate as gate_step
     from tuning.pipelines.steps import process
 
-    process.run(
-        gate_step.report,
-        tuner,
-        code,
-        dataset,
-        checked,
-        model,
-        base,
-        tuned,
-        comparison,
-        verdict,
-        request,
-        outputs=[page, summary],
+    sources = gate_step.ReportSources(
+        dataset=dataset,
+        checked=checked,
+        model=model,
+        base=base,
+        tuned=tuned,
+        comparison=comparison,
+        verdict=verdict,
+        request=request,
     )
+    process.run(gate_step.report, tuner, code, sources, outputs=[page, summary])

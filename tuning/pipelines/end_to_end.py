@@ -8,15 +8,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
+import msgspec
+
+from tuning.command_line.options import BuildOptions, SplitOptions, TuningOptions
 from tuning.dataset.create import create_dataset, remarks
 from tuning.dataset.dataset import Dataset, find_dataset
 from tuning.dataset.options import DatasetOptions, resolve_variables
 from tuning.dataset.similar.decontaminate import read_benchmark
 from tuning.dataset.snapshot.export import export
 from tuning.errors import TuningError
-from tuning.gcs.access import on_vertex
 from tuning.pipelines.local.run import run_local
 from tuning.pipelines.outcome import Step
 from tuning.pipelines.plan import Plan
@@ -25,6 +26,7 @@ from tuning.pipelines.vertex.run import run_vertex
 from tuning.pipelines.vertex.tuning_job import check_build_budget, check_start
 from tuning.settings import Settings
 from tuning.sources.load_sample import load_sample_if_empty
+from tuning.target import find_target
 from tuning.tuners.hf.preview import preview
 from tuning.tuners.options import dataset_options, tuning_settings
 from tuning.warehouse.dbt import Variables, ensure_built
@@ -51,16 +53,15 @@ class Steps:
             self.show(f"{name}: {what} ({'reused, ' if reused else ''}{seconds:.1f} s)")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Given:
-    """Hold the options that the user gave for the dbt build, the dataset and the tuning, by name.
+class Given(msgspec.Struct, frozen=True, kw_only=True):
+    """Hold the options that the user gave for the dbt build, the dataset and the tuning.
 
     With `dataset_id`, nothing is built and the model is tuned on that dataset.
     """
 
-    build: dict[str, Any]
-    made: dict[str, Any]
-    tuning: dict[str, Any]
+    build: BuildOptions = BuildOptions()
+    made: SplitOptions = SplitOptions()
+    tuning: TuningOptions = TuningOptions()
     preset: str | None = None
     dataset_id: str = ""
 
@@ -72,7 +73,7 @@ def tune_all(settings: Settings, given: Given, show: Show) -> PipelineRun:
     """
     steps = Steps(show)
     settings, plan = _prepare(settings, given, steps)
-    run = run_vertex if on_vertex(settings) else run_local
+    run = run_vertex if find_target(settings).on_vertex else run_local
     return run(settings, plan, before=steps.done, show=show)
 
 
@@ -90,23 +91,22 @@ def preview_all(settings: Settings, given: Given, show: Show, examples: int) -> 
 
 def _prepare(settings: Settings, given: Given, steps: Steps) -> tuple[Settings, Plan]:
     """Run the steps before the pipeline. Return the tuning's settings and its plan."""
-    settings, options = tuning_settings(
-        settings, given.tuning | ({"seed": given.made["seed"]} if "seed" in given.made else {})
-    )
-    if on_vertex(settings):
+    settings, options = tuning_settings(settings, given.tuning, given.made.seed)
+    on_vertex = find_target(settings).on_vertex
+    if on_vertex:
         check_start(settings, settings.tuner, options)
     if given.dataset_id:
-        if given.build or set(given.made) - {"seed"} or given.preset:
+        if given.build.given() or given.made.given().keys() - {"seed"} or given.preset:
             raise TuningError(
                 "--dataset uses an existing dataset, so options that create a new one cannot be given",
                 "Leave out --dataset, or leave out those options",
             )
         dataset = find_dataset(settings, given.dataset_id)
     else:
-        variables = resolve_variables(given.preset, **given.build)
-        if on_vertex(settings):
+        variables = resolve_variables(given.preset, given.build)
+        if on_vertex:
             check_build_budget(settings, variables)
-        trains_here = settings.tuner == "hf" and not on_vertex(settings)
+        trains_here = settings.tuner == "hf" and not on_vertex
         with steps.step("base model") as ended:
             before = time.time()
             wanted = dataset_options(settings, given.preset, given.made, options.base_model if trains_here else "")
@@ -133,7 +133,7 @@ def make_dataset(
     """
     if options.decontaminate:
         read_benchmark(options.decontaminate)  # a benchmark that cannot be used is an error before the mart is built
-    if fill and settings.target == "local":
+    if fill and find_target(settings).has_own_bigquery:
         with steps.step("warehouse") as ended:
             loaded = load_sample_if_empty(settings)
             ended("loaded the sample of questions" if loaded else "already has data", loaded is None)

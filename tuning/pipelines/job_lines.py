@@ -1,13 +1,13 @@
 """Format the status of jobs, schedules and local runs as lines for a terminal."""
 
 from tuning.errors import TuningError
-from tuning.gcs.access import on_vertex
 from tuning.monitoring.history import RECORD
 from tuning.pipelines.release.record import read_run
 from tuning.pipelines.vertex.job import Job
 from tuning.pipelines.vertex.jobs import get_job
 from tuning.pipelines.vertex.schedule import Schedule
 from tuning.settings import Settings
+from tuning.target import find_target
 
 
 def status_lines(settings: Settings, name: str) -> list[str]:
@@ -15,7 +15,9 @@ def status_lines(settings: Settings, name: str) -> list[str]:
 
     Raises TuningError if there is no such job or run.
     """
-    return job_lines(get_job(settings, name or None)) if on_vertex(settings) else _run_lines(settings, name)
+    if find_target(settings).on_vertex:
+        return job_lines(get_job(settings, name or None))
+    return _run_lines(settings, name)
 
 
 def job_lines(job: Job) -> list[str]:

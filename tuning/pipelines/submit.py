@@ -1,17 +1,17 @@
 """Submit or schedule any KFP template or this project's pipeline, for `invoke submit` and `invoke schedule`."""
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
+from tuning.command_line.options import TuningOptions
 from tuning.dataset.dataset import find_dataset
 from tuning.errors import TuningError
-from tuning.gcs.access import on_vertex
 from tuning.pipelines.plan import Plan
 from tuning.pipelines.vertex import jobs
 from tuning.pipelines.vertex.schedule import Schedule, create_schedule
 from tuning.pipelines.vertex.template_job import SubmitOptions, parse_parameters, send, template_request
 from tuning.pipelines.vertex.tuning_job import check_start, tuning_request
 from tuning.settings import Settings
+from tuning.target import find_target
 from tuning.tuners.options import tuning_settings
 from tuning.tuners.protocol import TuneOptions
 
@@ -22,7 +22,7 @@ def submit_any(
     settings: Settings,
     template: str,
     parameters: list[str],
-    tuning: Mapping[str, Any],
+    tuning: TuningOptions,
     options: SubmitOptions,
     wait: bool,
     show: Show,
@@ -32,7 +32,7 @@ def submit_any(
     With `wait`, follow the job until it ends. On target local, this project's pipeline runs on this machine. Raises
     TuningError if a check fails, the service refuses the job, or a job that is followed does not succeed.
     """
-    if not template and not on_vertex(settings):
+    if not template and not find_target(settings).on_vertex:
         _run_here(settings, parameters, tuning, options, show)
         return
     job = send(settings, _request(settings, template, parameters, tuning, options, show), options.again, show)
@@ -46,7 +46,7 @@ def schedule_any(
     cron: str,
     template: str,
     parameters: list[str],
-    tuning: Mapping[str, Any],
+    tuning: TuningOptions,
     options: SubmitOptions,
     show: Show,
 ) -> tuple[Schedule, bool]:
@@ -62,7 +62,7 @@ def _request(
     settings: Settings,
     template: str,
     parameters: list[str],
-    tuning: Mapping[str, Any],
+    tuning: TuningOptions,
     options: SubmitOptions,
     show: Show,
     scheduled: bool = False,
@@ -80,7 +80,7 @@ def _request(
 
 
 def _run_here(
-    settings: Settings, parameters: list[str], tuning: Mapping[str, Any], options: SubmitOptions, show: Show
+    settings: Settings, parameters: list[str], tuning: TuningOptions, options: SubmitOptions, show: Show
 ) -> None:
     from tuning.pipelines.local.run import run_local
 

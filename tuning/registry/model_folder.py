@@ -92,8 +92,3 @@ def _lost(folder: Path) -> str:
         version = folder.parent
         return f"No command can make it again: restore it from a backup, or delete {version} to give up this version"
     return f"Delete {folder} and run `invoke tune` again"
-
-
-def mounted(uri: str) -> Path:
-    """Return the path at which a step can read `uri`. Vertex AI mounts buckets (``gs://``) under /gcs."""
-    return Path("/gcs") / uri.removeprefix("gs://") if uri.startswith("gs://") else Path(uri)

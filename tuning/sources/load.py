@@ -14,6 +14,7 @@ from tuning.settings import Settings, variable
 from tuning.sources.origin import Origin, table_id
 from tuning.sources.schemas import TABLES, arrow_schema, bigquery_schema
 from tuning.storage import locked
+from tuning.target import find_target
 
 _PUBLIC = "bigquery-public-data"
 
@@ -25,7 +26,7 @@ def staging(settings: Settings) -> Iterator[Path]:
     A lock makes sure that only one process uses the folder. Files that a killed process left there are deleted. Raises
     TuningError if the raw tables are Google's public dataset, or if another process loads tables at the moment.
     """
-    if settings.target == "gcp" and settings.raw_database == _PUBLIC:
+    if not find_target(settings).has_own_bigquery and settings.raw_database == _PUBLIC:
         raise TuningError(
             f"the raw tables are Google's {_PUBLIC}, which is read-only",
             f"Set {variable('raw_database')} to your own project, or omit --target",

@@ -27,7 +27,7 @@ def load_sample(settings: Settings, rows: int | None = None) -> IngestReport:
         raise TuningError(f"--rows {rows} is less than 1", "Give a number of at least 1")
     with staging(settings) as folder:
         tables = RawTables(folder)
-        tables.add_all([_parsed(rows)])
+        tables.add_all([_parse(rows)])
         digest = tables.close()
         questions = tables.rows("posts_questions")
         origin = Origin(
@@ -53,22 +53,22 @@ def load_sample(settings: Settings, rows: int | None = None) -> IngestReport:
 
 
 def load_sample_if_empty(settings: Settings) -> IngestReport | None:
-    """Load the sample if the raw tables do not exist. Return None if they exist, or if the target is not local.
+    """Load the sample if the raw tables of the local BigQuery do not exist. Return None if they exist.
 
     Raises TuningError if the local BigQuery does not answer, or if the tables cannot be loaded.
     """
-    if settings.target != "local" or is_loaded(settings):
+    if is_loaded(settings):
         return None
     return load_sample(settings)
 
 
-def _parsed(rows: int | None) -> Parsed:
+def _parse(questions: int | None) -> Parsed:
     by_table: dict[str, list[Row]] = defaultdict(list)
-    for question, answers in sample_rows(rows):
+    for question, answers in sample_rows(questions):
         by_table["posts_questions"].append(question)
         by_table["posts_answers"] += answers
     parsed = Parsed()
-    for table, its_rows in by_table.items():
-        parsed.counts[table, READ] += len(its_rows)
-        parsed.batches[table] = pa.RecordBatch.from_pylist(its_rows, arrow_schema(table))
+    for table, rows in by_table.items():
+        parsed.counts[table, READ] += len(rows)
+        parsed.batches[table] = pa.RecordBatch.from_pylist(rows, arrow_schema(table))
     return parsed

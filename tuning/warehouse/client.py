@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from tuning.errors import TuningError
 from tuning.gcs.access import credentials
 from tuning.settings import Settings, variable
+from tuning.target import find_target
 from tuning.warehouse import emulator, identity
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def endpoint(settings: Settings) -> str:
     """
     if settings.bigquery_endpoint:
         return settings.bigquery_endpoint.rstrip("/")
-    return emulator.ensure(settings).endpoint if settings.target == "local" else ""
+    return emulator.ensure(settings).endpoint if find_target(settings).has_own_bigquery else ""
 
 
 def connect(settings: Settings) -> "bigquery.Client":
@@ -45,7 +46,7 @@ def connect(settings: Settings) -> "bigquery.Client":
     server = own_server(settings)
     if address and server is None:
         require_answer(settings, address)
-        if settings.target == "local":
+        if find_target(settings).has_own_bigquery:
             require_own_home(settings, address, settings.job_timeout)
     elif not address and settings.project == Settings().project:
         raise TuningError("no Google Cloud project is set", f"Set {variable('project')}")
@@ -67,9 +68,13 @@ def connect(settings: Settings) -> "bigquery.Client":
 
 def own_server(settings: Settings) -> emulator.Server | None:
     """Return the running server of the home, or None if the settings name another one."""
-    server = emulator.running(settings) if settings.target == "local" else None
+    server = _home_server(settings)
     named = settings.bigquery_endpoint
     return server if server is not None and (not named or server.is_at(named)) else None
+
+
+def _home_server(settings: Settings) -> emulator.Server | None:
+    return emulator.running(settings) if find_target(settings).has_own_bigquery else None
 
 
 def query(client: "bigquery.Client", sql: str, parameters: Sequence[Any] = ()) -> list["bigquery.Row"]:
@@ -100,7 +105,7 @@ def require_answer(settings: Settings, address: str) -> None:
 
 
 def _remedy(settings: Settings) -> str:
-    server = emulator.running(settings) if settings.target == "local" else None
+    server = _home_server(settings)
     if server is not None:
         return f"The one of this home runs elsewhere: `export {variable('bigquery_endpoint')}={server.endpoint}`"
     if settings.bigquery_endpoint:

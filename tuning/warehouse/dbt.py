@@ -14,7 +14,7 @@ from tuning.warehouse.builds.empty import empty_marts
 from tuning.warehouse.builds.outdated import outdated, unbuilt
 from tuning.warehouse.client import connect
 from tuning.warehouse.contract import Contract, contract
-from tuning.warehouse.dbt_process import dbt_files, run_dbt
+from tuning.warehouse.dbt_process import NodeRun, RunResults, dbt_files, run_dbt
 from tuning.warehouse.fingerprint import parse_inputs, source
 from tuning.warehouse.variables import Variables, may_want_more
 
@@ -87,10 +87,10 @@ def build(
         raise
     if results is None:
         raise RuntimeError("dbt build wrote no run_results.json")
-    if not results["results"]:
+    if not results.results:
         raise TuningError(f"--select {select!r} matches nothing", "`dbt ls` in dbt_project/ lists the names")
     if select is None:
-        write_record(stamp, {**made_of, "invocation_id": results["metadata"]["invocation_id"]})
+        write_record(stamp, {**made_of, "invocation_id": results.metadata.invocation_id})
     old = outdated(settings, variables, client) if select else ""
     result = _result(results, (*((old,) if old else ()), *_narrowed(variables, made_of["source"])))
     empty = empty_marts(settings, variables, client, {node.name: node.rows for node in result.nodes})
@@ -155,28 +155,28 @@ def _narrowed(variables: Variables, origin: dict[str, Any]) -> tuple[str, ...]:
     )
 
 
-def _result(results: dict[str, Any], warnings: tuple[str, ...]) -> BuildResult:
-    kinds = [(one["unique_id"].split(".")[0], one["unique_id"].split(".")[2], one) for one in results["results"]]
+def _result(results: RunResults, warnings: tuple[str, ...]) -> BuildResult:
+    kinds = [(one.unique_id.split(".")[0], one.unique_id.split(".")[2], one) for one in results.results]
     tests = [one for kind, _, one in kinds if kind in ("test", "unit_test")]
     return BuildResult(
         nodes=tuple(
             NodeResult(
                 name=name,
-                status=one["status"],
-                seconds=round(one["execution_time"], 1),
-                rows=one["adapter_response"].get("rows_affected"),
+                status=one.status,
+                seconds=round(one.execution_time, 1),
+                rows=one.adapter_response.rows_affected,
                 bytes=_bytes(one),
             )
             for kind, name, one in kinds
             if kind in ("model", "seed")
         ),
         tests=len(tests),
-        warnings=warnings + tuple(f"{name}: {one['message']}" for _, name, one in kinds if one["status"] == "warn"),
-        test_seconds=sum(round(one["execution_time"], 1) for one in tests),
+        warnings=warnings + tuple(f"{name}: {one.message}" for _, name, one in kinds if one.status == "warn"),
+        test_seconds=sum(round(one.execution_time, 1) for one in tests),
         test_bytes=sum(map(_bytes, tests)),
-        seconds=results["elapsed_time"],
+        seconds=results.elapsed_time,
     )
 
 
-def _bytes(result: dict[str, Any]) -> int:
-    return int(result["adapter_response"].get("bytes_processed") or 0)
+def _bytes(result: NodeRun) -> int:
+    return result.adapter_response.bytes_processed or 0

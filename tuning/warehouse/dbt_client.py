@@ -13,6 +13,7 @@ from tuning.errors import TuningError
 from tuning.gcs.access import credentials as our_credentials
 from tuning.gcs.access import is_loopback
 from tuning.settings import Settings
+from tuning.target import find_target
 from tuning.warehouse import emulator
 from tuning.warehouse.client import LOCAL_PATIENCE, require_answer, require_own_home
 
@@ -48,7 +49,7 @@ def require_server(settings: Settings, address: str) -> None:
     """
     from dbt_common.exceptions import DbtRuntimeError
 
-    if settings.target != "local" or not is_loopback(address) or os.environ.get(WATCHED):
+    if not find_target(settings).has_own_bigquery or not is_loopback(address) or os.environ.get(WATCHED):
         return
     try:
         server = emulator.newest(settings)
@@ -68,7 +69,7 @@ def _client(
     from tuning.warehouse.restart.bounded_client import BoundedClient
 
     address = options["client_options"].api_endpoint or ""
-    if is_loopback(address) and settings.target == "gcp" and settings.access_token:
+    if is_loopback(address) and not find_target(settings).has_own_bigquery and settings.access_token:
         credentials = our_credentials(address, settings)
     if not is_loopback(address) or os.environ.get(WATCHED):
         return bigquery.Client(project, credentials, **options)

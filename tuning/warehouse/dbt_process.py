@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import orjson
 
 from tuning.errors import TuningError
@@ -19,6 +20,7 @@ from tuning.records import read_record, write_record
 from tuning.resource_errors import disk_error
 from tuning.settings import DBT_PROJECT, Settings, variable
 from tuning.storage import locked, remove
+from tuning.target import find_target
 from tuning.warehouse import emulator
 from tuning.warehouse.client import endpoint, own_server
 from tuning.warehouse.dbt_client import WATCHED
@@ -34,6 +36,37 @@ _READ_BY_DBT = (
 _LONGEST = 500  # maximum characters of an error message; the message of a unit test contains a whole table
 _WATCH_SECONDS = 1.0  # between looks at the process of the local BigQuery
 _OF_ONE_NODE = ("LogModelResult", "LogTestResult", "LogSeedResult", "LogNodeNoOpResult")  # the last: of an exposure
+
+
+class Invocation(msgspec.Struct, frozen=True):
+    """Hold the ID of one run of dbt."""
+
+    invocation_id: str
+
+
+class Response(msgspec.Struct, frozen=True):
+    """Hold what BigQuery answered for one node."""
+
+    rows_affected: int | None = None
+    bytes_processed: int | None = None
+
+
+class NodeRun(msgspec.Struct, frozen=True, kw_only=True):
+    """Hold the result of one node, such as a model or a test."""
+
+    unique_id: str  # TYPE.PROJECT.NAME
+    status: str
+    message: str | None = None
+    execution_time: float  # seconds
+    adapter_response: Response = Response()
+
+
+class RunResults(msgspec.Struct, frozen=True, kw_only=True):
+    """Hold what this package reads of dbt's run_results.json."""
+
+    metadata: Invocation
+    results: list[NodeRun]
+    elapsed_time: float  # seconds
 
 
 @dataclass(frozen=True)
@@ -83,10 +116,10 @@ class DbtFiles:
 
 def dbt_files(settings: Settings, variables: Variables) -> DbtFiles:
     """Return where dbt writes its files for these settings and variables."""
-    return DbtFiles(settings.home / "dbt" / f"{settings.target}-{variables.key()}")
+    return DbtFiles(settings.home / "dbt" / f"{find_target(settings).name}-{variables.key()}")
 
 
-def run_dbt(settings: Settings, arguments: list[str], variables: Variables | None = None) -> dict[str, Any] | None:
+def run_dbt(settings: Settings, arguments: list[str], variables: Variables | None = None) -> RunResults | None:
     """Run ``dbt ARGUMENTS`` on the project. Return its run_results.json, or None if the command does not write one.
 
     If the local BigQuery ends while dbt runs, it is started again, and so is dbt, once. Raises TuningError with dbt's
@@ -108,7 +141,7 @@ def run_dbt(settings: Settings, arguments: list[str], variables: Variables | Non
                 break
         full = None if status == 0 else next(filter(None, map(disk_error, errors)), None)
         results = (
-            read_record(files.run_results, dict[str, Any], f"See the log {files.log}")
+            read_record(files.run_results, RunResults, f"See the log {files.log}")
             if files.run_results.exists() and not full
             else None
         )
@@ -129,7 +162,8 @@ def command(settings: Settings, arguments: list[str], variables: Variables) -> l
     return [
         str(Path(sys.executable).parent / "dbt"),
         *arguments,
-        *("--project-dir", str(DBT_PROJECT), "--profiles-dir", str(DBT_PROJECT), "--target", settings.target),
+        *("--project-dir", str(DBT_PROJECT), "--profiles-dir", str(DBT_PROJECT)),
+        *("--target", find_target(settings).name),
         *("--target-path", str(files.target), "--log-path", str(files.log.parent), "--log-format", "json"),
         "--no-use-colors",
         *(("--vars", json.dumps(overrides, sort_keys=True, ensure_ascii=False)) if overrides else ()),
@@ -202,9 +236,9 @@ def _ended_with(server: emulator.Server | None, process: "subprocess.Popen[str]"
         watcher.join()
 
 
-def _first_failure(results: dict[str, Any] | None) -> str:
-    for result in (results or {}).get("results", []):
-        if result["status"] in ("error", "fail", "runtime error"):
-            name, message = result["unique_id"].split(".")[2], result["message"] or ""
+def _first_failure(results: RunResults | None) -> str:
+    for result in results.results if results else ():
+        if result.status in ("error", "fail", "runtime error"):
+            name, message = result.unique_id.split(".")[2], result.message or ""
             return f"{name}: {message if len(message) <= _LONGEST else message[:_LONGEST] + '...'}"
     return ""

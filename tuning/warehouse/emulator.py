@@ -22,6 +22,7 @@ from tuning.errors import TuningError
 from tuning.records import read_record
 from tuning.settings import PREFIX, Settings, variable
 from tuning.storage import locked, remove
+from tuning.target import find_target
 from tuning.warehouse import identity
 from tuning.warehouse.local.start_errors import explained, last_lines
 
@@ -70,7 +71,7 @@ def ensure(settings: Settings) -> Server:
     """
     import requests
 
-    if settings.target != "local":
+    if not find_target(settings).has_own_bigquery:
         raise TuningError("the local BigQuery works only with target local", "Omit --target")
     server = None
     for _ in range(2):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tuning.errors import TuningError
 from tuning.gcs.access import google_errors
 from tuning.settings import Settings, variable
+from tuning.target import find_target
 from tuning.warehouse.client import connect
 
 if TYPE_CHECKING:
@@ -100,5 +101,5 @@ def table_lines(tables: list[TableFacts]) -> Iterator[str]:
 
 
 def _fill(settings: Settings) -> str:
-    local = settings.target == "local"
+    local = find_target(settings).has_own_bigquery
     return "Run `invoke ingest DUMP` or `invoke sample` to load data" if local else f"Check {variable('raw_schema')}"

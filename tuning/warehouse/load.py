@@ -3,21 +3,16 @@
 Load jobs and extract jobs work the same on BigQuery and on the local server.
 """
 
-import os
-import shutil
-import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tuning.errors import TuningError
 from tuning.gcs.access import google_errors
-from tuning.gcs.object_file import ObjectFile
-from tuning.gcs.object_file import client as storage_client
-from tuning.gcs.objects import is_folder, list_objects, object_files, put
+from tuning.gcs.object_file import Source
+from tuning.gcs.storage import Storage, find_storage
 from tuning.settings import Settings
-from tuning.storage import local_path, locked, split_uri
 from tuning.warehouse.client import LABELS, query, quoted
 
 if TYPE_CHECKING:
@@ -37,18 +32,17 @@ def load_tables(settings: Settings, client: "bigquery.Client", tables: Sources) 
     for files, schema in tables.values():
         for file in files:
             _check_columns(file, schema)
-    if not is_folder(settings):  # a random name, because others may load into the same warehouse at the same time
-        return _load_all(settings, client, tables, uuid.uuid4().hex[:12])
-    with locked(settings.home / "load.lock", "loading tables"):
-        return _load_all(settings, client, tables, "here")
+    storage = find_storage(settings)
+    with storage.reserved("load", "loading tables") as token:
+        return _load_all(storage, client, tables, token, f"gs://{settings.bucket}/load/{token}")
 
 
-def _load_all(settings: Settings, client: "bigquery.Client", tables: Sources, token: str) -> dict[str, int]:
+def _load_all(storage: Storage, client: "bigquery.Client", tables: Sources, token: str, prefix: str) -> dict[str, int]:
     staged = {table: f"{table}__loading_{token}" for table in tables}
     rows = {}
     try:
         for table, (files, schema) in tables.items():
-            with google_errors(f"loading {table}"), _offered(settings, files, token) as uris:
+            with google_errors(f"loading {table}"), storage.offered(files, prefix) as uris:
                 client.create_dataset(table.rpartition(".")[0], exists_ok=True)
                 rows[table] = _load(client, staged[table], uris, schema)
         for table in tables:
@@ -68,9 +62,7 @@ def _delete(client: "bigquery.Client", tables: Iterable[str]) -> None:
             client.delete_table(table, not_found_ok=True)
 
 
-def extract_parquet(
-    settings: Settings, client: "bigquery.Client", table: str, prefix: str
-) -> Sequence[Path | ObjectFile]:
+def extract_parquet(settings: Settings, client: "bigquery.Client", table: str, prefix: str) -> list[Source]:
     """Export a table as Parquet files under `prefix`, ``gs://BUCKET/NAME``, and return the files.
 
     Older files there are replaced, and every returned file is complete. If ``gs://`` is a local folder, the result is
@@ -82,19 +74,9 @@ def extract_parquet(
     config: Any = bigquery.ExtractJobConfig(destination_format="PARQUET", labels=LABELS)  # type: ignore[no-untyped-call]
     with google_errors(f"exporting {table}"):
         client.get_table(table)  # fails if the table is missing; extract_table on the local server would keep retrying
-        if is_folder(settings):
-            folder = local_path(settings, prefix)
-            folder.mkdir(parents=True, exist_ok=True)
-            path, partial = folder / "part-000000000000.parquet", f"{prefix}/.{uuid.uuid4().hex}.parquet"
-            try:
-                client.extract_table(table, partial, job_config=config).result()
-                local_path(settings, partial).replace(path)
-            finally:
-                local_path(settings, partial).unlink(missing_ok=True)
-            return [path]
-        _remove(settings, f"{prefix}/")
-        client.extract_table(table, f"{prefix}/part-*.parquet", job_config=config).result()
-        return object_files(settings, f"{prefix}/part-")
+        return find_storage(settings).collect(
+            prefix, lambda uri: client.extract_table(table, uri, job_config=config).result()
+        )
 
 
 def _load(client: "bigquery.Client", table: str, uris: Sequence[str], schema: Sequence["bigquery.SchemaField"]) -> int:
@@ -122,40 +104,3 @@ def _check_columns(file: Path, schema: Sequence["bigquery.SchemaField"]) -> None
     wanted = [field.name for field in schema]
     if names != wanted:
         raise TuningError(f"{file} has the columns {', '.join(names)}, but the table has {', '.join(wanted)}")
-
-
-@contextmanager
-def _offered(settings: Settings, files: Sequence[Path], token: str) -> Iterator[list[str]]:
-    """Link, copy or upload `files` for a load job, yield their URIs, and delete the links or copies afterwards."""
-    prefix = f"gs://{settings.bucket}/load/{token}"
-    uris = [f"{prefix}/part-{number:05d}.parquet" for number in range(len(files))]
-    folder = local_path(settings, prefix) if is_folder(settings) else None
-    if folder:
-        shutil.rmtree(folder, ignore_errors=True)  # left by a killed process
-    try:
-        for file, uri in zip(files, uris, strict=True):
-            if folder:
-                _link(file, local_path(settings, uri))
-            else:
-                put(settings, file, uri)
-        yield uris
-    finally:
-        if folder:
-            shutil.rmtree(folder, ignore_errors=True)
-        else:
-            _remove(settings, f"{prefix}/")
-
-
-def _link(file: Path, target: Path) -> None:
-    """Create a hard link to the file, or a copy if the file system does not support links."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        os.link(file, target)
-    except OSError:
-        shutil.copyfile(file, target)
-
-
-def _remove(settings: Settings, prefix: str) -> None:
-    bucket = storage_client(settings).bucket(split_uri(prefix)[0])
-    for uri in list_objects(settings, prefix):
-        bucket.blob(split_uri(uri)[1]).delete()

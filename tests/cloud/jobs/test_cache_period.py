@@ -11,10 +11,12 @@ from tests.cloud.servers.vertex_server import Vertex
 from tests.cloud.storage.cloud_dataset import make_dataset
 from tests.verdicts import verdict
 from tuning.cloud.required import CACHE_DAYS, STAGING_DAYS
+from tuning.command_line.options import TuningOptions
 from tuning.dataset.dataset import Dataset
 from tuning.errors import TuningError
 from tuning.evaluation.records import Comparison
-from tuning.gcs.objects import client, list_objects
+from tuning.gcs.object_file import client
+from tuning.gcs.storage import find_storage
 from tuning.pipelines.plan import Plan
 from tuning.pipelines.submit import schedule_any, submit_any
 from tuning.pipelines.tuning import STEPS
@@ -77,7 +79,7 @@ def plan(dataset: Dataset, **options: object) -> Plan:
 
 
 def bucket_loses(settings: Settings, prefix: str) -> None:
-    for uri in list(list_objects(settings, f"gs://bucket/{prefix}")):
+    for uri in list(find_storage(settings).addresses(f"gs://bucket/{prefix}")):
         client(settings).bucket("bucket").blob(uri.removeprefix("gs://bucket/")).delete()
 
 
@@ -136,16 +138,16 @@ def test_again_makes_everything_again_and_tune_takes_it(
 ) -> None:
     run_vertex(cloud, plan(dataset), show=lambda line: None)
     bucket_loses(cloud, "pipelines/")
-    options = {"tuner": "gemini", "base_model": "gemini-3.5-flash"}
+    options = TuningOptions(tuner="gemini", base_model="gemini-3.5-flash", epochs=2)
     with pytest.raises(TuningError, match="is missing"):  # the cache names what is gone
         run_vertex(cloud, plan(dataset, epochs=2), show=lambda line: None)
-    submit_any(cloud, "", [], {**options, "epochs": 2}, SubmitOptions(again=True), True, lambda line: None)
+    submit_any(cloud, "", [], options, SubmitOptions(again=True), True, lambda line: None)
     assert len(runner.ran[-1]) == 8
     sent = len(vertex.jobs)
     run = run_vertex(cloud, plan(dataset, epochs=2), show=lambda line: None)
     assert (run.version.name, len(vertex.jobs)) == ("v2", sent)
     uncached = SubmitOptions(again=True, caching=False)
-    submit_any(cloud, "", [], {**options, "epochs": 2}, uncached, True, lambda line: None)
+    submit_any(cloud, "", [], options, uncached, True, lambda line: None)
     assert list(vertex.jobs)[-1].endswith("-3")  # an attempt of the same job
     assert len(runner.ran[-1]) == 8
 
@@ -154,7 +156,7 @@ def test_a_job_that_runs_over_the_end_of_a_period_is_not_sent_twice(
     cloud: Settings, vertex: Vertex, clock: Clock, dataset: Dataset
 ) -> None:
     vertex.outcomes = ["PIPELINE_STATE_RUNNING"] * 9
-    options = {"tuner": "gemini"}
+    options = TuningOptions(tuner="gemini")
     submit_any(cloud, "", [], options, SubmitOptions(), False, lambda line: None)
     clock.today = date.fromisoformat(period.current_period()) + timedelta(days=CACHE_DAYS)
     said: list[str] = []
@@ -172,7 +174,7 @@ def test_a_schedule_reads_nothing_that_the_rule_deletes(
     said: list[str] = []
     for day in (0, 40):
         clock.today = START + timedelta(days=day)
-        schedule_any(cloud, "0 3 * * 1", "", [], {"tuner": "gemini"}, SubmitOptions(), said.append)
+        schedule_any(cloud, "0 3 * * 1", "", [], TuningOptions(tuner="gemini"), SubmitOptions(), said.append)
     (request,) = vertex_api.asked("POST", "/schedules$")
     job = request.body["createPipelineJobRequest"]["pipelineJob"]
     values = job["runtimeConfig"]["parameterValues"]

@@ -13,7 +13,9 @@ from tests.cloud.servers.storage_bridge import Record, shared_folder
 from tests.cloud.servers.vertex_runner import VertexRunner
 from tests.cloud.servers.vertex_server import Vertex
 from tests.homes import free_port
-from tuning.gcs.objects import client, list_objects, object_files, open_object
+from tuning.gcs.bucket import object_files
+from tuning.gcs.object_file import client
+from tuning.gcs.storage import find_storage
 from tuning.pipelines.release.record import newest_report
 from tuning.registry import registry
 from tuning.settings import Settings
@@ -78,7 +80,7 @@ def test_from_the_build_to_a_champion(
     }
     deleted = {path.split("/")[6] for method, path, _ in storage_record.seen if method == "DELETE"}
     assert deleted == {"parts"}  # the prepared rows
-    assert list(list_objects(road, "gs://bucket/parts/")) == []
+    assert list(find_storage(road).addresses("gs://bucket/parts/")) == []
     assert list((road.home / "datasets").rglob("*.jsonl")) == []
     (tuning,) = vertex.tuning_jobs.values()
     assert tuning["supervisedTuningSpec"]["trainingDatasetUri"].startswith("gs://bucket/datasets/")
@@ -106,8 +108,8 @@ def test_from_the_build_to_a_champion(
     assert all(name in started for name in ("dbt", "kfp"))
     files = {str(path): path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     assert len(files) > 100
-    for uri in list_objects(road, "gs://bucket/"):
-        with open_object(road, uri) as file:
+    for uri in find_storage(road).addresses("gs://bucket/"):
+        with find_storage(road).open(uri) as file:
             files[uri] = file.read()
     for secret in (TOKEN.encode(), b"upload_id="):
         assert [name for name, content in files.items() if secret in content] == []

@@ -12,7 +12,7 @@ from tests.cloud.servers.vertex_server import Vertex
 from tests.cloud.storage.cloud_dataset import line, make_dataset
 from tuning.dataset.formats.limits import GEMINI
 from tuning.errors import TuningError
-from tuning.gcs.objects import open_object
+from tuning.gcs.storage import find_storage
 from tuning.settings import Settings
 from tuning.tuners.gemini.tuner import GeminiTuner
 from tuning.tuners.protocol import TuneOptions
@@ -46,7 +46,7 @@ def test_supervised_tuning_is_asked_for_with_every_setting(
             },
         },
     }
-    with open_object(cloud, f"gs://bucket/datasets/{dataset.id}/train.jsonl") as file:
+    with find_storage(cloud).open(f"gs://bucket/datasets/{dataset.id}/train.jsonl") as file:
         assert file.read() == dataset.file("train").read_bytes()
     assert model.uri == "projects/mine/locations/us/endpoints/1001"
     assert model.facts == {

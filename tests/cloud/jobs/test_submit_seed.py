@@ -8,7 +8,7 @@ import pytest
 
 from tests.cloud.servers.loopback import Loopback
 from tests.cloud.storage.cloud_dataset import make_dataset
-from tuning.gcs.objects import open_object
+from tuning.gcs.storage import find_storage
 from tuning.pipelines.vertex import notebook_template
 from tuning.pipelines.vertex.template_job import SubmitOptions, submit_template
 from tuning.settings import PROJECT_ROOT, Settings
@@ -60,7 +60,7 @@ def test_the_request_that_arrives_is_the_notebooks_job(cloud: Settings, vertex_a
     assert body["labels"]["dataset_id"] == dataset.id
     assert request.query["pipelineJobId"] == job.id
     for split, uri in (("train", values["dataset_uri"]), ("eval", values["evaluation_data_uri"])):
-        with open_object(cloud, uri) as file:
+        with find_storage(cloud).open(uri) as file:
             assert file.read() == dataset.file(split).read_bytes()
     assert "text-bison@001 and all other PaLM models have been unavailable" in said[0]
     assert "--tuner gemini --epochs 40" in said[0]  # 200 steps of 8 rows on 40 rows
@@ -74,7 +74,7 @@ def test_an_evaluation_set_above_the_templates_limit_is_said_before_anything_is_
     submit_template(cloud, NOTEBOOK["template_path"], {}, SubmitOptions(), lambda line: said.append((line, created())))
     assert said[0] == ("eval.jsonl has 251 rows, but the template accepts at most 250: sending a sample of 250", [])
     (request,) = vertex_api.asked("POST", "/pipelineJobs$")
-    with open_object(cloud, request.body["runtimeConfig"]["parameterValues"]["evaluation_data_uri"]) as file:
+    with find_storage(cloud).open(request.body["runtimeConfig"]["parameterValues"]["evaluation_data_uri"]) as file:
         sent = file.read().splitlines()
     assert len(sent) == 250
     assert set(sent) < set(dataset.file("eval").read_bytes().splitlines())

@@ -11,9 +11,10 @@ import pytest
 from tests.cloud.servers.loopback import Loopback
 from tests.cloud.storage.cloud_dataset import make_dataset
 from tuning.cloud.estimate import Cost
+from tuning.command_line.options import TuningOptions
 from tuning.dataset.dataset import find_dataset
 from tuning.errors import TuningError
-from tuning.gcs.objects import list_objects, open_object
+from tuning.gcs.storage import find_storage
 from tuning.pipelines.end_to_end import Given, tune_all
 from tuning.pipelines.plan import Plan
 from tuning.pipelines.steps.requests import TuningRequest, dataset_sha256
@@ -46,11 +47,11 @@ def test_the_compiled_pipeline_arrives_with_what_it_reads(cloud: Settings, verte
     assert request.body["labels"]["dataset_id"] == dataset.id
     assert re.fullmatch(r"[0-9a-f]{40}(-dirty)?", request.body["labels"]["git_commit"])
     assert request.query["pipelineJobId"] == job.id
-    with open_object(cloud, values["tuning_uri"]) as file:
+    with find_storage(cloud).open(values["tuning_uri"]) as file:
         asked = msgspec.json.decode(file.read())
     assert asked["options"]["epochs"] == 2
     assert "access_token" not in asked["settings"]
-    uploaded = set(list_objects(cloud, f"gs://bucket/datasets/{dataset.id}/"))
+    uploaded = set(find_storage(cloud).addresses(f"gs://bucket/datasets/{dataset.id}/"))
     assert {uri.rsplit("/", 1)[1] for uri in uploaded} == {path.name for path in dataset.folder.iterdir()}
     assert said[1].startswith("about 0.0")
     assert "files uploaded, 0 already there" in said[2]
@@ -58,10 +59,10 @@ def test_the_compiled_pipeline_arrives_with_what_it_reads(cloud: Settings, verte
 
 def test_a_full_training_is_asked_for_in_the_request_file(cloud: Settings, vertex_api: Loopback) -> None:
     make_dataset(cloud, "messages")
-    settings, options = tuning_settings(cloud, {"full": True})
+    settings, options = tuning_settings(cloud, TuningOptions(full=True))
     submit_tuning(settings, "hf", options, SubmitOptions(), print)
     (request,) = vertex_api.asked("POST", "/pipelineJobs$")
-    with open_object(cloud, request.body["runtimeConfig"]["parameterValues"]["tuning_uri"]) as file:
+    with find_storage(cloud).open(request.body["runtimeConfig"]["parameterValues"]["tuning_uri"]) as file:
         asked = msgspec.json.decode(file.read(), type=TuningRequest)
     assert (asked.tuner, asked.options) == ("hf", TuneOptions(full=True))
 
@@ -99,7 +100,7 @@ def test_what_is_wrong_is_said_before_any_request_that_costs_money(
     with pytest.raises(TuningError, match=said):
         submit_tuning(settings, "gemini", TuneOptions(**options), SubmitOptions(), print)  # type: ignore[arg-type]
     assert {request.path.rsplit(":", 1)[-1] for request, _ in vertex_api.seen} <= {"countTokens"}
-    assert list(list_objects(cloud, "gs://bucket/")) == []
+    assert list(find_storage(cloud).addresses("gs://bucket/")) == []
 
 
 def test_an_evaluation_set_above_the_limit_is_said_before_anything_is_made_and_sampled(
@@ -127,8 +128,8 @@ def test_no_credential_reaches_a_request_file_or_the_log(
     make_dataset(cloud, "gemini")
     submit_tuning(cloud, "gemini", TuneOptions(), SubmitOptions(), print)
     stored = b""
-    for uri in list_objects(cloud, "gs://bucket/"):
-        with open_object(cloud, uri) as file:
+    for uri in find_storage(cloud).addresses("gs://bucket/"):
+        with find_storage(cloud).open(uri) as file:
             stored += file.read()
     output = capfd.readouterr()
     said = (caplog.text + output.out + output.err).encode() + stored
@@ -154,7 +155,7 @@ def test_tune_says_what_is_wrong_before_it_builds(
 ) -> None:
     settings = msgspec.structs.replace(cloud, bigquery_endpoint="http://127.0.0.1:9", **change)
     with pytest.raises(TuningError, match=said):
-        tune_all(settings, Given(build={}, made={}, tuning={"tuner": "gemini", **tuning}), print)
+        tune_all(settings, Given(tuning=TuningOptions(tuner="gemini", **tuning)), print)
     assert vertex_api.seen == []
 
 
@@ -162,6 +163,6 @@ def test_tune_asks_what_the_build_costs_before_it_builds(cloud: Settings, monkey
     build = Cost("dbt build", "66 GB", 0.38, math.nan)
     monkeypatch.setattr("tuning.pipelines.vertex.tuning_job.estimate_build", lambda settings, variables: build)
     settings = msgspec.structs.replace(cloud, budget=0.4)
-    given = Given(build={}, made={}, tuning={"tuner": "gemini", "base_model": "gemini-3.5-flash"})
+    given = Given(tuning=TuningOptions(tuner="gemini", base_model="gemini-3.5-flash"))
     with pytest.raises(TuningError, match=r"more than the budget of 0\.40 \(dbt build 0\.38, pipeline run 0\.03\)"):
         tune_all(settings, given, print)

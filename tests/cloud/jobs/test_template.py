@@ -8,7 +8,7 @@ import yaml
 from tests.cloud.servers.google_server import Google
 from tests.cloud.servers.loopback import Fault, Loopback
 from tuning.errors import TuningError
-from tuning.gcs.objects import put
+from tuning.gcs.storage import find_storage
 from tuning.pipelines.vertex.notebook_template import URI
 from tuning.pipelines.vertex.template import Template, fit_parameters, read_template
 from tuning.pipelines.vertex.template_job import SubmitOptions, parse_parameters, submit_template
@@ -33,7 +33,7 @@ REQUIRED = {"project": "mine", "model_display_name": "m"}
 def test_the_registry_a_bucket_and_a_file_give_the_same_template(
     cloud: Settings, template: Template, file: Path
 ) -> None:
-    put(cloud, file, "gs://bucket/pipeline.yaml")
+    find_storage(cloud).put(file, "gs://bucket/pipeline.yaml")
     in_bucket, local = read_template(cloud, "gs://bucket/pipeline.yaml"), read_template(cloud, str(file))
     assert template.digest == in_bucket.digest == local.digest
     assert template.name == "tune-large-model"

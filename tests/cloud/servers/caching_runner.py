@@ -13,7 +13,8 @@ from datetime import date
 from typing import Any
 
 from tuning.cloud.required import STAGING_DAYS, STAGING_PREFIXES
-from tuning.gcs.objects import client, object_files
+from tuning.gcs.bucket import object_files
+from tuning.gcs.object_file import client
 from tuning.settings import Settings
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from tuning.gcs.objects import get, list_objects, put
+from tuning.gcs.storage import find_storage
 from tuning.pipelines.local.runner import run_template
 from tuning.pipelines.outcome import Output
 from tuning.pipelines.vertex.run import OUTPUTS
@@ -62,11 +62,13 @@ class VertexRunner:
 
     def _mount(self) -> Path:
         mounted = self.home / "gcs"
-        for uri in list_objects(self.settings, f"gs://{self.settings.bucket}/"):
-            get(self.settings, uri, mounted / uri.removeprefix("gs://"))
+        for uri in find_storage(self.settings).addresses(f"gs://{self.settings.bucket}/"):
+            find_storage(self.settings).get(uri, mounted / uri.removeprefix("gs://"))
         return mounted
 
     def _upload(self, output: Output, uri: str) -> None:
         path = Path(output.path)
         for file in [path] if path.is_file() else sorted(one for one in path.rglob("*") if one.is_file()):
-            put(self.settings, file, uri if path.is_file() else f"{uri}/{file.relative_to(path).as_posix()}")
+            find_storage(self.settings).put(
+                file, uri if path.is_file() else f"{uri}/{file.relative_to(path).as_posix()}"
+            )

@@ -25,8 +25,9 @@ from tuning.dataset.split import pass_two
 from tuning.dataset.workspace.parts import Parts
 from tuning.dataset.workspace.store import BucketStore
 from tuning.errors import TuningError
+from tuning.gcs.bucket import object_files
 from tuning.gcs.object_file import ObjectFile, blob_at
-from tuning.gcs.objects import list_objects, object_files, open_object, put
+from tuning.gcs.storage import find_storage
 from tuning.pipelines.steps.requests import dataset_sha256
 from tuning.settings import Settings
 
@@ -54,7 +55,7 @@ def store(cloud: Settings) -> Callable[..., Snapshot]:
         folder = cloud.home / "snapshots" / name
         folder.mkdir(parents=True)
         for path in here.files:
-            put(cloud, path, f"gs://bucket/snapshots/{name}/{path.name}")
+            find_storage(cloud).put(path, f"gs://bucket/snapshots/{name}/{path.name}")
             path.unlink()
         return seal_snapshot(
             folder, "instructions", here.build, here.roles, object_files(cloud, f"gs://bucket/snapshots/{name}/")
@@ -73,8 +74,8 @@ def made_here(rows: Rows, tmp_path: Path) -> Dataset:
 def contents(settings: Settings, prefix: str) -> dict[str, bytes]:
     """The bytes of each object below ``prefix/``, by name."""
     found = {}
-    for uri in list_objects(settings, f"{prefix}/"):
-        with open_object(settings, uri) as file:
+    for uri in find_storage(settings).addresses(f"{prefix}/"):
+        with find_storage(settings).open(uri) as file:
             found[uri.removeprefix(f"{prefix}/")] = file.read()
     return found
 
@@ -126,7 +127,7 @@ def test_the_bytes_are_those_of_a_dataset_made_here_and_nothing_large_is_written
     assert len(noted) < 2_000
     assert cloud.access_token.encode() not in noted
     assert {name: file.size for name, file in dataset.objects.items()} == {name: len(expected[name]) for name in LARGE}
-    assert list(list_objects(cloud, "gs://bucket/parts/")) == []
+    assert list(find_storage(cloud).addresses("gs://bucket/parts/")) == []
     assert dataset_sha256(dataset) == dataset_sha256(made_here)
 
 
@@ -176,7 +177,7 @@ def test_a_killed_run_is_taken_up_where_it_was(
         first.kill()
         if storage_record.gate:
             storage_record.gate.open.set()
-        finished = [uri for uri in list_objects(cloud, "gs://bucket/parts/") if uri.endswith(".keys")]
+        finished = [uri for uri in find_storage(cloud).addresses("gs://bucket/parts/") if uri.endswith(".keys")]
         storage_record.gate = None  # only now: a part of the file that is sent beside it waited too, and was dropped
     assert len(finished) == 3 if stage == "writing" else len(finished) > 0
     assert list(cloud.datasets_dir.glob("[!.]*")) == []
@@ -191,7 +192,7 @@ def test_a_killed_run_is_taken_up_where_it_was(
     assert sent == streamed
     expected = {path.name: path.read_bytes() for path in made_here.folder.iterdir()}
     assert contents(cloud, f"gs://bucket/datasets/{made_here.id}") == expected
-    assert list(list_objects(cloud, "gs://bucket/parts/")) == []
+    assert list(find_storage(cloud).addresses("gs://bucket/parts/")) == []
     assert sorted(path.name for path in cloud.datasets_dir.iterdir()) == [f".{resumed.id}.lock", resumed.id]
 
 
@@ -282,7 +283,9 @@ def test_a_manifest_beside_files_that_are_not_whole_goes_before_they_are_replace
     monkeypatch.setattr(create, "_make", interrupted)
     with pytest.raises(KeyboardInterrupt):
         create_dataset(cloud, few, DatasetOptions(), 1)
-    assert f"gs://bucket/datasets/{dataset.id}/manifest.json" not in list_objects(cloud, "gs://bucket/datasets/")
+    assert f"gs://bucket/datasets/{dataset.id}/manifest.json" not in find_storage(cloud).addresses(
+        "gs://bucket/datasets/"
+    )
 
 
 def test_prepared_rows_that_stay_are_named(

@@ -10,8 +10,9 @@ from tests.cloud.storage.cloud_dataset import make_dataset
 from tuning.dataset.dataset import Dataset, find_dataset, note_objects, open_dataset
 from tuning.errors import TuningError
 from tuning.evaluation.examples import read_examples
+from tuning.gcs.bucket import object_files
 from tuning.gcs.object_file import ObjectFile, blob_at
-from tuning.gcs.objects import object_files, open_object, put_files
+from tuning.gcs.storage import find_storage, put_files
 from tuning.monitoring.drift import compare
 from tuning.pipelines.local.run import _here
 from tuning.pipelines.plan import Plan
@@ -97,7 +98,7 @@ def test_the_notebooks_files_are_copied_by_the_server(cloud: Settings, storage_r
     assert len([line for line in said if line.startswith("uploaded: gs://bucket/notebook/")]) == 2
     for split, name in notebook_template.FILES.items():
         with (
-            open_object(cloud, notebook_template.in_folder(cloud, dataset, name)) as file,
+            find_storage(cloud).open(notebook_template.in_folder(cloud, dataset, name)) as file,
             dataset.file(split).open() as own,
         ):
             assert file.read() == own.read()

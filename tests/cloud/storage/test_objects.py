@@ -12,7 +12,8 @@ import requests
 import tuning.gcs.upload
 from tests.cloud.servers.broken_line import BrokenLine
 from tuning.errors import TuningError
-from tuning.gcs.objects import client, get, list_objects, open_object, put, put_folder
+from tuning.gcs.object_file import client
+from tuning.gcs.storage import find_storage, put_folder
 from tuning.settings import Settings
 from tuning.storage import sha256_of
 
@@ -30,36 +31,36 @@ def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def remote_sha256(settings: Settings, uri: str = URI) -> str:
-    with open_object(settings, uri) as file:
+    with find_storage(settings).open(uri) as file:
         return hashlib.sha256(file.read()).hexdigest()
 
 
 def test_what_is_uploaded_and_fetched_again_has_the_same_sha256(cloud: Settings, source: Path, tmp_path: Path) -> None:
-    stored = put(cloud, source, URI)
+    stored = find_storage(cloud).put(source, URI)
     assert stored.sent
     assert stored.size == MEGABYTE * 5 // 2
     assert remote_sha256(cloud) == sha256_of(source)
-    get(cloud, URI, tmp_path / "fetched")
+    find_storage(cloud).get(URI, tmp_path / "fetched")
     assert sha256_of(tmp_path / "fetched") == sha256_of(source)
 
 
 def test_an_empty_file_is_uploaded_too(cloud: Settings, tmp_path: Path) -> None:
     (tmp_path / "empty").write_bytes(b"")
-    assert put(cloud, tmp_path / "empty", URI).sent
+    assert find_storage(cloud).put(tmp_path / "empty", URI).sent
     assert remote_sha256(cloud) == sha256_of(tmp_path / "empty")
 
 
 def test_nothing_is_sent_twice(cloud: Settings, source: Path, tmp_path: Path) -> None:
-    put(cloud, source, URI)
-    assert put(cloud, source, URI).sent is False
-    get(cloud, URI, tmp_path / "fetched")
-    assert get(cloud, URI, tmp_path / "fetched").sent is False
+    find_storage(cloud).put(source, URI)
+    assert find_storage(cloud).put(source, URI).sent is False
+    find_storage(cloud).get(URI, tmp_path / "fetched")
+    assert find_storage(cloud).get(URI, tmp_path / "fetched").sent is False
 
 
 def test_a_changed_file_replaces_the_object(cloud: Settings, source: Path) -> None:
-    put(cloud, source, URI)
+    find_storage(cloud).put(source, URI)
     source.write_bytes(b"other")
-    assert put(cloud, source, URI).sent
+    assert find_storage(cloud).put(source, URI).sent
     assert remote_sha256(cloud) == sha256_of(source)
 
 
@@ -68,7 +69,7 @@ def test_a_broken_line_goes_on_where_the_server_is(
     cloud: Settings, source: Path, monkeypatch: pytest.MonkeyPatch, arrives: bool
 ) -> None:
     line = BrokenLine(monkeypatch, whole_parts=1, times=1, arrives=arrives)
-    put(cloud, source, URI)
+    find_storage(cloud).put(source, URI)
     assert remote_sha256(cloud) == sha256_of(source)
     assert len(line.parts) == (3 if arrives else 4)
 
@@ -80,9 +81,9 @@ def test_an_upload_that_fails_half_way_leaves_no_object_and_the_next_sends_all(
         first.setattr("tuning.gcs.access.GIVE_UP_AFTER", 0.05)
         BrokenLine(first, whole_parts=1, times=10**6, arrives=False)
         with pytest.raises(TuningError, match=r"uploading data\.jsonl to gs://bucket/folder/data\.jsonl"):
-            put(cloud, source, URI)
-    assert list(list_objects(cloud, "gs://bucket/")) == []  # a part of a file is no object
-    put(cloud, source, URI)
+            find_storage(cloud).put(source, URI)
+    assert list(find_storage(cloud).addresses("gs://bucket/")) == []  # a part of a file is no object
+    find_storage(cloud).put(source, URI)
     assert remote_sha256(cloud) == sha256_of(source)
 
 
@@ -97,15 +98,15 @@ def test_somebody_elses_object_that_appears_meanwhile_is_not_overwritten(
 
     monkeypatch.setattr(tuning.gcs.upload, "_Transfer", other_first)
     with pytest.raises(TuningError, match="conditionNotMet"):
-        put(cloud, source, URI)
-    with open_object(cloud, URI) as file:
+        find_storage(cloud).put(source, URI)
+    with find_storage(cloud).open(URI) as file:
         assert file.read() == b"theirs"
 
 
 def test_a_download_cut_half_way_fetches_only_the_rest(
     cloud: Settings, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    put(cloud, source, URI)
+    find_storage(cloud).put(source, URI)
     blob = client(cloud).bucket("bucket").get_blob("folder/data.jsonl")
     target = tmp_path / "down" / "data.jsonl"
     target.parent.mkdir()
@@ -118,20 +119,20 @@ def test_a_download_cut_half_way_fetches_only_the_rest(
         return request(session, method, url, *args, **options)
 
     monkeypatch.setattr(requests.Session, "request", look)
-    get(cloud, URI, target)
+    find_storage(cloud).get(URI, target)
     assert sha256_of(target) == sha256_of(source)
     assert [asked for asked in ranges if asked] == [f"bytes={MEGABYTE}-"]
     assert [path.name for path in target.parent.iterdir()] == ["data.jsonl"]
 
 
 def test_a_download_whose_beginning_is_another_files_is_refused(cloud: Settings, source: Path, tmp_path: Path) -> None:
-    put(cloud, source, URI)
+    find_storage(cloud).put(source, URI)
     generation = client(cloud).bucket("bucket").get_blob("folder/data.jsonl").generation
     (tmp_path / f".fetched.{generation}.part").write_bytes(b"x" * 100)
     with pytest.raises(TuningError, match="is damaged: its checksum differs"):
-        get(cloud, URI, tmp_path / "fetched")
+        find_storage(cloud).get(URI, tmp_path / "fetched")
     assert not (tmp_path / "fetched").exists()
-    get(cloud, URI, tmp_path / "fetched")
+    find_storage(cloud).get(URI, tmp_path / "fetched")
     assert sha256_of(tmp_path / "fetched") == sha256_of(source)
 
 
@@ -142,27 +143,27 @@ def test_a_folder_goes_up_with_its_manifest_last_and_comes_down_whole(cloud: Set
         (folder / name).write_text(name)
     stored = put_folder(cloud, folder, "gs://bucket/datasets/1", last="manifest.json")
     assert stored[-1].uri == "gs://bucket/datasets/1/manifest.json"
-    uris = list(list_objects(cloud, "gs://bucket/datasets/1/"))
+    uris = list(find_storage(cloud).addresses("gs://bucket/datasets/1/"))
     assert uris == [f"gs://bucket/datasets/1/{name}" for name in ("deep/eval.jsonl", "manifest.json", "train.jsonl")]
     for uri in uris:
         name = uri.removeprefix("gs://bucket/datasets/1/")
-        get(cloud, uri, tmp_path / "down" / name)
+        find_storage(cloud).get(uri, tmp_path / "down" / name)
         assert (tmp_path / "down" / name).read_text() == name
 
 
 def test_locally_an_object_is_a_file_under_the_home(settings: Settings, source: Path, tmp_path: Path) -> None:
-    assert put(settings, source, URI).sent
-    assert put(settings, source, URI).sent is False
+    assert find_storage(settings).put(source, URI).sent
+    assert find_storage(settings).put(source, URI).sent is False
     assert sha256_of(settings.gcs_dir / "bucket" / "folder" / "data.jsonl") == sha256_of(source)
-    assert list(list_objects(settings, "gs://bucket/folder/")) == [URI]
-    get(settings, URI, tmp_path / "fetched")
+    assert list(find_storage(settings).addresses("gs://bucket/folder/")) == [URI]
+    find_storage(settings).get(URI, tmp_path / "fetched")
     assert sha256_of(tmp_path / "fetched") == sha256_of(source)
 
 
 def test_a_missing_object_is_named(cloud: Settings, settings: Settings, tmp_path: Path) -> None:
     for where in (cloud, settings):
         with pytest.raises(TuningError, match="there is no gs://bucket/none"):
-            get(where, "gs://bucket/none", tmp_path / "fetched")
+            find_storage(where).get("gs://bucket/none", tmp_path / "fetched")
 
 
 def test_a_server_that_is_not_there_is_one_clear_error(
@@ -171,4 +172,4 @@ def test_a_server_that_is_not_there_is_one_clear_error(
     monkeypatch.setattr("tuning.gcs.access.GIVE_UP_AFTER", 0.05)
     nobody = msgspec.structs.replace(cloud, storage_endpoint="http://127.0.0.1:9")
     with pytest.raises(TuningError, match="uploading"):
-        put(nobody, source, URI)
+        find_storage(nobody).put(source, URI)

@@ -18,7 +18,8 @@ from tuning.dataset.snapshot.snapshot import (
     seal_snapshot,
 )
 from tuning.errors import TuningError
-from tuning.gcs.objects import ObjectFile, client, object_files
+from tuning.gcs.bucket import object_files
+from tuning.gcs.object_file import ObjectFile, client
 from tuning.settings import Settings
 
 ROWS, GROUP = 6_000, 2_000

@@ -15,8 +15,9 @@ from tests.cloud.servers.broken_line import BrokenLine
 from tests.cloud.servers.storage_bridge import Gate, Record
 from tuning.errors import TuningError
 from tuning.gcs.access import google_errors
+from tuning.gcs.bucket import object_files
 from tuning.gcs.object_file import ObjectFile, blob_at, client, look, read_range
-from tuning.gcs.objects import list_objects, object_files, open_object, put
+from tuning.gcs.storage import find_storage
 from tuning.gcs.upload import Stream
 from tuning.settings import Settings
 
@@ -46,7 +47,7 @@ def send(settings: Settings, content: Iterator[bytes], generation: int = 0) -> S
 
 
 def arrived(settings: Settings) -> bytes:
-    with open_object(settings, URI) as file:
+    with find_storage(settings).open(URI) as file:
         return file.read()
 
 
@@ -127,7 +128,7 @@ def test_of_a_process_that_is_killed_while_it_writes_nothing_stays_and_the_next_
         first.kill()
         storage_record.gate.open.set()
         storage_record.gate = None
-    assert list(list_objects(cloud, "gs://bucket/")) == []
+    assert list(find_storage(cloud).addresses("gs://bucket/")) == []
     send(cloud, pieces(3_500_000))
     assert arrived(cloud) == b"".join(pieces(3_500_000))
 
@@ -158,9 +159,9 @@ def test_a_file_that_was_replaced_is_not_read(cloud: Settings, stored: ObjectFil
 def test_a_copy_is_made_by_the_server_once(cloud: Settings, stored: ObjectFile, storage_record: Record) -> None:
     storage_record.seen.clear()
     copy = "gs://bucket/notebook/1/train.jsonl"
-    assert put(cloud, stored, copy).sent
-    assert put(cloud, stored, copy).sent is False
-    assert put(cloud, stored, URI).sent is False
+    assert find_storage(cloud).put(stored, copy).sent
+    assert find_storage(cloud).put(stored, copy).sent is False
+    assert find_storage(cloud).put(stored, URI).sent is False
     assert [path.rpartition("/o/")[2] for method, path, _ in storage_record.writes] == ["notebook/1/train.jsonl"]
     assert not any("/download/" in path for _, path, _ in storage_record.seen)
     assert object_files(cloud, copy)[0].crc32c == stored.crc32c
@@ -177,9 +178,9 @@ def test_a_copy_replaces_only_what_it_found_and_copies_only_what_is_there(
         return found
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tuning.gcs.objects.look", other_first)
+        patch.setattr("tuning.gcs.bucket.look", other_first)
         with pytest.raises(TuningError, match="Another process is writing the same object"):
-            put(cloud, stored, copy)
+            find_storage(cloud).put(stored, copy)
     blob_at(cloud, URI).delete()
     with pytest.raises(TuningError, match=r"train\.jsonl was deleted or replaced"):
-        put(cloud, stored, copy)
+        find_storage(cloud).put(stored, copy)

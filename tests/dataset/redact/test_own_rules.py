@@ -9,7 +9,7 @@ from tests.marts import TEMPLATE
 from tuning.dataset.options import DatasetOptions, dataset_id, resolve_options
 from tuning.dataset.redact.own_rules import load_rules
 from tuning.dataset.redact.redact import redact
-from tuning.dataset.rows.pairs import Pair, Rules, judge
+from tuning.dataset.rows.pairs import Pair, Rules, clean_and_filter
 from tuning.errors import TuningError
 
 TICKETS = """
@@ -101,6 +101,6 @@ def test_pairs_are_redacted_by_the_rules_and_counted(tmp_path: Path) -> None:
     options = resolve_options(redact_rules=str(write(tmp_path, TICKETS)))
     question = "<p>How do I close ticket ACME-1234 on db1.corp.acme.com with a script in Python?</p>"
     pair = Pair(0, "Closing ticket ACME-1234", question, "<p>Call the function for it, then close the file.</p>")
-    judge([pair], Rules(options=options, template=TEMPLATE, base_url="https://stackoverflow.com"))
+    clean_and_filter([pair], Rules(options=options, template=TEMPLATE, base_url="https://stackoverflow.com"))
     assert pair.title == "Closing ticket <TICKET>"
     assert pair.changes == ["converted to Markdown", "redacted 1 HOST", "redacted 2 TICKET"]

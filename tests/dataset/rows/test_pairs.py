@@ -3,14 +3,14 @@
 import pytest
 
 from tuning.dataset.options import resolve_options
-from tuning.dataset.rows.pairs import Pair, Rules, judge
+from tuning.dataset.rows.pairs import Pair, Rules, clean_and_filter
 
 RULES = Rules(options=resolve_options(), template="", base_url="https://stackoverflow.com")
 
 
 def judged(answer: str, rejected: str | None = None) -> Pair:
     pair = Pair(0, "How do I add numbers?", "<p>I tried the plus sign, and it failed.</p>", answer, rejected)
-    judge([pair], RULES)
+    clean_and_filter([pair], RULES)
     return pair
 
 
@@ -26,5 +26,5 @@ def test_texts_of_a_pair_that_cannot_be_converted_are_redacted_too() -> None:
     pair = judged("<p>a\x01b</p>")
     assert pair.step == "clean"
     pair = Pair(0, "Mail kim.jones@gmail.com", "<p>Mail kim.jones@gmail.com</p>", "<p>a\x01b lee.park@gmail.com</p>")
-    judge([pair], RULES)
+    clean_and_filter([pair], RULES)
     assert [pair.title, pair.body, pair.answer] == ["Mail <EMAIL>", "Mail <EMAIL>", "<p>a\x01b <EMAIL></p>"]

@@ -5,6 +5,7 @@ import pytest
 
 from tests.tuners.hf.templates import STYLES
 from tests.tuners.tuner_datasets import helpful, helpless, question, write_dataset, write_examples
+from tuning.command_line.options import TuningOptions
 from tuning.dataset.dataset import Dataset
 from tuning.dataset.formats.records import Example, Message
 from tuning.errors import TuningError
@@ -83,7 +84,7 @@ def test_the_command_trains_nothing(dataset: Dataset, local_model: Path, setting
     settings.datasets_dir.mkdir(parents=True)
     (settings.datasets_dir / dataset.id).symlink_to(dataset.folder)
     lines: list[str] = []
-    given = Given(build={}, made={}, tuning={"base_model": str(local_model)}, dataset_id=dataset.id)
+    given = Given(tuning=TuningOptions(base_model=str(local_model)), dataset_id=dataset.id)
     preview_all(settings, given, lines.append, 1)
     assert len([line for line in lines if line.startswith("example ")]) == 1
     assert sorted(path.name for path in settings.home.iterdir()) == ["datasets"]

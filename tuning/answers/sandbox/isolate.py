@@ -25,7 +25,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import TypedDict, get_type_hints
 
 from tuning.answers.sandbox import folders, inside, kernel, limits, namespaces, processes
 
@@ -44,6 +44,22 @@ class _Answer:
         self.ended: int | None = None  # a process's status, as os.waitstatus_to_exitcode returns it
 
 
+class Result(TypedDict):
+    """Hold what the program did."""
+
+    ran: bool
+    passed: bool
+    error: str
+    check: str
+    output: str
+
+
+class NotStarted(TypedDict):
+    """Hold the reason why the program was not started."""
+
+    failed: str
+
+
 class Isolator:
     """Run programs under one protection."""
 
@@ -59,7 +75,7 @@ class Isolator:
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
 
-    def run(self, request: dict[str, str]) -> dict[str, Any]:
+    def run(self, request: dict[str, str]) -> Result | NotStarted:
         """Run one program and return the answer."""
         work = tempfile.mkdtemp(prefix="answer_", dir=self._folder)
         if self._root:
@@ -95,7 +111,7 @@ class Isolator:
             folders.remove(work)
             for end in (result, printed, unshared):
                 os.close(end)
-        return _understood(answer, word)
+        return _read_answer(answer, word)
 
     def _most_tasks(self) -> int | None:
         """Return the limit for RLIMIT_NPROC, which counts all processes and threads of a user, or None on macOS.
@@ -186,11 +202,8 @@ def _exceeded(work: str, free: int) -> str:
     return ""
 
 
-def _understood(answer: _Answer, word: str) -> dict[str, Any]:
-    """Return the result that the program sent. If it sent no valid one, return a result with the reason as `error`.
-
-    If the program was not started, the returned dict has only the reason, as ``failed``.
-    """
+def _read_answer(answer: _Answer, word: str) -> Result | NotStarted:
+    """Return the result that the program sent. If it sent no valid one, return a result with the reason as `error`."""
     kind, sent = answer.sent[:1], answer.sent[1:]
     if kind == b"F":
         return {"failed": sent.decode(errors="replace").strip()}
@@ -207,15 +220,14 @@ def _understood(answer: _Answer, word: str) -> dict[str, Any]:
     return {"ran": False, "passed": False, "error": error, "check": "", "output": ""}
 
 
-def _result(line: bytes) -> dict[str, Any] | None:
+def _result(line: bytes) -> Result | None:
     """Return the result in `line`, or None if it is invalid. A program that found the word can write anything."""
     try:
-        result = json.loads(line)
+        result: Result = json.loads(line)
         kinds = {name: type(value) for name, value in result.items()}
     except (ValueError, RecursionError, AttributeError):
         return None
-    wanted = {"ran": bool, "passed": bool, "error": str, "check": str, "output": str}
-    return result if kinds == wanted else None
+    return result if kinds == get_type_hints(Result) else None
 
 
 def _how_it_ended(status: int) -> str:

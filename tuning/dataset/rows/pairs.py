@@ -67,7 +67,7 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
         return TokenLimits(example=limit, training=self.options.max_length, overhead=_TEMPLATE_TOKENS)
 
 
-def judge(pairs: Sequence[Pair], rules: Rules) -> None:
+def clean_and_filter(pairs: Sequence[Pair], rules: Rules) -> None:
     """Convert, redact, and filter each pair in place.
 
     Raises TuningError if the tokenizer, the benchmark file or the file of redaction rules is not valid.

@@ -10,7 +10,7 @@ import pyarrow as pa
 from tuning.dataset.arrow import as_indices, integers
 from tuning.dataset.funnel import Funnel
 from tuning.dataset.options import DatasetOptions
-from tuning.dataset.rows.pairs import Pair, Rules, judge
+from tuning.dataset.rows.pairs import Pair, Rules, clean_and_filter
 from tuning.dataset.rows.prepare import Job, prepare
 from tuning.dataset.rows.quality import without_rejected
 from tuning.dataset.snapshot.columns import columns, quality_columns, text_columns
@@ -86,7 +86,7 @@ def _calibrated(snapshot: Snapshot, options: DatasetOptions, chosen: Column | No
         for row in batch.to_pylist()
     ]
     pairs.sort(key=lambda pair: pair.row)  # `row` is the question id here, so the snapshot's order has no effect
-    judge(pairs, rules)
+    clean_and_filter(pairs, rules)
     texts = [text for pair in pairs if not pair.reason for text in (pair.question, pair.answer)]
     return msgspec.structs.replace(rules, tokens=calibrate(texts, options.tokenizer))
 

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from tuning.dataset.arrow import as_indices, content_of, integers, joined
 from tuning.dataset.formats.codec import ONE_TEXT, encode_columns
 from tuning.dataset.funnel import Dropped, DroppedExample, excerpt
-from tuning.dataset.rows.pairs import Pair, Rules, judge, line_of
+from tuning.dataset.rows.pairs import Pair, Rules, clean_and_filter, line_of
 from tuning.dataset.similar.minhash import band_hashes
 from tuning.dataset.similar.shingles import compared_answer, exact_keys, text_keys
 from tuning.dataset.snapshot.columns import attribution_heads, text_columns
@@ -86,7 +86,7 @@ def _prepare(job: Job, batch: pa.RecordBatch) -> Keys:
     options = job.rules.options
     columns = [batch.column(name).to_pylist() for name in text_columns(job.roles, options)]
     pairs = [Pair(row, *(column[row] for column in columns)) for row in np.argsort(job.places).tolist()]
-    judge(pairs, job.rules)
+    clean_and_filter(pairs, job.rules)
     kept = [pair for pair in pairs if not pair.reason]
     heads = joined(*attribution_heads(job.roles, batch)).to_pylist()
     lines = [line_of(pair, job.rules) for pair in kept]

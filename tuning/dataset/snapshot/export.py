@@ -5,7 +5,6 @@ import decimal
 import hashlib
 import os
 import re
-import shutil
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,10 +16,11 @@ from tuning.dataset.options import DatasetOptions
 from tuning.dataset.snapshot.snapshot import FACTS, Kind, Snapshot, open_snapshot, seal_snapshot
 from tuning.errors import TuningError
 from tuning.gcs.access import google_errors
-from tuning.gcs.object_file import ObjectFile
-from tuning.gcs.objects import is_folder
+from tuning.gcs.object_file import ObjectFile, objects_in
+from tuning.gcs.storage import find_storage
 from tuning.settings import Settings
 from tuning.storage import atomic_folder, locked
+from tuning.target import find_target
 
 if TYPE_CHECKING:
     from google.cloud import bigquery
@@ -85,7 +85,7 @@ def snapshots(settings: Settings) -> Iterator[Snapshot]:
     """
     for path in sorted(settings.home.glob(f"snapshots/[!.]*/{FACTS}")):
         snapshot = open_snapshot(path.parent, settings)
-        if not is_folder(settings) or all(isinstance(file, Path) for file in snapshot.files):
+        if find_target(settings).has_bucket or not objects_in(snapshot.files):
             yield snapshot
 
 
@@ -134,8 +134,6 @@ def _extract(settings: Settings, client: "bigquery.Client", table: str, folder: 
     from tuning.warehouse.load import extract_parquet
 
     files = extract_parquet(settings, client, table, f"gs://{settings.bucket}/snapshots/{name}/{uuid.uuid4().hex[:12]}")
-    for number, path in enumerate(sorted(file for file in files if isinstance(file, Path))):
-        shutil.move(path, folder / f"part-{number:05d}.parquet")
     if not files:
         raise TuningError(f"{table} has no rows to export", "Run `invoke build` with another --tag-pattern or --since")
-    return [file for file in files if isinstance(file, ObjectFile)]
+    return find_storage(settings).settle(files, folder)

@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import Any, Literal
 
 import msgspec
 import orjson
@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tuning.errors import TuningError
-from tuning.gcs.object_file import ObjectFacts, ObjectFile, Source
+from tuning.gcs.object_file import ObjectFacts, ObjectFile, Source, mark_of, open_parts
 from tuning.records import read_record, write_record
 from tuning.settings import Settings
 from tuning.warehouse.mart_columns import MartColumns
@@ -26,8 +26,6 @@ Kind = Literal["instructions", "preferences"]
 FACTS = "snapshot.json"
 _READ_OF_BUILD = ("kind", "variables", "instruction_template")
 _BATCH_ROWS = 1024
-_READ, _READ_FAR = 1 << 20, 1 << 22  # bytes of one read: local, and from Cloud Storage, where requests are slow
-_LEAST_READ = 1 << 18  # minimum bytes of a ranged read: small columns are adjacent, so one read gets several
 _MODULUS = 1 << 256
 if "jemalloc" in pa.supported_memory_backends():  # 14% faster than Arrow's default, and 10% less memory
     pa.set_memory_pool(pa.jemalloc_memory_pool())
@@ -67,12 +65,7 @@ class Snapshot:
 
     def marks(self) -> list[list[str | int]]:
         """Return values that change when a file is replaced, without reading the content of the files."""
-        return [
-            [file.uri, file.generation]
-            if isinstance(file, ObjectFile)
-            else [file.name, file.stat().st_size, file.stat().st_mtime_ns]
-            for file in self.files
-        ]
+        return [mark_of(file) for file in self.files]
 
 
 def open_snapshot(folder: Path, settings: Settings | None = None) -> Snapshot:
@@ -153,11 +146,7 @@ def read_batches(
 def _opened(source: Source) -> Iterator[pq.ParquetFile]:
     try:
         with contextlib.ExitStack() as stack:
-            opened: BinaryIO | Path
-            if isinstance(source, ObjectFile):
-                opened, size = stack.enter_context(source.open_ranges(_LEAST_READ)), _READ_FAR
-            else:
-                opened, size = source, _READ
+            opened, size = stack.enter_context(open_parts(source))
             # Page checksums are verified if the file contains them.
             file = pq.ParquetFile(opened, buffer_size=size, pre_buffer=False, page_checksum_verification=True)
             yield stack.enter_context(file)

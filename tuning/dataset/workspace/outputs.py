@@ -13,8 +13,9 @@ import pyarrow as pa
 from tuning.dataset.dataset import MANIFEST, FileFacts, Manifest, note_objects
 from tuning.errors import TuningError
 from tuning.gcs.access import google_errors
+from tuning.gcs.bucket import delete, object_files
 from tuning.gcs.object_file import ObjectFile, Source, blob_at, look
-from tuning.gcs.objects import delete, get, object_files, put_files
+from tuning.gcs.storage import find_storage, put_files
 from tuning.gcs.upload import Stream
 from tuning.settings import Settings
 from tuning.storage import atomic_folder
@@ -153,6 +154,6 @@ def adopt(settings: Settings, prefix: str, folder: Path) -> bool:
         return False
     with atomic_folder(folder) as unfinished:
         for name in found.keys() - sizes.keys():
-            get(settings, found[name].uri, unfinished / name)
+            find_storage(settings).get(found[name].uri, unfinished / name)
         note_objects(unfinished, {name: found[name] for name in sizes})
     return True

@@ -17,8 +17,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from tuning.gcs.access import backoff, google_errors
+from tuning.gcs.bucket import delete, object_files
 from tuning.gcs.object_file import PARALLEL, blob_at, bytes_of, look
-from tuning.gcs.objects import delete, object_files
 from tuning.settings import Settings
 
 Array = npt.NDArray[Any]

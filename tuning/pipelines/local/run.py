@@ -3,13 +3,12 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import msgspec
 
 from tuning.dataset.dataset import Dataset, open_dataset
 from tuning.errors import TuningError
-from tuning.gcs.objects import get
+from tuning.gcs.storage import find_storage
 from tuning.pipelines.hello import NAME as HELLO
 from tuning.pipelines.hello import compile_hello
 from tuning.pipelines.local.cache import drop_broken_entries, prune_outputs, prune_work
@@ -90,12 +89,14 @@ def _here(settings: Settings, dataset: Dataset) -> Dataset:
     if not dataset.objects:
         return dataset
     folder = settings.cache_dir / "datasets" / dataset.id
-    for name, source in dataset.files().items():
-        if isinstance(source, Path):
-            write_bytes(folder / name, source.read_bytes())
-        elif get(settings, source.uri, folder / name).crc32c != source.crc32c:
+    storage = find_storage(settings)
+    for name in dataset.files():
+        stored = dataset.objects.get(name)
+        if stored is None:
+            write_bytes(folder / name, (dataset.folder / name).read_bytes())
+        elif storage.get(stored.uri, folder / name).crc32c != stored.crc32c:
             raise TuningError(
-                f"{source} was changed after the dataset was created", "Create it again with `invoke dataset`"
+                f"{stored} was changed after the dataset was created", "Create it again with `invoke dataset`"
             )
     return open_dataset(folder)
 

@@ -11,8 +11,9 @@ from tuning.pipelines.steps.process import Artifact, log_metrics
 from tuning.pipelines.steps.requests import ChampionRequest, EvaluationRequest, read_request
 from tuning.pipelines.steps.validation import checked_dataset
 from tuning.records import write_record
-from tuning.registry.model_folder import mounted, open_model
+from tuning.registry.model_folder import open_model
 from tuning.settings import load_settings
+from tuning.storage import mounted
 from tuning.tuners.protocol import Model, TuneOptions
 from tuning.tuners.select import find_tuner
 

@@ -1,5 +1,6 @@
 """Run the pipeline steps after evaluation: compare the models, apply the release gate, and write the report."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -14,8 +15,8 @@ from tuning.pipelines.steps.process import Artifact, log_metrics, read_output
 from tuning.pipelines.steps.requests import ChampionRequest, GateRequest, TuningRequest, read_request
 from tuning.pipelines.steps.validation import CHECKED, Checked
 from tuning.records import write_record
-from tuning.registry.model_folder import WEIGHTS, count_seen, mounted, open_model
-from tuning.storage import sha256_of, write_bytes
+from tuning.registry.model_folder import WEIGHTS, count_seen, open_model
+from tuning.storage import mounted, sha256_of, write_bytes
 from tuning.tuners.hf.train.curves import JSON as CURVES
 from tuning.tuners.hf.train.curves import Curves
 from tuning.tuners.select import find_tuner
@@ -65,33 +66,40 @@ def gate(comparison: Artifact, request: Artifact, champion: Artifact, verdict: A
     log_metrics(metrics, {"passed": float(decided.passed)})
 
 
-def report(
-    dataset: Artifact,
-    checked: Artifact,
-    model: Artifact,
-    base: Artifact,
-    tuned: Artifact,
-    comparison: Artifact,
-    verdict: Artifact,
-    tuning: Artifact,
-    page: Artifact,
-    summary: Artifact,
-) -> None:
+@dataclass(frozen=True, kw_only=True)
+class ReportSources:
+    """Hold the artifacts that the report is made from. `request` is that of the tuning step."""
+
+    dataset: Artifact
+    checked: Artifact
+    model: Artifact
+    base: Artifact
+    tuned: Artifact
+    comparison: Artifact
+    verdict: Artifact
+    request: Artifact
+
+
+def report(sources: ReportSources, page: Artifact, summary: Artifact) -> None:
     """Write the report as an HTML page and as Markdown. Raises TuningError if the model or dataset cannot be read."""
-    spec = read_request(tuning.path, TuningRequest)
-    steps = {"validate": checked, "tune": model, "evaluate base": base, "evaluate tuned": tuned}
+    spec = read_request(sources.request.path, TuningRequest)
+    checked, model = Path(sources.checked.path), Path(sources.model.path)
+    steps = {
+        "validate": sources.checked,
+        "tune": sources.model,
+        "evaluate base": sources.base,
+        "evaluate tuned": sources.tuned,
+    }
     inputs = ReportInputs(
-        manifest=open_dataset(Path(dataset.path)).manifest,
-        notes=[
-            f"{problem.what}. {problem.hint}" for problem in read_output(Path(checked.path) / CHECKED, Checked).problems
-        ],
-        model=open_model(Path(model.path)),
-        curves=_curves(Path(model.path)),
+        manifest=open_dataset(Path(sources.dataset.path)).manifest,
+        notes=[f"{problem.what}. {problem.hint}" for problem in read_output(checked / CHECKED, Checked).problems],
+        model=open_model(model),
+        curves=_curves(model),
         options=msgspec.to_builtins(spec.options),
         tuner=spec.tuner,
         seconds={name: float(artifact.metadata["seconds"]) for name, artifact in steps.items()},
-        comparison=read_output(comparison.path, Comparison),
-        verdict=read_output(verdict.path, Verdict),
+        comparison=read_output(sources.comparison.path, Comparison),
+        verdict=read_output(sources.verdict.path, Verdict),
     )
     write_bytes(Path(page.path), as_html(inputs).encode())
     write_bytes(Path(summary.path), as_markdown(inputs).encode())

@@ -16,6 +16,7 @@ from tuning.pipelines.steps.hashing import listing_sha256
 from tuning.pipelines.steps.watchdog import end_with_ancestors
 from tuning.records import Kind, read_record, write_record
 from tuning.resource_errors import in_one_line
+from tuning.storage import unmounted
 
 ERROR_MARK = "TUNING ERROR: "
 
@@ -71,6 +72,6 @@ def log_metrics(metrics: Artifact, numbers: dict[str, float]) -> None:
 def read_output(path: str | Path, kind: type[Kind]) -> Kind:
     """Return the content of a JSON file that an earlier step wrote. Raises TuningError if it is missing or damaged."""
     again = f"Delete {path}, and run the command again to repeat the step that writes it"
-    if Path(path).is_relative_to("/gcs"):  # the bucket, on Vertex AI
+    if unmounted(str(path)):  # a step on Vertex AI
         again = "Run `invoke submit --again` with the same options to repeat all steps"
     return read_record(Path(path), kind, again)

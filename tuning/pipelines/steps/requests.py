@@ -18,6 +18,7 @@ from tuning.pipelines.plan import Plan
 from tuning.pipelines.steps.code_hash import code_sha256
 from tuning.records import encode_record, read_record
 from tuning.settings import Settings
+from tuning.target import find_target
 from tuning.tuners.protocol import TuneOptions
 
 # The settings that a step reads. Secrets stay in the environment. Settings such as the budget and the image are left
@@ -118,7 +119,7 @@ def read_request(path: str | Path, kind: type[Request]) -> Request:
 def step_settings(settings: Settings) -> dict[str, str]:
     """Return the settings that a step needs. On target gcp, `home` comes from the container's environment instead."""
     values = {name: str(getattr(settings, name)) for name in _STEP_SETTINGS}
-    return values if settings.target == "gcp" else {**values, "home": str(settings.home)}
+    return values if find_target(settings).uses_google else {**values, "home": str(settings.home)}
 
 
 def _without_home(content: bytes, settings: Settings) -> bytes:
@@ -144,8 +145,8 @@ def dataset_sha256(dataset: Dataset) -> str:
     names = [MANIFEST, *sorted(dataset.manifest.files)]
     total = hashlib.sha256()
     for name in names:
-        source = dataset.source(name)
-        if isinstance(source, Path) and not source.is_file():
-            raise TuningError(f"{source} is missing", "Delete the dataset's folder and run `invoke dataset` again")
+        path, source = dataset.folder / name, dataset.source(name)
+        if name not in dataset.objects and not path.is_file():
+            raise TuningError(f"{path} is missing", "Delete the dataset's folder and run `invoke dataset` again")
         total.update(f"{name} {dataset.sha256(source)}\n".encode())
     return total.hexdigest()

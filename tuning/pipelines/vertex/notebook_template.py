@@ -13,7 +13,7 @@ from typing import Any
 from tuning.dataset.dataset import Dataset, Split
 from tuning.dataset.formats.limits import TEXT_BISON
 from tuning.errors import TuningError
-from tuning.gcs.objects import open_object
+from tuning.gcs.storage import find_storage
 from tuning.settings import Settings
 
 URI = "https://us-kfp.pkg.dev/ml-pipeline/large-language-model-pipelines/tune-large-model/v2.0.0"
@@ -104,7 +104,7 @@ def check_given(settings: Settings, uri: str) -> None:
     it is missing, or has too few or too many rows for the template.
     """
     least, most = EVALUATION_ROWS
-    with open_object(settings, uri) as file:
+    with find_storage(settings).open(uri) as file:
         rows = sum(1 for _ in islice(file, most + 1))
     if not least <= rows <= most:
         raise TuningError(

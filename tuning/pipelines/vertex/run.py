@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 
 from tuning.errors import TuningError
-from tuning.gcs.objects import get, list_objects
+from tuning.gcs.storage import find_storage
 from tuning.pipelines.outcome import Output, Step
 from tuning.pipelines.plan import Plan
 from tuning.pipelines.release.record import RunRecord, ended, start_run, write_run
@@ -81,7 +81,7 @@ def _gone(settings: Settings, job: Job) -> str:
 
 def _files(settings: Settings, output: str) -> list[str]:
     """Return the addresses of an output's files: its own, or those in its folder."""
-    return [uri for uri in list_objects(settings, output) if uri == output or uri.startswith(f"{output}/")]
+    return [uri for uri in find_storage(settings).addresses(output) if uri == output or uri.startswith(f"{output}/")]
 
 
 def _fetch(settings: Settings, job: Job, target: Path, task: str, name: str) -> Output:
@@ -97,7 +97,7 @@ def _fetch(settings: Settings, job: Job, target: Path, task: str, name: str) -> 
             "command again",
         )
     for uri in uris:
-        get(settings, uri, target / uri.removeprefix(f"{found.uri}/") if uri != found.uri else target)
+        find_storage(settings).get(uri, target / uri.removeprefix(f"{found.uri}/") if uri != found.uri else target)
     return Output(path=str(target), metadata=dict(found.metadata))
 
 

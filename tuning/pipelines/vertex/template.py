@@ -16,8 +16,9 @@ from urllib.parse import urlsplit
 
 from tuning.errors import TuningError
 from tuning.gcs.access import backoff, google_errors, google_url, session
-from tuning.gcs.objects import open_object
+from tuning.gcs.storage import find_storage
 from tuning.settings import Settings
+from tuning.storage import is_in_bucket
 
 # The type names in pipelines compiled by KFP 2 or by earlier versions.
 _TYPES = {
@@ -142,8 +143,8 @@ def _nearest(name: str, declared: Mapping[str, Parameter]) -> str:
 
 
 def _read(settings: Settings, uri: str) -> bytes:
-    if uri.startswith("gs://"):
-        with open_object(settings, uri) as file:
+    if is_in_bucket(uri):
+        with find_storage(settings).open(uri) as file:
             return file.read()
     if "://" in uri:
         return _download(settings, uri)

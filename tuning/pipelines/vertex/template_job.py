@@ -7,14 +7,16 @@ from typing import Any
 
 from tuning.dataset.dataset import Dataset, Split, find_dataset
 from tuning.errors import TuningError
-from tuning.gcs.access import credentials, require_vertex
-from tuning.gcs.objects import put
+from tuning.gcs.access import credentials
+from tuning.gcs.storage import find_storage
 from tuning.machine import git_commit
 from tuning.pipelines.steps.tune import sample_evaluation
 from tuning.pipelines.vertex import jobs, notebook_template
 from tuning.pipelines.vertex.job import Job
 from tuning.pipelines.vertex.template import Template, fit_parameters, read_template
 from tuning.settings import Settings
+from tuning.storage import is_in_bucket
+from tuning.target import find_target
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +64,7 @@ def check_access(settings: Settings) -> None:
 
     Raises TuningError if no job could be submitted with them.
     """
-    require_vertex(settings)
+    find_target(settings).require_vertex()
     from google.cloud.aiplatform.constants.base import SUPPORTED_REGIONS
 
     if settings.region not in SUPPORTED_REGIONS:
@@ -163,12 +165,12 @@ def _sampled(settings: Settings, dataset: Dataset, show: Callable[[str], None]) 
 def _upload(settings: Settings, dataset: Dataset, splits: Sequence[Split], show: Callable[[str], None]) -> None:
     for split in splits:
         address = notebook_template.in_folder(settings, dataset, notebook_template.FILES[split])
-        stored = put(settings, dataset.file(split), address)
+        stored = find_storage(settings).put(dataset.file(split), address)
         show(f"{'uploaded' if stored.sent else 'already there'}: {stored.uri} ({stored.size:,} bytes)")
 
 
 def _gs(root: str) -> str:
     """Return `root`. Raises TuningError unless it is in Cloud Storage, because Vertex AI accepts no other root."""
-    if not root.startswith("gs://"):
+    if not is_in_bucket(root):
         raise TuningError(f"the pipeline root {root!r} is not in Cloud Storage", "Set --pipeline-root gs://BUCKET/NAME")
     return root

@@ -18,7 +18,7 @@ from tuning.cloud.estimate import (
 from tuning.dataset.dataset import MANIFEST, Dataset, bucket_address
 from tuning.errors import TuningError
 from tuning.gcs.access import google_errors
-from tuning.gcs.objects import put, put_files, put_folder
+from tuning.gcs.storage import find_storage, put_files, put_folder
 from tuning.pipelines.compiled import check_pinned
 from tuning.pipelines.plan import Plan
 from tuning.pipelines.release.release import arguments_against_champion
@@ -148,7 +148,7 @@ def _place(settings: Settings, uri: str, content: bytes) -> str:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "request"
         path.write_bytes(content)
-        return put(settings, path, uri).uri
+        return find_storage(settings).put(path, uri).uri
 
 
 def _model_folder(settings: Settings, version: Version) -> str:

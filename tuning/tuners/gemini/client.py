@@ -2,8 +2,9 @@
 
 from typing import TYPE_CHECKING
 
-from tuning.gcs.access import credentials, require_project
+from tuning.gcs.access import credentials
 from tuning.settings import Settings
+from tuning.target import find_target
 
 if TYPE_CHECKING:
     from google.genai import Client
@@ -18,7 +19,7 @@ def connect(settings: Settings, location: str) -> "Client":
     from google import genai
     from google.genai.types import HttpOptions
 
-    require_project(settings)
+    find_target(settings).require_project()
     return genai.Client(
         vertexai=True,
         project=settings.project,

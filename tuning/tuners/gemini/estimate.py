@@ -13,6 +13,7 @@ from tuning.errors import TuningError
 from tuning.gcs.access import backoff, google_errors
 from tuning.sampling import draw
 from tuning.settings import Settings
+from tuning.target import find_target
 from tuning.tuners.gemini.check import characters
 from tuning.tuners.gemini.client import connect
 from tuning.tuners.gemini.models import SERVED_FROM, make_plan
@@ -36,7 +37,7 @@ def estimate(settings: Settings, dataset: Dataset, options: TuneOptions) -> Esti
     plan = make_plan(settings, options, dataset.manifest.format, rows)
     price, price_notes = training_price(settings, plan.base_model)
     total, sample = _measure(dataset)
-    if settings.target == "gcp":
+    if find_target(settings).uses_google:
         ratio, error = _counted(settings, plan.base_model, sample)
         how = (
             f"tokens: counted by the service on {len(sample)} examples, {ratio:.3f} per character "

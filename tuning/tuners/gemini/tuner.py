@@ -13,9 +13,9 @@ from tuning.dataset.formats.records import Format
 from tuning.errors import TuningError
 from tuning.gcs.access import backoff, google_errors
 from tuning.gcs.object_file import Source
-from tuning.gcs.objects import put
+from tuning.gcs.storage import find_storage
 from tuning.settings import Settings
-from tuning.storage import write_json
+from tuning.storage import unmounted, write_json
 from tuning.tuners.gemini.check import check_limits
 from tuning.tuners.gemini.client import connect
 from tuning.tuners.gemini.models import ADAPTER_SIZES, Plan, base_model, make_plan
@@ -99,9 +99,8 @@ def _address(settings: Settings, dataset: Dataset, source: Source) -> str:
     A file under /gcs, where a pipeline step sees the bucket, is used in place. Other files are uploaded or copied
     unless they are already in the bucket.
     """
-    if isinstance(source, Path) and source.is_relative_to("/gcs"):
-        return f"gs://{source.relative_to('/gcs')}"
-    return put(settings, source, f"{bucket_address(settings, dataset.id)}/{source.name}").uri
+    address = f"{bucket_address(settings, dataset.id)}/{source.name}"
+    return unmounted(str(source)) or find_storage(settings).put(source, address).uri
 
 
 def _find(client: "Client", key: str) -> "TuningJob | None":

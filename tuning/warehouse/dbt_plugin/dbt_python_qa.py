@@ -22,12 +22,13 @@ class Connection(dbtPlugin):
         from dbt.flags import get_flags
 
         from tuning.settings import hide_secrets, load_settings
+        from tuning.target import TARGETS
         from tuning.warehouse.dbt_client import ALWAYS_CONNECT, install, require_server
 
         flags = get_flags()  # type: ignore[no-untyped-call]
         target = getattr(flags, "TARGET", None)
         hide_secrets()
-        settings = load_settings({"target": target if target in ("local", "gcp") else None})
+        settings = load_settings({"target": target if target in TARGETS else None})
         install(settings, lambda line: print(line, file=sys.stderr, flush=True))
         context = click.get_current_context(silent=True)
         if context is not None and getattr(flags, "WHICH", None) in ALWAYS_CONNECT:

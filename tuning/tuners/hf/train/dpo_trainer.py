@@ -8,6 +8,7 @@ from typing import Any
 from trl import DPOTrainer
 
 from tuning.tuners.hf.train.checkpoints import mark_complete
+from tuning.tuners.hf.train.rows import Row
 
 
 class PreferenceTrainer(DPOTrainer):  # type: ignore[misc]
@@ -22,7 +23,7 @@ class PreferenceTrainer(DPOTrainer):  # type: ignore[misc]
         mark_complete(self.args.output_dir, self.state.global_step)
 
 
-def _as_trl(row: dict[str, Any]) -> dict[str, list[int]]:
+def _as_trl(row: Row) -> dict[str, list[int]]:
     start = row["answer_start"]
     return {
         "prompt_ids": row["ids"][:start],

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 from tuning.dataset.dataset import Dataset
 from tuning.dataset.formats.records import Example
@@ -15,12 +15,24 @@ from tuning.tuners.hf.train.recipe import Recipe, steps_of
 ROWS = "rows"  # the folder of the encoded rows, which exists only until the training ends
 
 
+class Row(TypedDict):
+    """Hold one encoded example. If it is too long, it has no token IDs.
+
+    In a preference format, `length` is that with the longer answer.
+    """
+
+    ids: list[int]
+    answer_start: int
+    length: int  # tokens
+    rejected_ids: NotRequired[list[int]]  # only in a preference format
+    group: NotRequired[int]
+
+
 @dataclass(frozen=True)
 class Rows:
     """Hold the encoded rows. `train` and `development` are `datasets.Dataset` objects, memory-mapped from disk.
 
-    Their columns are `ids`, `answer_start`, `length` and `group`. A preference format also has `rejected_ids`, and
-    `length` is then the length with the longer answer.
+    Their columns are the fields of `Row`.
     """
 
     train: Any
@@ -70,13 +82,16 @@ def read_rows(tokenizer: Any, dataset: Dataset, recipe: Recipe, work: Path) -> R
     )
 
 
-def _encoded(tokenizer: Any, dataset: Dataset, max_length: int) -> Iterator[dict[str, Any]]:
+def _encoded(tokenizer: Any, dataset: Dataset, max_length: int) -> Iterator[Row]:
     """Yield one row per line of train.jsonl. If the line is too long, the row has no token IDs."""
     for group, example in read_examples(dataset):
         row = encode_row(tokenizer, example)
         if row["length"] > max_length:
-            row = {name: [] if isinstance(value, list) else value for name, value in row.items()}
-        yield row | {"group": group}
+            row["ids"] = []
+            if "rejected_ids" in row:
+                row["rejected_ids"] = []
+        row["group"] = group
+        yield row
 
 
 def read_examples(dataset: Dataset) -> Iterator[tuple[int, Example]]:
@@ -85,10 +100,10 @@ def read_examples(dataset: Dataset) -> Iterator[tuple[int, Example]]:
         yield attribution.group, example
 
 
-def encode_row(tokenizer: Any, example: Example) -> dict[str, Any]:
-    """Return an example as a row with the columns of `Rows`, except `group`."""
+def encode_row(tokenizer: Any, example: Example) -> Row:
+    """Return an example as a row without its group."""
     chosen = encode(tokenizer, example.prompt, example.answer)
-    row: dict[str, Any] = {"ids": chosen.ids, "answer_start": chosen.answer_start, "length": len(chosen.ids)}
+    row: Row = {"ids": chosen.ids, "answer_start": chosen.answer_start, "length": len(chosen.ids)}
     if example.rejected is not None:
         rejected: Tokens = encode(tokenizer, example.prompt, example.rejected)
         row["rejected_ids"] = rejected.ids

@@ -11,6 +11,7 @@ from trl import SFTTrainer
 
 from tuning.tuners.hf.answer.scoring import Batch, answer_token_losses, collate, example_losses
 from tuning.tuners.hf.train.checkpoints import mark_complete
+from tuning.tuners.hf.train.rows import Row
 
 
 class AnswerCollator:
@@ -19,7 +20,7 @@ class AnswerCollator:
     def __init__(self, padding: int) -> None:
         self._padding = padding
 
-    def __call__(self, rows: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
+    def __call__(self, rows: Sequence[Row]) -> dict[str, torch.Tensor]:
         """Return the padded batch of the rows."""
         return collate([(row["ids"], row["answer_start"]) for row in rows], self._padding)._asdict()
 

@@ -1,0 +1,142 @@
+"""Where a command runs is decided in one module for each question; no other module decides it again."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from tuning.errors import TuningError
+from tuning.settings import PROJECT_ROOT, Settings
+from tuning.target import find_target
+
+# The one place of each decision, and the exceptions with their reason.
+ALLOWED: dict[str, dict[str, str]] = {
+    "reads the setting target": {"tuning/target.py": "says what it means"},
+    "compares with the name of a target": {},
+    "reads the scheme of an address": {"tuning/storage.py": "tells addresses in Cloud Storage from paths"},
+    "tells storage by its class": {
+        "tuning/gcs/object_file.py": "opens a path or an object",
+        "tuning/gcs/bucket.py": "lets the server copy an object, and uploads a path",
+        "tuning/records.py": "refuses a pipe, which only a path can name",
+        "tuning/dataset/rows/prepare.py": "rows come in a file or as bytes; neither is in Cloud Storage",
+    },
+}
+STORAGE = {"Path", "ObjectFile", "FolderStorage", "BucketStorage", "FolderStore", "BucketStore"} | {
+    *("FolderOutputs", "BucketOutputs", "Local", "Gcp")
+}
+SCHEMES = {"gs:", "/gcs"}
+TARGETS = {"local", "gcp"}
+
+
+def name_of(node: ast.expr) -> str:
+    match node:
+        case ast.Name(id=name) | ast.Attribute(attr=name):
+            return name
+        case ast.Call(func=function):
+            return name_of(function)
+        case _:
+            return ""
+
+
+def decisions(tree: ast.AST) -> Iterator[tuple[str, int]]:
+    """Yield what each node decides about where something runs, and its line."""
+    written: set[int] = set()
+    for node in ast.walk(tree):  # from the outside in, so an f-string comes before its parts
+        match node:
+            case ast.Attribute(attr="target", value=value) if name_of(value).lower().endswith("settings"):
+                yield "reads the setting target", node.lineno
+            case ast.Call(func=ast.Name(id="getattr"), args=[_, ast.Constant(value="target"), *_]):
+                yield "reads the setting target", node.lineno
+            case ast.Compare() if TARGETS & {one.value for one in ast.walk(node) if isinstance(one, ast.Constant)}:
+                yield "compares with the name of a target", node.lineno
+            case ast.MatchValue(value=ast.Constant(value=value)) if value in TARGETS:
+                yield "compares with the name of a target", node.lineno
+            case ast.JoinedStr(values=parts):  # writes an address
+                written |= set(map(id, parts))
+            case ast.Constant(value=str() as text) if text.rstrip("/") in SCHEMES and id(node) not in written:
+                yield "reads the scheme of an address", node.lineno
+            case ast.Call(func=ast.Name(id="isinstance" | "issubclass"), args=[_, classes]) if STORAGE & {
+                name_of(one) for one in ast.walk(classes) if isinstance(one, ast.expr)
+            }:
+                yield "tells storage by its class", node.lineno
+            case ast.MatchClass(cls=kind) if name_of(kind) in STORAGE:
+                yield "tells storage by its class", kind.lineno
+
+
+def found_in(folder: Path) -> set[tuple[str, str, int]]:
+    """What is decided where: the decision, the file and the line."""
+    return {
+        (what, path.relative_to(folder).as_posix(), line)
+        for path in [*(folder / "tuning").rglob("*.py"), *folder.glob("tasks.py")]
+        for what, line in decisions(ast.parse(path.read_text()))
+    }
+
+
+def test_no_other_module_decides_where_something_runs() -> None:
+    found = found_in(PROJECT_ROOT)
+    assert sorted(f"{name}:{line} {what}" for what, name, line in found if name not in ALLOWED[what]) == []
+    assert {(what, name) for what, name, _ in found} == {(what, name) for what in ALLOWED for name in ALLOWED[what]}
+
+
+@pytest.mark.parametrize(
+    ("what", "line"),
+    [
+        ("reads the setting target", "x = settings.target"),
+        ("reads the setting target", "x = self._settings.target"),
+        ("reads the setting target", "x = load_settings().target"),
+        ("reads the setting target", "x = getattr(settings, 'target')"),
+        ("compares with the name of a target", "x = name == 'gcp'"),
+        ("compares with the name of a target", "x = name in ('local', 'gcp')"),
+        ("reads the scheme of an address", "x = uri.startswith('gs://')"),
+        ("reads the scheme of an address", "x = path.is_relative_to('/gcs')"),
+        ("reads the scheme of an address", "x = 'gs://' in uri"),
+        ("tells storage by its class", "x = isinstance(source, Path)"),
+        ("tells storage by its class", "x = isinstance(source, (str, object_file.ObjectFile))"),
+        ("tells storage by its class", "match store:\n    case BucketStore(): pass"),
+    ],
+)
+def test_a_planted_decision_is_found(what: str, line: str, tmp_path: Path) -> None:
+    module = tmp_path / "tuning" / "planted.py"
+    module.parent.mkdir()
+    module.write_text(f"import this\n\n{line}\n")
+    assert found_in(tmp_path) == {(what, "tuning/planted.py", 2 + len(line.splitlines()))}
+
+
+@pytest.mark.parametrize(
+    ("given", "answers"),
+    [
+        ({}, (False, True, False, False, False)),
+        ({"storage_endpoint": "http://127.0.0.1:1"}, (False, True, True, False, False)),
+        ({"vertex_endpoint": "http://127.0.0.1:1"}, (False, True, False, False, True)),
+        ({"bigquery_endpoint": "http://127.0.0.1:1"}, (False, True, False, False, False)),
+        ({"target": "gcp"}, (True, False, True, True, True)),
+        ({"target": "gcp", "bigquery_endpoint": "http://127.0.0.1:1"}, (True, False, True, False, True)),
+    ],
+)
+def test_the_target_and_the_endpoints_decide_where_each_part_runs(
+    given: dict[str, str], answers: tuple[bool, ...], settings: Settings
+) -> None:
+    target = find_target(msgspec.structs.replace(settings, **given))
+    assert target.name == given.get("target", "local")
+    assert (
+        target.uses_google,
+        target.has_own_bigquery,
+        target.has_bucket,
+        target.reports_bytes,
+        target.on_vertex,
+    ) == answers
+
+
+def test_only_a_project_of_ones_own_is_enough_for_google(settings: Settings) -> None:
+    find_target(settings).require_project()
+    with pytest.raises(TuningError, match=r"the target is local\. Add --target gcp"):
+        find_target(settings).require_google()
+    cloud = msgspec.structs.replace(settings, target="gcp")
+    with pytest.raises(TuningError, match=r"your own project.*Set TUNING_PROJECT"):
+        find_target(cloud).require_google()
+    with pytest.raises(TuningError, match=r"your own bucket.*Set TUNING_BUCKET"):
+        find_target(msgspec.structs.replace(cloud, project="mine")).require_project()
+    find_target(msgspec.structs.replace(cloud, project="mine", bucket="ours")).require_google()
+    find_target(msgspec.structs.replace(cloud, vertex_endpoint="http://127.0.0.1:1")).require_google()
