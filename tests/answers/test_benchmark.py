@@ -189,7 +189,7 @@ def test_a_check_with_a_null_byte_is_an_error(write: Callable[..., Path]) -> Non
     ("name", "content", "part"),
     [
         ("bad.jsonl.gz", b"not compressed", "cannot be read"),
-        ("cut.jsonl.gz", gzip.compress(json.dumps(OWN).encode())[:-12], "cannot be read"),
+        ("cut.jsonl.gz", gzip.compress(json.dumps(OWN).encode(), mtime=0)[:-12], "cannot be read"),
         ("bad.toml", b"[[question]\n", "is not a file of questions"),
         ("none.toml", b"[[questions]]\n", "is not a file of questions"),
     ],
