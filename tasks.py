@@ -463,6 +463,25 @@ def predict(
 
 
 @command(writes=False)
+def serve(
+    c: Context,
+    settings: Settings,
+    model: Annotated[Version, Meta(description="model version, or champion")] = "champion",
+    port: Annotated[
+        Annotated[int, Meta(ge=1024, le=65535)],
+        Meta(description="port of 127.0.0.1, which only this machine can reach"),
+    ] = 8737,  # 8000 is the default of many other servers
+) -> None:
+    """Serve a local model by OpenAI's chat API until Ctrl-C or SIGTERM. A new champion takes over without a restart.
+
+    Example: invoke serve --model champion --port 8737
+    """
+    from tuning.serving.server import serve as serve_model
+
+    serve_model(settings, model, port)
+
+
+@command(writes=False)
 def models(
     c: Context,
     settings: Settings,
@@ -547,6 +566,7 @@ namespace.add_task(hello)
 namespace.add_task(compile_)
 namespace.add_task(evaluate)
 namespace.add_task(predict)
+namespace.add_task(serve)
 namespace.add_task(models)
 namespace.add_task(promote)
 namespace.add_task(rollback)

@@ -30,7 +30,7 @@ def print_answer(settings: Settings, name: str, text: str, max_new_tokens: int) 
     Raises TuningError if the question is empty, `max_new_tokens` is below 1, or there is no such model.
     """
     _check_length(max_new_tokens)
-    _question(text)  # an empty one is an error before the model is loaded
+    parse_question(text)  # an empty one is an error before the model is loaded
     asked = load(settings, name)
     with contextlib.closing(ask(asked, text, max_new_tokens)) as pieces:
         for piece in pieces:
@@ -124,7 +124,7 @@ def ask(asked: Asked, text: str, max_new_tokens: int = MAX_NEW_TOKENS) -> Genera
 
     The first line of `text` is the title, and the rest is the body. Raises TuningError if `text` is empty.
     """
-    question = _question(text)
+    question = parse_question(text)
     prompt = asked.prompt(question)
     if isinstance(asked.predictor, StreamingPredictor):
         answer = None
@@ -163,7 +163,11 @@ def _check_length(max_new_tokens: int) -> None:
         raise TuningError(f"--max-tokens must be at least 1, not {max_new_tokens}")
 
 
-def _question(text: str) -> Question:
+def parse_question(text: str) -> Question:
+    """Return the question in a text: its first line is the title, and the rest is the body.
+
+    Raises TuningError if the text is empty.
+    """
     title, _, body = text.strip().partition("\n")
     if not title:
         raise TuningError("the question is empty", 'Ask one: invoke predict "How do I …"')

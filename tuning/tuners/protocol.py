@@ -87,6 +87,19 @@ class StreamingPredictor(Predictor, Protocol):
         """Yield pieces of the answer's text as they are generated, then the Answer that `generate` would return."""
 
 
+@runtime_checkable
+class LocalPredictor(StreamingPredictor, Protocol):
+    """Count tokens too. `invoke serve` needs that."""
+
+    context: int  # maximum tokens of a prompt and its answer together
+
+    def prompt_tokens(self, prompt: Sequence[Message]) -> int:
+        """Return the number of tokens of a prompt."""
+
+    def count_tokens(self, text: str) -> int:
+        """Return the number of tokens of an answer's text."""
+
+
 class Tuner(Protocol):
     """Tune models on a dataset, and query the results."""
 

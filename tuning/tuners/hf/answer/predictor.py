@@ -1,5 +1,6 @@
 """Generate and score answers with a local model. Import this module inside functions only, because it loads torch."""
 
+import sys
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -32,6 +33,8 @@ class HfPredictor:
         self._scoring = scoring_dtype(processor, model.num_parameters())
         self._answering = answering_dtype(processor, model.num_parameters())
         self._model: Any = model.to(device=processor.device)
+        # Models without positions, such as Mamba, have no limit.
+        self.context = getattr(model.config.get_text_config(), "max_position_embeddings", None) or sys.maxsize
 
     def generate(self, prompts: Sequence[Sequence[Message]], max_new_tokens: int) -> list[Answer]:
         """Return answers in the order of the prompts. Print the progress of many answers."""
@@ -80,6 +83,14 @@ class HfPredictor:
         if isinstance(result[0], BaseException):
             raise result[0]
         yield self._answer(result[0], max_new_tokens)
+
+    def prompt_tokens(self, prompt: Sequence[Message]) -> int:
+        """Return the number of tokens of a prompt."""
+        return len(encode_prompt(self._tokenizer, prompt))
+
+    def count_tokens(self, text: str) -> int:
+        """Return the number of tokens of an answer's text."""
+        return len(self._tokenizer.encode(text, add_special_tokens=False))
 
     def losses(self, examples: Sequence[Example], max_length: int) -> list[tuple[float, int]]:
         """Return the loss and the number of answer tokens of each example, cut to `max_length` tokens.
