@@ -74,6 +74,12 @@ def test_the_page_says(words: str):
     assert words in as_html(inputs())
 
 
+def test_a_build_without_a_name_still_has_a_page() -> None:
+    given = inputs()
+    manifest = msgspec.structs.replace(given.manifest, build={})
+    assert "answers of an unnamed source</h1>" in as_html(replace(given, manifest=manifest))
+
+
 def test_everything_from_the_data_is_escaped():
     page = as_html(inputs(answer=EVIL))
     assert "<script" not in page

@@ -73,6 +73,11 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         """Return the format of the bodies in the dataset, HTML or Markdown."""
         return "html" if self.options.get("body") == "html" else "markdown"
 
+    @property
+    def source_name(self) -> str:
+        """Return the name of the site that the questions are from, for titles."""
+        return str(self.build.get("name") or self.build.get("source") or "an unnamed source")
+
 
 class Attribution(msgspec.Struct, frozen=True, kw_only=True):
     """Represent one line of attribution.jsonl, which describes the lines of train.jsonl, then those of eval.jsonl.

@@ -48,7 +48,7 @@ def model_card(
 ) -> str:
     """Return the README as Markdown."""
     build = dataset.manifest.build
-    source = build.get("name") or build.get("source") or "an unnamed source"
+    source = dataset.manifest.source_name
     method = "Preference optimization (DPO)" if preference else "Supervised fine-tuning"
     card = _CARD.format(
         base_model=base_model,
