@@ -94,6 +94,15 @@ def write_bytes(path: Path, content: bytes) -> None:
         file.write(content)
 
 
+def link_or_copy(source: Path, target: Path) -> None:
+    """Create a hard link to the file, or a copy if the file system does not support links."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
 def write_json(path: Path, value: object) -> None:
     """Write `value` as indented JSON with sorted keys, so that equal values give equal bytes."""
     write_bytes(

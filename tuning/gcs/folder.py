@@ -1,7 +1,6 @@
 """Keep ``gs://`` objects as files under TUNING_HOME, as target local does without TUNING_STORAGE_ENDPOINT."""
 
 import contextlib
-import os
 import shutil
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -12,7 +11,7 @@ from typing import BinaryIO
 from tuning.errors import TuningError
 from tuning.gcs.object_file import ObjectFile, Source, Stored, crc32c_of, size_of
 from tuning.settings import Settings
-from tuning.storage import CHUNK, atomic_file, local_path, locked, split_uri
+from tuning.storage import CHUNK, atomic_file, link_or_copy, local_path, locked, split_uri
 
 
 @dataclass(frozen=True)
@@ -67,7 +66,7 @@ class FolderStorage:
         uris = part_uris(prefix, len(files))
         try:
             for file, uri in zip(files, uris, strict=True):
-                _link(file, local_path(self.settings, uri))
+                link_or_copy(file, local_path(self.settings, uri))
             yield uris
         finally:
             shutil.rmtree(folder, ignore_errors=True)
@@ -94,12 +93,3 @@ class FolderStorage:
 def part_uris(prefix: str, number: int) -> list[str]:
     """Return the addresses of `number` Parquet files below `prefix`."""
     return [f"{prefix}/part-{part:05d}.parquet" for part in range(number)]
-
-
-def _link(file: Path, target: Path) -> None:
-    """Create a hard link to the file, or a copy if the file system does not support links."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        os.link(file, target)
-    except OSError:
-        shutil.copyfile(file, target)

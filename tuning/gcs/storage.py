@@ -1,5 +1,6 @@
 """Choose where ``gs://`` objects are kept: in Cloud Storage, or in files under TUNING_HOME."""
 
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
@@ -48,6 +49,14 @@ class Storage(Protocol):
 def find_storage(settings: Settings) -> Storage:
     """Return the storage that the target and TUNING_STORAGE_ENDPOINT select."""
     return BucketStorage(settings) if find_target(settings).has_bucket else FolderStorage(settings)
+
+
+def put_bytes(settings: Settings, content: bytes, uri: str) -> Stored:
+    """Write `content` to `uri`, unless it is already there. Raises TuningError if that fails."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "content"
+        path.write_bytes(content)
+        return find_storage(settings).put(path, uri)
 
 
 def put_folder(settings: Settings, folder: Path, prefix: str, last: str) -> list[Stored]:

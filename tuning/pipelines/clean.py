@@ -18,7 +18,7 @@ from tuning.monitoring.history import RECORD
 from tuning.pipelines.local.cache import delete, freed_by, last_written, remove_empty_runs, unused_outputs
 from tuning.pipelines.local.runner import pipeline_root
 from tuning.pipelines.release.record import REPORT, SUMMARY, in_progress
-from tuning.pipelines.tuning import NAME
+from tuning.pipelines.tuning import PIPELINES
 from tuning.registry import registry
 from tuning.settings import Settings
 from tuning.storage import locked, sha256_of
@@ -63,7 +63,8 @@ def clean(settings: Settings, older_than: str, *, dry_run: bool) -> Iterator[str
                     delete(one.path)
             yield _line(kind, these)
         if not dry_run:
-            remove_empty_runs(pipeline_root(settings), NAME)
+            for name in PIPELINES:
+                remove_empty_runs(pipeline_root(settings), name)
     yield from notes
     yield _line("would be deleted" if dry_run else "deleted", found)
 
@@ -89,7 +90,9 @@ def _alone(settings: Settings, dry_run: bool) -> Iterator[None]:
 def _find(settings: Settings, oldest: float, notes: list[str]) -> Iterator[LeftOver]:
     yield from _all("temporary files of killed commands", _temporary(settings))
     yield from _all("requests of earlier runs", (pipeline_root(settings) / "requests").glob("*.json"))
-    yield from _all("outputs that the cache does not use", unused_outputs(pipeline_root(settings), NAME))
+    root = pipeline_root(settings)
+    unused = [path for name in PIPELINES for path in unused_outputs(root, name)]
+    yield from _all("outputs that the cache does not use", unused)
     yield from _runs(settings, oldest)
     for kind, pattern in (
         ("unfinished tunings", "work/[!.]*"),

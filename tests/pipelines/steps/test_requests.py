@@ -15,9 +15,11 @@ from tuning.pipelines.steps.code_hash import check_code, code_sha256, reached
 from tuning.pipelines.steps.requests import (
     ChampionRequest,
     TuningRequest,
-    pipeline_arguments,
+    dataset_arguments,
     read_request,
+    store_requests,
     training_key,
+    tuning_arguments,
 )
 from tuning.pipelines.tuning import STEPS
 from tuning.settings import PROJECT_ROOT, Settings
@@ -35,7 +37,11 @@ def arguments(settings, dataset, placed=None, **changed) -> dict[str, str]:
 
     champion = changed.pop("champion", ChampionRequest())
     plan = Plan(**({"dataset": dataset, "tuner": TUNER, "tune": TuneOptions()} | changed))
-    return pipeline_arguments(settings, plan, str(dataset.folder), champion, place)
+    return {
+        **tuning_arguments(settings, plan, place),
+        **dataset_arguments(dataset, str(dataset.folder)),
+        **store_requests(settings, {"champion": champion}, place),
+    }
 
 
 def changed_hashes(before: dict[str, str], after: dict[str, str]) -> set[str]:

@@ -58,18 +58,7 @@ def run_vertex(
     except BaseException as error:
         write_run(folder, _ended(ended(record, error), started))
         raise
-    write_run(
-        folder,
-        _ended(
-            record,
-            started,
-            status="succeeded",
-            steps=run.steps,
-            version=run.version.name,
-            promoted=run.promoted,
-            verdict=run.verdict.status,
-        ),
-    )
+    write_run(folder, _ended(run.noted_in(record), started, status="succeeded"))
     return run
 
 
