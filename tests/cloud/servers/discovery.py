@@ -19,6 +19,7 @@ VERSIONS = {
     "cloudbilling.googleapis.com": ("v1",),
     "cloudresourcemanager.googleapis.com": ("v3",),
     "iam.googleapis.com": ("v1",),
+    "secretmanager.googleapis.com": ("v1",),
     "serviceusage.googleapis.com": ("v1",),
 }
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)")

@@ -1,5 +1,6 @@
 """Vertex AI on loopback: refuses what Google would refuse, by Google's own message types and documented limits."""
 
+import copy
 import itertools
 import re
 from collections.abc import Callable
@@ -56,6 +57,8 @@ class Vertex:
             ("POST", rf"{PARENT}/schedules", self.create_schedule),
             ("GET", rf"{PARENT}/schedules", lambda request: {"schedules": list(self.schedules.values())}),
             ("GET", rf"{PARENT}/schedules/([^/:]+)", self.get_schedule),
+            ("POST", rf"{PARENT}/schedules/([^/:]+):pause", self.pause_schedule),
+            ("POST", rf"{PARENT}/schedules/([^/:]+):resume", self.resume_schedule),
             ("DELETE", rf"{PARENT}/schedules/([^/:]+)", self.delete_schedule),
             ("POST", rf"{PARENT}/tuningJobs", self.create_tuning),
             ("GET", rf"{PARENT}/tuningJobs", self.list_tunings),
@@ -94,7 +97,9 @@ class Vertex:
         return with_root(job)
 
     def list_jobs(self, request: Request) -> dict[str, Any]:
-        return {"pipelineJobs": [with_root(job) for job in reversed(self.jobs.values())]}
+        asked = re.fullmatch(r'schedule_name="(.+)"', request.query.get("filter", ""))
+        found = [job for job in reversed(self.jobs.values()) if not asked or job.get("scheduleName") == asked[1]]
+        return {"pipelineJobs": [with_root(job) for job in found]}
 
     def list_tunings(self, request: Request) -> dict[str, Any]:
         return {"tuningJobs": [_public(job) for job in reversed(self.tuning_jobs.values())]}
@@ -126,8 +131,36 @@ class Vertex:
         self.schedules[name] = {**request.body, **times, "name": name, "state": "ACTIVE", "startedRunCount": "0"}
         return self.schedules[name]
 
+    def start_scheduled(self, name: str) -> dict[str, Any] | None:
+        """What the service does at a time of the schedule: it starts the job, unless the schedule is paused or its job
+        still runs. The job's ID is the service's choice."""
+        schedule = self.schedules[name]
+        is_busy = any(job["state"] in ("PIPELINE_STATE_PENDING", "PIPELINE_STATE_RUNNING")
+                      for job in self.jobs.values() if job.get("scheduleName") == name)  # fmt: skip
+        if schedule["state"] != "ACTIVE" or is_busy:
+            return None
+        schedule["startedRunCount"] = str(int(schedule["startedRunCount"]) + 1)
+        job = copy.deepcopy(schedule["createPipelineJobRequest"]["pipelineJob"])
+        pipeline = job["pipelineSpec"]["pipelineInfo"]["name"]
+        place = name.rpartition("/schedules/")[0]
+        resource = f"{place}/pipelineJobs/{pipeline}-{next(self.numbers)}"
+        times = {"createTime": NOW, "updateTime": NOW}
+        begun = {"state": "PIPELINE_STATE_PENDING", "jobDetail": {"taskDetails": []}, "_left": []}
+        self.jobs[resource] = {**job, **times, **begun, "name": resource, "scheduleName": name}
+        if self.run:
+            self.run(self.jobs[resource])
+        return self.jobs[resource]
+
     def get_schedule(self, request: Request) -> dict[str, Any]:
         return self.schedules[self._schedule(request)]
+
+    def pause_schedule(self, request: Request) -> dict[str, Any]:
+        self.schedules[self._schedule(request)]["state"] = "PAUSED"
+        return {}
+
+    def resume_schedule(self, request: Request) -> dict[str, Any]:
+        self.schedules[self._schedule(request)]["state"] = "ACTIVE"
+        return {}
 
     def delete_schedule(self, request: Request) -> dict[str, Any]:
         name = self._schedule(request)
