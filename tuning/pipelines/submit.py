@@ -58,7 +58,7 @@ def schedule_any(
     Each refresh reads the source as it is then, and competes with the champion of that moment. Raises TuningError if
     options conflict, if a check fails, or if the service refuses the schedule.
     """
-    if template and refreshed != RefreshOptions():
+    if template and (refreshed.build.given() or refreshed.made.given() or refreshed.preset):
         raise TuningError("the options of a dataset belong to a refresh", "Leave them out, or leave out --template")
     if template:
         request = _request(settings, template, parameters, tuning, options, show)

@@ -14,6 +14,7 @@ from tuning.errors import TuningError
 from tuning.pipelines.refresh.request import RefreshOptions
 from tuning.pipelines.refresh.run import run_refresh
 from tuning.pipelines.release.record import RunRecord, newest_report, read_run
+from tuning.pipelines.tuning import STEPS
 from tuning.registry import registry
 from tuning.settings import Settings
 from tuning.sources.load_sample import load_sample
@@ -51,8 +52,9 @@ def home(tmp_path: Path, told: list[str], monkeypatch: pytest.MonkeyPatch) -> It
         emulator.stop(settings)
 
 
-def questions(settings: Settings, dataset: str) -> set[int]:
-    found = find_dataset(settings, dataset)
+def questions(settings: Settings) -> set[int]:
+    """The questions in the newest dataset."""
+    found = find_dataset(settings)
     return {row.question_id for split in ("train", "eval") for row in found.attributions(split)}
 
 
@@ -62,42 +64,38 @@ def newest_run(settings: Settings) -> RunRecord:
 
 @pytest.mark.slow
 def test_new_posts_reach_the_next_model_and_what_is_unchanged_ends_at_once(home: Settings, told: list[str]) -> None:
+    # The first Monday: a step fails. The message says so, and nothing is registered.
     load_sample(home, 60)
-    lines = run_refresh(home, RefreshOptions(), TUNING, show=lambda _: None)
-    assert lines[0] == "verdict: undecided"
-    assert lines[-1] == "model v1: registered, not released"
-    registry.promote(home, "v1", force=True, reason="a test")
-
-    load_sample(home, 75)  # new posts arrive
-    lines = run_refresh(home, RefreshOptions(), TUNING, show=lambda _: None)
-    assert lines[-1] == "model v2: registered, the champion is v1"
-    first, second = registry.versions(home)
-    assert second.verdict.champion == "v1"
-    earlier, later = questions(home, first.dataset_id), questions(home, second.dataset_id)
-    assert earlier < later
-    record = newest_run(home)
-    assert (record.status, record.version, record.dataset_id) == ("succeeded", "v2", second.dataset_id)
-    assert {"build-mart", "prepare-dataset", "tune", "release", "notify"} <= {step.name for step in record.steps}
-    assert "prepare-dataset" in newest_report(home).read_text()
-
-    # Nothing new: it ends after the first step.
-    shown: list[str] = []
-    unchanged = run_refresh(home, RefreshOptions(), TUNING, show=shown.append)
-    assert unchanged[0] == f"nothing has changed: source, options and code are those of the run {record.id}"
-    assert [step.name for step in newest_run(home).steps] == ["build-mart", "notify"]
-
-    # A step that fails: the message says so, and the champion stays.
     with pytest.raises(TuningError, match=r"^there is no base model 'nonsense'\. Take characters or tiny\.$"):
         run_refresh(home, RefreshOptions(), msgspec.structs.replace(TUNING, base_model="nonsense"), show=lambda _: None)
     failed = newest_run(home)
     assert (failed.status, "nonsense" in failed.error) == ("failed", True)
-    champion = registry.champion(home)
-    assert (champion and champion.name, len(registry.versions(home))) == ("v1", 2)
+    assert registry.versions(home) == []
+    earlier = questions(home)
+
+    # The second Monday: new posts have arrived.
+    load_sample(home, 75)
+    lines = run_refresh(home, RefreshOptions(), TUNING, show=lambda _: None)
+    assert lines[0] == "verdict: undecided"
+    assert lines[-1] == "model v1: registered, not released"
+    (version,) = registry.versions(home)
+    assert earlier < questions(home)
+    assert version.dataset_id == find_dataset(home).id
+    record = newest_run(home)
+    assert (record.status, record.version, record.dataset_id) == ("succeeded", "v1", version.dataset_id)
+    assert version.run_id == record.id
+    ran = {step.name for step in record.steps}
+    assert ran == {"build-mart", "export-snapshot", "prepare-dataset", *STEPS, "release", "notify"}
+    assert "prepare-dataset" in newest_report(home).read_text()
+
+    # Nothing new: it ends after the first step.
+    unchanged = run_refresh(home, RefreshOptions(), TUNING, show=lambda _: None)
+    assert unchanged[0] == f"nothing has changed: source, options and code are those of the run {record.id}"
+    assert [step.name for step in newest_run(home).steps] == ["build-mart", "notify"]
 
     said = [message.splitlines() for message in told]
-    assert [lines[0].rpartition(": ")[2].partition(" ")[0] for lines in said] == [*["succeeded"] * 3, "failed"]
-    assert said[1][-1] == "model v2: registered, the champion is v1"
+    assert [lines[0].rpartition(": ")[2].partition(" ")[0] for lines in said] == ["failed", "succeeded", "succeeded"]
+    assert said[0][1] == f"the champion is unchanged; `invoke status {failed.id}` shows the step that failed"
+    assert said[1][-1] == "model v1: registered, not released"
     assert said[2][1].startswith("nothing has changed")
-    assert said[3][1] == f"the champion is unchanged; `invoke status {failed.id}` shows the step that failed"
-    files = [path for path in home.home.rglob("*") if path.is_file() and PATH.encode() in path.read_bytes()]
-    assert files == []
+    assert [path for path in home.home.rglob("*") if path.is_file() and PATH.encode() in path.read_bytes()] == []

@@ -69,13 +69,14 @@ def refresh_arguments(
     `place` stores files in `folder`. `image` and `period` are those of a job on Vertex AI. Raises TuningError if an
     option is invalid or names a file that the steps cannot read.
     """
-    resolve_variables(options.preset, options.build)  # raises an error before anything is stored
+    resolve_variables(options.preset, options.build)  # raises an error before anything is stored, as the next line does
+    made = _with_absolute_paths(settings, options.made)
     arguments = tuning_arguments(settings, plan, place, image=image, period=period)
     arguments["refresh_code"] = code_sha256("tuning.pipelines.refresh.steps", plan.tuner, image)
     request = RefreshRequest(
         settings=step_settings(settings, _SETTINGS),
         build=options.build,
-        made=_with_absolute_paths(settings, options.made),
+        made=made,
         preset=options.preset,
         tuner=plan.tuner,
         tune=plan.tune,
