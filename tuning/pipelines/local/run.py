@@ -50,7 +50,7 @@ def run_local(
             steps = [*before, *ran.steps]
             run = release(settings, plan, folder, record, ran.outputs, steps)
         except BaseException as error:
-            write_run(folder, msgspec.structs.replace(ended(record, error), seconds=_since(started)))
+            write_run(settings, folder, msgspec.structs.replace(ended(record, error), seconds=_since(started)))
             raise
         done = msgspec.structs.replace(
             record,
@@ -61,7 +61,7 @@ def run_local(
             promoted=run.promoted,
             verdict=run.verdict.status,
         )
-        write_run(folder, done)
+        write_run(settings, folder, done)
     return run
 
 
@@ -74,7 +74,9 @@ def run_hello(settings: Settings, recipient: str, show: Callable[[str], None] = 
     started = time.monotonic()
     template = compile_hello(folder / "pipeline.yaml", settings.image)
     ran = run_template(settings, template, {"recipient": recipient}, folder, show, caching=False)
-    write_run(folder, msgspec.structs.replace(record, status="succeeded", seconds=_since(started), steps=ran.steps))
+    write_run(
+        settings, folder, msgspec.structs.replace(record, status="succeeded", seconds=_since(started), steps=ran.steps)
+    )
     return str(ran.outputs["Output"].value)
 
 

@@ -18,7 +18,7 @@ from tuning.cloud.estimate import (
 from tuning.dataset.dataset import MANIFEST, Dataset, bucket_address
 from tuning.errors import TuningError
 from tuning.gcs.access import google_errors
-from tuning.gcs.storage import find_storage, put_files, put_folder
+from tuning.gcs.storage import find_storage, put_files
 from tuning.pipelines.compiled import check_pinned
 from tuning.pipelines.plan import Plan
 from tuning.pipelines.release.release import arguments_against_champion
@@ -28,8 +28,6 @@ from tuning.pipelines.vertex.period import current_period
 from tuning.pipelines.vertex.template import Template, fit_parameters, read_template
 from tuning.pipelines.vertex.template_job import SubmitOptions, check_access, commit_label
 from tuning.registry import registry
-from tuning.registry.model_folder import MODEL
-from tuning.registry.records import Version
 from tuning.settings import Settings
 from tuning.tuners.gemini.estimate import training_price
 from tuning.tuners.gemini.models import base_model, check_service
@@ -67,7 +65,7 @@ def tuning_request(
             plan,
             home,
             lambda file, content: _place(settings, f"{requests}/{file}", content),
-            lambda version: _model_folder(settings, version),
+            lambda version: registry.model_address(settings, version),
             image=settings.image,
             period=period,
         )
@@ -149,10 +147,3 @@ def _place(settings: Settings, uri: str, content: bytes) -> str:
         path = Path(folder) / "request"
         path.write_bytes(content)
         return find_storage(settings).put(path, uri).uri
-
-
-def _model_folder(settings: Settings, version: Version) -> str:
-    """Upload the champion's model to a place that the steps can read, and return the address."""
-    uri = f"gs://{settings.bucket}/models/{version.name}-{version.contents_sha256[:12]}"
-    put_folder(settings, registry.model_folder(settings, version), uri, last=MODEL)
-    return uri
