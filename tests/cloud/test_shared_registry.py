@@ -161,6 +161,24 @@ def test_fifty_racing_promotions_lose_none_and_no_reader_sees_half(
     assert seen(homes[0]) == seen(homes[1])
 
 
+@pytest.mark.parametrize("name", ["cloud", "settings"])
+def test_a_version_is_not_seen_before_all_its_files_are_there(
+    name: str, request: pytest.FixtureRequest, register: Register, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = request.getfixturevalue(name)
+    register(home, "a")
+    before, store = seen(home), registry.keep_files
+
+    def watched(*arguments: object, **options: object) -> None:
+        assert seen(home) == before
+        store(*arguments, **options)  # type: ignore[arg-type]
+        assert seen(home) == before
+
+    monkeypatch.setattr(registry, "keep_files", watched)
+    register(home, "b")
+    assert opened(home, "v2") == b"b" * 1000
+
+
 def test_of_two_promotions_at_once_the_second_is_told(
     homes: tuple[Settings, Settings], register: Register, monkeypatch: pytest.MonkeyPatch
 ) -> None:

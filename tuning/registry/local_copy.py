@@ -43,18 +43,19 @@ def _download(settings: Settings, version: Version, uri: str, folder: Path) -> N
     partial, storage = folder.with_name(f".{folder.name}.part"), find_storage(settings)
     with progress(f"downloading {version.name}", len(version.files), "files") as advance:
 
-        def fetch(name: str) -> None:
+        def fetch(name: str) -> bool:
             storage.get(f"{uri}/{name}", partial / name)
-            if sha256_of(partial / name) != version.files[name]:
-                remove(partial)
-                raise TuningError(
-                    f"{uri}/{name} is not the file that was registered as {version.name}: its SHA-256 differs",
-                    "Restore the object, or choose another version (`invoke models`)",
-                )
             advance(1)
+            return sha256_of(partial / name) == version.files[name]
 
         with ThreadPoolExecutor(PARALLEL) as pool:
-            list(pool.map(fetch, version.files))
+            is_right = dict(zip(version.files, pool.map(fetch, version.files), strict=True))
+    if wrong := [name for name in version.files if not is_right[name]]:
+        remove(partial)
+        raise TuningError(
+            f"{uri}/{wrong[0]} is not the file that was registered as {version.name}: its SHA-256 differs",
+            "Restore the object, or choose another version (`invoke models`)",
+        )
     remove(folder)
     partial.rename(folder)
 
