@@ -19,9 +19,10 @@ from tuning.pipelines.local.cache import delete, freed_by, last_written, remove_
 from tuning.pipelines.local.runner import pipeline_root
 from tuning.pipelines.release.record import REPORT, SUMMARY, in_progress
 from tuning.pipelines.tuning import PIPELINES
-from tuning.registry import registry
+from tuning.registry.registry import unfinished, versions
 from tuning.settings import Settings
 from tuning.storage import locked, sha256_of
+from tuning.target import at_home
 
 _SECONDS = {"h": 3600, "d": 86_400, "w": 604_800}
 _KEPT_OF_A_RUN = {RECORD, REPORT, SUMMARY}
@@ -77,7 +78,7 @@ def _line(what: str, found: list[LeftOver]) -> str:
 def _alone(settings: Settings, dry_run: bool) -> Iterator[None]:
     """Hold every lock of the home. Raises TuningError if another process holds one."""
     home = settings.home
-    known = [pipeline_root(settings) / ".lock", settings.models_dir / ".lock"]
+    known = [pipeline_root(settings) / ".lock", settings.models_dir / ".lock", settings.models_dir / ".register.lock"]
     known += [home / "sources.lock", home / "load.lock"]
     there = [path for pattern in _LOCKS for path in sorted(home.glob(pattern))]
     with contextlib.ExitStack() as stack:
@@ -99,8 +100,12 @@ def _find(settings: Settings, oldest: float, notes: list[str]) -> Iterator[LeftO
         ("working files of unfinished datasets", "datasets/.*.parts"),
         ("base models built for a dataset", "cache/tiny/[!.]*[!k]"),
         ("datasets downloaded for a run", "cache/datasets/*"),
+        ("models downloaded from the registry", "cache/models/*"),
+        ("reports downloaded from the registry", "cache/reports/*"),
     ):
         yield from _all(kind, (path for path in settings.home.glob(pattern) if last_written(path) < oldest))
+    folders = (settings.models_dir / name for name in unfinished(at_home(settings)))
+    yield from _all("unfinished registrations", (path for path in folders if last_written(path) < oldest))
     yield from _data(settings, oldest, notes)
 
 
@@ -132,7 +137,7 @@ def _unfinished(folder: Path) -> Iterator[Path]:
 
 
 def _runs(settings: Settings, oldest: float) -> Iterator[LeftOver]:
-    named = {version.run_id for version in registry.versions(settings)}
+    named = {version.run_id for version in versions(at_home(settings))}
     failed, parts = [], []
     for run in settings.runs_dir.glob("[!.]*"):
         if not run.is_dir() or in_progress(run) or last_written(run) >= oldest:
@@ -148,7 +153,7 @@ def _runs(settings: Settings, oldest: float) -> Iterator[LeftOver]:
 def _data(settings: Settings, oldest: float, notes: list[str]) -> Iterator[LeftOver]:
     """Yield old datasets and snapshots that are not needed, if a command can make them again."""
     every = list(datasets(settings))
-    needed = {version.dataset_id for version in registry.versions(settings)} | {one.id for one in every[:1]}
+    needed = {version.dataset_id for version in versions(at_home(settings))} | {one.id for one in every[:1]}
     old = [one for one in every if one.id not in needed and _is_old(one.folder, oldest) and not _is_own(one)]
     exported = list(snapshots(settings))
     newest = {one.kind: one for one in sorted(exported, key=lambda one: one.folder.stat().st_mtime_ns)}

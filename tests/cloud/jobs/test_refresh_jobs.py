@@ -29,6 +29,7 @@ from tuning.pipelines.refresh import components
 from tuning.pipelines.refresh.outcome import find_outcome
 from tuning.pipelines.refresh.request import RefreshOptions
 from tuning.pipelines.refresh.run import run_refresh
+from tuning.pipelines.release.record import newest_report
 from tuning.pipelines.submit import schedule_any
 from tuning.pipelines.tuning import STEPS
 from tuning.pipelines.vertex import period
@@ -198,6 +199,10 @@ def test_forty_days_of_mondays(world: World, capfd: pytest.CaptureFixture[str]) 
             assert world.champion == week["champion"], day
         deleted += rule.pass_time(world.today)
     assert any("/pipelines/" in uri for uri in deleted)  # the rule was at work
+    other_home = msgspec.structs.replace(world.settings, home=world.settings.home.with_name("other"))
+    shared = registry.champion(other_home)
+    assert shared
+    assert (shared.name, newest_report(other_home).read_bytes()) == ("v4", b"report")
     assert world.built == [1, 2, 3, 4, 4]
     assert world.versions == ["v1", "v2", "v3", "v4"]
     assert [version.dataset_id for version in registry.versions(world.settings)] == ["d1", "d2", "d3", "d4"]

@@ -44,9 +44,11 @@ def run_local(
             steps = [*before, *ran.steps]
             run = release(settings, plan, folder, record, ran.outputs, steps)
         except BaseException as error:
-            write_run(folder, msgspec.structs.replace(ended(record, error), seconds=since(started)))
+            write_run(settings, folder, msgspec.structs.replace(ended(record, error), seconds=since(started)))
             raise
-        write_run(folder, msgspec.structs.replace(run.noted_in(record), status="succeeded", seconds=since(started)))
+        write_run(
+            settings, folder, msgspec.structs.replace(run.noted_in(record), status="succeeded", seconds=since(started))
+        )
     return run
 
 
@@ -59,7 +61,9 @@ def run_hello(settings: Settings, recipient: str, show: Callable[[str], None] = 
     started = time.monotonic()
     template = compile_hello(folder / "pipeline.yaml", settings.image)
     ran = run_template(settings, template, {"recipient": recipient}, folder, show, caching=False)
-    write_run(folder, msgspec.structs.replace(record, status="succeeded", seconds=since(started), steps=ran.steps))
+    write_run(
+        settings, folder, msgspec.structs.replace(record, status="succeeded", seconds=since(started), steps=ran.steps)
+    )
     return str(ran.outputs["Output"].value)
 
 

@@ -9,7 +9,7 @@ from tuning.cloud.estimate import check_budget, estimate_build, estimate_run
 from tuning.command_line.options import TuningOptions
 from tuning.dataset.options import resolve_variables
 from tuning.errors import TuningError
-from tuning.gcs.access import google_errors
+from tuning.gcs.access import google_errors, label
 from tuning.pipelines.local.run import requests_folder as local_requests
 from tuning.pipelines.local.run import run_cached, since
 from tuning.pipelines.local.runner import pipeline_root
@@ -23,7 +23,7 @@ from tuning.pipelines.release.record import REPORT, ended, read_run, start_run, 
 from tuning.pipelines.release.times import with_steps
 from tuning.pipelines.tuning import REFRESH
 from tuning.pipelines.vertex import jobs
-from tuning.pipelines.vertex.jobs import JobRequest, label
+from tuning.pipelines.vertex.jobs import JobRequest
 from tuning.pipelines.vertex.period import current_period
 from tuning.pipelines.vertex.template import fit_parameters
 from tuning.pipelines.vertex.template_job import SubmitOptions, commit_label, send
@@ -84,16 +84,16 @@ def _run_here(settings: Settings, plan: TuningPlan, options: RefreshOptions, aga
             place = place_in(settings, requests)
             arguments = refresh_arguments(settings, plan, options, requests, place, again=again)
             arguments["run"] = record.id
-            write_run(folder, msgspec.structs.replace(record, arguments=arguments))
+            write_run(settings, folder, msgspec.structs.replace(record, arguments=arguments))
             ran = run_cached(settings, compile_refresh(settings, folder / "pipeline.yaml"), arguments, folder, show)
         except BaseException as error:
             failed = ended(read_run(folder), error)
-            write_run(folder, msgspec.structs.replace(failed, seconds=since(started)))
+            write_run(settings, folder, msgspec.structs.replace(failed, seconds=since(started)))
             raise
-        done = msgspec.structs.replace(read_run(folder), status="succeeded", seconds=since(started), steps=ran.steps)
-        write_run(folder, done)
         if (folder / REPORT).exists():
             write_bytes(folder / REPORT, with_steps((folder / REPORT).read_bytes(), ran.steps))
+        done = msgspec.structs.replace(read_run(folder), status="succeeded", seconds=since(started), steps=ran.steps)
+        write_run(settings, folder, done)
     return _outcome(settings, record.id)
 
 

@@ -148,7 +148,7 @@ def release(
     released = release_model(settings, plan, folder, record, found, [])
     if not run:
         record = msgspec.structs.replace(record, status="succeeded")
-    write_run(folder, released.noted_in(record))
+    write_run(settings, folder, released.noted_in(record))
     outcome = Outcome(run_id=record.id, lines=released.in_lines)
     write_outcome(settings, run or job, outcome)
     if not released.outdated:  # else the next refresh compares the model with the new champion

@@ -4,10 +4,9 @@ from pathlib import Path
 
 from tuning.dataset.dataset import MANIFEST, Dataset, bucket_address, open_dataset
 from tuning.errors import TuningError
-from tuning.gcs.storage import find_storage, put_bytes, put_files, put_folder
+from tuning.gcs.storage import find_storage, put_bytes, put_files
 from tuning.pipelines.steps.requests import Place
 from tuning.registry import registry
-from tuning.registry.model_folder import MODEL
 from tuning.registry.records import Version
 from tuning.settings import Settings
 from tuning.storage import is_in_bucket, write_bytes
@@ -32,16 +31,10 @@ def place_in(settings: Settings, folder: str) -> Place:
 
 
 def model_address(settings: Settings, version: Version) -> str:
-    """Return the address of a version's model for the steps. A step on Vertex AI reads it in the bucket.
-
-    Raises TuningError if the upload fails.
-    """
-    folder = registry.model_folder(settings, version)
-    if not find_target(settings).on_vertex:
-        return str(folder)
-    uri = f"gs://{settings.bucket}/models/{version.name}-{version.contents_sha256[:12]}"
-    put_folder(settings, folder, uri, last=MODEL)
-    return uri
+    """Return the address of a version's model for the steps. A step on Vertex AI reads it in the bucket."""
+    if find_target(settings).on_vertex:
+        return registry.model_address(settings, version)
+    return str(registry.model_folder(settings, version))
 
 
 def upload_dataset(settings: Settings, dataset: Dataset) -> tuple[str, int]:

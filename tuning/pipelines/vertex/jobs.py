@@ -272,11 +272,6 @@ def _client(settings: Settings) -> "PipelineServiceClient":
     return PipelineServiceClient(**vertex_client(settings, settings.region))
 
 
-def label(text: str) -> str:
-    """Return `text` as a label: lower-case letters, digits, dashes and underscores, at most 63 characters."""
-    return re.sub(r"[^a-z0-9_-]+", "-", text.lower())[:63].strip("-")
-
-
 def _slug(text: str) -> str:
     slug = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
     return slug if slug[:1].isalpha() else f"job-{slug}"

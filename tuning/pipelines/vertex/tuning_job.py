@@ -17,13 +17,13 @@ from tuning.cloud.estimate import (
 )
 from tuning.dataset.dataset import Dataset
 from tuning.errors import TuningError
-from tuning.gcs.access import google_errors
+from tuning.gcs.access import google_errors, label
 from tuning.pipelines.compiled import check_pinned
 from tuning.pipelines.plan import Plan
 from tuning.pipelines.release.places import place_in, upload_dataset
 from tuning.pipelines.release.release import arguments_against_champion
 from tuning.pipelines.tuning import compile_pipeline
-from tuning.pipelines.vertex.jobs import JobRequest, label
+from tuning.pipelines.vertex.jobs import JobRequest
 from tuning.pipelines.vertex.period import current_period
 from tuning.pipelines.vertex.template import Template, fit_parameters, read_template
 from tuning.pipelines.vertex.template_job import SubmitOptions, check_access, commit_label
