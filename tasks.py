@@ -791,7 +791,7 @@ def schedule(
     """
     from tuning.pipelines.job_lines import schedule_lines, schedule_run_lines
     from tuning.pipelines.refresh.request import RefreshOptions
-    from tuning.pipelines.submit import schedule_any
+    from tuning.pipelines.submit import schedule_refresh, schedule_template
     from tuning.pipelines.vertex import schedule as schedules
     from tuning.pipelines.vertex.template_job import SubmitOptions
 
@@ -801,8 +801,15 @@ def schedule(
         raise TuningError(f"--{asked[0]} and --{asked[1]} are two commands", "Give only one of them")
     if cron:
         options = SubmitOptions(**job.given(), caching=caching)
-        refreshed = RefreshOptions(build=build, made=chosen, preset=preset)
-        found, created = schedule_any(settings, cron, template, param or [], refreshed, tuning, options, print)
+        if template:
+            if build.given() or chosen.given() or preset:
+                raise TuningError("--template makes no dataset", "Leave out the options of a dataset, or --template")
+            found, created = schedule_template(settings, cron, template, param or [], tuning, options, print)
+        elif param:
+            raise TuningError("--param needs --template", "Leave it out to schedule a refresh")
+        else:
+            refreshed = RefreshOptions(build=build, made=chosen, preset=preset)
+            found, created = schedule_refresh(settings, cron, refreshed, tuning, options, print)
         print(f"{'created' if created else 'found'} {schedule_lines([found])[0]}")
     elif runs:
         print("\n".join(schedule_run_lines(schedules.runs_of(settings, runs))))

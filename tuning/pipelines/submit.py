@@ -43,32 +43,33 @@ def submit_any(
         show(f"{job.id} SUCCEEDED")
 
 
-def schedule_any(
+def schedule_template(
     settings: Settings,
     cron: str,
     template: str,
     parameters: list[str],
-    refreshed: RefreshOptions,
     tuning: TuningOptions,
     options: SubmitOptions,
     show: Show,
 ) -> tuple[Schedule, bool]:
-    """Schedule a refresh, or the template's job. Return the schedule and whether it is new.
+    """Schedule the template's job, which `submit_any` would submit. Return the schedule and whether it is new.
 
-    Each refresh reads the source as it is then, and competes with the champion of that moment. Raises TuningError if
+    Raises TuningError if a check fails or the service refuses the schedule.
+    """
+    return create_schedule(settings, _request(settings, template, parameters, tuning, options, show), cron)
+
+
+def schedule_refresh(
+    settings: Settings, cron: str, refreshed: RefreshOptions, tuning: TuningOptions, options: SubmitOptions, show: Show
+) -> tuple[Schedule, bool]:
+    """Schedule a refresh. Return the schedule and whether it is new.
+
+    Each run reads the source as it is then, and competes with the champion of that moment. Raises TuningError if
     options conflict, if a check fails, or if the service refuses the schedule.
     """
-    if template and (refreshed.build.given() or refreshed.made.given() or refreshed.preset):
-        raise TuningError("the options of a dataset belong to a refresh", "Leave them out, or leave out --template")
-    if template:
-        request = _request(settings, template, parameters, tuning, options, show)
-    else:
-        _refuse_parameters(parameters)
-        if options.dataset:
-            raise TuningError(
-                "each run of a schedule makes its own dataset", "Leave out --dataset, or use `invoke submit`"
-            )
-        request = refresh_request(settings, refreshed, tuning, options, show, scheduled=True)
+    if options.dataset:
+        raise TuningError("each run of a schedule makes its own dataset", "Leave out --dataset, or use `invoke submit`")
+    request = refresh_request(settings, refreshed, tuning, options, show, scheduled=True)
     schedule, is_new = create_schedule(settings, request, cron)
     for other in list_schedules(settings):
         if is_new and other.id != schedule.id and other.is_of(request.template.name) and other.state == "ACTIVE":

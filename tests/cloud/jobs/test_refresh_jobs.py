@@ -30,7 +30,7 @@ from tuning.pipelines.refresh.outcome import find_outcome
 from tuning.pipelines.refresh.request import RefreshOptions
 from tuning.pipelines.refresh.run import run_refresh
 from tuning.pipelines.release.record import newest_report
-from tuning.pipelines.submit import schedule_any
+from tuning.pipelines.submit import schedule_refresh
 from tuning.pipelines.tuning import STEPS
 from tuning.pipelines.vertex import period
 from tuning.pipelines.vertex.schedule import pause, resume, runs_of
@@ -160,8 +160,8 @@ def _script_the_data(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def schedule(world: World, options: RefreshOptions | None = None, **more: Any) -> str:
     """The number of the schedule of every Monday."""
-    made, _ = schedule_any(
-        world.settings, "0 3 * * 1", "", [], options or RefreshOptions(), GEMINI, SubmitOptions(**more), lambda _: None
+    made, _ = schedule_refresh(
+        world.settings, "0 3 * * 1", options or RefreshOptions(), GEMINI, SubmitOptions(**more), lambda _: None
     )
     return made.id
 
@@ -268,7 +268,7 @@ def test_a_schedule_reads_nothing_that_the_rule_deletes(world: World, vertex_api
 def test_a_second_schedule_of_the_pipeline_is_named(world: World) -> None:
     number, said = schedule(world), []
     options = RefreshOptions(build=BuildOptions(since="2024-01-01"))
-    schedule_any(world.settings, "0 3 * * 1", "", [], options, GEMINI, SubmitOptions(), said.append)
+    schedule_refresh(world.settings, "0 3 * * 1", options, GEMINI, SubmitOptions(), said.append)
     assert f"schedule {number} runs the same pipeline: `invoke schedule --delete {number}` deletes it" in said
 
 

@@ -71,7 +71,8 @@ def release(
     from tuning.pipelines.steps import process
 
     made = {"model": model, "comparison": comparison, "verdict": verdict, "page": page, "summary": summary}
-    process.run(steps.release, tuner, code, request, source, dataset, tuning, tuner_code, run, job, made, outputs=[])
+    sources = steps.ReleaseSources(source=source, dataset=dataset, tuning=tuning, outputs=made)
+    process.run(steps.release, tuner, code, request, sources, tuner_code, run, job, outputs=[])
 
 
 @dsl.component(base_image=IMAGE, install_kfp_package=False)

@@ -12,8 +12,9 @@ from tuning.command_line.options import BuildOptions, SplitOptions
 from tuning.dataset.options import DatasetOptions, resolve_variables
 from tuning.errors import TuningError
 from tuning.pipelines.plan import TuningPlan
+from tuning.pipelines.release.places import place_in
 from tuning.pipelines.steps.code_hash import code_sha256
-from tuning.pipelines.steps.requests import Place, step_settings, store_requests, tuning_arguments
+from tuning.pipelines.steps.requests import step_settings, store_requests, tuning_arguments
 from tuning.settings import Settings, load_settings
 from tuning.target import find_target
 from tuning.tuners.options import dataset_options
@@ -58,7 +59,6 @@ def refresh_arguments(
     plan: TuningPlan,
     options: RefreshOptions,
     folder: str,
-    place: Place,
     *,
     again: bool = False,
     image: str = "",
@@ -66,11 +66,12 @@ def refresh_arguments(
 ) -> dict[str, str]:
     """Return the arguments of `refresh_python_qa`, without `run`.
 
-    `place` stores files in `folder`. `image` and `period` are those of a job on Vertex AI. Raises TuningError if an
-    option is invalid or names a file that the steps cannot read.
+    The requests are stored in `folder`, a path or an address in Cloud Storage. `image` and `period` are those of a job
+    on Vertex AI. Raises TuningError if an option is invalid or names a file that the steps cannot read.
     """
     resolve_variables(options.preset, options.build)  # raises an error before anything is stored, as the next line does
     made = _with_absolute_paths(settings, options.made)
+    place = place_in(settings, folder)
     arguments = tuning_arguments(settings, plan, place, image=image, period=period)
     arguments["refresh_code"] = code_sha256("tuning.pipelines.refresh.steps", plan.tuner, image)
     request = RefreshRequest(

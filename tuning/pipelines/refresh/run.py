@@ -18,7 +18,6 @@ from tuning.pipelines.refresh.outcome import find_outcome
 from tuning.pipelines.refresh.pipeline import compile_refresh
 from tuning.pipelines.refresh.request import RefreshOptions, refresh_arguments
 from tuning.pipelines.refresh.webhook import check_webhook
-from tuning.pipelines.release.places import place_in
 from tuning.pipelines.release.record import REPORT, ended, read_run, start_run, write_run
 from tuning.pipelines.release.times import with_steps
 from tuning.pipelines.tuning import REFRESH
@@ -80,9 +79,7 @@ def _run_here(settings: Settings, plan: TuningPlan, options: RefreshOptions, aga
         started = time.monotonic()
         try:
             connect(settings)  # starts the local BigQuery, which must not live in the environment of a step
-            requests = local_requests(settings)
-            place = place_in(settings, requests)
-            arguments = refresh_arguments(settings, plan, options, requests, place, again=again)
+            arguments = refresh_arguments(settings, plan, options, local_requests(settings), again=again)
             arguments["run"] = record.id
             write_run(settings, folder, msgspec.structs.replace(record, arguments=arguments))
             ran = run_cached(settings, compile_refresh(settings, folder / "pipeline.yaml"), arguments, folder, show)
@@ -128,7 +125,6 @@ def _job_request(
             plan,
             options,
             folder,
-            place_in(settings, folder),
             again=again,
             image=settings.image,
             period=period,

@@ -3,6 +3,8 @@
 The KFP components call these functions.
 """
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -114,21 +116,23 @@ def prepare_dataset(request: Artifact, snapshot: Artifact, tuning: Artifact, tun
     return Prepared(**arguments)
 
 
-def release(
-    request: Artifact,
-    source: Artifact,
-    dataset: Artifact,
-    tuning: Artifact,
-    tuner_code: str,
-    run: str,
-    job: str,
-    outputs: dict[str, Artifact],
-) -> None:
+@dataclass(frozen=True, kw_only=True)
+class ReleaseSources:
+    """Hold the artifacts that a release reads. `outputs` are those that the steps of the tuning made, by name."""
+
+    source: Artifact
+    dataset: Artifact
+    tuning: Artifact
+    outputs: Mapping[str, Artifact]
+
+
+def release(request: Artifact, sources: ReleaseSources, tuner_code: str, run: str, job: str) -> None:
     """Register the model, and promote it if the verdict allows that. Write the run's record and its outcome.
 
-    `run` is the ID of the run if a command follows it; else the run gets an ID here. `outputs` are the outputs that a
-    release needs, by name. Raises TuningError if the registry refuses the model.
+    `run` is the ID of the run if a command follows it; else the run gets an ID here, and `job` is the name of the job.
+    Raises TuningError if the registry refuses the model.
     """
+    dataset, tuning, outputs = sources.dataset, sources.tuning, sources.outputs
     settings = load_settings(read_request(request.path, RefreshRequest).settings)
     asked = read_request(tuning.path, TuningRequest)
     opened = open_dataset(Path(dataset.path))
@@ -152,7 +156,7 @@ def release(
     outcome = Outcome(run_id=record.id, lines=released.in_lines)
     write_outcome(settings, run or job, outcome)
     if not released.outdated:  # else the next refresh compares the model with the new champion
-        write_outcome(settings, read_record(Path(source.path), Source, "Run the command again").key, outcome)
+        write_outcome(settings, read_record(Path(sources.source.path), Source, "Run the command again").key, outcome)
     for line in [*released.in_lines, *(mirror(settings) if find_target(settings).uses_google else [])]:
         print(line, flush=True)
 
