@@ -11,6 +11,7 @@ from tuning import closed_output
 from tuning.command import command
 from tuning.command_line.options import BuildOptions, FormatName, Options, RunOptions, SplitOptions, TuningOptions
 from tuning.command_line.positional import JobOrNewest, QuestionOrFile
+from tuning.errors import TuningError
 from tuning.settings import BigQueryDataset, Settings, describe, load_settings
 from tuning.target import find_target
 from tuning.values import (
@@ -372,15 +373,18 @@ def compile_(
     c: Context,
     settings: Settings,
     output: Annotated[OutputFile, Meta(description="file to write (default: pipeline.yaml under TUNING_HOME)")] = "",
+    pipeline: Annotated[Literal["tune", "refresh"], Meta(description="tune_python_qa or refresh_python_qa")] = "tune",
 ) -> None:
-    """Write the pipeline tune_python_qa as YAML. kfp.local and Vertex AI Pipelines run the same file.
+    """Write a pipeline as YAML. kfp.local and Vertex AI Pipelines run the same file.
 
     Example: invoke compile --output pipeline.yaml
     """
     from tuning.paths import expanded
+    from tuning.pipelines.refresh.pipeline import compile_refresh
     from tuning.pipelines.tuning import compile_pipeline
 
-    print(f"compiled {compile_pipeline(settings, expanded(output) if output else settings.home / 'pipeline.yaml')}")
+    compile_it = compile_refresh if pipeline == "refresh" else compile_pipeline
+    print(f"compiled {compile_it(settings, expanded(output) if output else settings.home / 'pipeline.yaml')}")
 
 
 NEWEST = "the newest dataset: the one that `dataset`, `split` or `tune` made or reused last"
@@ -603,20 +607,38 @@ def tune(
         preview_all(settings, given, print, preview)
         return
     run = tune_all(settings, given, print)
-    print(run.in_words)
-    registered = "registered" if run.registered else "already registered"
-    print(
-        f"model {run.version.name}: {registered}, "
-        f"{'now champion' if run.promoted else f'the champion is {run.champion}' if run.champion else 'not released'}"
-    )
-    if run.outdated:
-        print(run.outdated)
+    print("\n".join(run.in_lines))
     print(f"report: {run.report}")
     if not run.champion:
         print(f'ask it: invoke predict "How do I …" --model {run.version.name}')
 
 
+Again = Annotated[bool, Meta(description="run all steps again, and reuse no earlier results")]
+
+
+@command
+def refresh(
+    c: Context,
+    settings: Settings,
+    build: BuildOptions,
+    chosen: SplitOptions,
+    tuning: TuningOptions,
+    preset: Preset = None,
+    again: Again = False,
+) -> None:
+    """Run the pipeline from the source to a release, if source, options or code have changed since the last refresh.
+
+    Example: invoke refresh --limit 2000
+    """
+    from tuning.pipelines.refresh.request import RefreshOptions
+    from tuning.pipelines.refresh.run import run_refresh
+
+    options = RefreshOptions(build=build, made=chosen, preset=preset)
+    print("\n".join(run_refresh(settings, options, tuning, again=again)))
+
+
 namespace.add_task(tune)
+namespace.add_task(refresh)
 
 
 @command(writes=False)
@@ -683,13 +705,14 @@ Template = Annotated[
     str,
     Meta(
         description="any KFP template: https://REGION-kfp.pkg.dev/..., gs:// or a file "
-        "(default: this project's pipeline)"
+        "(default: this project's pipeline; schedule: that of refresh)"
     ),
 ]
 Parameters = Annotated[
     list[str] | None,
     Meta(description="template parameter as NAME=VALUE; repeat the option for each parameter"),
 ]
+ScheduleNumber = Annotated[str, Meta(pattern=r"[0-9]{1,30}", title="a number")]
 Caching = Annotated[bool, Meta(description="reuse the results of steps whose inputs have not changed")]
 
 
@@ -703,9 +726,7 @@ def submit(
     param: Parameters = None,
     caching: Caching = True,
     wait: Annotated[bool, Meta(description="wait until the job ends")] = False,
-    again: Annotated[
-        bool, Meta(description="run the job again even if it has succeeded, and reuse no earlier results")
-    ] = False,
+    again: Again = False,
 ) -> None:
     """Submit the pipeline, or any KFP template, to the runner. The same job is not sent twice, unless --again is given.
 
@@ -749,35 +770,57 @@ def schedule(
     c: Context,
     settings: Settings,
     job: JobOptions,
+    build: BuildOptions,
+    chosen: SplitOptions,
     tuning: TuningOptions,
     cron: Annotated[
         str, Meta(description="create a schedule with these times in cron format, such as '0 3 * * 1'")
     ] = "",
-    delete: Annotated[
-        Annotated[str, Meta(pattern=r"[0-9]{1,30}", title="a number")],
-        Meta(description="number of a schedule to delete"),
-    ] = "",
+    pause: Annotated[ScheduleNumber, Meta(description="number of a schedule that starts no runs until --resume")] = "",
+    resume: Annotated[ScheduleNumber, Meta(description="number of a paused schedule; missed runs are left out")] = "",
+    delete: Annotated[ScheduleNumber, Meta(description="number of a schedule to delete")] = "",
+    runs: Annotated[ScheduleNumber, Meta(description="number of a schedule whose last runs are shown")] = "",
     template: Template = "",
     param: Parameters = None,
     caching: Caching = True,
+    preset: Preset = None,
 ) -> None:
-    """List the schedules. With --cron, schedule the job that `submit` would send. With --delete, delete a schedule.
+    """List the schedules. With --cron, schedule `refresh`, or the job of --template.
 
     Example: invoke schedule --target gcp --tuner gemini --cron '0 3 * * 1'
     """
-    from tuning.pipelines.job_lines import schedule_lines
-    from tuning.pipelines.submit import schedule_any
-    from tuning.pipelines.vertex.schedule import delete_schedule, list_schedules
+    from tuning.pipelines.job_lines import schedule_lines, schedule_run_lines
+    from tuning.pipelines.refresh.request import RefreshOptions
+    from tuning.pipelines.submit import schedule_refresh, schedule_template
+    from tuning.pipelines.vertex import schedule as schedules
     from tuning.pipelines.vertex.template_job import SubmitOptions
 
-    if delete:
-        print(f"deleted {delete_schedule(settings, delete).name}")
-    elif cron:
+    commands = {"cron": cron, "runs": runs, "pause": pause, "resume": resume, "delete": delete}
+    asked = [name for name, value in commands.items() if value]
+    if len(asked) > 1:
+        raise TuningError(f"--{asked[0]} and --{asked[1]} are two commands", "Give only one of them")
+    if cron:
         options = SubmitOptions(**job.given(), caching=caching)
-        scheduled, created = schedule_any(settings, cron, template, param or [], tuning, options, print)
-        print(f"{'created' if created else 'found'} {schedule_lines([scheduled])[0]}")
+        if template:
+            if build.given() or chosen.given() or preset:
+                raise TuningError("--template makes no dataset", "Leave out the options of a dataset, or --template")
+            found, created = schedule_template(settings, cron, template, param or [], tuning, options, print)
+        elif param:
+            raise TuningError("--param needs --template", "Leave it out to schedule a refresh")
+        else:
+            refreshed = RefreshOptions(build=build, made=chosen, preset=preset)
+            found, created = schedule_refresh(settings, cron, refreshed, tuning, options, print)
+        print(f"{'created' if created else 'found'} {schedule_lines([found])[0]}")
+    elif runs:
+        print("\n".join(schedule_run_lines(schedules.runs_of(settings, runs))))
+    elif pause:
+        print(f"paused {schedules.pause(settings, pause).name}")
+    elif resume:
+        print(f"resumed {schedules.resume(settings, resume).name}")
+    elif delete:
+        print(f"deleted {schedules.delete_schedule(settings, delete).name}")
     else:
-        print("\n".join(schedule_lines(list_schedules(settings))))
+        print("\n".join(schedule_lines(schedules.list_schedules(settings))))
 
 
 @command(writes=False)
@@ -851,7 +894,6 @@ def bench(
 
     Example: invoke bench --only ingest --repeat 3
     """
-    from tuning.errors import TuningError
     from tuning.settings import IS_CHECKOUT
 
     if not IS_CHECKOUT:

@@ -67,6 +67,10 @@ def test_config_prints_the_effective_settings_and_masks_secrets() -> None:
         (["schedule"], {}, "this command needs Vertex AI, and the target is local. Add --target gcp"),
         (["schedule", "--delete", "3"], {}, "this command needs Vertex AI, and the target is local."),
         (["schedule", "--cron", "0 3 * * 1"], {}, "this command needs Vertex AI, and the target is local."),
+        (["schedule", "--runs", "3"], {}, "this command needs Vertex AI, and the target is local."),
+        (["schedule", "--pause", "3", "--resume", "3"], {}, "--pause and --resume are two commands. Give only one"),
+        (["refresh"], {"TUNING_WEBHOOK": "http://chat.example/x"}, "the webhook's address does not begin with https"),
+        (["refresh"], {"TUNING_WEBHOOK_SECRET": "x"}, "TUNING_WEBHOOK_SECRET is for jobs on Vertex AI"),
         (["cancel", "a-job"], {}, "this command needs Vertex AI, and the target is local. Add --target gcp"),
     ],
 )
@@ -94,7 +98,7 @@ def test_every_variable_of_dbt_is_an_option_of_each_command_that_builds_or_reads
     from tuning.warehouse.variables import Variables
 
     assert set(tasks.BuildOptions.__struct_fields__) == set(Variables.__struct_fields__)
-    for name in ("build", "export", "dataset", "tune", "estimate"):
+    for name in ("build", "export", "dataset", "tune", "refresh", "schedule", "estimate"):
         arguments = copy.deepcopy(tasks.namespace[name]).get_arguments()  # invoke empties a task's help as it reads it
         assert {one.attr_name or one.name for one in arguments} >= set(Variables.__struct_fields__), name
 

@@ -13,7 +13,7 @@ import msgspec
 
 from tuning.errors import TuningError
 from tuning.paths import refuse_pipe
-from tuning.storage import Readable, write_json
+from tuning.storage import Readable, json_bytes, write_bytes
 
 FORMAT_VERSION = 1  # increase it when this version of the project writes files that earlier versions misread
 _KEY = "format_version"
@@ -31,7 +31,12 @@ class _Head(msgspec.Struct):
 
 def write_record(path: Path, value: object) -> None:
     """Write a struct or a dictionary as a JSON object, with the version of the format."""
-    write_json(path, {_KEY: FORMAT_VERSION, **msgspec.to_builtins(value)})
+    write_bytes(path, record_bytes(value))
+
+
+def record_bytes(value: object) -> bytes:
+    """Return what `write_record` writes."""
+    return json_bytes({_KEY: FORMAT_VERSION, **msgspec.to_builtins(value)})
 
 
 def encode_record(value: object) -> bytes:
@@ -49,7 +54,7 @@ def read_record(path: Path, kind: type[Kind], remedy: str) -> Kind:
         refuse_pipe(path)
         content = path.read_bytes()
     except OSError as error:
-        raise _unreadable(path, error, remedy) from None
+        raise unreadable(path, error, remedy) from None
     return decode_record(content, kind, str(path), remedy)
 
 
@@ -97,11 +102,12 @@ def numbered_lines(source: Readable, remedy: str) -> Iterator[tuple[int, bytes]]
                 refuse_pipe(source)
             file = stack.enter_context(source.open("rb"))
         except OSError as error:
-            raise _unreadable(source, error, remedy) from None
+            raise unreadable(source, error, remedy) from None
         yield from enumerate(file, start=1)
 
 
-def _unreadable(source: object, error: OSError, remedy: str) -> TuningError:
+def unreadable(source: object, error: OSError, remedy: str) -> TuningError:
+    """Return the line for a file that cannot be read. `remedy` says how to get it again."""
     if isinstance(error, FileNotFoundError):
         return TuningError(f"{source} is missing", remedy)
     if isinstance(error, PermissionError):

@@ -19,7 +19,7 @@ from msgspec import Meta
 
 from tuning.errors import TuningError
 from tuning.paths import expanded, refuse_pipe
-from tuning.values import NotAnOption, convert, describe_kind, shown
+from tuning.values import Name, NotAnOption, convert, describe_kind, shown
 
 PACKAGE = Path(__file__).resolve().parent
 PROJECT_ROOT = PACKAGE.parent
@@ -124,6 +124,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = "sandboxed"
 
     judge_key: Annotated[Word, Meta(description="key of the server named by --judge", extra={"secret": True})] = ""
+
+    webhook: Annotated[
+        Endpoint,
+        Meta(
+            description="webhook of the team's chat (Slack's JSON) that gets the end of each refresh, on target local",
+            extra={"secret": True},
+        ),
+    ] = ""
+    webhook_secret: Annotated[
+        Name, Meta(description="name of the secret in Secret Manager with the webhook's address, on target gcp")
+    ] = ""
 
     service_account: Annotated[Word, Meta(description="service account of pipeline runs")] = ""
     kms_key: Annotated[Word, Meta(description="Cloud KMS key that encrypts pipeline runs and models")] = ""

@@ -54,7 +54,7 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
             temporary.rename(path)
         except IsADirectoryError:
             raise TuningError(f"{path} is a folder, but a file belongs there", "Delete or move the folder") from None
-        _sync_folder(path.parent)
+        sync(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -74,8 +74,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         for file in sorted(temporary.rglob("*")):
             if file.is_file():
                 file.chmod(0o644)  # libraries write some files for this user only
-                with file.open("rb") as handle:
-                    os.fsync(handle.fileno())
+                sync(file)
         if path.exists():
             old = Path(tempfile.mkdtemp(dir=path.parent, prefix=_beside(path), suffix=".tmp"))
             path.rename(old / "old")
@@ -83,9 +82,18 @@ def atomic_folder(path: Path) -> Iterator[Path]:
             shutil.rmtree(old)
         else:
             temporary.rename(path)
-        _sync_folder(path.parent)
+        sync(path.parent)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def sync(path: Path) -> None:
+    """Write a file, or the names in a folder, to disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -94,11 +102,23 @@ def write_bytes(path: Path, content: bytes) -> None:
         file.write(content)
 
 
+def link_or_copy(source: Path, target: Path) -> None:
+    """Create a hard link to the file, or a copy if the file system does not support links."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
 def write_json(path: Path, value: object) -> None:
-    """Write `value` as indented JSON with sorted keys, so that equal values give equal bytes."""
-    write_bytes(
-        path, orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE)
-    )
+    """Write `value` as `json_bytes` does."""
+    write_bytes(path, json_bytes(value))
+
+
+def json_bytes(value: object) -> bytes:
+    """Return `value` as indented JSON with sorted keys, so that equal values give equal bytes."""
+    return orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE)
 
 
 def remove(path: Path) -> None:
@@ -181,12 +201,28 @@ def split_uri(uri: str) -> tuple[str, str]:
     return bucket, name
 
 
+def registry_address(settings: Settings) -> str:
+    """Return the folder of the journal, the model versions and the records of runs."""
+    return f"{_SCHEME}{settings.bucket}/registry"
+
+
+def runs_address(settings: Settings) -> str:
+    """Return the folder of the records and reports of runs, which contains a folder for each run."""
+    return f"{registry_address(settings)}/runs"
+
+
 def local_path(settings: Settings, uri: str) -> Path:
     """Return the file under ``TUNING_HOME`` that replaces ``gs://BUCKET/NAME`` on target local.
 
-    Raises TuningError if `uri` does not have this form.
+    The registry has folders of its own there. Raises TuningError if `uri` does not have this form.
     """
     bucket, name = split_uri(uri)
+    for address, folder in (
+        (runs_address(settings), settings.runs_dir),
+        (registry_address(settings), settings.models_dir),
+    ):
+        if uri == address or uri.startswith(f"{address}/"):
+            return folder / uri.removeprefix(address).lstrip("/")
     return settings.gcs_dir / bucket / name
 
 
@@ -203,11 +239,3 @@ def unmounted(path: str) -> str:
 def _beside(path: Path) -> str:
     """Return the start of a temporary name. It is short enough for a `path` with the longest name of a file system."""
     return f".{path.name[:40]}."
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

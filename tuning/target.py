@@ -6,6 +6,8 @@ An endpoint setting replaces one of Google's servers, also on target local. So t
 from dataclasses import dataclass
 from typing import ClassVar, Protocol, get_args
 
+import msgspec
+
 from tuning.errors import TuningError
 from tuning.settings import Settings, TargetName, variable
 
@@ -115,3 +117,8 @@ class Gcp:
 def find_target(settings: Settings) -> Target:
     """Return the target that the settings name."""
     return Local(settings) if settings.target == Local.name else Gcp(settings)
+
+
+def at_home(settings: Settings) -> Settings:
+    """Return settings with which objects are files under TUNING_HOME, whatever the target is."""
+    return msgspec.structs.replace(settings, target=Local.name, storage_endpoint="")

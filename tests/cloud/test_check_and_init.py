@@ -248,10 +248,13 @@ def test_the_printed_roles_cover_what_is_checked_and_a_second_engineer(empty: Se
     lines = list(init(empty))
     assert "  gcloud auth application-default set-quota-project mine" in lines
     for grant in GRANTS:
-        assert (f"  {grant_command(empty, grant)}" in lines) is (grant.resource != "key")
+        assert (f"  {grant_command(empty, grant)}" in lines) is (grant.resource not in ("key", "secret"))
     printed = "\n".join(grants(empty))
     assert 'GRANT `roles/bigquery.dataEditor` ON SCHEMA `mine`.`python_qa` TO "user:YOU@EXAMPLE.COM"' in printed
     assert "cryptoKeyEncrypterDecrypter" not in printed
+    (on_secret,) = set(grants(msgspec.structs.replace(empty, webhook_secret="hook"))) - set(grants(empty))
+    assert on_secret.startswith("gcloud secrets add-iam-policy-binding hook --member=serviceAccount:")
+    assert "roles/secretmanager.secretAccessor --project=mine" in on_secret
     key = "projects/mine/locations/us-central1/keyRings/ring/cryptoKeys/key"
     with_key = grants(msgspec.structs.replace(empty, kms_key=key))
     agent, on_key = (line for line in with_key if line not in grants(empty))

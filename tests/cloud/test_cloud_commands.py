@@ -97,6 +97,11 @@ def test_a_schedule_is_made_listed_and_deleted(invoke: Invoke, cloud: Settings) 
     number = listed.split()[0]
     assert made.stdout.splitlines()[-1] == f"created {listed.strip()}"
     assert "ACTIVE '0 3 * * 1'" in listed
+    assert invoke("schedule", "--runs", number, "--target", "gcp").stdout == "it has started no run yet\n"
+    for option, word, state in (("--pause", "paused", "PAUSED"), ("--resume", "resumed", "ACTIVE")):
+        said = invoke("schedule", option, number, "--target", "gcp").stdout
+        assert said.startswith(f"{word} tune-large-model-")
+        assert f" {state} " in invoke("schedule", "--target", "gcp").stdout
     assert invoke("schedule", "--delete", number, "--target", "gcp").stdout.startswith("deleted tune-large-model-")
     assert invoke("schedule", "--target", "gcp").stdout == "there are no schedules\n"
 

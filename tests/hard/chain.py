@@ -20,7 +20,9 @@ POSTS = 600
 SPLIT = ("--limit", "50", "--eval-fraction", "0.4")
 _COMPARED = ("train.jsonl", "eval.jsonl", "attribution.jsonl")
 # Times, and checksums of files that hold times or the path of the home. The weights are compared by themselves.
-_DIFFERENT = frozenset({"at", "created_at", "run_id", "contents_sha256", "evaluation_base", "evaluation_tuned"})
+_DIFFERENT = frozenset(
+    {"at", "id", "created_at", "run_id", "contents_sha256", "files", "evaluation_base", "evaluation_tuned"}
+)
 
 
 def tune(steps: int) -> tuple[str, ...]:

@@ -131,7 +131,7 @@ def test_the_files_of_a_run_in_progress_stay(settings: Settings) -> None:
     assert (record.pid, record.host) == (os.getpid(), platform.node())
     lines(settings)
     assert scratch.exists()
-    write_run(folder, msgspec.structs.replace(record, status="failed"))
+    write_run(settings, folder, msgspec.structs.replace(record, status="failed"))
     lines(settings)
     assert not folder.exists()
 

@@ -213,26 +213,40 @@ def test_a_lost_journal_is_an_error_until_the_champion_is_chosen_again(
     assert [one.read_bytes() for one in kept] == ([change(content)] if change else [])
 
 
-def test_a_journal_that_lacks_a_version_is_an_error(settings: Settings, old_home: Path) -> None:
-    shutil.copytree(settings.models_dir / "v1", settings.models_dir / "v2")
+def test_what_the_journal_does_not_name_does_not_exist(settings: Settings, old_home: Path) -> None:
+    before = model_lines(settings)
+    copied_version(settings, named=False)
+    assert model_lines(settings) == before
+    with pytest.raises(TuningError, match=r"no model 'v2': .*models has its folder, but the journal does not name it"):
+        registry.promote(settings, "v2", force=True, reason="a trial")
+    copied_version(settings, named=True)
+    assert [version.name for version in registry.versions(settings)] == ["v1", "v2"]
     record = settings.models_dir / "v2" / "version.json"
+    record.write_bytes(record.read_bytes().replace(b'"v2"', b'"v1"'))
     with pytest.raises(TuningError, match=r"version\.json is damaged \(it names v1\)"):
         registry.versions(settings)
+
+
+def copied_version(settings: Settings, *, named: bool) -> None:
+    """A copy of v1 as v2, which the journal names or not."""
+    shutil.copytree(settings.models_dir / "v1", settings.models_dir / "v2", dirs_exist_ok=True)
+    record = settings.models_dir / "v2" / "version.json"
     record.write_bytes(record.read_bytes().replace(b'"v1"', b'"v2"'))
-    with pytest.raises(TuningError, match=r"journal\.jsonl does not name the version v2"):
-        registry.champion(settings)
+    if named:
+        first, *others = (settings.models_dir / "journal.jsonl").read_bytes().splitlines(keepends=True)
+        lines = [first, first.replace(b'"v1"', b'"v2"'), *others]
+        (settings.models_dir / "journal.jsonl").write_bytes(b"".join(lines))
 
 
 def test_a_champion_whose_folder_is_lost_can_be_replaced(settings: Settings, old_home: Path) -> None:
-    shutil.copytree(settings.models_dir / "v1", settings.models_dir / "v2")
-    record = settings.models_dir / "v2" / "version.json"
-    record.write_bytes(record.read_bytes().replace(b'"v1"', b'"v2"'))
-    registry.promote(settings, "v2", force=True, reason="to name v2 in the journal")
+    copied_version(settings, named=True)
+    registry.promote(settings, "v2", force=True, reason="a trial")
     shutil.rmtree(settings.models_dir / "v2")
     with pytest.raises(TuningError, match="the champion v2 is missing"):
         model_lines(settings)
     registry.promote(settings, "v1", force=True, reason="v2 is lost")
     assert registry.champion(settings).name == "v1"
+    assert registry.history(settings)[-1].action == "promoted by force"
 
 
 @pytest.mark.parametrize("damage", DAMAGES)

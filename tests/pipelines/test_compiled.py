@@ -8,6 +8,7 @@ import yaml
 from tuning.errors import TuningError
 from tuning.pipelines.components import IMAGE
 from tuning.pipelines.hello import compile_hello
+from tuning.pipelines.refresh.pipeline import compile_refresh
 from tuning.pipelines.tuning import STEPS, compile_pipeline
 from tuning.settings import Settings
 
@@ -20,6 +21,11 @@ def compiled(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
+def refreshed(tmp_path_factory) -> Path:
+    return compile_refresh(Settings(), tmp_path_factory.mktemp("refreshed") / "pipeline.yaml")
+
+
+@pytest.fixture(scope="module")
 def spec(compiled: Path) -> dict:
     return yaml.safe_load(compiled.read_text())
 
@@ -29,6 +35,29 @@ def test_the_pipeline_is_the_one_that_was_reviewed(compiled):
         "the compiled pipeline changed: look at the difference, then "
         "`invoke compile --output tests/pipelines/golden/tune_python_qa.yaml`"
     )
+
+
+def test_the_refresh_is_the_one_that_was_reviewed(refreshed):
+    assert refreshed.read_text() == (GOLDEN / "refresh_python_qa.yaml").read_text(), (
+        "the compiled pipeline changed: look at the difference, then "
+        "`invoke compile --pipeline refresh --output tests/pipelines/golden/refresh_python_qa.yaml`"
+    )
+
+
+def test_the_refresh_has_the_steps_of_the_tuning_and_caches_no_others(spec, refreshed):
+    whole = yaml.safe_load(refreshed.read_text())
+    tasks = {name: task for dag in dags(whole) for name, task in dag["tasks"].items()}
+    for name in STEPS:
+        assert whole["components"][f"comp-{name}"] == spec["components"][f"comp-{name}"]
+        assert tasks[name]["cachingOptions"] == spec["root"]["dag"]["tasks"][name]["cachingOptions"]
+    steps = {name for name in tasks if "executorLabel" in whole["components"].get(f"comp-{name}", {})}
+    added = {name for name in steps - set(STEPS) if "importer" not in name}
+    assert added == {"build-mart", "export-snapshot", "prepare-dataset", "release", "notify"}
+    assert not any(tasks[name].get("cachingOptions", {}).get("enableCache") for name in added)
+
+
+def dags(spec: dict) -> list[dict]:
+    return [one["dag"] for one in (spec["root"], *spec["components"].values()) if "dag" in one]
 
 
 def test_hello_is_the_one_that_was_reviewed(tmp_path):
@@ -60,6 +89,7 @@ def test_the_setting_image_is_what_the_steps_run_in(tmp_path):
 def test_an_image_that_can_change_is_refused(tmp_path, image):
     for compile_it in (
         lambda path: compile_pipeline(Settings(image=image), path),
+        lambda path: compile_refresh(Settings(image=image), path),
         lambda path: compile_hello(path, image),
     ):
         with pytest.raises(TuningError, match=r"is not named by its digest\. Push it, and set TUNING_IMAGE to"):

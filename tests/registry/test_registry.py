@@ -133,11 +133,13 @@ def test_a_disk_that_fills_up_leaves_no_broken_model(settings, version, model_fi
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "link", full)
-    monkeypatch.setattr(shutil, "copy2", full)
+    monkeypatch.setattr(shutil, "copyfile", full)
     with pytest.raises(TuningError, match="the disk became full"):
         registry.register(settings, version(), model_files)
     assert registry.versions(settings) == []
-    assert [path.name for path in settings.models_dir.iterdir()] == [".lock"]
+    assert sorted(path.name for path in settings.models_dir.iterdir()) == [".lock", ".register.lock", "journal.jsonl"]
+    monkeypatch.undo()
+    assert registry.register(settings, version(), model_files)[0].name == "v1"
 
 
 def test_registering_at_the_same_time_gives_each_its_own_name(settings, version, model_files):

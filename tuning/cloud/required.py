@@ -12,7 +12,7 @@ APIS = (
     "bigquery.googleapis.com",
     "storage.googleapis.com",
 )
-Resource = Literal["project", "bucket", "repository", "dataset", "account", "key"]
+Resource = Literal["project", "bucket", "repository", "dataset", "account", "key", "secret"]
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Grant:
     """Hold a role that `member` needs on `resource`.
 
     `cloud.check` asks whether the user has the `permissions`, which are those that this project uses. It does not ask
-    on a BigQuery dataset or a key, or for other members.
+    on a BigQuery dataset, a key or a secret, or for other members.
     """
 
     member: Literal["user", "runner", "vertex"]  # who submits jobs, the account of the runs, Vertex AI's service agent
@@ -34,6 +34,11 @@ GRANTS = (
     Grant("runner", "project", "roles/aiplatform.user"),
     Grant("runner", "bucket", "roles/storage.objectUser"),
     Grant("runner", "repository", "roles/artifactregistry.reader"),
+    # A refresh runs dbt. A build with other variables than the defaults makes a dataset.
+    Grant("runner", "project", "roles/bigquery.user"),
+    Grant("runner", "dataset", "roles/bigquery.dataEditor"),
+    # Only with TUNING_WEBHOOK_SECRET.
+    Grant("runner", "secret", "roles/secretmanager.secretAccessor"),
     Grant(
         "user",
         "project",
@@ -143,7 +148,8 @@ def grants(settings: Settings) -> list[str]:
         made.append(
             f"gcloud beta services identity create --service=aiplatform.googleapis.com --project={settings.project}"
         )
-    return made + [grant_command(settings, grant) for grant in GRANTS if grant.resource != "key" or settings.kms_key]
+    absent = {name for name, value in {"key": settings.kms_key, "secret": settings.webhook_secret}.items() if not value}
+    return made + [grant_command(settings, grant) for grant in GRANTS if grant.resource not in absent]
 
 
 def grant_command(settings: Settings, grant: Grant) -> str:
@@ -169,5 +175,6 @@ def grant_command(settings: Settings, grant: Grant) -> str:
         ),
         "account": (f"iam service-accounts add-iam-policy-binding {account}", f" --project={project}"),
         "key": (f"kms keys add-iam-policy-binding {settings.kms_key}", ""),
+        "secret": (f"secrets add-iam-policy-binding {settings.webhook_secret}", f" --project={project}"),
     }[grant.resource]
     return f"gcloud {before} --member={member} --role={grant.role}{after}"

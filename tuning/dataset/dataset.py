@@ -4,6 +4,7 @@ The large files of a dataset are in its folder or in Cloud Storage. If they are 
 their addresses and generations.
 """
 
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import zip_longest
@@ -16,10 +17,13 @@ from tuning.dataset.formats.codec import Body, parse_line
 from tuning.dataset.formats.records import Example, Format
 from tuning.dataset.funnel import FunnelRow
 from tuning.errors import TuningError
-from tuning.gcs.object_file import ObjectFacts, ObjectFile, Source
-from tuning.records import numbered_lines, read_lines, read_record
+from tuning.gcs.access import google_errors
+from tuning.gcs.bucket import object_files
+from tuning.gcs.object_file import ObjectFacts, ObjectFile, Source, look
+from tuning.gcs.storage import find_storage
+from tuning.records import decode_record, numbered_lines, read_lines, read_record
 from tuning.settings import Settings
-from tuning.storage import sha256_of, write_json
+from tuning.storage import atomic_folder, locked, sha256_of, write_json
 from tuning.target import find_target
 
 Split = Literal["train", "eval"]
@@ -261,19 +265,61 @@ def find_dataset(settings: Settings, dataset_id: str | None = None) -> Dataset:
             raise TuningError(
                 f"{dataset_id!r} is not a dataset ID", f"Use the name of a folder in {settings.datasets_dir}"
             )
-        return open_dataset(settings.datasets_dir / dataset_id, settings)
+        folder = settings.datasets_dir / dataset_id
+        if not folder.exists():
+            _adopt_here(settings, dataset_id)
+        return open_dataset(folder, settings)
     for dataset in datasets(settings):
         return dataset
     raise TuningError(f"there is no dataset in {settings.datasets_dir}", "Run `invoke dataset` to create one")
 
 
 def datasets(settings: Settings) -> Iterator[Dataset]:
-    """Yield the finished datasets, the newest first. On target local, skip those with files in Cloud Storage.
+    """Yield the finished datasets, the newest first: with a bucket, also those of other homes that share it.
 
-    Raises TuningError if a manifest is not valid.
+    Without a bucket, skip those with files in Cloud Storage. Raises TuningError if a manifest is not valid.
     """
+    if find_target(settings).has_bucket:
+        for name in find_storage(settings).children(bucket_address(settings, "").rstrip("/")):
+            if not (settings.datasets_dir / name).exists():
+                _adopt_here(settings, name)
     names = (MANIFEST, ATTRIBUTION)  # without its manifest, a dataset is an error
     folders = {path.parent for name in names for path in settings.datasets_dir.glob(f"[!.]*/{name}")}
     for folder in sorted(folders, key=lambda folder: (folder.stat().st_mtime_ns, folder.name), reverse=True):
         if not is_out_of_reach(settings, folder):
             yield open_dataset(folder, settings)
+
+
+def adopt(settings: Settings, dataset_id: str, folder: Path) -> bool:
+    """Create `folder` from the dataset that another run, perhaps on another machine, has finished in the bucket.
+
+    The folder gets the time at which the dataset was finished. Returns False if there is no complete dataset. Raises
+    TuningError if a request to Cloud Storage fails.
+    """
+    prefix = bucket_address(settings, dataset_id)
+    found = {file.name: file for file in object_files(settings, f"{prefix}/")}
+    if MANIFEST not in found:
+        return False
+    with found[MANIFEST].open() as file:
+        manifest = decode_record(file.read(), Manifest, str(found[MANIFEST]), "Run `invoke dataset` to create it again")
+    sizes = {name: found[name].size if name in found else -1 for name in manifest.files}
+    if sizes != {name: facts.bytes for name, facts in manifest.files.items()}:
+        return False
+    with google_errors(f"reading {found[MANIFEST]}"):
+        finished = look(settings, found[MANIFEST].uri)
+    with atomic_folder(folder) as unfinished:
+        for name in found.keys() - sizes.keys():
+            find_storage(settings).get(found[name].uri, unfinished / name)
+        note_objects(unfinished, {name: found[name] for name in sizes})
+    if finished is not None:
+        os.utime(folder, (finished.updated.timestamp(), finished.updated.timestamp()))
+    return True
+
+
+def _adopt_here(settings: Settings, dataset_id: str) -> None:
+    """Create the folder of a dataset in this home, if the bucket has the dataset."""
+    folder = settings.datasets_dir / dataset_id
+    if find_target(settings).has_bucket:
+        with locked(settings.datasets_dir / f".{dataset_id}.lock", f"the dataset {dataset_id}"):
+            if not folder.exists():  # a command of this home may have been creating it
+                adopt(settings, dataset_id, folder)

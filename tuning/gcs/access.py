@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, TypedDict
 from urllib.parse import urlsplit
@@ -73,8 +74,13 @@ def vertex_client(settings: Settings, region: str) -> ClientArguments:
     return {
         "credentials": credentials(settings.vertex_endpoint, settings),
         "transport": "rest",
-        "client_options": {"api_endpoint": settings.vertex_endpoint or f"https://{region}-aiplatform.googleapis.com"},
+        "client_options": {"api_endpoint": vertex_url(settings, region)},
     }
+
+
+def vertex_url(settings: Settings, region: str) -> str:
+    """Return the address of Vertex AI in `region`, or of the server that TUNING_VERTEX_ENDPOINT names."""
+    return settings.vertex_endpoint or f"https://{region}-aiplatform.googleapis.com"
 
 
 def session(endpoint: str, settings: Settings) -> "AuthorizedSession":
@@ -95,6 +101,11 @@ def google_url(settings: Settings, url: str) -> str:
     if not settings.google_endpoint:
         return url
     return f"{settings.google_endpoint.rstrip('/')}/{url.removeprefix('https://')}"
+
+
+def label(text: str) -> str:
+    """Return `text` as a label: lower-case letters, digits, dashes and underscores, at most 63 characters."""
+    return re.sub(r"[^a-z0-9_-]+", "-", text.lower())[:63].strip("-")
 
 
 def backoff() -> "Retry":

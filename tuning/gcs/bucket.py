@@ -19,10 +19,12 @@ from tuning.gcs.folder import part_uris
 from tuning.gcs.object_file import (
     AT_LEAST,
     PARALLEL,
+    Content,
     ObjectFile,
     Source,
     Stored,
     blob_at,
+    bytes_of,
     client,
     crc32c_of,
     look,
@@ -96,6 +98,67 @@ class BucketStorage:
             blob = self._require(uri)
             # Buffer the reader, because Google's own reader reads a line byte by byte.
             return io.BufferedReader(blob.open("rb", chunk_size=AT_LEAST, if_generation_match=blob.generation))
+
+    def read(self, uri: str) -> Content | None:
+        """Return the bytes and the generation of a small object, or None if it does not exist."""
+        from google.api_core.exceptions import NotFound
+
+        with google_errors(f"reading {uri}"):
+            while blob := look(self.settings, uri):
+                generation = str(blob.generation)  # a download can change the property
+                try:
+                    return Content(uri, bytes_of(blob, 0, int(blob.size)), generation)
+                except NotFound:  # it was replaced after the look
+                    continue
+        return None
+
+    def replace(self, uri: str, content: bytes, generation: str) -> bool:
+        """Write a small object if it still has this generation (ABSENT: if it does not exist). Return whether it had.
+
+        A request whose answer is lost is sent again. If the first one arrived, the second one is refused, and the
+        result is False.
+        """
+        from google.api_core.exceptions import PreconditionFailed
+
+        with google_errors(f"writing {uri}"):
+            try:
+                blob_at(self.settings, uri).upload_from_string(
+                    content,
+                    content_type="application/octet-stream",
+                    if_generation_match=int(generation or 0),
+                    checksum="crc32c",
+                    retry=backoff(),
+                )
+            except PreconditionFailed:
+                return False
+        return True
+
+    def keep(self, file: Path, uri: str) -> None:
+        """Upload the file as `put` does."""
+        self.put(file, uri)
+
+    def children(self, folder: str) -> list[str]:
+        """Return the names of the objects and folders in the folder at this address, sorted, without hidden ones."""
+        bucket, name = split_uri(f"{folder}/")
+        with google_errors(f"listing {folder}"):
+            found = client(self.settings).list_blobs(bucket, prefix=name, delimiter="/", retry=backoff())
+            names = [blob.name for blob in found] + [prefix.rstrip("/") for prefix in found.prefixes]
+        return sorted(child for child in (one.removeprefix(name) for one in names) if child and child[0] != ".")
+
+    def move(self, uri: str, to: str) -> None:
+        """Give the object `uri`, if there is one, the address `to`. The server copies it."""
+        for file in object_files(self.settings, uri):
+            if file.uri == uri:
+                self.put(file, to)
+                delete([file])
+
+    def clear(self, folder: str) -> None:
+        """Delete all objects in the folder at this address."""
+        delete(object_files(self.settings, f"{folder}/"))
+
+    def shown(self, uri: str) -> str:
+        """Return the address."""
+        return uri
 
     def addresses(self, prefix: str) -> Iterator[str]:
         """Yield the addresses that begin with `prefix`, sorted."""

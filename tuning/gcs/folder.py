@@ -1,7 +1,7 @@
 """Keep ``gs://`` objects as files under TUNING_HOME, as target local does without TUNING_STORAGE_ENDPOINT."""
 
 import contextlib
-import os
+import hashlib
 import shutil
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import BinaryIO
 
 from tuning.errors import TuningError
-from tuning.gcs.object_file import ObjectFile, Source, Stored, crc32c_of, size_of
+from tuning.gcs.object_file import ABSENT, Content, ObjectFile, Source, Stored, crc32c_of, size_of
+from tuning.paths import refuse_pipe
 from tuning.settings import Settings
-from tuning.storage import CHUNK, atomic_file, local_path, locked, split_uri
+from tuning.storage import CHUNK, atomic_file, link_or_copy, local_path, locked, split_uri, sync, write_bytes
 
 
 @dataclass(frozen=True)
@@ -43,8 +44,60 @@ class FolderStorage:
             raise TuningError(f"there is no {uri}", f"On target local, this address is the file {path}")
         return path.open("rb")
 
+    def read(self, uri: str) -> Content | None:
+        """Return the bytes of a small file and their hash, or None if there is no file.
+
+        Raises OSError if it cannot be read, or if a pipe or a device is in its place.
+        """
+        path = local_path(self.settings, uri)
+        try:
+            refuse_pipe(path)
+            content = path.read_bytes()
+        except FileNotFoundError:
+            return None
+        return Content(str(path), content, hashlib.sha256(content).hexdigest())
+
+    def replace(self, uri: str, content: bytes, generation: str) -> bool:
+        """Write a small file if it still has this generation (ABSENT: if it does not exist). Return whether it had.
+
+        A process that is killed leaves the old file, and the operating system frees its lock.
+        """
+        path, home = local_path(self.settings, uri), self.settings.home
+        lock = home / path.relative_to(home).parts[0] / ".lock"
+        with locked(lock, f"the folder {lock.parent}", timeout=60):
+            found = self.read(uri)
+            if (found.generation if found else ABSENT) != generation:
+                return False
+            write_bytes(path, content)
+        return True
+
+    def keep(self, file: Path, uri: str) -> None:
+        """Link the file to `uri`, or copy it if the file system does not support links."""
+        target = local_path(self.settings, uri)
+        link_or_copy(file, target)
+        target.chmod(0o644)  # libraries write some files for this user only
+        for path in (target, *(self.settings.home / one for one in target.relative_to(self.settings.home).parents)):
+            sync(path)
+
+    def children(self, folder: str) -> list[str]:
+        """Return the names of the files and folders in the folder at this address, sorted, without hidden ones."""
+        return sorted(path.name for path in local_path(self.settings, folder).glob("[!.]*"))
+
+    def move(self, uri: str, to: str) -> None:
+        """Give what is at `uri`, if there is something, the address `to`."""
+        with contextlib.suppress(FileNotFoundError):
+            local_path(self.settings, uri).rename(local_path(self.settings, to))
+
+    def clear(self, folder: str) -> None:
+        """Delete the folder at this address."""
+        shutil.rmtree(local_path(self.settings, folder), ignore_errors=True)
+
+    def shown(self, uri: str) -> str:
+        """Return the path of the file that replaces `uri`."""
+        return str(local_path(self.settings, uri))
+
     def addresses(self, prefix: str) -> Iterator[str]:
-        """Yield the addresses that begin with `prefix`, sorted."""
+        """Yield the addresses that begin with `prefix`, sorted, without those of the registry."""
         bucket, name = split_uri(prefix)
         root = self.settings.gcs_dir / bucket
         names = sorted(path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file())
@@ -67,7 +120,7 @@ class FolderStorage:
         uris = part_uris(prefix, len(files))
         try:
             for file, uri in zip(files, uris, strict=True):
-                _link(file, local_path(self.settings, uri))
+                link_or_copy(file, local_path(self.settings, uri))
             yield uris
         finally:
             shutil.rmtree(folder, ignore_errors=True)
@@ -94,12 +147,3 @@ class FolderStorage:
 def part_uris(prefix: str, number: int) -> list[str]:
     """Return the addresses of `number` Parquet files below `prefix`."""
     return [f"{prefix}/part-{part:05d}.parquet" for part in range(number)]
-
-
-def _link(file: Path, target: Path) -> None:
-    """Create a hard link to the file, or a copy if the file system does not support links."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        os.link(file, target)
-    except OSError:
-        shutil.copyfile(file, target)

@@ -148,6 +148,26 @@ class ObjectFile:
 Source = Path | ObjectFile
 
 
+ABSENT = ""  # the generation of an object that does not exist
+
+
+@dataclass(frozen=True)
+class Content:
+    """Hold the bytes of an object, and the generation that has them. On target local, it is a hash of the bytes."""
+
+    place: str  # the address or the path, for messages
+    content: bytes
+    generation: str
+
+    def __str__(self) -> str:
+        return self.place
+
+    def open(self, mode: Literal["rb"] = "rb") -> BinaryIO:
+        """Return a reader of the bytes, like `Path.open`."""
+        del mode
+        return io.BytesIO(self.content)
+
+
 @dataclass(frozen=True)
 class Stored:
     """Hold the facts of an object after a transfer. `sent` is False if the target already had the same bytes."""

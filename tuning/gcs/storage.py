@@ -1,17 +1,21 @@
 """Choose where ``gs://`` objects are kept: in Cloud Storage, or in files under TUNING_HOME."""
 
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Protocol, TypeVar
 
 from tuning.gcs.bucket import BucketStorage
 from tuning.gcs.folder import FolderStorage
-from tuning.gcs.object_file import PARALLEL, ObjectFile, Source, Stored, size_of
+from tuning.gcs.object_file import PARALLEL, Content, ObjectFile, Source, Stored, size_of
 from tuning.progress import progress
 from tuning.settings import Settings
 from tuning.target import find_target
+
+File = TypeVar("File", bound=Source)
+Result = TypeVar("Result")
 
 
 class Storage(Protocol):
@@ -25,6 +29,34 @@ class Storage(Protocol):
 
     def open(self, uri: str) -> BinaryIO:
         """Return a seekable reader of an object. Raises TuningError if the object does not exist."""
+
+    def read(self, uri: str) -> Content | None:
+        """Return the bytes and the generation of a small object, or None if it does not exist.
+
+        Raises OSError if a file cannot be read.
+        """
+
+    def replace(self, uri: str, content: bytes, generation: str) -> bool:
+        """Write a small object if it still has this generation (ABSENT: if it does not exist). Return whether it had.
+
+        So of two processes that change what they have read, one is told to read it again. If an answer of the server
+        is lost, the result can be False although the object was written.
+        """
+
+    def keep(self, file: Path, uri: str) -> None:
+        """Write a file that never changes to `uri`. On target local, it is linked if possible, and not copied."""
+
+    def children(self, folder: str) -> list[str]:
+        """Return the names of the files and folders in the folder at this address, sorted, without hidden ones."""
+
+    def move(self, uri: str, to: str) -> None:
+        """Give the object `uri`, if there is one, the address `to`."""
+
+    def clear(self, folder: str) -> None:
+        """Delete all objects in the folder at this address."""
+
+    def shown(self, uri: str) -> str:
+        """Return how messages name `uri`: as an address, or as the path of the file that replaces it."""
 
     def addresses(self, prefix: str) -> Iterator[str]:
         """Yield the addresses that begin with `prefix`, sorted."""
@@ -50,10 +82,12 @@ def find_storage(settings: Settings) -> Storage:
     return BucketStorage(settings) if find_target(settings).has_bucket else FolderStorage(settings)
 
 
-def put_folder(settings: Settings, folder: Path, prefix: str, last: str) -> list[Stored]:
-    """Upload every file of `folder` as `put_files` does. Raises TuningError for the same reasons."""
-    names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
-    return put_files(settings, {name: folder / name for name in names}, prefix, last)
+def put_bytes(settings: Settings, content: bytes, uri: str) -> Stored:
+    """Write `content` to `uri`, unless it is already there. Raises TuningError if that fails."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "content"
+        path.write_bytes(content)
+        return find_storage(settings).put(path, uri)
 
 
 def put_files(settings: Settings, files: Mapping[str, Source], prefix: str, last: str) -> list[Stored]:
@@ -61,14 +95,22 @@ def put_files(settings: Settings, files: Mapping[str, Source], prefix: str, last
 
     So if the object of `last` exists, all others exist too. Raises TuningError if an upload fails.
     """
-    storage = find_storage(settings)
+    return _send(files, prefix, last, find_storage(settings).put)
+
+
+def keep_files(settings: Settings, files: Mapping[str, Path], prefix: str, last: str) -> None:
+    """Store files that never change as `put_files` does. On target local, they are linked if possible."""
+    _send(files, prefix, last, find_storage(settings).keep)
+
+
+def _send(files: Mapping[str, File], prefix: str, last: str, send: Callable[[File, str], Result]) -> list[Result]:
     with progress(f"uploading to {prefix}", sum(map(size_of, files.values())), "bytes") as advance:
 
-        def send(name: str) -> Stored:
-            stored = storage.put(files[name], f"{prefix}/{name}")
-            advance(stored.size)
-            return stored
+        def send_one(name: str) -> Result:
+            result = send(files[name], f"{prefix}/{name}")
+            advance(size_of(files[name]))
+            return result
 
         with ThreadPoolExecutor(PARALLEL) as pool:
-            stored = list(pool.map(send, [name for name in files if name != last]))
-        return stored + [send(name) for name in files if name == last]
+            sent = list(pool.map(send_one, [name for name in files if name != last]))
+        return sent + [send_one(name) for name in files if name == last]

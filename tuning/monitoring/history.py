@@ -1,12 +1,18 @@
-"""Read the history of runs from their records (``var/runs/RUN_ID/run.json``)."""
+"""Read the history of runs from their records, ``run.json`` in the folder of each run.
 
-import os
+The folders are in ``var/runs/``. With a bucket, the records and reports are also in ``gs://BUCKET/registry/runs/``.
+"""
+
+from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
 
+from tuning.gcs.object_file import PARALLEL
+from tuning.gcs.storage import find_storage
 from tuning.machine import run_status
-from tuning.records import read_record
+from tuning.records import decode_record, unreadable
 from tuning.settings import Settings
+from tuning.storage import runs_address
 
 RECORD = "run.json"  # in the folder of each run
 
@@ -31,14 +37,34 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
 def runs(settings: Settings, newest: int | None) -> list[Run]:
     """Return the last `newest` runs (None: all), the oldest first. The IDs of runs sort by time.
 
-    A run whose process was killed is interrupted. Raises TuningError if the record of one of them is damaged.
+    With a bucket, these are the runs of all homes that share it. A run whose process was killed is interrupted. Raises
+    TuningError if the record of one of them is damaged.
     """
-    records = sorted(run / RECORD for run in settings.runs_dir.glob("[!.]*") if os.path.lexists(run / RECORD))
-    chosen = records if newest is None else records[-newest:] if newest else []
-    read = [
-        read_record(path, Run, f"No command can make it again. Restore it, or delete {path.parent} to forget the run")
-        for path in chosen
-    ]
-    return [
-        msgspec.structs.replace(run, status=run_status(run.status, run.host, run.pid, run.started_at)) for run in read
-    ]
+    ids = find_storage(settings).children(runs_address(settings))[::-1]
+    found: list[Run] = []
+    with ThreadPoolExecutor(PARALLEL) as pool:
+        for start in range(0, len(ids), PARALLEL):
+            if newest is not None and len(found) >= newest:
+                break
+            found += filter(None, pool.map(lambda name: _read(settings, name), ids[start : start + PARALLEL]))
+    return found[:newest][::-1]
+
+
+def run_file(settings: Settings, run_id: str, name: str) -> str:
+    """Return the address of a file of a run: its record or its report."""
+    return f"{runs_address(settings)}/{run_id}/{name}"
+
+
+def _read(settings: Settings, run_id: str) -> Run | None:
+    """Return a run, or None if its folder has no record."""
+    storage, uri = find_storage(settings), run_file(settings, run_id, RECORD)
+    folder = storage.shown(run_file(settings, run_id, "")).rstrip("/")
+    remedy = f"No command can make it again. Restore it, or delete {folder} to forget the run"
+    try:
+        found = storage.read(uri)
+    except OSError as error:
+        raise unreadable(storage.shown(uri), error, remedy) from None
+    if found is None:
+        return None
+    run = decode_record(found.content, Run, str(found), remedy)
+    return msgspec.structs.replace(run, status=run_status(run.status, run.host, run.pid, run.started_at))

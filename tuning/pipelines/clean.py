@@ -18,10 +18,11 @@ from tuning.monitoring.history import RECORD
 from tuning.pipelines.local.cache import delete, freed_by, last_written, remove_empty_runs, unused_outputs
 from tuning.pipelines.local.runner import pipeline_root
 from tuning.pipelines.release.record import REPORT, SUMMARY, in_progress
-from tuning.pipelines.tuning import NAME
-from tuning.registry import registry
+from tuning.pipelines.tuning import PIPELINES
+from tuning.registry.registry import unfinished, versions
 from tuning.settings import Settings
 from tuning.storage import locked, sha256_of
+from tuning.target import at_home
 
 _SECONDS = {"h": 3600, "d": 86_400, "w": 604_800}
 _KEPT_OF_A_RUN = {RECORD, REPORT, SUMMARY}
@@ -63,7 +64,8 @@ def clean(settings: Settings, older_than: str, *, dry_run: bool) -> Iterator[str
                     delete(one.path)
             yield _line(kind, these)
         if not dry_run:
-            remove_empty_runs(pipeline_root(settings), NAME)
+            for name in PIPELINES:
+                remove_empty_runs(pipeline_root(settings), name)
     yield from notes
     yield _line("would be deleted" if dry_run else "deleted", found)
 
@@ -76,7 +78,7 @@ def _line(what: str, found: list[LeftOver]) -> str:
 def _alone(settings: Settings, dry_run: bool) -> Iterator[None]:
     """Hold every lock of the home. Raises TuningError if another process holds one."""
     home = settings.home
-    known = [pipeline_root(settings) / ".lock", settings.models_dir / ".lock"]
+    known = [pipeline_root(settings) / ".lock", settings.models_dir / ".lock", settings.models_dir / ".register.lock"]
     known += [home / "sources.lock", home / "load.lock"]
     there = [path for pattern in _LOCKS for path in sorted(home.glob(pattern))]
     with contextlib.ExitStack() as stack:
@@ -89,15 +91,21 @@ def _alone(settings: Settings, dry_run: bool) -> Iterator[None]:
 def _find(settings: Settings, oldest: float, notes: list[str]) -> Iterator[LeftOver]:
     yield from _all("temporary files of killed commands", _temporary(settings))
     yield from _all("requests of earlier runs", (pipeline_root(settings) / "requests").glob("*.json"))
-    yield from _all("outputs that the cache does not use", unused_outputs(pipeline_root(settings), NAME))
+    root = pipeline_root(settings)
+    unused = [path for name in PIPELINES for path in unused_outputs(root, name)]
+    yield from _all("outputs that the cache does not use", unused)
     yield from _runs(settings, oldest)
     for kind, pattern in (
         ("unfinished tunings", "work/[!.]*"),
         ("working files of unfinished datasets", "datasets/.*.parts"),
         ("base models built for a dataset", "cache/tiny/[!.]*[!k]"),
         ("datasets downloaded for a run", "cache/datasets/*"),
+        ("models downloaded from the registry", "cache/models/*"),
+        ("reports downloaded from the registry", "cache/reports/*"),
     ):
         yield from _all(kind, (path for path in settings.home.glob(pattern) if last_written(path) < oldest))
+    folders = (settings.models_dir / name for name in unfinished(at_home(settings)))
+    yield from _all("unfinished registrations", (path for path in folders if last_written(path) < oldest))
     yield from _data(settings, oldest, notes)
 
 
@@ -129,7 +137,7 @@ def _unfinished(folder: Path) -> Iterator[Path]:
 
 
 def _runs(settings: Settings, oldest: float) -> Iterator[LeftOver]:
-    named = {version.run_id for version in registry.versions(settings)}
+    named = {version.run_id for version in versions(at_home(settings))}
     failed, parts = [], []
     for run in settings.runs_dir.glob("[!.]*"):
         if not run.is_dir() or in_progress(run) or last_written(run) >= oldest:
@@ -145,7 +153,7 @@ def _runs(settings: Settings, oldest: float) -> Iterator[LeftOver]:
 def _data(settings: Settings, oldest: float, notes: list[str]) -> Iterator[LeftOver]:
     """Yield old datasets and snapshots that are not needed, if a command can make them again."""
     every = list(datasets(settings))
-    needed = {version.dataset_id for version in registry.versions(settings)} | {one.id for one in every[:1]}
+    needed = {version.dataset_id for version in versions(at_home(settings))} | {one.id for one in every[:1]}
     old = [one for one in every if one.id not in needed and _is_old(one.folder, oldest) and not _is_own(one)]
     exported = list(snapshots(settings))
     newest = {one.kind: one for one in sorted(exported, key=lambda one: one.folder.stat().st_mtime_ns)}

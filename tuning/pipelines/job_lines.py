@@ -40,6 +40,17 @@ def schedule_lines(schedules: list[Schedule]) -> list[str]:
     return [f"{one.id} {one.state} '{one.cron}' {one.name} next: {one.next_run or '-'}" for one in schedules]
 
 
+def schedule_run_lines(jobs: list[Job]) -> list[str]:
+    """Return one line for each job of a schedule, and one more for its error."""
+    if not jobs:
+        return ["it has started no run yet"]
+    return [
+        line
+        for job in jobs
+        for line in (f"{job.id} {job.state} {job.started_at}", *([f"  {job.error}"] if job.error else []))
+    ]
+
+
 def _run_lines(settings: Settings, name: str) -> list[str]:
     records = sorted(settings.runs_dir.glob(f"{name or '[!.]*'}/{RECORD}"))
     if not records:

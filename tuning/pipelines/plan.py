@@ -8,14 +8,20 @@ from tuning.tuners.protocol import TuneOptions
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
-    """Hold what a run tunes, on which dataset, and how it evaluates and judges the models.
+class TuningPlan:
+    """Hold what a run tunes, and how it evaluates and judges the models.
 
     Without `evaluation`, the settings and the base model decide it.
     """
 
-    dataset: Dataset
     tuner: str
     tune: TuneOptions
     evaluation: EvaluationOptions | None = None
     gate: GateOptions = field(default_factory=GateOptions)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan(TuningPlan):
+    """Hold also the dataset that the run tunes on."""
+
+    dataset: Dataset

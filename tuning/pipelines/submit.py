@@ -6,8 +6,10 @@ from tuning.command_line.options import TuningOptions
 from tuning.dataset.dataset import find_dataset
 from tuning.errors import TuningError
 from tuning.pipelines.plan import Plan
+from tuning.pipelines.refresh.request import RefreshOptions
+from tuning.pipelines.refresh.run import refresh_request
 from tuning.pipelines.vertex import jobs
-from tuning.pipelines.vertex.schedule import Schedule, create_schedule
+from tuning.pipelines.vertex.schedule import Schedule, create_schedule, list_schedules
 from tuning.pipelines.vertex.template_job import SubmitOptions, parse_parameters, send, template_request
 from tuning.pipelines.vertex.tuning_job import check_start, tuning_request
 from tuning.settings import Settings
@@ -41,7 +43,7 @@ def submit_any(
         show(f"{job.id} SUCCEEDED")
 
 
-def schedule_any(
+def schedule_template(
     settings: Settings,
     cron: str,
     template: str,
@@ -50,12 +52,29 @@ def schedule_any(
     options: SubmitOptions,
     show: Show,
 ) -> tuple[Schedule, bool]:
-    """Schedule the job that `submit_any` would submit. Return the schedule and whether it is new.
+    """Schedule the template's job, which `submit_any` would submit. Return the schedule and whether it is new.
 
     Raises TuningError if a check fails or the service refuses the schedule.
     """
-    request = _request(settings, template, parameters, tuning, options, show, scheduled=True)
-    return create_schedule(settings, request, cron)
+    return create_schedule(settings, _request(settings, template, parameters, tuning, options, show), cron)
+
+
+def schedule_refresh(
+    settings: Settings, cron: str, refreshed: RefreshOptions, tuning: TuningOptions, options: SubmitOptions, show: Show
+) -> tuple[Schedule, bool]:
+    """Schedule a refresh. Return the schedule and whether it is new.
+
+    Each run reads the source as it is then, and competes with the champion of that moment. Raises TuningError if
+    options conflict, if a check fails, or if the service refuses the schedule.
+    """
+    if options.dataset:
+        raise TuningError("each run of a schedule makes its own dataset", "Leave out --dataset, or use `invoke submit`")
+    request = refresh_request(settings, refreshed, tuning, options, show, scheduled=True)
+    schedule, is_new = create_schedule(settings, request, cron)
+    for other in list_schedules(settings):
+        if is_new and other.id != schedule.id and other.is_of(request.template.name) and other.state == "ACTIVE":
+            show(f"schedule {other.id} runs the same pipeline: `invoke schedule --delete {other.id}` deletes it")
+    return schedule, is_new
 
 
 def _request(
@@ -65,15 +84,13 @@ def _request(
     tuning: TuningOptions,
     options: SubmitOptions,
     show: Show,
-    scheduled: bool = False,
 ) -> jobs.JobRequest:
     given = parse_parameters(parameters)
     settings, tune = tuning_settings(settings, tuning)
     if not template:
-        if given:
-            raise TuningError("--param needs --template", "Without a template, use the tuning options such as --epochs")
+        _refuse_parameters(parameters)
         check_start(settings, settings.tuner, tune)
-        return tuning_request(settings, _plan(settings, tune, options), options, show, scheduled=scheduled)
+        return tuning_request(settings, _plan(settings, tune, options), options, show)
     if settings.budget:
         raise TuningError("the cost of an external template is unknown, so --budget cannot limit it", "Remove --budget")
     return template_request(settings, template, given, options, show)
@@ -84,12 +101,16 @@ def _run_here(
 ) -> None:
     from tuning.pipelines.local.run import run_local
 
-    if parameters:
-        raise TuningError("--param needs --template", "Without a template, use the tuning options such as --epochs")
+    _refuse_parameters(parameters)
     settings, tune = tuning_settings(settings, tuning)
     run = run_local(settings, _plan(settings, tune, options), show=show)
     show(run.in_words)
     show(f"report: {run.report}")
+
+
+def _refuse_parameters(parameters: list[str]) -> None:
+    if parameters:
+        raise TuningError("--param needs --template", "Without a template, use the tuning options such as --epochs")
 
 
 def _plan(settings: Settings, tune: TuneOptions, options: SubmitOptions) -> Plan:

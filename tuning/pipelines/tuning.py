@@ -2,6 +2,7 @@
 
 # mypy: disable-error-code="untyped-decorator"
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -9,6 +10,8 @@ from tuning.pipelines.compiled import check_pinned, compile_to
 from tuning.settings import Settings
 
 NAME = "tune-python-qa"
+REFRESH = "refresh-python-qa"  # defined in `refresh/pipeline.py`, from the same steps
+PIPELINES = (NAME, REFRESH)
 STEPS = {
     "validate": "1 validate",
     "tune": "2 tune",
@@ -33,9 +36,7 @@ def compile_pipeline(settings: Settings, path: Path) -> Path:
 
 def _pipeline(image: str) -> Any:
     from kfp import dsl
-    from kfp.dsl import HTML, Artifact, Dataset, Markdown, Model
-
-    from tuning.pipelines import components
+    from kfp.dsl import HTML, Artifact, Markdown, Model
 
     class Outputs(NamedTuple):
         model: Model
@@ -43,15 +44,6 @@ def _pipeline(image: str) -> Any:
         verdict: Artifact
         page: HTML
         summary: Markdown
-
-    def request(name: str, uri: str, sha256: str) -> Any:
-        imported = dsl.importer(artifact_uri=uri, artifact_class=Artifact, reimport=False, metadata={"sha256": sha256})
-        return imported.set_display_name(name).output
-
-    def step(component: Any, **arguments: Any) -> Any:
-        task = component(**arguments)
-        task.set_display_name(STEPS[task.name])
-        return task.set_container_image(image) if image else task
 
     @dsl.pipeline(
         name=NAME, description="Tune a model on Python questions and answers, evaluate it, and decide on its release."
@@ -84,64 +76,116 @@ def _pipeline(image: str) -> Any:
         artifact's metadata and therefore of the cache keys. ``*_code`` are hashes of the code that the steps run. A
         step takes no output from the cache that was made with another `period`, which can be any text.
         """
-        imported = dsl.importer(
-            artifact_uri=dataset_uri, artifact_class=Dataset, reimport=False, metadata={"sha256": dataset_sha256}
-        ).set_display_name("dataset")
-        dataset = imported.output
-        tuning = request("tuning request", tuning_uri, tuning_sha256)
-        evaluation = request("evaluation request", evaluation_uri, evaluation_sha256)
-        judging = request("gate request", gate_uri, gate_sha256)
-        champion = request("champion", champion_uri, champion_sha256)
-
-        common = {"tuner": tuner, "period": period}
-        checked = step(components.validate, dataset=dataset, code=tuner_code, **common).output
-        tuning_task = step(components.tune, dataset=dataset, checked=checked, request=tuning, code=tuner_code, **common)
-        tuned = tuning_task.outputs["model"]
-
-        def evaluated(component: Any, **model: Any) -> Any:
-            """Evaluate a model after the tuning, even the base model, so that a failed tuning costs no evaluation."""
-            inputs = {"dataset": dataset, "checked": checked, "request": evaluation, "code": evaluation_code}
-            return step(component, **inputs, **common, **model).after(tuning_task).outputs["evaluation"]
-
-        of_base = evaluated(components.evaluate_base)
-        of_tuned = evaluated(components.evaluate_tuned, model=tuned)
-        of_champion = evaluated(components.evaluate_champion, champion=champion)
-        comparison = step(
-            components.compare,
-            base=of_base,
-            tuned=of_tuned,
-            champion=of_champion,
-            request=judging,
-            code=judging_code,
-            **common,
-        ).outputs["comparison"]
-        verdict = step(
-            components.gate,
-            comparison=comparison,
-            request=judging,
-            champion=champion,
-            code=judging_code,
-            **common,
-        ).outputs["verdict"]
-        reported = step(
-            components.report,
-            dataset=dataset,
-            checked=checked,
-            model=tuned,
-            base=of_base,
-            tuned=of_tuned,
-            comparison=comparison,
-            verdict=verdict,
-            request=tuning,
-            code=judging_code,
-            **common,
+        imported = import_file("dataset", dataset_uri, dataset_sha256, is_dataset=True)
+        requests = Requests(
+            tuning=import_file("tuning request", tuning_uri, tuning_sha256),
+            evaluation=import_file("evaluation request", evaluation_uri, evaluation_sha256),
+            gate=import_file("gate request", gate_uri, gate_sha256),
+            champion=import_file("champion", champion_uri, champion_sha256),
         )
+        codes = Codes(tuner=tuner_code, evaluation=evaluation_code, judging=judging_code)
+        made = add_steps(image, imported, requests, codes, tuner=tuner, period=period)
         return Outputs(
-            model=tuned,
-            comparison=comparison,
-            verdict=verdict,
-            page=reported.outputs["page"],
-            summary=reported.outputs["summary"],
+            model=made.model, comparison=made.comparison, verdict=made.verdict, page=made.page, summary=made.summary
         )
 
     return tune_python_qa
+
+
+# The values in these classes are KFP's channels: parameters of a pipeline, and outputs of tasks.
+@dataclass(frozen=True, kw_only=True)
+class Requests:
+    """Hold the imported requests of the steps."""
+
+    tuning: Any
+    evaluation: Any
+    gate: Any
+    champion: Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class Codes:
+    """Hold the hashes of the code that the steps run."""
+
+    tuner: Any
+    evaluation: Any
+    judging: Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class Made:
+    """Hold what the steps make for a release."""
+
+    model: Any
+    comparison: Any
+    verdict: Any
+    page: Any
+    summary: Any
+
+
+def import_file(name: str, uri: Any, sha256: Any, *, is_dataset: bool = False) -> Any:
+    """Add a task that imports the file or folder at `uri`, whose content has this hash. Return its artifact."""
+    from kfp import dsl
+
+    kind = dsl.Dataset if is_dataset else dsl.Artifact
+    imported = dsl.importer(artifact_uri=uri, artifact_class=kind, reimport=False, metadata={"sha256": sha256})
+    return imported.set_display_name(name).output
+
+
+def add_step(image: str, component: Any, **arguments: Any) -> Any:
+    """Add a step that runs in `image`, or in the components' IMAGE if it is empty. Return the task."""
+    task = component(**arguments)
+    if task.name in STEPS:
+        task.set_display_name(STEPS[task.name])
+    return task.set_container_image(image) if image else task
+
+
+def add_steps(image: str, dataset: Any, requests: Requests, codes: Codes, *, tuner: Any, period: Any) -> Made:
+    """Add the STEPS, from a dataset to the report, to the pipeline that is being defined."""
+    from tuning.pipelines import components
+
+    def step(component: Any, code: Any, **arguments: Any) -> Any:
+        return add_step(image, component, code=code, tuner=tuner, period=period, **arguments)
+
+    checked = step(components.validate, codes.tuner, dataset=dataset).output
+    tuning_task = step(components.tune, codes.tuner, dataset=dataset, checked=checked, request=requests.tuning)
+    tuned = tuning_task.outputs["model"]
+
+    def evaluated(component: Any, **model: Any) -> Any:
+        """Evaluate a model after the tuning, even the base model, so that a failed tuning costs no evaluation."""
+        inputs = {"dataset": dataset, "checked": checked, "request": requests.evaluation}
+        return step(component, codes.evaluation, **inputs, **model).after(tuning_task).outputs["evaluation"]
+
+    of_base = evaluated(components.evaluate_base)
+    of_tuned = evaluated(components.evaluate_tuned, model=tuned)
+    of_champion = evaluated(components.evaluate_champion, champion=requests.champion)
+    comparison = step(
+        components.compare,
+        codes.judging,
+        base=of_base,
+        tuned=of_tuned,
+        champion=of_champion,
+        request=requests.gate,
+    ).outputs["comparison"]
+    verdict = step(
+        components.gate, codes.judging, comparison=comparison, request=requests.gate, champion=requests.champion
+    ).outputs["verdict"]
+    reported = step(
+        components.report,
+        codes.judging,
+        dataset=dataset,
+        checked=checked,
+        model=tuned,
+        base=of_base,
+        tuned=of_tuned,
+        comparison=comparison,
+        verdict=verdict,
+        request=requests.tuning,
+    )
+    return Made(
+        model=tuned,
+        comparison=comparison,
+        verdict=verdict,
+        page=reported.outputs["page"],
+        summary=reported.outputs["summary"],
+    )

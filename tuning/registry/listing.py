@@ -3,16 +3,19 @@
 from collections.abc import Iterator
 
 from tuning.evaluation.records import Judgement, Verdict
+from tuning.gcs.storage import find_storage
 from tuning.registry import registry
 from tuning.settings import Settings
+from tuning.storage import registry_address
 
 
 def model_lines(settings: Settings) -> list[str]:
     """Return one line per version. The champion's line has a star. Raises TuningError if a record is damaged."""
     champion = registry.champion(settings)
     found = registry.versions(settings)
+    place = find_storage(settings).shown(registry_address(settings))
     if not found:
-        return [f"no models in {settings.models_dir}. Run `invoke tune` to create one."]
+        return [f"no models in {place}. Run `invoke tune` to create one."]
     lines = [f"  {'model':6} {'created (UTC)':17} {'base':24} {'dataset':18} {'verdict':10} against the others"]
     for version in found:
         mark = "*" if champion and champion.name == version.name else " "
@@ -20,7 +23,7 @@ def model_lines(settings: Settings) -> list[str]:
             f"{mark} {version.name:6} {version.created_at[:16]:17} {version.base_model[-24:]:24} "
             f"{version.dataset_id[:18]:18} {version.verdict.status:10} {'; '.join(_changes(version.verdict))}"
         )
-    lines.append(f"* champion; files in {settings.models_dir}")
+    lines.append(f"* champion; files in {place}")
     return lines
 
 

@@ -91,4 +91,6 @@ def _lost(folder: Path) -> str:
     if folder.parent.parent.name == "models":
         version = folder.parent
         return f"No command can make it again: restore it from a backup, or delete {version} to give up this version"
+    if folder.parent.name == "models":
+        return f"Delete {folder}, and the next command downloads it again"
     return f"Delete {folder} and run `invoke tune` again"

@@ -8,7 +8,7 @@ from tuning.dataset.formats.codec import Body
 from tuning.dataset.formats.records import Format
 from tuning.evaluation.records import Verdict
 
-Action = Literal["registered", "judged again", "promoted", "promoted by force", "rolled back"]
+Action = Literal["began", "registered", "judged again", "promoted", "promoted by force", "rolled back"]
 
 
 class Candidate(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,16 +31,20 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Version(Candidate, frozen=True, kw_only=True):
-    """Represent one version of a model. Its files are in `model/`, next to this record."""
+    """Represent one version of a model. Its files are in the folder `model`, next to this record."""
 
     name: str  # v1, v2, …
+    files: dict[str, str] = {}  # the SHA-256 of each; empty for versions that an earlier version of the project made
 
 
-class Event(msgspec.Struct, frozen=True, kw_only=True):
+class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Represent one line of the journal. `champion` is the champion after the event."""
 
     at: str
     action: Action
-    version: str
+    version: str  # empty in the line with which a journal begins
     champion: str | None
     reason: str = ""
+    record: str = ""  # file name of the version's record from now on; empty: it does not change
+    training_key: str = ""  # of a registered version
+    id: str = ""  # random; empty in events that an earlier version of the project wrote

@@ -1,85 +1,83 @@
-"""Keep model versions in ``var/models/``: one folder per version, and a journal of events that names the champion.
+"""Keep model versions and the champion. `tuning.registry.journal` says where, and what makes a version exist.
 
-Each event rewrites ``journal.jsonl`` as a whole, so a crash cannot leave an incomplete line. The journal names every
-version before its folder exists, so a version that it does not name shows that it was lost. A version does not change,
-except that a newer verdict replaces its verdict. Only one process writes at a time.
+A version does not change, except that a newer verdict replaces its verdict.
 """
 
-import contextlib
-import os
 import re
-import shutil
 import sys
-from collections.abc import Iterator
-from datetime import UTC, datetime
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
 
 from tuning.errors import TuningError
-from tuning.records import encode_record, read_lines, read_record, write_record
+from tuning.gcs.object_file import ABSENT, PARALLEL
+from tuning.gcs.storage import find_storage, keep_files
+from tuning.records import decode_record, record_bytes
+from tuning.registry.journal import (
+    RECORD,
+    Journal,
+    address,
+    begin,
+    begin_again,
+    change,
+    new_event,
+    number_of,
+    read_content,
+    read_journal,
+    shown,
+    version_folders,
+)
+from tuning.registry.local_copy import local_copy
+from tuning.registry.model_folder import MODEL as MODEL_FILE
 from tuning.registry.model_folder import is_unchanged, open_model
 from tuning.registry.records import Action, Candidate, Event, Version
 from tuning.resource_errors import in_one_line
 from tuning.settings import Settings
-from tuning.storage import atomic_folder, locked, write_bytes
+from tuning.storage import sha256_of
+from tuning.target import find_target
 from tuning.tuners.protocol import Model
 
-RECORD = "version.json"
 MODEL = "model"
-_JOURNAL = "journal.jsonl"
-_LOST = (
-    "No command can make it again: restore it from a backup, or begin a new one, in which you choose the champion "
-    'again: `invoke promote VERSION --force --reason "…"`'
-)
 
 
 def versions(settings: Settings) -> list[Version]:
-    """Return all versions, the oldest first. Raises TuningError if a version's record is damaged."""
-    return [_read(settings.models_dir / name) for name in _names(settings)]
+    """Return all versions, the oldest first. Raises TuningError if the journal or a version's record is damaged."""
+    return _versions(settings, read_journal(settings))
 
 
 def find_version(settings: Settings, name: str) -> Version:
     """Return the version `name`, which can be ``champion``. Raises TuningError if there is no such version."""
-    if name == "champion":
-        if found := champion(settings):
-            return found
-        raise TuningError("there is no champion yet", "Run `invoke tune`, or choose one with `invoke promote VERSION`")
-    known = {version.name: version for version in versions(settings)}
-    if name not in known:
-        listed = ", ".join(known) or "none"
-        raise TuningError(f"there is no model {name!r}", f"Registered versions: {listed}")
-    return known[name]
+    return _find(settings, read_journal(settings), name)
 
 
 def champion(settings: Settings) -> Version | None:
     """Return the released version, if there is one. Raises TuningError if the journal or this version is lost."""
-    name = _champion_name(settings)
-    if name and name not in _names(settings):
-        raise TuningError(
-            f"the champion {name} is missing from {settings.models_dir}",
-            "No command can make it again: restore it from a backup, or choose another champion: "
-            '`invoke promote VERSION --force --reason "…"`',
-        )
-    return find_version(settings, name) if name else None
+    return _champion(settings, read_journal(settings))
 
 
 def history(settings: Settings) -> list[Event]:
-    """Return all events, the oldest first. Raises TuningError if the journal is damaged or lacks a version."""
-    path, names = settings.models_dir / _JOURNAL, _names(settings)
-    if not names and not path.exists():
-        return []
-    events = list(read_lines(path, Event, _LOST))
-    unknown = [name for name in names if name not in {event.version for event in events}]
-    if unknown:
-        what = f"does not name the version {unknown[0]}" if events else "is empty"
-        raise TuningError(f"{path} {what}, so it does not tell the champion", _LOST)
-    return events
+    """Return all events, the oldest first. Raises TuningError if the journal is damaged or lost."""
+    return read_journal(settings).events
+
+
+def unfinished(settings: Settings) -> list[str]:
+    """Return the names of the folders of killed registrations: not in the journal, and without all files."""
+    names = read_journal(settings).records
+    return [name for name in version_folders(settings) if name not in names and not _is_whole(settings, name)]
+
+
+def model_address(settings: Settings, version: Version) -> str:
+    """Return the address of the folder of a version's model files."""
+    return address(settings, f"{version.name}/{MODEL}")
 
 
 def model_folder(settings: Settings, version: Version) -> Path:
-    """Return the folder of a version's model files."""
-    return settings.models_dir / version.name / MODEL
+    """Return a folder of this machine with a version's model files. From a bucket, they are downloaded once.
+
+    Raises TuningError if a downloaded file is not the one that was registered.
+    """
+    return local_copy(settings, version, model_address(settings, version))
 
 
 def open_version(settings: Settings, version: Version) -> Model:
@@ -94,27 +92,48 @@ def open_version(settings: Settings, version: Version) -> Model:
     return model
 
 
+def describe(settings: Settings, version: Version) -> Model:
+    """Return ``model.json`` of a version, without its weights. Raises TuningError if the file is damaged or missing."""
+    name = f"{version.name}/{MODEL}/{MODEL_FILE}"
+    remedy = _remedy(settings, version.name)
+    if found := read_content(settings, name, remedy):
+        return decode_record(found.content, Model, str(found), remedy)
+    raise TuningError(f"{shown(settings, name)} is missing", remedy)
+
+
 def register(settings: Settings, candidate: Candidate, files: Path) -> tuple[Version, bool]:
     """Register the model in the folder `files` under the next free name. Return the version and whether it is new.
 
     A model with a known training key is not registered again; if its verdict differs, the
     new verdict is recorded. Raises TuningError if the registry is damaged or locked, or the disk is full.
     """
-    with _writing(settings):
-        for known in versions(settings):
-            if known.training_key == candidate.training_key:
-                return _judge_again(settings, known, candidate), False
-        number = max((int(known.name[1:]) for known in versions(settings)), default=0) + 1
-        version = Version(name=f"v{number}", **msgspec.structs.asdict(candidate))
-        with in_one_line(), atomic_folder(settings.models_dir / version.name) as folder:
-            shutil.copytree(files, folder / MODEL, copy_function=_link)
-            write_record(folder / RECORD, version)
-            _note(settings, "registered", version.name, _champion_name(settings))
+    storage = find_storage(settings)
+    with in_one_line(), storage.reserved("models/.register", "the model registry"):
+        begin(settings)
+        if known := _same_training(settings, read_journal(settings), candidate):
+            return _judge_again(settings, known, candidate), False
+        paths = {path.relative_to(files).as_posix(): path for path in sorted(files.rglob("*")) if path.is_file()}
+        version = _claim(settings, candidate, {name: sha256_of(path) for name, path in paths.items()})
+        folder = address(settings, version.name)
+
+        def decide(now: Journal) -> tuple[Event | None, Version | None]:
+            if other := _same_training(settings, now, candidate):
+                return None, other
+            return new_event("registered", version.name, now.champion, training_key=version.training_key), None
+
+        try:
+            keep_files(settings, paths, model_address(settings, version), last=MODEL_FILE)
+        except BaseException:
+            storage.clear(folder)
+            raise
+        if other := change(settings, decide):  # another process registered it at the same time
+            storage.clear(folder)
+            return _judge_again(settings, other, candidate), False
     return version, True
 
 
 class ChampionChangedError(TuningError):
-    """Say that a version was compared with another champion than the current one."""
+    """Say that a version was compared with, or was to replace, another champion than the current one."""
 
 
 def promote(settings: Settings, name: str, *, force: bool = False, reason: str = "") -> tuple[Version, bool]:
@@ -123,51 +142,73 @@ def promote(settings: Settings, name: str, *, force: bool = False, reason: str =
     If it is the champion already, only a `reason` is recorded, as one more promotion, which `rollback` ignores.
 
     Unless `force` and a `reason` are given, raises TuningError if the verdict allows no release, and
-    ChampionChangedError if it is against another champion than the current one. Raises TuningError if there is no such
-    version. With `force`, a lost journal is replaced by a new one.
+    ChampionChangedError if it is against another champion than the current one. Raises ChampionChangedError if another
+    process changes the champion at the same time, and TuningError if there is no such version. With `force`, a lost
+    journal is replaced by a new one.
     """
-    with _writing(settings):
-        version = find_version(settings, name)
+    if force and reason.strip():
+        begin_again(settings, lambda why: _registered(settings, name, why))
+    first: list[str | None] = []  # the champion when the command began
+
+    def decide(now: Journal) -> tuple[Event | None, tuple[Version, bool]]:
+        version = _find(settings, now, name)
         if force and not reason.strip():
             raise TuningError("--force needs --reason, which is recorded")
-        if force:
-            _replace_lost_journal(settings)
-        if version.name == _champion_name(settings):
-            if reason.strip():
-                _note(settings, "promoted by force" if force else "promoted", version.name, version.name, reason)
-            return version, False
+        if version.name == now.champion:
+            action: Action = "promoted by force" if force else "promoted"
+            event = new_event(action, version.name, version.name, reason=reason) if reason.strip() else None
+            return event, (version, False)
+        _refuse_another(first, now, f"{version.name} was being promoted")
         if not version.verdict.passed and not force:
             raise TuningError(
                 f"{version.name} may not be released ({version.verdict.status}: {version.verdict.reasons[0]})",
                 'Tune a better model, or promote this one with --force --reason "…"',
             )
-        if not force and version.verdict.champion != (opponent := _opponent(settings)):
+        current = _read(settings, now, now.champion) if force and now.champion else _champion(settings, now)
+        is_lost = now.champion is not None and current is None
+        opponent = current.name if current and not current.verdict.smoke_test else None  # a smoke test does not count
+        if not force and version.verdict.champion != opponent:
             raise ChampionChangedError(
                 f"{version.name} was compared with {version.verdict.champion or 'no champion'}, but the champion now "
                 f"is {opponent or 'none'}",
                 "Run `invoke tune` again to compare it with the current champion",
             )
-        is_known = _champion_name(settings) in (None, *_names(settings))
-        is_allowed = is_known and version.verdict.passed and version.verdict.champion == _opponent(settings)
-        action: Action = "promoted" if is_allowed else "promoted by force"
-        _note(settings, action, version.name, version.name, reason)
-    return version, True
+        is_allowed = not is_lost and version.verdict.passed and version.verdict.champion == opponent
+        action = "promoted" if is_allowed else "promoted by force"
+        return new_event(action, version.name, version.name, reason=reason), (version, True)
+
+    return change(settings, decide)
 
 
 def rollback(settings: Settings, reason: str = "") -> tuple[Version, Version | None]:
     """Undo the last promotion. Return the former champion and the current one, which is None if there is none.
 
-    Raises TuningError if there is no champion, or if one of the two versions is missing.
+    Raises TuningError if there is no champion, or if one of the two versions is missing, and ChampionChangedError if
+    another process changes the champion at the same time.
     """
-    with _writing(settings):
-        events = history(settings)
-        line = _line_of_champions(events)
+    first: list[str | None] = []
+
+    def decide(now: Journal) -> tuple[Event | None, tuple[Version, Version | None]]:
+        _refuse_another(first, now, "the last promotion was being rolled back")
+        line = _line_of_champions(now.events)
         if not line:
             raise TuningError("there is no champion to roll back", "Run `invoke models` to list the versions")
-        before = find_version(settings, line[-1])
-        now = find_version(settings, line[-2]) if len(line) > 1 else None
-        _note(settings, "rolled back", before.name, now.name if now else None, reason)
-    return before, now
+        before = _find(settings, now, line[-1])
+        after = _find(settings, now, line[-2]) if len(line) > 1 else None
+        event = new_event("rolled back", before.name, after.name if after else None, reason=reason)
+        return event, (before, after)
+
+    return change(settings, decide)
+
+
+def _refuse_another(first: list[str | None], now: Journal, doing: str) -> None:
+    """Raise ChampionChangedError if the champion is not the one of the first call, which `first` remembers."""
+    first.append(now.champion)
+    if now.champion != first[0]:
+        what = f"{now.champion} became the champion" if now.champion else f"{first[0]} was rolled back"
+        raise ChampionChangedError(
+            f"{what} while {doing}", "`invoke models --history` shows it. Run the command again if you still want it"
+        )
 
 
 def _line_of_champions(events: list[Event]) -> list[str]:
@@ -184,79 +225,140 @@ def _line_of_champions(events: list[Event]) -> list[str]:
     return line
 
 
+def _same_training(settings: Settings, now: Journal, candidate: Candidate) -> Version | None:
+    """Return the version with the training key of the candidate. Only old events do not tell the key."""
+    keys = {event.version: event.training_key for event in now.events if event.training_key}
+    for name in now.records:
+        version = (
+            _read(settings, now, name) if keys.get(name, candidate.training_key) == candidate.training_key else None
+        )
+        if version and version.training_key == candidate.training_key:
+            return version
+    return None
+
+
+def _claim(settings: Settings, candidate: Candidate, files: dict[str, str]) -> Version:
+    """Write the record of a version under the next free name, and return the version.
+
+    A name that a killed registration has taken is left out; `invoke clean` deletes its files. On target local, no other
+    registration runs now, so the same training takes its name again.
+    """
+    storage, number = find_storage(settings), max(map(number_of, read_journal(settings).records), default=0) + 1
+    while True:
+        version = Version(name=f"v{number}", files=files, **msgspec.structs.asdict(candidate))
+        record = address(settings, f"{version.name}/{RECORD}")
+        if storage.replace(record, record_bytes(version), ABSENT):
+            return version
+        if not find_target(settings).has_bucket:
+            left = _read_record(settings, version.name, RECORD)
+            if left and left.training_key == candidate.training_key:
+                storage.clear(address(settings, version.name))
+                continue
+        number += 1
+
+
 def _judge_again(settings: Settings, known: Version, candidate: Candidate) -> Version:
+    """Record another verdict on a version: in a record of its own, which the journal then names."""
     if known.verdict == candidate.verdict:
         return known
     known = msgspec.structs.replace(
         known, verdict=candidate.verdict, metrics=candidate.metrics, run_id=candidate.run_id
     )
-    write_record(settings.models_dir / known.name / RECORD, known)
-    _note(settings, "judged again", known.name, _champion_name(settings), known.verdict.status)
+    storage, number = find_storage(settings), 2
+    while not storage.replace(address(settings, f"{known.name}/version-{number}.json"), record_bytes(known), ABSENT):
+        number += 1
+
+    def decide(now: Journal) -> tuple[Event, None]:
+        record, status = f"version-{number}.json", known.verdict.status
+        return new_event("judged again", known.name, now.champion, reason=status, record=record), None
+
+    change(settings, decide)
     return known
 
 
-def _opponent(settings: Settings) -> str | None:
-    """Return the champion with which a new version must be compared, or None. A smoke test does not count."""
-    found = champion(settings)
-    return found.name if found and not found.verdict.smoke_test else None
-
-
-def _champion_name(settings: Settings) -> str | None:
-    events = history(settings)
-    return events[-1].champion if events else None
-
-
-def _note(settings: Settings, action: Action, version: str, champion_now: str | None, reason: str = "") -> None:
-    at = datetime.now(UTC).isoformat(timespec="seconds")
-    event = Event(at=at, action=action, version=version, champion=champion_now, reason=reason)
-    _write_journal(settings, [*history(settings), event])
-
-
-def _write_journal(settings: Settings, events: list[Event]) -> None:
-    write_bytes(settings.models_dir / _JOURNAL, b"".join(encode_record(event) + b"\n" for event in events))
-
-
-def _replace_lost_journal(settings: Settings) -> None:
-    """Begin a new journal if the journal is damaged or lacks a version. The old file stays under another name."""
-    try:
-        history(settings)
-    except TuningError as error:
-        path, now = settings.models_dir / _JOURNAL, datetime.now(UTC)
-        if path.exists():
-            path.rename(path.with_name(f"damaged-{now:%Y%m%d-%H%M%S-%f}-{_JOURNAL}"))
-        reason = f"a new journal begins here: {error}".split(". No command")[0]
-        _write_journal(
-            settings,
-            [
-                Event(at=version.created_at, action="registered", version=version.name, champion=None, reason=reason)
-                for version in versions(settings)
-            ],
+def _registered(settings: Settings, name: str, why: str) -> list[Event]:
+    """Return the events of a new journal: each version that is whole was registered. `name` must be one of them."""
+    found = []
+    for folder in version_folders(settings):
+        children = find_storage(settings).children(address(settings, folder))
+        records = sorted((one for one in children if re.fullmatch(r"version(-\d+)?\.json", one)), key=_number_of_record)
+        version = _read_record(settings, folder, records[-1]) if records else None
+        if version and _is_whole(settings, folder):
+            event = new_event("registered", folder, None, reason=why, record=records[-1])
+            found.append(msgspec.structs.replace(event, at=version.created_at, training_key=version.training_key))
+    if name not in [event.version for event in found]:
+        raise TuningError(
+            f"there is no model {name!r}",
+            f"Versions that a new journal can name: {', '.join(event.version for event in found) or 'none'}",
         )
+    return found
 
 
-def _names(settings: Settings) -> list[str]:
-    """Return the names of the versions that have a folder, the oldest first."""
-    folders = (path.name for path in settings.models_dir.glob("v*") if path.is_dir())
-    return sorted((name for name in folders if re.fullmatch(r"v\d+", name)), key=lambda name: int(name[1:]))
+def _is_whole(settings: Settings, name: str) -> bool:
+    """Return whether the folder of a version has all files. The last one to be written is ``model.json``."""
+    return MODEL_FILE in find_storage(settings).children(address(settings, f"{name}/{MODEL}"))
 
 
-def _read(folder: Path) -> Version:
-    remedy = f"No command can make it again: restore it from a backup, or delete {folder} to give up this version"
-    version = read_record(folder / RECORD, Version, remedy)
-    if version.name != folder.name:
-        raise TuningError(f"{folder / RECORD} is damaged (it names {version.name})", remedy)
+def _number_of_record(name: str) -> int:
+    return 1 if name == RECORD else int(name.removeprefix("version-").removesuffix(".json"))
+
+
+def _versions(settings: Settings, now: Journal) -> list[Version]:
+    with ThreadPoolExecutor(PARALLEL) as pool:
+        found = list(pool.map(lambda name: _read(settings, now, name), now.records))
+    return [version for version in found if version]
+
+
+def _find(settings: Settings, now: Journal, name: str) -> Version:
+    if name == "champion":
+        if found := _champion(settings, now):
+            return found
+        raise TuningError("there is no champion yet", "Run `invoke tune`, or choose one with `invoke promote VERSION`")
+    if found := _read(settings, now, name):
+        return found
+    listed = ", ".join(version.name for version in _versions(settings, now)) or "none"
+    is_left = name in version_folders(settings)
+    why = f": {shown(settings, '')} has its folder, but the journal does not name it" if is_left else ""
+    raise TuningError(f"there is no model {name!r}{why}", f"Registered versions: {listed}")
+
+
+def _champion(settings: Settings, now: Journal) -> Version | None:
+    if now.champion is None:
+        return None
+    if found := _read(settings, now, now.champion):
+        return found
+    raise TuningError(
+        f"the champion {now.champion} is missing from {shown(settings, '')}",
+        "No command can make it again: restore it from a backup, or choose another champion: "
+        '`invoke promote VERSION --force --reason "…"`',
+    )
+
+
+def _read(settings: Settings, now: Journal, name: str) -> Version | None:
+    """Return a version, or None if the journal does not name it or a person deleted its folder to give it up."""
+    if name not in now.records:
+        return None
+    if version := _read_record(settings, name, now.records[name]):
+        return version
+    if name in version_folders(settings):
+        where = shown(settings, f"{name}/{now.records[name]}")
+        raise TuningError(f"{where} is missing", _remedy(settings, name))
+    return None
+
+
+def _read_record(settings: Settings, name: str, record: str) -> Version | None:
+    remedy = _remedy(settings, name)
+    found = read_content(settings, f"{name}/{record}", remedy)
+    if found is None:
+        return None
+    version = decode_record(found.content, Version, str(found), remedy)
+    if version.name != name:
+        raise TuningError(f"{found} is damaged (it names {version.name})", remedy)
     return version
 
 
-@contextlib.contextmanager
-def _writing(settings: Settings) -> Iterator[None]:
-    with locked(settings.models_dir / ".lock", "the model registry", timeout=60):
-        yield
-
-
-def _link(source: str, target: str) -> None:
-    """Create a hard link, because models are large and never change. Copy the file if a link is not possible."""
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copy2(source, target)
+def _remedy(settings: Settings, name: str) -> str:
+    return (
+        f"No command can make it again: restore it from a backup, or delete {shown(settings, name)} "
+        "to give up this version"
+    )

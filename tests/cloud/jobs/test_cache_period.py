@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from tests.cloud.servers.caching_runner import CachingRunner, Lifecycle
-from tests.cloud.servers.loopback import Loopback
 from tests.cloud.servers.vertex_server import Vertex
 from tests.cloud.storage.cloud_dataset import make_dataset
 from tests.verdicts import verdict
@@ -18,7 +17,7 @@ from tuning.evaluation.records import Comparison
 from tuning.gcs.object_file import client
 from tuning.gcs.storage import find_storage
 from tuning.pipelines.plan import Plan
-from tuning.pipelines.submit import schedule_any, submit_any
+from tuning.pipelines.submit import submit_any
 from tuning.pipelines.tuning import STEPS
 from tuning.pipelines.vertex import period
 from tuning.pipelines.vertex.run import run_vertex
@@ -166,20 +165,3 @@ def test_a_job_that_runs_over_the_end_of_a_period_is_not_sent_twice(
     clock.today += timedelta(days=CACHE_DAYS)
     submit_any(cloud, "", [], options, SubmitOptions(), False, said.append)
     assert len(vertex.jobs) == 2  # two periods later, the first is no longer looked for
-
-
-def test_a_schedule_reads_nothing_that_the_rule_deletes(
-    cloud: Settings, vertex_api: Loopback, clock: Clock, dataset: Dataset
-) -> None:
-    said: list[str] = []
-    for day in (0, 40):
-        clock.today = START + timedelta(days=day)
-        schedule_any(cloud, "0 3 * * 1", "", [], TuningOptions(tuner="gemini"), SubmitOptions(), said.append)
-    (request,) = vertex_api.asked("POST", "/schedules$")
-    job = request.body["createPipelineJobRequest"]["pipelineJob"]
-    values = job["runtimeConfig"]["parameterValues"]
-    read = {value.split("/")[3] for name, value in values.items() if name.endswith("_uri")}
-    assert read == {"datasets", "schedules"}
-    tasks = job["pipelineSpec"]["root"]["dag"]["tasks"]
-    assert not any(tasks[name]["cachingOptions"]["enableCache"] for name in STEPS)
-    assert any("takes no earlier result" in line for line in said)

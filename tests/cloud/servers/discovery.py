@@ -19,6 +19,7 @@ VERSIONS = {
     "cloudbilling.googleapis.com": ("v1",),
     "cloudresourcemanager.googleapis.com": ("v3",),
     "iam.googleapis.com": ("v1",),
+    "secretmanager.googleapis.com": ("v1",),
     "serviceusage.googleapis.com": ("v1",),
 }
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)")
@@ -59,6 +60,10 @@ class Method:
     def check_answer(self, body: Any) -> None:
         """Raises InvalidError for an answer that Google cannot give."""
         self._read(self.facts["response"], body, "", is_request=False)
+
+    def check(self, name: str, value: Any) -> None:
+        """Raises InvalidError if the value is no message of this name."""
+        self._read({"$ref": name}, value, "", is_request=False)
 
     def _read(self, facts: dict[str, Any], value: Any, at: str, *, is_request: bool) -> Any:
         if "$ref" in facts:
@@ -159,6 +164,12 @@ def find_method(host: str, verb: str, path: str) -> Method | None:
             if method.facts["httpMethod"] == verb and pattern.fullmatch(path):
                 return method
     return None
+
+
+def check_message(api: str, name: str, value: Any) -> None:
+    """Raises InvalidError if the value is no such message of the first version of the API."""
+    method = _methods(api, "v1")[0][1]
+    method.check(name, value)
 
 
 @cache

@@ -1,5 +1,6 @@
 """Google's smaller APIs on loopback: the KFP template registry, and what `cloud.check` and `cloud.init` ask."""
 
+import base64
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from tests.cloud.servers.loopback import Loopback, RefusedError, Request
 from tuning.cloud.required import APIS, GRANTS
 
 MANAGER = r"/cloudresourcemanager\.googleapis\.com/v3/projects"
+SECRETS = r"/secretmanager\.googleapis\.com/v1/projects/mine/secrets"
 REGISTRY = r"/artifactregistry\.googleapis\.com/v1/projects/mine/locations/([\w-]+)/repositories"
 
 
@@ -28,6 +30,7 @@ class Google:
     operations: dict[str, str] = field(default_factory=dict)  # running: by name, the repository that they make
     fails: str = ""  # why a running operation ends without a repository
     repositories: set[str] = field(default_factory=lambda: {"us-central1/python-qa"})
+    secrets: dict[str, str] = field(default_factory=dict)
 
     def routes(self) -> list[tuple[str, str, Callable[[Request], Any]]]:
         return [
@@ -42,6 +45,7 @@ class Google:
             ),
             ("GET", r"/serviceusage\.googleapis\.com/v1/projects/mine/services:batchGet", self.services),
             ("GET", rf"{REGISTRY}/([\w-]+)", self.repository),
+            ("GET", rf"{SECRETS}/([\w-]+)/versions/latest:access", self.secret),
             ("POST", rf"{REGISTRY}/[\w-]+:testIamPermissions", self.held),
             ("POST", REGISTRY, self.create_repository),
             ("GET", r"/artifactregistry\.googleapis\.com/v1/(projects/mine/locations/[\w-]+/operations/.+)", self.look),
@@ -72,6 +76,13 @@ class Google:
         if "/".join(request.groups) not in self.repositories:
             raise RefusedError(404, f"repository {request.groups[1]} not found")
         return {"name": f"projects/mine/locations/{request.groups[0]}/repositories/{request.groups[1]}"}
+
+    def secret(self, request: Request) -> dict[str, Any]:
+        (name,) = request.groups
+        if name not in self.secrets:
+            raise RefusedError(404, f"Secret [projects/{self.number}/secrets/{name}] not found or has no versions.")
+        data = base64.b64encode(self.secrets[name].encode()).decode()
+        return {"name": f"projects/{self.number}/secrets/{name}/versions/1", "payload": {"data": data}}
 
     def create_repository(self, request: Request) -> dict[str, Any]:
         if request.body.get("format") != "DOCKER":

@@ -23,6 +23,9 @@ PATHS = {
     "question": "/v1beta1/projects/mine/locations/us/publishers/google/models/gemini-3.5-flash:generateContent",
     "count": "/v1beta1/projects/mine/locations/us/publishers/google/models/gemini-3.5-flash:countTokens",
     "aliases": f"/v1/{PLACE}/models/1@1:mergeVersionAliases",
+    "model": f"/v1/{PLACE}/models:upload",
+    "version": f"/v1/{PLACE}/models:upload",
+    "evaluation": f"/v1/{PLACE}/models/1@1/evaluations:import",
     "permissions": "/cloudresourcemanager.googleapis.com/v3/projects/mine:testIamPermissions",
     "account": "/iam.googleapis.com/v1/projects/-/serviceAccounts/runner@mine.example:testIamPermissions",
     "repository": f"/artifactregistry.googleapis.com/v1/{PLACE}/repositories?repositoryId=images",
@@ -54,6 +57,21 @@ def bodies(seed_template: bytes) -> dict[str, Body]:
         "labels": {"key": "0"},
         "encryptionSpec": {"kmsKeyName": KEY},
     }
+    model = {
+        "displayName": "python-qa",
+        "versionDescription": "better",
+        "versionAliases": ["v1"],
+        "labels": {"version": "v1"},
+        "artifactUri": "gs://bucket/registry/v1/model/weights/merged",
+        "containerSpec": {
+            "imageUri": "us-docker.pkg.dev/vertex-ai/images/pytorch-vllm-serve:1",
+            "args": ["python3", "-m", "vllm.entrypoints.api_server"],
+            "ports": [{"containerPort": 8080}],
+            "predictRoute": "/generate",
+            "healthRoute": "/ping",
+        },
+        "encryptionSpec": {"kmsKeyName": KEY},
+    }
     return {
         "job": job,
         "schedule": {
@@ -77,6 +95,17 @@ def bodies(seed_template: bytes) -> dict[str, Body]:
         },
         "count": {"contents": contents},
         "aliases": {"versionAliases": ["champion", "-challenger"]},
+        "model": {"modelId": "python-qa", "model": model},
+        "version": {"parentModel": f"{PLACE}/models/1", "model": {**model, "versionAliases": ["v2"]}},
+        "evaluation": {
+            "modelEvaluation": {
+                "displayName": "v1 of run 1",
+                "metricsSchemaUri": "gs://google-cloud-aiplatform/schema/modelevaluation/"
+                "general_text_generation_metrics_1.0.0.yaml",
+                "metrics": {"rougeLSum": 21.5},
+                "metadata": {"loss": 1.5},
+            }
+        },
         "permissions": {"permissions": ["bigquery.jobs.create"]},
         "account": {"permissions": ["iam.serviceAccounts.actAs"]},
         "repository": {"format": "DOCKER", "description": "images"},
@@ -85,7 +114,11 @@ def bodies(seed_template: bytes) -> dict[str, Body]:
 
 @pytest.fixture
 def send(vertex_api: Loopback, google_api: Loopback, vertex: Any) -> Any:
-    vertex.models[f"{PLACE}/models/1"] = {"name": f"{PLACE}/models/1", "versionId": "1", "versionAliases": ["default"]}
+    vertex.models[f"{PLACE}/models/1"] = {
+        "name": f"{PLACE}/models/1",
+        "versionId": "1",
+        "versionAliases": ["default", "taken"],
+    }
 
     def post(path: str, body: Body) -> tuple[int, str]:
         server = google_api if ".googleapis.com/" in path else vertex_api
@@ -134,6 +167,10 @@ CHANGES = [
     ("question", "contents.0.text", "Why?", "text"),
     ("count", "prompt", "Why?", "prompt"),
     ("aliases", "aliases", ["champion"], "aliases"),
+    ("model", "model.container", {}, "container"),
+    ("model", "name", "python-qa", "name"),
+    ("version", "model.containerSpec.port", 8080, "port"),
+    ("evaluation", "modelEvaluation.metric", {}, "metric"),
     ("permissions", "permission", "a.b.c", "permission"),
     ("account", "resource", "x", "resource"),
     ("repository", "kind", "DOCKER", "kind"),
@@ -167,6 +204,9 @@ CHANGES = [
     ("question", "systemInstruction", "Answer.", "systemInstruction"),
     ("count", "contents.0.parts.0.inlineData", {"mimeType": "text/plain", "data": "%"}, "data"),
     ("aliases", "versionAliases", "champion", "versionAliases"),
+    ("model", "model.containerSpec.args", "python3", "args"),
+    ("model", "model.containerSpec.ports.0.containerPort", "http", "containerPort"),
+    ("version", "model.versionAliases", "v2", "versionAliases"),
     ("permissions", "permissions", "bigquery.jobs.create", "permissions"),
     ("account", "permissions", [5], "permissions[0]"),
     ("repository", "labels", ["a"], "labels"),
@@ -192,6 +232,10 @@ CHANGES = [
     ("question", "contents", GONE, "contents is required"),
     ("question", "safetySettings.0.category", GONE, "category is required"),
     ("aliases", "versionAliases", GONE, "versionAliases is required"),
+    ("model", "model", GONE, "model is required"),
+    ("model", "model.displayName", GONE, "displayName is required"),
+    ("model", "model.containerSpec.imageUri", GONE, "imageUri is required"),
+    ("evaluation", "modelEvaluation", GONE, "modelEvaluation is required"),
     ("repository", "format", GONE, "format is required"),
     # what Google's documentation says beyond the discovery documents
     ("job", "serviceAccount", "runner", "serviceAccount"),
@@ -203,6 +247,25 @@ CHANGES = [
     ("tuning", "supervisedTuningSpec.hyperParameters.epochCount", 101, "epochCount"),
     ("question", "contents.0.role", "model", "user turn"),
     ("aliases", "versionAliases", ["Champion!"], "alias"),
+    ("aliases", "versionAliases", ["-default"], "default"),
+    ("model", "modelId", "Python", "modelId"),
+    ("model", "modelId", "1-python", "modelId"),
+    ("model", "parentModel", f"{PLACE}/models/1", "modelId and parentModel"),
+    ("model", "model.displayName", "x" * 129, "displayName"),
+    ("model", "model.labels.version", "V1", "label version"),
+    ("model", "model.artifactUri", "/var/models/v1", "artifactUri"),
+    ("model", "model.containerSpec", GONE, "containerSpec"),
+    ("model", "model.containerSpec.imageUri", "vllm", "imageUri"),
+    ("model", "model.containerSpec.healthRoute", "ping", "healthRoute"),
+    ("model", "model.containerSpec.ports.0.containerPort", 0, "containerPort"),
+    ("model", "model.encryptionSpec.kmsKeyName", "key", "kmsKeyName"),
+    ("version", "model.versionAliases", ["2"], "alias"),
+    ("version", "model.versionAliases", ["taken"], "alias taken is used"),
+    ("evaluation", "modelEvaluation.metricsSchemaUri", "gs://bucket/mine.yaml", "metricsSchemaUri"),
+    ("evaluation", "modelEvaluation.metricsSchemaUri", GONE, "metricsSchemaUri"),
+    ("evaluation", "modelEvaluation.metrics", {"loss": 1.5}, "metrics"),
+    ("evaluation", "modelEvaluation.metrics", {"rougeLSum": "high"}, "metrics"),
+    ("evaluation", "modelEvaluation.metrics", GONE, "metrics"),
     ("permissions", "permissions", ["bigquery.*"], "permission"),
 ]  # fmt: skip
 
@@ -220,6 +283,17 @@ def test_a_changed_request_is_refused(
     status, message = send(PATHS[name], changed(bodies[name], field, value))
     assert status == 400
     assert said in message
+
+
+def test_a_model_that_is_there_or_is_not_is_said(bodies: dict[str, Body], send: Any) -> None:
+    for name, status in (("model", 200), ("model", 409)):
+        assert send(PATHS[name], bodies[name])[0] == status
+    assert send(PATHS["version"], changed(bodies["version"], "parentModel", f"{PLACE}/models/9"))[0] == 404
+    assert send(PATHS["aliases"].replace("1@1", "1@taken"), bodies["aliases"]) == (
+        400,
+        "name must include a version ID",
+    )
+    assert send(PATHS["evaluation"].replace("1@1", "1@7"), bodies["evaluation"])[0] == 404
 
 
 @pytest.mark.parametrize(

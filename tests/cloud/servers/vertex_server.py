@@ -1,5 +1,6 @@
 """Vertex AI on loopback: refuses what Google would refuse, by Google's own message types and documented limits."""
 
+import copy
 import itertools
 import re
 from collections.abc import Callable
@@ -7,18 +8,20 @@ from dataclasses import dataclass, field
 from typing import Any
 
 # The requests are of v1beta1, but this version of Google's library knows thinkingLevel only in the messages of v1.
-from google.cloud.aiplatform_v1.types import CountTokensRequest, GenerateContentRequest, Model, PipelineJob, Schedule
+from google.cloud.aiplatform_v1.types import CountTokensRequest, GenerateContentRequest, PipelineJob, Schedule
 from google.genai import types as genai
-from google.protobuf import json_format
 from pydantic import ValidationError
 
 from tests.cloud.servers.discovery import Method, find_method
 from tests.cloud.servers.loopback import Loopback, RefusedError, Request
+from tests.cloud.servers.model_server import ModelRegistry
+from tests.cloud.servers.rules import KEY, NOW, PARENT, check_labels
+from tests.cloud.servers.rules import parse as _parse
+from tests.cloud.servers.rules import place as _place
+from tests.cloud.servers.rules import public as _public
 
 SERVED_FROM = {"us-central1": "us", "europe-west4": "eu"}  # tuned models answer in the multi-region
-REGIONS = {"us-central1", "europe-west4", "us", "eu"}
 BASE_MODELS = {"gemini-3.5-flash", "gemini-3.5-flash-lite", "gemini-3.1-flash-lite"}
-_LABEL = re.compile(r"[a-z0-9_-]{0,63}")
 _TYPES: dict[str, type | tuple[type, ...]] = {
     "STRING": str, "NUMBER_INTEGER": (int, float), "NUMBER_DOUBLE": (int, float), "BOOLEAN": bool,
     "LIST": list, "STRUCT": dict,
@@ -30,8 +33,6 @@ BUDGETS = {
     "gemini-2.5-flash": range(1, 24_577),
 }
 _NO_MINIMAL = re.compile(r"gemini-3(\.\d+)?-pro|gemini-3\.[78]-flash")
-NOW = "2026-11-05T03:00:00.123456Z"
-PARENT = r"/(?:v1|v1beta1)/projects/([^/]+)/locations/([^/]+)"
 
 
 @dataclass
@@ -41,11 +42,15 @@ class Vertex:
     jobs: dict[str, dict[str, Any]] = field(default_factory=dict)
     schedules: dict[str, dict[str, Any]] = field(default_factory=dict)
     tuning_jobs: dict[str, dict[str, Any]] = field(default_factory=dict)
-    models: dict[str, dict[str, Any]] = field(default_factory=dict)
+    registry: ModelRegistry = field(default_factory=ModelRegistry)
     outcomes: list[str] = field(default_factory=lambda: ["PIPELINE_STATE_RUNNING", "PIPELINE_STATE_SUCCEEDED"])
     run: Callable[[dict[str, Any]], None] | None = None  # runs an accepted job for real
     answers: Callable[[str], dict[str, Any]] = lambda prompt: {"text": f"Answer to: {prompt}"}
     numbers: Any = field(default_factory=lambda: itertools.count(1001))
+
+    @property
+    def models(self) -> dict[str, dict[str, Any]]:
+        return self.registry.models
 
     def routes(self) -> list[tuple[str, str, Callable[[Request], Any]]]:
         return [
@@ -56,12 +61,13 @@ class Vertex:
             ("POST", rf"{PARENT}/schedules", self.create_schedule),
             ("GET", rf"{PARENT}/schedules", lambda request: {"schedules": list(self.schedules.values())}),
             ("GET", rf"{PARENT}/schedules/([^/:]+)", self.get_schedule),
+            ("POST", rf"{PARENT}/schedules/([^/:]+):pause", self.pause_schedule),
+            ("POST", rf"{PARENT}/schedules/([^/:]+):resume", self.resume_schedule),
             ("DELETE", rf"{PARENT}/schedules/([^/:]+)", self.delete_schedule),
             ("POST", rf"{PARENT}/tuningJobs", self.create_tuning),
             ("GET", rf"{PARENT}/tuningJobs", self.list_tunings),
             ("GET", rf"{PARENT}/tuningJobs/([^/:]+)", self.get_tuning),
-            ("GET", rf"{PARENT}/models/([^/:@]+)(?:@[^/:]+)?", self.get_model),
-            ("POST", rf"{PARENT}/models/([^/:@]+)(?:@([^/:]+))?:mergeVersionAliases", self.merge_aliases),
+            *self.registry.routes(),
             ("POST", rf"{PARENT}/(endpoints/[^/:]+|publishers/google/models/[^/:]+):generateContent", self.generate),
             ("POST", rf"{PARENT}/(endpoints/[^/:]+|publishers/google/models/[^/:]+):countTokens", self.count_tokens),
         ]
@@ -94,7 +100,9 @@ class Vertex:
         return with_root(job)
 
     def list_jobs(self, request: Request) -> dict[str, Any]:
-        return {"pipelineJobs": [with_root(job) for job in reversed(self.jobs.values())]}
+        asked = re.fullmatch(r'schedule_name="(.+)"', request.query.get("filter", ""))
+        found = [job for job in reversed(self.jobs.values()) if not asked or job.get("scheduleName") == asked[1]]
+        return {"pipelineJobs": [with_root(job) for job in found]}
 
     def list_tunings(self, request: Request) -> dict[str, Any]:
         return {"tuningJobs": [_public(job) for job in reversed(self.tuning_jobs.values())]}
@@ -126,8 +134,36 @@ class Vertex:
         self.schedules[name] = {**request.body, **times, "name": name, "state": "ACTIVE", "startedRunCount": "0"}
         return self.schedules[name]
 
+    def start_scheduled(self, name: str) -> dict[str, Any] | None:
+        """What the service does at a time of the schedule: it starts the job, unless the schedule is paused or its job
+        still runs. The job's ID is the service's choice."""
+        schedule = self.schedules[name]
+        is_busy = any(job["state"] in ("PIPELINE_STATE_PENDING", "PIPELINE_STATE_RUNNING")
+                      for job in self.jobs.values() if job.get("scheduleName") == name)  # fmt: skip
+        if schedule["state"] != "ACTIVE" or is_busy:
+            return None
+        schedule["startedRunCount"] = str(int(schedule["startedRunCount"]) + 1)
+        job = copy.deepcopy(schedule["createPipelineJobRequest"]["pipelineJob"])
+        pipeline = job["pipelineSpec"]["pipelineInfo"]["name"]
+        place = name.rpartition("/schedules/")[0]
+        resource = f"{place}/pipelineJobs/{pipeline}-{next(self.numbers)}"
+        times = {"createTime": NOW, "updateTime": NOW}
+        begun = {"state": "PIPELINE_STATE_PENDING", "jobDetail": {"taskDetails": []}, "_left": []}
+        self.jobs[resource] = {**job, **times, **begun, "name": resource, "scheduleName": name}
+        if self.run:
+            self.run(self.jobs[resource])
+        return self.jobs[resource]
+
     def get_schedule(self, request: Request) -> dict[str, Any]:
         return self.schedules[self._schedule(request)]
+
+    def pause_schedule(self, request: Request) -> dict[str, Any]:
+        self.schedules[self._schedule(request)]["state"] = "PAUSED"
+        return {}
+
+    def resume_schedule(self, request: Request) -> dict[str, Any]:
+        self.schedules[self._schedule(request)]["state"] = "ACTIVE"
+        return {}
 
     def delete_schedule(self, request: Request) -> dict[str, Any]:
         name = self._schedule(request)
@@ -183,24 +219,6 @@ class Vertex:
             job["tuningDataStats"] = {"supervisedTuningDataStats": facts}
         return _public(job)
 
-    def get_model(self, request: Request) -> dict[str, Any]:
-        project, location = _place(request)
-        name = f"projects/{project}/locations/{location}/models/{request.groups[2]}"
-        if name not in self.models:
-            raise RefusedError(404, f"{name} not found")
-        return self.models[name]
-
-    def merge_aliases(self, request: Request) -> dict[str, Any]:
-        model = self.get_model(request)
-        aliases = request.body.get("versionAliases", [])
-        for alias in aliases:
-            if not re.fullmatch(r"-?[a-z][a-zA-Z0-9-]{0,126}[a-z0-9]", alias):
-                raise RefusedError(400, f"alias {alias!r} is not allowed")
-        kept = [alias for alias in model["versionAliases"] if f"-{alias}" not in aliases]
-        model["versionAliases"] = kept + [alias for alias in aliases if alias[0] != "-" and alias not in kept]
-        _parse(Model, model)
-        return model
-
     def generate(self, request: Request) -> dict[str, Any]:
         _place(request)
         body = {**request.body, "model": "m"}
@@ -239,9 +257,7 @@ def check_job(body: dict[str, Any], job: Any, named: bool = True) -> None:
     """What Google documents of a PipelineJob beyond its fields' types."""
     if named and not 0 < len(job.display_name) <= 128:
         raise RefusedError(400, "displayName takes 1 to 128 characters")
-    for key, value in job.labels.items():
-        if not re.fullmatch(r"[a-z][a-z0-9_-]{0,62}", key) or not _LABEL.fullmatch(value):
-            raise RefusedError(400, f"label {key}={value} has characters that labels refuse")
+    check_labels(job.labels)
     if not job.runtime_config.gcs_output_directory.startswith("gs://"):
         raise RefusedError(
             400, f"gcsOutputDirectory {job.runtime_config.gcs_output_directory!r} is not in Cloud Storage"
@@ -251,7 +267,7 @@ def check_job(body: dict[str, Any], job: Any, named: bool = True) -> None:
     if job.network and not re.fullmatch(r"projects/\d+/global/networks/[\w-]+", job.network):
         raise RefusedError(400, "network has the form projects/NUMBER/global/networks/NAME")
     key = job.encryption_spec.kms_key_name
-    if key and not re.fullmatch(r"projects/[^/]+/locations/[^/]+/keyRings/[^/]+/cryptoKeys/[^/]+", key):
+    if key and not KEY.fullmatch(key):
         raise RefusedError(400, "kmsKeyName is not a key")
     spec = body.get("pipelineSpec") or {}
     if not spec.get("root") or not spec.get("pipelineInfo", {}).get("name"):
@@ -292,9 +308,7 @@ def check_tuning(body: dict[str, Any]) -> None:
     epochs = spec.hyper_parameters.epoch_count if spec.hyper_parameters else None
     if epochs is not None and not 1 <= epochs <= 100:
         raise RefusedError(400, f"epochCount {epochs} is not between 1 and 100")
-    for key, value in (job.labels or {}).items():
-        if not re.fullmatch(r"[a-z][a-z0-9_-]{0,62}", key) or not _LABEL.fullmatch(value):
-            raise RefusedError(400, f"label {key}={value} has characters that labels refuse")
+    check_labels(job.labels or {})
 
 
 def check_thinking(model: str, config: Any) -> None:
@@ -316,22 +330,6 @@ def check_thinking(model: str, config: Any) -> None:
             break
 
 
-def _place(request: Request) -> tuple[str, str]:
-    project, location = request.groups[:2]
-    if location not in REGIONS:
-        raise RefusedError(400, f"location {location} is not served here")
-    return project, location
-
-
-def _parse(kind: Any, body: Any) -> Any:
-    """`body` as Google's message; an unknown field or a value of the wrong type is refused."""
-    try:
-        message = json_format.ParseDict(body or {}, kind()._pb, ignore_unknown_fields=False)
-    except json_format.ParseError as error:
-        raise RefusedError(400, f"Invalid JSON payload received. {error}") from None
-    return kind.wrap(message)
-
-
 def with_root(job: dict[str, Any]) -> dict[str, Any]:
     """The job as it is answered: with the times of the tasks, and the root task, of which all others are parts."""
     root = {"taskId": "1001", "taskName": job["name"].rpartition("/")[2], "createTime": NOW}
@@ -341,10 +339,6 @@ def with_root(job: dict[str, Any]) -> dict[str, Any]:
              for task in job["jobDetail"]["taskDetails"]]  # fmt: skip
     ended = {"startTime": NOW, "endTime": NOW} if root["state"] in ("SUCCEEDED", "FAILED", "CANCELLED") else {}
     return {**_public(job), **ended, "jobDetail": {"taskDetails": [root, *tasks]}}
-
-
-def _public(resource: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in resource.items() if not name.startswith("_")}
 
 
 def serve(vertex: Vertex) -> Loopback:

@@ -14,8 +14,8 @@ from tuning.gcs.bucket import object_files
 from tuning.gcs.object_file import ObjectFile, blob_at
 from tuning.gcs.storage import find_storage, put_files
 from tuning.monitoring.drift import compare
-from tuning.pipelines.local.run import _here
 from tuning.pipelines.plan import Plan
+from tuning.pipelines.release.places import dataset_here
 from tuning.pipelines.steps.requests import dataset_sha256
 from tuning.pipelines.vertex import notebook_template
 from tuning.pipelines.vertex.template_job import SubmitOptions, submit_template
@@ -105,12 +105,12 @@ def test_the_notebooks_files_are_copied_by_the_server(cloud: Settings, storage_r
 
 
 def test_steps_on_this_machine_are_given_a_folder(cloud: Settings, here: Dataset, there: Dataset) -> None:
-    fetched = _here(cloud, there)
+    fetched = dataset_here(cloud, there)
     assert fetched.folder.is_relative_to(cloud.cache_dir)
     assert fetched == open_dataset(fetched.folder)
     files = {path.name: path.read_bytes() for path in here.folder.iterdir()}
     assert {path.name: path.read_bytes() for path in fetched.folder.iterdir()} == files
-    assert _here(cloud, here) is here
+    assert dataset_here(cloud, here) is here
     blob_at(cloud, there.objects["train.jsonl"].uri).upload_from_string(b"another")
     with pytest.raises(TuningError, match=r"train\.jsonl was changed after the dataset was created\. Create it"):
-        _here(cloud, there)
+        dataset_here(cloud, there)

@@ -13,7 +13,7 @@ import tuning.gcs.upload
 from tests.cloud.servers.broken_line import BrokenLine
 from tuning.errors import TuningError
 from tuning.gcs.object_file import client
-from tuning.gcs.storage import find_storage, put_folder
+from tuning.gcs.storage import find_storage, put_files
 from tuning.settings import Settings
 from tuning.storage import sha256_of
 
@@ -139,9 +139,10 @@ def test_a_download_whose_beginning_is_another_files_is_refused(cloud: Settings,
 def test_a_folder_goes_up_with_its_manifest_last_and_comes_down_whole(cloud: Settings, tmp_path: Path) -> None:
     folder = tmp_path / "dataset"
     (folder / "deep").mkdir(parents=True)
-    for name in ("train.jsonl", "manifest.json", "deep/eval.jsonl"):
-        (folder / name).write_text(name)
-    stored = put_folder(cloud, folder, "gs://bucket/datasets/1", last="manifest.json")
+    files = {name: folder / name for name in ("train.jsonl", "manifest.json", "deep/eval.jsonl")}
+    for name, path in files.items():
+        path.write_text(name)
+    stored = put_files(cloud, files, "gs://bucket/datasets/1", last="manifest.json")
     assert stored[-1].uri == "gs://bucket/datasets/1/manifest.json"
     uris = list(find_storage(cloud).addresses("gs://bucket/datasets/1/"))
     assert uris == [f"gs://bucket/datasets/1/{name}" for name in ("deep/eval.jsonl", "manifest.json", "train.jsonl")]

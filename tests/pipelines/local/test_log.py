@@ -116,3 +116,12 @@ def test_what_an_evaluation_asks_and_its_notes_are_shown():
     feed(found, BEGUN, *said, "Loading weights", DONE)
     assert [line.strip() for line in shown[:2]] == said
     assert len(shown) == 3
+
+
+def test_an_exit_step_after_a_failed_step_hides_neither_its_name_nor_its_message():
+    found, _ = events()
+    ending = [line.replace("tune", "notify") for line in (BEGUN, DONE, FAILED)]
+    feed(found, BEGUN, f"    {ERROR_MARK}there is no base model x", FAILED, ending[0], "no webhook is set", ending[1])
+    assert str(found.error("log")) == "there is no base model x."
+    feed(found, ending[0], f"    {ERROR_MARK}the webhook did not take the message", ending[2])
+    assert (found.failed, str(found.error("log"))) == ("tune", "there is no base model x.")

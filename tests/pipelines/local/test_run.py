@@ -176,7 +176,6 @@ def test_a_smoke_test_is_no_champion_that_a_real_model_must_beat(settings, datas
             Plan(dataset=dataset, tuner=TUNER, tune=TuneOptions(base_model=base_model)),
             str(dataset.folder),
             lambda name, content: placed.setdefault(name, content) and name,
-            lambda found: f"/models/{found.name}",
         )
         return next(
             msgspec.json.decode(content, type=ChampionRequest)
@@ -186,9 +185,9 @@ def test_a_smoke_test_is_no_champion_that_a_real_model_must_beat(settings, datas
 
     release_as_champion(settings, "tiny")
     assert opponent("smollm2") == ChampionRequest()
-    assert opponent("tiny") == ChampionRequest(version="v1", folder="/models/v1")
+    assert opponent("tiny") == ChampionRequest(version="v1", folder=str(settings.models_dir / "v1" / "model"))
     release_as_champion(settings, "smollm2")
-    assert opponent("tiny") == ChampionRequest(version="v2", folder="/models/v2")
+    assert opponent("tiny") == ChampionRequest(version="v2", folder=str(settings.models_dir / "v2" / "model"))
 
 
 @pytest.mark.slow

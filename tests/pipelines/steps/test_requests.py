@@ -5,19 +5,23 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from kfp.dsl import PipelineTaskFinalStatus
 
 from tuning.errors import TuningError
 from tuning.evaluation.options import EvaluationOptions, GateOptions
 from tuning.pipelines import components
 from tuning.pipelines.plan import Plan
+from tuning.pipelines.refresh import components as refresh_components
 from tuning.pipelines.steps import code_hash, process
 from tuning.pipelines.steps.code_hash import check_code, code_sha256, reached
 from tuning.pipelines.steps.requests import (
     ChampionRequest,
     TuningRequest,
-    pipeline_arguments,
+    dataset_arguments,
     read_request,
+    store_requests,
     training_key,
+    tuning_arguments,
 )
 from tuning.pipelines.tuning import STEPS
 from tuning.settings import PROJECT_ROOT, Settings
@@ -35,7 +39,11 @@ def arguments(settings, dataset, placed=None, **changed) -> dict[str, str]:
 
     champion = changed.pop("champion", ChampionRequest())
     plan = Plan(**({"dataset": dataset, "tuner": TUNER, "tune": TuneOptions()} | changed))
-    return pipeline_arguments(settings, plan, str(dataset.folder), champion, place)
+    return {
+        **tuning_arguments(settings, plan, place),
+        **dataset_arguments(dataset, str(dataset.folder)),
+        **store_requests(settings, {"champion": champion}, place),
+    }
 
 
 def changed_hashes(before: dict[str, str], after: dict[str, str]) -> set[str]:
@@ -150,13 +158,22 @@ def test_the_digest_of_an_image_stands_for_its_libraries(monkeypatch):
     assert code_sha256("tuning.errors", "hf", "image@sha256:1") == first
 
 
-@pytest.mark.parametrize("name", STEPS)
+def modules() -> dict[str, str]:
+    """The module of each step, by the name of its component."""
+    tuned = dict.fromkeys(("validate", "tune"), "steps.tune")
+    evaluated = dict.fromkeys((name.replace("-", "_") for name in STEPS if "evaluate" in name), "steps.evaluate")
+    judged = dict.fromkeys(("compare", "gate", "report"), "steps.gate")
+    added = dict.fromkeys(("build_mart", "export_snapshot", "prepare_dataset", "release", "notify"), "refresh.steps")
+    return {**tuned, **evaluated, **judged, **added}
+
+
+@pytest.mark.parametrize("name", modules())
 def test_each_step_compares_its_code(monkeypatch, name):
-    component = getattr(components, name.replace("-", "_")).python_func
+    module = modules()[name]
+    component = getattr(components if module.startswith("steps") else refresh_components, name).python_func
     given = {argument: f"the {argument}" for argument in inspect.signature(component).parameters}
-    module = {"validate": "tune", "tune": "tune", "compare": "gate", "gate": "gate", "report": "gate"}.get(
-        name, "evaluate"
-    )
+    if name == "notify":
+        given["status"] = PipelineTaskFinalStatus("FAILED", "", "", 1, "why")
     checked = []
     monkeypatch.setattr(process, "end_with_ancestors", lambda levels: None)
     monkeypatch.setattr(process, "check_code", lambda *arguments: checked.append(arguments) or refuse())
@@ -166,7 +183,7 @@ def test_each_step_compares_its_code(monkeypatch, name):
 
     with pytest.raises(SystemExit):
         component(**given)
-    assert checked == [(f"tuning.pipelines.steps.{module}", "the tuner", "the code")]
+    assert checked == [(f"tuning.pipelines.{module}", "the tuner", "the code")]
 
 
 def test_the_code_of_a_tuner_of_ones_own_counts(tmp_path: Path, monkeypatch):

@@ -7,18 +7,16 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Protocol
 
-import msgspec
 import pyarrow as pa
 
-from tuning.dataset.dataset import MANIFEST, FileFacts, Manifest, note_objects
+from tuning.dataset.dataset import MANIFEST, FileFacts, adopt, bucket_address, note_objects
 from tuning.errors import TuningError
 from tuning.gcs.access import google_errors
 from tuning.gcs.bucket import delete, object_files
 from tuning.gcs.object_file import ObjectFile, Source, blob_at, look
-from tuning.gcs.storage import find_storage, put_files
+from tuning.gcs.storage import put_files
 from tuning.gcs.upload import Stream
 from tuning.settings import Settings
-from tuning.storage import atomic_folder
 
 
 class Outputs(Protocol):
@@ -137,23 +135,10 @@ class BucketOutputs:
         note_objects(folder, self._objects)
 
 
-def adopt(settings: Settings, prefix: str, folder: Path) -> bool:
-    """Create `folder` from the dataset that another run, perhaps on another machine, has finished below `prefix`.
-
-    Returns False if there is no complete dataset. The manifest of an incomplete dataset is deleted. Raises TuningError
-    if a request to Cloud Storage fails.
-    """
-    found = {file.name: file for file in object_files(settings, f"{prefix}/")}
-    if MANIFEST not in found:
-        return False
-    with found[MANIFEST].open() as file:
-        manifest = msgspec.json.decode(file.read(), type=Manifest)
-    sizes = {name: found[name].size if name in found else -1 for name in manifest.files}
-    if sizes != {name: facts.bytes for name, facts in manifest.files.items()}:
-        delete([found[MANIFEST]])
-        return False
-    with atomic_folder(folder) as unfinished:
-        for name in found.keys() - sizes.keys():
-            find_storage(settings).get(found[name].uri, unfinished / name)
-        note_objects(unfinished, {name: found[name] for name in sizes})
-    return True
+def adopt_or_discard(settings: Settings, dataset_id: str, folder: Path) -> bool:
+    """Create `folder` as `adopt` does. If the dataset is incomplete, delete its manifest, and return False."""
+    if adopt(settings, dataset_id, folder):
+        return True
+    manifest = f"{bucket_address(settings, dataset_id)}/{MANIFEST}"
+    delete([file for file in object_files(settings, manifest) if file.uri == manifest])
+    return False

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tuning.dataset.dataset import bucket_address
-from tuning.dataset.workspace.outputs import BucketOutputs, FolderOutputs, Outputs, adopt
+from tuning.dataset.workspace.outputs import BucketOutputs, FolderOutputs, Outputs, adopt_or_discard
 from tuning.dataset.workspace.store import BucketStore, FolderStore, Store
 from tuning.settings import Settings
 from tuning.target import find_target
@@ -33,5 +33,5 @@ def find_place(settings: Settings, identity: str) -> Place:
     return Place(
         BucketStore(settings, f"gs://{settings.bucket}/parts/{identity}"),
         outputs=lambda _: BucketOutputs(settings, address),
-        adopt=lambda folder: adopt(settings, address, folder),
+        adopt=lambda folder: adopt_or_discard(settings, identity, folder),
     )

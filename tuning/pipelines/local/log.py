@@ -39,10 +39,11 @@ class Events:
         if found := _CACHED.search(line):
             self._add(Step(name=found[1], seconds=0.0, cached=True))
         elif found := _BEGUN.search(line):
-            self._running, self._since, self._lines = found[1], self.clock(), []
+            self._running, self._since = found[1], self.clock()
+            self._lines = self._lines if self.failed else []  # an exit step runs after a failed one
         elif found := _ENDED.search(line):
             if found[2] == "FAILURE":
-                self.failed = found[1]
+                self.failed = self.failed or found[1]
             else:
                 self._add(Step(name=found[1], seconds=round(self.clock() - self._since, 1), cached=False))
             self._running = ""

@@ -3,25 +3,22 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import msgspec
 
-from tuning.dataset.dataset import Dataset, open_dataset
-from tuning.errors import TuningError
-from tuning.gcs.storage import find_storage
 from tuning.pipelines.hello import NAME as HELLO
 from tuning.pipelines.hello import compile_hello
 from tuning.pipelines.local.cache import drop_broken_entries, prune_outputs, prune_work
-from tuning.pipelines.local.runner import pipeline_root, run_template
+from tuning.pipelines.local.runner import LocalRun, pipeline_root, run_template
 from tuning.pipelines.outcome import Step
 from tuning.pipelines.plan import Plan
+from tuning.pipelines.release.places import dataset_here, place_in
 from tuning.pipelines.release.record import ended, start_run, write_run
 from tuning.pipelines.release.release import PipelineRun, arguments_against_champion, release
-from tuning.pipelines.tuning import NAME, compile_pipeline
-from tuning.registry import registry
-from tuning.registry.records import Version
+from tuning.pipelines.tuning import NAME, PIPELINES, compile_pipeline
 from tuning.settings import Settings
-from tuning.storage import locked, write_bytes
+from tuning.storage import locked
 
 _UNFINISHED_DAYS = 30  # older unfinished tunings are deleted and start from the beginning
 
@@ -39,29 +36,19 @@ def run_local(
         folder, record = start_run(settings, NAME, plan.dataset.id)
         started = time.monotonic()
         try:
-            plan = replace(plan, dataset=_here(settings, plan.dataset))
-            arguments = _arguments(settings, plan)
+            plan = replace(plan, dataset=dataset_here(settings, plan.dataset))
+            place = place_in(settings, requests_folder(settings))
+            arguments = arguments_against_champion(settings, plan, str(plan.dataset.folder), place)
             record = msgspec.structs.replace(record, arguments=arguments)
-            for lost in drop_broken_entries(pipeline_root(settings) / "cache"):
-                show(f"  {lost} is damaged or missing, so its step runs again")
-            _prune(settings, show)
-            template = compile_pipeline(settings, folder / "pipeline.yaml")
-            ran = run_template(settings, template, arguments, folder, show)
+            ran = run_cached(settings, compile_pipeline(settings, folder / "pipeline.yaml"), arguments, folder, show)
             steps = [*before, *ran.steps]
             run = release(settings, plan, folder, record, ran.outputs, steps)
         except BaseException as error:
-            write_run(folder, msgspec.structs.replace(ended(record, error), seconds=_since(started)))
+            write_run(settings, folder, msgspec.structs.replace(ended(record, error), seconds=since(started)))
             raise
-        done = msgspec.structs.replace(
-            record,
-            status="succeeded",
-            seconds=_since(started),
-            steps=run.steps,
-            version=run.version.name,
-            promoted=run.promoted,
-            verdict=run.verdict.status,
+        write_run(
+            settings, folder, msgspec.structs.replace(run.noted_in(record), status="succeeded", seconds=since(started))
         )
-        write_run(folder, done)
     return run
 
 
@@ -74,44 +61,30 @@ def run_hello(settings: Settings, recipient: str, show: Callable[[str], None] = 
     started = time.monotonic()
     template = compile_hello(folder / "pipeline.yaml", settings.image)
     ran = run_template(settings, template, {"recipient": recipient}, folder, show, caching=False)
-    write_run(folder, msgspec.structs.replace(record, status="succeeded", seconds=_since(started), steps=ran.steps))
+    write_run(
+        settings, folder, msgspec.structs.replace(record, status="succeeded", seconds=since(started), steps=ran.steps)
+    )
     return str(ran.outputs["Output"].value)
 
 
-def _prune(settings: Settings, show: Callable[[str], None]) -> None:
-    freed = prune_outputs(pipeline_root(settings), NAME) + prune_work(settings.home / "work", _UNFINISHED_DAYS)
+def run_cached(
+    settings: Settings, template: Path, arguments: dict[str, str], folder: Path, show: Callable[[str], None]
+) -> LocalRun:
+    """Run a compiled pipeline as `run_template` does. First remove broken entries of the cache, and left-overs."""
+    root = pipeline_root(settings)
+    for lost in drop_broken_entries(root / "cache"):
+        show(f"  {lost} is damaged or missing, so its step runs again")
+    freed = sum(prune_outputs(root, name) for name in PIPELINES) + prune_work(settings.home / "work", _UNFINISHED_DAYS)
     if freed:
         show(f"  removed {freed:,} bytes of unused files from earlier runs")
+    return run_template(settings, template, arguments, folder, show)
 
 
-def _here(settings: Settings, dataset: Dataset) -> Dataset:
-    """Return the dataset in a local folder, as the steps need it. Download its files if they are in Cloud Storage."""
-    if not dataset.objects:
-        return dataset
-    folder = settings.cache_dir / "datasets" / dataset.id
-    storage = find_storage(settings)
-    for name in dataset.files():
-        stored = dataset.objects.get(name)
-        if stored is None:
-            write_bytes(folder / name, (dataset.folder / name).read_bytes())
-        elif storage.get(stored.uri, folder / name).crc32c != stored.crc32c:
-            raise TuningError(
-                f"{stored} was changed after the dataset was created", "Create it again with `invoke dataset`"
-            )
-    return open_dataset(folder)
+def requests_folder(settings: Settings) -> str:
+    """Return the folder of the requests that the steps read."""
+    return str(pipeline_root(settings) / "requests")
 
 
-def _arguments(settings: Settings, plan: Plan) -> dict[str, str]:
-    def place(name: str, content: bytes) -> str:
-        path = pipeline_root(settings) / "requests" / name
-        write_bytes(path, content)
-        return str(path)
-
-    def folder_of(version: Version) -> str:
-        return str(registry.model_folder(settings, version))
-
-    return arguments_against_champion(settings, plan, str(plan.dataset.folder), place, folder_of)
-
-
-def _since(started: float) -> float:
+def since(started: float) -> float:
+    """Return the seconds since `started`, a value of ``time.monotonic()``."""
     return round(time.monotonic() - started, 1)

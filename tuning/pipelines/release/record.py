@@ -1,4 +1,4 @@
-"""Write the record of a run, ``var/runs/RUN_ID/run.json``, and find the newest report.
+"""Write the record of a run, ``var/runs/RUN_ID/run.json``, share it, and find the newest report.
 
 The record also contains the run's start time, host and git commit.
 """
@@ -6,6 +6,7 @@ The record also contains the run's start time, host and git commit.
 import os
 import platform
 import secrets
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
@@ -13,11 +14,13 @@ from typing import Literal
 import msgspec
 
 from tuning.errors import TuningError
+from tuning.gcs.storage import find_storage
 from tuning.machine import git_commit, run_status
-from tuning.monitoring.history import RECORD
+from tuning.monitoring.history import RECORD, run_file
 from tuning.pipelines.outcome import Step
 from tuning.records import read_record, write_record
 from tuning.settings import Settings
+from tuning.storage import runs_address, write_bytes
 
 REPORT = "report.html"
 SUMMARY = "report.md"
@@ -60,13 +63,27 @@ def start_run(settings: Settings, pipeline: str, dataset_id: str = "") -> tuple[
     )
     folder = settings.runs_dir / record.id
     folder.mkdir(parents=True)
-    write_run(folder, record)
+    write_run(settings, folder, record)
     return folder, record
 
 
-def write_run(folder: Path, record: RunRecord) -> None:
-    """Write the record into the run's folder."""
+def write_run(settings: Settings, folder: Path, record: RunRecord) -> None:
+    """Write the record into the run's folder, and share it and the report."""
     write_record(folder / RECORD, record)
+    _share(settings, folder)
+
+
+def _share(settings: Settings, folder: Path) -> None:
+    """Upload the record and the reports of a run to the bucket. Without a bucket, they stay where they are.
+
+    A failure only prints a warning, because it must not hide how the run ended.
+    """
+    try:
+        for name in (REPORT, SUMMARY, RECORD):
+            if (folder / name).exists():
+                find_storage(settings).put(folder / name, run_file(settings, folder.name, name))
+    except TuningError as error:
+        print(f"warning: the record of the run {folder.name} is on this machine only ({error})", file=sys.stderr)
 
 
 def read_run(folder: Path) -> RunRecord:
@@ -97,8 +114,18 @@ def ended(record: RunRecord, error: BaseException) -> RunRecord:
 
 
 def newest_report(settings: Settings) -> Path:
-    """Return the report of the newest run that has one. Raises TuningError if there is no report."""
-    reports = sorted(settings.runs_dir.glob(f"[!.]*/{REPORT}"))
-    if not reports:
-        raise TuningError(f"there is no report in {settings.runs_dir}", "Run `invoke tune` to create one")
-    return reports[-1]
+    """Return the report of the newest run that has one, downloaded if another home made it.
+
+    Raises TuningError if there is no report.
+    """
+    storage = find_storage(settings)
+    for run_id in reversed(storage.children(runs_address(settings))):
+        here = settings.runs_dir / run_id / REPORT
+        if here.exists():
+            return here
+        if found := storage.read(run_file(settings, run_id, REPORT)):
+            copy = settings.cache_dir / "reports" / f"{run_id}.html"
+            write_bytes(copy, found.content)
+            return copy
+    where = storage.shown(runs_address(settings))
+    raise TuningError(f"there is no report in {where}", "Run `invoke tune` to create one")

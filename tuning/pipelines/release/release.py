@@ -1,7 +1,6 @@
 """Choose the version that a new model must beat, before a pipeline run, and register the model after the run."""
 
 import shutil
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,10 +13,18 @@ from tuning.evaluation.options import SMOKE_TEST_BASE
 from tuning.evaluation.records import Comparison, Verdict
 from tuning.pipelines.outcome import Output, Step
 from tuning.pipelines.plan import Plan
+from tuning.pipelines.release.places import model_address
 from tuning.pipelines.release.record import REPORT, SUMMARY, RunRecord
 from tuning.pipelines.release.times import with_steps
 from tuning.pipelines.steps.process import read_output
-from tuning.pipelines.steps.requests import ChampionRequest, pipeline_arguments, training_key
+from tuning.pipelines.steps.requests import (
+    ChampionRequest,
+    Place,
+    dataset_arguments,
+    store_requests,
+    training_key,
+    tuning_arguments,
+)
 from tuning.registry import registry
 from tuning.registry.model_folder import contents_sha256
 from tuning.registry.records import Candidate, Version
@@ -45,38 +52,63 @@ class PipelineRun:
         """Return the verdict, and in another line its reasons."""
         return f"verdict: {self.verdict.status}\n{in_words(self.verdict)}"
 
+    def noted_in(self, record: RunRecord) -> RunRecord:
+        """Return the run's record with the result."""
+        return msgspec.structs.replace(
+            record,
+            steps=self.steps,
+            version=self.version.name,
+            promoted=self.promoted,
+            verdict=self.verdict.status,
+        )
+
+    @property
+    def in_lines(self) -> list[str]:
+        """Return the verdict, the version and the champion as lines for a terminal."""
+        registered = "registered" if self.registered else "already registered"
+        champion = f"the champion is {self.champion}" if self.champion else "not released"
+        standing = "now champion" if self.promoted else champion
+        lines = [*self.in_words.splitlines(), f"model {self.version.name}: {registered}, {standing}"]
+        return [*lines, self.outdated] if self.outdated else lines
+
 
 def arguments_against_champion(
     settings: Settings,
     plan: Plan,
     dataset_uri: str,
-    place: Callable[[str, bytes], str],
-    folder_of: Callable[[Version], str],
+    place: Place,
     *,
     image: str = "",
     period: str = "",
 ) -> dict[str, str]:
-    """Return the pipeline's arguments, including the version that the new model must beat.
+    """Return the arguments of `tune_python_qa`, including the version that the new model must beat.
 
-    ``place(name, content)`` stores a file where the steps can read it and returns its address. ``folder_of(version)``
-    returns the address of a version's model for the steps. `image` and `period` are those of a job on Vertex AI. Raises
-    TuningError if a file of the dataset is missing or the registry is damaged.
+    `image` and `period` are those of a job on Vertex AI. Raises TuningError if a file of the dataset is missing or the
+    registry is damaged.
     """
+    values = {
+        **tuning_arguments(settings, plan, place, image=image, period=period),
+        **dataset_arguments(plan.dataset, dataset_uri),
+    }
+    return values | opponent_arguments(settings, plan.tune.base_model, training_key(values), place)
 
-    def arguments(opponent: Version | None) -> dict[str, str]:
-        asked = ChampionRequest(version=opponent.name, folder=folder_of(opponent)) if opponent else ChampionRequest()
-        return pipeline_arguments(settings, plan, dataset_uri, asked, place, image=image, period=period)
 
-    champion = registry.champion(settings)
-    if champion and champion.base_model == SMOKE_TEST_BASE != plan.tune.base_model:
-        champion = None  # The champion is only a smoke test, so the new model need not beat it.
-    values = arguments(champion)
-    if champion and champion.training_key == training_key(values):
+def opponent_arguments(settings: Settings, base_model: str, key: str, place: Place) -> dict[str, str]:
+    """Return the arguments that name the version that a new model must beat.
+
+    `base_model` is that of the new model, and `key` its training key. Raises TuningError if the registry is damaged, or
+    if the version's model cannot be brought to where the steps read it.
+    """
+    opponent = registry.champion(settings)
+    if opponent and opponent.base_model == SMOKE_TEST_BASE != base_model:
+        opponent = None  # The champion is only a smoke test, so the new model need not beat it.
+    elif opponent and opponent.training_key == key:
         # This run would reproduce the champion, so compare its model with the previous champion.
-        before = champion.verdict.champion
-        champion = registry.find_version(settings, before) if before else None
-        values = arguments(champion)
-    return values
+        before = opponent.verdict.champion
+        opponent = registry.find_version(settings, before) if before else None
+    folder = model_address(settings, opponent) if opponent else None
+    request = ChampionRequest(version=opponent.name if opponent else None, folder=folder)
+    return store_requests(settings, {"champion": request}, place)
 
 
 def release(

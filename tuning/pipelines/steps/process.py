@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from tuning.errors import TuningError
 from tuning.pipelines.steps.code_hash import check_code
@@ -19,6 +19,7 @@ from tuning.resource_errors import in_one_line
 from tuning.storage import unmounted
 
 ERROR_MARK = "TUNING ERROR: "
+Result = TypeVar("Result")
 
 
 class Artifact(Protocol):
@@ -28,9 +29,10 @@ class Artifact(Protocol):
     metadata: dict[str, Any]
 
 
-def run(step: Callable[..., None], tuner: str, code: str, *inputs: object, outputs: Sequence[Artifact]) -> None:
-    """Run a step. Record its duration and a hash of each output's file names and sizes in the output's metadata.
+def run(step: Callable[..., Result], tuner: str, code: str, *inputs: object, outputs: Sequence[Artifact]) -> Result:
+    """Run a step and return its result.
 
+    Its duration and a hash of each output's file names and sizes are recorded in the output's metadata.
     `code` is the result of `code_sha256` for the step's module and `tuner` where the run was started. If the code here
     is another, the step does not run. A TuningError is printed as one marked line and ends the process with status 1.
     """
@@ -40,13 +42,14 @@ def run(step: Callable[..., None], tuner: str, code: str, *inputs: object, outpu
     try:
         with in_one_line():
             check_code(step.__module__, tuner, code)
-            step(*inputs, *outputs)
+            result = step(*inputs, *outputs)
     except TuningError as error:
         print(f"{ERROR_MARK}{error}", flush=True)
         sys.exit(1)
     for artifact in outputs:
         artifact.metadata["seconds"] = round(time.monotonic() - started, 1)
         artifact.metadata["listing_sha256"] = listing_sha256(Path(artifact.path))
+    return result
 
 
 def output_folder(artifact: Artifact) -> Path:

@@ -5,7 +5,7 @@ files because kfp.local rewrites ``python3`` and ``{{$...}}`` inside parameters.
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -14,7 +14,7 @@ import msgspec
 from tuning.dataset.dataset import MANIFEST, Dataset
 from tuning.errors import TuningError
 from tuning.evaluation.options import SMOKE_TEST_BASE, EvaluationOptions, GateOptions, evaluation_options
-from tuning.pipelines.plan import Plan
+from tuning.pipelines.plan import TuningPlan
 from tuning.pipelines.steps.code_hash import code_sha256
 from tuning.records import encode_record, read_record
 from tuning.settings import Settings
@@ -65,24 +65,17 @@ class ChampionRequest(msgspec.Struct, frozen=True, kw_only=True):
     folder: str | None = None
 
 
-Request = TypeVar("Request", TuningRequest, EvaluationRequest, GateRequest, ChampionRequest)
+Request = TypeVar("Request", bound=msgspec.Struct)
+Place = Callable[[str, bytes], str]  # stores a file, by its name, where the steps can read it, and returns its address
 
 
-def pipeline_arguments(
-    settings: Settings,
-    plan: Plan,
-    dataset_uri: str,
-    champion: ChampionRequest,
-    place: Callable[[str, bytes], str],
-    *,
-    image: str = "",
-    period: str = "",
+def tuning_arguments(
+    settings: Settings, plan: TuningPlan, place: Place, *, image: str = "", period: str = ""
 ) -> dict[str, str]:
-    """Return the arguments of the compiled pipeline.
+    """Return the arguments of the compiled pipeline that do not depend on the dataset and the champion.
 
-    `dataset_uri` is the folder of the dataset, as the steps see it. ``place(name, content)`` stores a file where the
-    steps can read it and returns its path or URI. `image` is the container image of the steps; without one, they run on
-    this machine. `period` is the period of the cached outputs. Raises TuningError if a file of the dataset is missing.
+    `image` is the container image of the steps; without one, they run on this machine. `period` is the period of the
+    cached outputs.
     """
     shared, tuner, tune = step_settings(settings), plan.tuner, plan.tune
     evaluation = plan.evaluation or evaluation_options(settings, tune.base_model)
@@ -92,18 +85,21 @@ def pipeline_arguments(
             settings=shared, tuner=tuner, base_model=tune.base_model, seed=tune.seed, options=evaluation
         ),
         "gate": GateRequest(tuner=tuner, options=plan.gate, smoke_test=tune.base_model == SMOKE_TEST_BASE),
-        "champion": champion,
     }
-    arguments = {
+    return {
         "tuner": tuner,
-        "dataset_uri": dataset_uri,
-        "dataset_sha256": dataset_sha256(plan.dataset),
         "period": period,
         "tuner_code": code_sha256("tuning.pipelines.steps.tune", tuner, image),
         "evaluation_code": code_sha256("tuning.pipelines.steps.evaluate", tuner, image),
         "judging_code": code_sha256("tuning.pipelines.steps.gate", tuner, image),
+        **store_requests(settings, files, place),
     }
-    for name, request in files.items():
+
+
+def store_requests(settings: Settings, requests: Mapping[str, msgspec.Struct], place: Place) -> dict[str, str]:
+    """Store each request. Return the arguments ``NAME_uri`` and ``NAME_sha256`` of each."""
+    arguments = {}
+    for name, request in requests.items():
         content = msgspec.json.format(encode_record(request)) + b"\n"
         sha256 = hashlib.sha256(_without_home(content, settings)).hexdigest()
         arguments[f"{name}_uri"] = place(f"{name}-{sha256[:16]}.json", content)
@@ -116,9 +112,12 @@ def read_request(path: str | Path, kind: type[Request]) -> Request:
     return read_record(Path(path), kind, "Run the command again, which writes it again")
 
 
-def step_settings(settings: Settings) -> dict[str, str]:
-    """Return the settings that a step needs. On target gcp, `home` comes from the container's environment instead."""
-    values = {name: str(getattr(settings, name)) for name in _STEP_SETTINGS}
+def step_settings(settings: Settings, more: Sequence[str] = ()) -> dict[str, str]:
+    """Return the settings that a step needs, and those named by `more`.
+
+    On target gcp, `home` comes from the container's environment instead.
+    """
+    values = {name: str(getattr(settings, name)) for name in (*_STEP_SETTINGS, *more)}
     return values if find_target(settings).uses_google else {**values, "home": str(settings.home)}
 
 
@@ -127,7 +126,7 @@ def _without_home(content: bytes, settings: Settings) -> bytes:
     return content.replace(msgspec.json.encode(str(settings.home))[1:-1], b"HOME")
 
 
-def training_key(arguments: dict[str, str]) -> str:
+def training_key(arguments: Mapping[str, str]) -> str:
     """Return a key from the pipeline's arguments. Runs with the same key use the same data, options and code."""
     return key_of(arguments["dataset_sha256"], arguments["tuning_sha256"], arguments["tuner_code"])
 
@@ -135,6 +134,14 @@ def training_key(arguments: dict[str, str]) -> str:
 def key_of(dataset: str, request: str, code: str) -> str:
     """Combine the hashes of data, options and code into one key."""
     return hashlib.sha256(f"{dataset}\n{request}\n{code}".encode()).hexdigest()
+
+
+def dataset_arguments(dataset: Dataset, uri: str) -> dict[str, str]:
+    """Return the arguments that name the dataset. `uri` is its folder, as the steps see it.
+
+    Raises TuningError if a file of the dataset is missing.
+    """
+    return {"dataset_uri": uri, "dataset_sha256": dataset_sha256(dataset)}
 
 
 def dataset_sha256(dataset: Dataset) -> str:

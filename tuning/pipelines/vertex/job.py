@@ -45,6 +45,7 @@ class Job:
     tasks: tuple[Task, ...]
     error: str
     labels: Mapping[str, str]
+    started_at: str = ""  # ISO 8601, UTC; when the job was created
 
     @property
     def ended(self) -> bool:
@@ -70,6 +71,7 @@ def describe(settings: Settings, job: "PipelineJob") -> Job:
         tasks=tuple(_task(task) for task in sorted(_steps(job), key=lambda task: task.task_id)),
         error=job.error.message,
         labels=dict(job.labels),
+        started_at=job.create_time.isoformat(timespec="seconds") if job.create_time else "",
     )
 
 

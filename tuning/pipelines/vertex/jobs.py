@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -38,7 +39,8 @@ class JobRequest:
     The hash in the job's ID covers `identity` and `period` instead of `parameters` and `display_name`. `identity` must
     omit values that change with each request, such as the date in a display name, so that a repeated request is the
     same job. `period` is empty if nothing limits the age of the outputs in the cache. `caching` says whether the job
-    takes outputs from the cache; it is the same job either way.
+    takes outputs from the cache; it is the same job either way. A job that `repeats` reads something that its arguments
+    do not name, so when it has ended, a request sends it again.
     """
 
     template: Template
@@ -50,13 +52,15 @@ class JobRequest:
     period: str = ""
     caching: bool = True
     failure_policy: FailurePolicy = "slow"
+    repeats: bool = False
 
 
 def submit(settings: Settings, request: JobRequest, again: bool = False) -> tuple[Job, bool]:
     """Submit the job without waiting for it. Return the job and whether it is new.
 
     If the same job is running or has succeeded, that job is returned, also if it runs since the period before. If it
-    failed or was cancelled, or if it has ended and `again` is set, a new attempt is submitted with the next number.
+    failed or was cancelled, or if it has ended and repeats or `again` is set, a new attempt is submitted with the next
+    number.
     With `again`, it takes nothing from the cache, whose outputs may be deleted. Raises TuningError if the service
     cannot be reached or refuses the job.
     """
@@ -67,7 +71,8 @@ def submit(settings: Settings, request: JobRequest, again: bool = False) -> tupl
             _, earlier = _newest(settings, job_id(settings, replace(request, period=period_before(request.period))))
             if earlier and not earlier.ended:
                 return earlier, False
-        if found and found.state not in _MAY_RUN_AGAIN and not (again and found.ended):
+        repeats = again or request.repeats
+        if found and found.state not in _MAY_RUN_AGAIN and not (repeats and found.ended):
             return found, False
         name = f"{stem}-{attempt + 1 if found else attempt}"
         created = _create(settings, replace(request, caching=request.caching and not again), name)
@@ -109,6 +114,22 @@ def get_job(settings: Settings, name: str | None = None) -> Job:
                 f"there is no pipeline job in {settings.project}, {settings.region}", "Run `invoke submit` to start one"
             )
         return describe(settings, newest)
+
+
+def jobs_of_schedule(settings: Settings, schedule: str, most: int) -> list[Job]:
+    """Return the newest `most` jobs that a schedule has started, the newest first. `schedule` is its resource name.
+
+    Raises TuningError if the service cannot be reached.
+    """
+    with google_errors("listing the runs of the schedule"):
+        request = {
+            "parent": location(settings),
+            "filter": f'schedule_name="{schedule}"',
+            "order_by": "create_time desc",
+            "page_size": most,
+        }
+        found = _client(settings).list_pipeline_jobs(request=request, retry=backoff())
+        return [describe(settings, job) for job in islice(found, most)]
 
 
 def cancel(settings: Settings, name: str) -> Job:
@@ -249,11 +270,6 @@ def _client(settings: Settings) -> "PipelineServiceClient":
     from google.cloud.aiplatform_v1 import PipelineServiceClient
 
     return PipelineServiceClient(**vertex_client(settings, settings.region))
-
-
-def label(text: str) -> str:
-    """Return `text` as a label: lower-case letters, digits, dashes and underscores, at most 63 characters."""
-    return re.sub(r"[^a-z0-9_-]+", "-", text.lower())[:63].strip("-")
 
 
 def _slug(text: str) -> str:

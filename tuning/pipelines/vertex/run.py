@@ -43,7 +43,7 @@ def run_vertex(
     request = tuning_request(settings, plan, SubmitOptions(), show)
     folder, record = start_run(settings, NAME, plan.dataset.id)
     record = msgspec.structs.replace(record, arguments=dict(request.parameters))
-    write_run(folder, record)
+    write_run(settings, folder, record)
     started = time.monotonic()
     try:
         job = jobs.wait(settings, send(settings, request, again=False, show=show).id, show)
@@ -56,20 +56,9 @@ def run_vertex(
         for line in mirror(settings):
             show(line)
     except BaseException as error:
-        write_run(folder, _ended(ended(record, error), started))
+        write_run(settings, folder, _ended(ended(record, error), started))
         raise
-    write_run(
-        folder,
-        _ended(
-            record,
-            started,
-            status="succeeded",
-            steps=run.steps,
-            version=run.version.name,
-            promoted=run.promoted,
-            verdict=run.verdict.status,
-        ),
-    )
+    write_run(settings, folder, _ended(run.noted_in(record), started, status="succeeded"))
     return run
 
 

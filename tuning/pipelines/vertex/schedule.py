@@ -1,4 +1,4 @@
-"""Create, list and delete schedules. Vertex AI starts a scheduled pipeline job at the times of a cron line."""
+"""Create, list, pause, resume and delete schedules. Vertex AI starts a pipeline job at the times of a cron line."""
 
 import hashlib
 import re
@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from tuning.errors import TuningError
 from tuning.gcs.access import backoff, google_errors, vertex_client
-from tuning.pipelines.vertex.jobs import CREATE_TIMEOUT, JobRequest, job_id, job_message, location
+from tuning.pipelines.vertex.job import Job
+from tuning.pipelines.vertex.jobs import CREATE_TIMEOUT, JobRequest, job_id, job_message, jobs_of_schedule, location
 from tuning.settings import Settings
 
 if TYPE_CHECKING:
@@ -27,13 +28,17 @@ class Schedule:
     state: str
     next_run: str
 
+    def is_of(self, pipeline: str) -> bool:
+        """Return whether `create_schedule` made it for the pipeline with this name."""
+        return re.fullmatch(rf"{re.escape(pipeline)}-[0-9a-f]{{12}}-[0-9a-f]{{8}}", self.name) is not None
+
 
 def create_schedule(settings: Settings, request: JobRequest, cron: str) -> tuple[Schedule, bool]:
     """Schedule the job at the times of `cron`. Return the schedule and whether it is new.
 
     `cron` has five fields, in UTC unless ``TZ=…`` precedes them. At most one run is active at a time. If a schedule for
-    the same job and times exists, it is returned. Each run uses the inputs that `request` names now, so a later dataset
-    needs a separate schedule. Raises TuningError if `cron` is malformed or the service refuses the schedule.
+    the same job and times exists, it is returned. Each run has the arguments of `request` as they are now. Raises
+    TuningError if `cron` is malformed or the service refuses the schedule.
     """
     if not _CRON.fullmatch(cron):
         raise TuningError(
@@ -83,23 +88,60 @@ def list_schedules(settings: Settings) -> list[Schedule]:
         return sorted((_describe(one) for one in found), key=lambda schedule: schedule.name)
 
 
+def pause(settings: Settings, number: str) -> Schedule:
+    """Let the schedule with the number `number` start no more runs, and return it. Its running jobs continue.
+
+    Raises TuningError if there is no such schedule.
+    """
+    with google_errors(f"pausing the schedule {number}"):
+        schedule = _numbered(settings, number)
+        if schedule.state.name == "ACTIVE":
+            _client(settings).pause_schedule(name=schedule.name, retry=backoff())
+        return _describe(_numbered(settings, number))
+
+
+def resume(settings: Settings, number: str) -> Schedule:
+    """Let the paused schedule with the number `number` start runs again, and return it. It leaves out missed runs.
+
+    Raises TuningError if there is no such schedule.
+    """
+    with google_errors(f"resuming the schedule {number}"):
+        schedule = _numbered(settings, number)
+        if schedule.state.name == "PAUSED":
+            _client(settings).resume_schedule(name=schedule.name, retry=backoff())
+        return _describe(_numbered(settings, number))
+
+
 def delete_schedule(settings: Settings, number: str) -> Schedule:
     """Delete the schedule with the number `number` and return it. Jobs that it started continue to run.
 
     Raises TuningError if there is no such schedule.
     """
+    with google_errors(f"deleting the schedule {number}"):
+        schedule = _numbered(settings, number)
+        _client(settings).delete_schedule(name=schedule.name, retry=backoff()).result()  # type: ignore[no-untyped-call]
+        return _describe(schedule)
+
+
+def runs_of(settings: Settings, number: str, most: int = 10) -> list[Job]:
+    """Return the newest jobs that the schedule with the number `number` has started, the newest first.
+
+    Raises TuningError if there is no such schedule.
+    """
+    with google_errors(f"reading the schedule {number}"):
+        schedule = _numbered(settings, number)
+    return jobs_of_schedule(settings, schedule.name, most)
+
+
+def _numbered(settings: Settings, number: str) -> "ScheduleMessage":
     from google.api_core.exceptions import NotFound
 
     if not number.isdigit():
         raise TuningError(f"{number!r} is not the number of a schedule", "Run `invoke schedule` to list the schedules")
-    with google_errors(f"deleting the schedule {number}"):
-        client, name = _client(settings), f"{location(settings)}/schedules/{number}"
-        try:
-            schedule = client.get_schedule(name=name, retry=backoff())
-        except NotFound:
-            raise TuningError(f"there is no schedule {number}", "Run `invoke schedule` to list them") from None
-        client.delete_schedule(name=name, retry=backoff()).result()  # type: ignore[no-untyped-call]
-        return _describe(schedule)
+    try:
+        return _client(settings).get_schedule(name=f"{location(settings)}/schedules/{number}", retry=backoff())
+    except NotFound:
+        raise TuningError(f"there is no schedule {number}", "Run `invoke schedule` to list them") from None
 
 
 def _named(settings: Settings, name: str) -> "ScheduleMessage | None":

@@ -7,7 +7,7 @@ from typing import Any
 
 from tuning.dataset.dataset import Dataset, Split, find_dataset
 from tuning.errors import TuningError
-from tuning.gcs.access import credentials
+from tuning.gcs.access import credentials, label
 from tuning.gcs.storage import find_storage
 from tuning.machine import git_commit
 from tuning.pipelines.steps.tune import sample_evaluation
@@ -108,9 +108,9 @@ def _request(
         template=template,
         parameters=parameters,
         display_name=options.display_name or template.name,
-        pipeline_root=_gs(options.pipeline_root or f"gs://{settings.bucket}/templates/{jobs.label(template.name)}"),
+        pipeline_root=_gs(options.pipeline_root or f"gs://{settings.bucket}/templates/{label(template.name)}"),
         identity=parameters,
-        labels={"template": jobs.label(template.name), **commit_label()},
+        labels={"template": label(template.name), **commit_label()},
         caching=options.caching,
         failure_policy=options.failure_policy,
     )
@@ -142,7 +142,7 @@ def _seed_request(
         display_name=options.display_name or notebook_template.DISPLAY_NAME.format(date=date),
         pipeline_root=_gs(notebook_template.in_folder(settings, dataset, root) if root.startswith("./") else root),
         identity={**undated, "files": {name: facts.sha256 for name, facts in dataset.manifest.files.items()}},
-        labels={"template": jobs.label(template.name), "dataset_id": jobs.label(dataset.id), **commit_label()},
+        labels={"template": label(template.name), "dataset_id": label(dataset.id), **commit_label()},
         caching=options.caching,
         failure_policy=options.failure_policy,
     )

@@ -15,21 +15,18 @@ from tuning.cloud.estimate import (
     in_words,
     total_in_words,
 )
-from tuning.dataset.dataset import MANIFEST, Dataset, bucket_address
+from tuning.dataset.dataset import Dataset
 from tuning.errors import TuningError
-from tuning.gcs.access import google_errors
-from tuning.gcs.storage import find_storage, put_files, put_folder
+from tuning.gcs.access import google_errors, label
 from tuning.pipelines.compiled import check_pinned
 from tuning.pipelines.plan import Plan
+from tuning.pipelines.release.places import place_in, upload_dataset
 from tuning.pipelines.release.release import arguments_against_champion
 from tuning.pipelines.tuning import compile_pipeline
-from tuning.pipelines.vertex.jobs import JobRequest, label
+from tuning.pipelines.vertex.jobs import JobRequest
 from tuning.pipelines.vertex.period import current_period
 from tuning.pipelines.vertex.template import Template, fit_parameters, read_template
 from tuning.pipelines.vertex.template_job import SubmitOptions, check_access, commit_label
-from tuning.registry import registry
-from tuning.registry.model_folder import MODEL
-from tuning.registry.records import Version
 from tuning.settings import Settings
 from tuning.tuners.gemini.estimate import training_price
 from tuning.tuners.gemini.models import base_model, check_service
@@ -39,12 +36,9 @@ from tuning.tuners.select import find_tuner
 from tuning.warehouse.variables import Variables
 
 
-def tuning_request(
-    settings: Settings, plan: Plan, options: SubmitOptions, show: Callable[[str], None], *, scheduled: bool = False
-) -> JobRequest:
+def tuning_request(settings: Settings, plan: Plan, options: SubmitOptions, show: Callable[[str], None]) -> JobRequest:
     """Upload the pipeline's inputs and return the job request.
 
-    A `scheduled` job keeps its inputs for ever and takes nothing from the cache, because its arguments never change.
     Call `check_start` before. Raises TuningError before anything is uploaded if the tuner does not accept the dataset,
     the estimate exceeds the budget, or no container image is set.
     """
@@ -53,26 +47,13 @@ def tuning_request(
     costs = [estimate_tuning(settings, dataset, tuner, plan.tune), estimate_run(settings)]
     check_budget(settings, costs)
     show(f"{total_in_words(costs)} ({'; '.join(in_words(cost) for cost in costs)})")
-    template = _template(settings)
-    home = bucket_address(settings, dataset.id)
-    period = "" if scheduled else current_period()
-    if scheduled and options.caching:
-        show("a scheduled job takes no earlier result from the cache: the bucket's rule may have deleted its files")
-    # A new period writes the requests again, so that none is deleted while a job reads it.
-    requests = f"gs://{settings.bucket}/{'schedules' if scheduled else f'requests/{period}'}"
+    template = compiled_template(settings, compile_pipeline)
+    period = current_period()
     with google_errors("uploading the job's inputs"):
-        stored = put_files(settings, dataset.files(), home, last=MANIFEST)
-        arguments = arguments_against_champion(
-            settings,
-            plan,
-            home,
-            lambda file, content: _place(settings, f"{requests}/{file}", content),
-            lambda version: _model_folder(settings, version),
-            image=settings.image,
-            period=period,
-        )
-    sent = sum(one.sent for one in stored)
-    show(f"dataset {dataset.id} in {home}: {sent} files uploaded, {len(stored) - sent} already there")
+        home, sent = upload_dataset(settings, dataset)
+        place = place_in(settings, requests_folder(settings, period))
+        arguments = arguments_against_champion(settings, plan, home, place, image=settings.image, period=period)
+    show(f"dataset {dataset.id} in {home}: {sent} files uploaded, {len(dataset.files()) - sent} already there")
     parameters = fit_parameters(template, arguments)
     return JobRequest(
         template=template,
@@ -88,7 +69,7 @@ def tuning_request(
             "tuner": label(plan.tuner),
             **commit_label(),
         },
-        caching=options.caching and not scheduled,
+        caching=options.caching,
         failure_policy=options.failure_policy,
     )
 
@@ -139,20 +120,16 @@ def _check_dataset(tuner: Tuner, dataset: Dataset, show: Callable[[str], None]) 
             show(f"note: {problem.what}. {problem.hint}")
 
 
-def _template(settings: Settings) -> Template:
+def compiled_template(settings: Settings, compile_to: Callable[[Settings, Path], Path]) -> Template:
+    """Compile one of the project's pipelines and return it. Raises TuningError if the image has no digest."""
     with tempfile.TemporaryDirectory() as folder:
-        return read_template(settings, str(compile_pipeline(settings, Path(folder) / "pipeline.yaml")))
+        return read_template(settings, str(compile_to(settings, Path(folder) / "pipeline.yaml")))
 
 
-def _place(settings: Settings, uri: str, content: bytes) -> str:
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "request"
-        path.write_bytes(content)
-        return find_storage(settings).put(path, uri).uri
+def requests_folder(settings: Settings, period: str) -> str:
+    """Return the address of the requests of jobs of this period.
 
-
-def _model_folder(settings: Settings, version: Version) -> str:
-    """Upload the champion's model to a place that the steps can read, and return the address."""
-    uri = f"gs://{settings.bucket}/models/{version.name}-{version.contents_sha256[:12]}"
-    put_folder(settings, registry.model_folder(settings, version), uri, last=MODEL)
-    return uri
+    A new period writes them again, so that the bucket's rule deletes none while a job reads it. Without a period, which
+    a schedule has not, they are kept for ever.
+    """
+    return f"gs://{settings.bucket}/{f'requests/{period}' if period else 'schedules'}"
