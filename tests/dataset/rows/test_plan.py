@@ -76,13 +76,14 @@ def times_read(snapshot: Snapshot, opened: list[tuple[Path, Counting]]) -> dict[
         {"preset": "seed", "limit": 500},
         {"format": "trl-preference"},
         {"format": "gemini-preference", "limit": 500},
+        {"max_length": 300},
     ],
     ids=str,
 )
 def test_each_column_that_a_dataset_needs_is_read_once_and_no_other(
-    given: dict[str, Any], tmp_path: Path, opened: list[tuple[Path, Counting]]
+    given: dict[str, Any], tmp_path: Path, opened: list[tuple[Path, Counting]], tokenizer_folder: Path
 ) -> None:
-    options = resolve_options(**given)
+    options = resolve_options(**given, tokenizer=tokenizer_folder if "max_length" in given else None)
     make, kind = (preference_row, "preferences") if options.is_preference else (row, "instructions")
     rows = [make(number, quality_reason=None if number % 7 else "score too low") for number in range(ROWS)]
     snapshot = write_snapshot(tmp_path / "snapshot", rows, files=2, kind=kind)

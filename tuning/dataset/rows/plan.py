@@ -82,7 +82,7 @@ def read_plan(snapshot: Snapshot, options: DatasetOptions) -> Plan:
             "the filters reject all rows of the mart",
             "Run `invoke dataset` with other filters, such as a lower --minimum-answer-score",
         )
-    if not options.limit and not options.is_seed and not options.tokenizer:
+    if not options.limit and not options.is_seed:
         return Plan(snapshot, options, known, len(ids), None, None)
     # With `return_index`, numpy sorts. Without it, numpy uses a hash table, which takes six times as long.
     chosen, _ = np.unique(integers(ids), return_index=True)
@@ -92,6 +92,5 @@ def read_plan(snapshot: Snapshot, options: DatasetOptions) -> Plan:
         return Plan(
             snapshot, options, known, len(chosen), chosen, -np.argsort(np.concatenate(seed_order(options, len(chosen))))
         )
-    if options.limit:
-        chosen = np.sort(np.array(draw("limit", chosen.tolist(), options.limit, int, options.seed), dtype=np.int64))
+    chosen = np.sort(np.array(draw("limit", chosen.tolist(), options.limit, int, options.seed), dtype=np.int64))
     return Plan(snapshot, options, known, len(chosen), chosen, None)
