@@ -9,7 +9,7 @@ from msgspec import Meta
 
 from tuning import closed_output
 from tuning.command import command
-from tuning.command_line.options import BuildOptions, FormatName, Options, RunOptions, SplitOptions, TuningOptions
+from tuning.command_line.options import BuildOptions, Format, Options, RunOptions, SplitOptions, TuningOptions
 from tuning.command_line.positional import JobOrNewest, QuestionOrFile
 from tuning.errors import TuningError
 from tuning.settings import BigQueryDataset, Settings, describe, load_settings
@@ -271,7 +271,7 @@ def export(
     build: BuildOptions,
     preset: Preset = None,
     format: Annotated[  # noqa: A002 - the option's name
-        FormatName | None,
+        Format | None,
         Meta(description="format of the dataset; a preference format exports the preference mart"),
     ] = None,
 ) -> None:

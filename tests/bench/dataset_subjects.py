@@ -42,7 +42,7 @@ def to_jsonl(snapshot: str, workers: int, preset: str = "") -> dict[str, Any]:
     folder = scratch(snapshot)
     with Workers(workers) as pool:
         parts = Parts(FolderStore(folder / "parts"), is_spent=options.is_seed)
-        index, _ = run_pass_one(parts, source, options, pool, funnel)
+        index = run_pass_one(parts, source, options, pool, funnel)
         selection = select(index, Texts(parts, index, options, source.template), options, funnel)
         facts, _ = write_splits(FolderOutputs(folder), parts, index, selection, pool)
         parts.store.clear()

@@ -1,12 +1,13 @@
-"""Real posts as a mart."""
+"""Real posts as a mart, and a tokenizer."""
 
 from pathlib import Path
 from typing import Any
 
 import py7zr
 import pytest
+from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
-from tests.marts import rows_of_dump
+from tests.marts import row, rows_of_dump
 
 
 @pytest.fixture(scope="session")
@@ -16,3 +17,17 @@ def real_rows(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> list
     with py7zr.SevenZipFile(real_data / "stackoverflow-python-bodies.7z") as archive:
         archive.extractall(folder)
     return list(rows_of_dump(folder / "Posts.xml"))
+
+
+@pytest.fixture(scope="session")
+def tokenizer_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model's folder, as far as counting needs it: with a byte-level BPE tokenizer that knows `<|end|>`."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(vocab_size=600, initial_alphabet=alphabet, special_tokens=["<|end|>"])
+    tokenizer.train_from_iterator([str(row(number)) for number in range(120)], trainer)
+    folder = tmp_path_factory.mktemp("model") / "tiny"
+    folder.mkdir()
+    tokenizer.save(str(folder / "tokenizer.json"))
+    return folder

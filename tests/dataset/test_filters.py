@@ -19,12 +19,10 @@ from tuning.dataset.filters import (
     has_control_characters,
 )
 from tuning.dataset.options import resolve_options
-from tuning.dataset.tokens import TokenEstimator
 from tuning.settings import Settings
 
 QUESTION = "How do I reverse a list in Python?"
 ANSWER = "Use `items[::-1]`, which copies it."
-ONE_BYTE_EACH = TokenEstimator(weights=(1.0, 0.0, 0.0, 0.0))
 
 
 def test_a_sound_pair_is_kept() -> None:
@@ -83,14 +81,14 @@ def test_white_space_and_other_scripts_are_no_control_characters() -> None:
 
 def test_a_pair_over_the_limit_is_too_long_and_one_at_the_limit_is_not() -> None:
     limits = TokenLimits(example=12, overhead=2)
-    assert check_length("12345", "67890", limits, ONE_BYTE_EACH) is None
-    assert check_length("12345", "67890x", limits, ONE_BYTE_EACH) is Reason.TOO_LONG
+    assert check_length("5" * 15, "5" * 15, limits, None) is None
+    assert check_length("5" * 15, "6" * 18, limits, None) is Reason.TOO_LONG
 
 
 def test_an_answer_that_begins_behind_the_training_length_never_trains() -> None:
     limits = TokenLimits(example=1_000, training=10)
-    assert check_length("123456789", "answer", limits, ONE_BYTE_EACH) is None
-    assert check_length("1234567890", "answer", limits, ONE_BYTE_EACH) is Reason.NEVER_TRAINS
+    assert check_length("9" * 27, "answer", limits, None) is None
+    assert check_length("10" * 15, "answer", limits, None) is Reason.NEVER_TRAINS
 
 
 @pytest.mark.parametrize(

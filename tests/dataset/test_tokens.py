@@ -1,83 +1,57 @@
-"""Tokens are estimated from a calibrated sample, and counted where a limit is near."""
+"""Tokens are counted with a tokenizer, and guessed from bytes without one."""
 
-import pickle
 from pathlib import Path
 
 import pytest
-from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+from hypothesis import given
+from tokenizers import Tokenizer
 
-from tuning.dataset.tokens import BYTES_PER_TOKEN, TokenEstimator, calibrate
+from tests.properties.any_text import any_text
+from tuning.dataset.tokens import BYTES_PER_TOKEN, count_tokens, have_tokens
 from tuning.errors import TuningError
 
 TEXTS = [
     f"How do I read file number {n}?\n\n```python\nwith open('data_{n}.csv') as f:\n    rows = list(f)[:{n * 7}]\n```\n"
-    + "It fails with an error that I do not understand. " * (n % 9)
     for n in range(120)
 ]
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A byte-level BPE tokenizer, trained on the texts."""
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    alphabet = pre_tokenizers.ByteLevel.alphabet()
-    tokenizer.train_from_iterator(TEXTS, trainers.BpeTrainer(vocab_size=400, initial_alphabet=alphabet))
-    folder = tmp_path_factory.mktemp("model") / "tiny"
-    folder.mkdir()
-    tokenizer.save(str(folder / "tokenizer.json"))
-    return folder
+def test_with_a_tokenizer_the_number_is_exact(tokenizer_folder: Path) -> None:
+    tokenizer = Tokenizer.from_file(str(tokenizer_folder / "tokenizer.json"))
+    assert count_tokens(TEXTS, tokenizer_folder) == [len(tokenizer.encode(text).ids) for text in TEXTS]
+    assert count_tokens([], tokenizer_folder) == []
 
 
-def test_the_error_that_is_stated_holds_for_other_texts(folder: Path) -> None:
-    estimator = calibrate(TEXTS[:60], folder)
-    assert estimator.sample == 60
-    assert estimator.error is not None
-    assert estimator.error < 0.15
-    others = TEXTS[60:]
-    within = sum(abs(estimator.estimate(text) / estimator.count(text) - 1) <= 2 * estimator.error for text in others)
-    assert within >= 0.95 * len(others)
+def test_a_special_token_in_a_post_is_plain_text(tokenizer_folder: Path) -> None:
+    assert count_tokens(["<|end|>"], tokenizer_folder)[0] > 1
 
 
-def test_the_same_sample_gives_the_same_estimator(folder: Path) -> None:
-    assert calibrate(TEXTS, folder) == calibrate(list(TEXTS), folder)
+def test_without_a_tokenizer_the_number_follows_from_the_bytes() -> None:
+    assert count_tokens(["x" * 300, "é"], None) == [round(300 / BYTES_PER_TOKEN), 1]
 
 
-def test_near_the_limit_the_number_is_exact(folder: Path) -> None:
-    estimator = calibrate(TEXTS, folder)
-    for text in TEXTS:
-        count = estimator.count(text)
-        assert estimator.total([text, text], 2 * count, extra=3) == 2 * count + 3
+@given(any_text)
+def test_no_text_has_more_tokens_than_bytes(tokenizer_folder: Path, text: str) -> None:
+    assert count_tokens([text], tokenizer_folder)[0] <= len(text.encode())
 
 
-def test_far_from_the_limit_nothing_is_counted(folder: Path) -> None:
-    estimator = TokenEstimator(tokenizer=folder.parent / "absent", margin=0.1)
-    assert estimator.total(["x" * 300], 10_000) == 100
+def test_texts_have_as_many_tokens_as_are_counted(tokenizer_folder: Path) -> None:
+    both = sum(count_tokens(TEXTS[:2], tokenizer_folder))
+    assert have_tokens(TEXTS[:2], both, tokenizer_folder)
+    assert not have_tokens(TEXTS[:2], both + 1, tokenizer_folder)
+    assert have_tokens(["x" * 30], 10, None)
+    assert not have_tokens(["x" * 30], 11, None)
 
 
-def test_without_a_tokenizer_the_rule_of_thumb_has_no_error() -> None:
-    estimator = calibrate(TEXTS, None)
-    assert estimator.error is None
-    assert estimator.estimate("x" * 300) == round(300 / BYTES_PER_TOKEN)
-    assert estimator.total(["x" * 300], 100) == 100
-    assert estimator.recorded()["error_95"] is None
-
-
-def test_too_small_a_sample_counts_everything(folder: Path) -> None:
-    estimator = calibrate(TEXTS[:3], folder)
-    assert estimator.total([TEXTS[50]], 1_000_000) == estimator.count(TEXTS[50])
-
-
-def test_it_travels_to_another_process_and_names_no_path_in_the_manifest(folder: Path) -> None:
-    estimator = calibrate(TEXTS, folder)
-    assert pickle.loads(pickle.dumps(estimator)) == estimator  # noqa: S301 - our own bytes
-    assert estimator.recorded()["tokenizer"] == "tiny"
-    assert str(folder.parent) not in str(estimator.recorded())
+def test_texts_with_fewer_bytes_than_the_tokens_are_not_counted(tmp_path: Path) -> None:
+    assert not have_tokens(["x" * 300], 301, tmp_path / "absent")
+    with pytest.raises(TuningError, match="contains no tokenizer"):
+        have_tokens(["x" * 300], 300, tmp_path / "absent")
 
 
 def test_a_folder_without_a_tokenizer_is_a_clear_error(tmp_path: Path) -> None:
     with pytest.raises(TuningError, match="contains no tokenizer"):
-        calibrate(TEXTS, tmp_path)
+        count_tokens(TEXTS, tmp_path)
     (tmp_path / "tokenizer.json").write_text("{}")
     with pytest.raises(TuningError, match="is not a valid tokenizer"):
-        calibrate(TEXTS, tmp_path)
+        count_tokens(TEXTS, tmp_path)

@@ -10,8 +10,16 @@ from msgspec import Meta
 
 from tuning.values import Count, CountOrZero, Date, InputFile, InputPath, NotAnOption, Tuner
 
-FormatName = Literal[
-    "notebook", "text-bison", "gemini", "messages", "prompt-completion", "gemini-preference", "trl-preference"
+Format = Literal[
+    "notebook",
+    "text-bison",
+    "gemini",
+    "messages",
+    "prompt-completion",
+    "sharegpt",
+    "alpaca",
+    "gemini-preference",
+    "trl-preference",
 ]
 
 
@@ -81,7 +89,7 @@ class BuildOptions(Options, frozen=True, kw_only=True):
 class SplitOptions(Options, frozen=True, kw_only=True):
     """Group the options of the dataset that is made from a mart."""
 
-    format: Annotated[FormatName | None, Meta(description="format of the examples")] = None
+    format: Annotated[Format | None, Meta(description="format of the examples")] = None
     body: Annotated[Literal["markdown", "html"] | None, Meta(description="text of questions and answers")] = None
     split: Annotated[
         Literal["hash", "time", "random"] | None, Meta(description="how to split; time needs --split-date")

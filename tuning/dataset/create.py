@@ -73,7 +73,8 @@ def create_dataset(
         read_benchmark(options.decontaminate)  # raises an error before the work begins
         _name_left_out(options.decontaminate)
     snapshot.roles.check(column_names(snapshot.files), str(snapshot.folder))
-    identity = dataset_id(snapshot.digest, options, snapshot.recorded_build(), versions())
+    libraries = versions(with_tokenizer=bool(options.tokenizer))
+    identity = dataset_id(snapshot.digest, options, snapshot.recorded_build(), libraries)
     folder = settings.datasets_dir / identity
     with locked(settings.datasets_dir / f".{identity}.lock", f"the dataset {identity}"):
         for left_over in settings.datasets_dir.glob(f".{identity}.*.tmp"):  # written by a killed run
@@ -135,7 +136,7 @@ def _make(
     identity: str,
 ) -> None:
     funnel = Funnel(snapshot.rows)
-    index, rules = run_pass_one(parts, snapshot, options, workers, funnel)
+    index = run_pass_one(parts, snapshot, options, workers, funnel)
     texts = Texts(parts, index, options, snapshot.template)
     selection = select(index, texts, options, funnel)
     shown = texts.shown(selection.sides["train"])
@@ -157,10 +158,10 @@ def _make(
         template=snapshot.template,
         options=options.recorded(),
         build=snapshot.recorded_build(),
-        versions=versions(),
+        versions=versions(with_tokenizer=bool(options.tokenizer)),
         funnel=funnel.rows(),
         files=files,
-        tokens=token_facts(index, selection, rules.tokens),
+        tokens=token_facts(index, selection, options.tokenizer),
         benchmark=_benchmark_facts(options.decontaminate, funnel) if options.decontaminate else msgspec.UNSET,
         leaks=msgspec.to_builtins(leaks),
         redactions=dict(sorted(facts.redactions.items())),

@@ -6,11 +6,12 @@ No text is shortened to fit a limit, because the cut could fall inside a code bl
 import re
 from enum import StrEnum
 from itertools import islice
+from pathlib import Path
 
 import msgspec
 
 from tuning.answers.code import parses, python_blocks
-from tuning.dataset.tokens import TokenEstimator
+from tuning.dataset.tokens import have_tokens
 
 # A question or answer with fewer letters and digits is dropped unless it contains code. "Yes, it does." has nine.
 LEAST_CHARACTERS = 10
@@ -75,15 +76,14 @@ def _check_content(answer: str) -> Reason | None:
     return None if _has_substance(answer) else Reason.EMPTY_ANSWER
 
 
-def check_length(prompt: str, answer: str, limits: TokenLimits, tokens: TokenEstimator) -> Reason | None:
+def check_length(prompt: str, answer: str, limits: TokenLimits, tokenizer: Path | None) -> Reason | None:
     """Return why the example does not fit the token limits, or None. `prompt` is the whole text of the prompt.
 
-    Near a limit, the exact number of tokens is used if there is a tokenizer.
-    Raises TuningError if the tokenizer cannot be loaded.
+    `tokenizer` is the folder of a tokenizer, or None to guess from bytes. Raises TuningError if it cannot be loaded.
     """
-    if tokens.total((prompt, answer), limits.example, limits.overhead) > limits.example:
+    if have_tokens((prompt, answer), limits.example - limits.overhead + 1, tokenizer):
         return Reason.TOO_LONG
-    if limits.training and tokens.total((prompt,), limits.training, limits.overhead) >= limits.training:
+    if limits.training and have_tokens((prompt,), limits.training - limits.overhead, tokenizer):
         return Reason.NEVER_TRAINS
     return None
 

@@ -18,9 +18,10 @@ _LIBRARIES = (
 
 
 @functools.cache
-def versions() -> dict[str, str]:
+def versions(*, with_tokenizer: bool) -> dict[str, str]:
     """Return the version of each library and of Unicode, which defines what a word is.
 
-    The version of Python itself does not affect the bytes.
+    `with_tokenizer` adds the library that counts tokens. The version of Python itself does not affect the bytes.
     """
-    return {**{library: version(library) for library in _LIBRARIES}, "unicode": unicodedata.unidata_version}
+    libraries = [*_LIBRARIES, *(["tokenizers"] if with_tokenizer else [])]
+    return {**{library: version(library) for library in libraries}, "unicode": unicodedata.unidata_version}

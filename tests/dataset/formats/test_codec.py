@@ -36,6 +36,14 @@ EXPECTED: dict[Format, dict[str, object]] = {
         "prompt": [{"role": "system", "content": SYSTEM}, {"role": "user", "content": "T\n\nB"}],
         "completion": [{"role": "assistant", "content": "A"}],
     },
+    "sharegpt": {
+        "conversations": [
+            {"from": "system", "value": SYSTEM},
+            {"from": "human", "value": "T\n\nB"},
+            {"from": "gpt", "value": "A"},
+        ]
+    },
+    "alpaca": {"instruction": SYSTEM, "input": "T\n\nB", "output": "A"},
     "gemini-preference": {
         "system_instruction": {"parts": [{"text": SYSTEM}]},
         "contents": [{"role": "user", "parts": [{"text": "T\n\nB"}]}],
@@ -80,6 +88,8 @@ def test_any_text_reads_back_unchanged_from_one_line(format_: Format, text: str)
         ("messages", b'{"messages":[{"role":"assistant","content":"a"},{"role":"user","content":"q"}]}'),
         ("messages", b'{"messages":[{"role":"user","content":1},{"role":"assistant","content":"a"}]}'),
         ("messages", b'{"messages":[{"role":"user","content":"q"}'),
+        ("sharegpt", b'{"conversations":[{"from":"human","value":"q"},{"from":"human","value":"a"}]}'),
+        ("alpaca", b'{"instruction":"i","input":"q"}'),
         ("gemini", b'{"systemInstruction":{"parts":[{"text":"s"}]},"contents":[]}'),
         ("gemini-preference", encode("gemini-preference", example("gemini-preference")).replace(b":1,", b":0,")),
         ("trl-preference", b'{"prompt":[],"chosen":[],"rejected":[]}'),

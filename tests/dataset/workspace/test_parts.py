@@ -122,7 +122,7 @@ from tuning.dataset.workspace.store import FolderStore
 snapshot, folder = open_snapshot(Path(sys.argv[1])), Path(sys.argv[2])
 for preset, limit in (("", 0), ("seed", 0), ("", 3), ("seed", 3)):
     parts = Parts(FolderStore(folder / f"parts{preset}{limit}"))
-    index, _ = run_pass_one(parts, snapshot, resolve_options(preset, limit=limit), Workers(1), Funnel(5))
+    index = run_pass_one(parts, snapshot, resolve_options(preset, limit=limit), Workers(1), Funnel(5))
     assert len(index) == (limit or 5)
     assert "pandas" not in sys.modules, (preset, limit)
 """

@@ -42,7 +42,7 @@ def test_held_out_rows_share_no_group_with_the_training_rows(
     assert not set(read.development["group"]) & set(read.train["group"])
 
 
-@pytest.mark.parametrize("format_", ["messages", "prompt-completion"])
+@pytest.mark.parametrize("format_", ["messages", "prompt-completion", "sharegpt", "alpaca"])
 def test_formats_with_messages_give_the_same_tokens(format_: Format, local_model: Path, tmp_path: Path) -> None:
     tokenizer = load_tokenizer(local_model)
     example = Example(question(1), helpful(1))

@@ -84,6 +84,11 @@ def encode(format_: Format, example: Example) -> bytes:
             line = {"messages": [*_messages(*prompt), *_answer(answer)]}
         case "prompt-completion":
             line = {"prompt": _messages(*prompt), "completion": _answer(answer)}
+        case "sharegpt":
+            turns = (("system", prompt[0].content), ("human", user), ("gpt", answer))
+            line = {"conversations": [{"from": speaker, "value": text} for speaker, text in turns]}
+        case "alpaca":
+            line = {"instruction": prompt[0].content, "input": user, "output": answer}
         case "gemini-preference":
             line = {
                 "system_instruction": {"parts": [{"text": prompt[0].content}]},
@@ -136,18 +141,22 @@ def _example(record: Line) -> Example:
         case records.TextBisonLine():
             return Example((Message("user", record.input_text),), record.output_text)
         case records.GeminiLine(contents=[records.Content("user", question), records.Content("model", answer)]):
-            system = Message("system", _text(record.systemInstruction.parts))
-            return Example((system, Message("user", _text(question))), _text(answer))
+            return _asked(_text(record.systemInstruction.parts), _text(question), _text(answer))
         case records.MessagesLine(messages=[*prompt, Message("assistant", answer)]) if _asks(prompt):
             return Example(tuple(prompt), answer)
         case records.PromptCompletionLine(prompt=prompt, completion=[Message("assistant", answer)]) if _asks(prompt):
             return Example(tuple(prompt), answer)
+        case records.ShareGptLine(
+            conversations=[records.Turn("system", system), records.Turn("human", user), records.Turn("gpt", answer)]
+        ):
+            return _asked(system, user, answer)
+        case records.AlpacaLine():
+            return _asked(record.instruction, record.input, record.output)
         case records.GeminiPreferenceLine(contents=[records.Content("user", question)], completions=[good, bad]) if (
             good.score == 1 and bad.score == 0 and good.completion.role == bad.completion.role == "model"
         ):
-            system = Message("system", _text(record.system_instruction.parts))
-            user = Message("user", _text(question))
-            return Example((system, user), _text(good.completion.parts), _text(bad.completion.parts))
+            answers = (_text(one.completion.parts) for one in (good, bad))
+            return _asked(_text(record.system_instruction.parts), _text(question), *answers)
         case records.TrlPreferenceLine(
             prompt=prompt, chosen=[Message("assistant", chosen)], rejected=[Message("assistant", rejected)]
         ) if _asks(prompt):
@@ -157,6 +166,10 @@ def _example(record: Line) -> Example:
                 f"a line of the dataset is not a question with its answer (it was read as {type(record).__name__})",
                 _AGAIN,
             )
+
+
+def _asked(system: str, user: str, *answers: str) -> Example:
+    return Example((Message("system", system), Message("user", user)), *answers)
 
 
 def _asks(prompt: list[Message]) -> bool:

@@ -57,7 +57,7 @@ TEXT_BISON = Limits(
 )
 LOCAL = Limits(
     name="local tuning",
-    formats=("messages", "prompt-completion", "notebook", "trl-preference"),
+    formats=("messages", "prompt-completion", "sharegpt", "alpaca", "notebook", "trl-preference"),
     train_rows=(1, 10_000_000),
     advised_rows=100,
     train_bytes=10**12,

@@ -1,16 +1,17 @@
 """Define the record type of a line in each format, and the format-independent Example that other modules use.
 
 Formats: https://cloud.google.com/vertex-ai/generative-ai/docs/models/gemini-supervised-tuning-prepare (gemini),
-https://huggingface.co/docs/trl/dataset_formats (messages, prompt-completion, trl-preference).
+https://huggingface.co/docs/trl/dataset_formats (messages, prompt-completion, trl-preference),
+https://docs.axolotl.ai/docs/dataset-formats/conversation.html (sharegpt),
+https://github.com/tatsu-lab/stanford_alpaca#data-release (alpaca).
 """
 
 from typing import Literal, get_args
 
 import msgspec
 
-Format = Literal[
-    "notebook", "text-bison", "gemini", "messages", "prompt-completion", "gemini-preference", "trl-preference"
-]
+from tuning.command_line.options import Format as Format  # for all modules that import it from here
+
 FORMATS: tuple[Format, ...] = get_args(Format)
 
 
@@ -82,6 +83,27 @@ class PromptCompletionLine(msgspec.Struct, frozen=True, forbid_unknown_fields=Tr
     completion: list[Message]
 
 
+class Turn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Represent one turn of a ShareGPT conversation."""
+
+    speaker: Literal["system", "human", "gpt"] = msgspec.field(name="from")
+    value: str
+
+
+class ShareGptLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Represent a line of the format ``sharegpt``."""
+
+    conversations: list[Turn]
+
+
+class AlpacaLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Represent a line of the format ``alpaca``."""
+
+    instruction: str
+    input: str
+    output: str
+
+
 class Completion(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Represent one scored answer of a Gemini preference."""
 
@@ -111,6 +133,8 @@ Line = (
     | GeminiLine
     | MessagesLine
     | PromptCompletionLine
+    | ShareGptLine
+    | AlpacaLine
     | GeminiPreferenceLine
     | TrlPreferenceLine
 )
@@ -120,6 +144,8 @@ LINES: dict[Format, type[Line]] = {
     "gemini": GeminiLine,
     "messages": MessagesLine,
     "prompt-completion": PromptCompletionLine,
+    "sharegpt": ShareGptLine,
+    "alpaca": AlpacaLine,
     "gemini-preference": GeminiPreferenceLine,
     "trl-preference": TrlPreferenceLine,
 }

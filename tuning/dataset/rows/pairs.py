@@ -17,7 +17,6 @@ from tuning.dataset.redact.redact import redact
 from tuning.dataset.similar.decontaminate import read_benchmark
 from tuning.dataset.similar.shingles import THRESHOLD, shingles, similarity
 from tuning.dataset.similar.words import exact_part
-from tuning.dataset.tokens import TokenEstimator
 
 # Tokens that a chat template adds to the messages of an example. The largest template in use adds about 30,
 # so 40 leaves a margin.
@@ -35,8 +34,6 @@ class Pair(msgspec.Struct):
     similarity: float = 0  # of the answer and the rejected answer
     code_problem: Reason | None = None  # of the code as its author wrote it, if `--code parses` looks at it
     prompt: tuple[Message, ...] = ()
-    prompt_tokens: int = 0
-    answer_tokens: int = 0
     changes: list[str] = []  # as written to attribution.jsonl
     step: str = ""
     reason: str = ""
@@ -46,6 +43,11 @@ class Pair(msgspec.Struct):
     def question(self) -> str:
         """Return the title and the body, separated by a blank line."""
         return f"{self.title}\n\n{self.body}"
+
+    @property
+    def prompt_text(self) -> str:
+        """Return the texts of all messages of the prompt."""
+        return "\n".join(message.content for message in self.prompt)
 
     def drop(self, step: str, reason: str) -> None:
         """Mark the pair as dropped by this step for this reason."""
@@ -58,7 +60,7 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     options: DatasetOptions
     template: str
     base_url: str  # base of relative links in the texts
-    tokens: TokenEstimator = TokenEstimator()
+    counted: float = 1.0  # share of the questions whose tokens are counted for the card
 
     @property
     def token_limits(self) -> TokenLimits:
@@ -147,14 +149,9 @@ def _filter(pair: Pair, rules: Rules) -> None:
     if reason:
         return pair.drop("filter", reason)
     pair.prompt = as_prompt(options.format, rules.template, pair.title, pair.body, options.body)
-    prompt = "\n".join(message.content for message in pair.prompt)
-    pair.prompt_tokens, pair.answer_tokens = rules.tokens.estimate(prompt), rules.tokens.estimate(pair.answer)
-    limits = rules.token_limits
-    lowest = min(limits.example, limits.training or limits.example) / (1 + rules.tokens.margin)
-    if pair.rejected is None and pair.prompt_tokens + pair.answer_tokens + limits.overhead < lowest:
-        return None
+    prompt = pair.prompt_text
     for answer in (pair.answer, pair.rejected):
-        if answer is not None and (too_long := check_length(prompt, answer, limits, rules.tokens)):
+        if answer is not None and (too_long := check_length(prompt, answer, rules.token_limits, options.tokenizer)):
             return pair.drop("filter", too_long)
     return None
 

@@ -18,8 +18,10 @@ from tuning.dataset.rows.pairs import Pair, Rules, clean_and_filter, line_of
 from tuning.dataset.similar.minhash import band_hashes
 from tuning.dataset.similar.shingles import compared_answer, exact_keys, text_keys
 from tuning.dataset.snapshot.columns import attribution_heads, text_columns
+from tuning.dataset.tokens import count_tokens
 from tuning.dataset.workspace.parts import Column, Keys, Notes, Parts
 from tuning.dataset.workspace.store import Store
+from tuning.sampling import salted
 from tuning.warehouse.mart_columns import MartColumns
 
 
@@ -94,14 +96,16 @@ def _prepare(job: Job, batch: pa.RecordBatch) -> Keys:
     questions = [pair.question for pair in kept]
     answers = [pair.answer for pair in kept]
     compared = [compared_answer(pair.question, pair.answer) for pair in kept]
+    ids = _ids(job.roles, batch.take(as_indices(np.array([pair.row for pair in kept]))))
+    prompt_tokens, answer_tokens = _tokens(kept, ids["question_id"], job.rules)
     keys = {
-        **_ids(job.roles, batch.take(as_indices(np.array([pair.row for pair in kept])))),
+        **ids,
         "line_size": _ints(map(len, lines)),
         "tail_size": _ints(map(len, tails)),
         "question_length": _ints(map(len, questions)),
         "answer_length": _ints(map(len, answers)),
-        "prompt_tokens": _ints(pair.prompt_tokens for pair in kept),
-        "answer_tokens": _ints(pair.answer_tokens for pair in kept),
+        "prompt_tokens": prompt_tokens,
+        "answer_tokens": answer_tokens,
         "question_key": text_keys(questions),
         "answer_key": text_keys(compared),
         "question_exact": exact_keys(questions),
@@ -115,6 +119,21 @@ def _prepare(job: Job, batch: pa.RecordBatch) -> Keys:
     content = b"".join(blob for pair in zip(lines, tails, strict=True) for blob in pair)
     items = [pair.benchmark_item for pair in pairs if pair.benchmark_item is not None]
     return Parts(job.store).write(job.number, content, keys, Notes(_dropped(pairs, heads), items))
+
+
+def _tokens(pairs: Sequence[Pair], question_ids: Column, rules: Rules) -> npt.NDArray[np.int32]:
+    """Return the tokens of the prompts and of the answers, with shape (2, pairs): -1 where they are not counted.
+
+    The questions to count are chosen by a salted hash. Without a tokenizer, nothing is counted: the tokens of all
+    texts are guessed.
+    """
+    tokenizer, bound = rules.options.tokenizer, int(rules.counted * 2**64)
+    ids, seed = question_ids.tolist(), rules.options.seed
+    chosen = [at for at, one in enumerate(ids) if not tokenizer or salted("tokens", seed, one) < bound]
+    tokens = np.full((2, len(pairs)), -1, dtype=np.int32)
+    tokens[0, chosen] = count_tokens([pairs[at].prompt_text for at in chosen], tokenizer)
+    tokens[1, chosen] = count_tokens([pairs[at].answer for at in chosen], tokenizer)
+    return tokens
 
 
 def _ids(roles: MartColumns, batch: pa.RecordBatch) -> Keys:

@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 from tuning.dataset.dataset import Dataset
+from tuning.dataset.formats.limits import LOCAL
 from tuning.dataset.formats.records import PREFERENCE_FORMATS, Format
 from tuning.records import read_record
 from tuning.resource_errors import in_one_line
@@ -25,7 +26,7 @@ class HfTuner:
     """Tune models on this machine: supervised, or on preferences if the dataset's format has rejected answers."""
 
     name = "hf"
-    formats: tuple[Format, ...] = ("messages", "prompt-completion", "notebook", "trl-preference")
+    formats = LOCAL.formats
     primary_metric = "loss"
 
     def check(self, dataset: Dataset) -> list[Problem]:
