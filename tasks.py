@@ -336,7 +336,36 @@ def dataset(
     print(describe_dataset(make_dataset(settings, variables, options, Steps(print), workers=workers)))
 
 
-namespace.add_task(export)
+@command(name="model", positional=["version"])
+def export_model(
+    c: Context,
+    settings: Settings,
+    version: Annotated[Version, Meta(description="model version, such as v2, or champion")],
+    form: Annotated[
+        Literal["merged", "adapter", "gguf"],
+        Meta(
+            description="merged: weights as safetensors; adapter: for the base model on the Hugging Face hub; "
+            "gguf: for llama.cpp, with a Modelfile for Ollama"
+        ),
+    ] = "merged",
+    output: Annotated[
+        NotAnOption, Meta(description="folder to write, which must not exist (default: VERSION-FORM)")
+    ] = "",
+) -> None:
+    """Write a registered local model as a folder that other programs load, with its card and licences.
+
+    Example: invoke export.model v1 --form gguf --output python-qa
+    """
+    from tuning.sharing.export_model import export_model as export_version
+    from tuning.sharing.export_model import in_lines
+
+    print("\n".join(in_lines(export_version(settings, version, form, output), form)))
+
+
+exports = Collection("export")
+exports.add_task(export, default=True)
+exports.add_task(export_model)
+namespace.add_collection(exports)
 namespace.add_task(split)
 namespace.add_task(dataset)
 

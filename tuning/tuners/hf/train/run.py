@@ -13,7 +13,7 @@ from tuning.records import write_record
 from tuning.settings import Settings
 from tuning.storage import write_bytes
 from tuning.tuners.hf.device import Processor, find_processor, scoring_dtype
-from tuning.tuners.hf.models.base_models import describe_base, find_base_model, license_of, load_tokenizer
+from tuning.tuners.hf.models.base_models import describe_base, find_base_model, hub_base, license_of, load_tokenizer
 from tuning.tuners.hf.train.curves import Curves, read_history, write_curves
 from tuning.tuners.hf.train.model_card import model_card
 from tuning.tuners.hf.train.recipe import Recipe
@@ -45,8 +45,8 @@ def run(settings: Settings, dataset: Dataset, base_model: str, recipe: Recipe, o
         "license": license_of(base_model, base),
         "base": describe_base(base_model),
     }
-    save = save_full if recipe.full else save_adapter
-    saved = save(trained.model, tokenizer, base, output, recipe.step_size)
+    given = (trained.model, tokenizer, base, output, recipe.step_size)
+    saved = save_full(*given) if recipe.full else save_adapter(*given, hub_base(base_model, base))
     if curves.development and recipe.step_size != 1:  # the curves are of the whole step, which is not saved
         facts["development_loss"] = _development_loss(saved, rows, processor)
     write_curves(output, curves)
