@@ -43,7 +43,24 @@ def config(c: Context, settings: Settings) -> None:
         print(f"{name:22} {value or '-':40} {origin:24} {description}")
 
 
+@command(writes=False)
+def doctor(c: Context, settings: Settings) -> None:
+    """Check Python, packages, disk, memory, port, GPU, credentials and sandbox, and print the fix of each problem.
+
+    Fails if something is wrong that `invoke tune` needs.
+
+    Example: invoke doctor
+    """
+    from tuning.findings import finding_lines, refuse_wrong
+    from tuning.monitoring.doctor import examine
+
+    findings = list(examine(settings))
+    print("\n".join(finding_lines(findings)))
+    refuse_wrong(findings)
+
+
 namespace.add_task(config)
+namespace.add_task(doctor)
 
 
 @command(positional=["path"])
@@ -841,7 +858,8 @@ def cloud_check(c: Context, settings: Settings) -> None:
 
     Example: invoke cloud.check --target gcp
     """
-    from tuning.cloud.check import check, finding_lines, refuse_wrong
+    from tuning.cloud.check import check
+    from tuning.findings import finding_lines, refuse_wrong
 
     findings = list(check(settings))
     print("\n".join(finding_lines(findings)))
