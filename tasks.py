@@ -24,6 +24,7 @@ from tuning.values import (
     NotAnOption,
     OutputFile,
     Processes,
+    Repository,
     Version,
 )
 
@@ -353,18 +354,21 @@ def dataset(
     print(describe_dataset(make_dataset(settings, variables, options, Steps(print), workers=workers)))
 
 
+ModelForm = Annotated[
+    Literal["merged", "adapter", "gguf"],
+    Meta(
+        description="merged: weights as safetensors; adapter: for the base model on the Hugging Face hub; "
+        "gguf: for llama.cpp, with a Modelfile for Ollama"
+    ),
+]
+
+
 @command(name="model", positional=["version"])
 def export_model(
     c: Context,
     settings: Settings,
     version: Annotated[Version, Meta(description="model version, such as v2, or champion")],
-    form: Annotated[
-        Literal["merged", "adapter", "gguf"],
-        Meta(
-            description="merged: weights as safetensors; adapter: for the base model on the Hugging Face hub; "
-            "gguf: for llama.cpp, with a Modelfile for Ollama"
-        ),
-    ] = "merged",
+    form: ModelForm = "merged",
     output: Annotated[
         NotAnOption, Meta(description="folder to write, which must not exist (default: VERSION-FORM)")
     ] = "",
@@ -379,10 +383,36 @@ def export_model(
     print("\n".join(in_lines(export_version(settings, version, form, output), form)))
 
 
+@command(positional=["name"])
+def push(
+    c: Context,
+    settings: Settings,
+    name: Annotated[Name, Meta(description="dataset ID, or model version such as v2, or champion")],
+    to: Annotated[Repository, Meta(description="repository on the Hugging Face hub")] = "",
+    public: Annotated[
+        bool, Meta(description="let everybody read it (default: only you and your organization)")
+    ] = False,
+    form: ModelForm = "merged",
+) -> None:
+    """Send a dataset or a registered local model to the Hugging Face hub, with its card, licence and attribution.
+
+    The token is that of `hf auth login` or HF_TOKEN.
+
+    Example: invoke push v1 --to hf://me/python-qa --form adapter
+    """
+    from tuning.errors import TuningError
+    from tuning.sharing.push import push as push_to_hub
+
+    if not to:
+        raise TuningError("push needs --to", "Write --to hf://USER/NAME")
+    print(f"sent: {push_to_hub(settings, name, to, public=public, form=form, say=print)}")
+
+
 exports = Collection("export")
 exports.add_task(export, default=True)
 exports.add_task(export_model)
 namespace.add_collection(exports)
+namespace.add_task(push)
 namespace.add_task(split)
 namespace.add_task(dataset)
 

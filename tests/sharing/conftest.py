@@ -43,6 +43,7 @@ def dataset(home: Settings) -> Dataset:
     """A dataset in the home, which find_dataset finds."""
     made = write_dataset(home.datasets_dir / "d1", train=40, evaluation=8)
     (made.folder / "README.md").write_text("---\nlicense: cc0-1.0\n---\n# Invented questions\n")
+    (made.folder / "card.html").write_text("<p>")
     (made.folder / "NOTICE.md").write_text("# Licence and attribution\n")
     return made
 

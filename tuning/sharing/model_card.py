@@ -16,7 +16,7 @@ from tuning.visible import visible
 
 DATA = "training_data"  # folder with the attribution and the notice of the dataset
 _QUESTION = "How do I read a file line by line?"
-_FRONT_MATTER = re.compile(r"\A---\n.*?^---\n", re.DOTALL | re.MULTILINE)
+_FRONT_MATTER = re.compile(r"\A---\n(.*?)^---\n", re.DOTALL | re.MULTILINE)
 _LIBRARIES = {"merged": "transformers", "adapter": "peft", "gguf": "llama.cpp"}
 
 
@@ -52,6 +52,18 @@ def card(exported: Exported, training_card: Path) -> str:
         told = told.replace(version.base_model, Path(version.base_model).name)
     verdict = f"The release gate says *{version.verdict.status}*: {'; '.join(version.verdict.reasons)}."
     return visible(f"---\n{_front_matter(exported)}---\n{told}\n## Verdict\n{verdict}\n\n## Use\n{_usage(exported)}")
+
+
+def front_matter(text: str) -> dict[str, Any]:
+    """Return the metadata of a card, which are empty if it has none. Raises TuningError if they are not valid YAML."""
+    import yaml
+
+    found = _FRONT_MATTER.match(text)
+    try:
+        fields = yaml.safe_load(found[1]) if found else None
+    except yaml.YAMLError as error:
+        raise TuningError(f"the metadata of the card are not valid YAML ({error})", "Correct README.md") from None
+    return fields if isinstance(fields, dict) else {}
 
 
 def notice(exported: Exported) -> str:
