@@ -660,6 +660,9 @@ def tune(
     dataset: Annotated[
         Name, Meta(description="ID of a finished dataset to tune on, instead of making a new dataset")
     ] = "",
+    from_: Annotated[
+        Version, Meta(description="model version whose adapter is trained further (tuner hf), or champion")
+    ] = "",
     preview: Annotated[
         Count | None,
         Meta(
@@ -674,7 +677,7 @@ def tune(
     """
     from tuning.pipelines.end_to_end import Given, preview_all, tune_all
 
-    given = Given(build=build, made=chosen, tuning=tuning, preset=preset, dataset_id=dataset)
+    given = Given(build=build, made=chosen, tuning=tuning, preset=preset, dataset_id=dataset, continues=from_)
     if preview is not None:
         preview_all(settings, given, print, preview)
         return

@@ -10,8 +10,6 @@ from importlib.metadata import distribution
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-import msgspec
-
 from tuning.dataset.card.notice import NOTICE
 from tuning.dataset.dataset import ATTRIBUTION, Dataset, find_dataset
 from tuning.errors import TuningError
@@ -24,7 +22,7 @@ from tuning.sharing.gguf import write_gguf
 from tuning.sharing.model_card import DATA, Exported, card, notice
 from tuning.storage import atomic_folder, write_bytes
 from tuning.tuners.hf.models.base_models import HubBase, hub_base
-from tuning.tuners.hf.train.saving import ADAPTER, ADAPTER_SETTINGS, name_base
+from tuning.tuners.hf.train.saved import ADAPTER, adapter_settings
 
 Form = Literal["merged", "adapter", "gguf"]
 
@@ -93,8 +91,8 @@ def _dataset(settings: Settings, version: Version) -> Dataset | None:
 
 def _base(version: Version, merged: Path) -> HubBase:
     """Return the base as the adapter names it. Those of earlier versions of the project name the folder of the base."""
-    path = merged.with_name(ADAPTER) / ADAPTER_SETTINGS
-    named = msgspec.json.decode(path.read_bytes(), type=dict[str, object]) if path.exists() else {}
+    adapter = merged.with_name(ADAPTER)
+    named = adapter_settings(adapter) if adapter.is_dir() else {}
     base = hub_base(version.base_model, Path(str(named.get("base_model_name_or_path") or "")))
     return base._replace(revision=str(named.get("revision") or base.revision))
 
@@ -111,6 +109,8 @@ def _write_adapter(exported: Exported, adapter: Path, folder: Path) -> None:
             "else can load the adapter",
             "Use --form merged or gguf",
         )
+    from tuning.tuners.hf.train.saving import name_base  # it loads torch
+
     shutil.copytree(adapter, folder, dirs_exist_ok=True)
     name_base(folder, exported.base)
 

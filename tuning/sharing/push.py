@@ -81,7 +81,7 @@ def _folder(settings: Settings) -> Path:
 
 def _repository(to: str) -> str:
     from huggingface_hub.errors import HFValidationError
-    from huggingface_hub.utils import validate_repo_id
+    from huggingface_hub.utils._validators import validate_repo_id
 
     repository = to.removeprefix("hf://")
     try:

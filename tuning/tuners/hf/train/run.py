@@ -18,12 +18,23 @@ from tuning.tuners.hf.train.curves import Curves, read_history, write_curves
 from tuning.tuners.hf.train.model_card import model_card
 from tuning.tuners.hf.train.recipe import Recipe
 from tuning.tuners.hf.train.rows import ROWS, Rows, read_rows
-from tuning.tuners.hf.train.saving import MERGED, save_adapter, save_full
+from tuning.tuners.hf.train.saved import MERGED
+from tuning.tuners.hf.train.saving import save_adapter, save_full
 from tuning.tuners.protocol import Model
 
 
-def run(settings: Settings, dataset: Dataset, base_model: str, recipe: Recipe, output: Path, finished: str) -> None:
+def run(
+    settings: Settings,
+    dataset: Dataset,
+    base_model: str,
+    recipe: Recipe,
+    output: Path,
+    finished: str,
+    adapter: Path | None = None,
+) -> None:
     """Tune a model and write it to `output`. The file named `finished`, a Model as JSON, is written last.
+
+    If the folder `adapter` is given, that adapter is trained further.
 
     Raises TuningError if the base model cannot be found or loaded, if a line is invalid, or if no example is short
     enough.
@@ -38,7 +49,8 @@ def run(settings: Settings, dataset: Dataset, base_model: str, recipe: Recipe, o
     from tuning.tuners.hf.train.training import train, training_model
 
     processor = find_processor()
-    trained = train(training_model(base, recipe, processor), tokenizer, rows, recipe, processor, output)
+    model = training_model(base, recipe, processor, adapter)
+    trained = train(model, tokenizer, rows, recipe, processor, output)
     curves = read_history(trained.history)
     facts = _facts(rows, recipe, trained, curves) | {
         "processor": processor.name,
@@ -54,8 +66,8 @@ def run(settings: Settings, dataset: Dataset, base_model: str, recipe: Recipe, o
     preference = dataset.manifest.format in PREFERENCE_FORMATS
     card = model_card(base_model, str(facts["license"]), dataset, recipe, facts, preference)
     write_bytes(output / "README.md", card.encode())
-    model = Model(tuner="hf", base_model=base_model, uri=str(output / MERGED), facts=facts)
-    write_record(output / finished, model)
+    tuned = Model(tuner="hf", base_model=base_model, uri=str(output / MERGED), facts=facts)
+    write_record(output / finished, tuned)
 
 
 def _development_loss(model: Any, rows: Rows, processor: Processor) -> float:

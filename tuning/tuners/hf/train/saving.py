@@ -4,15 +4,12 @@ import gc
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import torch
 
 from tuning.storage import atomic_folder, write_json
 from tuning.tuners.hf.chat import stop_tokens
 from tuning.tuners.hf.models.base_models import NOT_ON_HUB, HubBase, load_model
-
-ADAPTER, MERGED = "adapter", "merged"
-ADAPTER_SETTINGS = "adapter_config.json"
+from tuning.tuners.hf.train.saved import ADAPTER, ADAPTER_SETTINGS, MERGED, adapter_settings
 
 
 def save_full(model: Any, tokenizer: Any, base: Path, output: Path, step_size: float) -> Any:
@@ -56,9 +53,8 @@ def save_adapter(
 
 def name_base(adapter: Path, hub: HubBase) -> None:
     """Write the base model's name and revision on the hub into the settings of the adapter in a folder."""
-    path = adapter / ADAPTER_SETTINGS
     named = {"base_model_name_or_path": hub.name or None, "revision": hub.revision or None}
-    write_json(path, msgspec.json.decode(path.read_bytes(), type=dict[str, object]) | named)
+    write_json(adapter / ADAPTER_SETTINGS, adapter_settings(adapter) | named)
 
 
 def _save_complete(model: Any, tokenizer: Any, target: Path) -> None:
