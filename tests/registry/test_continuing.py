@@ -5,6 +5,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from tests.pipelines.artifacts import FakeArtifact, request
 from tests.sharing.conftest import register
 from tests.tuners.tuner_datasets import write_dataset
 from tuning.command_line.options import TuningOptions
@@ -12,9 +13,17 @@ from tuning.dataset.dataset import Dataset
 from tuning.errors import TuningError
 from tuning.pipelines.end_to_end import Given, preview_all, tune_all
 from tuning.pipelines.plan import Plan
-from tuning.pipelines.steps.requests import ChampionRequest, pipeline_arguments, training_key
+from tuning.pipelines.steps import tune as tune_step
+from tuning.pipelines.steps.requests import (
+    ChampionRequest,
+    TuningRequest,
+    pipeline_arguments,
+    step_settings,
+    training_key,
+)
 from tuning.registry import registry
 from tuning.registry.continuing import check_dataset, continue_version, with_adapter
+from tuning.registry.model_folder import open_model
 from tuning.settings import Settings
 from tuning.storage import sha256_of
 from tuning.tuners.hf.tuner import HfTuner
@@ -52,7 +61,13 @@ def test_the_training_begins_where_the_version_ended(
 ) -> None:
     options = continue_version(home, "v1", OPTIONS, None)
     check_dataset(home, options, dataset)
-    model = HfTuner().tune(home, dataset, with_adapter(home, options), tmp_path / "second")
+    asked = TuningRequest(settings=step_settings(home), tuner="hf", options=options)
+    data, checked, made = FakeArtifact(dataset.folder, sha256="0"), FakeArtifact(tmp_path / "c"), tmp_path / "second"
+    tune_step.validate(data, "hf", checked)
+    tune_step.tune(
+        data, checked, request(tmp_path / "t.json", asked), "code", FakeArtifact(made), FakeArtifact(tmp_path / "m")
+    )
+    model = open_model(made)
     before, after = (Path(one.uri).with_name("adapter") for one in (first, model))
     assert model.facts["development_loss_before"] == first.facts["development_loss"]
     assert model.facts["development_loss"] < model.facts["development_loss_before"]
@@ -60,7 +75,7 @@ def test_the_training_begins_where_the_version_ended(
     recipe = model.facts["recipe"]
     assert isinstance(recipe, dict)
     assert (recipe["continues"], recipe["lora_rank"], recipe["step_size"]) == ("v1", 4, 1.0)
-    assert "| continues | v1 |" in (tmp_path / "second" / "README.md").read_text()
+    assert "| continues | v1 |" in (made / "weights" / "README.md").read_text()
     assert str(home.home) not in (after / "adapter_config.json").read_text()
 
 
