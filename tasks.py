@@ -25,6 +25,7 @@ from tuning.values import (
     NotAnOption,
     OutputFile,
     Processes,
+    Repository,
     Version,
 )
 
@@ -44,7 +45,24 @@ def config(c: Context, settings: Settings) -> None:
         print(f"{name:22} {value or '-':40} {origin:24} {description}")
 
 
+@command(writes=False)
+def doctor(c: Context, settings: Settings) -> None:
+    """Check Python, packages, disk, memory, port, GPU, credentials and sandbox, and print the fix of each problem.
+
+    Fails if something is wrong that `invoke tune` needs.
+
+    Example: invoke doctor
+    """
+    from tuning.findings import finding_lines, refuse_wrong
+    from tuning.monitoring.doctor import examine
+
+    findings = list(examine(settings))
+    print("\n".join(finding_lines(findings)))
+    refuse_wrong(findings)
+
+
 namespace.add_task(config)
+namespace.add_task(doctor)
 
 
 @command(positional=["path"])
@@ -337,7 +355,65 @@ def dataset(
     print(describe_dataset(make_dataset(settings, variables, options, Steps(print), workers=workers)))
 
 
-namespace.add_task(export)
+ModelForm = Annotated[
+    Literal["merged", "adapter", "gguf"],
+    Meta(
+        description="merged: weights as safetensors; adapter: for the base model on the Hugging Face hub; "
+        "gguf: for llama.cpp, with a Modelfile for Ollama"
+    ),
+]
+
+
+@command(name="model", positional=["version"])
+def export_model(
+    c: Context,
+    settings: Settings,
+    version: Annotated[Version, Meta(description="model version, such as v2, or champion")],
+    form: ModelForm = "merged",
+    output: Annotated[
+        NotAnOption, Meta(description="folder to write, which must not exist (default: VERSION-FORM)")
+    ] = "",
+) -> None:
+    """Write a registered local model as a folder that other programs load, with its card and licences.
+
+    Example: invoke export.model v1 --form gguf --output python-qa
+    """
+    from tuning.sharing.export_model import export_model as export_version
+    from tuning.sharing.export_model import in_lines
+
+    print("\n".join(in_lines(export_version(settings, version, form, output), form)))
+
+
+@command(positional=["name"])
+def push(
+    c: Context,
+    settings: Settings,
+    name: Annotated[Name, Meta(description="dataset ID, or model version such as v2, or champion")],
+    to: Annotated[Repository, Meta(description="repository on the Hugging Face hub")] = "",
+    public: Annotated[
+        bool, Meta(description="let everybody read it (default: only you and your organization)")
+    ] = False,
+    form: ModelForm = "merged",
+) -> None:
+    """Send a dataset or a registered local model to the Hugging Face hub, with its card, licence and attribution.
+
+    The token is that of `hf auth login` or HF_TOKEN.
+
+    Example: invoke push v1 --to hf://me/python-qa --form adapter
+    """
+    from tuning.errors import TuningError
+    from tuning.sharing.push import push as push_to_hub
+
+    if not to:
+        raise TuningError("push needs --to", "Write --to hf://USER/NAME")
+    print(f"sent: {push_to_hub(settings, name, to, public=public, form=form, say=print)}")
+
+
+exports = Collection("export")
+exports.add_task(export, default=True)
+exports.add_task(export_model)
+namespace.add_collection(exports)
+namespace.add_task(push)
 namespace.add_task(split)
 namespace.add_task(dataset)
 
@@ -588,6 +664,9 @@ def tune(
     dataset: Annotated[
         Name, Meta(description="ID of a finished dataset to tune on, instead of making a new dataset")
     ] = "",
+    from_: Annotated[
+        Version, Meta(description="model version whose adapter is trained further (tuner hf), or champion")
+    ] = "",
     preview: Annotated[
         Count | None,
         Meta(
@@ -602,7 +681,7 @@ def tune(
     """
     from tuning.pipelines.end_to_end import Given, preview_all, tune_all
 
-    given = Given(build=build, made=chosen, tuning=tuning, preset=preset, dataset_id=dataset)
+    given = Given(build=build, made=chosen, tuning=tuning, preset=preset, dataset_id=dataset, continues=from_)
     if preview is not None:
         preview_all(settings, given, print, preview)
         return
@@ -855,7 +934,8 @@ def cloud_check(c: Context, settings: Settings) -> None:
 
     Example: invoke cloud.check --target gcp
     """
-    from tuning.cloud.check import check, finding_lines, refuse_wrong
+    from tuning.cloud.check import check
+    from tuning.findings import finding_lines, refuse_wrong
 
     findings = list(check(settings))
     print("\n".join(finding_lines(findings)))

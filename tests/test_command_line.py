@@ -85,7 +85,7 @@ def test_a_mistake_is_one_line_and_a_status_other_than_0(
 
 
 @pytest.mark.parametrize(
-    "task", ["promote", "predict", "cancel", "ingest", "explore.peek", "rollback", "report", "status"]
+    "task", ["promote", "predict", "cancel", "ingest", "explore.peek", "rollback", "report", "status", "export.model"]
 )
 def test_help_after_a_task_shows_its_help(task: str) -> None:
     result = invoke(task, "--help")

@@ -148,4 +148,4 @@ def _convert(name: str, value: object, hint: Any) -> object:
     try:
         return convert(value, hint)
     except ValueError as error:
-        raise TuningError(f"--{name.replace('_', '-')} {error}") from None
+        raise TuningError(f"--{name.strip('_').replace('_', '-')} {error}") from None

@@ -22,6 +22,7 @@ Name = Annotated[str, Meta(pattern=r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}", title="
 # A text that no program takes for an option or for several lines.
 NotAnOption = Annotated[str, Meta(pattern=r"(?!-)[^\x00-\x1f\x7f]{1,4096}", title="one line that begins with no -")]
 Address = Annotated[str, Meta(pattern=r"(gs://|\./)[!-~]{1,1000}", title="gs://BUCKET/NAME")]
+Repository = Annotated[str, Meta(pattern=r"hf://[\w.-]+/[\w.-]+", title="hf://USER/NAME")]
 JobName = Annotated[str, Meta(pattern=r"[A-Za-z0-9][A-Za-z0-9-]{0,200}", title="an ID of letters, digits and -")]
 Version = Annotated[str, Meta(pattern=r"[\w.-]{1,100}", title="a version such as v2")]
 Date = Annotated[str, Meta(pattern=r"[0-9]{4}-[0-9]{2}-[0-9]{2}", title="a date: YYYY-MM-DD")]

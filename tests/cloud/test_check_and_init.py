@@ -11,10 +11,11 @@ from google.cloud import bigquery
 from tests.cloud.servers.google_server import Google
 from tests.cloud.servers.loopback import Fault, Loopback
 from tests.homes import free_port
-from tuning.cloud.check import Finding, check, finding_lines, refuse_wrong
+from tuning.cloud.check import check
 from tuning.cloud.init import init
 from tuning.cloud.required import GRANTS, STAGING_PREFIXES, contains, grant_command, grants
 from tuning.errors import TuningError
+from tuning.findings import Finding, finding_lines, refuse_wrong
 from tuning.gcs.object_file import client
 from tuning.machine import package_version
 from tuning.settings import Settings

@@ -1,8 +1,7 @@
 """Check whether a Google Cloud project is ready, and name the command that fixes each problem. Change nothing."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import requests
 
@@ -20,7 +19,7 @@ from tuning.cloud.required import (
     permissions_on,
     repository_path,
 )
-from tuning.errors import TuningError
+from tuning.findings import Finding
 from tuning.gcs.access import credentials, google_errors
 from tuning.gcs.object_file import client as storage_client
 from tuning.settings import Settings
@@ -30,18 +29,6 @@ from tuning.warehouse.client import connect
 
 _MANAGER = "https://cloudresourcemanager.googleapis.com/v3/projects"
 INIT = "invoke cloud.init --target gcp"
-
-
-@dataclass(frozen=True)
-class Finding:
-    """Hold the result of one check. `hint` says how to fix the problem, and is '' if there is no problem.
-
-    The state is "unseen" if Google refused to answer, so that the check has no result.
-    """
-
-    state: Literal["right", "wrong", "unseen"]
-    what: str
-    hint: str = ""
 
 
 def check(settings: Settings) -> Iterator[Finding]:
@@ -62,16 +49,6 @@ def check(settings: Settings) -> Iterator[Finding]:
     yield _region(settings)
     for part in (_account, _repository):
         yield from (finding for finding, _ in _seen(part, settings))
-
-
-def finding_lines(findings: list[Finding]) -> list[str]:
-    """Return the lines to print: each result, the fix of each problem, and a summary."""
-    lines = []
-    for finding in findings:
-        lines.append(f"{finding.state:6} {finding.what}")
-        lines += [f"       {finding.hint}"] if finding.hint else []
-    wrong = sum(finding.state == "wrong" for finding in findings)
-    return [*lines, f"{wrong} of {len(findings)} checks found a problem" if wrong else "the checks found no problem"]
 
 
 _Part = Callable[[Settings], Iterator[tuple[Finding, str]]]
@@ -252,9 +229,3 @@ def _repository(settings: Settings) -> Iterator[tuple[Finding, str]]:
         held = _held(settings, "repository", f"{url}:testIamPermissions")
         for finding in _compare(settings, "repository", held, f"on {repository_path(settings)}"):
             yield finding, ""
-
-
-def refuse_wrong(findings: list[Finding]) -> None:
-    """Raise TuningError if a check found a problem, so that a script stops."""
-    if wrong := [finding for finding in findings if finding.state == "wrong"]:
-        raise TuningError(f"{len(wrong)} checks found a problem. The first: {wrong[0].what}", f"Fix: {wrong[0].hint}")

@@ -30,7 +30,15 @@ _KEPT_OF_A_RUN = {RECORD, REPORT, SUMMARY}
 _GUARDED = ("datasets", "snapshots", "models", "pipeline", "work", "cache")
 _LOCKS = ("datasets/.*.lock", "snapshots/.*.lock", "work/.*.lock", "cache/*.lock", "cache/tiny/*.lock")
 _TEMPORARY = (
-    *("sources", "gcs/.uploads/*", "gcs/*/load/*", "gcs/*/snapshots/*", "cache/.fetch-*", "cache/.convert-*"),
+    *(
+        "sources",
+        "gcs/.uploads/*",
+        "gcs/*/load/*",
+        "gcs/*/snapshots/*",
+        "cache/.fetch-*",
+        "cache/.convert-*",
+        "cache/.push-*",
+    ),
     "uploads/*",  # of an earlier version
 )
 _GRACE = 3600  # seconds; outside these folders, a temporary file is a left-over if it is older

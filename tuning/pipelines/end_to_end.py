@@ -24,6 +24,7 @@ from tuning.pipelines.plan import Plan
 from tuning.pipelines.release.release import PipelineRun
 from tuning.pipelines.vertex.run import run_vertex
 from tuning.pipelines.vertex.tuning_job import check_build_budget, check_start
+from tuning.registry.continuing import check_dataset, continue_version
 from tuning.settings import Settings
 from tuning.sources.load_sample import load_sample_if_empty
 from tuning.target import find_target
@@ -64,6 +65,7 @@ class Given(msgspec.Struct, frozen=True, kw_only=True):
     tuning: TuningOptions = TuningOptions()
     preset: str | None = None
     dataset_id: str = ""
+    continues: str = ""  # the version whose adapter is trained further
 
 
 def tune_all(settings: Settings, given: Given, show: Show) -> PipelineRun:
@@ -92,6 +94,8 @@ def preview_all(settings: Settings, given: Given, show: Show, examples: int) -> 
 def _prepare(settings: Settings, given: Given, steps: Steps) -> tuple[Settings, Plan]:
     """Run the steps before the pipeline. Return the tuning's settings and its plan."""
     settings, options = tuning_settings(settings, given.tuning, given.made.seed)
+    if given.continues:
+        options = continue_version(settings, given.continues, options, given.tuning.base_model)
     on_vertex = find_target(settings).on_vertex
     if on_vertex:
         check_start(settings, settings.tuner, options)
@@ -115,6 +119,8 @@ def _prepare(settings: Settings, given: Given, steps: Steps) -> tuple[Settings, 
         dataset = make_dataset(settings, variables, wanted, steps, fill=True)
         for remark in remarks(dataset):
             steps.show(remark)
+    if options.continues:
+        check_dataset(settings, options, dataset)
     return settings, Plan(dataset=dataset, tuner=settings.tuner, tune=options)
 
 

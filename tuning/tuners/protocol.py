@@ -23,6 +23,9 @@ class TuneOptions(msgspec.Struct, frozen=True, kw_only=True):
     max_length: int = 0  # tokens in prompt and answer; longer examples are left out, and their number is reported
     batch_size: int = 0  # examples per optimizer step
     seed: int = 42
+    continues: str = ""  # the registered version whose adapter is trained further
+    continues_sha256: str = ""  # of its files
+    adapter: str = ""  # the folder of that adapter; set when the tuning starts, and not part of a request
 
 
 class Problem(msgspec.Struct, frozen=True):

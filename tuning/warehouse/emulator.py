@@ -347,17 +347,28 @@ def _choose_port(settings: Settings) -> int:
     Stop a server there that has lost this home. Raises TuningError if another program uses the port.
     """
     _stop_without_home(settings)
+    other = home_at_port(settings)
+    if other is None:
+        return settings.bigquery_port
+    print(f"port {settings.bigquery_port} is in use by the local BigQuery of {other}; using a free port")
+    return 0
+
+
+def home_at_port(settings: Settings) -> Path | None:
+    """Return the home whose server uses ``settings.bigquery_port``, or None if the port is free.
+
+    Raises TuningError if another program uses the port.
+    """
     port = settings.bigquery_port
     if _is_free(port):
-        return port
+        return None
     other = _home_by_command_line(port) or identity.home_at(f"http://127.0.0.1:{port}")
     if other is None:
         raise TuningError(
             f"port {port} for the local BigQuery is in use by another program",
             f"Stop that program, or set {variable('bigquery_port')} to a free port",
         )
-    print(f"port {port} is in use by the local BigQuery of {other}; using a free port")
-    return 0
+    return other
 
 
 def _home_by_command_line(port: int) -> Path | None:

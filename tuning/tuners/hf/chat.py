@@ -99,13 +99,18 @@ def encode_prompt(tokenizer: Any, prompt: Sequence[Message]) -> list[int]:
     """
     if tokenizer.chat_template is None:
         start = [] if tokenizer.bos_token_id is None else [tokenizer.bos_token_id]
-        return [*start, *_encode_plain(tokenizer, "".join(f"{message.content}\n\n" for message in prompt))]
-    template = _template(tokenizer)
-    hidden, turns = _hide(tokenizer, template, prompt)
-    head = _head(tokenizer, template, turns, hidden.mark)
-    if not hidden.all_in(head):
-        raise _failure(tokenizer, "it changes or drops a part of the text")
-    return encode_pieces(tokenizer, hidden.pieces(head.removesuffix(template.gap) + template.thoughts))
+        return [*start, *_encode_plain(tokenizer, _plain(prompt))]
+    return encode_pieces(tokenizer, _prompt_pieces(tokenizer, prompt))
+
+
+def prompt_text(tokenizer: Any, prompt: Sequence[Message]) -> str:
+    """Return the text that a program must encode, with its control words as tokens, to get the prompt's token IDs.
+
+    Raises TuningError if the chat template fails, or if it changes a text in other ways than by stripping white space.
+    """
+    if tokenizer.chat_template is None:
+        return (tokenizer.bos_token or "") + _plain(prompt)
+    return "".join(_prompt_pieces(tokenizer, prompt))
 
 
 def check_template(tokenizer: Any) -> None:
@@ -255,6 +260,20 @@ def _render(tokenizer: Any, template: _Template, turns: Sequence[Message]) -> st
         reason = str(error).partition("\n")[0] or type(error).__name__
         raise _failure(tokenizer, f"it fails ({reason})") from None
     return text
+
+
+def _prompt_pieces(tokenizer: Any, prompt: Sequence[Message]) -> list[str]:
+    """Return what a rendered prompt contains up to where the answer begins: text, hidden word, text, and so on."""
+    template = _template(tokenizer)
+    hidden, turns = _hide(tokenizer, template, prompt)
+    head = _head(tokenizer, template, turns, hidden.mark)
+    if not hidden.all_in(head):
+        raise _failure(tokenizer, "it changes or drops a part of the text")
+    return hidden.pieces(head.removesuffix(template.gap) + template.thoughts)
+
+
+def _plain(prompt: Sequence[Message]) -> str:
+    return "".join(f"{message.content}\n\n" for message in prompt)
 
 
 def _encode_plain(tokenizer: Any, text: str) -> list[int]:

@@ -72,7 +72,8 @@ class HfTuner:
             in_one_line(),
         ):
             if not (output / FINISHED).exists():
-                run(settings, dataset, options.base_model, recipe, output, FINISHED)
+                adapter = Path(options.adapter) if options.adapter else None
+                run(settings, dataset, options.base_model, recipe, output, FINISHED, adapter)
             for name in (ROWS, CHECKPOINTS):
                 shutil.rmtree(output / name, ignore_errors=True)
             return read_record(output / FINISHED, Model, f"Delete {output} and run the command again to tune again")

@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from tuning.dataset.dataset import Dataset
 from tuning.errors import TuningError
@@ -59,6 +59,25 @@ def _find(settings: Settings, name: str) -> Path:
     if name.startswith((".", "/", "~")) or name.count("/") != 1:
         raise TuningError(f"there is no base model {name!r}", _CHOICE)
     return _from_hub(name)
+
+
+class HubBase(NamedTuple):
+    """Name a base model on the Hugging Face hub."""
+
+    name: str  # empty: the base is not on the hub
+    revision: str  # the commit; empty: unknown
+
+
+NOT_ON_HUB = HubBase("", "")
+
+
+def hub_base(name: str, folder: Path) -> HubBase:
+    """Return where others find the base model `name`, which was loaded from `folder`."""
+    if name == "smollm2":
+        return HubBase(smollm2.HUB_NAME, "")
+    if name == "tiny" or expanded(name).is_dir() or name.startswith((".", "/", "~")) or name.count("/") != 1:
+        return NOT_ON_HUB
+    return HubBase(name, folder.name if folder.parent.name == "snapshots" else "")
 
 
 def license_of(name: str, folder: Path) -> str:
@@ -138,7 +157,7 @@ def _loading(folder: Path, what: str) -> Iterator[None]:
 
 def _again(folder: Path) -> str:
     """Return how to get the files of a model again: by the names of the folders that this package makes."""
-    if folder.name.startswith(f"smollm2-{smollm2.VERSION}") or folder.parent.name == "tiny":
+    if folder.name.startswith(f"smollm2-{smollm2.WHEEL.version}") or folder.parent.name == "tiny":
         return f"Delete {folder} and run the command again, which makes it again"
     if folder.name == "merged":
         return "If it is a registered model, no command can make it again: restore it from a backup, or tune a new one"

@@ -74,4 +74,4 @@ def model_card(
 
 
 def _table(values: Mapping[str, Any]) -> str:
-    return "\n".join(f"| {name.replace('_', ' ')} | {value} |" for name, value in values.items())
+    return "\n".join(f"| {name.replace('_', ' ')} | {value} |" for name, value in values.items() if value != "")

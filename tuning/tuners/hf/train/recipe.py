@@ -1,8 +1,11 @@
 """Define the default training settings of each base model and apply the options to them."""
 
+from pathlib import Path
+
 import msgspec
 
 from tuning.errors import TuningError
+from tuning.tuners.hf.train.saved import adapter_settings
 from tuning.tuners.protocol import TuneOptions
 
 
@@ -23,6 +26,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     patience: int = 3  # the training ends after this number of evaluations without a better loss
     development_rows: int = 200  # number of training rows held out for these evaluations
     seed: int = 42
+    continues: str = ""  # the version whose adapter is trained further
 
     @property
     def full(self) -> bool:
@@ -91,7 +95,10 @@ def make_recipe(options: TuneOptions, preference: bool) -> Recipe:
         given["steps"] = 0
     if options.full:
         given["lora_rank"] = 0
-    return msgspec.structs.replace(recipe, seed=options.seed, **given)
+    if options.adapter:
+        given["lora_rank"] = int(str(adapter_settings(Path(options.adapter))["r"]))
+        given["step_size"] = 1.0  # the change so far was scaled when it was saved, and is not scaled again
+    return msgspec.structs.replace(recipe, seed=options.seed, continues=options.continues, **given)
 
 
 def _default_recipe(base_model: str, preference: bool) -> Recipe:

@@ -13,17 +13,28 @@ from tuning.records import write_record
 from tuning.settings import Settings
 from tuning.storage import write_bytes
 from tuning.tuners.hf.device import Processor, find_processor, scoring_dtype
-from tuning.tuners.hf.models.base_models import describe_base, find_base_model, license_of, load_tokenizer
+from tuning.tuners.hf.models.base_models import describe_base, find_base_model, hub_base, license_of, load_tokenizer
 from tuning.tuners.hf.train.curves import Curves, read_history, write_curves
 from tuning.tuners.hf.train.model_card import model_card
 from tuning.tuners.hf.train.recipe import Recipe
 from tuning.tuners.hf.train.rows import ROWS, Rows, read_rows
-from tuning.tuners.hf.train.saving import MERGED, save_adapter, save_full
+from tuning.tuners.hf.train.saved import MERGED
+from tuning.tuners.hf.train.saving import save_adapter, save_full
 from tuning.tuners.protocol import Model
 
 
-def run(settings: Settings, dataset: Dataset, base_model: str, recipe: Recipe, output: Path, finished: str) -> None:
+def run(
+    settings: Settings,
+    dataset: Dataset,
+    base_model: str,
+    recipe: Recipe,
+    output: Path,
+    finished: str,
+    adapter: Path | None = None,
+) -> None:
     """Tune a model and write it to `output`. The file named `finished`, a Model as JSON, is written last.
+
+    If the folder `adapter` is given, that adapter is trained further.
 
     Raises TuningError if the base model cannot be found or loaded, if a line is invalid, or if no example is short
     enough.
@@ -38,15 +49,16 @@ def run(settings: Settings, dataset: Dataset, base_model: str, recipe: Recipe, o
     from tuning.tuners.hf.train.training import train, training_model
 
     processor = find_processor()
-    trained = train(training_model(base, recipe, processor), tokenizer, rows, recipe, processor, output)
+    model = training_model(base, recipe, processor, adapter)
+    trained = train(model, tokenizer, rows, recipe, processor, output)
     curves = read_history(trained.history)
     facts = _facts(rows, recipe, trained, curves) | {
         "processor": processor.name,
         "license": license_of(base_model, base),
         "base": describe_base(base_model),
     }
-    save = save_full if recipe.full else save_adapter
-    saved = save(trained.model, tokenizer, base, output, recipe.step_size)
+    given = (trained.model, tokenizer, base, output, recipe.step_size)
+    saved = save_full(*given) if recipe.full else save_adapter(*given, hub_base(base_model, base))
     if curves.development and recipe.step_size != 1:  # the curves are of the whole step, which is not saved
         facts["development_loss"] = _development_loss(saved, rows, processor)
     write_curves(output, curves)
@@ -54,8 +66,8 @@ def run(settings: Settings, dataset: Dataset, base_model: str, recipe: Recipe, o
     preference = dataset.manifest.format in PREFERENCE_FORMATS
     card = model_card(base_model, str(facts["license"]), dataset, recipe, facts, preference)
     write_bytes(output / "README.md", card.encode())
-    model = Model(tuner="hf", base_model=base_model, uri=str(output / MERGED), facts=facts)
-    write_record(output / finished, model)
+    tuned = Model(tuner="hf", base_model=base_model, uri=str(output / MERGED), facts=facts)
+    write_record(output / finished, tuned)
 
 
 def _development_loss(model: Any, rows: Rows, processor: Processor) -> float:

@@ -6,11 +6,10 @@ from typing import Any
 
 import torch
 
-from tuning.storage import atomic_folder
+from tuning.storage import atomic_folder, write_json
 from tuning.tuners.hf.chat import stop_tokens
-from tuning.tuners.hf.models.base_models import load_model
-
-ADAPTER, MERGED = "adapter", "merged"
+from tuning.tuners.hf.models.base_models import NOT_ON_HUB, HubBase, load_model
+from tuning.tuners.hf.train.saved import ADAPTER, ADAPTER_SETTINGS, MERGED, adapter_settings
 
 
 def save_full(model: Any, tokenizer: Any, base: Path, output: Path, step_size: float) -> Any:
@@ -27,25 +26,35 @@ def save_full(model: Any, tokenizer: Any, base: Path, output: Path, step_size: f
     return model
 
 
-def save_adapter(model: Any, tokenizer: Any, base: Path, output: Path, step_size: float) -> Any:
+def save_adapter(
+    model: Any, tokenizer: Any, base: Path, output: Path, step_size: float, hub: HubBase = NOT_ON_HUB
+) -> Any:
     """Save the adapter in PEFT's format, and a copy of the base model with the adapter merged into its weights.
 
-    Returns the copy. The adapter's `lora_alpha` is multiplied by `step_size`, so both results are the base plus this
-    share of the change. The copy is made from the stored base model, not from the one in memory, so that a base in fp32
-    keeps its precision. Raises TuningError if the base model cannot be loaded.
+    The adapter names its base as it is on the hub, and no folder of this machine. Returns the copy. The adapter's
+    `lora_alpha` is multiplied by `step_size`, so both results are the base plus this share of the change. The copy is
+    made from the stored base model, not from the one in memory, so that a base in fp32 keeps its precision. Raises
+    TuningError if the base model cannot be loaded.
     """
     from peft import PeftModel
 
     with atomic_folder(output / ADAPTER) as folder:
-        model.peft_config["default"].base_model_name_or_path = str(base)
         model.peft_config["default"].lora_alpha *= step_size
         model.save_pretrained(folder)
+        name_base(folder, hub)
+        (folder / "README.md").unlink()  # PEFT's, which names the folder of the base
         tokenizer.save_pretrained(folder)
     del model
     gc.collect()
     merged = PeftModel.from_pretrained(load_model(base, "auto"), str(output / ADAPTER)).merge_and_unload()
     _save_complete(merged, tokenizer, output / MERGED)
     return merged
+
+
+def name_base(adapter: Path, hub: HubBase) -> None:
+    """Write the base model's name and revision on the hub into the settings of the adapter in a folder."""
+    named = {"base_model_name_or_path": hub.name or None, "revision": hub.revision or None}
+    write_json(adapter / ADAPTER_SETTINGS, adapter_settings(adapter) | named)
 
 
 def _save_complete(model: Any, tokenizer: Any, target: Path) -> None:

