@@ -110,7 +110,9 @@ def test_optional_fields_that_are_null_are_left_out(write: Callable[..., Path]) 
 def test_own_fields_from_each_kind_of_file(write: Callable[..., Path], tmp_path: Path) -> None:
     (tmp_path / "own.toml").write_text(OWN_TOML)
     (tmp_path / "own.json").write_text(json.dumps([OWN], indent=2))
-    files = [write("own.jsonl", OWN), write("own.jsonl.gz", OWN), tmp_path / "own.toml", tmp_path / "own.json"]
+    (tmp_path / "one.json").write_text(json.dumps(OWN, indent=2), encoding="utf-8-sig")
+    files = [write("own.jsonl", OWN), write("own.jsonl.gz", OWN)]
+    files += [tmp_path / name for name in ("own.toml", "own.json", "one.json")]
     expected = Question(**OWN)  # type: ignore[arg-type]
     for path in files:
         (question,) = read_benchmark(str(path)).questions
@@ -151,9 +153,11 @@ def test_the_title_of_a_suite_follows_from_what_is_asked_and_checked(write: Call
         (json.dumps(MBPP | {"test_list": [" "]}).encode(), "one of its tests is empty"),
         (json.dumps(OWN).encode() + b'\n{"title": 3, "body": "", "check": ""}\n', "question 2 of"),
         (json.dumps(OWN | {"chekc": ""}).encode(), "chekc"),
+        (json.dumps(OWN).encode() + b"\n{bad}\n", "is not a file of questions (line 2: "),
+        (json.dumps(OWN | {"check": "# later\nimport re\n'x'\npass"}).encode(), "its check checks nothing"),
         (b"[1]", "question 1 of"),
-        (b'"text"', "question 1 of"),
-        (json.dumps(MBPP | {"test_list": []}).encode(), "question 1 of"),
+        (b'"text"', "is invalid (it is not an object with fields)"),
+        (json.dumps(MBPP | {"test_list": []}).encode(), "its test_list is empty"),
         (json.dumps({"entry_point": "f"}).encode(), "question 1 of"),
         (b"\xff\xfe", "is not a file of questions"),
         (b"", "has no questions"),

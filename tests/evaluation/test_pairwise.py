@@ -78,6 +78,11 @@ def test_a_judge_that_looks_only_at_the_order_sees_ties(reply: str) -> None:
             (reply, None)
             for reply in ("A careful comparison shows that B is right", "Answer A is worse", "A: wrong. B")
         ),
+        *((reply, 0) for reply in ("A!", "A\n\nIt runs.\n\nFinal verdict: A")),
+        *(
+            (reply, None)
+            for reply in ("A:\nIt runs.\nB:\nIt fails.\nVerdict: B", "A\nB", "B\n\nNo, wait.\n\n**Final answer: TIE**")
+        ),
     ],
 )
 def test_other_replies_are_counted_and_not_guessed(reply: str, wins: int | None) -> None:

@@ -1,5 +1,6 @@
 """Read questions from a benchmark: HumanEval from its package, MBPP from a file, or a file of the user's own."""
 
+import ast
 import gzip
 import importlib.util
 import re
@@ -21,6 +22,8 @@ _FORMS = (
     "Each question needs title, body and check (and can have setup and reference); or the fields of HumanEval (prompt, "
     "test, entry_point); or those of MBPP (text or prompt, code, test_list)"
 )
+_DOES_NOTHING = (ast.Pass, ast.Import, ast.ImportFrom)
+_BOM = b"\xef\xbb\xbf"
 _LARGEST = 200 << 20  # maximum bytes of a file, after decompression
 
 
@@ -42,6 +45,7 @@ def read_benchmark(name: str) -> Suite:
             questions.append(_question(fields, number))
             for field in ("setup", "check"):
                 _compile(getattr(questions[-1], field), field, f"question {number} of {path}")
+            _require_statement(questions[-1].check)
         except (msgspec.ValidationError, KeyError, IndexError, TypeError, AttributeError) as error:
             where = f"question {number} of {path}{f', line {line},' if line else ''}"
             raise TuningError(f"{where} is invalid ({error})", _FORMS) from None
@@ -65,6 +69,15 @@ def _compile(code: str, field: str, question: str) -> None:
         raise TuningError(f"the {field} of {question} is not valid Python ({error or 'nested too deeply'})") from None
 
 
+def _require_statement(check: str) -> None:
+    """Raise TypeError if a check can hardly fail: it has only comments, texts, imports and `pass`."""
+    if all(
+        isinstance(one, _DOES_NOTHING) or (isinstance(one, ast.Expr) and isinstance(one.value, ast.Constant))
+        for one in ast.parse(check).body
+    ):
+        raise TypeError("its check checks nothing, so every answer would pass")
+
+
 def _humaneval() -> Path:
     found = importlib.util.find_spec(_PACKAGE)
     if found is None or not found.origin:
@@ -77,7 +90,7 @@ def _records(path: Path) -> Iterator[tuple[int, Any]]:
     opened = gzip.open if path.suffix == ".gz" else open
     try:
         with opened(path, "rb") as file:
-            content = file.read(_LARGEST + 1)
+            content = file.read(_LARGEST + 1).removeprefix(_BOM)
     except (OSError, EOFError, zlib.error) as error:
         raise TuningError(f"{path} cannot be read ({error})") from None
     if len(content) > _LARGEST:
@@ -87,23 +100,31 @@ def _records(path: Path) -> Iterator[tuple[int, Any]]:
             yield from ((0, fields) for fields in tomllib.loads(content.decode())["question"])
         elif content.lstrip()[:1] == b"[":
             yield from ((0, fields) for fields in msgspec.json.decode(content))
+        elif content.lstrip().partition(b"\n")[0].strip() == b"{":  # one question on several lines
+            yield 0, msgspec.json.decode(content)
         else:
             for number, line in enumerate(content.splitlines(), start=1):
                 if line.strip():
-                    yield number, msgspec.json.decode(line)
+                    yield number, _decoded(line, number)
     except (msgspec.DecodeError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise TuningError(f"{path} is not a file of questions ({error})", _FORMS) from None
 
 
-def _question(fields: dict[str, Any], number: int) -> Question:
+def _decoded(line: bytes, number: int) -> Any:
+    try:
+        return msgspec.json.decode(line)
+    except msgspec.DecodeError as error:
+        raise ValueError(f"line {number}: {error}") from None
+
+
+def _question(fields: Any, number: int) -> Question:
+    if not isinstance(fields, dict):
+        raise TypeError("it is not an object with fields")
     if "entry_point" in fields:
         return _of_humaneval(fields)
     if "test_list" in fields:
         return _of_mbpp(fields)
-    question = msgspec.convert({"topic": f"question {number}", **fields}, Question)
-    if not question.check.strip():
-        raise TypeError("its check is empty, so every answer would pass")
-    return question
+    return msgspec.convert({"topic": f"question {number}", **fields}, Question)
 
 
 def _of_humaneval(fields: dict[str, Any]) -> Question:
@@ -123,6 +144,8 @@ def _of_humaneval(fields: dict[str, Any]) -> Question:
 def _of_mbpp(fields: dict[str, Any]) -> Question:
     tests = msgspec.convert(fields["test_list"], list[str])
     imports = msgspec.convert(_or(fields, "test_imports", []), list[str])
+    if not tests:
+        raise TypeError("its test_list is empty, so every answer would pass")
     if not all(test.strip() for test in tests):
         raise TypeError("one of its tests is empty, so every answer would pass it")
     return Question(

@@ -26,7 +26,7 @@ INSTRUCTION = (
     "Reply with one word: A, B, or TIE."
 )
 # The verdict itself, with marks around it, or in one of the usual forms. No verdict is better than a wrong one.
-_MARKS = r"[\s*_\"'“”‘’`()\[\]{}<>.:=#$\\-]*+"
+_MARKS = r"[\s*_\"'“”‘’`()\[\]{}<>.!:=#$\\-]*+"
 _REPLY = re.compile(
     rf"{_MARKS}(?:(?:(?:my|the|final)\s+)*(?:verdict|answer|choice|decision|preference|winner|boxed){_MARKS}(?:is\b)?"
     rf"{_MARKS})?(?:answer\s+)?(?:(?:(?:it(?:'s|\s+is)\s+)?an?\s+)?(TIE)|(A|B)(?:\s+is\s+better)?){_MARKS}"
@@ -132,12 +132,22 @@ def _halves(replies: list[int | None]) -> tuple[list[int | None], list[int | Non
 def _result(reply: Answer) -> int | None:
     """Return 1 if the reply prefers A, -1 for B, 0 for a tie, and None for any other reply.
 
-    The verdict is the whole reply, if it was not cut, or its first line before an explanation.
+    The verdict is the whole reply, if it was not cut, or its first line before an explanation. Lines that are other
+    verdicts, such as the headings of a comparison, contradict it.
     """
     text = last_words(reply.text)
     first, newline, _ = text.partition("\n")
     match = (newline and _REPLY.fullmatch(first)) or (reply.finish_reason != LIMIT and _REPLY.fullmatch(text))
-    return {"A": 1, "B": -1, "TIE": 0}[(match[1] or match[2]).upper()] if match else None
+    if not match:
+        return None
+    lines = filter(None, map(_REPLY.fullmatch, text.splitlines()))
+    if any(_verdict(line) != _verdict(match) for line in lines):
+        return None
+    return {"A": 1, "B": -1, "TIE": 0}[_verdict(match)]
+
+
+def _verdict(match: re.Match[str]) -> str:
+    return str(match[1] or match[2]).upper()
 
 
 def _change(results: Sequence[int], options: GateOptions) -> Interval:

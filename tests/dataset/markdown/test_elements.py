@@ -59,6 +59,7 @@ def test_struck_text_stands_between_tildes(html: str, expected: str) -> None:
         ("see<sup><a href='https://x.y'>[1]</a></sup>", "see[\\[1\\]](https://x.y)"),
         ("<kbd>Ctrl</kbd>+<kbd>C</kbd>, <kbd>A</kbd><kbd>B</kbd>, <kbd>`</kbd>", "`Ctrl`+`C`, `A` `B`, `` ` ``"),
         ("<kbd><a href='https://x.y'>go</a></kbd> <small>a</small><u>b</u> <q>c</q>", "[go](https://x.y) ab “c”"),
+        ("2<sup><code>n</code></sup>, x<sub><code>i</code></sub> <sup><code>1</code></sup>", "2^`n`, x_`i` `1`"),
         ("a<br>b<br/><br>c", "a  \nb\n\nc"),
         ("<em>a<br><br>b</em>", "*a  \nb*"),
     ],

@@ -44,6 +44,10 @@ def fence(html: str) -> str:
         ("lang-cython", "import os", "cython"),
         ("lang-sh", "pip install shop", "bash"),
         ("lang-sh", TRACEBACK, "pytb"),
+        ("lang-sh", "import sys\nprint(sys.argv)", "python"),
+        ("lang-bash", 'name = "Kim"', "bash"),
+        ("lang-sql", "rows = spark.sql('select a from shop')", "python"),
+        ("lang-sql", "CALL total(1)", "sql"),
         ("lang-none", "import os", ""),  # the author asks for no language
         ("lang-none", TRACEBACK, "pytb"),
     ],

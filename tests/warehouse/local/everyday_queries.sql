@@ -186,3 +186,54 @@ select parse_timestamp('%Y', '2024') a, parse_timestamp('%Y-%m-%d', '2024-01-01'
 
 -- structs with an offset
 select array(select as struct a, o, o + 1 from unnest(['x']) a with offset o) a, (select as struct 1 x, 2) b
+
+-- groups named like a column
+select date_trunc(d, month) d, count(*) n from unnest([date '2024-01-05', date '2024-01-06', date '2024-02-01']) d group by d order by d
+
+-- groups of two outputs named like columns
+select k, case when v > 1 then 'high' else 'low' end v, count(*) c from unnest([struct('a' as k, 1 as v), ('a', 2), ('a', 3)]) group by rollup(k, v) order by k, v
+
+-- groups of constants
+select 1 as k, 'a' as l, count(*) c from unnest([1, 2]) x group by k, l
+
+-- every column with the offset
+select * from (select 1 id, ['a', 'b'] l) t left join unnest(l) e with offset o on true order by o
+
+-- offsets outside their query
+with q as (select e, o from unnest(['a', 'b']) e with offset o) select e, o + 1 as p from q order by o
+
+-- columns named like an offset
+select o, e, p from (select 5 o) t, (select e, o as p from unnest(['a']) e with offset o) order by o
+
+-- offsets without the elements
+select count(*) c, max(o) m from unnest([3, 4]) with offset o
+
+-- except the offset
+select * except (o) from unnest(['a', 'b']) e with offset o where o = 1
+
+-- array_concat with null
+select array_concat([1], cast(null as array<int64>)) a, array_concat([1], [2], [3]) b, [1] || [2] || [3] c
+
+-- generated timestamps
+select generate_timestamp_array('2024-01-01 00:00:00', '2024-01-01 01:00:00', interval 30 minute) a
+
+-- unpivot
+select * from (select 1 id, 10 a, cast(null as int64) b) unpivot include nulls (v for n in (a as 'x', b)) order by n
+
+-- unpivot with an alias
+select z.n, sum(z.v) s from (select 1 id, 10 a, 5 b) unpivot (v for n in (a, b)) as z where z.v > 5 group by z.n
+
+-- div and mod
+select div(x, 10) d, mod(x, 10) m, mod(-5, 3) n, safe.div(1, x - 12) s from unnest([12]) x
+
+-- fractions of seconds as text
+select cast(timestamp '2024-01-01 10:00:00.5' as string) a, cast(datetime '2024-01-01 10:00:00.1234' as string) b, cast(time '10:00:00.12' as string) c, to_json_string(timestamp '2024-01-01 10:00:00.5') d
+
+-- null in json
+select json_query('{"a": null}', '$.a') a, json_extract('{"a": [null]}', '$.a') b, json_query(json_query('{"a": {"b": 1}}', '$.a'), '$.b') c, json_extract('{"a": "null"}', '$.a') d
+
+-- numbers in json
+select to_json_string(cast(null as string)) a, to_json_string(9007199254740993) b, to_json_string(cast('-inf' as float64)) c, to_json_string(1e20) d, to_json_string(1e-7) e, to_json_string(9007199254740992) f, to_json_string(numeric '12345678901234567890') g
+
+-- countif over a window
+select x, countif(x > 1) over (order by x) c from unnest([1, 2, 3]) x order by x

@@ -40,6 +40,12 @@ REFUSED = [
     "explain select 1",
     "create macro m(a) as a + 1",
     "select cast('99999999999999999999999999999' as numeric) * cast('99999999999' as numeric)",
+    "select div(5, x) from unnest([0]) x",
+    "select mod(5, 0)",
+    "select max(x) as x from unnest([1, 2]) x group by x",
+    "select timestamp_add(timestamp '2024-01-31', interval 1 month)",
+    "select time_sub(time '10:00:00', interval 1 day)",
+    "select extract(hour from date '2024-01-01')",
 ]
 
 
@@ -103,8 +109,15 @@ def test_approximate_aggregates_are_exact(client: bigquery.Client, sql: str, exp
         "select parse_bignumeric('1')",
         "declare x bignumeric default 1; select x",
         "select parse_timestamp('%Y%z', '2024+0100', 'UTC')",
+        "select _partitiontime from (select 1 a)",
     ],
 )
 def test_what_cannot_be_correct_is_refused_with_a_way_out(client: bigquery.Client, sql: str) -> None:
     with pytest.raises(BadRequest, match=r"The local BigQuery does not support .+\. \w+"):
+        query(client, sql)
+
+
+@pytest.mark.parametrize("sql", ["select 1 a, 2 A", "select t.a, u.a from (select 1 a) t, (select 1 a) u"])
+def test_two_columns_with_the_same_name_are_refused(client: bigquery.Client, sql: str) -> None:
+    with pytest.raises(BadRequest, match=r"Duplicate column names .* Found duplicate\(s\): a"):
         query(client, sql)

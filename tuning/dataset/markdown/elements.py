@@ -37,6 +37,7 @@ def simplify(html: str) -> str:
     html = _AS_CODE.sub(r"<code>\1</code>", html)
     for _ in range(3):  # inner elements first; real posts nest no deeper
         html = _SCRIPT.sub(_script, html)
+    html = _SCRIPT_OF_CODE.sub(_script_of_code, html)
     html = _UNMARKED.sub("", html)
     html = _STRUCK.sub(r"<\1del>", html)
     if _BREAKS.search(html):
@@ -100,6 +101,14 @@ def _script(match: re.Match[str]) -> str:
         len(text) == 1 or re.fullmatch(r"[A-Za-z0-9]+|\(.*\)", text, re.DOTALL) is not None
     ) and not _WORD_FOLLOWS.match(match.string, match.end())
     return ("^" if is_raised else "_") + (text if is_one else f"({text})")
+
+
+_SCRIPT_OF_CODE = re.compile(r"(?<=[^\s>])<(su[bp])\b[^<>]*>\s*(<code>[^<]*</code>)\s*</\1>", re.IGNORECASE)
+
+
+def _script_of_code(match: re.Match[str]) -> str:
+    """Return `2^` and the code, because `2` and the code alone would read as a product."""
+    return ("^" if match[1].lower() == "sup" else "_") + match[2]
 
 
 # Line breaks and struck text ------------------------------------------------------------------------------------------

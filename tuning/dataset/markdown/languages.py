@@ -27,6 +27,8 @@ _UNLIKE_PYTHON = {
     "javascript", "typescript", "css", "json", "sql", "c", "cpp", "java", "csharp", "php", "perl", "bash", "r", "vb",
     "go", "matlab", "latex",
 }  # fmt: skip
+_NEVER_CALLS = {"bash", "sql"}  # what parses as Python and has a call or an import is none of these
+_CALL = re.compile(r"\w\(|^[ \t]*(?:import|from)[ ]\w", re.MULTILINE)
 _NEVER_PYTHON = {"bash", "console", "sql", "yaml", "html", "xml", "ini", "toml", "dockerfile"}
 _OUTPUT = {"pycon", "pytb", "diff"}  # names that the content alone decides, also where the author asks for no language
 _CLASS = re.compile(r"(?<![\w-])lang(?:uage)?-([\w+#.-]+)")
@@ -94,7 +96,8 @@ def _name(hint: str, code: str) -> str:
     if name in _MARKUP or content in _OUTPUT:
         return content
     if content in ("python", "python2"):
-        return content if name == "python" or (name in _UNLIKE_PYTHON and has_mark(code)) else name
+        is_other = name in _NEVER_CALLS and _CALL.search(code) is not None
+        return content if name == "python" or is_other or (name in _UNLIKE_PYTHON and has_mark(code)) else name
     return content if name == "python" and content in _NEVER_PYTHON else name
 
 

@@ -18,7 +18,9 @@ _PAIR_OR_CALL = re.compile(
 _CONNECT = re.compile(r"(?:_tls|host|ion)?\(")
 _TYPE = re.compile(r"\.\s{0,4}(?:send_keys|fill|type|set_value|setValue|setText|set_text|press_sequentially)\(")
 _FILL = re.compile(r"\.(?:fill|type|input_text|fill_in|set_value)\(")
-_LIST = re.compile(r"(?:_?list)?[\"']?\]?\s{0,3}[=:]\s{0,3}([\[({])")
+_LIST = re.compile(r"(?:_?list)?[\"']?\]?\s{0,3}[=:]\s{0,3}(?:(?:np\.array|set|list|tuple|deque)\()?([\[({])")
+_IN_LIST = re.compile(r"(?:_?list)?s?\s{1,3}in\s{1,3}([\[({])")
+_APPEND = re.compile(r"(?:_?list)?\.(?:append|add|insert)\(")
 # What stands before `auth…(` and `cred…(` in calls with a user and a password, unlike in `get_credentials(`.
 _OF_PASSWORD = re.compile(r"(?:basic|digest|proxy|ntlm|plain|plaintext|password|pass|add|http)_?\Z|(?<![a-z_])\Z")
 _REDIS = re.compile(r"\.(?:auth|(execute_command))\(")
@@ -40,7 +42,10 @@ _PLACES = {
     "smbconnection": ("connect", 1), "httpnegotiateauth": ("auth", 1),
     "auth_password": ("auth", 1), "pass_": ("pass", 0), "wifi.begin": ("call with password", 1),
     "setpassword": ("call with password", 0), "extractall": ("call with password", 2),
+    "make_password": ("passw", 0), "hash_password": ("passw", 0), "generate_password_hash": ("passw", 0),
+    "check_password_hash": ("passw", 1), ".check_password": ("passw", 0), "hashpw": ("pw", 0),
 }  # fmt: skip
+_FORMATTED_PAIR = re.compile(r"(?:%s:%s|\{\}:\{\})[\"']\s{0,3}(?:%\s{0,3}|\.format)\(")
 _USER_COLON_PASSWORD = re.compile(
     r"(?i)(?:b64encode\(|basic_auth[\"']?\s{0,3}[=:]\s{0,3})[bruf]{0,2}[\"'][^\s:\"'{}%]{1,60}:(?P<secret>[^\s\"'{}]{4,200})[\"']"
 )
@@ -56,6 +61,7 @@ _NAMES_AFTER = re.compile(
     r"(?=[ \t]*[brufBRUF]{0,2}[\"'])"
 )
 _LISTS = ("passwords", "passwds", "pwds", "password_list", "passwordlist", "passwd_list", "pass_list", "passlist")
+_NAMES = ("password", "passwd", "pwd", "pw")
 
 
 def passwords_in_calls(text: str, lower: str, hints: Hints) -> Iterator[Span]:
@@ -81,13 +87,18 @@ def _candidates(text: str, lower: str, hints: Hints) -> Iterator[Span]:
         for match in _after(lower, word, pattern) if is_possible else ():
             yield from _last(text, lower, word, match)
     for word, (hint, place) in _PLACES.items():
-        for match in _after(lower, word, _CALL) if hint in hints and word in lower else ():
+        is_possible = has_passw if hint == "passw" else hint in hints
+        for match in _after(lower, word, _CALL) if is_possible and word in lower else ():
             arguments = positional(read_arguments(text, match.end()))
             if len(arguments) > place and (string := arguments[place].string):
                 yield string
-    if "b64encode" in lower or "basic_auth" in lower:
+    if "b64encode" in lower or "basic_auth" in lower or "encodestring" in lower:
         for match in _USER_COLON_PASSWORD.finditer(text):
             yield match.span("secret")
+        for match in _FORMATTED_PAIR.finditer(text):
+            arguments = positional(read_arguments(text, match.end()))
+            if len(arguments) == 2 and (string := arguments[1].string):
+                yield string
     for word in ("connect", "ftp"):
         for match in _after(lower, word, _CONNECT) if word in hints else ():
             yield from _third(text, lower, match)
@@ -95,12 +106,16 @@ def _candidates(text: str, lower: str, hints: Hints) -> Iterator[Span]:
         yield from _typed(text)
     if "execute_command" in lower or "redis" in lower:
         yield from _of_redis(text, lower)
-    if has_passw or "pw" in hints or "pass_" in lower or "call with password" in hints:
+    if has_passw or "pw" in hints or "pass_" in lower or "passlist" in lower or "call with password" in hints:
         yield from _sent(text, lower)
+        for words, pattern in ((_LISTS, _LIST), (_NAMES, _IN_LIST)):
+            for word in words:
+                for match in _after(lower, word, pattern) if word in lower else ():
+                    yield from _listed(text, match, is_list_of_passwords=True)
         for word in _LISTS:
-            for match in _after(lower, word, _LIST) if word in lower else ():
-                yield from _listed(text, match, is_list_of_passwords=True)
-    for hint, word in (("cred", "credentials"), ("login", "logins")):
+            for match in _after(lower, word, _APPEND) if word in lower else ():
+                yield from (argument.string for argument in read_arguments(text, match.end()) if argument.string)
+    for hint, word in (("cred", "credentials"), ("cred", "creds"), ("login", "logins")):
         for match in _after(lower, word, _LIST) if hint in hints else ():
             yield from _listed(text, match, is_list_of_passwords=False)
 
@@ -120,6 +135,8 @@ def _last(text: str, lower: str, word: str, match: re.Match[str]) -> Iterator[Sp
     if word == "login" and before[-1:].isalpha():
         return
     arguments = positional(read_arguments(text, match.end()))
+    if word == "login" and len(arguments) == 3 and _code(text, arguments[2]) in ("True", "False", "None"):
+        del arguments[2]
     if len(arguments) >= (1 if word == "set_password" else 2) and (string := arguments[-1].string):
         yield string
 
@@ -193,8 +210,10 @@ def _is_password_field(text: str, end: int) -> bool:
 
 def _listed(text: str, match: re.Match[str], is_list_of_passwords: bool) -> Iterator[Span]:
     """Yield the strings of a list of passwords, the values of a dictionary, and the second of pairs."""
-    is_dictionary = match[1] == "{"
-    for item in read_arguments(text, match.end(), separators=",:" if is_dictionary else ",", limit=2_000):
+    is_braced = match[1] == "{"
+    items = read_arguments(text, match.end(), separators=",:" if is_braced else ",", limit=2_000)
+    is_dictionary = is_braced and any(item.after == ":" for item in items)  # else a set
+    for item in items:
         if item.string and (item.after == ":" if is_dictionary else is_list_of_passwords):
             yield item.string
         elif not is_dictionary and text[item.start] in "([":

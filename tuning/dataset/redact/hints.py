@@ -10,7 +10,10 @@ Hints = AbstractSet[str]
 
 # Words that mark passwords and keys.
 OF_PASSWORDS = frozenset(
-    ("pass", "pw", "psk", "secret", "token", "key", "sessionid", "auth", "login", "cred", "connect", "ftp")
+    (
+        *("pass", "pasw", "pw", "psw", "psk", "secret", "token", "key", "sessionid"),
+        *("auth", "login", "cred", "connect", "ftp"),
+    )
 )
 # What marks a password after its name, and in a call.
 OF_NAMED_PASSWORDS = OF_PASSWORDS | {"foreign password"}
@@ -25,7 +28,8 @@ KINDS_OF_KEYS = (
 # Words for a password in other languages, in RE2's syntax, which is also that of Python.
 FOREIGN_WORDS = (
     "contrase(?:n|ñ|ni)as?|senhas?|парол[ьи]|密码|密碼|口令|パスワード|비밀번호|암호|mots?[ _-]?de[ _-]?passe|"
-    "wachtwoord|has[lł]o|kennwort|lösenord|salasana|adgangskode|heslo|jelszó|şifre|كلمة (?:السر|المرور)|סיסמה|รหัสผ่าน"
+    "mdp|parola|wachtwoord|has[lł]o|kennwort|lösenord|salasana|adgangskode|heslo|jelszó|şifre|"
+    "كلمة (?:السر|المرور)|סיסמה|รหัสผ่าน"
 )
 # Each search runs only in texts with its hint, which is a part of all that it can find.
 _SIEVE = Sieve(
@@ -39,10 +43,10 @@ _SIEVE = Sieve(
         "URL with password": r"://[^\s:/@\"'`<>]*:[^\s/\"'`<>]+@",
         "typed text": r"\.send_keys|\.fill\(|\.type\(|\.set|\.press_|_text\(|fill_in\(",
         "call with password": r"(?i)(?:create_(?:super)?user|yagmail\.smtp|simple_bind(?:_s)?|setpassword|extractall)\("
-        r"|b64encode\(b?[\"']|expect\([^)\n]*assw|execute_command\(|wifi\.begin\(",
+        r"|(?:b64encode|encodestring)\(|expect\([^)\n]*assw|execute_command\(|wifi\.begin\(",
         "command": rf"(?:{SPACE}|[\"'])-(?:[puawUSPNk]|-user|-proxy-user)|/user:|sqlplus|impdp|expdp|sqlldr"
         r"|mysqladmin|chpasswd|keytool|htpasswd|rabbitmqctl|net use|/p:|nmcli|requirepass|send [\"'-]"
-        r"|(?i)identified|set password|(?:create|alter) (?:user|role)",
+        r"|(?i)kinit|pgpass|convertto-securestring|identified|set password|(?:create|alter) (?:user|role)",
         "email": r"@[A-Za-z0-9À-ɏͰ-ԯ][A-Za-z0-9À-ɏͰ-ԯ-]*\.[A-Za-z0-9À-ɏͰ-ԯ]",
         "IP address": r"(?:[0-9]{1,3}\.){3}[0-9]|[23][0-9A-Fa-f]{3}:[0-9A-Fa-f:]*:",
         "path": r"/home\p{Nd}?/|(?i)[/\\](?:users|documents and settings)[/\\]",

@@ -9,14 +9,19 @@ from tuning.dataset.redact.values import Trust, has_symbol, is_mixed, is_passwor
 
 Span = tuple[int, int]
 
+_OF_NAMES = frozenset(("pass", "pasw", "pw", "psw"))
 # Words in the names of secrets.
-_WORDS_OF_SECRETS = ("pass", "pw", "psk", "secret", "token", "key", "sessionid")
+_WORDS_OF_SECRETS = ("pass", "pasw", "pw", "psw", "psk", "secret", "token", "key", "sessionid")
 _WORDS_OF_KEYS = frozenset(("secret", "token", "key", "sessionid"))
-_OF_PASSWORD = re.compile(r"(?i:word|wort|wd|phrase|code)")
-_PASS = re.compile(r"(?:[A-Z]+_|[a-z]+_|(?<!\w)|--|SSH)\Z")  # before "pass", as in DB_PASS, db_pass, pass, and --pass
+_OF_PASSWORD = re.compile(r"(?i:_?word|wort|owrd|wrd|wd|w(?![a-z])|phrase|code)")
+_PASS = re.compile(
+    r"(?:[A-Z]+_|[a-z]+_|(?<!\w)|--|SSH|(?<![A-Za-z])(?i:user|db))\Z"
+)  # before "pass", as in DB_PASS, db_pass, pass, and --pass
 _IN_CAMEL_CASE = re.compile("(?<=[a-z])P(?:ass|w)(?:d|rd)?(?![a-z])")  # as in userPass and userPw
-_PW = re.compile("(?<![a-z])pw(?:d|rd)?(?![a-z])")
-_WHOLE_WORDS = {"pw": _PW, "psk": re.compile("(?<![a-z])psk(?![a-z])")}
+_PW = re.compile("(?<![a-z])pw(?:d|rd|ord)?(?![a-z])")
+_PSW = re.compile("(?<![a-z])psw(?:d|rd|ord)?(?![a-z])")
+_PASW = re.compile("(?<![a-z])pasw(?:d|rd|ord)?(?![a-z])")
+_WHOLE_WORDS = {"pw": _PW, "psw": _PSW, "pasw": _PASW, "psk": re.compile("(?<![a-z])psk(?![a-z])")}
 # As a whole word, or the last part of a name such as `minhaSenha` and `db_senha`.
 _FOREIGN = re.compile(
     rf"(?:(?<![^\W\d_])|(?<=[a-z])(?=[A-Z][a-z])|(?<=[\u3040-\u9fff\uac00-\ud7a3]))(?i:{FOREIGN_WORDS})(?![a-z\u0430-\u044f])"
@@ -34,7 +39,7 @@ _VALUE_BELOW = (
 # How a value follows its name: first the rest of the name (without words such as "hash": a hash of a secret is not
 # secret), then `=`, `:`, `=>`, `", "`, `">`, ` is ` or the space after a command's option, then a quoted or bare value.
 _ASSIGNED = re.compile(
-    r"(?i:(?:word|wort|wd|phrase|code|rd|d)?)"
+    r"(?i:(?:_?word|wort|owrd|wrd|wd|w|phrase|code|ord|rd|d)?)"
     r"(?i:[_-]?(?:access|secret|api|auth|salt|key|token|value|string|text|prod|dev|live|staging|base64|s|\d)){0,12}+"
     r"_?(?:"
     rf"\\?[\"'`]?{_CLOSE}?\]?\)?(?:\.(?:value|data|text|get\(\)|text\(\)|strip\(\)|lower\(\))){{0,2}}"
@@ -59,7 +64,8 @@ _INPUT = re.compile(
     r"(?P<secret>[^\s\"'<>]{4,200})[\"']"
 )
 _COMPARED = re.compile(
-    r"(?<=[\"' \t])[!=]==?[ \t]{0,3}(?:[\w.]{0,40}[._])?(?i:passw(?:or)?d|pwd|passphrase|passcode|pass|pw|psw)\d?(?!\w)"
+    r"(?<=[\"' \t])[!=]==?[ \t]{0,3}(?:[\w.]{0,40}[._])?"
+    r"(?i:pass(?:w(?:or)?d?)?|pwd?|passphrase|passcode|pswd?)\d?(?!\w)"
 )
 _STRING_BEFORE = re.compile(r"(?P<quote>[\"'])(?P<secret>[^\s\"'`]{4,200})(?P=quote)[ \t]{0,3}\Z")
 # The line below the header of a table.
@@ -124,7 +130,7 @@ def passwords(text: str, lower: str, hints: Hints) -> Iterator[tuple[str, int, i
         for match in _INPUT.finditer(text):
             if is_password(match["secret"], "strong"):
                 yield "PASSWORD", *match.span("secret")
-    if "pass" in hints or "pw" in hints:
+    if hints & _OF_NAMES:
         for is_possible, search in (("compared string" in hints, _compared), ("table" in hints, _in_tables)):
             for start, end in search(text) if is_possible else ():
                 yield "PASSWORD", start, end
@@ -151,6 +157,7 @@ def _in_tables(text: str) -> Iterator[Span]:
     """Yield the places of the values in a column of passwords of a table in Markdown or of a database's shell."""
     for line in _RULE_OF_TABLE.finditer(text):
         header = text[text.rfind("\n", 0, max(0, line.start() - 1)) + 1 : max(0, line.start() - 1)]
+        header = header.rpartition("<code>")[2]  # in HTML
         columns = [
             place for place, cell in enumerate(_cells(header)) if _NAME_OF_COLUMN.fullmatch(header[slice(*cell)])
         ]

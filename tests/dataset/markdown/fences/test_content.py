@@ -37,6 +37,8 @@ PYTHON = [
     "#!/usr/bin/env python3\nprint(1)",
     "price: int = 3",
     "async def main():\n    await asyncio.sleep(1)",
+    "match price:\n    case 3:\n        stop()",
+    "try:\n    pay()\nexcept* OSError:\n    stop()",
     "def total(prices)\n    return prices\n\nfor price in prices:\nprint(price)",
 ]
 PYTHON_2 = [

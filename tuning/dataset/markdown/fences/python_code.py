@@ -115,8 +115,8 @@ _PLACEHOLDER = re.compile(r"(?<=[(=,\[: ])<[A-Za-z][\w .-]*>")
 _PARTS_OF_TIME = ("date", "datetime", "time", "timedelta")
 _PROGRAM = (
     ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.ImportFrom, ast.For, ast.AsyncFor, ast.While,
-    ast.If, ast.With, ast.AsyncWith, ast.Try, ast.AugAssign, ast.Delete, ast.Global, ast.Nonlocal, ast.Assert,
-    ast.Raise, ast.Return,
+    ast.If, ast.With, ast.AsyncWith, ast.Try, ast.TryStar, ast.Match, ast.AugAssign, ast.Delete, ast.Global,
+    ast.Nonlocal, ast.Assert, ast.Raise, ast.Return,
 )  # fmt: skip
 _WORKING = (
     ast.Call, ast.Subscript, ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp,

@@ -1,4 +1,4 @@
-"""Correct aggregate functions: ARRAY_AGG with all its clauses, approximate aggregates, PIVOT with aliases."""
+"""Correct aggregate functions: ARRAY_AGG with all its clauses, approximate aggregates, PIVOT with aliases, UNPIVOT."""
 
 from sqlglot import exp
 
@@ -25,6 +25,13 @@ def array_agg(node: exp.Expression) -> exp.Expression:
             this=made, expression=exp.Where(this=exp.Not(this=exp.Is(this=value.copy(), expression=exp.Null())))
         )
     return made if limit is None else call("list_slice", made, number(1), limit.copy())
+
+
+def countif(function: exp.Window) -> exp.Window:
+    """Write COUNTIF over a window as COUNT. bqemulator would put the OVER behind a COALESCE."""
+    if isinstance(condition := function.this, exp.CountIf):
+        condition.replace(exp.Count(this=exp.If(this=condition.this.copy(), true=number(1))))
+    return function
 
 
 def approx_quantiles(node: exp.Expression) -> exp.Expression:
@@ -82,6 +89,19 @@ def pivot(select: exp.Select) -> exp.Select:
     alias = one.args.get("alias") or exp.TableAlias(this=exp.to_identifier("pivoted"))
     table.replace(exp.Subquery(this=inner, alias=alias.copy()))
     return select
+
+
+def unpivot(pivot: exp.Pivot) -> None:
+    """Put the column with the names after the values, where BigQuery has it. DuckDB has it before them."""
+    table = pivot.parent
+    if not pivot.args.get("unpivot") or table is None or len(pivot.fields) != 1:
+        return
+    alias = pivot.args.get("alias")
+    name = pivot.fields[0].this
+    inner = table.copy()
+    inner.args["pivots"][0].set("alias", None)
+    made = exp.Select(expressions=[exp.Star(except_=[name.copy()]), exp.column(name.copy())]).from_(inner)
+    table.replace(exp.Subquery(this=made, alias=alias.copy() if alias is not None else None))
 
 
 def _only(function: exp.Expression, column: exp.Expression, value: exp.Expression) -> exp.Expression:

@@ -5,6 +5,7 @@ from typing import Any
 import sqlglot
 from sqlglot import exp
 
+from tuning.warehouse.local.sql.kinds import Kinds
 from tuning.warehouse.local.sql.refusals import refuse, refuse_unsupported
 from tuning.warehouse.local.sql.strftime import is_common
 
@@ -70,9 +71,20 @@ def elapsed(node: exp.Expression) -> exp.Expression:
     return call("tuning_elapsed", node.this, node.expression, number(_MICROSECONDS[part]))
 
 
-def extract(node: exp.Expression) -> exp.Expression:
-    """Correct EXTRACT of a week with a first day, and of the time."""
+def shift(node: exp.Expression) -> exp.Expression:
+    """Refuse to add parts to a TIMESTAMP or a TIME that have no fixed length in it, such as a month."""
+    part, kind = _part(node.args.get("unit")), "TIME" if isinstance(node, (exp.TimeAdd, exp.TimeSub)) else "TIMESTAMP"
+    if part not in _MICROSECONDS or (kind == "TIME" and part == "DAY"):
+        name = f"{kind}_{'ADD' if isinstance(node, (exp.TimeAdd, exp.TimestampAdd)) else 'SUB'}"
+        refuse(f"{name} does not support the {part} date part when the argument is {kind} type")
+    return node
+
+
+def extract(node: exp.Expression, kinds: Kinds) -> exp.Expression:
+    """Correct EXTRACT of a week with a first day, and of the time. A date has no hours."""
     part = _part(node.this)
+    if part in _SMALL and kinds.of(node.expression) == "DATE":
+        refuse(f"EXTRACT from DATE does not support the {part} date part")
     if part == "TIME":
         return call("tuning_time", node.expression)
     if part in _FRACTIONS:  # DuckDB counts the whole seconds too

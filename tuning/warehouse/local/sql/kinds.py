@@ -13,6 +13,7 @@ _MACROS = {
     "tuning_safe_int64": "INT64",
     "tuning_string": "STRING",
     "tuning_json_element": "JSON",
+    "tuning_concat_arrays": "ARRAY",
     **dict.fromkeys(("tuning_trim", "tuning_ltrim", "tuning_rtrim", "tuning_zoned_text"), "STRING"),
 }
 _FLOATS = (

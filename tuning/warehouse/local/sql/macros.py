@@ -50,12 +50,17 @@ tuning_float_text(x) := CASE
   WHEN CAST(printf('%.15g', x) AS DOUBLE) = x THEN printf('%.15g', x)
   ELSE printf('%.17g', x) END
 tuning_decimal_text(t) := CASE WHEN contains(t, '.') THEN rtrim(rtrim(t, '0'), '.') ELSE t END
+tuning_time_text(t) := CASE WHEN contains(t, '.') THEN regexp_replace(t, '[.][0-9]+', '.' || rpad(
+    regexp_extract(t, '[.]([0-9]+)', 1), CASE WHEN strlen(regexp_extract(t, '[.]([0-9]+)', 1)) > 3 THEN 6 ELSE 3 END,
+    '0')) ELSE t END
 tuning_string(x) := CASE typeof(x)
   WHEN 'DOUBLE' THEN tuning_float_text(TRY_CAST(CAST(x AS VARCHAR) AS DOUBLE))
   WHEN 'FLOAT' THEN tuning_float_text(TRY_CAST(CAST(x AS VARCHAR) AS DOUBLE))
   WHEN 'BLOB' THEN decode(CAST(CAST(x AS VARCHAR) AS BLOB))
   ELSE CASE WHEN starts_with(typeof(x), 'DECIMAL') THEN tuning_decimal_text(CAST(x AS VARCHAR))
-    ELSE CAST(x AS VARCHAR) END END
+    ELSE CASE WHEN typeof(x) IN ('TIME', 'TIMESTAMP', 'TIMESTAMP WITH TIME ZONE')
+        THEN tuning_time_text(CAST(x AS VARCHAR))
+      ELSE CAST(x AS VARCHAR) END END END
 tuning_safe_string(x) := TRY(tuning_string(x))
 
 tuning_at(list, i) := CASE
@@ -159,6 +164,10 @@ tuning_zoned_text(x, zone) := strftime(timezone(zone, CAST(x AS TIMESTAMPTZ)), '
   || tuning_offset((epoch_us(timezone(zone, CAST(x AS TIMESTAMPTZ))) - epoch_us(CAST(x AS TIMESTAMPTZ))) // 60000000)
 
 tuning_concat_bytes(a, b) := a || b
+tuning_concat_arrays(a, b) := CASE WHEN a IS NOT NULL AND b IS NOT NULL THEN list_concat(a, b) END
+tuning_divisor(x) := CASE WHEN x = 0 THEN tuning_fail('division by zero', x) ELSE x END
+tuning_timestamps(list) := list_transform(list, lambda x: CAST(x AS TIMESTAMPTZ))
+tuning_json_part(x) := CASE WHEN CAST(x AS VARCHAR) <> 'null' THEN x END
 tuning_same(x) := x
 tuning_json_element(x, path) := json_extract(x, path)
 tuning_json(x) := CASE WHEN json_valid(x) THEN x END

@@ -22,6 +22,8 @@ def name_outputs(tree: exp.Expression) -> None:
             if isinstance(tree, exp.Create) and select is tree.expression:
                 _require_names(select)
             _alias(select, "f{}_", by_position=False)
+            if select is tree or select.parent is tree:
+                _refuse_duplicates(select)
 
 
 def name_fields(tree: exp.Expression) -> None:
@@ -73,6 +75,50 @@ def name_unnested_fields(tree: exp.Expression, kinds: Kinds) -> None:
                 column.set("table", alias.columns[0].copy())
 
 
+def number_elements(tree: exp.Expression) -> None:
+    """Put each UNNEST with an offset into a subquery whose columns are the element and its offset from 0.
+
+    DuckDB counts from 1, and bqemulator subtracts 1 from each column of the statement with the name of an offset, in
+    whatever query it is, and not from those of ``SELECT *``.
+    """
+    unnests = [unnest for unnest in tree.find_all(exp.Unnest) if unnest.args.get("offset")]
+    for number, unnest in enumerate(unnests):
+        offset, alias = unnest.args["offset"], unnest.args.get("alias")
+        name = offset.copy() if isinstance(offset, exp.Identifier) else exp.to_identifier("offset")
+        element = alias.columns[0].copy() if alias is not None and alias.columns else exp.to_identifier("f0_")
+        counted = unnest.copy()
+        counted.set("alias", exp.TableAlias(columns=[element.copy()]))
+        counted.set("offset", exp.to_identifier(f"tuning_offset_{number}"))
+        columns = [exp.column(element), exp.alias_(exp.column(f"tuning_offset_{number}"), name)]
+        rows = exp.Subquery(
+            this=exp.Select(expressions=columns).from_(counted),
+            alias=exp.TableAlias(this=exp.to_identifier(f"tuning_unnest_{number}")),
+        )
+        unnest.replace(rows)
+
+
+def group_by_outputs(tree: exp.Expression) -> None:
+    """Write the expression of an output in place of its name in GROUP BY.
+
+    In BigQuery the name of an output hides a column with the same name. In DuckDB the column counts.
+    """
+    for group in list(tree.find_all(exp.Group)):
+        if not isinstance(select := group.parent, exp.Select):
+            continue
+        outputs = {made.alias.lower(): made.this for made in select.expressions if isinstance(made, exp.Alias)}
+        for column in list(group.find_all(exp.Column)):
+            made = outputs.get(column.name.lower())
+            if made is None or column.table or not isinstance(column.parent, _GROUPINGS):
+                continue
+            if any(one.parent_select is select for one in made.find_all(exp.AggFunc, exp.Window)):
+                refuse(f"Column {column.name} contains an aggregation function, which is not allowed in GROUP BY")
+            if made.find(exp.Column):  # a constant number would be the position of an output
+                column.replace(made.copy())
+
+
+_GROUPINGS = (exp.Group, exp.Rollup, exp.Cube, exp.GroupingSets, exp.Tuple, exp.Paren)
+
+
 def _gives_columns(select: exp.Select) -> bool:
     node: exp.Expression | None = select
     while isinstance(node, exp.Expression) and isinstance(node.parent, (exp.SetOperation, exp.Subquery)):
@@ -106,6 +152,14 @@ def _own_name(made: exp.Expression) -> str | None:
     if isinstance(made, exp.Dot) and isinstance(made.expression, exp.Identifier):
         return str(made.expression.name)
     return ""
+
+
+def _refuse_duplicates(select: exp.Select) -> None:
+    """Raise InvalidQueryError if two columns of the result of a statement have the same name."""
+    names = [made.alias.lower() for made in select.expressions if isinstance(made, exp.Alias)]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        what = f"Found duplicate(s): {', '.join(twice)}"
+        refuse(f"Duplicate column names in the result are not supported. {what}")
 
 
 def _require_names(select: exp.Select) -> None:

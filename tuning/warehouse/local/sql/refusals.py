@@ -21,7 +21,8 @@ _OBJECTS = frozenset(
     """.split()  # noqa: SIM905
 )
 _MODIFIERS = frozenset({"OR", "REPLACE", "TEMP", "TEMPORARY"})
-_CHECKED = (exp.Describe, exp.Pragma, exp.Show, exp.Values, exp.Table, exp.ParseBignumeric, exp.DataType)
+_CHECKED = (exp.Column, exp.Describe, exp.Pragma, exp.Show, exp.Values, exp.Table, exp.ParseBignumeric, exp.DataType)
+_OF_INGESTION = {"_PARTITIONTIME", "_PARTITIONDATE"}
 _NUMERIC = "Use NUMERIC, which has 38 digits and 9 decimals"
 
 
@@ -59,6 +60,10 @@ def refuse_faulty_statement(tree: exp.Expression) -> None:
         refuse(f"{tree.key.upper()} must have a WHERE clause. Write WHERE true for all rows")
     for part in tree.find_all(*_CHECKED):
         match part:
+            case exp.Column():
+                if part.name.upper() in _OF_INGESTION:
+                    instead = "It does not keep when rows came. Use a column that the table is partitioned by"
+                    refuse_unsupported(part.name.upper(), instead)
             case exp.Values():
                 if not isinstance(part.parent, (exp.Insert, exp.Merge)):
                     refuse("Syntax error: Unexpected keyword VALUES. Write SELECT ... UNION ALL SELECT ..., or UNNEST")

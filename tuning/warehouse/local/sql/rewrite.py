@@ -16,7 +16,13 @@ from tuning.warehouse.local.sql.format_text import format_text
 from tuning.warehouse.local.sql.functions import refuse_foreign_functions, refuse_foreign_tables
 from tuning.warehouse.local.sql.kinds import Kinds
 from tuning.warehouse.local.sql.literals import plain_literals
-from tuning.warehouse.local.sql.names import name_fields, name_outputs, name_unnested_fields
+from tuning.warehouse.local.sql.names import (
+    group_by_outputs,
+    name_fields,
+    name_outputs,
+    name_unnested_fields,
+    number_elements,
+)
 from tuning.warehouse.local.sql.refusals import refuse
 
 Correction = Callable[[Any], Any]
@@ -44,8 +50,12 @@ def corrected(sql: str, project: str, catalog: Any) -> str:
     name_fields(tree)
     name_outputs(tree)
     name_unnested_fields(tree, kinds)
+    number_elements(tree)
+    group_by_outputs(tree)
     for select in list(tree.find_all(exp.Select)):
         aggregates.pivot(select)
+    for pivot in list(tree.find_all(exp.Pivot)):
+        aggregates.unpivot(pivot)
     corrections = _corrections(kinds)
     root = exp.Tuple(expressions=[tree])  # so that the tree itself can be replaced
     for node in reversed(list(tree.walk())):
@@ -80,8 +90,12 @@ def _corrections(kinds: Kinds) -> dict[type, Correction]:
         **dict.fromkeys(
             (exp.Add, exp.Mul, exp.Div, exp.SafeDivide, exp.Pow), lambda node: values.arithmetic(node, kinds)
         ),
-        **dict.fromkeys((exp.Avg, exp.Window), lambda node: values.average(node, kinds)),
-        exp.IntDiv: lambda node: values.whole_division(node, kinds),
+        exp.Avg: lambda node: values.average(node, kinds),
+        exp.Window: lambda node: values.average(aggregates.countif(node), kinds),
+        exp.IntDiv: lambda node: values.whole_division(values.divisor(node), kinds),
+        exp.Mod: values.divisor,
+        exp.ArrayConcat: values.concatenate_arrays,
+        exp.GenerateTimestampArray: values.timestamps,
         exp.Trim: values.trim,
         exp.String: dates.zoned_text,
         exp.StrToTime: dates.parse_timestamp,
@@ -89,9 +103,10 @@ def _corrections(kinds: Kinds) -> dict[type, Correction]:
         exp.DPipe: lambda node: values.concatenate(node, kinds),
         exp.UnixSeconds: values.unix_seconds,
         **dict.fromkeys(
-            (exp.JSONExtract, exp.JSONExtractScalar, exp.JSONExtractArray, exp.JSONValueArray),
+            (exp.JSONExtractScalar, exp.JSONExtractArray, exp.JSONValueArray),
             lambda node: values.valid_json(node, kinds),
         ),
+        exp.JSONExtract: lambda node: values.json_part(node, kinds),
         exp.JSONFormat: values.json_text,
         exp.Format: format_text,
         exp.DateTrunc: dates.truncate,
@@ -100,7 +115,8 @@ def _corrections(kinds: Kinds) -> dict[type, Correction]:
         exp.DateDiff: dates.difference,
         exp.DatetimeDiff: dates.difference,
         exp.TimestampDiff: dates.elapsed,
-        exp.Extract: dates.extract,
+        **dict.fromkeys((exp.TimestampAdd, exp.TimestampSub, exp.TimeAdd, exp.TimeSub), dates.shift),
+        exp.Extract: lambda node: dates.extract(node, kinds),
         exp.LastDay: dates.last_day,
         exp.TimeToStr: dates.format_time,
         exp.IgnoreNulls: _array_agg_of,

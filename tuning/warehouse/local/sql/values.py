@@ -243,8 +243,36 @@ def concatenate(node: exp.Expression, kinds: Kinds) -> exp.Expression:
     """Make ``||`` work for arrays and bytes."""
     operands = {kinds.of(node.this), kinds.of(node.expression)}
     if "ARRAY" in operands:
-        return exp.ArrayConcat(this=node.this, expressions=[node.expression])
+        return call("tuning_concat_arrays", node.this, node.expression)
     return call("tuning_concat_bytes", node.this, node.expression) if "BYTES" in operands else node
+
+
+def concatenate_arrays(node: exp.Expression) -> exp.Expression:
+    """Return NULL from ARRAY_CONCAT if an array is NULL. DuckDB leaves it out."""
+    made: exp.Expression = node.this
+    for other in node.expressions:
+        made = call("tuning_concat_arrays", made, other)
+    return made
+
+
+def divisor(node: exp.Expression) -> exp.Expression:
+    """Fail in DIV and MOD by zero. DuckDB gives NULL."""
+    by = node.expression
+    if not (isinstance(by, exp.Literal) and by.this.strip("0.")):
+        node.set("expression", call("tuning_divisor", by.copy()))
+    return node
+
+
+def timestamps(node: exp.Expression) -> exp.Expression:
+    """Make the elements of GENERATE_TIMESTAMP_ARRAY TIMESTAMPs. Those of DuckDB have no zone."""
+    return call("tuning_timestamps", node.copy())
+
+
+def json_part(node: exp.Expression, kinds: Kinds) -> exp.Expression:
+    """Return NULL from JSON_QUERY and JSON_EXTRACT of a text for the null of JSON."""
+    if kinds.of(node.this) == "JSON" or isinstance(node.this, exp.ParseJSON):
+        return node
+    return call("tuning_json_part", valid_json(node, kinds).copy())
 
 
 def valid_json(node: exp.Expression, kinds: Kinds) -> exp.Expression:
@@ -267,4 +295,6 @@ def json_text(node: exp.Expression) -> exp.Expression:
     if isinstance(node.parent, exp.Anonymous) and node.parent.name == "tuning_json_text":
         return node
     text = call("tuning_json_text", node.copy())
-    return exp.cast(text, "JSON") if node.args.get("to_json") else text
+    if node.args.get("to_json"):
+        return exp.cast(text, "JSON")
+    return exp.Coalesce(this=text, expressions=[exp.Literal.string("null")])
