@@ -3,6 +3,7 @@
 ZetaSQL is the parser and analyzer that BigQuery is built on; `zetasql` runs it as WebAssembly.
 """
 
+import functools
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -55,22 +56,27 @@ class Tables:
     def check(self, sql: str) -> Columns:
         """The columns that the query gives; raises NotBigQueryError with the analyzer's reason."""
         query = dotted(sql)
-        catalog = CatalogBuilder("warehouse").with_builtin_functions(
-            ZetaSQLBuiltinFunctionOptions(language_options=self.language)
-        )
-        for name, columns in self.tables.items():
-            if name in query:
-                table = TableBuilder(name)
-                for column, kind in columns.items():
-                    table = table.add_column(column, _type(kind))
-                catalog = catalog.add_table(table.build())
-        try:
-            statement = Analyzer(AnalyzerOptions(language_options=self.language), catalog.build()).analyze_statement(
-                query
-            )
-        except ZetaSQLError as error:
-            raise NotBigQueryError(str(error)) from error
-        return {column.name: _name(column.column.type) for column in statement.output_column_list}
+        used = tuple((name, tuple(columns.items())) for name, columns in self.tables.items() if name in query)
+        return dict(_checked(query, used))
+
+
+@functools.cache
+def _checked(query: str, tables: tuple[tuple[str, tuple[tuple[str, str], ...]], ...]) -> Columns:
+    """Check a query once: most of a project is the same in all its copies and targets."""
+    language = Tables().language
+    catalog = CatalogBuilder("warehouse").with_builtin_functions(
+        ZetaSQLBuiltinFunctionOptions(language_options=language)
+    )
+    for name, columns in tables:
+        table = TableBuilder(name)
+        for column, kind in columns:
+            table = table.add_column(column, _type(kind))
+        catalog = catalog.add_table(table.build())
+    try:
+        statement = Analyzer(AnalyzerOptions(language_options=language), catalog.build()).analyze_statement(query)
+    except ZetaSQLError as error:
+        raise NotBigQueryError(str(error)) from error
+    return {column.name: _name(column.column.type) for column in statement.output_column_list}
 
 
 def dotted(sql: str) -> str:

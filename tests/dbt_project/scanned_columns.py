@@ -3,6 +3,8 @@
 Views are put in place, and columns that nothing asks for are dropped, as BigQuery itself does.
 """
 
+import functools
+
 import sqlglot
 from sqlglot import exp
 from sqlglot.optimizer.pushdown_projections import pushdown_projections
@@ -18,14 +20,14 @@ Scans = dict[str, set[str]]  # columns by "project.dataset.table"
 def scans(project: Compiled, node: Node) -> Scans:
     """Columns read by the node's own query, through views down to tables."""
     views = {
-        relation(model): _parsed(model)
+        relation(model): _parsed(model["compiled_code"])
         for model in project.models
         if model["config"]["materialized"] == "view" and model["unique_id"] != node["unique_id"]
     }
     tables = [*project.sources, *project.of_type("seed"), *project.models]
     schema = {relation(table): declared(table) for table in tables}
     query = qualify(
-        _in_place(_parsed(node), views),
+        _in_place(_parsed(node["compiled_code"]).copy(), views),
         schema={name: columns for name, columns in schema.items() if name not in views},
         dialect="bigquery",
         quote_identifiers=False,
@@ -40,8 +42,10 @@ def scans(project: Compiled, node: Node) -> Scans:
     return found
 
 
-def _parsed(node: Node) -> exp.Query:
-    query = sqlglot.parse_one(dotted(node["compiled_code"]), dialect="bigquery")
+@functools.cache
+def _parsed(sql: str) -> exp.Query:
+    """The tree of one node's query, which every node that reads it shares: copy it before a change."""
+    query = sqlglot.parse_one(dotted(sql), dialect="bigquery")
     for table in query.find_all(exp.Table):
         table.set("this", exp.to_identifier(".".join(part.name for part in table.parts), quoted=True))
         table.set("db", None)

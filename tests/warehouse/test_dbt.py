@@ -254,7 +254,9 @@ def test_another_source_asks_for_a_build(built: tuple[Settings, BuildResult], no
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("changed", ["seeds/denied_posts.csv", "models/marts/python_qa_instructions.sql"])
+@pytest.mark.parametrize(
+    "changed", ["seeds/denied_posts.csv", "models/marts/python_qa_instructions.sql", "dbt_project.yml"]
+)
 def test_a_changed_file_of_the_project_asks_for_a_build(
     built: tuple[Settings, BuildResult], no_build: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, changed: str
 ) -> None:

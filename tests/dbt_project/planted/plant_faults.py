@@ -58,9 +58,8 @@ class Workshop:
         return self._dbt("build", "--select", model, environ=environment(self.settings))
 
     def _broken(self) -> Iterator[str]:
-        arguments = ("compile", "--no-populate-cache", "--target", "gcp")
-        self._dbt(*arguments, environ=invented_credentials(self.folder))
-        project = Compiled(orjson.loads((self.folder / "target" / "manifest.json").read_bytes()))
+        self._dbt("compile", "--no-populate-cache", environ=invented_credentials(self.folder), target="gcp")
+        project = Compiled(orjson.loads((self.folder / "gcp" / "manifest.json").read_bytes()))
         analysis = analyze(project)
         if analysis.refused:
             yield "google's analyzer"
@@ -75,8 +74,11 @@ class Workshop:
         if "closed_date" in str(list(scans.values())):
             yield "the scans, a column that the public dataset lacks"
 
-    def _dbt(self, *arguments: str, environ: dict[str, str]) -> list[str]:
-        """Run dbt in this process, which saves its start; returns the ids of nodes that failed."""
+    def _dbt(self, *arguments: str, environ: dict[str, str], target: str = "local") -> list[str]:
+        """Run dbt in this process, which saves its start; returns the ids of nodes that failed.
+
+        Each target has a folder of its own: there dbt reads only what has changed since its last command.
+        """
         from dbt.cli.main import dbtRunner
 
         with patch.dict(os.environ, environ):
@@ -85,7 +87,7 @@ class Workshop:
                     *("--log-level", "none", "--log-path", str(self.folder / "logs")),
                     *arguments,
                     *("--project-dir", str(self.project), "--profiles-dir", str(self.project)),
-                    *("--target-path", str(self.folder / "target")),
+                    *("--target", target, "--target-path", str(self.folder / target)),
                 ]
             )
         if result.exception is not None:

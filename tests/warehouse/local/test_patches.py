@@ -70,6 +70,12 @@ NEEDED = {
         "print(b('select @x', [p])[1])",
         "[b'a']",
     ),
+    "parses of one text": (
+        "from sqlglot.dialects.dialect import Dialect as D; seen, parse = [], D.parse;"
+        "D.parse = lambda self, sql, **options: seen.append(sql) or parse(self, sql, **options);"
+        "T().translate('select 1 as a'); D.parse = parse; print(len(seen) == len(set(seen)))",
+        "True",
+    ),
     "reasons that clients do not know": (
         "from bqemulator.domain.errors import OutOfRangeError as E; print(E('x').bq_reason)",
         "invalidQuery",

@@ -18,12 +18,14 @@ from bqemulator.sql.rewriter.decimal_literals import rewrite_decimal_literals
 from bqemulator.storage import arrow_bridge, partition_state
 from bqemulator.storage.sql_identifiers import quoted_table_ref
 from sqlglot import exp, transforms
+from sqlglot.dialects.dialect import Dialect
 from sqlglot.generators.bigquery import BigQueryGenerator
 from sqlglot.generators.duckdb import DuckDBGenerator
 
 from tuning.warehouse.local import errors, jobs, numerics, query_parameters, script_parameters, table_facts
 from tuning.warehouse.local.sql.default_dataset import qualified
 from tuning.warehouse.local.sql.literals import outside_text
+from tuning.warehouse.local.sql.parse_once import remembering
 from tuning.warehouse.local.sql.rewrite import corrected
 
 
@@ -106,6 +108,8 @@ def _patch_sqlglot() -> None:
     DuckDBGenerator.TYPE_PARAM_SETTINGS = DuckDBGenerator.TYPE_PARAM_SETTINGS | decimal
     # It writes CAST(x AS NUMERIC) for CAST(x AS NUMERIC(5, 2)).
     BigQueryGenerator.TRANSFORMS.pop(exp.Cast, None)
+    # bqemulator parses a statement about 25 times, which takes most of the time of a small one.
+    Dialect.parse = remembering(Dialect.parse)  # type: ignore[method-assign]
 
 
 def _patch_scripts() -> None:
