@@ -9,7 +9,7 @@ import pytest
 
 from tuning.errors import TuningError
 from tuning.settings import PROJECT_ROOT, Settings
-from tuning.target import find_target
+from tuning.target import at_home, find_target
 
 # The one place of each decision, and the exceptions with their reason.
 ALLOWED: dict[str, dict[str, str]] = {
@@ -127,6 +127,13 @@ def test_the_target_and_the_endpoints_decide_where_each_part_runs(
         target.reports_bytes,
         target.on_vertex,
     ) == answers
+
+
+def test_at_home_there_is_no_bucket(settings: Settings) -> None:
+    for given in ({"target": "gcp"}, {"storage_endpoint": "http://127.0.0.1:1"}):
+        here = at_home(msgspec.structs.replace(settings, **given))
+        assert not find_target(here).has_bucket
+        assert here.home == settings.home
 
 
 def test_only_a_project_of_ones_own_is_enough_for_google(settings: Settings) -> None:

@@ -13,11 +13,12 @@ from tests.cloud.storage.cloud_dataset import make_dataset
 from tests.verdicts import verdict
 from tuning.dataset.dataset import datasets, find_dataset
 from tuning.errors import TuningError
+from tuning.gcs.bucket import BucketStorage
 from tuning.gcs.folder import FolderStorage
 from tuning.gcs.object_file import ABSENT, client
 from tuning.gcs.storage import find_storage, put_files
 from tuning.monitoring.history import runs
-from tuning.pipelines.release.record import newest_report, start_run, write_run
+from tuning.pipelines.release.record import newest_report, read_run, start_run, write_run
 from tuning.registry import journal, registry
 from tuning.registry.listing import history_lines, model_lines
 from tuning.registry.model_folder import contents_sha256
@@ -281,6 +282,31 @@ def test_a_record_that_names_a_file_elsewhere_is_refused(homes: tuple[Settings, 
     for files in ({"../../outside": "0"}, {"/outside": "0"}, {}):
         with pytest.raises(TuningError, match="the record of v1 is damaged"):
             registry.model_folder(homes[1], msgspec.structs.replace(version, files=files))
+
+
+def test_a_dataset_that_is_incomplete_in_the_bucket_is_not_seen_and_not_touched(
+    homes: tuple[Settings, Settings],
+) -> None:
+    dataset = make_dataset(homes[0])
+    put_files(homes[0], dataset.files(), f"gs://bucket/datasets/{dataset.id}", last="manifest.json")
+    client(homes[0]).bucket("bucket").blob(f"datasets/{dataset.id}/eval.jsonl").delete()
+    assert list(datasets(homes[1])) == []
+    with pytest.raises(TuningError, match="contains no dataset"):
+        find_dataset(homes[1], dataset.id)
+    assert "manifest.json" in find_storage(homes[0]).children(f"gs://bucket/datasets/{dataset.id}")
+
+
+def test_a_run_that_cannot_be_shared_is_a_warning_and_stays_here(
+    homes: tuple[Settings, Settings], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(*_: object) -> None:
+        raise TuningError("no answer from the bucket")
+
+    monkeypatch.setattr(BucketStorage, "put", refuse)
+    folder, record = start_run(homes[0], "hello")
+    said = f"warning: the record of the run {record.id} is on this machine only (no answer from the bucket.)"
+    assert capsys.readouterr().err.splitlines() == [said]
+    assert read_run(folder) == record
 
 
 def test_with_target_local_the_home_has_its_own_registry(homes: tuple[Settings, Settings], register: Register) -> None:

@@ -64,6 +64,9 @@ def left_overs(old_home: Path) -> list[Path]:
         write(old_home / "datasets" / ".abc.parts" / "1.data"),
         write(old_home / "uploads" / "abc"),
         write(old_home / "runs" / "20260101-000000-failed" / "pipeline.log"),
+        write(old_home / "models" / "v2" / "version.json"),  # a registration that was killed
+        write(old_home / "cache" / "models" / "abc" / "model.json"),
+        write(old_home / "cache" / "reports" / "20260101-000000-abc.html"),
     ]
 
 
@@ -73,7 +76,7 @@ def test_a_dry_run_counts_and_changes_nothing(settings: Settings, old_home: Path
     assert tree(old_home) == before
     counts = {line[:48].strip(): int(line[48:56]) for line in printed}
     assert counts["temporary files of killed commands"] == 10
-    assert counts["unfinished tunings"] == 1
+    assert counts["unfinished tunings"] == counts["unfinished registrations"] == 1
     assert counts["runs without a report"] == 1
     assert counts["would be deleted"] == sum(counts.values()) - counts["would be deleted"]
 
@@ -87,7 +90,9 @@ def test_what_is_needed_or_cannot_be_made_again_stays(
     after = tree(old_home)
     kept = ("models/", "datasets/", "snapshots/", "warehouse/", "dbt/", "pipeline/cache/", f"runs/{RUN}/r")
     gone = {name for name in before if name not in after and "tmp" not in name and ".parts" not in name}
-    assert {name for name in gone if name.startswith(kept)} == {f"runs/{RUN}/request.json", f"runs/{RUN}/result.json"}
+    assert {name for name in gone if name.startswith(kept)} == {
+        *(f"runs/{RUN}/request.json", f"runs/{RUN}/result.json", "models/v2/version.json")
+    }
     assert {name: after[name] for name in after} == {name: before[name] for name in after}
     assert {f"runs/{RUN}/{name}" for name in ("run.json", "report.html", "report.md")} <= after.keys()
     assert model_lines(settings) + history_lines(settings) == shown
@@ -97,7 +102,7 @@ def test_what_is_needed_or_cannot_be_made_again_stays(
 def test_what_is_younger_than_the_age_stays(settings: Settings, old_home: Path, left_overs: list[Path]) -> None:
     lines(settings, "30d")
     stay = {path.relative_to(old_home).parts[0] for path in left_overs if path.exists()}
-    assert stay == {"work", "datasets", "runs"}
+    assert stay == {"work", "datasets", "runs", "models", "cache"}
     old = time.time() - 31 * 86_400
     for path in (old_home / "work").rglob("*"):
         os.utime(path, (old, old))

@@ -49,6 +49,10 @@ GRANTS = (
             "aiplatform.schedules.create",
             "aiplatform.tuningJobs.create",
             "aiplatform.endpoints.predict",
+            # Model Registry: a version, its aliases, its metrics
+            "aiplatform.models.upload",
+            "aiplatform.models.update",
+            "aiplatform.modelEvaluations.import",
         ),
     ),
     Grant("user", "project", "roles/bigquery.jobUser", ("bigquery.jobs.create",)),

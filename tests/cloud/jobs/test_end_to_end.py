@@ -67,7 +67,7 @@ def test_from_the_build_to_a_champion(
     assert str(newest_report(road)) in said
     asked = [(request.method, request.path.rpartition("/")[2].rpartition(":")[2]) for request, _ in vertex_api.seen]
     posted = list(dict.fromkeys(kind for method, kind in asked if method == "POST"))
-    assert posted == ["countTokens", "pipelineJobs", "tuningJobs", "generateContent", "mergeVersionAliases"]
+    assert posted == ["countTokens", "pipelineJobs", "tuningJobs", "generateContent", "import", "mergeVersionAliases"]
     assert (asked.count(("POST", "pipelineJobs")), asked.count(("POST", "tuningJobs"))) == (1, 1)
     assert {status for request, status in vertex_api.seen if request.method == "POST"} == {200}
     kinds = {(method, path.split("/")[1]) for method, path, _ in storage_record.seen}
