@@ -168,7 +168,8 @@ def notify(request: str, run: str, state: str, error: str) -> None:
     """
     settings = load_settings(read_request(mounted(request), RefreshRequest).settings)
     outcome = find_outcome(settings, run)
-    lines = [f"{REFRESH} {run}: {state.lower()}{f' ({error})' if error else ''}", *(outcome.lines if outcome else [])]
+    why = f" ({error})" if error and find_target(settings).on_vertex else ""  # kfp.local names only the exit handler
+    lines = [f"{REFRESH} {run}: {state.lower()}{why}", *(outcome.lines if outcome else [])]
     if state != "SUCCEEDED" and outcome is None:
         champion = "the champion is unchanged"
         lines.append(f"{champion}; `invoke status {run}` shows the step that failed")
