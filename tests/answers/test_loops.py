@@ -32,6 +32,12 @@ def test_the_detector_agrees_with_two_readers_on_200_answers_that_had_no_part_in
         ("print(transpose([[1, 2]]))\n" * 3 + "Good.", True),
         ("Use it:\n```python\nprint(total)\n```\nOr so:\n```python\nprint(total)\n```", False),
         ("", False),
+        ("x = " + "[" * 60, True),
+        ("Result\n" + "=" * 60, False),
+        ("```\n>>> zeros((5, 8))\n" + "[0., 0., 0., 0., 0., 0., 0., 0.],\n" * 5 + "```\nEach row is equal.", False),
+        ("Use:\n```\n" + "[0., 0., 0., 0., 0., 0., 0., 0.],\n" * 5, True),
+        ("Use:\n" + "[0., 0., 0., 0., 0., 0., 0., 0.],\n" * 5 + "Done.", True),
+        ("```\n" + "the row of zeros is next\n" * 5 + "```\n", True),
     ],
 )
 def test_a_loop(answer: str, found: bool) -> None:

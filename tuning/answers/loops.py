@@ -14,7 +14,11 @@ _LONGEST_PERIOD = 12  # maximum lines of a repeated passage
 _LINE_REPEATS, _SHORT = 4, 20
 # Words in an n-gram; minimum share of the n-grams that occurred before; minimum number of n-grams in an answer.
 _GRAM, _GRAM_SHARE, _FEWEST_GRAMS = 8, 1 / 3, 24
+_OPENING = frozenset("([{")
 _DIGITS = re.compile(r"\d+")
+# A code block that ends, and its lines of numbers: the rows of an array are often equal.
+_BLOCK = re.compile(r"^(`{3,})[^`\n]*\n.*?^\1`*[ ]*$", re.MULTILINE | re.DOTALL)
+_ROW = re.compile(r"^[^A-Za-z\n]*\d[^A-Za-z\n]*\n", re.MULTILINE)
 _SENTENCE = re.compile(r"(?<=[.!?])\s+|\n")
 
 
@@ -23,8 +27,9 @@ def loops(answer: str) -> bool:
 
     It does if it ends in a passage that occurs three times in a row (in words, all numbers count as equal), if the same
     lines or sentences occur three times in a row, if a line or sentence that is not short occurs four times, or if a
-    third of its sequences of eight words occurred before.
+    third of its sequences of eight words occurred before. Rows of numbers in a code block that ends do not count.
     """
+    answer = _BLOCK.sub(lambda block: _ROW.sub("", block[0]), answer)
     lines = [line.strip() for line in _SENTENCE.split(answer) if line.strip()]
     return _end_repeats(answer) or _repeats_in_a_row(lines) or _lines_repeat(lines) or _words_repeat(answer)
 
@@ -45,7 +50,9 @@ def _is_periodic(parts: Sequence[str]) -> bool:
         repeats = 2
         while parts[-(repeats + 1) * period : -repeats * period] == unit:
             repeats += 1
-        if repeats >= _IN_A_ROW and repeats * sum(map(len, unit)) >= _LEAST and any(map(str.isalnum, "".join(unit))):
+        text = "".join(unit)
+        is_line = not any(map(str.isalnum, text)) and not set(text) <= _OPENING  # a rule such as `-----`
+        if repeats >= _IN_A_ROW and repeats * len(text) >= _LEAST and not is_line:
             return True
     return False
 

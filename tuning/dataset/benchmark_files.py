@@ -162,13 +162,18 @@ def _records(path: Path, lines: _Limited) -> Iterator[object]:
         yield from _yaml(path, lines.rest(b""))
         return
     full = (line for line in lines if line.strip())
-    first, second = next(full, b"").removeprefix(b"\xef\xbb\xbf"), next(full, b"")
+    first, blank, second = next(full, b"").removeprefix(b"\xef\xbb\xbf"), b"", b""
+    for line in lines:
+        if line.strip():
+            second = line
+            break
+        blank = b"\n"  # blocks end here
     if not first.strip():
         _refuse(path, "is empty")
     record, following = _parsed(first), _parsed(second)
     is_text = suffix not in _JSON and second and not (_is_item(record) and _is_item(following))
     if record is _BROKEN or is_text:
-        content = lines.rest(first + second)
+        content = lines.rest(first + blank + second)
         if (document := _parsed(content)) is not _BROKEN:
             yield from _items_in(document)
         elif suffix in _JSON:
@@ -206,7 +211,7 @@ def _items_in_text(text: str, *, has_items: bool) -> Iterator[str]:
     A block of which each line is a question has an item per line. A program is one item: its lines alone, such as
     imports, say nothing about it.
     """
-    if not has_items or language_of(text):
+    if not has_items or (language_of(text) and _begins_with_code(text)):
         yield text
         return
     blocks = [block for block in _BLANK.split(text.replace("\r\n", "\n").strip()) if block.strip()]
@@ -215,6 +220,12 @@ def _items_in_text(text: str, *, has_items: bool) -> Iterator[str]:
         are_items = len(blocks) == 1 or all(line.rstrip().endswith("?") for line in lines)
         for item in lines if are_items else [block]:
             yield item[_end_of_mark(item) :]
+
+
+def _begins_with_code(text: str) -> bool:
+    """Return whether the first block is code or a comment. Prose before code is a question of several."""
+    first = _BLANK.split(text.strip(), maxsplit=1)[0]
+    return first[:1] in tuple("#\"'") or language_of(first) != ""
 
 
 def _end_of_mark(item: str) -> int:

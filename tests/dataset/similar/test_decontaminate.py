@@ -260,6 +260,13 @@ def test_blocks_and_programs_in_text_are_whole_items(tmp_path: Path) -> None:
     assert reasons(tmp_path / "code.txt", "import matplotlib.pyplot as plot_of_boxes", program) == [None, WHOLE]
     assert read_benchmark(tmp_path / "blocks.txt").size == 2
     assert reasons(tmp_path / "blocks.txt", "Add the total weight", blocks) == [None, WHOLE]
+    questions = ["Find the smallest missing box.", "Add the total weight of boxes.", "Sort every box by its weight."]
+    (tmp_path / "short.txt").write_text("\n\n".join(questions))
+    assert reasons(tmp_path / "short.txt", *questions) == [WHOLE] * 3
+    (tmp_path / "mixed.txt").write_text(f"{FIRST}\n\n{program}")
+    (tmp_path / "commented.txt").write_text(f"# {FIRST}\n\n{program}")
+    assert reasons(tmp_path / "mixed.txt", f"So: {FIRST}", program) == [WHOLE, WHOLE]
+    assert read_benchmark(tmp_path / "commented.txt").size == 1
 
 
 @pytest.mark.parametrize(
