@@ -2,7 +2,7 @@
 
 Run it as `python -m tests.dbt_project.planted.plant_faults`.
 It starts a separate warehouse, filled with the invented site.
-1. faults that change what is built: `dbt build` of the model, where its unit tests or data tests must fail;
+1. faults that change what is built: the unit test that is named beside the fault must fail;
 2. faults that the compiled project alone shows: Google's analyzer, the YAML's columns, the project's rules, the scans.
 """
 
@@ -46,16 +46,17 @@ class Workshop:
         before = path.read_text()
         fault.plant(self.project)
         try:
-            return self._failing(fault.select) if fault.select else list(self._broken())
+            return self._failing(fault.unit_test) if fault.unit_test else list(self._broken())
         finally:
             path.write_text(before)
 
     def build(self) -> list[str]:
-        """All of it, without unit tests; returns what failed."""
-        return self._dbt("build", "--exclude-resource-type", "unit_test", environ=environment(self.settings))
+        """All seeds and models, which unit tests take their columns from; returns what failed."""
+        tests = ("--exclude-resource-type", "unit_test", "--exclude-resource-type", "test")
+        return self._dbt("build", *tests, environ=environment(self.settings))
 
-    def _failing(self, model: str) -> list[str]:
-        return self._dbt("build", "--select", model, environ=environment(self.settings))
+    def _failing(self, unit_test: str) -> list[str]:
+        return self._dbt("test", "--select", unit_test, environ=environment(self.settings))
 
     def _broken(self) -> Iterator[str]:
         self._dbt("compile", "--no-populate-cache", environ=invented_credentials(self.folder), target="gcp")

@@ -1,5 +1,6 @@
 """Each planted fault makes at least one test fail. `python -m tests.dbt_project.planted.plant_faults` prints them."""
 
+import dataclasses
 from collections.abc import Iterator
 
 import pytest
@@ -24,4 +25,7 @@ def test_the_fault_is_caught(place: Workshop, fault: Fault) -> None:
 
 
 def test_the_project_as_it_is_passes_what_catches_the_faults(place: Workshop) -> None:
-    assert place.caught_by(Fault("none", "README.md", "dbt", "dbt")) == []
+    nothing = Fault("none", "README.md", "dbt", "dbt")
+    assert place.caught_by(nothing) == []
+    unit_tests = " ".join(sorted({fault.unit_test for fault in FAULTS}))
+    assert place.caught_by(dataclasses.replace(nothing, unit_test=unit_tests)) == []
