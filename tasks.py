@@ -1,16 +1,19 @@
-"""Define the command line. `invoke --list` shows every task, and `invoke --help TASK` shows its options."""
+"""Define the command line. `invoke` shows every task in groups, and `invoke --help TASK` shows its options."""
 
+import itertools
 from typing import Annotated, Literal
 
 import msgspec
 from invoke.collection import Collection
 from invoke.context import Context
+from invoke.tasks import task
 from msgspec import Meta
 
 from tuning import closed_output
 from tuning.command import command
 from tuning.command_line.options import BuildOptions, Format, Options, RunOptions, SplitOptions, TuningOptions
 from tuning.command_line.positional import JobOrNewest, QuestionOrFile
+from tuning.command_line.shown import Groups, in_groups, show_kinds
 from tuning.settings import BigQueryDataset, Settings, describe, load_settings
 from tuning.target import find_target
 from tuning.values import (
@@ -28,7 +31,7 @@ from tuning.values import (
 )
 
 closed_output.end_quietly()
-namespace = Collection()
+show_kinds()
 
 
 @command(writes=False)
@@ -41,9 +44,6 @@ def config(c: Context, settings: Settings) -> None:
         {"target": find_target(settings).name if settings != load_settings() else None}
     ):
         print(f"{name:22} {value or '-':40} {origin:24} {description}")
-
-
-namespace.add_task(config)
 
 
 @command(positional=["path"])
@@ -100,10 +100,6 @@ def sample(
     from tuning.sources.load_sample import load_sample
 
     print("\n".join(load_sample(settings, rows).lines()))
-
-
-namespace.add_task(ingest)
-namespace.add_task(sample)
 
 
 @command
@@ -240,15 +236,6 @@ def docs(
         serve_page(page, lambda address: print(f"serving {address} until Ctrl-C", flush=True))
 
 
-namespace.add_collection(Collection("warehouse", up, down, status))
-namespace.add_collection(Collection("explore", tables, peek))
-builds = Collection("build")
-builds.add_task(build, default=True)
-builds.add_task(build_diff)
-namespace.add_collection(builds)
-namespace.add_task(docs)
-
-
 Preset = Annotated[
     Literal["seed"] | None,
     Meta(description="seed: use the choices of the seed notebook; excludes the other dataset options except --limit"),
@@ -334,11 +321,6 @@ def dataset(
     variables = resolve_variables(preset, build)
     options = dataset_options(settings, preset, chosen, max_length=max_length)
     print(describe_dataset(make_dataset(settings, variables, options, Steps(print), workers=workers)))
-
-
-namespace.add_task(export)
-namespace.add_task(split)
-namespace.add_task(dataset)
 
 
 @command
@@ -562,17 +544,6 @@ def report(
         webbrowser.open(path.as_uri())
 
 
-namespace.add_task(hello)
-namespace.add_task(compile_)
-namespace.add_task(evaluate)
-namespace.add_task(predict)
-namespace.add_task(serve)
-namespace.add_task(models)
-namespace.add_task(promote)
-namespace.add_task(rollback)
-namespace.add_task(report)
-
-
 @command
 def tune(
     c: Context,
@@ -616,9 +587,6 @@ def tune(
         print(f'ask it: invoke predict "How do I …" --model {run.version.name}')
 
 
-namespace.add_task(tune)
-
-
 @command(writes=False)
 def monitor(
     c: Context,
@@ -642,9 +610,6 @@ def monitor(
     print("\n".join(in_lines(settings, dataset, reference, runs)))
 
 
-namespace.add_task(monitor)
-
-
 @command
 def clean(
     c: Context,
@@ -660,9 +625,6 @@ def clean(
 
     for line in clean_home(settings, older_than, dry_run=dry_run):
         print(line)
-
-
-namespace.add_task(clean)
 
 
 class JobOptions(Options, frozen=True, kw_only=True):
@@ -799,13 +761,6 @@ def estimate(
         print(line)
 
 
-namespace.add_task(submit)
-namespace.add_task(job_status)
-namespace.add_task(cancel)
-namespace.add_task(schedule)
-namespace.add_task(estimate)
-
-
 @command(name="check", writes=False)
 def cloud_check(c: Context, settings: Settings) -> None:
     """Check the Google Cloud project and print the command that fixes each problem. Fails if there is a problem.
@@ -829,9 +784,6 @@ def cloud_init(c: Context, settings: Settings) -> None:
 
     for line in init(settings):
         print(line)
-
-
-namespace.add_collection(Collection("cloud", cloud_check, cloud_init))
 
 
 @command
@@ -863,4 +815,25 @@ def bench(
         raise TuningError("; ".join(wrong), "The measured code gives wrong results: fix it before you compare speeds")
 
 
-namespace.add_task(bench)
+builds = Collection("build")
+builds.add_task(build, default=True)
+builds.add_task(build_diff)
+groups: Groups = {
+    "From questions to a model": (tune, report, predict, serve),
+    "Source tables": (ingest, sample, Collection("warehouse", up, down, status), Collection("explore", tables, peek)),
+    "Marts (dbt)": (builds, docs),
+    "Datasets": (dataset, export, split),
+    "Models": (models, evaluate, promote, rollback, monitor),
+    "Vertex AI": (Collection("cloud", cloud_check, cloud_init), estimate, submit, job_status, cancel, schedule),
+    "This installation": (config, clean, compile_, hello, bench),
+}
+
+
+@task
+def commands(c: Context) -> None:
+    """List the commands in groups. `invoke` without a command does this too."""
+    print("\n".join([*in_groups(groups), "\nSee `invoke --help COMMAND` for the options of a command."]).lstrip())
+
+
+namespace = Collection(*itertools.chain(*groups.values()))
+namespace.add_task(commands, default=True)  # type: ignore[arg-type]  # invoke's own types disagree
