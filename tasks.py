@@ -1,16 +1,19 @@
-"""Define the command line. `invoke --list` shows every task, and `invoke --help TASK` shows its options."""
+"""Define the command line. `invoke` shows every task in groups, and `invoke --help TASK` shows its options."""
 
+import itertools
 from typing import Annotated, Literal
 
 import msgspec
 from invoke.collection import Collection
 from invoke.context import Context
+from invoke.tasks import task
 from msgspec import Meta
 
 from tuning import closed_output
 from tuning.command import command
 from tuning.command_line.options import BuildOptions, Format, Options, RunOptions, SplitOptions, TuningOptions
 from tuning.command_line.positional import JobOrNewest, QuestionOrFile
+from tuning.command_line.shown import Groups, in_groups, show_kinds
 from tuning.errors import TuningError
 from tuning.settings import BigQueryDataset, Settings, describe, load_settings
 from tuning.target import find_target
@@ -30,7 +33,7 @@ from tuning.values import (
 )
 
 closed_output.end_quietly()
-namespace = Collection()
+show_kinds()
 
 
 @command(writes=False)
@@ -59,10 +62,6 @@ def doctor(c: Context, settings: Settings) -> None:
     findings = list(examine(settings))
     print("\n".join(finding_lines(findings)))
     refuse_wrong(findings)
-
-
-namespace.add_task(config)
-namespace.add_task(doctor)
 
 
 @command(positional=["path"])
@@ -119,10 +118,6 @@ def sample(
     from tuning.sources.load_sample import load_sample
 
     print("\n".join(load_sample(settings, rows).lines()))
-
-
-namespace.add_task(ingest)
-namespace.add_task(sample)
 
 
 @command
@@ -257,15 +252,6 @@ def docs(
     print(f"{page}\nopen it in a browser: the button at the lower right shows the lineage graph")
     if serve:
         serve_page(page, lambda address: print(f"serving {address} until Ctrl-C", flush=True))
-
-
-namespace.add_collection(Collection("warehouse", up, down, status))
-namespace.add_collection(Collection("explore", tables, peek))
-builds = Collection("build")
-builds.add_task(build, default=True)
-builds.add_task(build_diff)
-namespace.add_collection(builds)
-namespace.add_task(docs)
 
 
 Preset = Annotated[
@@ -407,15 +393,6 @@ def push(
     if not to:
         raise TuningError("push needs --to", "Write --to hf://USER/NAME")
     print(f"sent: {push_to_hub(settings, name, to, public=public, form=form, say=print)}")
-
-
-exports = Collection("export")
-exports.add_task(export, default=True)
-exports.add_task(export_model)
-namespace.add_collection(exports)
-namespace.add_task(push)
-namespace.add_task(split)
-namespace.add_task(dataset)
 
 
 @command
@@ -642,17 +619,6 @@ def report(
         webbrowser.open(path.as_uri())
 
 
-namespace.add_task(hello)
-namespace.add_task(compile_)
-namespace.add_task(evaluate)
-namespace.add_task(predict)
-namespace.add_task(serve)
-namespace.add_task(models)
-namespace.add_task(promote)
-namespace.add_task(rollback)
-namespace.add_task(report)
-
-
 @command
 def tune(
     c: Context,
@@ -716,10 +682,6 @@ def refresh(
     print("\n".join(run_refresh(settings, options, tuning, again=again)))
 
 
-namespace.add_task(tune)
-namespace.add_task(refresh)
-
-
 @command(writes=False)
 def monitor(
     c: Context,
@@ -743,9 +705,6 @@ def monitor(
     print("\n".join(in_lines(settings, dataset, reference, runs)))
 
 
-namespace.add_task(monitor)
-
-
 @command
 def clean(
     c: Context,
@@ -761,9 +720,6 @@ def clean(
 
     for line in clean_home(settings, older_than, dry_run=dry_run):
         print(line)
-
-
-namespace.add_task(clean)
 
 
 class JobOptions(Options, frozen=True, kw_only=True):
@@ -921,13 +877,6 @@ def estimate(
         print(line)
 
 
-namespace.add_task(submit)
-namespace.add_task(job_status)
-namespace.add_task(cancel)
-namespace.add_task(schedule)
-namespace.add_task(estimate)
-
-
 @command(name="check", writes=False)
 def cloud_check(c: Context, settings: Settings) -> None:
     """Check the Google Cloud project and print the command that fixes each problem. Fails if there is a problem.
@@ -952,9 +901,6 @@ def cloud_init(c: Context, settings: Settings) -> None:
 
     for line in init(settings):
         print(line)
-
-
-namespace.add_collection(Collection("cloud", cloud_check, cloud_init))
 
 
 @command
@@ -985,4 +931,28 @@ def bench(
         raise TuningError("; ".join(wrong), "The measured code gives wrong results: fix it before you compare speeds")
 
 
-namespace.add_task(bench)
+builds = Collection("build")
+builds.add_task(build, default=True)
+builds.add_task(build_diff)
+exports = Collection("export")
+exports.add_task(export, default=True)
+exports.add_task(export_model)
+groups: Groups = {
+    "From questions to a model": (tune, refresh, report, predict, serve),
+    "Source tables": (ingest, sample, Collection("warehouse", up, down, status), Collection("explore", tables, peek)),
+    "Marts (dbt)": (builds, docs),
+    "Datasets": (dataset, exports, split),
+    "Models": (models, evaluate, promote, rollback, monitor, push),
+    "Vertex AI": (Collection("cloud", cloud_check, cloud_init), estimate, submit, job_status, cancel, schedule),
+    "This installation": (config, doctor, clean, compile_, hello, bench),
+}
+
+
+@task
+def commands(c: Context) -> None:
+    """List the commands in groups. `invoke` without a command does this too."""
+    print("\n".join([*in_groups(groups), "\nSee `invoke --help COMMAND` for the options of a command."]).lstrip())
+
+
+namespace = Collection(*itertools.chain(*groups.values()))
+namespace.add_task(commands, default=True)  # type: ignore[arg-type]  # invoke's own types disagree

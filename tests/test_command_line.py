@@ -41,6 +41,18 @@ def test_the_list_of_tasks_explains_each() -> None:
     assert {"tune", "ingest", "dataset", "submit", "monitor", "bench"} <= {task["name"] for task in tasks}
 
 
+def test_without_a_command_all_are_listed_in_groups_by_the_names_that_run_them() -> None:
+    import tasks
+
+    result = invoke()
+    assert result.returncode == 0
+    shown = [line.split()[0] for line in result.stdout.splitlines() if line.startswith("  ")]
+    assert len(shown) == len(set(shown)) > 30
+    names = {name.removesuffix(".build") for name in tasks.namespace.task_names}
+    assert set(shown) == names - {"commands"}
+    assert [line for line in result.stdout.splitlines() if line in tasks.groups] == list(tasks.groups)
+
+
 def test_config_prints_the_effective_settings_and_masks_secrets() -> None:
     planted = "planted-" + "token"
     result = invoke("config", TUNING_BUCKET="mine", TUNING_ACCESS_TOKEN=planted)
@@ -107,6 +119,26 @@ def test_help_shows_choices_and_ranges() -> None:
     said = " ".join(invoke("--help", "tune").stdout.split())
     for shown in ("[a whole number from 0 to 1,000,000,000]", "[one of: keep, drop]", "[true or false]"):
         assert shown in said
+
+
+def test_help_shows_the_kind_of_each_option() -> None:
+    said = invoke("--help", "tune").stdout
+    for shown in (
+        "--limit=NUMBER",
+        "--eval-fraction=NUMBER",
+        "--format=CHOICE",
+        "--redact-rules=FILE",
+        "--decontaminate=PATH",
+        "--split-date=DATE",
+        "--match-parent=true|false",
+        "--exclude-user=NUMBER",
+        "--dataset=NAME",
+        "--base-model=TEXT",
+        "--target=CHOICE",
+        "--full ",
+    ):
+        assert shown in said, shown
+    assert "STRING" not in said
 
 
 def test_options_of_numbers_choices_and_truth_values_are_converted_or_refused(

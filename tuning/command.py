@@ -14,11 +14,12 @@ from msgspec import Meta
 from tuning import closed_output
 from tuning.command_line.options import Options
 from tuning.command_line.positional import Positional, QuestionOrFile, called_as
+from tuning.command_line.shown import Command
 from tuning.errors import TuningError
 from tuning.resource_errors import file_error
 from tuning.settings import hide_secrets, load_settings
 from tuning.storage import check_home
-from tuning.values import convert, describe_kind, is_repeatable
+from tuning.values import convert, describe_kind, is_repeatable, kind_word
 from tuning.visible import visible_output
 
 _SHARED = {
@@ -101,9 +102,9 @@ def command(body: Callable[..., None] | None = None, *, writes: bool = True, **o
     options["iterable"] = [name for name, kind in kinds.items() if is_repeatable(kind)]
     options["help"] = {**_SHARED, **{name: _help(kind) for name, kind in kinds.items()}, **options.get("help", {})}
     words = options.get("positional", ())
-    if words:
-        options.setdefault("klass", Positional)
-    result: Task[Any] = task(auto_shortflags=False, **options)(run)
+    options.setdefault("klass", Positional if words else Command)
+    result: Command = task(auto_shortflags=False, **options)(run)
+    result.kinds = {"target": "CHOICE"} | {name: kind_word(kind) for name, kind in kinds.items()}
     return result
 
 

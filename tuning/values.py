@@ -18,14 +18,21 @@ Count = Annotated[int, Meta(ge=1, le=1_000_000_000)]
 CountOrZero = Annotated[int, Meta(ge=0, le=1_000_000_000)]
 Processes = Annotated[int, Meta(ge=1, le=1024)]
 # The name of a file or folder that this package made, such as a dataset's ID. Most file systems allow 255 bytes.
-Name = Annotated[str, Meta(pattern=r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}", title="a name of letters, digits and _.-")]
+Name = Annotated[
+    str,
+    Meta(
+        pattern=r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}",
+        title="a name of letters, digits and _.-",
+        extra={"word": "NAME"},
+    ),
+]
 # A text that no program takes for an option or for several lines.
 NotAnOption = Annotated[str, Meta(pattern=r"(?!-)[^\x00-\x1f\x7f]{1,4096}", title="one line that begins with no -")]
-Address = Annotated[str, Meta(pattern=r"(gs://|\./)[!-~]{1,1000}", title="gs://BUCKET/NAME")]
-Repository = Annotated[str, Meta(pattern=r"hf://[\w.-]+/[\w.-]+", title="hf://USER/NAME")]
+Address = Annotated[str, Meta(pattern=r"(gs://|\./)[!-~]{1,1000}", title="gs://BUCKET/NAME", extra={"word": "ADDRESS"})]
+Repository = Annotated[str, Meta(pattern=r"hf://[\w.-]+/[\w.-]+", title="hf://USER/NAME", extra={"word": "ADDRESS"})]
 JobName = Annotated[str, Meta(pattern=r"[A-Za-z0-9][A-Za-z0-9-]{0,200}", title="an ID of letters, digits and -")]
-Version = Annotated[str, Meta(pattern=r"[\w.-]{1,100}", title="a version such as v2")]
-Date = Annotated[str, Meta(pattern=r"[0-9]{4}-[0-9]{2}-[0-9]{2}", title="a date: YYYY-MM-DD")]
+Version = Annotated[str, Meta(pattern=r"[\w.-]{1,100}", title="a version such as v2", extra={"word": "VERSION"})]
+Date = Annotated[str, Meta(pattern=r"[0-9]{4}-[0-9]{2}-[0-9]{2}", title="a date: YYYY-MM-DD", extra={"word": "DATE"})]
 Age = Annotated[
     str, Meta(pattern=r"[0-9]{1,5}[hdw]", min_length=1, title="a number of hours, days or weeks: 12h, 30d or 4w")
 ]
@@ -74,6 +81,18 @@ def describe_kind(hint: Any) -> str:
         return f"one of: {', '.join(get_args(kind))}"
     title = next((meta.title for meta in metas if meta.title), "")
     return title or " ".join(part for part in (_noun(kind), _range(metas)) if part)
+
+
+def kind_word(hint: Any) -> str:
+    """Return one word for the kind `hint`, as a help text shows it: NUMBER, FILE, CHOICE, and TEXT for any other."""
+    kind, metas = _plain(hint)
+    if kind is list:
+        return kind_word(get_args(_without_none(hint))[0])
+    extra = {name: value for meta in metas for name, value in (meta.extra or {}).items()}
+    if "path" in extra:
+        return "PATH" if extra["path"] == "read any" else "FILE"
+    by_type = {int: "NUMBER", float: "NUMBER", bool: "true|false"}
+    return str(extra.get("word") or ("CHOICE" if get_origin(kind) is Literal else by_type.get(kind, "TEXT")))
 
 
 def is_repeatable(hint: Any) -> bool:

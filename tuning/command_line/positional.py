@@ -7,8 +7,8 @@ from typing import Any, ClassVar, cast
 
 from invoke.exceptions import Exit
 from invoke.parser.argument import Argument
-from invoke.tasks import Task
 
+from tuning.command_line.shown import Command
 from tuning.errors import TuningError
 from tuning.values import shown
 
@@ -25,7 +25,7 @@ class _Word(Argument):
         super().set_value(value, cast)
 
 
-class Positional(Task[Any]):
+class Positional(Command):
     """Represent a task whose positional arguments are '' if no word for them follows the task's name in ``sys.argv``.
 
     So ``invoke TASK --help`` shows the help, and the task itself says in one line what is missing.

@@ -1,0 +1,60 @@
+"""Show commands in groups, and the kinds of options in help texts. invoke itself sorts all and says STRING."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from invoke.collection import Collection
+from invoke.parser.argument import Argument
+from invoke.parser.context import ParserContext
+from invoke.tasks import Task
+
+Groups = Mapping[str, Sequence["Task[Any] | Collection"]]
+
+
+class Command(Task[Any]):
+    """Represent a task whose help shows the kind of each option, such as ``--limit=NUMBER``."""
+
+    kinds: Mapping[str, str]  # the word for the kind of each option that takes a value, by name
+
+    def get_arguments(self, ignore_unknown_help: bool | None = None) -> list[Argument]:
+        """Return the task's arguments, each with the word for its kind."""
+        arguments: list[Argument] = super().get_arguments(ignore_unknown_help)
+        for argument in arguments:
+            vars(argument)["kind_shown"] = self.kinds.get(str(argument.name), "TEXT")
+        return arguments
+
+
+_help_for = ParserContext.help_for
+
+
+def _help_with_kind(context: ParserContext, flag: str) -> tuple[str, str]:
+    names, text = _help_for(context, flag)
+    argument = context.flags[flag]
+    shown = vars(argument).get("kind_shown", "STRING")
+    if argument.kind is list:  # an option that can be repeated, which invoke shows like one without a value
+        names += f"={shown}"
+    return names.replace("=STRING", f"={shown}"), text
+
+
+def show_kinds() -> None:
+    """Make ``invoke --help TASK`` show the kinds of the options of each `Command`."""
+    ParserContext.help_for = _help_with_kind  # type: ignore[assignment, method-assign]
+
+
+def in_groups(groups: Groups) -> Iterator[str]:
+    """Yield the lines of a list of all commands: for each group its title, and each command with its first sentence."""
+    members = {title: dict(_named(some)) for title, some in groups.items()}
+    width = max(len(name) for some in members.values() for name in some)
+    for title, some in members.items():
+        yield f"\n{title}"
+        for name, task in some.items():
+            yield f"  {name:{width}}  {(task.__doc__ or '').strip().splitlines()[0]}"
+
+
+def _named(members: Sequence["Task[Any] | Collection"]) -> Iterator[tuple[str, Task[Any]]]:
+    for member in members:
+        if isinstance(member, Task):
+            yield member.name, member
+            continue
+        for name, task in member.tasks.items():
+            yield (str(member.name) if name == member.default else f"{member.name}.{name}"), task
