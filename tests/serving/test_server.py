@@ -6,6 +6,7 @@ import http.client
 import json
 import shutil
 import signal
+import socket
 import subprocess
 import time
 import weakref
@@ -245,6 +246,42 @@ def test_a_signal_ends_the_server_and_its_streams(home: Settings, serve: Serve, 
         list(pieces)
     output, _ = server.process.communicate(timeout=20)
     assert time.monotonic() - begun < 10
+    assert (server.process.returncode, output) == (0, "the server has stopped\n")
+
+
+def sending(server: Server) -> socket.socket:
+    """A client that has sent only the beginning of its request."""
+    client = socket.create_connection(("127.0.0.1", server.port))
+    head = f"POST {PATH} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n"
+    client.sendall(head.encode() + b"{")
+    time.sleep(0.3)
+    return client
+
+
+def test_a_client_that_leaves_or_stops_in_its_request_is_no_fault_of_the_server(home: Settings, serve: Serve) -> None:
+    server = serve(home.home, "v1")
+    sending(server).close()
+    with sending(server) as client:
+        server.process.send_signal(signal.SIGTERM)
+        output, _ = server.process.communicate(timeout=20)
+        assert b"the server is stopping" in client.recv(9999)
+    assert server.process.returncode == 0
+    assert "Traceback" not in output
+    assert output.endswith("the server has stopped\n")
+
+
+def test_a_second_signal_changes_nothing(home: Settings, serve: Serve) -> None:
+    """The model is busy for a minute, so the server waits for it for some seconds."""
+    server = serve(home.home, "v1")
+    with ThreadPoolExecutor() as pool:
+        asked = pool.submit(words, server, "sleep")
+        time.sleep(0.5)
+        for _ in range(8):
+            server.process.send_signal(signal.SIGINT)
+            time.sleep(0.3)
+        output, _ = server.process.communicate(timeout=20)
+        with pytest.raises(openai.APIError, match="the server is stopping"):
+            asked.result()
     assert (server.process.returncode, output) == (0, "the server has stopped\n")
 
 

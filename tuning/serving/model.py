@@ -38,7 +38,8 @@ class Ended(NamedTuple):
 Item = Started | str | Ended | Exception
 
 
-def _stopping() -> ApiError:
+def stopping() -> ApiError:
+    """Return the error of a request that the server ends because it stops."""
     return ApiError(503, "the server is stopping")
 
 
@@ -87,7 +88,7 @@ class ServedModel:
         self._waiting.add(put)
         try:
             if self._is_stopping:
-                raise _stopping()
+                raise stopping()
             self._thread.submit(self._work, request, put, is_closed)
             item: Item | None = None
             while not isinstance(item, Ended):
@@ -103,7 +104,7 @@ class ServedModel:
         """End all requests with an error, also those that come later."""
         self._is_stopping = True
         for put in [*self._waiting]:
-            put(_stopping())
+            put(stopping())
 
     def has_stopped(self, seconds: float) -> bool:
         """Return whether the thread has ended its work, for which it gets this time."""

@@ -1,5 +1,6 @@
 """Run the HTTP server: its routes, who may ask, and how it begins and ends."""
 
+import asyncio
 import contextlib
 import errno
 import os
@@ -7,7 +8,7 @@ import re
 import signal
 import socket
 import sys
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from datetime import datetime
 
 import msgspec
@@ -16,19 +17,20 @@ from starlette.applications import Starlette
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tuning.errors import TuningError
 from tuning.serving.chat_api import ApiError, ChatRequest, Reply, event, read_request
-from tuning.serving.model import Ended, ServedModel, Started
+from tuning.serving.model import Ended, ServedModel, Started, stopping
 from tuning.settings import Settings
 
 LOOPBACK = "127.0.0.1"
 _LONGEST_BODY = 1 << 20  # bytes
 _SECONDS_TO_STOP = 3
+_LEFT = 499  # nginx's status of a request whose client left
 
 
 def serve(settings: Settings, name: str, port: int) -> None:
@@ -47,10 +49,16 @@ def serve(settings: Settings, name: str, port: int) -> None:
             server_header=False,
             timeout_graceful_shutdown=_SECONDS_TO_STOP,
         )
-        server = _Server(config, model)
-        print(f"serving {name} at http://{LOOPBACK}:{port}/v1 until Ctrl-C", flush=True)
-        server.run(sockets=[listener])
-    has_stopped = model.has_stopped(_SECONDS_TO_STOP)
+        server = _Server(config)
+
+        def stop(*_: object) -> None:
+            model.stop()
+            server.should_exit = True
+
+        with _handling_signals(stop):  # to the end, because a second Ctrl-C must not break the first one's work
+            print(f"serving {name} at http://{LOOPBACK}:{port}/v1 until Ctrl-C", flush=True)
+            server.run(sockets=[listener])
+            has_stopped = model.has_stopped(_SECONDS_TO_STOP)
     print("the server has stopped", flush=True)
     if not has_stopped:  # it loads a model or reads a long prompt, which nothing else can interrupt
         sys.stderr.flush()
@@ -58,24 +66,22 @@ def serve(settings: Settings, name: str, port: int) -> None:
 
 
 class _Server(uvicorn.Server):
-    """End with status 0 on SIGTERM and SIGINT. uvicorn's own server would raise the signal again at its end."""
-
-    def __init__(self, config: uvicorn.Config, model: ServedModel) -> None:
-        super().__init__(config)
-        self._model = model
+    """Leave the signals alone. uvicorn's own server would raise them again at its end, so the status would not be 0."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        before = {number: signal.signal(number, self._stop) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+        yield
 
-    def _stop(self, *_: object) -> None:
-        self._model.stop()
-        self.should_exit = True
+
+@contextlib.contextmanager
+def _handling_signals(stop: Callable[..., None]) -> Iterator[None]:
+    """Call `stop` on SIGINT and SIGTERM."""
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextlib.contextmanager
@@ -111,7 +117,7 @@ def make_app(model: ServedModel) -> Starlette:
                     return Response(reply.whole(item.prediction, item.answer_tokens), media_type="application/json")
                 if await request.is_disconnected():
                     break
-        return Response(status_code=499)  # nobody reads it
+        return Response(status_code=_LEFT)  # nobody reads it
 
     def models(_: Request) -> Response:
         version = model.version()
@@ -163,14 +169,19 @@ async def _body(request: Request) -> bytes:
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
         raise ApiError(415, "the content type of a request must be application/json")
     body = bytearray()
-    async for part in request.stream():
-        body += part
-        if len(body) > _LONGEST_BODY:
-            raise ApiError(413, f"a request can have at most {_LONGEST_BODY:,} bytes")
+    try:
+        async for part in request.stream():
+            body += part
+            if len(body) > _LONGEST_BODY:
+                raise ApiError(413, f"a request can have at most {_LONGEST_BODY:,} bytes")
+    except ClientDisconnect:
+        raise ApiError(_LEFT, "the client left") from None
+    except asyncio.CancelledError:  # uvicorn ends a request that is still being sent when the server stops
+        raise stopping() from None
     return bytes(body)
 
 
-def _failed(_: Request, error: Exception) -> Response:
+async def _failed(_: Request, error: Exception) -> Response:
     problem = _as_api_error(error)
     return JSONResponse(problem.body(), problem.status)
 
