@@ -1,15 +1,22 @@
-"""Return the package's version, its git commit, the number of usable processor cores, and the status of a run."""
+"""Return the package's version and git commit, the usable cores and the status of a run. Limit a block's memory."""
 
+import contextlib
 import functools
 import os
 import platform
+import resource
 import subprocess
+import sys
+from collections.abc import Iterator
 from datetime import datetime
 from importlib.metadata import version
+from pathlib import Path
 
 import psutil
 
 from tuning.settings import PROJECT_ROOT
+
+_USED = Path("/proc/self/statm")  # its first number is the process's virtual memory in pages
 
 
 def package_version() -> str:
@@ -23,6 +30,21 @@ def usable_cores() -> int:
     On macOS, which has no ``os.sched_getaffinity``, this is the number of all cores.
     """
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@contextlib.contextmanager
+def limited_memory(size: int) -> Iterator[None]:
+    """Let the block fail with MemoryError if this process takes `size` bytes more than it has. On Linux only."""
+    if sys.platform != "linux":
+        yield
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    most = int(_USED.read_text().split()[0]) * resource.getpagesize() + size
+    resource.setrlimit(resource.RLIMIT_AS, (most if soft == resource.RLIM_INFINITY else min(most, soft), hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
 
 
 def run_status(status: str, host: str, pid: int, started_at: str) -> str:

@@ -45,6 +45,8 @@ _SAMPLE, _SAMPLE_SIZE = 50, 1 << 20  # lines and characters that show the delimi
 _WORDS_OF_NAME = 4  # a name of a column does not have more words
 _TEXT = frozenset({".txt", ""})  # text whose lines or blocks are items; the text of other files is one item
 _BROKEN = object()
+# What PyYAML and pyarrow raise for a value that Python cannot represent, such as a date in the year 300,000.
+_WRONG_VALUE = (ValueError, LookupError, AttributeError, TypeError, ArithmeticError)
 _MARK = re.compile(
     r"\s*(?:(?:[-*\u2022]|\d+(?=\t)|(?:Q(?:uestion)?\s*)?\(?\d+\s*[.):]|Q(?:uestion)?\s*:)\s+)?", re.IGNORECASE
 )
@@ -315,7 +317,7 @@ def _yaml(path: Path, content: bytes) -> Iterator[object]:
             if isinstance(event, yaml.AliasEvent):
                 _refuse(path, "contains references (*name), which can stand for any amount of text")
         documents = list(yaml.load_all(text, Loader=loader))
-    except (yaml.YAMLError, ValueError) as error:
+    except (yaml.YAMLError, *_WRONG_VALUE) as error:
         _refuse(path, f"is not valid YAML ({error})")
     for document in documents:
         yield from _items_in(document)
@@ -324,27 +326,34 @@ def _yaml(path: Path, content: bytes) -> Iterator[object]:
 def _arrow(path: Path, *, is_stream: bool) -> Iterator[object]:
     import pyarrow as pa
 
-    try:
-        with pa.memory_map(str(path)) as source:
-            reader = pa.ipc.open_stream(source) if is_stream else pa.ipc.open_file(source)
-            for batch in reader if is_stream else map(reader.get_batch, range(reader.num_record_batches)):
-                batch.validate(full=True)
-                for start in range(0, len(batch), _ROWS):
-                    yield from batch.slice(start, _ROWS).to_pylist()
-    except pa.ArrowException as error:
-        _refuse(path, f"is not a valid Arrow file ({str(error).splitlines()[0]})")
+    with _valid(path, "Arrow"), pa.memory_map(str(path)) as source:
+        reader = pa.ipc.open_stream(source) if is_stream else pa.ipc.open_file(source)
+        for batch in reader if is_stream else map(reader.get_batch, range(reader.num_record_batches)):
+            batch.validate(full=True)
+            for start in range(0, len(batch), _ROWS):
+                yield from batch.slice(start, _ROWS).to_pylist()
 
 
 def _parquet(path: Path) -> Iterator[object]:
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
+    with _valid(path, "Parquet"), pq.ParquetFile(path) as file:
+        for batch in file.iter_batches(batch_size=_ROWS):
+            yield from batch.to_pylist()
+
+
+@contextlib.contextmanager
+def _valid(path: Path, form: str) -> Iterator[None]:
+    """Raise TuningError if the block cannot read the table in the file."""
+    import pyarrow as pa
+
     try:
-        with pq.ParquetFile(path) as file:
-            for batch in file.iter_batches(batch_size=_ROWS):
-                yield from batch.to_pylist()
-    except pa.ArrowException as error:
-        _refuse(path, f"is not a valid Parquet file ({str(error).splitlines()[0]})")
+        yield
+    except MemoryError:  # one of Arrow's own errors is also a MemoryError
+        raise
+    except (pa.ArrowException, *_WRONG_VALUE) as error:
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        _refuse(path, f"is not a valid {form} file ({reason})")
 
 
 def _texts(item: object) -> list[str]:

@@ -46,6 +46,7 @@ from tuning.machine import usable_cores
 from tuning.records import write_record
 from tuning.settings import Settings
 from tuning.storage import atomic_folder, locked, write_bytes
+from tuning.visible import visible
 
 _ITEMS = 10  # of the benchmark, named in the manifest; also files that are not read, named in a warning
 _FEW = 5  # examples for evaluation: with fewer, their share says little
@@ -93,7 +94,8 @@ def create_dataset(
 def _name_left_out(benchmark: Path) -> None:
     if names := left_out(benchmark):
         shown = f"{', '.join(names[:_ITEMS])}{', ...' if len(names) > _ITEMS else ''}"
-        print(f"warning: --decontaminate: not read in {benchmark}: {len(names):,} files ({shown})", file=sys.stderr)
+        warning = f"warning: --decontaminate: not read in {benchmark}: {len(names):,} files ({shown})"
+        print(visible(warning), file=sys.stderr)
 
 
 def _is_finished(settings: Settings, folder: Path, place: Place) -> bool:

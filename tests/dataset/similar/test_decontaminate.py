@@ -2,6 +2,8 @@
 
 import gzip
 import json
+import resource
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -298,6 +300,10 @@ def test_blocks_and_programs_in_text_are_whole_items(tmp_path: Path) -> None:
         ("python.yaml", b"- !!python/object/apply:os.getcwd []\n", "is not valid YAML"),
         ("date.yaml", b"- 2026-13-45\n", "is not valid YAML"),
         ("deep.yaml", b"[" * 100_000, "is not valid YAML"),
+        ("bool.yaml", b"- !!bool maybe\n", "is not valid YAML"),
+        ("number.yaml", b"- !!int ''\n", "is not valid YAML"),
+        ("time.yaml", b"- !!timestamp soon\n", "is not valid YAML"),
+        ("large.yaml", b"- " + b"1:" * 300 + b"5.5\n", "is not valid YAML"),
         ("laughs.yaml", b"a: &a [x, x]\nb: &b [*a, *a]\nc: [*b, *b]\n", "contains references"),
         ("latin.yaml", b"- \xe4\n", "is not UTF-8 text"),
         ("items.tar.gz", gzip.compress(bytes(257) + b"ustar" + bytes(250), mtime=0), "is an archive"),
@@ -318,6 +324,41 @@ def test_a_damaged_or_hostile_file_gives_one_line(
         read_benchmark(tmp_path / name)
     assert part in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_table_with_a_value_that_python_does_not_have_gives_one_line(tmp_path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    large = pa.array([2**62])
+    for number, column in enumerate([large.view(pa.timestamp("us", "No/Where")), large.view(pa.duration("s"))]):
+        path = tmp_path / f"{number}.parquet"
+        pq.write_table(pa.table({"prompt": [LONG], "at": column}), path)
+        with pytest.raises(TuningError, match="is not a valid Parquet file"):
+            read_benchmark(path)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the system does not limit the memory of a process")
+def test_a_table_that_repeats_a_long_text_needs_little_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    text = pa.DictionaryArray.from_arrays(pa.array([0] * 64, pa.int32()), ["so " * (3 << 20)])
+    pq.write_table(pa.table({"prompt": text}), tmp_path / "bomb.parquet", compression="zstd")
+    assert (tmp_path / "bomb.parquet").stat().st_size < 10_000  # and 600 MB in memory
+    monkeypatch.setattr("tuning.dataset.similar.decontaminate._MOST_MEMORY", 256 << 20)
+    limits = resource.getrlimit(resource.RLIMIT_AS)
+    with pytest.raises(TuningError, match="needs more than 256 MB of memory"):
+        read_benchmark(tmp_path / "bomb.parquet")
+    assert resource.getrlimit(resource.RLIMIT_AS) == limits
+
+
+def test_reading_ends_with_the_item_that_is_too_much(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = benchmark(tmp_path, ITEMS)
+    path.write_bytes(path.read_bytes() + b"not JSON\n")
+    monkeypatch.setattr("tuning.dataset.similar.decontaminate._MOST_TEXT", 9)
+    with pytest.raises(TuningError, match="has more than 1,000,000 items or 9 characters"):
+        read_benchmark(path)
 
 
 def test_a_folder_without_a_benchmark_is_an_error(tmp_path: Path) -> None:
@@ -352,10 +393,16 @@ def test_files_of_a_folder_that_are_not_read_are_named_and_counted(
 ) -> None:
     folder = tmp_path / "exam"
     (folder / ".git").mkdir(parents=True)
-    for name, content in (("exam.jsonl", json.dumps(ITEMS[0])), ("more.dat", FIRST), ("LICENSE", "x"), (".git/a", "x")):
+    for name, content in (
+        ("exam.jsonl", json.dumps(ITEMS[0])),
+        ("more.dat", FIRST),
+        ("\x1b[2J\u202e", "x"),
+        (".git/a", "x"),
+    ):
         (folder / name).write_text(content)
     rows = [row(number) for number in range(60)]
     made(tmp_path, rows, decontaminate=str(folder))
-    assert capsys.readouterr().err == f"warning: --decontaminate: not read in {folder}: 2 files (LICENSE, more.dat)\n"
+    files = "2 files ({U+001B}[2J{U+202E}, more.dat)"
+    assert capsys.readouterr().err == f"warning: --decontaminate: not read in {folder}: {files}\n"
     made(tmp_path, rows, decontaminate=str(folder / "exam.jsonl"))
     assert capsys.readouterr().err == ""

@@ -8,7 +8,7 @@ The passage of 13 words is that of GPT-3 (Brown et al., "Language Models are Few
 
 import functools
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -19,6 +19,7 @@ from tuning.dataset.benchmark_files import benchmark_files, items_of
 from tuning.dataset.similar.shingles import Hashes, Sizes, hash_shingles, is_named
 from tuning.dataset.similar.words import words
 from tuning.errors import TuningError
+from tuning.machine import limited_memory
 
 # Five words identify a text: of 433 titles of real questions with five words, each occurs in at most one of 10,298 real
 # posts. Numbers do not count: 1, 2, 3 and so on up to 13 occurs in many.
@@ -27,6 +28,7 @@ LEAST = Sizes(word=5, syllable=8, letter=16, see_code=False, is_clipped=False)
 _Items = npt.NDArray[np.uint32]
 _SHARED = 10, 0.05  # a passage in more items, and in a larger share of the items, is no mark of an item
 _MOST_TEXT, _MOST_ITEMS = 256_000_000, 1_000_000  # characters and items
+_MOST_MEMORY = 4 << 30  # bytes beyond those that the process has; the most text needs less
 _ITEMS = 256  # number of items hashed together
 
 PASSES, WHOLE = "shares 13 words in a row with the benchmark", "contains a short text of the benchmark whole"
@@ -84,19 +86,34 @@ class Benchmark(msgspec.Struct, frozen=True):
 @functools.lru_cache(maxsize=1)
 def read_benchmark(path: Path) -> Benchmark:
     """Read a benchmark, a file or a folder. Raises TuningError if it cannot be read, or has no text to look for."""
+    try:
+        with limited_memory(_MOST_MEMORY):
+            return _read(path)
+    except MemoryError:  # tables can repeat a long text in a few bytes
+        what = f"--decontaminate: {path} needs more than {_MOST_MEMORY >> 20:,} MB of memory"
+        raise TuningError(what, "Use the part that is the exam") from None
+
+
+def _read(path: Path) -> Benchmark:
     files, borders, characters = benchmark_files(path), [0], 0
     hashes, items = [np.zeros(0, np.uint64)], [np.zeros(0, np.uint32)]
     whole: dict[int, list[tuple[str, int]]] = {}
     with_short: set[int] = set()
+
+    def counted(in_file: Iterator[list[str]]) -> Iterator[list[str]]:
+        nonlocal characters
+        for number, item in enumerate(in_file, borders[-1]):
+            characters += sum(map(len, item))
+            if characters > _MOST_TEXT or number >= _MOST_ITEMS:
+                most = f"{_MOST_ITEMS:,} items or {_MOST_TEXT:,} characters"
+                raise TuningError(f"--decontaminate: {path} has more than {most}", "Use the part that is the exam")
+            yield item
+
     for file in files:
-        first, in_file = borders[-1], items_of(file)
+        first, in_file = borders[-1], counted(items_of(file))
         while some := list(itertools.islice(in_file, _ITEMS)):
             texts = [text for item in some for text in item]
             numbers = np.repeat(np.arange(first, first + len(some)), [len(item) for item in some])
-            characters += sum(map(len, texts))
-            if characters > _MOST_TEXT or first > _MOST_ITEMS:
-                most = f"{_MOST_ITEMS:,} items or {_MOST_TEXT:,} characters"
-                raise TuningError(f"--decontaminate: {path} has more than {most}", "Use the part that is the exam")
             part, offsets = hash_shingles(texts, PASSAGE)
             counts = np.diff(offsets)
             pairs = np.stack([part, np.repeat(numbers, counts).astype(np.uint64)])
