@@ -12,6 +12,7 @@ import pytest
 from backports import zstd
 
 from tuning.errors import TuningError
+from tuning.sources.reading import decoders
 from tuning.sources.reading.compressed import read_file
 
 COMPRESS: dict[str, Callable[[bytes], bytes]] = {
@@ -47,6 +48,17 @@ def test_streams_in_a_row_are_one_file_and_zeros_at_the_end_are_nothing(tmp_path
     streams = COMPRESS[ending](CONTENT[:HALF]) + COMPRESS[ending](CONTENT[HALF:])
     assert read(tmp_path / "two", streams) == CONTENT
     assert read(tmp_path / "padded", streams + bytes(1 << 20)) == CONTENT
+
+
+@each
+def test_many_tiny_streams_are_refused_because_each_takes_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str
+) -> None:
+    monkeypatch.setattr(decoders, "_MANY_STREAMS", 50)
+    assert read(tmp_path / "large", COMPRESS[ending](bytes(999)) * 60) == bytes(999 * 60)
+    for content in (b"", b"x"):
+        with pytest.raises(TuningError, match="it has 51 streams with less than 100 bytes each"):
+            read(tmp_path / "tiny", COMPRESS[ending](content) * 60)
 
 
 def test_a_frame_to_skip_comes_first_as_pzstd_writes_it(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from backports import zstd
 PIECE = 1 << 20  # bytes
 # A method can keep this much decompressed data in memory. 7-Zip's strongest preset needs 256 MB.
 MOST_MEMORY = 256 << 20
+_MANY_STREAMS, _LEAST = 10_000, 100  # streams, and bytes in each on average: tools write 64 KB or more
 # What the libraries raise for damaged data.
 DAMAGED = (lzma.LZMAError, zlib.error, zstd.ZstdError, EOFError, OSError, ValueError, struct.error)
 
@@ -35,10 +36,12 @@ class Decoder(Protocol):
 def decompress(make: Callable[[], Decoder], pieces: Iterator[bytes]) -> Iterator[bytes]:
     """Yield the decompressed bytes of `pieces`. Streams can follow each other, and zeros after a stream are skipped.
 
-    `make` returns a new decoder for each stream. Raises EOFError if the data is cut off.
+    `make` returns a new decoder for each stream. Raises EOFError if the data is cut off, and ValueError if there are
+    many tiny streams, because each takes time: a file of some MB could keep a command busy for hours.
     """
     decoder = make()
     is_ended = False
+    streams = size = 0
     while True:
         data = b""
         if decoder.eof:
@@ -48,11 +51,15 @@ def decompress(make: Callable[[], Decoder], pieces: Iterator[bytes]) -> Iterator
             if not data:
                 return
             decoder = make()
+            streams += 1
+            if streams > _MANY_STREAMS and size < streams * _LEAST:
+                raise ValueError(f"it has {streams:,} streams with less than {_LEAST} bytes each")
         elif decoder.needs_input and not is_ended:
             data = next(pieces, b"")
             is_ended = not data
         output = decoder.decompress(data, PIECE)
         if output:
+            size += len(output)
             yield output
         elif is_ended and not decoder.eof:
             raise EOFError("the data is cut off")
