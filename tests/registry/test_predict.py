@@ -85,10 +85,10 @@ def test_a_file_of_questions_becomes_a_file_of_answers_in_the_same_order(tmp_pat
     assert (rows[0].model, rows[0].finish_reason) == ("v1", "STOP")
 
 
-@pytest.mark.parametrize("line", ["not json", '{"question": "x"}', '{"title": 3}', "[]"])
+@pytest.mark.parametrize("line", ["not json", '{"question": "x"}', '{"title": 3}', "[]", '{"title": "\udce4"}'])
 def test_a_line_that_is_no_question_is_named_and_no_file_appears(tmp_path, line):
     questions, output = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
-    questions.write_text(f'{{"title": "fine"}}\n{line}\n')
+    questions.write_text(f'{{"title": "fine"}}\n{line}\n', errors="surrogateescape")
     with pytest.raises(TuningError, match="line 2 of"):
         answer_file(asked(Echo()), questions, output)
     assert not output.exists()

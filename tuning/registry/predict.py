@@ -184,7 +184,7 @@ def _questions(path: Path) -> Iterator[Question]:
                 continue
             try:
                 yield decoder.decode(line)
-            except msgspec.DecodeError as error:
+            except (msgspec.DecodeError, UnicodeDecodeError) as error:
                 raise TuningError(
                     f"line {number} of {path} is not a question ({error})",
                     'Write each as {"title": "How do I …", "body": ""}',

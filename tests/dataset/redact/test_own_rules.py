@@ -60,6 +60,8 @@ def test_rules_of_the_file_come_before_the_other_kinds(tmp_path: Path) -> None:
         ('[[rule]]\nname = "A1"\npattern = "a"\nplaceholder = "<s>"\n', "placeholder of rule 1"),
         ('[[rule]]\nname = "A1"\npattern = "a"\nplaceholder = "```"\n', "placeholder of rule 1"),
         ('[[rule]]\nname = "A1"\npattern = "a"\nkeywords = [""]\n', "length >= 1"),
+        (f"rule = {'9' * 5000}", "integer string conversion"),
+        (f"rule = {'[' * 9999}", "recursion"),
     ],
 )
 def test_a_file_that_is_not_valid_is_one_clear_line(tmp_path: Path, content: str, part: str) -> None:

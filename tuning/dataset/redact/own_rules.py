@@ -76,7 +76,7 @@ def load_rules(path: Path) -> Sequence[OwnRule]:
         file = msgspec.toml.decode(path.read_bytes(), type=_File)
     except OSError as error:
         raise TuningError(f"--redact-rules: {path} cannot be read ({error.strerror})") from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:  # ValueError: a number of 4,300 digits
         raise _invalid(path, str(error).splitlines()[0]) from None
     return tuple(_compiled(path, number, rule) for number, rule in enumerate(file.rule, 1))
 
