@@ -42,7 +42,7 @@ class _Handler(BaseHTTPRequestHandler):
         status, body = replies.pop(0) if len(replies) > 1 else replies[0]
         self.send_response(status)
         self.end_headers()
-        self.wfile.write(body.encode())
+        self.wfile.write(body.encode("utf-8", "surrogateescape"))
 
     def log_message(self, *_: object) -> None:
         """Print nothing."""
@@ -111,6 +111,8 @@ def test_a_model_with_a_short_context_gets_no_room_for_thoughts(server: Server) 
         ((401, "no key"), "answers with status 401: 'no key'"),
         ((500, "down"), "answers with status 500: 'down'"),
         ((200, "<html>"), "does not answer as OpenAI's chat API does"),
+        ((200, '{"id": "\udcff", "choices": []}'), "does not answer as OpenAI's chat API does"),
+        ((200, '{"id": ' + "[" * 200_000), "does not answer as OpenAI's chat API does"),
         ((200, '{"choices": []}'), "does not answer as OpenAI's chat API does"),
         ((200, '{"choices": [{"message": {"content": 3}}]}'), "does not answer as OpenAI's chat API does"),
     ],
@@ -128,6 +130,10 @@ def test_a_faulty_answer_is_one_line(server: Server, reply: tuple[int, str], mes
         ("http://judge.example/v1#m", "without encryption"),
         ("ftp://127.0.0.1/v1#m", "does not answer"),
         ("http://127.0.0.1:1/v1#m", "does not answer"),
+        ("http://[::1/v1#m", "is not an address"),
+        ("http://127.0.0.1:x/v1#m", "is not an address"),
+        ("https://\u202e.example/v1#m", "is not an address"),
+        ("https://a..b/v1#m", "does not answer"),
     ],
 )
 def test_an_address_that_cannot_be_used_is_one_line(address: str, message: str) -> None:

@@ -17,6 +17,7 @@ _PARALLEL = 4  # maximum number of concurrent requests
 _ATTEMPTS = 6  # with doubled delays, the last attempt is half a minute after the first
 _TIMEOUT = 600.0  # seconds for one answer
 _ROOM = 4096  # tokens for the thoughts, which count against a server's limit of the answer
+_EXAMPLE = "http://127.0.0.1:11434/v1#qwen3"
 _FINISH = {"stop": "STOP", "length": "MAX_TOKENS"}
 
 
@@ -52,10 +53,15 @@ class ChatServer:
     """
 
     def __init__(self, address: str, key: str) -> None:
-        url, self._model = urldefrag(address)
+        try:
+            url, self._model = urldefrag(address)
+            httpx.URL(url)
+            is_here = is_loopback(url)
+        except (httpx.InvalidURL, ValueError) as error:
+            raise TuningError(f"{address} is not an address ({error})", f"Give one such as {_EXAMPLE}") from None
         if not self._model:
-            raise TuningError(f"{address} names no model", "Add it after a #, as in http://127.0.0.1:11434/v1#qwen3")
-        if not url.startswith("https://") and not is_loopback(url):
+            raise TuningError(f"{address} names no model", f"Add it after a #, as in {_EXAMPLE}")
+        if not url.startswith("https://") and not is_here:
             raise TuningError(f"{url} would receive the texts without encryption", "Use https or a server on loopback")
         self._url = url.rstrip("/") + "/chat/completions"
         self._headers = {"Authorization": f"Bearer {key}"} if key else {}
@@ -82,7 +88,7 @@ class ChatServer:
         for attempt in range(_ATTEMPTS):
             try:
                 response = client.post(self._url, json=request)
-            except httpx.HTTPError as error:
+            except (httpx.HTTPError, UnicodeError) as error:  # UnicodeError: a name that no host can have
                 raise TuningError(f"{self._url} does not answer ({error})") from None
             if response.status_code == httpx.codes.BAD_REQUEST and request["max_tokens"] != max_new_tokens:
                 request["max_tokens"] = max_new_tokens
@@ -94,7 +100,7 @@ class ChatServer:
             raise TuningError(f"{self._url} answers with status {response.status_code}: {response.text[:200]!r}")
         try:
             choice = msgspec.json.decode(response.content, type=_Completion).choices[0]
-        except (msgspec.DecodeError, IndexError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, IndexError):
             raise TuningError(
                 f"{self._url} does not answer as OpenAI's chat API does: {response.text[:200]!r}"
             ) from None
