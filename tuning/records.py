@@ -17,6 +17,7 @@ from tuning.storage import Readable, json_bytes, write_bytes
 
 FORMAT_VERSION = 1  # increase it when this version of the project writes files that earlier versions misread
 _KEY = "format_version"
+_LARGEST = 1 << 30  # bytes of a file or of a line; what we write is far below
 Kind = TypeVar("Kind")
 
 
@@ -52,6 +53,8 @@ def read_record(path: Path, kind: type[Kind], remedy: str) -> Kind:
     """
     try:
         refuse_pipe(path)
+        if (size := path.stat().st_size) > _LARGEST:
+            raise TuningError(f"{path} is damaged (it has {size:,} bytes)", remedy)
         content = path.read_bytes()
     except OSError as error:
         raise unreadable(path, error, remedy) from None
@@ -103,7 +106,7 @@ def numbered_lines(source: Readable, remedy: str) -> Iterator[tuple[int, bytes]]
             file = stack.enter_context(source.open("rb"))
         except OSError as error:
             raise unreadable(source, error, remedy) from None
-        yield from enumerate(file, start=1)
+        yield from enumerate(iter(lambda: file.readline(_LARGEST), b""), start=1)  # a longer line is damaged
 
 
 def unreadable(source: object, error: OSError, remedy: str) -> TuningError:

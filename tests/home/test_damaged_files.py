@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 import os
+import platform
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,10 +16,11 @@ from tuning.dataset.create import create_dataset, describe_dataset
 from tuning.dataset.snapshot.export import find_snapshot
 from tuning.errors import TuningError
 from tuning.monitoring import frames, watch
+from tuning.monitoring.history import runs
 from tuning.pipelines.clean import clean
 from tuning.pipelines.job_lines import status_lines
 from tuning.pipelines.local.cache import drop_broken_entries
-from tuning.pipelines.release.record import newest_report
+from tuning.pipelines.release.record import newest_report, read_run
 from tuning.records import FORMAT_VERSION
 from tuning.registry import registry
 from tuning.registry.listing import history_lines, model_lines
@@ -261,3 +263,28 @@ def test_a_damaged_entry_of_the_pipelines_cache_is_removed_and_named(old_home: P
         entry.mkdir()
     assert drop_broken_entries(cache) == ([] if damage == "without a key" else [entry])
     assert entry.exists() is (damage == "without a key")
+
+
+@pytest.mark.parametrize("change", [{"pid": -1}, {"started_at": "yesterday"}, {"started_at": ""}])
+def test_a_run_without_a_process_or_a_time_is_damaged(
+    settings: Settings, old_home: Path, change: dict[str, object]
+) -> None:
+    path = old_home / "runs/20261129-104907-7149f2/run.json"
+    running = {**json.loads(path.read_bytes()), "status": "running", "host": platform.node(), "pid": os.getpid()}
+    path.write_text(json.dumps(running | change))
+    for read in (lambda: read_run(path.parent), lambda: runs(settings, None)):
+        with pytest.raises(TuningError, match=rf"{path} is damaged .* or delete {path.parent} to forget the run"):
+            read()
+
+
+def test_a_file_that_is_far_too_large_is_damaged(
+    settings: Settings, old_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = old_home / "runs/20261129-104907-7149f2/run.json"
+    os.truncate(path, 40 << 30)
+    with pytest.raises(TuningError, match=r"run\.json is damaged \(it has 42,949,672,960 bytes\)"):
+        runs(settings, None)
+    monkeypatch.setattr("tuning.records._LARGEST", 1 << 20)
+    os.truncate(settings.models_dir / "journal.jsonl", 1 << 30)
+    with pytest.raises(TuningError, match=r"journal\.jsonl is damaged"):
+        registry.history(settings)

@@ -14,6 +14,7 @@ import pytest
 from tuning import resource_errors
 from tuning.errors import TuningError
 from tuning.settings import Settings, load_settings
+from tuning.storage import write_json
 from tuning.warehouse import emulator
 from tuning.warehouse.client import connect, own_server, query
 from tuning.warehouse.local.start_errors import explained
@@ -130,6 +131,13 @@ def test_a_damaged_state_file_is_named(new_home: NewHome, content: bytes) -> Non
     (settings.warehouse_dir / emulator.STATE).write_bytes(content)
     with pytest.raises(TuningError, match=r"server\.json .*`invoke warehouse.up`, which starts the server again"):
         emulator.running(settings)
+
+
+def test_a_state_file_with_a_home_that_no_folder_can_be_names_no_server(new_home: NewHome) -> None:
+    settings = new_home()
+    state = {"home": "a\0b", "pid": os.getpid(), "rest_port": 1, "grpc_port": 1, "started": 0.0, "inode": 1}
+    write_json(settings.warehouse_dir / emulator.STATE, state)
+    assert emulator.running(settings) is None
 
 
 def test_a_damaged_database_is_one_line_with_the_commands_that_make_it_again(new_home: NewHome) -> None:

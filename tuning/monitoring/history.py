@@ -3,7 +3,10 @@
 The folders are in ``var/runs/``. With a bucket, the records and reports are also in ``gs://BUCKET/registry/runs/``.
 """
 
+import os
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from typing import Annotated
 
 import msgspec
 
@@ -24,7 +27,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     status: str
     started_at: str
     host: str = ""
-    pid: int = 0
+    pid: Annotated[int, msgspec.Meta(ge=0)] = 0
     pipeline: str = ""
     dataset_id: str = ""
     seconds: float = 0.0
@@ -32,6 +35,10 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     verdict: str = ""
     promoted: bool = False
     error: str = ""
+
+    def __post_init__(self) -> None:
+        """Raise ValueError if the record has no time of its start, so that the file is damaged."""
+        datetime.fromisoformat(self.started_at)
 
 
 def runs(settings: Settings, newest: int | None) -> list[Run]:

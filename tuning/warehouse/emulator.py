@@ -215,7 +215,7 @@ def _stop_unrecorded(settings: Settings) -> bool:
 
 
 def _is_same(one: Path, other: Path) -> bool:
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, ValueError):  # ValueError: a null character in a damaged state file
         return one.samefile(other)
     return one == other
 

@@ -9,7 +9,7 @@ import secrets
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -34,7 +34,7 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     started_at: str  # ISO 8601, UTC
     seconds: float = 0.0
     host: str = ""
-    pid: int = 0  # of the command, as long as it runs
+    pid: Annotated[int, msgspec.Meta(ge=0)] = 0  # of the command, as long as it runs
     python: str = ""
     commit: str = ""  # git commit of the code, empty outside a git checkout
     pipeline: str = ""
@@ -45,6 +45,10 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     promoted: bool = False
     verdict: str = ""
     error: str = ""
+
+    def __post_init__(self) -> None:
+        """Raise ValueError if the record has no time of its start, so that the file is damaged."""
+        datetime.fromisoformat(self.started_at)
 
 
 def start_run(settings: Settings, pipeline: str, dataset_id: str = "") -> tuple[Path, RunRecord]:
