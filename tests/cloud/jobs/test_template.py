@@ -117,7 +117,19 @@ def test_an_address_without_a_template_is_one_clear_error(cloud: Settings, addre
         read_template(cloud, address)
 
 
-@pytest.mark.parametrize("content", [b"", b"just text", b"a: [", b"root: {}", yaml.dump({"pipelineInfo": {}}).encode()])
+def declaring(parameters: object) -> bytes:
+    root = {"inputDefinitions": {"parameters": parameters}}
+    return yaml.dump({"pipelineInfo": {"name": "x"}, "root": root, "schemaVersion": "2.1.0"}).encode()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        *(b"", b"just text", b"a: [", b"root: {}", yaml.dump({"pipelineInfo": {}}).encode()),
+        *(b"a: !!bool maybe", b"a: 2001-99-99", b"[" * 999),
+        *(declaring(one) for one in (None, [3], {"a": 3}, {"a": {"parameterType": "WHAT"}})),
+    ],
+)
 def test_what_is_no_pipeline_is_refused(cloud: Settings, google: Google, content: bytes) -> None:
     google.templates[URI] = content
     with pytest.raises(TuningError, match="is not a compiled KFP pipeline"):

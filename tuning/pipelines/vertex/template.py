@@ -70,7 +70,7 @@ class Template:
     def parameters(self) -> dict[str, Parameter]:
         """Return the parameters that the pipeline declares, by name."""
         declared = self.spec["root"].get("inputDefinitions", {}).get("parameters", {})
-        return {name: _parameter(name, facts) for name, facts in declared.items()}
+        return {str(name): _parameter(str(name), facts) for name, facts in declared.items()}
 
 
 def read_template(settings: Settings, uri: str) -> Template:
@@ -81,7 +81,12 @@ def read_template(settings: Settings, uri: str) -> Template:
     read or is not a compiled pipeline.
     """
     content = _read(settings, uri)
-    return Template(uri, content, _spec(content, uri), hashlib.sha256(content).hexdigest())
+    template = Template(uri, content, _spec(content, uri), hashlib.sha256(content).hexdigest())
+    try:
+        _ = template.parameters
+    except (AttributeError, KeyError, TypeError):
+        raise _no_pipeline(uri) from None
+    return template
 
 
 def fit_parameters(template: Template, given: Mapping[str, object]) -> dict[str, Any]:
@@ -177,11 +182,15 @@ def _spec(content: bytes, uri: str) -> dict[str, Any]:
 
     try:
         loaded = next(iter(yaml.safe_load_all(content)), None)  # skips a second, platform-specific document
-    except yaml.YAMLError:
+    except Exception:  # PyYAML raises many errors for values that Python cannot represent
         loaded = None
     spec: Any = loaded.get("pipelineSpec", loaded) if isinstance(loaded, dict) else None
     match spec:
         case {"pipelineInfo": {"name": str()}, "root": dict(), "schemaVersion": str()}:
             return dict(spec)
         case _:
-            raise TuningError(f"{uri} is not a compiled KFP pipeline", "Run `invoke compile` to write one")
+            raise _no_pipeline(uri)
+
+
+def _no_pipeline(uri: str) -> TuningError:
+    return TuningError(f"{uri} is not a compiled KFP pipeline", "Run `invoke compile` to write one")
