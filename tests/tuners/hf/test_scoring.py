@@ -8,11 +8,12 @@ import torch
 from torch.nn import functional
 
 from tests.tuners.tuner_datasets import helpful, question
-from tuning.dataset.formats.records import Example
+from tuning.dataset.formats.records import Example, Message
 from tuning.tuners.hf.answer.predictor import HfPredictor
 from tuning.tuners.hf.answer.scoring import Batch, answer_token_losses, collate
 from tuning.tuners.hf.chat import encode
 from tuning.tuners.hf.models.base_models import load_model, load_tokenizer
+from tuning.tuners.protocol import LIMIT, Answer
 
 
 def test_answer_losses_equal_those_of_all_logits(local_model: Path) -> None:
@@ -85,3 +86,13 @@ def test_generation_ends_when_the_reader_of_a_streamed_answer_goes_away(
     next(pieces)
     pieces.close()
     assert ended == [1]
+
+
+def test_a_prompt_beyond_the_context_gets_an_empty_answer_with_a_note(local_model: Path) -> None:
+    predictor = HfPredictor(local_model)
+    short, long = question(1), (Message("user", "list " * 3000),)
+    unread = Answer("", LIMIT, (f"the prompt has {predictor.prompt_tokens(long):,} tokens; the model reads 2,048",))
+    alone = predictor.generate([short], 8)
+    assert predictor.context == 2048
+    assert predictor.generate([long, short, long], 8) == [unread, *alone, unread]
+    assert list(predictor.stream(long, 8)) == [unread]

@@ -37,25 +37,34 @@ class HfPredictor:
         self.context = getattr(model.config.get_text_config(), "max_position_embeddings", None) or sys.maxsize
 
     def generate(self, prompts: Sequence[Sequence[Message]], max_new_tokens: int) -> list[Answer]:
-        """Return answers in the order of the prompts. Print the progress of many answers."""
+        """Return answers in the order of the prompts. Print the progress of many answers.
+
+        A prompt that the model cannot read whole gets an empty answer with a note: reading a part would answer another
+        question, and memory grows with its length.
+        """
         encoded = [encode_prompt(self._tokenizer, prompt) for prompt in prompts]
         known = find_known(self._folder, max_new_tokens)
 
         def generated(numbers: Sequence[int]) -> list[Answer]:
-            answers: dict[int, Answer] = {}
-            chosen = [encoded[number] for number in numbers]
-            print(f"answering {len(chosen)} questions with up to {max_new_tokens} tokens each", flush=True)
-            for index, ids in generate(self._model.to(self._answering), chosen, max_new_tokens, self._ends()):
-                answers[index] = self._answer(ids, max_new_tokens)
-                if len(answers) % _SHOWN == 0:
-                    print(f"answered {len(answers)} of {len(chosen)} questions", flush=True)
-            return [answers[index] for index in range(len(chosen))]
+            answers = {number: unread for number in numbers if (unread := self._unread(encoded[number]))}
+            asked = [number for number in numbers if number not in answers]
+            print(f"answering {len(asked)} questions with up to {max_new_tokens} tokens each", flush=True)
+            prompt_ids = [encoded[number] for number in asked]
+            pieces = generate(self._model.to(self._answering), prompt_ids, max_new_tokens, self._ends())
+            for count, (index, ids) in enumerate(pieces, start=1):
+                answers[asked[index]] = self._answer(ids, max_new_tokens)
+                if count % _SHOWN == 0:
+                    print(f"answered {count} of {len(asked)} questions", flush=True)
+            return [answers[number] for number in numbers]
 
         return with_known([key_of(ids) for ids in encoded], known, generated)
 
     def stream(self, prompt: Sequence[Message], max_new_tokens: int) -> Iterator[str | Answer]:
         """Yield pieces of text as they are generated, then the complete Answer. If it is closed, generation ends."""
         ids = encode_prompt(self._tokenizer, prompt)
+        if unread := self._unread(ids):
+            yield unread
+            return
         streamer = TextIteratorStreamer(self._tokenizer, skip_special_tokens=True)
         result: list[Any] = []  # the token IDs, or the error
         is_closed = threading.Event()
@@ -102,6 +111,12 @@ class HfPredictor:
             tokens = encode(self._tokenizer, example.prompt, example.answer)
             rows.append((tokens.ids[:max_length], tokens.answer_start))
         return example_losses(self._model.to(self._scoring), rows)
+
+    def _unread(self, ids: list[int]) -> Answer | None:
+        """Return the empty answer to a prompt that leaves no room for an answer in the model's context, else None."""
+        if len(ids) < self.context:
+            return None
+        return Answer("", LIMIT, (f"the prompt has {len(ids):,} tokens; the model reads {self.context:,}",))
 
     def _answer(self, ids: list[int], max_new_tokens: int) -> Answer:
         if ids[-1] in self._ends():
