@@ -99,6 +99,20 @@ def test_what_is_needed_or_cannot_be_made_again_stays(
     assert lines(settings) == [f"{'deleted':48} {0:>6,} {0:>12,.1f} MB"]
 
 
+def test_nothing_is_deleted_through_a_link(settings: Settings, old_home: Path, tmp_path: Path) -> None:
+    precious = [
+        write(tmp_path / "elsewhere" / name) for name in ("scratch/file", "report.html", "pipeline.log", ".x.tmp")
+    ]
+    links = ("runs/20200101-000000-aaaaaa", "runs/20200101-000000-bbbbbb/scratch", "work/key", "datasets/.abc.parts")
+    for name in links:
+        (old_home / name).parent.mkdir(exist_ok=True)
+        (old_home / name).symlink_to(tmp_path / "elsewhere")
+    for path in (*precious, *(path.parent for path in precious)):
+        os.utime(path, (0, 0))
+    lines(settings)
+    assert [path.read_bytes() for path in precious] == [b"12345"] * 4
+
+
 def test_what_is_younger_than_the_age_stays(settings: Settings, old_home: Path, left_overs: list[Path]) -> None:
     lines(settings, "30d")
     stay = {path.relative_to(old_home).parts[0] for path in left_overs if path.exists()}

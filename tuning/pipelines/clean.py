@@ -124,15 +124,20 @@ def _all(kind: str, paths: Iterator[Path] | list[Path]) -> Iterator[LeftOver]:
 
 def _temporary(settings: Settings) -> Iterator[Path]:
     home = settings.home
-    for run in settings.runs_dir.glob("[!.]*"):
+    for run in _folders_of_runs(settings):
         if (run / "scratch").exists() and not in_progress(run):
             yield run / "scratch"
     for pattern in _TEMPORARY:
         yield from home.glob(pattern)
     for folder in (home / name for name in _GUARDED):
         yield from _unfinished(folder)
-    for folder in (home, settings.runs_dir, *settings.runs_dir.glob("[!.]*"), home / "docs"):
+    for folder in (home, settings.runs_dir, *_folders_of_runs(settings), home / "docs"):
         yield from (path for path in folder.glob(".*.tmp") if last_written(path) < time.time() - _GRACE)
+
+
+def _folders_of_runs(settings: Settings) -> list[Path]:
+    """Return the folders of runs in the home. A link to a folder elsewhere is not one, so nothing there is deleted."""
+    return [path for path in settings.runs_dir.glob("[!.]*") if path.is_dir() and not path.is_symlink()]
 
 
 def _unfinished(folder: Path) -> Iterator[Path]:
@@ -147,8 +152,8 @@ def _unfinished(folder: Path) -> Iterator[Path]:
 def _runs(settings: Settings, oldest: float) -> Iterator[LeftOver]:
     named = {version.run_id for version in versions(at_home(settings))}
     failed, parts = [], []
-    for run in settings.runs_dir.glob("[!.]*"):
-        if not run.is_dir() or in_progress(run) or last_written(run) >= oldest:
+    for run in _folders_of_runs(settings):
+        if in_progress(run) or last_written(run) >= oldest:
             continue
         if (run / REPORT).exists() or run.name in named:
             parts += [path for path in run.glob("*") if path.name not in {*_KEPT_OF_A_RUN, "scratch"}]
