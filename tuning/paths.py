@@ -8,6 +8,7 @@ from pathlib import Path
 
 _LONGEST_NAME = 255  # bytes of one name, on nearly all file systems
 _RESERVED = 512  # bytes of a path that stay free for the names of the files in a home
+LARGEST = 1 << 30  # bytes of a record or of a line; those that we write are far smaller
 _PIPE = "a pipe or device, not a file"
 _TO_WRITE, _TO_READ = os.W_OK | os.X_OK, os.R_OK | os.X_OK
 
@@ -66,6 +67,17 @@ def refuse_pipe(path: Path) -> None:
     mode = path.stat().st_mode
     if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
         raise OSError(errno.EINVAL, _PIPE, str(path))
+
+
+def read_whole(path: Path) -> bytes:
+    """Return the content of a file that we wrote, or that is in its place.
+
+    Raises OSError if it cannot be read, if it is a pipe or a device, or if it is far larger than all that we write.
+    """
+    refuse_pipe(path)
+    if (size := path.stat().st_size) > LARGEST:
+        raise OSError(errno.EINVAL, f"it has {size:,} bytes", str(path))
+    return path.read_bytes()
 
 
 def _problem_of(path: Path) -> str:

@@ -12,12 +12,11 @@ from typing import Any, TypeVar
 import msgspec
 
 from tuning.errors import TuningError
-from tuning.paths import refuse_pipe
+from tuning.paths import LARGEST, read_whole, refuse_pipe
 from tuning.storage import Readable, json_bytes, write_bytes
 
 FORMAT_VERSION = 1  # increase it when this version of the project writes files that earlier versions misread
 _KEY = "format_version"
-_LARGEST = 1 << 30  # bytes of a file or of a line; what we write is far below
 Kind = TypeVar("Kind")
 
 
@@ -52,10 +51,7 @@ def read_record(path: Path, kind: type[Kind], remedy: str) -> Kind:
     `remedy` says how to get the file again.
     """
     try:
-        refuse_pipe(path)
-        if (size := path.stat().st_size) > _LARGEST:
-            raise TuningError(f"{path} is damaged (it has {size:,} bytes)", remedy)
-        content = path.read_bytes()
+        content = read_whole(path)
     except OSError as error:
         raise unreadable(path, error, remedy) from None
     return decode_record(content, kind, str(path), remedy)
@@ -106,7 +102,7 @@ def numbered_lines(source: Readable, remedy: str) -> Iterator[tuple[int, bytes]]
             file = stack.enter_context(source.open("rb"))
         except OSError as error:
             raise unreadable(source, error, remedy) from None
-        yield from enumerate(iter(lambda: file.readline(_LARGEST), b""), start=1)  # a longer line is damaged
+        yield from enumerate(iter(lambda: file.readline(LARGEST), b""), start=1)  # a longer line is damaged
 
 
 def unreadable(source: object, error: OSError, remedy: str) -> TuningError:

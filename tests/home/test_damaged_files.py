@@ -282,9 +282,10 @@ def test_a_file_that_is_far_too_large_is_damaged(
 ) -> None:
     path = old_home / "runs/20261129-104907-7149f2/run.json"
     os.truncate(path, 40 << 30)
-    with pytest.raises(TuningError, match=r"run\.json is damaged \(it has 42,949,672,960 bytes\)"):
-        runs(settings, None)
-    monkeypatch.setattr("tuning.records._LARGEST", 1 << 20)
+    for read in (lambda: read_run(path.parent), lambda: runs(settings, None)):
+        with pytest.raises(TuningError, match=r"run\.json cannot be read \(it has 42,949,672,960 bytes\)"):
+            read()
+    monkeypatch.setattr("tuning.records.LARGEST", 1 << 20)
     os.truncate(settings.models_dir / "journal.jsonl", 1 << 30)
     with pytest.raises(TuningError, match=r"journal\.jsonl is damaged"):
         registry.history(settings)

@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 from tuning.errors import TuningError
 from tuning.gcs.object_file import ABSENT, Content, ObjectFile, Source, Stored, crc32c_of, size_of
-from tuning.paths import refuse_pipe
+from tuning.paths import read_whole
 from tuning.settings import Settings
 from tuning.storage import CHUNK, atomic_file, link_or_copy, local_path, locked, split_uri, sync, write_bytes
 
@@ -47,12 +47,11 @@ class FolderStorage:
     def read(self, uri: str) -> Content | None:
         """Return the bytes of a small file and their hash, or None if there is no file.
 
-        Raises OSError if it cannot be read, or if a pipe or a device is in its place.
+        Raises OSError if it cannot be read, or if a pipe, a device or a far larger file is in its place.
         """
         path = local_path(self.settings, uri)
         try:
-            refuse_pipe(path)
-            content = path.read_bytes()
+            content = read_whole(path)
         except FileNotFoundError:
             return None
         return Content(str(path), content, hashlib.sha256(content).hexdigest())
