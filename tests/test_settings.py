@@ -37,6 +37,9 @@ def test_a_relative_home_becomes_absolute(monkeypatch: pytest.MonkeyPatch, tmp_p
         ("TUNING_BIGQUERY_PORT", "many", "'many'"),
         ("TUNING_BIGQUERY_PORT", "-1", "TUNING_BIGQUERY_PORT"),
         ("TUNING_BUDGET", "-3", "TUNING_BUDGET"),
+        ("TUNING_BIGQUERY_ENDPOINT", "http://[::1", "'http://[::1' is not valid (use an address"),
+        ("TUNING_VERTEX_ENDPOINT", "https://127.0.0.1:99999", "TUNING_VERTEX_ENDPOINT"),
+        ("TUNING_STORAGE_ENDPOINT", "http://localhost:x", "TUNING_STORAGE_ENDPOINT"),
     ],
 )
 def test_an_unknown_or_malformed_variable_is_one_clear_line(name: str, value: str, named: str) -> None:

@@ -42,7 +42,12 @@ BigQueryDataset = Annotated[str, Meta(pattern=r"\w{1,100}", title="up to 100 let
 Place = Annotated[str, Meta(pattern=r"[A-Za-z0-9-]{1,50}", title="letters, digits and -")]
 Bucket = Annotated[str, Meta(pattern=r"(?!.*\.\.)[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]", title="a bucket, without gs://")]
 Endpoint = Annotated[
-    str, Meta(pattern=r"https?://[!-~]{1,1000}", title="an address that begins with http:// or https://")
+    str,
+    Meta(
+        pattern=r"https?://[!-~]{1,1000}",
+        title="an address that begins with http:// or https://",
+        extra={"address": True},
+    ),
 ]
 Word = Annotated[str, Meta(pattern=r"[!-~]{1,4000}", title="ASCII text without blanks")]
 

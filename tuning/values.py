@@ -9,6 +9,7 @@ import re
 import types
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from urllib.parse import urlsplit
 
 from msgspec import Meta
 
@@ -69,6 +70,8 @@ def convert(value: Any, hint: Any) -> Any:
     for meta in metas:
         if use := (meta.extra or {}).get("path"):
             _check_path(str(value), use)
+        if (meta.extra or {}).get("address"):
+            _check_address(str(value), describe_kind(hint))
     return result
 
 
@@ -179,6 +182,14 @@ def _range(metas: list[Meta]) -> str:
         return f"from {limits['ge']:,} to {limits['le']:,}"
     words = {"ge": "of at least", "gt": "above", "le": "of at most", "lt": "below"}
     return " and ".join(f"{words[name]} {limits[name]:,}" for name in words if name in limits)
+
+
+def _check_address(text: str, kind: str) -> None:
+    """Raise ValueError if the host or the port of a URL cannot be one, such as ``http://[::1`` and ``http://a:99999``."""
+    try:
+        _ = urlsplit(text).port
+    except ValueError as error:
+        raise ValueError(f"takes {kind}, not {shown(text)} ({error})") from None
 
 
 def _check_path(text: str, use: str) -> None:
