@@ -15,11 +15,11 @@ from tuning.pipelines.end_to_end import Given, preview_all, tune_all
 from tuning.pipelines.plan import Plan
 from tuning.pipelines.steps import tune as tune_step
 from tuning.pipelines.steps.requests import (
-    ChampionRequest,
     TuningRequest,
-    pipeline_arguments,
+    dataset_arguments,
     step_settings,
     training_key,
+    tuning_arguments,
 )
 from tuning.registry import registry
 from tuning.registry.continuing import check_dataset, continue_version, with_adapter
@@ -87,11 +87,9 @@ def test_the_training_key_names_the_version_and_its_content(home: Settings, data
     def key(options: TuneOptions) -> str:
         plan = Plan(dataset=dataset, tuner="hf", tune=options)
         written: list[bytes] = []
-        arguments = pipeline_arguments(
-            home, plan, "d1", ChampionRequest(), lambda name, content: written.append(content) or name
-        )
+        arguments = tuning_arguments(home, plan, lambda name, content: written.append(content) or name)
         assert all(b"/model/" not in content for content in written)
-        return training_key(arguments)
+        return training_key({**arguments, **dataset_arguments(dataset, "d1")})
 
     assert len({key(OPTIONS), key(named), key(other)}) == 3
     assert key(named) == key(continue_version(home, "v1", OPTIONS, None))
@@ -112,6 +110,7 @@ def test_what_does_not_fit_the_adapter_is_one_line(
             continue_version(settings, "v1", options, base_model)
     work = tmp_path / "work"
     (work / "merged").mkdir(parents=True)
+    (work / "merged" / "config.json").write_text("{}")
     whole = register(home, Model(tuner="hf", base_model="tiny", uri=str(work / "merged")), work)
     with pytest.raises(TuningError, match=f"{whole} has no adapter to continue"):
         continue_version(home, whole, OPTIONS, None)

@@ -318,8 +318,8 @@ def adopt(settings: Settings, dataset_id: str, folder: Path) -> bool:
 
 def _adopt_here(settings: Settings, dataset_id: str) -> None:
     """Create the folder of a dataset in this home, if the bucket has the dataset."""
-    folder = settings.datasets_dir / dataset_id
-    if find_target(settings).has_bucket:
+    folder, manifest = settings.datasets_dir / dataset_id, f"{bucket_address(settings, dataset_id)}/{MANIFEST}"
+    if find_target(settings).has_bucket and manifest in find_storage(settings).addresses(manifest):
         with locked(settings.datasets_dir / f".{dataset_id}.lock", f"the dataset {dataset_id}"):
             if not folder.exists():  # a command of this home may have been creating it
                 adopt(settings, dataset_id, folder)

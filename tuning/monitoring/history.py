@@ -3,7 +3,6 @@
 The folders are in ``var/runs/``. With a bucket, the records and reports are also in ``gs://BUCKET/registry/runs/``.
 """
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Annotated

@@ -5,7 +5,7 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.dialects.dialect import Dialect
 
-from tuning.warehouse.local.sql import parse_once
+from tuning.warehouse.local import parse_once
 
 SQL = "with a as (select 1 as b, [2, 3] as c) select a.b /* why */, d from a, a.c as d"
 

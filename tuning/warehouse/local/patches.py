@@ -23,9 +23,9 @@ from sqlglot.generators.bigquery import BigQueryGenerator
 from sqlglot.generators.duckdb import DuckDBGenerator
 
 from tuning.warehouse.local import errors, jobs, numerics, query_parameters, script_parameters, table_facts
+from tuning.warehouse.local.parse_once import remembering
 from tuning.warehouse.local.sql.default_dataset import qualified
 from tuning.warehouse.local.sql.literals import outside_text
-from tuning.warehouse.local.sql.parse_once import remembering
 from tuning.warehouse.local.sql.rewrite import corrected
 
 
