@@ -72,7 +72,7 @@ def ingest(
         str,
         Meta(
             description="dump: Posts.xml, a folder that contains it, or an official .7z file; "
-            "also .7z.001, .gz, .bz2 or .zst"
+            "also .7z.001, .gz, .bz2, .xz or .zst"
         ),
     ],
     site: Annotated[

@@ -4,7 +4,7 @@ import pytest
 
 from tuning.answers.code import code_blocks, parses, python_blocks
 from tuning.answers.loops import loops
-from tuning.evaluation.text_metrics import score_answer, score_service
+from tuning.evaluation.text_metrics import score_answer, score_service, score_text
 
 GOOD = "Open it:\n\n```python\nwith open(name) as file:\n    print(file.read())\n```\n"
 
@@ -145,3 +145,7 @@ def test_an_answer_that_was_cut_before_it_began_is_not_compared_with_the_referen
 )
 def test_only_the_block_that_the_limit_cut_is_left_out(answer: str, parsing: int | None) -> None:
     assert score_answer(answer, GOOD, "MAX_TOKENS").get("parses") == parsing
+
+
+def test_an_answer_that_was_stopped_for_repeating_itself_is_a_loop_whatever_it_repeats():
+    assert score_text("." * 96, "REPETITION")["loop"] == 100

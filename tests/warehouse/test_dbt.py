@@ -110,7 +110,7 @@ def test_a_build_says_what_it_builds_and_where_before_it_works(
     with pytest.raises(TuningError, match="dbt build failed"):
         build(settings, NONE)
     assert capsys.readouterr().err.splitlines() == [
-        "dbt build begins: all models and tests, from the posts in bigquery-public-data.stackoverflow",
+        "dbt build begins: all models and tests, from the posts of the sample of python-qa-tuning",
         "dbt build: 1,098 nodes into the BigQuery dataset python_qa",
     ]
 

@@ -54,7 +54,7 @@ def score_text(answer: str, finish_reason: str) -> dict[str, float]:
         "code": 100.0 * bool(code_blocks(answer)),
         "refusal": 100.0 * bool(_REFUSAL.match(answer)),
         "empty": 100.0 * (not answer.strip()),
-        "loop": 100.0 * loops(answer),
+        "loop": 100.0 * (finish_reason == REPETITION or loops(answer)),
         "truncated": 100.0 * (finish_reason in _CUT),
         "characters": float(len(answer)),
     }

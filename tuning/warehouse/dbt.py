@@ -64,9 +64,11 @@ def build(
     model or test that fails.
     """
     client = connect(settings)
-    made_of = {**parse_inputs(settings, variables), "source": source(settings, client)}
-    what, raw = select or "all models and tests", f"{settings.raw_database}.{settings.raw_schema}"
-    print(f"dbt build begins: {what}, from the posts in {raw}", file=sys.stderr)
+    posts = source(settings, client)
+    made_of = {**parse_inputs(settings, variables), "source": posts}
+    what = select or f"all models and {'tests' if unit_tests else 'data tests'}"
+    named = posts.get("name") or f"{settings.raw_database}.{settings.raw_schema}"
+    print(f"dbt build begins: {what}, from the posts of {named}", file=sys.stderr)
     stamp = _stamp(settings, variables)
     remove(stamp)
     selection = [

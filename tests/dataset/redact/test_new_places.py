@@ -26,6 +26,14 @@ def test_a_password_with_an_at_sign_goes_whole() -> None:
         assert redact(f"postgres://joe:{password}@db.corp.com/x")[0] == "postgres://joe:<PASSWORD>@db.corp.com/x"
 
 
+def test_a_link_keeps_the_name_of_a_path() -> None:
+    link = "https://github.com/org/jsmith7/commit/5dbd3b8"
+    assert (
+        redact(f"{link} in /home/jsmith7/.cabal, backup/jsmith7/x")[0]
+        == f"{link} in /home/<NAME>/.cabal, backup/<NAME>/x"
+    )
+
+
 @pytest.mark.parametrize(
     "template",
     ["password = '§'", 'EMAIL_HOST_PASSWORD = "§"', "login('joe', '§')", 'yagmail.SMTP("joe", "§")'],

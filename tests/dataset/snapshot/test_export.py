@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -62,6 +63,12 @@ def load_build(
     }
     schema = pa.schema([(name, pa.int64() if isinstance(value, int) else pa.string()) for name, value in build.items()])
     load(settings, folder, agreed.build, schema, [build])
+
+
+@pytest.mark.slow
+def test_without_a_mart_the_error_names_the_command_to_run(warehouse: Settings) -> None:
+    with pytest.raises(TuningError, match=r"instructions is not built\. Run `invoke build` first"):
+        export(msgspec.structs.replace(warehouse, bigquery_dataset="not_built"), Variables())
 
 
 @pytest.mark.slow

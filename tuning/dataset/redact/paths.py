@@ -95,10 +95,15 @@ _FOLDERS = re.compile(r"(?:^|[^\w./:~-])(?:/[\w.-]{1,30}){1,4}\Z")
 _OPTION = re.compile(r"(?:^|[\s\"'])-[A-Z]\Z")  # as in `-I/home/NAME/include`
 _AGAIN = re.compile(rf"(?<![\w.@-])[\w{_MARKS}.+-]{{3,40}}(?=@[\w-]+[:\s~]|[\\/])")
 _OF_WORD = re.compile(r"[\w./~-]\Z")
+_LONGEST_LINK = 300  # characters of a link before a name that are looked at
+_OF_LINK = re.compile(r"https?://[^\s<>\"'()]*\Z")
 
 
 def names_in_paths(text: str, lower: str) -> Iterator[Span]:
-    """Yield the places of names of people in paths, and of the same names before `@` and in other paths."""
+    """Yield the places of names of people in paths, and of the same names before `@` and in other paths.
+
+    A link keeps them, because it would lead nowhere without them.
+    """
     names = set()
     for match in _matches(text, lower):
         name = match["name"]
@@ -108,7 +113,7 @@ def names_in_paths(text: str, lower: str) -> Iterator[Span]:
             names.add(name)
             yield place, place + len(name)
     for match in _AGAIN.finditer(text) if names else ():
-        if match[0] in names:
+        if match[0] in names and not _OF_LINK.search(text, max(0, match.start() - _LONGEST_LINK), match.start()):
             yield match.span()
 
 

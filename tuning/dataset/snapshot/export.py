@@ -34,6 +34,8 @@ def export(settings: Settings, variables: "Variables", options: DatasetOptions |
     The columns are checked before the export. Raises TuningError if the mart is not built, is empty, lacks a column, or
     has another number of rows than its build recorded.
     """
+    from google.api_core.exceptions import NotFound
+
     from tuning.warehouse.client import connect
     from tuning.warehouse.contract import contract
 
@@ -43,8 +45,13 @@ def export(settings: Settings, variables: "Variables", options: DatasetOptions |
     table = agreed.preferences if options.is_preference else agreed.mart
     roles = agreed.preference_roles if options.is_preference else agreed.instruction_roles
     with google_errors(f"reading {table}"):
-        present = [field.name for field in client.get_table(table).schema]
-        build = _build_row(client, agreed.build)
+        try:
+            present = [field.name for field in client.get_table(table).schema]
+            build = _build_row(client, agreed.build)
+        except NotFound:
+            raise TuningError(
+                f"{table} is not built", "Run `invoke build` first, or `invoke dataset` instead"
+            ) from None
     roles.check(present, table)
     folder = _folder(settings, table, build)
     with locked(folder.with_name(f".{folder.name}.lock"), f"the snapshot {folder.name}"):
