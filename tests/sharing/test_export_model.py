@@ -199,6 +199,7 @@ def test_what_cannot_leave_is_one_line_and_leaves_nothing(
     full = tmp_path / "full"
     adapted = register(home, tuned(str(snapshot), snapshot, tmp_path / "local"), tmp_path / "local")
     (full / "merged").mkdir(parents=True)
+    (full / "merged" / "config.json").write_text("{}")
     whole = register(home, Model(tuner="hf", base_model=HUB_NAME, uri=str(full / "merged")), full)
     managed = register(
         home, Model(tuner="gemini", base_model="gemini", uri="projects/p"), full, tuner="gemini", training_key="g"
