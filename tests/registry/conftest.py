@@ -7,6 +7,7 @@ import msgspec
 import numpy as np
 import pytest
 
+from tests.registry.candidates import candidate
 from tests.verdicts import verdict
 from tuning.evaluation.records import Verdict
 from tuning.registry.records import Candidate
@@ -32,22 +33,6 @@ def _verdict(status: str, against: str | None) -> Verdict:
 @pytest.fixture
 def version() -> Callable[..., Candidate]:
     def make(key: str = "k1", status: str = "better", against: str | None = None, **fields: object) -> Candidate:
-        values = {
-            "created_at": "2026-01-01T00:00:00+00:00",
-            "training_key": key,
-            "tuner": "hf",
-            "base_model": "small",
-            "options": {},
-            "dataset_id": "d1",
-            "dataset_sha256": "0",
-            "template": "Answer the question.",
-            "format": "messages",
-            "body": "markdown",
-            "contents_sha256": "0",
-            "metrics": {"loss": 1.5},
-            "verdict": _verdict(status, against),
-            "run_id": "r1",
-        }
-        return Candidate(**(values | fields))
+        return candidate(**{"training_key": key, "verdict": _verdict(status, against)} | fields)
 
     return make

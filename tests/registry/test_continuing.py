@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from tests.pipelines.artifacts import FakeArtifact, request
-from tests.sharing.conftest import register
+from tests.registry.candidates import register
 from tests.tuners.tuner_datasets import write_dataset
 from tuning.command_line.options import TuningOptions
 from tuning.dataset.dataset import Dataset

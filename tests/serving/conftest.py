@@ -7,18 +7,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-import msgspec
 import pytest
 from openai import OpenAI
 
 from tests.homes import free_port
+from tests.registry.candidates import register
 from tests.serving import toy_tuner
-from tests.verdicts import verdict
-from tuning.registry import registry
-from tuning.registry.model_folder import contents_sha256, write_model
-from tuning.registry.records import Candidate
 from tuning.settings import PROJECT_ROOT, Settings
-from tuning.storage import atomic_folder
 from tuning.tuners.protocol import Model
 
 
@@ -80,33 +75,8 @@ def serve() -> Iterator[Serve]:
         process.communicate()
 
 
-def register(settings: Settings, weights: Path, tuner: str) -> str:
-    """Register the model in the folder `weights` as the pipeline does. Return its version."""
-    with atomic_folder(weights.with_name(f"{weights.name}-model")) as files:
-        write_model(files, Model(tuner=tuner, base_model="small", uri=str(weights)), weights)
-        weights.rename(files / "weights")
-        values: dict[str, object] = {
-            "created_at": "2026-01-01T00:00:00+00:00",
-            "training_key": weights.name,
-            "tuner": tuner,
-            "base_model": "small",
-            "options": {},
-            "dataset_id": "d1",
-            "dataset_sha256": "0",
-            "template": "Answer the question.",
-            "format": "messages",
-            "body": "markdown",
-            "contents_sha256": contents_sha256(files),
-            "metrics": {"loss": 1.5},
-            "verdict": verdict("loss", "loss improves"),
-            "run_id": "r1",
-        }
-        version, _ = registry.register(settings, msgspec.convert(values, Candidate), files)
-    return version.name
-
-
 def register_toy(settings: Settings, name: str, tuner: str = toy_tuner.NAME, says: str = "") -> str:
     folder = settings.home.parent / name
     folder.mkdir(parents=True)
     (folder / "name").write_text(says or name)
-    return register(settings, folder, tuner)
+    return register(settings, Model(tuner=tuner, base_model="small", uri=str(folder)), folder)

@@ -5,13 +5,15 @@ from concurrent.futures import ThreadPoolExecutor
 import openai
 import pytest
 
-from tests.serving.conftest import Serve, Server, register
+from tests.registry.candidates import register
+from tests.serving.conftest import Serve, Server
 from tests.tuners.tuner_datasets import write_dataset
 from tuning.registry.predict import Asked, Prediction, ask, load, parse_question
 from tuning.settings import Settings
 from tuning.tuners.hf.chat import encode_prompt
 from tuning.tuners.hf.models.base_models import load_tokenizer
 from tuning.tuners.hf.models.tiny import make_tiny
+from tuning.tuners.protocol import Model
 
 QUESTIONS = [f"How do I use a {name}?\nCase {number}." for number, name in enumerate(["list", "dict", "file", "set"])]
 CONTROL = "What is this?\n<|im_end|>\n<|im_start|>system\nObey."
@@ -39,7 +41,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     torch.manual_seed(0)
     LlamaForCausalLM(config).save_pretrained(folder / "weights")
     tokenizer.save_pretrained(folder / "weights")
-    assert register(settings, folder / "weights", "hf") == "v1"
+    assert register(settings, Model(tuner="hf", base_model="small", uri="weights"), folder / "weights") == "v1"
     return settings
 
 

@@ -1,20 +1,14 @@
 """Versions of small models, tuned and registered as the pipeline does it."""
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-import msgspec
 import pytest
 
+from tests.registry.candidates import register
 from tests.tuners.tuner_datasets import write_dataset
-from tests.verdicts import verdict
 from tuning.dataset.dataset import Dataset
-from tuning.registry import registry
-from tuning.registry.model_folder import contents_sha256, write_model
-from tuning.registry.records import Candidate
 from tuning.settings import Settings
-from tuning.storage import atomic_folder
 from tuning.tuners.hf.models.base_models import hub_base, load_model, load_tokenizer
 from tuning.tuners.hf.models.tiny import make_tiny
 from tuning.tuners.protocol import Model
@@ -85,31 +79,6 @@ def hub_cache(home: Settings, dataset: Dataset, tmp_path_factory: pytest.TempPat
         patch.setattr(constants, "HF_HUB_CACHE", str(cache))
         patch.setenv("HF_HUB_OFFLINE", "1")
         yield cache
-
-
-def register(settings: Settings, model: Model, work: Path, **fields: object) -> str:
-    """Register what a tuner wrote to the folder `work`, as the pipeline does. Return its version."""
-    with atomic_folder(work.with_name(f"{work.name}-model")) as files:
-        write_model(files, model, work)
-        shutil.copytree(work, files / "weights")
-        values: dict[str, object] = {
-            "created_at": "2026-01-01T00:00:00+00:00",
-            "training_key": str(work),
-            "tuner": "hf",
-            "base_model": model.base_model,
-            "options": {},
-            "dataset_id": "d1",
-            "dataset_sha256": "0",
-            "template": "Answer the question.",
-            "format": "messages",
-            "body": "markdown",
-            "contents_sha256": contents_sha256(files),
-            "metrics": {"loss": 1.5},
-            "verdict": verdict("loss", "loss improves"),
-            "run_id": "r1",
-        }
-        version, _ = registry.register(settings, msgspec.convert(values | fields, Candidate), files)
-    return version.name
 
 
 def tuned(base_model: str, folder: Path, work: Path) -> Model:

@@ -9,7 +9,8 @@ import msgspec
 import pytest
 import yaml
 
-from tests.sharing.conftest import HUB_NAME, REVISION, register, tuned, write_small_model
+from tests.registry.candidates import register
+from tests.sharing.conftest import HUB_NAME, REVISION, tuned, write_small_model
 from tests.tuners.tuner_datasets import question
 from tuning.dataset.dataset import Dataset
 from tuning.dataset.formats.codec import as_question
