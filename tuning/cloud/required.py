@@ -53,6 +53,12 @@ GRANTS = (
             "aiplatform.models.upload",
             "aiplatform.models.update",
             "aiplatform.modelEvaluations.import",
+            # `invoke deploy`
+            "aiplatform.endpoints.create",
+            "aiplatform.endpoints.get",
+            "aiplatform.endpoints.update",
+            "aiplatform.endpoints.deploy",
+            "aiplatform.endpoints.undeploy",
         ),
     ),
     Grant("user", "project", "roles/bigquery.jobUser", ("bigquery.jobs.create",)),

@@ -13,6 +13,7 @@ from google.genai import types as genai
 from pydantic import ValidationError
 
 from tests.cloud.servers.discovery import Method, find_method
+from tests.cloud.servers.endpoint_server import Endpoints
 from tests.cloud.servers.loopback import Loopback, RefusedError, Request
 from tests.cloud.servers.model_server import ModelRegistry
 from tests.cloud.servers.rules import KEY, NOW, PARENT, check_labels
@@ -48,6 +49,9 @@ class Vertex:
     answers: Callable[[str], dict[str, Any]] = lambda prompt: {"text": f"Answer to: {prompt}"}
     numbers: Any = field(default_factory=lambda: itertools.count(1001))
 
+    def __post_init__(self) -> None:
+        self.endpoints = Endpoints(self.registry)
+
     @property
     def models(self) -> dict[str, dict[str, Any]]:
         return self.registry.models
@@ -68,6 +72,7 @@ class Vertex:
             ("GET", rf"{PARENT}/tuningJobs", self.list_tunings),
             ("GET", rf"{PARENT}/tuningJobs/([^/:]+)", self.get_tuning),
             *self.registry.routes(),
+            *self.endpoints.routes(),
             ("POST", rf"{PARENT}/(endpoints/[^/:]+|publishers/google/models/[^/:]+):generateContent", self.generate),
             ("POST", rf"{PARENT}/(endpoints/[^/:]+|publishers/google/models/[^/:]+):countTokens", self.count_tokens),
         ]
