@@ -322,6 +322,17 @@ def test_a_change_of_the_endpoint_or_the_champion_meanwhile_is_seen(
     publish(cloud)
     assert vertex.endpoints.traffic() == {"v1": 0, "v2": 100}
 
+    def later(settings: Settings) -> Any:
+        """Another home promotes v1 and publishes it before this one, which knows v2, looks at the endpoint."""
+        monkeypatch.setattr(deployment, "find_endpoint", find_endpoint)
+        registry.promote(cloud, "v1", force=True, reason="a trial")
+        publish(cloud)
+        return find_endpoint(settings)
+
+    monkeypatch.setattr(deployment, "find_endpoint", later)
+    publish(cloud)
+    assert vertex.endpoints.traffic() == {"v1": 100, "v2": 0}
+
 
 def test_deploy_as_typed(cloud: Settings, versions: list[str], vertex: Vertex) -> None:
     def typed(*arguments: str) -> tuple[int, list[str]]:
