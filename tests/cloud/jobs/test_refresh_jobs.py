@@ -273,14 +273,21 @@ def test_a_second_schedule_of_the_pipeline_is_named(world: World) -> None:
 
 
 def test_a_schedule_replaces_the_others_of_the_pipeline(world: World) -> None:
-    schedule(world)
-    options = RefreshOptions(build=BuildOptions(since="2024-01-01"))
-    for said in ([], []):  # the command again leaves the one that it made
+    def make(since: str, *, replace: bool) -> tuple[str, bool, list[str]]:
+        said: list[str] = []
+        options = RefreshOptions(build=BuildOptions(since=since))
         made, is_new = schedule_refresh(
-            world.settings, "0 3 * * 1", options, GEMINI, SubmitOptions(), said.append, replace=True
+            world.settings, "0 3 * * 1", options, GEMINI, SubmitOptions(), said.append, replace=replace
         )
-        assert [one.id for one in list_schedules(world.settings)] == [made.id]
-        assert len([line for line in said if line.startswith("deleted refresh-python-qa-")]) == is_new
+        return made.id, is_new, [line for line in said if line.startswith("deleted refresh-python-qa-")]
+
+    make("2023-01-01", replace=False)
+    second, is_new, deleted = make("2024-01-01", replace=True)
+    assert (is_new, len(deleted)) == (True, 1)
+    make("2025-01-01", replace=False)  # as if killed before it deletes the second one
+    third, is_new, deleted = make("2025-01-01", replace=True)
+    assert (is_new, len(deleted)) == (False, 1)
+    assert [one.id for one in list_schedules(world.settings)] == [third] != [second]
 
 
 def test_a_refresh_now_takes_what_the_cache_has_and_repeats_all_with_again(world: World) -> None:
