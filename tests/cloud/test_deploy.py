@@ -292,6 +292,19 @@ def test_a_promotion_and_a_rollback_move_the_traffic_of_what_is_deployed(
     assert vertex.endpoints.traffic() == {"v1": 100, "v2": 0}
 
 
+def test_a_promotion_whose_requests_google_does_not_move_says_how_to_move_them(
+    run: Say, cloud: Settings, versions: list[str], vertex: Vertex, vertex_api: Loopback
+) -> None:
+    run()
+    run(model="v2", traffic=10)
+    registry.promote(cloud, "v2", force=True, reason="a trial")
+    vertex_api.faults = [Fault("PATCH", "/endpoints/", 403)]
+    with pytest.raises(TuningError, match=r"the registry is up to date, but .*`invoke deploy --target gcp` moves them"):
+        publish(cloud)
+    run()
+    assert vertex.endpoints.traffic() == {"v1": 0, "v2": 100}
+
+
 def test_without_a_champion_the_deployed_version_is_named(run: Say, cloud: Settings, versions: list[str]) -> None:
     run()
     registry.rollback(cloud)

@@ -21,7 +21,7 @@ from tuning.dataset.dataset import find_dataset
 from tuning.errors import TuningError
 from tuning.settings import Settings
 from tuning.tuners.gemini.estimate import training_price
-from tuning.tuners.gemini.prices import BIGQUERY, PIPELINE_RUN, STALE_AFTER, TRAINING, Price, staleness
+from tuning.tuners.gemini.prices import BIGQUERY, MACHINES, PIPELINE_RUN, STALE_AFTER, TRAINING, Price, staleness
 from tuning.tuners.gemini.tuner import GeminiTuner
 from tuning.tuners.protocol import TuneOptions
 
@@ -71,7 +71,7 @@ def test_without_the_cloud_tokens_come_from_characters(settings: Settings) -> No
 
 
 def test_every_price_names_the_page_that_said_so_and_the_day() -> None:
-    for price in (BIGQUERY, PIPELINE_RUN, *TRAINING.values()):
+    for price in (BIGQUERY, PIPELINE_RUN, *TRAINING.values(), *MACHINES.values()):
         assert price.page.startswith("https://cloud.google.com/")
         assert date(2026, 1, 1) < price.quoted
         assert price.dollars > 0

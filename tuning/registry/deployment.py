@@ -126,7 +126,14 @@ def publish(settings: Settings) -> list[str]:
 
     Return a line for each change. Raises TuningError if a call fails; the message names the command to try again.
     """
-    return [*mirror(settings), *_follow_champion(settings)]
+    lines = mirror(settings)
+    try:
+        return [*lines, *_follow_champion(settings)]
+    except TuningError as error:
+        raise TuningError(
+            f"the registry is up to date, but the requests to the endpoint were not moved ({error})",
+            "`invoke deploy --target gcp` moves them to the champion if it is deployed",
+        ) from error
 
 
 def _follow_champion(settings: Settings) -> list[str]:
@@ -156,10 +163,7 @@ def _follow_champion(settings: Settings) -> list[str]:
         now = registry.champion(settings)
         if now is not None and now.name == champion.name:
             return [f"{champion.name} gets all requests to {endpoint.name}"]
-    raise TuningError(
-        f"the endpoint changed {_MOST_TRIES} times meanwhile, and its traffic was not moved",
-        "`invoke deploy --target gcp` moves it to the champion",
-    )
+    raise TuningError(f"the endpoint or the champion changed {_MOST_TRIES} times meanwhile")
 
 
 def require_google(settings: Settings) -> None:
