@@ -3,11 +3,14 @@
 import re
 import subprocess
 import sys
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from tests.cloud.servers import validated
 from tests.cloud.servers.validated import LEAST, line, shortfall
+from tests.conftest import _has_all
 from tuning.settings import PROJECT_ROOT
 
 
@@ -17,6 +20,23 @@ def test_a_run_of_all_cloud_tests_needs_enough(monkeypatch: pytest.MonkeyPatch) 
     validated.counts[0] -= 1
     assert shortfall(is_all=True) == f"these are fewer than {LEAST:,}"
     assert shortfall(is_all=False) == ""
+
+
+@pytest.mark.parametrize(
+    ("given", "options", "expected"),
+    [
+        (["tests"], {}, True),
+        (["tests/cloud"], {"markexpr": "cloud"}, True),
+        (["tests/cloud"], {"markexpr": "not slow"}, False),
+        (["tests/cloud/jobs"], {}, False),
+        (["tests/cloud", "tests/cloud/test_deploy.py"], {}, False),
+        *((["tests"], {name: True}, False) for name in ("keyword", "lf", "deselect", "ignore", "collectonly")),
+    ],
+)
+def test_only_a_run_of_all_cloud_tests_is_one(given: list[str], options: dict[str, Any], expected: bool) -> None:
+    known = {"markexpr": "not hard", **options}
+    config: Any = SimpleNamespace(args=[str(PROJECT_ROOT / one) for one in given], getoption=known.get)
+    assert _has_all(config) is expected
 
 
 @pytest.mark.slow
