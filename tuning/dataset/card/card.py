@@ -10,6 +10,8 @@ from tuning.dataset.card.facts import LENGTH_BINS, CardFacts
 from tuning.dataset.card.notice import SYNTHETIC
 from tuning.dataset.card.preferences import SIMILARITY_BINS, PairFacts
 from tuning.dataset.dataset import Manifest, Split
+from tuning.dataset.filters import Reason
+from tuning.dataset.formats.limits import example_tokens
 from tuning.dataset.funnel import Dropped, FunnelRow
 from tuning.dataset.split.texts import Shown
 from tuning.storage import write_bytes
@@ -39,6 +41,7 @@ def write_card(
         "synthetic": SYNTHETIC,
         "files": SPLIT_FILES,
         "front_matter": _front_matter(manifest, facts),
+        "limit_note": _limit_note(manifest),
         "split_description": _split_description(manifest.options, manifest.funnel),
         "splits": facts.splits,
         "charts": _charts(facts, pairs),
@@ -102,6 +105,14 @@ def _size_category(rows: int) -> str:
     """Return the size category of Hugging Face, such as ``1K<n<10K``."""
     bounds = [(1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M")]
     return next((name for bound, name in bounds if rows < bound), "1M<n<10M")
+
+
+def _limit_note(manifest: Manifest) -> str:
+    """Return which limit an example was over, or "" if none was."""
+    if all(row["reason"] != Reason.TOO_LONG for row in manifest.funnel):
+        return ""
+    limit = example_tokens(manifest.format)
+    return f"Over the token limit: an example of the format {manifest.format} can have {limit:,} tokens."
 
 
 def _split_description(options: dict[str, object], funnel: Sequence[FunnelRow]) -> str:
