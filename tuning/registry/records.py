@@ -1,5 +1,6 @@
 """Define the records of the registry: model versions and events."""
 
+from datetime import datetime
 from typing import Literal
 
 import msgspec
@@ -28,6 +29,10 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     metrics: dict[str, float]
     verdict: Verdict
     run_id: str
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for a time that is none; msgspec then reports the record as damaged."""
+        datetime.fromisoformat(self.created_at)
 
 
 class Version(Candidate, frozen=True, kw_only=True):

@@ -139,10 +139,7 @@ def is_person(name: str, after: str) -> bool:
 
 def _matches(text: str, lower: str) -> Iterator[re.Match[str]]:
     yield from (match for match in _POSIX.finditer(text) if _is_path(text, match.start()))
-    for match in _DRIVES.finditer(text) if "/media/" in lower else ():
-        before = text[max(0, match.start() - _BEFORE) : match.start()]
-        if match["name"].lower() not in _MOUNTED_FOLDERS and not _NOT_A_PATH.search(before):
-            yield match
+    yield from _on_drives(text) if "/media/" in lower else ()
     for folder in ("users", "documents and settings"):
         for start in starts(lower, folder):
             if text[start - 1 : start] in ("/", "\\"):
@@ -154,6 +151,13 @@ def _matches(text: str, lower: str) -> Iterator[re.Match[str]]:
                         match = _TO_END.match(text, start) or match
                 if match:
                     yield match
+
+
+def _on_drives(text: str) -> Iterator[re.Match[str]]:
+    for match in _DRIVES.finditer(text):
+        before = text[max(0, match.start() - _BEFORE) : match.start()]
+        if match["name"].lower() not in _MOUNTED_FOLDERS and not _NOT_A_PATH.search(before):
+            yield match
 
 
 def _is_path(text: str, start: int) -> bool:
