@@ -51,8 +51,8 @@ def select(index: Index, texts: Texts, options: DatasetOptions, funnel: Funnel) 
     first = groups.smallest(index["question_id"][rows], linked)
     side = evaluation_side(options, first, index["answered_at"][rows], group)
     is_straddling = straddling(side, group)
-    for row, its_group in zip(rows[is_straddling].tolist(), group[is_straddling].tolist(), strict=True):
-        _drop(funnel, "split", "training member of a group in evaluation", texts, row, f"group {its_group}")
+    for row, group_id in zip(rows[is_straddling].tolist(), group[is_straddling].tolist(), strict=True):
+        _drop(funnel, "split", "training member of a group in evaluation", texts, row, f"group {group_id}")
     return _finished(index, groups, {"train": rows[~side & ~is_straddling], "eval": rows[side]}, funnel, options)
 
 
