@@ -577,7 +577,7 @@ def promote(
     from tuning.registry import registry
 
     promoted, is_new = registry.promote(settings, version, force=force, reason=reason)
-    kept = "the reason is recorded in the history, and nothing else changed" if reason.strip() else "nothing changed"
+    kept = "the history has the reason, and nothing else changed" if reason.strip() else "nothing changed"
     print(f"{promoted.name} is now champion" if is_new else f"{promoted.name} is champion already: {kept}")
     _mirror(settings)
 

@@ -108,6 +108,13 @@ def test_a_reason_to_promote_the_champion_again_is_kept_and_a_rollback_ignores_i
     assert registry.rollback(settings)[1] is None
 
 
+def test_a_promotion_that_is_repeated_is_recorded_once(settings, version, model_files):
+    registry.register(settings, version(status="undecided"), model_files)
+    for is_new in (True, False, False):
+        assert registry.promote(settings, "v1", force=True, reason="I read 20 answers")[1] is is_new
+    assert [event.reason for event in registry.history(settings)] == ["", "I read 20 answers"]
+
+
 def test_a_model_without_a_passing_verdict_needs_force_and_a_reason(settings, version, model_files):
     registry.register(settings, version(status="undecided"), model_files)
     with pytest.raises(TuningError, match="v1 may not be released"):
