@@ -59,7 +59,7 @@ def test_promoting_listing_and_rolling_back(settings, version, model_files):
     assert invoke("promote", "v1", "--force")[1] == "error: --force needs --reason, which is recorded."
     assert invoke("promote", "v1", "--force", "--reason", "a trial") == (0, "v1 is now champion")
     again = invoke("promote", "v1", "--force", "--reason", "I read answers")
-    assert again == (0, "v1 is champion already: the reason is recorded in the history, and nothing else changed")
+    assert again == (0, "v1 is champion already: the history has the reason, and nothing else changed")
     assert invoke("promote", "v1") == (0, "v1 is champion already: nothing changed")
     assert "* v1 " in invoke("models")[1]
     assert "promoted by force  v1     champion: v1 (a trial)" in invoke("models", "--history")[1]
