@@ -11,7 +11,15 @@ from msgspec import Meta
 
 from tuning import closed_output
 from tuning.command import command
-from tuning.command_line.options import BuildOptions, Format, Options, RunOptions, SplitOptions, TuningOptions
+from tuning.command_line.options import (
+    BuildOptions,
+    DeployOptions,
+    Format,
+    Options,
+    RunOptions,
+    SplitOptions,
+    TuningOptions,
+)
 from tuning.command_line.positional import JobOrNewest, QuestionOrFile
 from tuning.command_line.shown import Groups, in_groups, show_kinds
 from tuning.errors import TuningError
@@ -553,12 +561,12 @@ def models(
     print("\n".join(history_lines(settings) if history else model_lines(settings)))
 
 
-def _mirror(settings: Settings) -> None:
-    """On target gcp, set the same champion and challenger in Vertex AI Model Registry."""
+def _publish(settings: Settings) -> None:
+    """On target gcp, show the champion in Vertex AI: in Model Registry, and at the endpoint if it is deployed."""
     if find_target(settings).uses_google:
-        from tuning.registry.mirror import mirror
+        from tuning.registry.deployment import publish
 
-        for line in mirror(settings):
+        for line in publish(settings):
             print(line)
 
 
@@ -579,7 +587,7 @@ def promote(
     promoted, is_new = registry.promote(settings, version, force=force, reason=reason)
     kept = "the history has the reason, and nothing else changed" if reason.strip() else "nothing changed"
     print(f"{promoted.name} is now champion" if is_new else f"{promoted.name} is champion already: {kept}")
-    _mirror(settings)
+    _publish(settings)
 
 
 @command
@@ -596,7 +604,39 @@ def rollback(
 
     before, now = registry.rollback(settings, reason)
     print(f"{before.name} is no longer champion; {f'the champion is now {now.name}' if now else 'there is none now'}")
-    _mirror(settings)
+    _publish(settings)
+
+
+@command
+def deploy(
+    c: Context,
+    settings: Settings,
+    deployed: DeployOptions,
+    rollback: Annotated[bool, Meta(description="give all traffic to the version that had most of it before")] = False,
+    undeploy: Annotated[
+        bool, Meta(description="stop the machine of the version of --model, or all machines of the endpoint")
+    ] = False,
+) -> None:
+    """Deploy a version on Vertex AI, and give it all requests or a part of them. The price is printed first.
+
+    Example: invoke deploy --model v2 --traffic 10 --budget 60 --target gcp
+    """
+    from tuning.registry.deployment import deploy as deploy_version
+    from tuning.registry.deployment import roll_back
+    from tuning.registry.deployment import undeploy as stop_version
+
+    given = {*deployed.given()}
+    if rollback and undeploy:
+        raise TuningError("--rollback and --undeploy are two commands", "Give only one of them")
+    if unused := sorted(given - {"model"} if undeploy else given if rollback else ()):
+        command = "--undeploy" if undeploy else "--rollback"
+        raise TuningError(f"{command} has no use for --{unused[0].replace('_', '-')}", "Leave it out")
+    if rollback:
+        roll_back(settings, print)
+    elif undeploy:
+        stop_version(settings, deployed.model or "", print)
+    else:
+        deploy_version(settings, deployed, print)
 
 
 @command(writes=False)
@@ -942,7 +982,7 @@ groups: Groups = {
     "Source tables": (ingest, sample, Collection("warehouse", up, down, status), Collection("explore", tables, peek)),
     "Marts (dbt)": (builds, docs),
     "Datasets": (dataset, exports, split),
-    "Models": (models, evaluate, promote, rollback, monitor, push),
+    "Models": (models, evaluate, promote, rollback, deploy, monitor, push),
     "Vertex AI": (Collection("cloud", cloud_check, cloud_init), estimate, submit, job_status, cancel, schedule),
     "This installation": (config, doctor, clean, compile_, hello, bench),
 }

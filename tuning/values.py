@@ -33,6 +33,12 @@ Address = Annotated[str, Meta(pattern=r"(gs://|\./)[!-~]{1,1000}", title="gs://B
 Repository = Annotated[str, Meta(pattern=r"hf://[\w.-]+/[\w.-]+", title="hf://USER/NAME", extra={"word": "ADDRESS"})]
 JobName = Annotated[str, Meta(pattern=r"[A-Za-z0-9][A-Za-z0-9-]{0,200}", title="an ID of letters, digits and -")]
 Version = Annotated[str, Meta(pattern=r"[\w.-]{1,100}", title="a version such as v2", extra={"word": "VERSION"})]
+MachineType = Annotated[
+    str,
+    Meta(
+        pattern=r"[a-z][a-z0-9]*(-[a-z0-9]+){1,3}", title="a machine type such as g2-standard-8", extra={"word": "NAME"}
+    ),
+]
 Date = Annotated[str, Meta(pattern=r"[0-9]{4}-[0-9]{2}-[0-9]{2}", title="a date: YYYY-MM-DD", extra={"word": "DATE"})]
 Age = Annotated[
     str, Meta(pattern=r"[0-9]{1,5}[hdw]", min_length=1, title="a number of hours, days or weeks: 12h, 30d or 4w")

@@ -66,7 +66,7 @@ def wrong(settings: Settings) -> list[Finding]:
 def test_a_project_in_which_all_is_right_has_nothing_wrong(project: Settings) -> None:
     findings = list(check(project))
     assert [finding for finding in findings if finding.state != "right"] == []
-    assert len(findings) == 16
+    assert len(findings) == 18
     assert finding_lines(findings)[-1] == "the checks found no problem"
     refuse_wrong(findings)
 
@@ -97,14 +97,13 @@ def test_a_project_in_which_all_is_right_has_nothing_wrong(project: Settings) ->
             "--member=user:YOU@EXAMPLE.COM --role=roles/iam.serviceAccountUser --project=mine",
         ),
         (
-            lambda google: google.permissions.discard("artifactregistry.repositories.uploadArtifacts"),
-            "missing on us-central1-docker.pkg.dev/mine/python-qa: artifactregistry.repositories.uploadArtifacts",
-            "gcloud artifacts repositories add-iam-policy-binding python-qa --member=user:YOU@EXAMPLE.COM "
-            "--role=roles/artifactregistry.writer --project=mine --location=us-central1",
+            lambda google: google.repositories.discard("us-central1/python-qa"),
+            "there is no repository us-central1-docker.pkg.dev/mine/python-qa",
+            "invoke cloud.init --target gcp",
         ),
         (
-            lambda google: google.repositories.clear(),
-            "there is no repository us-central1-docker.pkg.dev/mine/python-qa",
+            lambda google: google.repositories.discard("us-central1/python-qa-templates"),
+            "there is no repository us-central1-kfp.pkg.dev/mine/python-qa-templates",
             "invoke cloud.init --target gcp",
         ),
         (
@@ -119,6 +118,20 @@ def test_what_is_wrong_is_named_with_the_command_that_mends_it(
 ) -> None:
     change(google)
     assert wrong(project) == [Finding("wrong", what, hint)]
+
+
+def test_a_missing_role_is_named_for_each_repository(project: Settings, google: Google) -> None:
+    google.permissions.discard("artifactregistry.repositories.uploadArtifacts")
+    where = {"us-central1-docker.pkg.dev/mine/python-qa", "us-central1-kfp.pkg.dev/mine/python-qa-templates"}
+    assert wrong(project) == [
+        Finding(
+            "wrong",
+            f"missing on {path}: artifactregistry.repositories.uploadArtifacts",
+            f"gcloud artifacts repositories add-iam-policy-binding {path.rpartition('/')[2]} "
+            "--member=user:YOU@EXAMPLE.COM --role=roles/artifactregistry.writer --project=mine --location=us-central1",
+        )
+        for path in sorted(where)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -168,25 +181,28 @@ def test_an_empty_project_is_set_up_once(empty: Settings, google: Google, google
     (rule,) = bucket.lifecycle_rules
     assert rule["condition"] == {"age": 60, "matchesPrefix": list(STAGING_PREFIXES)}
     assert connect(settings).get_dataset("mine.python_qa").location == "US"
-    assert google.repositories == {"us-central1/python-qa"}
+    assert google.repositories == {"us-central1/python-qa", "us-central1/python-qa-templates"}
+    formats = [request.body["format"] for request in google_api.asked("POST", "/repositories$")]
+    assert formats == ["DOCKER", "KFP"]
     assert first[0].startswith("created bucket gs://new-bucket in us-central1")
 
     second = list(init(settings))
 
-    assert second[:3] == [
+    assert second[:4] == [
         "bucket gs://new-bucket: exists, nothing to change",
         "BigQuery dataset mine.python_qa: exists, nothing to change",
         "repository us-central1-docker.pkg.dev/mine/python-qa: exists, nothing to change",
+        "repository us-central1-kfp.pkg.dev/mine/python-qa-templates: exists, nothing to change",
     ]
-    assert second[3:] == first[3:]
-    assert len(google_api.asked("POST", "/repositories$")) == 1
+    assert second[4:] == first[4:]
+    assert len(google_api.asked("POST", "/repositories$")) == 2
 
 
 def test_the_repository_is_there_when_init_says_so(empty: Settings, google: Google, google_api: Loopback) -> None:
     google.repositories.clear()
     lines = init(empty)
     assert any(line.startswith("created repository") for line in lines)
-    assert google.repositories == {"us-central1/python-qa"}  # the running operation has been waited for
+    assert google.repositories == {"us-central1/python-qa"}  # one line, and the running operation has been waited for
     google.repositories.clear()
     google.fails = "too many repositories"
     with pytest.raises(TuningError, match=r"creating the repository .*/python-qa: too many repositories"):

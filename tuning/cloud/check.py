@@ -11,6 +11,7 @@ from tuning.cloud.required import (
     GRANTS,
     REPOSITORY,
     STAGING_DAYS,
+    TEMPLATES,
     Resource,
     contains,
     deletes_too_early,
@@ -47,7 +48,7 @@ def check(settings: Settings) -> Iterator[Finding]:
     yield from _bucket(settings, number)
     yield from _dataset(settings)
     yield _region(settings)
-    for part in (_account, _repository):
+    for part in (_account, _repositories):
         yield from (finding for finding, _ in _seen(part, settings))
 
 
@@ -215,17 +216,22 @@ def _account(settings: Settings) -> Iterator[tuple[Finding, str]]:
         yield finding, ""
 
 
-def _repository(settings: Settings) -> Iterator[tuple[Finding, str]]:
+def _repositories(settings: Settings) -> Iterator[tuple[Finding, str]]:
     parent = f"projects/{settings.project}/locations/{settings.region}"
-    url = f"https://artifactregistry.googleapis.com/v1/{parent}/repositories/{REPOSITORY}"
-    try:
-        call(settings, "GET", url)
-    except requests.HTTPError as error:
-        if error.response.status_code != 404:
-            raise
-        yield Finding("wrong", f"there is no repository {repository_path(settings)}", INIT), ""
-    else:
-        yield Finding("right", f"repository {repository_path(settings)} exists"), ""
-        held = _held(settings, "repository", f"{url}:testIamPermissions")
-        for finding in _compare(settings, "repository", held, f"on {repository_path(settings)}"):
-            yield finding, ""
+    resources: dict[str, Resource] = {REPOSITORY: "repository", TEMPLATES: "templates"}
+    for name, resource in resources.items():
+        path, url = (
+            repository_path(settings, name),
+            f"https://artifactregistry.googleapis.com/v1/{parent}/repositories/{name}",
+        )
+        try:
+            call(settings, "GET", url)
+        except requests.HTTPError as error:
+            if error.response.status_code != 404:
+                raise
+            yield Finding("wrong", f"there is no repository {path}", INIT), ""
+        else:
+            yield Finding("right", f"repository {path} exists"), ""
+            held = _held(settings, resource, f"{url}:testIamPermissions")
+            for finding in _compare(settings, resource, held, f"on {path}"):
+                yield finding, ""

@@ -1,4 +1,4 @@
-"""Create the bucket, BigQuery dataset and image repository of a project. Print the commands that grant access."""
+"""Create the bucket, BigQuery dataset and repositories of a project. Print the commands that grant access."""
 
 import time
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ import requests
 
 from tuning.cloud.apis import call
 from tuning.cloud.required import (
-    REPOSITORY,
+    FORMATS,
     STAGING_DAYS,
     contains,
     grants,
@@ -36,7 +36,7 @@ def init(settings: Settings) -> Iterator[str]:
     find_target(settings).require_google()
     yield from _bucket(settings)
     yield from _dataset(settings)
-    yield from _repository(settings)
+    yield from _repositories(settings)
     yield "the project's owner must run these commands (nothing was granted):"
     yield from (f"  {command}" for command in grants(settings))
     yield "each of you then runs this, so that the project pays for your requests:"
@@ -117,23 +117,25 @@ def _dataset(settings: Settings) -> Iterator[str]:
             yield f"BigQuery dataset {name}: exists, nothing to change"
 
 
-def _repository(settings: Settings) -> Iterator[str]:
+def _repositories(settings: Settings) -> Iterator[str]:
     parent = f"https://artifactregistry.googleapis.com/v1/projects/{settings.project}/locations/{settings.region}"
-    with google_errors(f"creating the repository {repository_path(settings)}"):
-        try:
-            call(settings, "GET", f"{parent}/repositories/{REPOSITORY}")
-        except requests.HTTPError as error:
-            if error.response.status_code != 404:
-                raise
-            body = {"format": "DOCKER", "description": "images of the pipeline steps"}
-            operation = call(settings, "POST", f"{parent}/repositories", body=body, query={"repositoryId": REPOSITORY})
-            _wait(settings, operation)
-            yield f"created repository {repository_path(settings)}"
-        else:
-            yield f"repository {repository_path(settings)}: exists, nothing to change"
+    for name, kind in FORMATS.items():
+        path = repository_path(settings, name)
+        with google_errors(f"creating the repository {path}"):
+            try:
+                call(settings, "GET", f"{parent}/repositories/{name}")
+            except requests.HTTPError as error:
+                if error.response.status_code != 404:
+                    raise
+                body = {"format": kind, "description": f"{kind} of python-qa"}
+                operation = call(settings, "POST", f"{parent}/repositories", body=body, query={"repositoryId": name})
+                _wait(settings, operation, path)
+                yield f"created repository {path}"
+            else:
+                yield f"repository {path}: exists, nothing to change"
 
 
-def _wait(settings: Settings, operation: dict[str, Any]) -> None:
+def _wait(settings: Settings, operation: dict[str, Any], path: str) -> None:
     """Wait until the repository is made. Raises TuningError if Google reports an error, or after ten minutes."""
     deadline = time.monotonic() + _LONGEST_OPERATION
     while not operation.get("done"):
@@ -143,4 +145,4 @@ def _wait(settings: Settings, operation: dict[str, Any]) -> None:
         operation = call(settings, "GET", f"https://artifactregistry.googleapis.com/v1/{operation['name']}")
     if "error" in operation:
         why = operation["error"].get("message", "no reason given")
-        raise TuningError(f"creating the repository {repository_path(settings)}: {why}")
+        raise TuningError(f"creating the repository {path}: {why}")

@@ -6,14 +6,14 @@ versions of one model per bucket, with the name of our version (``v3``) as an al
 
 import hashlib
 import re
-import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
+from tuning.cloud.operations import result_of
 from tuning.errors import TuningError
-from tuning.gcs.access import backoff, google_errors, session, vertex_client, vertex_url
+from tuning.gcs.access import backoff, google_errors, vertex_client
 from tuning.settings import Settings
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def find_model(settings: Settings, alias: str) -> str | None:
     """
     from google.api_core.exceptions import NotFound
 
-    name = f"{_parent(settings)}/models/{_model_id(settings)}@{alias}"
+    name = f"{_parent(settings)}/models/{bucket_id(settings)}@{alias}"
     with google_errors(f"looking for {name}"):
         try:
             model = backoff()(_client(settings, settings.region).get_model)(name=name)
@@ -68,7 +68,7 @@ def upload_model(settings: Settings, upload: Upload) -> str:
     from google.api_core.exceptions import Conflict  # the REST transport's error for HTTP 409
     from google.cloud.aiplatform_v1.types import EncryptionSpec, Model, ModelContainerSpec, Port, UploadModelRequest
 
-    client, parent, identity = _client(settings, settings.region), _parent(settings), _model_id(settings)
+    client, parent, identity = _client(settings, settings.region), _parent(settings), bucket_id(settings)
     model = Model(
         display_name=f"python-qa in {settings.bucket}"[:128],
         version_description=upload.description,
@@ -90,33 +90,8 @@ def upload_model(settings: Settings, upload: Upload) -> str:
         except Conflict:  # there is the bucket's model
             name = f"{parent}/models/{identity}"
             started = client.upload_model(UploadModelRequest(parent=parent, model=model, parent_model=name))
-        uploaded = _result(settings, started.operation.name)
+        uploaded = result_of(settings, started.operation.name, _LONGEST_UPLOAD)
         return f"{uploaded['model']}@{uploaded['modelVersionId']}"
-
-
-def _result(settings: Settings, operation: str) -> dict[str, Any]:
-    """Wait for an operation of Vertex AI, and return its result.
-
-    The client's own method asks at ``/ui/…`` if its transport is REST, which no discovery document has. Raises
-    TuningError if Google reports an error, or after half an hour.
-    """
-    http: Any = session(settings.vertex_endpoint, settings)
-    url, deadline = f"{vertex_url(settings, settings.region)}/v1/{operation}", time.monotonic() + _LONGEST_UPLOAD
-
-    def ask() -> dict[str, Any]:
-        response = http.get(url, timeout=60)
-        response.raise_for_status()
-        answer: dict[str, Any] = response.json()
-        return answer
-
-    while not (state := backoff()(ask)()).get("done"):
-        if time.monotonic() > deadline:
-            raise TuningError(f"{operation} is still not done", "Run the same command again later")
-        time.sleep(min(settings.poll_seconds, 5))
-    if "error" in state:
-        raise TuningError(f"{operation} failed: {state['error'].get('message', 'no reason given')}")
-    result: dict[str, Any] = state["response"]
-    return result
 
 
 def import_metrics(settings: Settings, name: str, title: str, metrics: Mapping[str, float]) -> str:
@@ -174,8 +149,8 @@ def _parent(settings: Settings) -> str:
     return f"projects/{settings.project}/locations/{settings.region}"
 
 
-def _model_id(settings: Settings) -> str:
-    """Return the ID of the bucket's model. A bucket's name can have characters and a length that an ID cannot."""
+def bucket_id(settings: Settings) -> str:
+    """Return the ID of the bucket's model and endpoint. A bucket's name can have characters that an ID cannot."""
     return f"python-qa-{hashlib.sha256(settings.bucket.encode()).hexdigest()[:12]}"
 
 

@@ -12,7 +12,14 @@ APIS = (
     "bigquery.googleapis.com",
     "storage.googleapis.com",
 )
-Resource = Literal["project", "bucket", "repository", "dataset", "account", "key", "secret"]
+# What `cloud.check` and a person's requests need besides.
+SETUP_APIS = (
+    "cloudbilling.googleapis.com",
+    "cloudresourcemanager.googleapis.com",
+    "iam.googleapis.com",
+    "serviceusage.googleapis.com",
+)
+Resource = Literal["project", "bucket", "repository", "templates", "dataset", "account", "key", "secret"]
 
 
 @dataclass(frozen=True)
@@ -53,6 +60,12 @@ GRANTS = (
             "aiplatform.models.upload",
             "aiplatform.models.update",
             "aiplatform.modelEvaluations.import",
+            # `invoke deploy`
+            "aiplatform.endpoints.create",
+            "aiplatform.endpoints.get",
+            "aiplatform.endpoints.update",
+            "aiplatform.endpoints.deploy",
+            "aiplatform.endpoints.undeploy",
         ),
     ),
     Grant("user", "project", "roles/bigquery.jobUser", ("bigquery.jobs.create",)),
@@ -71,6 +84,13 @@ GRANTS = (
     Grant(
         "user",
         "repository",
+        "roles/artifactregistry.writer",
+        ("artifactregistry.repositories.get", "artifactregistry.repositories.uploadArtifacts"),
+    ),
+    # To upload the compiled pipelines.
+    Grant(
+        "user",
+        "templates",
         "roles/artifactregistry.writer",
         ("artifactregistry.repositories.get", "artifactregistry.repositories.uploadArtifacts"),
     ),
@@ -94,7 +114,10 @@ STAGING_PREFIXES = ("load/", "parts/", "pipelines/", "requests/", "snapshots/")
 # than two such periods, so that a job that starts at the end of one still finds its inputs if it takes weeks.
 CACHE_DAYS = 21
 STAGING_DAYS = 60
-REPOSITORY = "python-qa"
+REPOSITORY = "python-qa"  # of the image
+TEMPLATES = "python-qa-templates"  # of the compiled pipelines
+FORMATS = {REPOSITORY: "DOCKER", TEMPLATES: "KFP"}  # of the repositories of Artifact Registry
+RUNNER = "python-qa-runner"
 
 
 def staging_rule() -> dict[str, Any]:
@@ -130,14 +153,14 @@ def contains(outer: str, inner: str) -> bool:
     return inner == outer or (prefix is not None and inner.startswith(prefix))
 
 
-def repository_path(settings: Settings) -> str:
-    """Return the address of the Artifact Registry repository for the image of the pipeline steps."""
-    return f"{settings.region}-docker.pkg.dev/{settings.project}/{REPOSITORY}"
+def repository_path(settings: Settings, name: str = REPOSITORY) -> str:
+    """Return the address of a repository of Artifact Registry, without ``https://``."""
+    return f"{settings.region}-{FORMATS[name].lower()}.pkg.dev/{settings.project}/{name}"
 
 
 def runner_account(settings: Settings) -> str:
     """Return the service account of pipeline runs: the setting, or else the account that `cloud.init` proposes."""
-    return settings.service_account or f"python-qa-runner@{settings.project}.iam.gserviceaccount.com"
+    return settings.service_account or f"{RUNNER}@{settings.project}.iam.gserviceaccount.com"
 
 
 def grants(settings: Settings) -> list[str]:
@@ -147,7 +170,7 @@ def grants(settings: Settings) -> list[str]:
     """
     made = []
     if not settings.service_account:
-        made.append(f"gcloud iam service-accounts create python-qa-runner --project={settings.project}")
+        made.append(f"gcloud iam service-accounts create {RUNNER} --project={settings.project}")
     if settings.kms_key:  # before the first use of Vertex AI, its service agent does not exist
         made.append(
             f"gcloud beta services identity create --service=aiplatform.googleapis.com --project={settings.project}"
@@ -170,13 +193,12 @@ def grant_command(settings: Settings, grant: Grant) -> str:
             f"bq query --nouse_legacy_sql 'GRANT `{grant.role}` ON SCHEMA "
             f'`{project}`.`{settings.bigquery_dataset}` TO "{member}"\''
         )
+    repositories = "artifacts repositories add-iam-policy-binding"
     before, after = {
         "project": (f"projects add-iam-policy-binding {project}", " --condition=None"),
         "bucket": (f"storage buckets add-iam-policy-binding gs://{settings.bucket}", ""),
-        "repository": (
-            f"artifacts repositories add-iam-policy-binding {REPOSITORY}",
-            f" --project={project} --location={settings.region}",
-        ),
+        "repository": (f"{repositories} {REPOSITORY}", f" --project={project} --location={settings.region}"),
+        "templates": (f"{repositories} {TEMPLATES}", f" --project={project} --location={settings.region}"),
         "account": (f"iam service-accounts add-iam-policy-binding {account}", f" --project={project}"),
         "key": (f"kms keys add-iam-policy-binding {settings.kms_key}", ""),
         "secret": (f"secrets add-iam-policy-binding {settings.webhook_secret}", f" --project={project}"),

@@ -8,7 +8,17 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from tuning.values import Count, CountOrZero, Date, InputFile, InputPath, NotAnOption, Tuner
+from tuning.values import (
+    Count,
+    CountOrZero,
+    Date,
+    InputFile,
+    InputPath,
+    MachineType,
+    NotAnOption,
+    Tuner,
+    Version,
+)
 
 Format = Literal[
     "notebook",
@@ -161,4 +171,37 @@ class TuningOptions(RunOptions, frozen=True, kw_only=True):
     ] = None
     budget: Annotated[
         Annotated[float, Meta(ge=0)] | None, Meta(description="maximum cost in US dollars; 0: no limit")
+    ] = None
+
+
+class DeployOptions(Options, frozen=True, kw_only=True):
+    """Group the options of deploying a model."""
+
+    model: Annotated[Version | None, Meta(description="model version (default: champion)")] = None
+    traffic: Annotated[
+        Annotated[int, Meta(ge=1, le=100)] | None,
+        Meta(
+            description="percent of the requests that the version gets; the current one keeps the rest (default: 100)"
+        ),
+    ] = None
+    machine: Annotated[MachineType | None, Meta(description="machine with one GPU (default: g2-standard-8)")] = None
+    accelerator: Annotated[
+        Literal[
+            "NVIDIA_L4",
+            "NVIDIA_TESLA_T4",
+            "NVIDIA_TESLA_A100",
+            "NVIDIA_A100_80GB",
+            "NVIDIA_H100_80GB",
+            "NVIDIA_H200_141GB",
+        ]
+        | None,
+        Meta(description="GPU of the machine (default: that of the machine's series)"),
+    ] = None
+    hourly_price: Annotated[
+        Annotated[float, Meta(gt=0, le=10_000)] | None,
+        Meta(description="US dollars per hour of a machine without a price in prices.py, or with another one"),
+    ] = None
+    budget: Annotated[
+        Annotated[float, Meta(ge=0)] | None,
+        Meta(description="maximum cost of the endpoint in US dollars per day; 0: no limit"),
     ] = None

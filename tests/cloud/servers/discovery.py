@@ -13,6 +13,8 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
+from google.cloud.aiplatform_v1.types import AcceleratorType
+
 VERSIONS = {
     "aiplatform.googleapis.com": ("v1", "v1beta1"),
     "artifactregistry.googleapis.com": ("v1",),
@@ -134,14 +136,22 @@ def _scalar(facts: dict[str, Any], value: Any, at: str, *, is_request: bool = Tr
             raise wrong from None
     if "enum" in facts:
         names = facts["enum"]
-        if is_request and isinstance(value, int) and not isinstance(value, bool) and 0 <= value < len(names):
-            return names[value]
+        if is_request and isinstance(value, int) and not isinstance(value, bool) and value in _numbers(tuple(names)):
+            return _numbers(tuple(names))[value]
         if value not in names:
             raise wrong
         return value
     if not isinstance(value, str) or not _has_form(form, value):
         raise wrong
     return value
+
+
+@cache
+def _numbers(names: tuple[str, ...]) -> dict[int, str]:
+    """The names of an enum by number, in order except where Google has withdrawn some. A document has no numbers."""
+    if names[0] == "ACCELERATOR_TYPE_UNSPECIFIED":
+        return {one.value: one.name for one in AcceleratorType if one.name in names}
+    return dict(enumerate(names))
 
 
 def _has_form(form: str, value: str) -> bool:

@@ -11,7 +11,7 @@ from google.protobuf import json_format
 
 from tests.cloud.servers.discovery import Method, find_method
 from tests.cloud.servers.loopback import Loopback, RefusedError, Request
-from tuning.cloud.required import APIS, GRANTS
+from tuning.cloud.required import APIS, FORMATS, GRANTS
 
 MANAGER = r"/cloudresourcemanager\.googleapis\.com/v3/projects"
 SECRETS = r"/secretmanager\.googleapis\.com/v1/projects/mine/secrets"
@@ -29,7 +29,7 @@ class Google:
     permissions: set[str] = field(default_factory=lambda: {one for grant in GRANTS for one in grant.permissions})
     operations: dict[str, str] = field(default_factory=dict)  # running: by name, the repository that they make
     fails: str = ""  # why a running operation ends without a repository
-    repositories: set[str] = field(default_factory=lambda: {"us-central1/python-qa"})
+    repositories: set[str] = field(default_factory=lambda: {f"us-central1/{name}" for name in FORMATS})
     secrets: dict[str, str] = field(default_factory=dict)
 
     def routes(self) -> list[tuple[str, str, Callable[[Request], Any]]]:
@@ -85,7 +85,7 @@ class Google:
         return {"name": f"projects/{self.number}/secrets/{name}/versions/1", "payload": {"data": data}}
 
     def create_repository(self, request: Request) -> dict[str, Any]:
-        if request.body.get("format") != "DOCKER":
+        if request.body.get("format") not in FORMATS.values():
             raise RefusedError(400, "format is required")
         identity = request.query.get("repositoryId", "")
         if not re.fullmatch(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?", identity):

@@ -58,6 +58,7 @@ class Loopback:
     routes: list[tuple[str, str, Route]]
     token: str | None = TOKEN  # None: whoever asks is answered
     find: Callable[[Request], Method | None] = lambda request: None  # the method by whose discovery document is checked
+    after: list[Callable[[], None]] = field(default_factory=list)  # what a route leaves to do, before it is answered
     checked: int = 0  # requests and answers that were found valid
     seen: list[tuple[Request, int]] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
@@ -150,11 +151,15 @@ class Loopback:
             if match and method == request.method:
                 try:
                     with self.lock:
-                        return 200, self._checked(route, replace(request, groups=match.groups()))
+                        answer = self._checked(route, replace(request, groups=match.groups()))
+                        after, self.after[:] = list(self.after), []
                 except RefusedError as refused:
                     return _error(refused.code, str(refused))
                 except InvalidError as error:
                     return _error(500, f"the stand-in gave an answer that Google cannot give: {error}")
+                for one in after:  # without the lock, because it may ask this server something
+                    one()
+                return 200, answer
         return _error(404, f"{request.method} {request.path} is no method of this server")
 
     def _checked(self, route: Route, request: Request) -> Any:

@@ -12,6 +12,7 @@ from tests.cloud.servers.loopback import TOKEN, Loopback
 
 PLACE = "projects/mine/locations/us-central1"
 KEY = f"{PLACE}/keyRings/ring/cryptoKeys/key"
+ENDPOINT = f"{PLACE}/endpoints/1"
 GONE = object()  # the field is left out
 Body = dict[str, Any]
 
@@ -26,6 +27,9 @@ PATHS = {
     "model": f"/v1/{PLACE}/models:upload",
     "version": f"/v1/{PLACE}/models:upload",
     "evaluation": f"/v1/{PLACE}/models/1@1/evaluations:import",
+    "endpoint": f"/v1/{PLACE}/endpoints?endpointId=python-qa",
+    "deploy": f"/v1/{PLACE}/endpoints/1:deployModel",
+    "undeploy": f"/v1/{PLACE}/endpoints/1:undeployModel",
     "permissions": "/cloudresourcemanager.googleapis.com/v3/projects/mine:testIamPermissions",
     "account": "/iam.googleapis.com/v1/projects/-/serviceAccounts/runner@mine.example:testIamPermissions",
     "repository": f"/artifactregistry.googleapis.com/v1/{PLACE}/repositories?repositoryId=images",
@@ -106,6 +110,25 @@ def bodies(seed_template: bytes) -> dict[str, Body]:
                 "metadata": {"loss": 1.5},
             }
         },
+        "endpoint": {"displayName": "python-qa", "labels": {"before": "v1"}, "encryptionSpec": {"kmsKeyName": KEY}},
+        "deploy": {
+            "deployedModel": {
+                "id": "7",
+                "displayName": "v7",
+                "model": f"{PLACE}/models/1@1",
+                "dedicatedResources": {
+                    "machineSpec": {
+                        "machineType": "g2-standard-8",
+                        "acceleratorType": "NVIDIA_L4",
+                        "acceleratorCount": 1,
+                    },
+                    "minReplicaCount": 1,
+                    "maxReplicaCount": 1,
+                },
+            },
+            "trafficSplit": {"0": 10, "5": 90},
+        },
+        "undeploy": {"deployedModelId": "6"},
         "permissions": {"permissions": ["bigquery.jobs.create"]},
         "account": {"permissions": ["iam.serviceAccounts.actAs"]},
         "repository": {"format": "DOCKER", "description": "images"},
@@ -113,11 +136,20 @@ def bodies(seed_template: bytes) -> dict[str, Body]:
 
 
 @pytest.fixture
-def send(vertex_api: Loopback, google_api: Loopback, vertex: Any) -> Any:
+def send(vertex_api: Loopback, google_api: Loopback, vertex: Any, bodies: dict[str, Body]) -> Any:
     vertex.models[f"{PLACE}/models/1"] = {
         "name": f"{PLACE}/models/1",
         "versionId": "1",
         "versionAliases": ["default", "taken"],
+        "containerSpec": bodies["model"]["model"]["containerSpec"],
+    }
+    vertex.models[f"{PLACE}/models/2"] = {"name": f"{PLACE}/models/2", "versionId": "1", "versionAliases": ["default"]}
+    vertex.endpoints.endpoints[ENDPOINT] = {
+        "name": ENDPOINT,
+        "displayName": "python-qa",
+        "etag": "1",
+        "deployedModels": [{"id": "5"}, {"id": "6"}],
+        "trafficSplit": {"5": 100},
     }
 
     def post(path: str, body: Body) -> tuple[int, str]:
@@ -174,6 +206,9 @@ CHANGES = [
     ("permissions", "permission", "a.b.c", "permission"),
     ("account", "resource", "x", "resource"),
     ("repository", "kind", "DOCKER", "kind"),
+    ("endpoint", "traffic", {}, "traffic"),
+    ("deploy", "deployedModel.machine", "g2-standard-8", "machine"),
+    ("undeploy", "force", True, "force"),
     # wrong types
     ("job", "displayName", 5, "displayName"),
     ("job", "labels", ["team"], "labels"),
@@ -210,7 +245,12 @@ CHANGES = [
     ("permissions", "permissions", "bigquery.jobs.create", "permissions"),
     ("account", "permissions", [5], "permissions[0]"),
     ("repository", "labels", ["a"], "labels"),
+    ("deploy", "trafficSplit", {"0": "ten"}, "trafficSplit"),
+    ("deploy", "deployedModel.dedicatedResources.minReplicaCount", "one", "minReplicaCount"),
+    ("undeploy", "deployedModelId", 6, "deployedModelId"),
     # names that an enum does not have
+    ("deploy", "deployedModel.dedicatedResources.machineSpec.acceleratorType", "L4", "acceleratorType"),
+    ("deploy", "deployedModel.dedicatedResources.machineSpec.acceleratorType", 7, "acceleratorType"),
     ("job", "runtimeConfig.failurePolicy", "FAST", "failurePolicy"),
     ("job", "runtimeConfig.failurePolicy", 9, "failurePolicy"),
     ("tuning", "supervisedTuningSpec.hyperParameters.adapterSize", "ADAPTER_SIZE_THREE", "adapterSize"),
@@ -237,6 +277,9 @@ CHANGES = [
     ("model", "model.containerSpec.imageUri", GONE, "imageUri is required"),
     ("evaluation", "modelEvaluation", GONE, "modelEvaluation is required"),
     ("repository", "format", GONE, "format is required"),
+    ("endpoint", "displayName", GONE, "displayName is required"),
+    ("deploy", "deployedModel.dedicatedResources.machineSpec", GONE, "machineSpec is required"),
+    ("undeploy", "deployedModelId", GONE, "deployedModelId is required"),
     # what Google's documentation says beyond the discovery documents
     ("job", "serviceAccount", "runner", "serviceAccount"),
     ("job", "network", "vpc", "network"),
@@ -266,6 +309,24 @@ CHANGES = [
     ("evaluation", "modelEvaluation.metrics", {"loss": 1.5}, "metrics"),
     ("evaluation", "modelEvaluation.metrics", {"rougeLSum": "high"}, "metrics"),
     ("evaluation", "modelEvaluation.metrics", GONE, "metrics"),
+    ("endpoint", "displayName", "x" * 129, "displayName"),
+    ("endpoint", "trafficSplit", {"7": 100}, "not deployed"),
+    ("endpoint", "labels.before", "V1", "label before"),
+    ("endpoint", "encryptionSpec.kmsKeyName", "key", "kmsKeyName"),
+    ("deploy", "trafficSplit", {"0": 10, "5": 80}, "add up to 100"),
+    ("deploy", "trafficSplit", {"7": 100}, "7, which is not deployed"),
+    ("deploy", "deployedModel.id", "v7", "not 1 to 10 digits"),
+    ("deploy", "deployedModel.id", "0", "not 1 to 10 digits"),
+    ("deploy", "deployedModel.model", f"{PLACE}/models/2@1", "does not support dedicated resources"),
+    ("deploy", "deployedModel.dedicatedResources", GONE, "dedicatedResources"),
+    ("deploy", "deployedModel.automaticResources", {"minReplicaCount": 1}, "prediction_resources"),
+    ("deploy", "deployedModel.dedicatedResources.maxReplicaCount", -1, "maxReplicaCount"),
+    ("deploy", "deployedModel.dedicatedResources.machineSpec.machineType", "g2-standard-9", "machine type"),
+    ("deploy", "deployedModel.dedicatedResources.machineSpec.acceleratorType", "NVIDIA_TESLA_T4", "acceleratorType"),
+    ("deploy", "deployedModel.dedicatedResources.machineSpec.acceleratorCount", 2, "acceleratorCount"),
+    ("undeploy", "deployedModelId", "5", "100% of the traffic"),
+    ("undeploy", "trafficSplit", {"5": 50}, "add up to 100"),
+    ("undeploy", "trafficSplit", {"6": 100}, "100% of the traffic"),
     ("permissions", "permissions", ["bigquery.*"], "permission"),
 ]  # fmt: skip
 
@@ -294,6 +355,37 @@ def test_a_model_that_is_there_or_is_not_is_said(bodies: dict[str, Body], send: 
         "name must include a version ID",
     )
     assert send(PATHS["evaluation"].replace("1@1", "1@7"), bodies["evaluation"])[0] == 404
+
+
+def test_an_endpoint_or_a_deployed_model_that_is_there_or_is_not_is_said(bodies: dict[str, Body], send: Any) -> None:
+    for name in ("endpoint", "deploy"):  # of a deployment, while it still runs
+        assert [send(PATHS[name], bodies[name])[0] for _ in range(2)] == [200, 409]
+    assert send(PATHS["deploy"], changed(bodies["deploy"], "deployedModel.id", "5"))[0] == 409
+    assert send(PATHS["deploy"].replace("us-central1", "europe-west4"), bodies["deploy"])[0] == 404
+    unknown = changed(bodies["deploy"], "deployedModel.model", f"{PLACE}/models/1@9")
+    assert send(PATHS["deploy"], changed(unknown, "deployedModel.id", "8"))[0] == 404
+    assert send(PATHS["undeploy"], {"deployedModelId": "9"})[0] == 404
+
+
+@pytest.mark.parametrize(
+    ("mask", "body", "status"),
+    [
+        ("trafficSplit", {"trafficSplit": {"5": 40, "6": 60}, "etag": "1"}, 200),
+        ("trafficSplit", {}, 200),
+        ("trafficSplit", {"trafficSplit": {"5": 40}}, 400),
+        ("trafficSplit", {"trafficSplit": {"5": 140, "6": -40}}, 400),
+        ("trafficSplit", {"trafficSplit": {"7": 100}}, 400),
+        ("trafficSplit", {"trafficSplit": {"6": 100}, "etag": "0"}, 409),
+        ("labels", {"labels": {"before": "V1"}}, 400),
+        ("network", {"network": "vpc"}, 400),
+    ],
+)
+def test_a_change_of_an_endpoint_is_taken_or_refused(
+    send: Any, vertex_api: Loopback, mask: str, body: Body, status: int
+) -> None:
+    url, headers = f"{vertex_api.url}/v1/{ENDPOINT}?updateMask={mask}", {"Authorization": f"Bearer {TOKEN}"}
+    sent = {"name": ENDPOINT, "displayName": "python-qa", **body}
+    assert requests.patch(url, json=sent, headers=headers, timeout=10).status_code == status
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import itertools
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 # The requests are of v1beta1, but this version of Google's library knows thinkingLevel only in the messages of v1.
@@ -13,6 +14,7 @@ from google.genai import types as genai
 from pydantic import ValidationError
 
 from tests.cloud.servers.discovery import Method, find_method
+from tests.cloud.servers.endpoint_server import Endpoints
 from tests.cloud.servers.loopback import Loopback, RefusedError, Request
 from tests.cloud.servers.model_server import ModelRegistry
 from tests.cloud.servers.rules import KEY, NOW, PARENT, check_labels
@@ -46,7 +48,11 @@ class Vertex:
     outcomes: list[str] = field(default_factory=lambda: ["PIPELINE_STATE_RUNNING", "PIPELINE_STATE_SUCCEEDED"])
     run: Callable[[dict[str, Any]], None] | None = None  # runs an accepted job for real
     answers: Callable[[str], dict[str, Any]] = lambda prompt: {"text": f"Answer to: {prompt}"}
+    begun: list[Callable[[], None]] = field(default_factory=list)  # accepted jobs that have not run yet
     numbers: Any = field(default_factory=lambda: itertools.count(1001))
+
+    def __post_init__(self) -> None:
+        self.endpoints = Endpoints(self.registry)
 
     @property
     def models(self) -> dict[str, dict[str, Any]]:
@@ -68,6 +74,7 @@ class Vertex:
             ("GET", rf"{PARENT}/tuningJobs", self.list_tunings),
             ("GET", rf"{PARENT}/tuningJobs/([^/:]+)", self.get_tuning),
             *self.registry.routes(),
+            *self.endpoints.routes(),
             ("POST", rf"{PARENT}/(endpoints/[^/:]+|publishers/google/models/[^/:]+):generateContent", self.generate),
             ("POST", rf"{PARENT}/(endpoints/[^/:]+|publishers/google/models/[^/:]+):countTokens", self.count_tokens),
         ]
@@ -86,7 +93,7 @@ class Vertex:
                                "createTime": NOW, "updateTime": NOW, "jobDetail": {"taskDetails": []}}  # fmt: skip
         self.jobs[resource]["_left"] = [] if self.run else list(self.outcomes)
         if self.run:
-            self.run(self.jobs[resource])
+            self.begun.append(partial(self.run, self.jobs[resource]))
         return with_root(self.jobs[resource])
 
     def get_job(self, request: Request) -> dict[str, Any]:
@@ -345,4 +352,4 @@ def serve(vertex: Vertex) -> Loopback:
     def find(request: Request) -> Method | None:
         return find_method("aiplatform.googleapis.com", request.method, request.path)
 
-    return Loopback(vertex.routes(), find=find)
+    return Loopback(vertex.routes(), find=find, after=vertex.begun)

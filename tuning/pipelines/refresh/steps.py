@@ -28,7 +28,7 @@ from tuning.pipelines.steps.process import Artifact, output_folder
 from tuning.pipelines.steps.requests import TuningRequest, dataset_arguments, read_request, training_key
 from tuning.pipelines.tuning import REFRESH
 from tuning.records import read_record, write_record
-from tuning.registry.mirror import mirror
+from tuning.registry.deployment import publish
 from tuning.settings import load_settings
 from tuning.storage import link_or_copy, mounted
 from tuning.target import find_target
@@ -157,7 +157,7 @@ def release(request: Artifact, sources: ReleaseSources, tuner_code: str, run: st
     write_outcome(settings, run or job, outcome)
     if not released.outdated:  # else the next refresh compares the model with the new champion
         write_outcome(settings, read_record(Path(sources.source.path), Source, "Run the command again").key, outcome)
-    for line in [*released.in_lines, *(mirror(settings) if find_target(settings).uses_google else [])]:
+    for line in [*released.in_lines, *(publish(settings) if find_target(settings).uses_google else [])]:
         print(line, flush=True)
 
 

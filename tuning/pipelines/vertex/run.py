@@ -17,7 +17,7 @@ from tuning.pipelines.vertex import jobs
 from tuning.pipelines.vertex.job import Job
 from tuning.pipelines.vertex.template_job import SubmitOptions, send
 from tuning.pipelines.vertex.tuning_job import tuning_request
-from tuning.registry.mirror import mirror
+from tuning.registry.deployment import publish
 from tuning.settings import Settings
 
 # The outputs that a release needs, by name. Each value is a task and the name of one of its outputs.
@@ -53,7 +53,7 @@ def run_vertex(
         outputs = {name: _fetch(settings, job, folder / "outputs" / name, *source) for name, source in OUTPUTS.items()}
         steps = [*before, *_steps(job)]
         run = release(settings, plan, folder, record, outputs, steps)
-        for line in mirror(settings):
+        for line in publish(settings):
             show(line)
     except BaseException as error:
         write_run(settings, folder, _ended(ended(record, error), started))

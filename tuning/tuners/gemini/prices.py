@@ -31,6 +31,19 @@ TRAINING = {
     "gemini-3.1-flash-lite": Price(3.0, "million training tokens", date(2026, 9, 24), _TUNING),
     "gemini-3.5-flash": Price(10.0, "million training tokens", date(2026, 9, 24), _TUNING),
 }
+# A machine of an endpoint, with its GPU, in us-central1; other regions differ. These are computed and not read: the
+# prices of Compute Engine (g2: 0.024988 per vCPU, 0.002927 per GiB and 0.56004 per NVIDIA L4; a2-highgpu-1g: 3.673385),
+# and the 15% that Vertex AI adds for predictions.
+MACHINES = {
+    name: Price(dollars, "hour", date(2026, 11, 30), "https://cloud.google.com/vertex-ai/pricing")
+    for name, dollars in {
+        "g2-standard-4": 0.8129,
+        "g2-standard-8": 0.9817,
+        "g2-standard-12": 1.1505,
+        "g2-standard-16": 1.3193,
+        "a2-highgpu-1g": 4.2244,
+    }.items()
+}
 
 
 def staleness(price: Price, today: date) -> tuple[str, ...]:
