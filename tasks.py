@@ -745,6 +745,41 @@ def monitor(
     print("\n".join(in_lines(settings, dataset, reference, runs)))
 
 
+PostId = Annotated[
+    Annotated[str, Meta(max_length=500)],
+    Meta(description="ID or address of a question or an answer, such as https://stackoverflow.com/a/456"),
+]
+
+
+@command(writes=False, positional=["post"])
+def trace(c: Context, settings: Settings, post: PostId) -> None:
+    """Show each mart, snapshot, dataset, run, model version and endpoint that holds a post or a near copy of it.
+
+    Example: invoke trace https://stackoverflow.com/questions/123/title#456
+    """
+    from tuning.monitoring.tracing.post import read_post
+    from tuning.monitoring.tracing.trace import trace as find
+
+    print("\n".join(find(settings, read_post(post)).in_lines()))
+
+
+@command(positional=["post"])
+def forget(
+    c: Context,
+    settings: Settings,
+    post: PostId,
+    reason: Annotated[str, Meta(description="reason to record; required")] = "",
+) -> None:
+    """Put a post on the deny list: new datasets leave it out. Show what was made with it and must be made again.
+
+    Example: invoke forget 123 --reason "the author deleted it"
+    """
+    from tuning.monitoring.tracing.forget import forget as deny
+    from tuning.monitoring.tracing.post import read_post
+
+    print("\n".join(deny(settings, read_post(post), reason)))
+
+
 @command
 def clean(
     c: Context,
@@ -981,7 +1016,7 @@ groups: Groups = {
     "From questions to a model": (tune, refresh, report, predict, serve),
     "Source tables": (ingest, sample, Collection("warehouse", up, down, status), Collection("explore", tables, peek)),
     "Marts (dbt)": (builds, docs),
-    "Datasets": (dataset, exports, split),
+    "Datasets": (dataset, exports, split, trace, forget),
     "Models": (models, evaluate, promote, rollback, deploy, monitor, push),
     "Vertex AI": (Collection("cloud", cloud_check, cloud_init), estimate, submit, job_status, cancel, schedule),
     "This installation": (config, doctor, clean, compile_, hello, bench),

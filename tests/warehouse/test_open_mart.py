@@ -10,6 +10,8 @@ from tuning.dataset.options import resolve_options
 from tuning.dataset.snapshot.export import export
 from tuning.errors import TuningError
 from tuning.monitoring.frames import open_mart
+from tuning.monitoring.tracing.post import Post
+from tuning.monitoring.tracing.trace import trace
 from tuning.settings import PROJECT_ROOT, Settings
 from tuning.warehouse.dbt import BuildResult, Variables
 
@@ -27,6 +29,19 @@ def test_a_mart_opens_with_the_types_that_a_person_expects(built: tuple[Settings
     funnel = open_mart("dataset_funnel", settings=settings)
     assert funnel["is_applied"].dtype == "bool"
     assert (funnel["rows_in"] >= funnel["rows_out"]).all()
+
+
+def test_a_post_is_traced_in_the_marts_of_each_build(built: tuple[Settings, BuildResult]) -> None:
+    settings, _ = built
+    rows = open_mart(columns=["example_id", "question_id", "quality_reason"], settings=settings).sort_values(
+        "question_id"
+    )
+    kept, mart = rows[rows["quality_reason"].isna()].iloc[0], "local-project.python_qa.python_qa_instructions"
+    found = trace(settings, Post(int(kept["question_id"])))
+    assert f"mart {mart}: {kept['example_id']}, kept" in found.lines
+    assert "2 marts" in found.searched
+    assert not [line for line in found.unsearched if line.startswith("near copies")]  # the mart has the text
+    assert trace(settings, Post(5)).lines == []
 
 
 def test_what_is_not_a_mart_is_one_clear_error(built: tuple[Settings, BuildResult]) -> None:

@@ -24,6 +24,7 @@ from tuning.dataset.dataset import (
     is_out_of_reach,
     open_dataset,
 )
+from tuning.dataset.denied import denied_in
 from tuning.dataset.funnel import Funnel, FunnelRow
 from tuning.dataset.leaks.check import find_leaks, refuse_leaks
 from tuning.dataset.leaks.lines import Written
@@ -58,8 +59,9 @@ def create_dataset(
 ) -> Dataset:
     """Create the dataset for this snapshot and these options, or return it if it is already finished.
 
-    The bytes depend only on the snapshot's rows, the options, and the library versions. They do not depend on `workers`
-    (None: all cores), on the order of the rows and files, or on how often the command was killed and run again.
+    The bytes depend only on the snapshot's rows, the options, the deny list, and the library versions. They do not
+    depend on `workers` (None: all cores), on the order of the rows and files, or on how often the command was killed
+    and run again.
     Raises TuningError if the snapshot does not fit the options, a split is empty, or the leak check finds a leak.
     """
     if snapshot.kind != kind_of(options):
@@ -74,6 +76,7 @@ def create_dataset(
         read_benchmark(options.decontaminate)  # raises an error before the work begins
         _name_left_out(options.decontaminate)
     snapshot.roles.check(column_names(snapshot.files), str(snapshot.folder))
+    options = msgspec.structs.replace(options, denied=denied_in(settings, snapshot))
     libraries = versions(with_tokenizer=bool(options.tokenizer))
     identity = dataset_id(snapshot.digest, options, snapshot.recorded_build(), libraries)
     folder = settings.datasets_dir / identity

@@ -279,15 +279,23 @@ def datasets(settings: Settings) -> Iterator[Dataset]:
 
     Without a bucket, skip those with files in Cloud Storage. Raises TuningError if a manifest is not valid.
     """
+    for folder in dataset_folders(settings):
+        if not is_out_of_reach(settings, folder):
+            yield open_dataset(folder, settings)
+
+
+def dataset_folders(settings: Settings) -> list[Path]:
+    """Return the folders of the finished datasets, the newest first, also of those that cannot be opened.
+
+    With a bucket, datasets of other homes that share it get a folder here.
+    """
     if find_target(settings).has_bucket:
         for name in find_storage(settings).children(bucket_address(settings, "").rstrip("/")):
             if not (settings.datasets_dir / name).exists():
                 _adopt_here(settings, name)
     names = (MANIFEST, ATTRIBUTION)  # without its manifest, a dataset is an error
     folders = {path.parent for name in names for path in settings.datasets_dir.glob(f"[!.]*/{name}")}
-    for folder in sorted(folders, key=lambda folder: (folder.stat().st_mtime_ns, folder.name), reverse=True):
-        if not is_out_of_reach(settings, folder):
-            yield open_dataset(folder, settings)
+    return sorted(folders, key=lambda folder: (folder.stat().st_mtime_ns, folder.name), reverse=True)
 
 
 def adopt(settings: Settings, dataset_id: str, folder: Path) -> bool:

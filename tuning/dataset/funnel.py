@@ -86,7 +86,7 @@ class Funnel:
         ]
 
 
-STEPS = ("quality", "limit", "clean", "filter", "deduplicate", "split")
+STEPS = ("deny list", "quality", "limit", "clean", "filter", "deduplicate", "split")
 
 
 def excerpt(text: str) -> str:

@@ -41,6 +41,7 @@ class DatasetOptions(msgspec.Struct, frozen=True, kw_only=True):
     redact_rules: Path | None = None  # TOML file with more secrets to replace; see `redact/own_rules.py`
     tokenizer: Path | None = None  # folder of the model whose tokenizer counts tokens; None: estimate from bytes
     max_length: int = 0  # tokens that the trainer reads; examples whose answer starts later are dropped; 0: no limit
+    denied: tuple[int, ...] = ()  # sorted ids of the snapshot's posts that are on the deny list; see `denied.py`
 
     @property
     def is_seed(self) -> bool:
@@ -66,6 +67,10 @@ class DatasetOptions(msgspec.Struct, frozen=True, kw_only=True):
         values: dict[str, object] = {name: getattr(self, name) for name in self.__struct_fields__}
         if not self.redact_rules:
             del values["redact_rules"]  # so that the IDs of earlier datasets stay the same
+        del values["denied"]
+        if self.denied:  # a manifest does not name forgotten posts
+            digest = hashlib.sha256(orjson.dumps(self.denied)).hexdigest()
+            values["deny_list"] = {"posts": len(self.denied), "sha256": digest}
         files = {
             "decontaminate": (self.decontaminate, benchmark_files(self.decontaminate) if self.decontaminate else []),
             "redact_rules": (self.redact_rules, [self.redact_rules] if self.redact_rules else []),
