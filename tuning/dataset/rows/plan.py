@@ -77,6 +77,9 @@ def read_plan(snapshot: Snapshot, options: DatasetOptions) -> Plan:
     ids = known[question_id]
     for name in quality:
         ids = ids.filter(pc.is_null(known[name]))
+    if not len(ids) and options.is_own:
+        reason = known[quality[0]].value_counts().to_pylist()[0]["values"]
+        raise TuningError(f"no row of the files can be used, for example: {reason}", "Name files with other rows")
     if not len(ids):
         raise TuningError(
             "the filters reject all rows of the mart",
