@@ -21,7 +21,7 @@ from tuning.command_line.options import (
     TuningOptions,
 )
 from tuning.command_line.positional import JobOrNewest, QuestionOrFile
-from tuning.command_line.shown import Groups, in_groups, show_kinds
+from tuning.command_line.shown import Groups, hint_at_names, in_groups, show_kinds
 from tuning.errors import TuningError
 from tuning.settings import BigQueryDataset, Settings, describe, load_settings
 from tuning.target import find_target
@@ -42,6 +42,7 @@ from tuning.values import (
 
 closed_output.end_quietly()
 show_kinds()
+hint_at_names()
 
 
 @command(writes=False)

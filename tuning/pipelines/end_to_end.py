@@ -102,6 +102,8 @@ def _prepare(settings: Settings, given: Given, steps: Steps) -> tuple[Settings, 
     if given.continues:
         options = continue_version(settings, given.continues, options, given.tuning.base_model)
     on_vertex = find_target(settings).on_vertex
+    if settings.tuner == "gemini":
+        find_target(settings).require_vertex()
     if on_vertex:
         check_start(settings, settings.tuner, options)
     if given.own.given():
