@@ -16,12 +16,13 @@ from tuning.command_line.options import (
     DeployOptions,
     Format,
     Options,
+    OwnOptions,
     RunOptions,
     SplitOptions,
     TuningOptions,
 )
 from tuning.command_line.positional import JobOrNewest, QuestionOrFile
-from tuning.command_line.shown import Groups, in_groups, show_kinds
+from tuning.command_line.shown import Groups, hint_at_names, in_groups, show_kinds
 from tuning.errors import TuningError
 from tuning.settings import BigQueryDataset, Settings, describe, load_settings
 from tuning.target import find_target
@@ -42,6 +43,7 @@ from tuning.values import (
 
 closed_output.end_quietly()
 show_kinds()
+hint_at_names()
 
 
 @command(writes=False)
@@ -331,21 +333,29 @@ def dataset(
     settings: Settings,
     build: BuildOptions,
     chosen: SplitOptions,
+    own: OwnOptions,
     max_length: Longest = None,
     preset: Preset = None,
     workers: Workers = None,
 ) -> None:
     """Build the mart if necessary, export it, and make a dataset from it: build, export and split in one command.
 
+    With --train, make the dataset of your own files instead.
+
     Example: invoke dataset --preset seed --limit 10000
     """
     from tuning.dataset.create import describe_dataset
     from tuning.dataset.options import resolve_variables
-    from tuning.pipelines.end_to_end import Steps, make_dataset
-    from tuning.tuners.options import dataset_options
+    from tuning.pipelines.end_to_end import Steps, make_dataset, make_own_dataset
+    from tuning.tuners.options import check_own, dataset_options
 
+    if own.given():
+        check_own(own, build, chosen, preset)
     variables = resolve_variables(preset, build)
     options = dataset_options(settings, preset, chosen, max_length=max_length)
+    if own.given():
+        print(describe_dataset(make_own_dataset(settings, own, options, Steps(print), workers)))
+        return
     print(describe_dataset(make_dataset(settings, variables, options, Steps(print), workers=workers)))
 
 
@@ -459,6 +469,13 @@ def evaluate(
     running: RunOptions,
     model: Annotated[Version, Meta(description="model version, or champion")] = "champion",
     dataset: DatasetId = "",
+    data: Annotated[
+        list[str] | None,
+        Meta(
+            description="own examples instead of a dataset: JSON Lines, Parquet or a folder of a Hugging Face dataset; "
+            "you can repeat the option"
+        ),
+    ] = None,
     examples: Annotated[
         Count | None,
         Meta(description="number of examples to compute the loss on (default: the setting evaluation_examples)"),
@@ -492,7 +509,9 @@ def evaluate(
     from tuning.registry.evaluate_version import evaluate_version, in_lines, write_sides
 
     settings = msgspec.structs.replace(settings, **running.given())
-    judged = evaluate_version(settings, model, dataset, examples, answers, benchmark, judge)
+    if data and dataset:
+        raise TuningError("--data and --dataset both name examples", "Use only one of them")
+    judged = evaluate_version(settings, model, data or dataset, examples, answers, benchmark, judge)
     print("\n".join(in_lines(judged)))
     if output:
         print(write_sides(judged, expanded(output)))
@@ -665,6 +684,7 @@ def tune(
     settings: Settings,
     build: BuildOptions,
     chosen: SplitOptions,
+    own: OwnOptions,
     tuning: TuningOptions,
     preset: Preset = None,
     dataset: Annotated[
@@ -687,7 +707,7 @@ def tune(
     """
     from tuning.pipelines.end_to_end import Given, preview_all, tune_all
 
-    given = Given(build=build, made=chosen, tuning=tuning, preset=preset, dataset_id=dataset, continues=from_)
+    given = Given(build=build, made=chosen, own=own, tuning=tuning, preset=preset, dataset_id=dataset, continues=from_)
     if preview is not None:
         preview_all(settings, given, print, preview)
         return

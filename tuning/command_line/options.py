@@ -134,6 +134,24 @@ class SplitOptions(Options, frozen=True, kw_only=True):
     ] = None
 
 
+class OwnOptions(Options, frozen=True, kw_only=True):
+    """Group the options of a user's own data, which takes the place of a mart."""
+
+    train: Annotated[
+        list[str] | None,
+        Meta(
+            description="own examples instead of a mart: JSON Lines, Parquet or a folder of a Hugging Face dataset; "
+            "FILE=2 writes each row twice; you can repeat the option"
+        ),
+    ] = None
+    eval_: Annotated[
+        list[str] | None,
+        Meta(
+            description="own examples for the evaluation split (default: a share of --train); you can repeat the option"
+        ),
+    ] = None
+
+
 class RunOptions(Options, frozen=True, kw_only=True):
     """Group the options of running the code in answers."""
 

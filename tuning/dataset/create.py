@@ -140,7 +140,7 @@ def _make(
     workers: Workers,
     identity: str,
 ) -> None:
-    funnel = Funnel(snapshot.rows)
+    funnel = Funnel(snapshot.rows, "files" if options.is_own else "mart")
     index = run_pass_one(parts, snapshot, options, workers, funnel)
     texts = Texts(parts, index, options, snapshot.template)
     selection = select(index, texts, options, funnel)
@@ -170,7 +170,7 @@ def _make(
         benchmark=_benchmark_facts(options.decontaminate, funnel) if options.decontaminate else msgspec.UNSET,
         leaks=msgspec.to_builtins(leaks),
         redactions=dict(sorted(facts.redactions.items())),
-        template_remark=_template_remark(snapshot.template, facts),
+        template_remark=_template_remark(snapshot.template, facts, options),
     )
     others = facts.other_licences() if snapshot.build["kind"] == "stack_exchange" else {}
     write_bytes(folder / NOTICE, notice(snapshot.build, options, facts.unnamed_posts, others).encode())
@@ -199,8 +199,8 @@ def _share(row: FunnelRow, dataset: Dataset) -> str:
     return f" ({row['rows'] / read:.1%} of all)" if row["step"] == "split" and read else ""
 
 
-def _template_remark(template: str, facts: CardFacts) -> str:
-    if facts.is_about_python or "python" not in template.lower():
+def _template_remark(template: str, facts: CardFacts, options: DatasetOptions) -> str:
+    if facts.is_about_python or "python" not in template.lower() or options.is_own:
         return ""
     return (
         "The instruction in every prompt speaks of Python, but most of the questions have no tag of Python. "
@@ -227,7 +227,11 @@ def _share_remark(manifest: Manifest) -> str:
     """Return a remark if groups of duplicates make the evaluation split much smaller or larger than was asked."""
     share, rows = float(str(manifest.options["eval_fraction"])), manifest.files["eval.jsonl"].rows
     total = rows + manifest.files["train.jsonl"].rows
-    if manifest.options["split"] == "time" or share * total < _FEW or share * total / 2 <= rows <= share * total * 2:
+    if (
+        manifest.options["split"] not in ("hash", "random")
+        or share * total < _FEW
+        or share * total / 2 <= rows <= share * total * 2
+    ):
         return ""
     return (
         f"{rows:,} of {total:,} examples are for evaluation, where --eval-fraction asks for {share:.0%}: questions "

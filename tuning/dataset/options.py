@@ -19,7 +19,8 @@ from tuning.errors import TuningError
 if TYPE_CHECKING:
     from tuning.warehouse.variables import Variables
 
-SplitMethod = Literal["hash", "time", "random"]
+# "given" and "evaluation" are for own data: the user named the files of each side, or all is for evaluation.
+SplitMethod = Literal["hash", "time", "random", "given", "evaluation"]
 Code = Literal["any", "parses"]
 # Part of every dataset's ID. Increase it when a code change alters any byte of any dataset.
 FORMAT_VERSION = 10
@@ -47,6 +48,11 @@ class DatasetOptions(msgspec.Struct, frozen=True, kw_only=True):
     def is_seed(self) -> bool:
         """Return whether the seed preset is used."""
         return self.preset == "seed"
+
+    @property
+    def is_own(self) -> bool:
+        """Return whether the texts are own data, which stay as they are."""
+        return self.body == "text"
 
     @property
     def is_preference(self) -> bool:
@@ -82,6 +88,8 @@ class DatasetOptions(msgspec.Struct, frozen=True, kw_only=True):
         return values
 
 
+BODIES: tuple[Body, ...] = ("markdown", "html")  # those of a mart
+SPLITS: tuple[SplitMethod, ...] = ("hash", "time", "random")
 # By kind of origin; 0.1 for other kinds. A tenth of the small sample would be too few questions for the release gate.
 _EVAL_FRACTIONS = {"synthetic": 0.32}
 SEED = DatasetOptions(preset="seed", format="notebook", body="html", split="random", eval_fraction=0.2, seed=42)
@@ -100,7 +108,7 @@ def resolve_options(preset: str | None = None, tuner: str = "hf", **given: Any) 
             chosen[name] = Path(chosen[name])
     if preset not in (None, "", "seed"):
         raise TuningError(f"there is no preset {preset!r}", "The only preset is: seed")
-    choices = {"format": FORMATS, "body": get_args(Body), "split": get_args(SplitMethod), "code": get_args(Code)}
+    choices = {"format": FORMATS, "body": BODIES, "split": SPLITS, "code": get_args(Code)}
     for name, allowed in choices.items():
         if name in chosen and chosen[name] not in allowed:
             raise TuningError(f"--{name} cannot be {chosen[name]!r}", f"Choose one of: {', '.join(allowed)}")

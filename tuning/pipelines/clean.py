@@ -194,7 +194,8 @@ def _is_old(folder: Path, oldest: float) -> bool:
 def _is_own(dataset: Dataset) -> bool:
     """Return whether a person has a part in the dataset: a changed file, or an option that names a file."""
     manifest = dataset.manifest
-    if any(manifest.options.get(name) for name in ("decontaminate", "redact_rules")) or dataset.objects:
+    is_of_files = manifest.build.get("kind") == "own"
+    if is_of_files or any(manifest.options.get(name) for name in ("decontaminate", "redact_rules")) or dataset.objects:
         return True
     files = {dataset.folder / name: facts for name, facts in manifest.files.items()}
     return any(not path.is_file() or sha256_of(path) != facts.sha256 for path, facts in files.items())
@@ -213,5 +214,7 @@ def _loaded(settings: Settings, notes: list[str]) -> dict[str, Any]:
 
 
 def _can_be_made(build: dict[str, Any], loaded: dict[str, Any]) -> bool:
-    """Return whether a build is one of the data in the warehouse."""
+    """Return whether a build is one of the data in the warehouse, or a copy of own data."""
+    if build.get("kind") == "own":
+        return True
     return bool(loaded) and all(name in build and build[name] == value for name, value in loaded.items())

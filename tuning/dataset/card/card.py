@@ -38,6 +38,7 @@ def write_card(
         "manifest": manifest,
         "title": _title(manifest, facts),
         "is_about_python": facts.is_about_python,
+        "is_own": is_own(manifest),
         "synthetic": SYNTHETIC,
         "files": SPLIT_FILES,
         "front_matter": _front_matter(manifest, facts),
@@ -63,8 +64,15 @@ def write_card(
 
 
 def _title(manifest: Manifest, facts: CardFacts) -> str:
+    if is_own(manifest):
+        return "Own data"
     what = "Python questions and answers" if facts.is_about_python else "Questions and answers"
     return f"{what} of {manifest.build['name']}"
+
+
+def is_own(manifest: Manifest) -> bool:
+    """Return whether the dataset was made of a user's own files."""
+    return manifest.build["kind"] == "own"
 
 
 def _described(character: str) -> str:
@@ -76,11 +84,14 @@ def _front_matter(manifest: Manifest, facts: CardFacts) -> str:
     import yaml
 
     rows = sum(split.rows for split in facts.splits.values())
+    tags = ["code", "python"] if facts.is_about_python else ["stack-exchange"]
     data_files = [{"split": split, "path": path} for split, path in SPLIT_FILES.items()]
     licence = {"license": "cc-by-sa-4.0"}
     if facts.other_licences():
         licence = {"license": "other", "license_name": "several, see NOTICE.md", "license_link": "NOTICE.md"}
-    if manifest.build["kind"] != "stack_exchange":
+    if is_own(manifest):
+        licence = {}  # only its user knows it
+    elif manifest.build["kind"] != "stack_exchange":
         name, link = str(manifest.build["license"]), str(manifest.build["license_url"])
         licence = {"license": "other", "license_name": name, "license_link": link}
         if name == "Apache-2.0":
@@ -89,9 +100,9 @@ def _front_matter(manifest: Manifest, facts: CardFacts) -> str:
         {
             "pretty_name": _title(manifest, facts),
             **licence,
-            "language": ["en"],
+            **({} if is_own(manifest) else {"language": ["en"]}),
             "task_categories": ["text-generation", "question-answering"],
-            "tags": ["code", "python"] if facts.is_about_python else ["stack-exchange"],
+            **({} if is_own(manifest) else {"tags": tags}),
             "size_categories": [_size_category(rows)],
             "configs": [{"config_name": "default", "data_files": data_files}],
         },
@@ -122,6 +133,8 @@ def _split_description(options: dict[str, object], funnel: Sequence[FunnelRow]) 
             f"scikit-learn's train_test_split, applied to the rows in order of question id, with {share} for"
             " evaluation. The rows keep the order that it returns."
         )
+    if options["split"] == "evaluation":
+        return "all rows are for evaluation."
     groups = "Questions that are linked as duplicates or nearly the same are always in the same split."
     rows = {str(row["step"]): int(str(row["rows"])) for row in funnel}
     if lost := rows.get("split", 0):
@@ -129,6 +142,8 @@ def _split_description(options: dict[str, object], funnel: Sequence[FunnelRow]) 
     match options["split"]:
         case "time":
             return f"questions answered on {options['split_date']} or later are for evaluation. {groups}"
+        case "given":
+            return f"as the user's files say. {groups}"
         case "random":
             return f"scikit-learn's GroupShuffleSplit, with {share} of the groups for evaluation. {groups}"
         case _:
@@ -145,7 +160,7 @@ def _charts(facts: CardFacts, pairs: PairFacts | None) -> list[dict[str, Any]]:
     charts = [
         _chart("Question length in characters", ends, {n: s.question_lengths for n, s in facts.splits.items()}),
         _chart("Answer length in characters", ends, {n: s.answer_lengths for n, s in facts.splits.items()}),
-        _chart("Answers by quarter", quarters, by_quarter),
+        *([_chart("Answers by quarter", quarters, by_quarter)] if quarters else []),
     ]
     if pairs:
         bounds = [f"below {bound}" for bound in SIMILARITY_BINS] + ["more"]

@@ -85,6 +85,9 @@ def read_plan(snapshot: Snapshot, options: DatasetOptions) -> Plan:
         is_kept.append(pc.invert(known[DENIED]))
     if is_kept:
         ids = ids.filter(functools.reduce(pc.and_, is_kept))
+    if not len(ids) and options.is_own:
+        reason = known[quality[0]].value_counts().to_pylist()[0]["values"]
+        raise TuningError(f"no row of the files can be used, for example: {reason}", "Name files with other rows")
     if not len(ids):
         raise TuningError(
             f"the filters{' and the deny list' if options.denied else ''} reject all rows of the mart",

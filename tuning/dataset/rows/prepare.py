@@ -139,16 +139,21 @@ def _tokens(pairs: Sequence[Pair], question_ids: Column, rules: Rules) -> npt.ND
 def _ids(roles: MartColumns, batch: pa.RecordBatch) -> Keys:
     column = roles.attribution
     links = batch.column(roles.links)
+    keys: Keys = {
+        "question_id": integers(batch.column(column["question_id"])),
+        "answer_id": integers(batch.column(column["answer_id"])),
+        "links": integers(pc.list_flatten(links)),
+        "link_counts": np.bincount(integers(pc.list_parent_indices(links)), minlength=len(links)).astype(np.int32),
+    }
+    if roles.is_own:  # of duplicates, the one with the larger score stays: that of the evaluation side
+        is_eval, copies = (integers(batch.column(name)) for name in (roles.side, roles.copies))
+        return keys | {"score": is_eval, "is_eval": is_eval, "copies": copies, "answered_at": np.zeros_like(is_eval)}
     times = {"answered_at": "answer_created_at"}
     if "rejected_created_at" in column:
         times |= {"asked_at": "question_created_at", "rejected_at": "rejected_created_at"}
-    return {
-        "question_id": integers(batch.column(column["question_id"])),
-        "answer_id": integers(batch.column(column["answer_id"])),
+    return keys | {
         "score": integers(batch.column(column["answer_score"])),
         **{key: _microseconds(batch.column(column[name])) for key, name in times.items()},
-        "links": integers(pc.list_flatten(links)),
-        "link_counts": np.bincount(integers(pc.list_parent_indices(links)), minlength=len(links)).astype(np.int32),
     }
 
 
@@ -172,8 +177,8 @@ def _dropped(pairs: Sequence[Pair], heads: Sequence[bytes]) -> list[Dropped]:
             example = DroppedExample(
                 question_id=about["question_id"],
                 answer_id=about["answer_id"],
-                url=about["question_url"],
-                title=pair.title,
+                url=about.get("question_url", ""),
+                title=pair.title or about["example_id"],
                 question=excerpt(pair.body),
                 answer=excerpt(pair.answer),
             )
