@@ -662,16 +662,20 @@ def deploy(
 def report(
     c: Context,
     settings: Settings,
-    open: Annotated[bool, Meta(description="open the report in the browser")] = False,  # noqa: A002 - the option's name
+    runs: Annotated[Count, Meta(description="number of newest runs to show")] = 50,
+    open: Annotated[bool, Meta(description="open the first page in the browser")] = False,  # noqa: A002 - the option's name
 ) -> None:
-    """Print the path of the newest run's report.
+    """Make a site of pages about runs, datasets and models. Print its first page, and the newest run's own report.
 
     Example: invoke report --open
     """
     from tuning.pipelines.release.record import newest_report
+    from tuning.site.build import make_site
 
-    path = newest_report(settings)
-    print(path)
+    path = make_site(settings, runs)
+    print(f"site: {path}")
+    if newest := newest_report(settings):
+        print(f"report of the newest run: {newest}")
     if open:
         import webbrowser
 

@@ -43,7 +43,7 @@ def invoke(*arguments: str) -> tuple[int, str]:
         (["evaluate", "--examples", "few"], "error: --examples takes a whole number, not 'few'"),
         (["promote", "v7"], "error: there is no model 'v7'."),
         (["rollback"], "error: there is no champion to roll back."),
-        (["report"], "error: there is no report in"),
+        (["report"], "error: there are no runs and no datasets in"),
     ],
 )
 def test_without_models_each_task_says_in_one_line_what_is_missing(arguments: list[str], said: str):

@@ -22,7 +22,7 @@ def in_lines(settings: Settings, dataset_id: str, reference_id: str, newest_runs
     reference, why = (
         (find_dataset(settings, reference_id), "which --reference names")
         if reference_id
-        else _reference(settings, current)
+        else find_reference(settings, current)
     )
     lines = [f"dataset {current.id}: nothing to compare with, because {why}"]
     if reference is not None:
@@ -30,7 +30,7 @@ def in_lines(settings: Settings, dataset_id: str, reference_id: str, newest_runs
     return [*lines, "", *_history(settings, newest_runs)]
 
 
-def _reference(settings: Settings, current: Dataset) -> tuple[Dataset | None, str]:
+def find_reference(settings: Settings, current: Dataset) -> tuple[Dataset | None, str]:
     """Return the dataset to compare with and why it is the one, or None and why there is none."""
     champion = registry.champion(settings)
     if champion and champion.dataset_id == current.id:

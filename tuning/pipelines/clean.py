@@ -14,10 +14,9 @@ from typing import Any
 from tuning.dataset.dataset import Dataset, datasets
 from tuning.dataset.snapshot.export import snapshots
 from tuning.errors import TuningError
-from tuning.monitoring.history import RECORD
 from tuning.pipelines.local.cache import delete, freed_by, last_written, remove_empty_runs, unused_outputs
 from tuning.pipelines.local.runner import pipeline_root
-from tuning.pipelines.release.record import REPORT, SUMMARY, in_progress
+from tuning.pipelines.release.record import KEPT, REPORT, in_progress
 from tuning.pipelines.tuning import PIPELINES
 from tuning.registry.registry import unfinished, versions
 from tuning.settings import Settings
@@ -25,7 +24,6 @@ from tuning.storage import locked, sha256_of
 from tuning.target import at_home
 
 _SECONDS = {"h": 3600, "d": 86_400, "w": 604_800}
-_KEPT_OF_A_RUN = {RECORD, REPORT, SUMMARY}
 # A command that writes a temporary file into one of these folders holds one of the locks that `clean` takes.
 _GUARDED = ("datasets", "snapshots", "models", "pipeline", "work", "cache")
 _LOCKS = ("datasets/.*.lock", "snapshots/.*.lock", "work/.*.lock", "cache/*.lock", "cache/tiny/*.lock")
@@ -156,7 +154,7 @@ def _runs(settings: Settings, oldest: float) -> Iterator[LeftOver]:
         if in_progress(run) or last_written(run) >= oldest:
             continue
         if (run / REPORT).exists() or run.name in named:
-            parts += [path for path in run.glob("*") if path.name not in {*_KEPT_OF_A_RUN, "scratch"}]
+            parts += [path for path in run.glob("*") if path.name not in {*KEPT, "scratch"}]
         else:
             failed.append(run)
     yield from _all("runs without a report", failed)

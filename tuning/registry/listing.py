@@ -24,7 +24,7 @@ def model_lines(settings: Settings) -> list[str]:
         mark = "*" if champion and champion.name == version.name else " "
         lines.append(
             f"{mark} {version.name:6} {version.created_at[:16]:17} {version.base_model[-24:]:24} "
-            f"{version.dataset_id[:18]:18} {version.verdict.status:10} {'; '.join(_changes(version.verdict))}"
+            f"{version.dataset_id[:18]:18} {version.verdict.status:10} {'; '.join(changes(version.verdict))}"
         )
         if posts := forgotten.get(version.name):
             remedy = ": replace it, by `invoke tune`" if mark == "*" else ""
@@ -33,7 +33,7 @@ def model_lines(settings: Settings) -> list[str]:
     return lines
 
 
-def _changes(verdict: Verdict) -> Iterator[str]:
+def changes(verdict: Verdict) -> Iterator[str]:
     """Yield the comparison with each opponent: solved how-to questions, and the change of the primary metric."""
     judged = {judgement.opponent: judgement for judgement in verdict.judgements}
     for opponent in sorted({*judged, *verdict.improvements}):

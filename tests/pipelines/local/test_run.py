@@ -13,11 +13,13 @@ from tests.pipelines.small_dataset import write_dataset
 from tests.verdicts import verdict
 from tuning.errors import TuningError
 from tuning.evaluation.options import EvaluationOptions, GateOptions
+from tuning.evaluation.records import Comparison, Verdict
 from tuning.pipelines.local import run as local
 from tuning.pipelines.plan import Plan
 from tuning.pipelines.release.record import RunRecord, newest_report
 from tuning.pipelines.release.release import arguments_against_champion
 from tuning.pipelines.steps.requests import ChampionRequest
+from tuning.records import read_record
 from tuning.registry import registry
 from tuning.registry.model_folder import open_model
 from tuning.registry.records import Candidate
@@ -68,6 +70,8 @@ def test_a_run_tunes_evaluates_and_registers_and_the_next_run_reuses_all_of_it(s
     assert open_model(settings.models_dir / "v1" / "model").base_model == "characters"
     assert newest_report(settings) == first.report
     assert "Answers side by side" in first.report.read_text()
+    assert read_record(first.folder / "verdict.json", Verdict, "") == first.verdict
+    assert {figure.metric for figure in read_record(first.folder / "comparison.json", Comparison, "").figures} >= {"loss"}
     assert (record(first).status, record(first).version, record(first).promoted) == ("succeeded", "v1", False)
     assert record(first).steps == first.steps
 

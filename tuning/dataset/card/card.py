@@ -1,8 +1,9 @@
 """Write the dataset card: README.md for Hugging Face, and card.html, which has no scripts or external resources."""
 
+import functools
 import html
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from tuning.visible import visible
 
 # Names of the splits on Hugging Face: https://huggingface.co/docs/hub/datasets-manual-configuration
 SPLIT_FILES = {"train": "train.jsonl", "evaluation": "eval.jsonl"}
+Code = Callable[[str, str, str], str]  # takes a code block, its language and attributes; returns HTML, or ""
 _WIDTH, _HEIGHT = 700, 150  # of the bars of a chart, in SVG units
 
 
@@ -199,25 +201,32 @@ def _rendered(shown: Shown, manifest: Manifest) -> dict[str, Any]:
     turns.append(("assistant", shown.example.answer))
     if shown.example.rejected is not None:
         turns.append(("assistant, rejected", shown.example.rejected))
-    rendered = [(role, Markup(_as_html(text, manifest))) for role, text in turns]  # noqa: S704 - raw HTML is escaped
+    rendered = [(role, Markup(as_html(text, manifest))) for role, text in turns]  # noqa: S704 - raw HTML is escaped
     return {"example_id": shown.example_id, "url": shown.url, "turns": rendered}
 
 
-def _as_html(text: str, manifest: Manifest) -> str:
-    """Render a text as HTML. HTML inside Markdown is escaped. An image becomes a link, so the page loads nothing."""
-    from markdown_it import MarkdownIt
+def as_html(text: str, manifest: Manifest, code: Code | None = None) -> str:
+    """Render a text as HTML. HTML inside Markdown is escaped. An image becomes a link, so the page loads nothing.
 
+    ``code(text, language, attributes)`` returns a code block as HTML, or "" for the default.
+    """
     from tuning.dataset.markdown.convert import Dropped, to_markdown
 
-    if manifest.options["body"] == "html":
+    if manifest.body == "html":
         markdown = to_markdown(text, str(manifest.build["base_url"]))
         if isinstance(markdown, Dropped):
             return f"<pre>{html.escape(text)}</pre>"
         text = markdown
-    rendered: str = (
-        MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"]).disable("image").render(text)
-    )
+    rendered: str = _parser(code).render(text)
     return rendered
+
+
+@functools.cache
+def _parser(code: Code | None) -> Any:
+    from markdown_it import MarkdownIt
+
+    parser = MarkdownIt("commonmark", {"html": False, "highlight": code})
+    return parser.enable(["table", "strikethrough"]).disable("image")
 
 
 def _render(name: str, view: dict[str, Any]) -> str:

@@ -24,6 +24,9 @@ from tuning.storage import runs_address, write_bytes
 
 REPORT = "report.html"
 SUMMARY = "report.md"
+COMPARISON = "comparison.json"  # what the report shows, for the site
+VERDICT = "verdict.json"
+KEPT = (REPORT, SUMMARY, COMPARISON, VERDICT, RECORD)  # of a finished run; the record comes last
 
 
 class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,18 +75,18 @@ def start_run(settings: Settings, pipeline: str, dataset_id: str = "") -> tuple[
 
 
 def write_run(settings: Settings, folder: Path, record: RunRecord) -> None:
-    """Write the record into the run's folder, and share it and the report."""
+    """Write the record into the run's folder, and share it and the results."""
     write_record(folder / RECORD, record)
     _share(settings, folder)
 
 
 def _share(settings: Settings, folder: Path) -> None:
-    """Upload the record and the reports of a run to the bucket. Without a bucket, they stay where they are.
+    """Upload the record and the results of a run to the bucket. Without a bucket, they stay where they are.
 
     A failure only prints a warning, because it must not hide how the run ended.
     """
     try:
-        for name in (REPORT, SUMMARY, RECORD):
+        for name in KEPT:
             if (folder / name).exists():
                 find_storage(settings).put(folder / name, run_file(settings, folder.name, name))
     except TuningError as error:
@@ -117,11 +120,8 @@ def ended(record: RunRecord, error: BaseException) -> RunRecord:
     )
 
 
-def newest_report(settings: Settings) -> Path:
-    """Return the report of the newest run that has one, downloaded if another home made it.
-
-    Raises TuningError if there is no report.
-    """
+def newest_report(settings: Settings) -> Path | None:
+    """Return the report of the newest run that has one, or None. If another home made it, it is downloaded."""
     storage = find_storage(settings)
     for run_id in reversed(storage.children(runs_address(settings))):
         here = settings.runs_dir / run_id / REPORT
@@ -131,5 +131,4 @@ def newest_report(settings: Settings) -> Path:
             copy = settings.cache_dir / "reports" / f"{run_id}.html"
             write_bytes(copy, found.content)
             return copy
-    where = storage.shown(runs_address(settings))
-    raise TuningError(f"there is no report in {where}", "Run `invoke tune` to create one")
+    return None

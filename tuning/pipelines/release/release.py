@@ -14,7 +14,7 @@ from tuning.evaluation.records import Comparison, Verdict
 from tuning.pipelines.outcome import Output, Step
 from tuning.pipelines.plan import Plan
 from tuning.pipelines.release.places import model_address
-from tuning.pipelines.release.record import REPORT, SUMMARY, RunRecord
+from tuning.pipelines.release.record import COMPARISON, REPORT, SUMMARY, VERDICT, RunRecord
 from tuning.pipelines.release.times import with_steps
 from tuning.pipelines.steps.process import read_output
 from tuning.pipelines.steps.requests import (
@@ -114,12 +114,13 @@ def opponent_arguments(settings: Settings, base_model: str, key: str, place: Pla
 def release(
     settings: Settings, plan: Plan, folder: Path, record: RunRecord, outputs: dict[str, Output], steps: list[Step]
 ) -> PipelineRun:
-    """Copy the reports, register the model, and promote it if the gate allows it.
+    """Copy the report and what it shows, register the model, and promote it if the gate allows it.
 
     Raises TuningError if the model's files changed after it was tuned.
     """
     write_bytes(folder / REPORT, with_steps(Path(outputs["page"].path).read_bytes(), steps))
-    shutil.copyfile(outputs["summary"].path, folder / SUMMARY)
+    for name, output in ((SUMMARY, "summary"), (COMPARISON, "comparison"), (VERDICT, "verdict")):
+        shutil.copyfile(outputs[output].path, folder / name)
     verdict = read_output(outputs["verdict"].path, Verdict)
     comparison = read_output(outputs["comparison"].path, Comparison)
     model = outputs["model"]
