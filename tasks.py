@@ -914,6 +914,9 @@ def schedule(
     resume: Annotated[ScheduleNumber, Meta(description="number of a paused schedule; missed runs are left out")] = "",
     delete: Annotated[ScheduleNumber, Meta(description="number of a schedule to delete")] = "",
     runs: Annotated[ScheduleNumber, Meta(description="number of a schedule whose last runs are shown")] = "",
+    replace: Annotated[
+        bool, Meta(description="with --cron: then delete the other active schedules of `refresh`")
+    ] = False,
     template: Template = "",
     param: Parameters = None,
     caching: Caching = True,
@@ -933,6 +936,8 @@ def schedule(
     asked = [name for name, value in commands.items() if value]
     if len(asked) > 1:
         raise TuningError(f"--{asked[0]} and --{asked[1]} are two commands", "Give only one of them")
+    if replace and (not cron or template):
+        raise TuningError("--replace is for schedules of `refresh`", "Give --cron without --template, or leave it out")
     if cron:
         options = SubmitOptions(**job.given(), caching=caching)
         if template:
@@ -943,7 +948,7 @@ def schedule(
             raise TuningError("--param needs --template", "Leave it out to schedule a refresh")
         else:
             refreshed = RefreshOptions(build=build, made=chosen, preset=preset)
-            found, created = schedule_refresh(settings, cron, refreshed, tuning, options, print)
+            found, created = schedule_refresh(settings, cron, refreshed, tuning, options, print, replace=replace)
         print(f"{'created' if created else 'found'} {schedule_lines([found])[0]}")
     elif runs:
         print("\n".join(schedule_run_lines(schedules.runs_of(settings, runs))))

@@ -2,10 +2,12 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
 
+from tests.cloud.servers import validated
 from tuning.settings import PREFIX, PROJECT_ROOT, Settings
 
 # The property tests: the same examples on every machine. `HYPOTHESIS_PROFILE=hard` looks for new ones, for longer.
@@ -14,6 +16,9 @@ _SHARED = hypothesis.settings(deadline=None, database=None, phases=_PHASES)
 hypothesis.settings.register_profile("quick", _SHARED, max_examples=60, derandomize=True)
 hypothesis.settings.register_profile("hard", _SHARED, max_examples=1_000, print_blob=True)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
+
+
+CLOUD = PROJECT_ROOT / "tests" / "cloud"
 
 
 @pytest.fixture(autouse=True)
@@ -36,3 +41,37 @@ def real_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real data in {folder}; TUNING_TEST_DATA names its folder")
     return folder
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of what is for Google Cloud. Those in other folders say so themselves, or use its dbt project."""
+    for item in items:
+        if CLOUD in item.path.parents or "compiled_for_gcp" in getattr(item, "fixturenames", ()):
+            item.add_marker("cloud")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """A process of pytest-xdist has ended."""
+    validated.counts.append(getattr(node, "workeroutput", {}).get("validated", 0))
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    config = session.config
+    if hasattr(config, "workeroutput"):
+        config.workeroutput["validated"] = sum(validated.counts)
+    elif exitstatus == pytest.ExitCode.OK and validated.shortfall(_has_all(config)):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if any(validated.counts):
+        terminalreporter.write_line(f"{validated.line()} {validated.shortfall(_has_all(config))}".rstrip())
+
+
+def _has_all(config: pytest.Config) -> bool:
+    """Whether the run has all cloud tests: it names no files, and selects by the markers `cloud` and `hard` at most."""
+    folders = {Path(argument).resolve() for argument in config.args}
+    chosen = config.getoption("markexpr")
+    names = config.getoption("keyword") or config.getoption("lf", default=False) or config.getoption("deselect")
+    return folders <= {CLOUD, CLOUD.parent} and chosen in ("", "cloud", "not hard") and not names

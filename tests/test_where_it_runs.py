@@ -136,6 +136,7 @@ def test_at_home_there_is_no_bucket(settings: Settings) -> None:
         assert here.home == settings.home
 
 
+@pytest.mark.cloud
 def test_only_a_project_of_ones_own_is_enough_for_google(settings: Settings) -> None:
     find_target(settings).require_project()
     with pytest.raises(TuningError, match=r"the target is local\. Add --target gcp"):

@@ -41,6 +41,20 @@ def test_a_command_that_does_not_exist_would_be_found(monkeypatch: pytest.Monkey
         Parser(contexts=namespace.to_contexts()).parse_argv(["tune", "--no-such-option"])
 
 
+def test_the_first_hour_lasts_an_hour_and_expects_what_the_commands_print() -> None:
+    rows = [line.strip("| ").split(" | ") for line in CLOUD.splitlines() if re.match(r"\| \d+ \|", line)]
+    assert [int(row[0]) for row in rows] == list(range(1, len(rows) + 1))
+    assert 45 <= sum(int(row[2]) for row in rows) <= 75
+    assert sum(float(row[3].split()[0]) for row in rows) <= 3.5
+    sources = "".join(path.read_text() for path in (PROJECT_ROOT / "tuning").rglob("*.py"))
+    sources += (PROJECT_ROOT / "tasks.py").read_text()
+    for row in rows:
+        for said in re.findall(r"`([^`]+)`", row[4]):
+            # what stands in the code: the parts around names and numbers
+            parts = re.split(r"\bv1\b|\bID\b|gs://…|STOP|gemini", said)
+            assert all(part.strip(" ()[]") in sources for part in parts), said
+
+
 def test_every_variable_that_is_set_there_is_a_setting() -> None:
     exported = [word for line in LINES if line.startswith("export ") for word in shlex.split(line)[1:]]
     assert len(exported) >= 6

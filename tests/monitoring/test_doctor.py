@@ -101,6 +101,7 @@ def test_a_gpu_that_pytorch_cannot_use_no_token_and_no_sandbox_are_notes(
     assert "namespaces: no namespaces here; landlock+seccomp: no landlock+seccomp here" in box.what
 
 
+@pytest.mark.cloud
 def test_target_gcp_needs_credentials(machine: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "missing.json"))
     (wrong,) = found(msgspec.structs.replace(machine, target="gcp"), "wrong")

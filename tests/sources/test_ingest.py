@@ -188,6 +188,7 @@ def test_a_dump_without_questions_is_refused(tmp_path: Path, convert: Convert) -
         convert(posts_file(tmp_path, question(1)), tag="rust")
 
 
+@pytest.mark.cloud
 def test_nothing_is_loaded_into_the_public_dataset() -> None:
     with pytest.raises(TuningError, match="TUNING_RAW_DATABASE"), staging(Settings(target="gcp")):
         raise AssertionError("staging must not begin")

@@ -44,12 +44,14 @@ def recorder() -> Iterator[tuple[str, list[dict[str, object]]]]:
         thread.join()
 
 
+@pytest.mark.cloud
 def test_locally_it_is_the_homes_own_server_on_gcp_googles_own(warehouse: Settings) -> None:
     assert endpoint(warehouse) == emulator.ensure(warehouse).endpoint
     assert endpoint(Settings(target="gcp")) == ""
     assert endpoint(Settings(target="gcp", bigquery_endpoint="http://127.0.0.1:1/")) == "http://127.0.0.1:1"
 
 
+@pytest.mark.cloud
 def test_every_query_carries_labels_byte_limit_and_timeout(
     recorder: tuple[str, list[dict[str, object]]], tmp_path: Path
 ) -> None:
@@ -100,6 +102,7 @@ def test_sql_can_read_whose_server_it_is(warehouse: Settings) -> None:
         assert [row.path for row in rows] == [str(warehouse.home)]
 
 
+@pytest.mark.cloud
 def test_target_gcp_without_a_project_of_ones_own_is_one_line() -> None:
     with pytest.raises(TuningError, match=r"no Google Cloud project is set\. Set TUNING_PROJECT"):
         connect(Settings(target="gcp"))

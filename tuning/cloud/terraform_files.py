@@ -102,8 +102,8 @@ def configuration() -> dict[str, Any]:
         "resource": _merged(_storage(), _grants(), _github(), _alert()),
         "output": {
             "TUNING_SERVICE_ACCOUNT": {"value": "${google_service_account.runner.email}"},
-            "TUNING_WORKLOAD_PROVIDER": {"value": "${google_iam_workload_identity_pool_provider.github[*].name}"},
-            "TUNING_DEPLOYER": {"value": "${google_service_account.deployer[*].email}"},
+            "WORKLOAD_PROVIDER": {"value": "${google_iam_workload_identity_pool_provider.github[*].name}"},
+            "DEPLOYER": {"value": "${google_service_account.deployer[*].email}"},
         },
     }
 

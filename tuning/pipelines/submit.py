@@ -9,7 +9,7 @@ from tuning.pipelines.plan import Plan
 from tuning.pipelines.refresh.request import RefreshOptions
 from tuning.pipelines.refresh.run import refresh_request
 from tuning.pipelines.vertex import jobs
-from tuning.pipelines.vertex.schedule import Schedule, create_schedule, list_schedules
+from tuning.pipelines.vertex.schedule import Schedule, create_schedule, delete_schedule, list_schedules
 from tuning.pipelines.vertex.template_job import SubmitOptions, parse_parameters, send, template_request
 from tuning.pipelines.vertex.tuning_job import check_start, tuning_request
 from tuning.settings import Settings
@@ -60,9 +60,18 @@ def schedule_template(
 
 
 def schedule_refresh(
-    settings: Settings, cron: str, refreshed: RefreshOptions, tuning: TuningOptions, options: SubmitOptions, show: Show
+    settings: Settings,
+    cron: str,
+    refreshed: RefreshOptions,
+    tuning: TuningOptions,
+    options: SubmitOptions,
+    show: Show,
+    *,
+    replace: bool = False,
 ) -> tuple[Schedule, bool]:
     """Schedule a refresh. Return the schedule and whether it is new.
+
+    With `replace`, the other active schedules of this pipeline are deleted afterwards; without it, they are named.
 
     Each run reads the source as it is then, and competes with the champion of that moment. Raises TuningError if
     options conflict, if a check fails, or if the service refuses the schedule.
@@ -72,7 +81,11 @@ def schedule_refresh(
     request = refresh_request(settings, refreshed, tuning, options, show, scheduled=True)
     schedule, is_new = create_schedule(settings, request, cron)
     for other in list_schedules(settings):
-        if is_new and other.id != schedule.id and other.is_of(request.template.name) and other.state == "ACTIVE":
+        if other.id == schedule.id or not other.is_of(request.template.name) or other.state != "ACTIVE":
+            continue
+        if replace:
+            show(f"deleted {delete_schedule(settings, other.id).name}")
+        elif is_new:
             show(f"schedule {other.id} runs the same pipeline: `invoke schedule --delete {other.id}` deletes it")
     return schedule, is_new
 

@@ -33,7 +33,7 @@ from tuning.pipelines.release.record import newest_report
 from tuning.pipelines.submit import schedule_refresh
 from tuning.pipelines.tuning import STEPS
 from tuning.pipelines.vertex import period
-from tuning.pipelines.vertex.schedule import pause, resume, runs_of
+from tuning.pipelines.vertex.schedule import list_schedules, pause, resume, runs_of
 from tuning.pipelines.vertex.template_job import SubmitOptions
 from tuning.records import encode_record
 from tuning.registry import registry
@@ -270,6 +270,24 @@ def test_a_second_schedule_of_the_pipeline_is_named(world: World) -> None:
     options = RefreshOptions(build=BuildOptions(since="2024-01-01"))
     schedule_refresh(world.settings, "0 3 * * 1", options, GEMINI, SubmitOptions(), said.append)
     assert f"schedule {number} runs the same pipeline: `invoke schedule --delete {number}` deletes it" in said
+
+
+def test_a_schedule_replaces_the_others_of_the_pipeline(world: World) -> None:
+    def make(since: str, *, replace: bool) -> tuple[str, bool, list[str]]:
+        said: list[str] = []
+        options = RefreshOptions(build=BuildOptions(since=since))
+        made, is_new = schedule_refresh(
+            world.settings, "0 3 * * 1", options, GEMINI, SubmitOptions(), said.append, replace=replace
+        )
+        return made.id, is_new, [line for line in said if line.startswith("deleted refresh-python-qa-")]
+
+    make("2023-01-01", replace=False)
+    second, is_new, deleted = make("2024-01-01", replace=True)
+    assert (is_new, len(deleted)) == (True, 1)
+    make("2025-01-01", replace=False)  # as if killed before it deletes the second one
+    third, is_new, deleted = make("2025-01-01", replace=True)
+    assert (is_new, len(deleted)) == (False, 1)
+    assert [one.id for one in list_schedules(world.settings)] == [third] != [second]
 
 
 def test_a_refresh_now_takes_what_the_cache_has_and_repeats_all_with_again(world: World) -> None:

@@ -9,6 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Literal
 from urllib.parse import parse_qs, parse_qsl, unquote, urlsplit
 
+from tests.cloud.servers import validated
 from tests.cloud.servers.discovery import InvalidError, Method
 
 TOKEN = "planted-loopback-token"  # noqa: S105 - a fake, planted to be looked for
@@ -86,6 +87,7 @@ class Loopback:
         return self
 
     def __exit__(self, *_: object) -> None:
+        validated.counts.append(self.checked)
         self.server.shutdown()
         self.server.server_close()
         self.thread.join()

@@ -87,6 +87,7 @@ def test_no_secret_is_written_into_a_request(dataset, tmp_path):
     assert not any(b"planted-token" in content for content in placed.values())
 
 
+@pytest.mark.cloud
 def test_in_the_cloud_the_home_is_the_containers_own(dataset, tmp_path):
     placed: dict[str, bytes] = {}
     arguments(Settings(home=tmp_path, target="gcp", project="p"), dataset, placed)
