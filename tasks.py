@@ -10,7 +10,7 @@ from invoke.tasks import task
 from msgspec import Meta
 
 from tuning import closed_output
-from tuning.command import command
+from tuning.command import command, options_of
 from tuning.command_line.options import (
     BuildOptions,
     Format,
@@ -21,9 +21,11 @@ from tuning.command_line.options import (
     TuningOptions,
 )
 from tuning.command_line.positional import JobOrNewest, QuestionOrFile
+from tuning.command_line.run_file import RUN_FILE, RunFile, schema_of
 from tuning.command_line.shown import Groups, hint_at_names, in_groups, show_kinds
 from tuning.errors import TuningError
-from tuning.settings import BigQueryDataset, Settings, describe, load_settings
+from tuning.settings import BigQueryDataset, Settings, describe, load_settings, shared_kinds
+from tuning.storage import json_bytes
 from tuning.target import find_target
 from tuning.values import (
     Address,
@@ -46,11 +48,20 @@ hint_at_names()
 
 
 @command(writes=False)
-def config(c: Context, settings: Settings) -> None:
+def config(
+    c: Context,
+    settings: Settings,
+    schema: Annotated[
+        bool, Meta(description="print the JSON schema of the file of `invoke tune --config` instead, for editors")
+    ] = False,
+) -> None:
     """Print the effective settings and the origin of each value.
 
     Example: TUNING_HOME=/data/tuning invoke config --target gcp
     """
+    if schema:
+        print(json_bytes(schema_of(shared_kinds() | options_of(tune))).decode(), end="")
+        return
     for name, value, origin, description in describe(
         {"target": find_target(settings).name if settings != load_settings() else None}
     ):
@@ -653,6 +664,7 @@ def tune(
     chosen: SplitOptions,
     own: OwnOptions,
     tuning: TuningOptions,
+    run_file: RunFile,
     preset: Preset = None,
     dataset: Annotated[
         Name, Meta(description="ID of a finished dataset to tune on, instead of making a new dataset")
@@ -674,13 +686,23 @@ def tune(
     """
     from tuning.pipelines.end_to_end import Given, preview_all, tune_all
 
-    given = Given(build=build, made=chosen, own=own, tuning=tuning, preset=preset, dataset_id=dataset, continues=from_)
+    given = Given(
+        build=build,
+        made=chosen,
+        own=own,
+        tuning=tuning,
+        preset=preset,
+        dataset_id=dataset,
+        continues=from_,
+        run_file=run_file.text,
+    )
     if preview is not None:
         preview_all(settings, given, print, preview)
         return
     run = tune_all(settings, given, print)
     print("\n".join(run.in_lines))
     print(f"report: {run.report}")
+    print(f"repeat it: invoke tune --config {run.folder / RUN_FILE}")
     if not run.champion:
         print(f'ask it: invoke predict "How do I …" --model {run.version.name}')
 

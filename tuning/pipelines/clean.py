@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tuning.command_line.run_file import RUN_FILE
 from tuning.dataset.dataset import Dataset, datasets
 from tuning.dataset.snapshot.export import snapshots
 from tuning.errors import TuningError
@@ -25,7 +26,7 @@ from tuning.storage import locked, sha256_of
 from tuning.target import at_home
 
 _SECONDS = {"h": 3600, "d": 86_400, "w": 604_800}
-_KEPT_OF_A_RUN = {RECORD, REPORT, SUMMARY}
+_KEPT_OF_A_RUN = {RECORD, REPORT, RUN_FILE, SUMMARY}
 # A command that writes a temporary file into one of these folders holds one of the locks that `clean` takes.
 _GUARDED = ("datasets", "snapshots", "models", "pipeline", "work", "cache")
 _LOCKS = ("datasets/.*.lock", "snapshots/.*.lock", "work/.*.lock", "cache/*.lock", "cache/tiny/*.lock")
