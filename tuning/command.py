@@ -1,5 +1,6 @@
 """Build `invoke` tasks that have the options ``--target`` and ``--debug`` and report each TuningError as one line."""
 
+import contextlib
 import functools
 import inspect
 import sys
@@ -14,6 +15,7 @@ from msgspec import Meta
 from tuning import closed_output
 from tuning.command_line.options import Options
 from tuning.command_line.positional import Positional, QuestionOrFile, called_as
+from tuning.command_line.report import Report
 from tuning.command_line.run_file import RUN_FILE, RunFile, read_run_file, run_text
 from tuning.command_line.shown import Command
 from tuning.errors import TuningError
@@ -28,6 +30,7 @@ _CONFIG = Annotated[
     InputFile,
     Meta(description=f"YAML file of options and settings, such as the {RUN_FILE} of a run; options and variables win"),
 ]
+_JSON = Annotated[bool, Meta(description="print one JSON document instead of text")]
 _SHARED = {
     "target": "where to run: local (default) or gcp",
     "debug": "show the traceback of an error",
@@ -35,18 +38,19 @@ _SHARED = {
 
 
 @overload
-def command(body: Callable[..., None]) -> "Task[Any]": ...
+def command(body: Callable[..., Report | None]) -> "Task[Any]": ...
 @overload
 def command(
     body: None = None, *, writes: bool = True, **options: Any
-) -> "Callable[[Callable[..., None]], Task[Any]]": ...
-def command(body: Callable[..., None] | None = None, *, writes: bool = True, **options: Any) -> Any:
+) -> "Callable[[Callable[..., Report | None]], Task[Any]]": ...
+def command(body: Callable[..., Report | None] | None = None, *, writes: bool = True, **options: Any) -> Any:
     """Make an invoke task from ``body(c, settings, ...)``.
 
     The task's options are ``--target``, ``--debug`` and the parameters of `body` after `settings`, or the fields of
-    those that are `Options`; a parameter of type `RunFile` adds ``--config`` and is the file that repeats the command.
-    Their types declare the kind, range, choices and help. All values are checked before
-    `body` runs, and so is the home: with `writes`, this user must be able to write into it. invoke parses numbers as
+    those that are `Options`. A task that returns a `Report` also has ``--json``, and one with a parameter of the type
+    `RunFile`, which is the file that repeats the command, ``--config``. Their types declare the kind, range, choices
+    and help. All values are checked before `body` runs, and so is the home: with `writes`, this user must be able to
+    write into it. invoke parses numbers as
     text, because its own conversion prints a traceback for ``--limit x``. A TuningError, or an error of the operating
     system that a person can fix, ends the task with status 1 and one line on stderr.
     """
@@ -80,8 +84,16 @@ def command(body: Callable[..., None] | None = None, *, writes: bool = True, **o
                 repeated = changed(settings) | given_values
                 values[run_file] = RunFile(run_text(called_as(result.name), repeated))
             check_home(settings, writes=writes)
-            with visible_output():
-                function(c, settings, **values)
+            as_json = bool(values.pop("json", False))
+            with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext(), visible_output():
+                report = function(c, settings, **values)
+                if isinstance(report, Report) and not as_json:
+                    for text in report.lines:
+                        print(text)
+            if isinstance(report, Report):
+                if as_json:
+                    print(report.as_json())
+                report.check()
             _flush()
         except TuningError as error:
             raise _failed(error, debug) from None
@@ -114,6 +126,9 @@ def command(body: Callable[..., None] | None = None, *, writes: bool = True, **o
     if run_file:
         kinds["config"] = _CONFIG
         exposed.append(inspect.Parameter("config", inspect.Parameter.KEYWORD_ONLY, default=None))
+    if hints.get("return") is Report:
+        kinds["json"] = _JSON
+        exposed.append(inspect.Parameter("json", inspect.Parameter.KEYWORD_ONLY, default=False))
     defaults = {parameter.name: parameter.default for parameter in (*positional, *exposed)}
     extra = [
         inspect.Parameter("target", inspect.Parameter.KEYWORD_ONLY, default=None),

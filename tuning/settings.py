@@ -13,7 +13,7 @@ import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_type_hints
+from typing import Annotated, Any, Literal, NamedTuple, get_type_hints
 
 import msgspec
 from msgspec import Meta
@@ -280,8 +280,17 @@ def _read_secret(name: str, path: str) -> str:
         raise TuningError(f"cannot read {path} ({reason})", f"Correct {name}, or unset it") from None
 
 
-def describe(options: Mapping[str, object] | None = None) -> list[tuple[str, str, str, str]]:
-    """Return a row (name, value, origin, description) for each effective setting. Secrets are masked.
+class Described(NamedTuple):
+    """Hold one effective setting. A secret is masked."""
+
+    name: str
+    value: str
+    origin: str
+    description: str
+
+
+def describe(options: Mapping[str, object] | None = None) -> list[Described]:
+    """Return each effective setting. Secrets are masked.
 
     Raises TuningError if a setting is unknown or has a wrong value.
     """
@@ -291,7 +300,7 @@ def describe(options: Mapping[str, object] | None = None) -> list[tuple[str, str
         value = str(getattr(settings, name))
         printed = "********" if value and _is_secret(name) else value
         rows.append(
-            (
+            Described(
                 name,
                 printed,
                 origin(name, options or {}),

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from tuning.command_line.report import Report
 from tuning.dataset.benchmark_files import left_out
 from tuning.dataset.card.card import write_card
 from tuning.dataset.card.facts import CardFacts, gather
@@ -234,6 +235,12 @@ def _share_remark(manifest: Manifest) -> str:
         f"{rows:,} of {total:,} examples are for evaluation, where --eval-fraction asks for {share:.0%}: questions "
         "that are duplicates of each other stay together. Another --seed divides them in another way."
     )
+
+
+def report_of(dataset: Dataset) -> Report:
+    """Return what a command reports about a finished dataset."""
+    data = {"id": dataset.id, "address": dataset.address, "manifest": dataset.manifest, "remarks": remarks(dataset)}
+    return Report(data, [describe_dataset(dataset)])
 
 
 def describe_dataset(dataset: Dataset) -> str:
