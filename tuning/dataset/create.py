@@ -35,6 +35,7 @@ from tuning.dataset.snapshot.export import kind_of
 from tuning.dataset.snapshot.snapshot import Snapshot, column_names
 from tuning.dataset.split.pass_two import write_splits
 from tuning.dataset.split.selection import select
+from tuning.dataset.split.shards import write_shards
 from tuning.dataset.split.texts import Texts
 from tuning.dataset.versions import versions
 from tuning.dataset.workspace.outputs import Outputs
@@ -75,7 +76,7 @@ def create_dataset(
         read_benchmark(options.decontaminate)  # raises an error before the work begins
         _name_left_out(options.decontaminate)
     snapshot.roles.check(column_names(snapshot.files), str(snapshot.folder))
-    libraries = versions(with_tokenizer=bool(options.tokenizer))
+    libraries = versions(with_tokenizer=bool(options.tokenizer), with_parquet=options.parquet)
     identity = dataset_id(snapshot.digest, options, snapshot.recorded_build(), libraries)
     folder = settings.datasets_dir / identity
     with locked(settings.datasets_dir / f".{identity}.lock", f"the dataset {identity}"):
@@ -144,6 +145,9 @@ def _make(
     selection = select(index, texts, options, funnel)
     shown = texts.shown(selection.sides["train"])
     files, deceptive = write_splits(outputs, parts, index, selection, workers)
+    if options.parquet:
+        for split in selection.sides:
+            files |= write_shards(outputs, split, options.format, files[f"{split}.jsonl"])
     written = Written(
         files=outputs.sources, options=options, template=snapshot.template, train_rows=len(selection.sides["train"])
     )
@@ -161,7 +165,7 @@ def _make(
         template=snapshot.template,
         options=options.recorded(),
         build=snapshot.recorded_build(),
-        versions=versions(with_tokenizer=bool(options.tokenizer)),
+        versions=versions(with_tokenizer=bool(options.tokenizer), with_parquet=options.parquet),
         funnel=funnel.rows(),
         files=files,
         tokens=token_facts(index, selection, options.tokenizer),
