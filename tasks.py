@@ -10,7 +10,7 @@ from invoke.tasks import task
 from msgspec import Meta
 
 from tuning import closed_output
-from tuning.command import command
+from tuning.command import command, options_of
 from tuning.command_line.options import (
     BuildOptions,
     DeployOptions,
@@ -22,9 +22,12 @@ from tuning.command_line.options import (
     TuningOptions,
 )
 from tuning.command_line.positional import JobOrNewest, QuestionOrFile
+from tuning.command_line.report import Report, report_findings
+from tuning.command_line.run_file import RUN_FILE, RunFile, schema_of
 from tuning.command_line.shown import Groups, hint_at_names, in_groups, show_kinds
 from tuning.errors import TuningError
-from tuning.settings import BigQueryDataset, Settings, describe, load_settings
+from tuning.settings import BigQueryDataset, Settings, describe, load_settings, shared_kinds
+from tuning.storage import json_bytes
 from tuning.target import find_target
 from tuning.values import (
     Address,
@@ -47,31 +50,38 @@ hint_at_names()
 
 
 @command(writes=False)
-def config(c: Context, settings: Settings) -> None:
+def config(
+    c: Context,
+    settings: Settings,
+    schema: Annotated[
+        bool, Meta(description="print the JSON schema of the file of `invoke tune --config` instead, for editors")
+    ] = False,
+) -> Report:
     """Print the effective settings and the origin of each value.
 
     Example: TUNING_HOME=/data/tuning invoke config --target gcp
     """
-    for name, value, origin, description in describe(
-        {"target": find_target(settings).name if settings != load_settings() else None}
-    ):
-        print(f"{name:22} {value or '-':40} {origin:24} {description}")
+    if schema:
+        content = schema_of(shared_kinds() | options_of(tune))
+        return Report(content, [json_bytes(content).decode().rstrip()])
+    rows = describe({"target": find_target(settings).name if settings != load_settings() else None})
+    return Report(
+        [row._asdict() for row in rows],
+        [f"{row.name:22} {row.value or '-':40} {row.origin:24} {row.description}" for row in rows],
+    )
 
 
 @command(writes=False)
-def doctor(c: Context, settings: Settings) -> None:
+def doctor(c: Context, settings: Settings) -> Report:
     """Check Python, packages, disk, memory, port, GPU, credentials and sandbox, and print the fix of each problem.
 
     Fails if something is wrong that `invoke tune` needs.
 
     Example: invoke doctor
     """
-    from tuning.findings import finding_lines, refuse_wrong
     from tuning.monitoring.doctor import examine
 
-    findings = list(examine(settings))
-    print("\n".join(finding_lines(findings)))
-    refuse_wrong(findings)
+    return report_findings(list(examine(settings)))
 
 
 @command(positional=["path"])
@@ -157,25 +167,26 @@ def down(c: Context, settings: Settings) -> None:
 
 
 @command(writes=False)
-def status(c: Context, settings: Settings) -> None:
+def status(c: Context, settings: Settings) -> Report:
     """Show whether the local BigQuery is running, its address, and where its data and log are.
 
     Example: invoke warehouse.status
     """
-    from tuning.warehouse.in_lines import status_lines
+    from tuning.warehouse.in_lines import status as server_status
 
-    print("\n".join(status_lines(settings)))
+    return server_status(settings)
 
 
 @command(writes=False)
-def tables(c: Context, settings: Settings) -> None:
+def tables(c: Context, settings: Settings) -> Report:
     """List the source tables with their number of rows and bytes.
 
     Example: invoke explore.tables
     """
     from tuning.warehouse.explore import list_tables, table_lines
 
-    print("\n".join(table_lines(list_tables(settings))))
+    found = list_tables(settings)
+    return Report(found, table_lines(found))
 
 
 @command(writes=False, positional=["table"])
@@ -184,7 +195,7 @@ def peek(
     settings: Settings,
     table: Annotated[str, Meta(description="source table, or [PROJECT.]DATASET.TABLE")],
     rows: Annotated[Count, Meta(description="number of rows")] = 3,
-) -> None:
+) -> Report:
     """Show a few rows of a table without running a query.
 
     Example: invoke explore.peek posts_questions --rows 3
@@ -192,8 +203,8 @@ def peek(
     from tuning.warehouse.explore import peek as first_rows
     from tuning.warehouse.explore import row_lines
 
-    for row in first_rows(settings, table, rows):
-        print("\n".join(row_lines(row)) + "\n")
+    found = list(first_rows(settings, table, rows))
+    return Report(found, ["\n".join(row_lines(row)) + "\n" for row in found])
 
 
 @command
@@ -312,19 +323,19 @@ def split(
     max_length: Longest = None,
     preset: Preset = None,
     workers: Workers = None,
-) -> None:
+) -> Report:
     """Make a dataset from the newest snapshot: clean, deduplicate, split without leakage, and add attribution.
 
     Example: invoke split --format gemini --split time --split-date 2022-01-01
     """
-    from tuning.dataset.create import create_dataset, describe_dataset
+    from tuning.dataset.create import create_dataset, report_of
     from tuning.dataset.options import resolve_variables
     from tuning.dataset.snapshot.export import find_snapshot
     from tuning.tuners.options import dataset_options
 
     options = dataset_options(settings, preset, chosen, max_length=max_length)
     snapshot = find_snapshot(settings, options, resolve_variables(preset, BuildOptions()) if preset else None)
-    print(describe_dataset(create_dataset(settings, snapshot, options, workers)))
+    return report_of(create_dataset(settings, snapshot, options, workers))
 
 
 @command
@@ -337,14 +348,14 @@ def dataset(
     max_length: Longest = None,
     preset: Preset = None,
     workers: Workers = None,
-) -> None:
+) -> Report:
     """Build the mart if necessary, export it, and make a dataset from it: build, export and split in one command.
 
     With --train, make the dataset of your own files instead.
 
     Example: invoke dataset --preset seed --limit 10000
     """
-    from tuning.dataset.create import describe_dataset
+    from tuning.dataset.create import report_of
     from tuning.dataset.options import resolve_variables
     from tuning.pipelines.end_to_end import Steps, make_dataset, make_own_dataset
     from tuning.tuners.options import check_own, dataset_options
@@ -354,9 +365,8 @@ def dataset(
     variables = resolve_variables(preset, build)
     options = dataset_options(settings, preset, chosen, max_length=max_length)
     if own.given():
-        print(describe_dataset(make_own_dataset(settings, own, options, Steps(print), workers)))
-        return
-    print(describe_dataset(make_dataset(settings, variables, options, Steps(print), workers=workers)))
+        return report_of(make_own_dataset(settings, own, options, Steps(print), workers))
+    return report_of(make_dataset(settings, variables, options, Steps(print), workers=workers))
 
 
 ModelForm = Annotated[
@@ -500,7 +510,7 @@ def evaluate(
     output: Annotated[
         OutputFile, Meta(description="JSONL file for the how-to questions, both answers and what their code did")
     ] = "",
-) -> None:
+) -> Report:
     """Evaluate a registered model and its base model on a dataset. The registry does not change.
 
     Example: invoke evaluate --model v2 --examples 200
@@ -512,9 +522,8 @@ def evaluate(
     if data and dataset:
         raise TuningError("--data and --dataset both name examples", "Use only one of them")
     judged = evaluate_version(settings, model, data or dataset, examples, answers, benchmark, judge)
-    print("\n".join(in_lines(judged)))
-    if output:
-        print(write_sides(judged, expanded(output)))
+    written = [write_sides(judged, expanded(output))] if output else []
+    return Report(judged.as_data(), [*in_lines(judged), *written])
 
 
 @command(writes=False, klass=QuestionOrFile, positional=["question"])
@@ -570,14 +579,17 @@ def models(
     c: Context,
     settings: Settings,
     history: Annotated[bool, Meta(description="show when versions were registered, promoted and rolled back")] = False,
-) -> None:
+) -> Report:
     """List the registered model versions and mark the champion with *.
 
     Example: invoke models --history
     """
-    from tuning.registry.listing import history_lines, model_lines
+    from tuning.registry import registry
+    from tuning.registry.listing import history_lines, model_data, model_lines
 
-    print("\n".join(history_lines(settings) if history else model_lines(settings)))
+    if history:
+        return Report(registry.history(settings), history_lines(settings))
+    return Report(model_data(settings), model_lines(settings))
 
 
 def _publish(settings: Settings) -> None:
@@ -690,6 +702,7 @@ def tune(
     chosen: SplitOptions,
     own: OwnOptions,
     tuning: TuningOptions,
+    run_file: RunFile,
     preset: Preset = None,
     dataset: Annotated[
         Name, Meta(description="ID of a finished dataset to tune on, instead of making a new dataset")
@@ -711,13 +724,23 @@ def tune(
     """
     from tuning.pipelines.end_to_end import Given, preview_all, tune_all
 
-    given = Given(build=build, made=chosen, own=own, tuning=tuning, preset=preset, dataset_id=dataset, continues=from_)
+    given = Given(
+        build=build,
+        made=chosen,
+        own=own,
+        tuning=tuning,
+        preset=preset,
+        dataset_id=dataset,
+        continues=from_,
+        run_file=run_file.text,
+    )
     if preview is not None:
         preview_all(settings, given, print, preview)
         return
     run = tune_all(settings, given, print)
     print("\n".join(run.in_lines))
     print(f"report: {run.report}")
+    print(f"repeat it: invoke tune --config {run.folder / RUN_FILE}")
     if not run.champion:
         print(f'ask it: invoke predict "How do I …" --model {run.version.name}')
 
@@ -759,14 +782,15 @@ def monitor(
         ),
     ] = "",
     runs: Annotated[CountOrZero, Meta(description="number of recent runs to show")] = 10,
-) -> None:
+) -> Report:
     """Show the drift of the newest dataset from the dataset that the champion was tuned on, and the latest runs.
 
     Example: invoke monitor --runs 20
     """
-    from tuning.monitoring.watch import in_lines
+    from tuning.monitoring.watch import in_lines, watch
 
-    print("\n".join(in_lines(settings, dataset, reference, runs)))
+    watched = watch(settings, dataset, reference, runs)
+    return Report(watched.as_data(), in_lines(watched))
 
 
 PostId = Annotated[
@@ -878,14 +902,15 @@ def job_status(
     c: Context,
     settings: Settings,
     job: Annotated[JobName, Meta(description="job ID, with or without --job (default: the newest job)")] = "",
-) -> None:
+) -> Report:
     """Show the state of a job, its tasks and their errors.
 
     Example: invoke status --target gcp
     """
-    from tuning.pipelines.job_lines import status_lines as job_status_lines
+    from tuning.pipelines.job_lines import find_job, status_lines
 
-    print("\n".join(job_status_lines(settings, job)))
+    found = find_job(settings, job)
+    return Report(found, status_lines(found))
 
 
 @command(positional=["job"], writes=False)
@@ -970,29 +995,25 @@ def estimate(
     tuning: TuningOptions,
     dataset: Annotated[Name | None, Meta(description=f"dataset ID (default: {NEWEST}, if there is one)")] = None,
     judge: Annotated[str, Meta(description="also estimate `invoke evaluate --judge` with this model")] = "",
-) -> None:
+) -> Report:
     """Estimate the bytes, tokens, cost and time of a build and a tuning. Nothing is sent. Fails if over the budget.
 
     Example: invoke estimate --target gcp --tuner gemini --epochs 3 --budget 50
     """
-    from tuning.cloud.estimate_command import estimate_lines
+    from tuning.cloud.estimate_command import estimate as estimate_costs
 
-    for line in estimate_lines(settings, build, tuning, dataset, judge):
-        print(line)
+    return estimate_costs(settings, build, tuning, dataset, judge)
 
 
 @command(name="check", writes=False)
-def cloud_check(c: Context, settings: Settings) -> None:
+def cloud_check(c: Context, settings: Settings) -> Report:
     """Check the Google Cloud project and print the command that fixes each problem. Fails if there is a problem.
 
     Example: invoke cloud.check --target gcp
     """
     from tuning.cloud.check import check
-    from tuning.findings import finding_lines, refuse_wrong
 
-    findings = list(check(settings))
-    print("\n".join(finding_lines(findings)))
-    refuse_wrong(findings)
+    return report_findings(list(check(settings)))
 
 
 @command(name="init")

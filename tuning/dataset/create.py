@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from tuning.command_line.report import Report
 from tuning.dataset.benchmark_files import left_out
 from tuning.dataset.card.card import write_card
 from tuning.dataset.card.facts import CardFacts, gather
@@ -35,6 +36,7 @@ from tuning.dataset.snapshot.export import kind_of
 from tuning.dataset.snapshot.snapshot import Snapshot, column_names
 from tuning.dataset.split.pass_two import write_splits
 from tuning.dataset.split.selection import select
+from tuning.dataset.split.shards import write_shards
 from tuning.dataset.split.texts import Texts
 from tuning.dataset.versions import versions
 from tuning.dataset.workspace.outputs import Outputs
@@ -77,7 +79,7 @@ def create_dataset(
         _name_left_out(options.decontaminate)
     snapshot.roles.check(column_names(snapshot.files), str(snapshot.folder))
     options = msgspec.structs.replace(options, denied=denied_in(settings, snapshot))
-    libraries = versions(with_tokenizer=bool(options.tokenizer))
+    libraries = versions(with_tokenizer=bool(options.tokenizer), with_parquet=options.parquet)
     identity = dataset_id(snapshot.digest, options, snapshot.recorded_build(), libraries)
     folder = settings.datasets_dir / identity
     with locked(settings.datasets_dir / f".{identity}.lock", f"the dataset {identity}"):
@@ -146,6 +148,9 @@ def _make(
     selection = select(index, texts, options, funnel)
     shown = texts.shown(selection.sides["train"])
     files, deceptive = write_splits(outputs, parts, index, selection, workers)
+    if options.parquet:
+        for split in selection.sides:
+            files |= write_shards(outputs, split, options.format, files[f"{split}.jsonl"])
     written = Written(
         files=outputs.sources, options=options, template=snapshot.template, train_rows=len(selection.sides["train"])
     )
@@ -163,7 +168,7 @@ def _make(
         template=snapshot.template,
         options=options.recorded(),
         build=snapshot.recorded_build(),
-        versions=versions(with_tokenizer=bool(options.tokenizer)),
+        versions=versions(with_tokenizer=bool(options.tokenizer), with_parquet=options.parquet),
         funnel=funnel.rows(),
         files=files,
         tokens=token_facts(index, selection, options.tokenizer),
@@ -237,6 +242,12 @@ def _share_remark(manifest: Manifest) -> str:
         f"{rows:,} of {total:,} examples are for evaluation, where --eval-fraction asks for {share:.0%}: questions "
         "that are duplicates of each other stay together. Another --seed divides them in another way."
     )
+
+
+def report_of(dataset: Dataset) -> Report:
+    """Return what a command reports about a finished dataset."""
+    data = {"id": dataset.id, "address": dataset.address, "manifest": dataset.manifest, "remarks": remarks(dataset)}
+    return Report(data, [describe_dataset(dataset)])
 
 
 def describe_dataset(dataset: Dataset) -> str:

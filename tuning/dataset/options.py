@@ -41,6 +41,7 @@ class DatasetOptions(msgspec.Struct, frozen=True, kw_only=True):
     decontaminate: Path | None = None  # file or folder of a benchmark; examples with its texts are dropped
     redact_rules: Path | None = None  # TOML file with more secrets to replace; see `redact/own_rules.py`
     tokenizer: Path | None = None  # folder of the model whose tokenizer counts tokens; None: estimate from bytes
+    parquet: bool = False  # write the examples also as Parquet files
     max_length: int = 0  # tokens that the trainer reads; examples whose answer starts later are dropped; 0: no limit
     denied: tuple[int, ...] = ()  # sorted ids of the snapshot's posts that are on the deny list; see `denied.py`
 
@@ -77,6 +78,8 @@ class DatasetOptions(msgspec.Struct, frozen=True, kw_only=True):
         if self.denied:  # a manifest does not name forgotten posts
             digest = hashlib.sha256(orjson.dumps(self.denied)).hexdigest()
             values["deny_list"] = {"posts": len(self.denied), "sha256": digest}
+        if not self.parquet:
+            del values["parquet"]
         files = {
             "decontaminate": (self.decontaminate, benchmark_files(self.decontaminate) if self.decontaminate else []),
             "redact_rules": (self.redact_rules, [self.redact_rules] if self.redact_rules else []),
@@ -94,7 +97,7 @@ SPLITS: tuple[SplitMethod, ...] = ("hash", "time", "random")
 _EVAL_FRACTIONS = {"synthetic": 0.32}
 SEED = DatasetOptions(preset="seed", format="notebook", body="html", split="random", eval_fraction=0.2, seed=42)
 # Options that can be combined with the seed preset.
-_OPEN_IN_SEED = frozenset({"format", "limit", "decontaminate"})
+_OPEN_IN_SEED = frozenset({"format", "limit", "decontaminate", "parquet"})
 
 
 def resolve_options(preset: str | None = None, tuner: str = "hf", **given: Any) -> DatasetOptions:

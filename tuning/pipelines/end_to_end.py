@@ -70,6 +70,7 @@ class Given(msgspec.Struct, frozen=True, kw_only=True):
     tuning: TuningOptions = TuningOptions()
     preset: str | None = None
     dataset_id: str = ""
+    run_file: str = ""  # the text of the file that repeats the command
     continues: str = ""  # the version whose adapter is trained further
 
 
@@ -133,7 +134,7 @@ def _prepare(settings: Settings, given: Given, steps: Steps) -> tuple[Settings, 
             steps.show(remark)
     if options.continues:
         check_dataset(settings, options, dataset)
-    return settings, Plan(dataset=dataset, tuner=settings.tuner, tune=options)
+    return settings, Plan(dataset=dataset, tuner=settings.tuner, tune=options, run_file=given.run_file)
 
 
 def make_dataset(

@@ -47,6 +47,24 @@ class Judged:
     trained_on: int  # number of evaluation examples whose question or group the model was trained on
     opinion: Opinion | None  # of the judge, if one was asked
 
+    def as_data(self) -> dict[str, object]:
+        """Return the content for JSON, without the answers."""
+        return {
+            "version": self.version.name,
+            "base_model": self.version.base_model,
+            "dataset": self.dataset.id,
+            "examples": self.dataset.manifest.files["eval.jsonl"].rows,
+            "figures": self.comparison.figures,
+            "suite": {
+                "suite": self.comparison.suite.suite,
+                "reason": self.comparison.suite.reason,
+                "figures": self.comparison.suite.figures,
+            },
+            "verdict": self.verdict,
+            "trained_on": self.trained_on,
+            "opinion": self.opinion,
+        }
+
 
 def evaluate_version(
     settings: Settings,

@@ -11,6 +11,12 @@ from tuning.settings import Settings
 from tuning.storage import registry_address
 
 
+def model_data(settings: Settings) -> dict[str, object]:
+    """Return the champion's name, or None, and all versions. Raises TuningError if a record is damaged."""
+    champion = registry.champion(settings)
+    return {"champion": champion.name if champion else None, "versions": registry.versions(settings)}
+
+
 def model_lines(settings: Settings) -> list[str]:
     """Return one line per version. The champion's line has a star. Raises TuningError if a record is damaged."""
     champion = registry.champion(settings)

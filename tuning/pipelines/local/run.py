@@ -33,7 +33,7 @@ def run_local(
     step fails; nothing is registered then.
     """
     with locked(pipeline_root(settings) / ".lock", "the local pipeline", timeout=15):
-        folder, record = start_run(settings, NAME, plan.dataset.id)
+        folder, record = start_run(settings, NAME, plan.dataset.id, plan.run_file)
         started = time.monotonic()
         try:
             plan = replace(plan, dataset=dataset_here(settings, plan.dataset))

@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from tuning.command_line.run_file import RUN_FILE
 from tuning.errors import TuningError
 from tuning.gcs.storage import find_storage
 from tuning.machine import git_commit, run_status
@@ -26,7 +27,7 @@ REPORT = "report.html"
 SUMMARY = "report.md"
 COMPARISON = "comparison.json"  # what the report shows, for the site
 VERDICT = "verdict.json"
-KEPT = (REPORT, SUMMARY, COMPARISON, VERDICT, RECORD)  # of a finished run; the record comes last
+KEPT = (REPORT, SUMMARY, COMPARISON, VERDICT, RUN_FILE, RECORD)  # of a finished run; the record comes last
 
 
 class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,8 +55,11 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
         datetime.fromisoformat(self.started_at)
 
 
-def start_run(settings: Settings, pipeline: str, dataset_id: str = "") -> tuple[Path, RunRecord]:
-    """Create the folder and the first record of a new run and return both. Run IDs sort by time."""
+def start_run(settings: Settings, pipeline: str, dataset_id: str = "", run_file: str = "") -> tuple[Path, RunRecord]:
+    """Create the folder and the first record of a new run and return both. Run IDs sort by time.
+
+    `run_file` is the text of the file that repeats the run, or empty if there is none.
+    """
     now = datetime.now(UTC)
     record = RunRecord(
         id=f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}",
@@ -70,6 +74,8 @@ def start_run(settings: Settings, pipeline: str, dataset_id: str = "") -> tuple[
     )
     folder = settings.runs_dir / record.id
     folder.mkdir(parents=True)
+    if run_file:
+        write_bytes(folder / RUN_FILE, run_file.encode())
     write_run(settings, folder, record)
     return folder, record
 
