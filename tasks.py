@@ -1,11 +1,14 @@
 """Define the command line. `invoke` shows every task in groups, and `invoke --help TASK` shows its options."""
 
+import contextlib
 import itertools
+import sys
 from typing import Annotated, Literal
 
 import msgspec
 from invoke.collection import Collection
 from invoke.context import Context
+from invoke.exceptions import Exit
 from invoke.tasks import task
 from msgspec import Meta
 
@@ -27,7 +30,7 @@ from tuning.command_line.run_file import RUN_FILE, RunFile, schema_of
 from tuning.command_line.shown import Groups, hint_at_names, in_groups, show_kinds
 from tuning.errors import TuningError
 from tuning.settings import BigQueryDataset, Settings, describe, load_settings, shared_kinds
-from tuning.storage import json_bytes
+from tuning.storage import check_home, json_bytes
 from tuning.target import find_target
 from tuning.values import (
     Address,
@@ -43,6 +46,8 @@ from tuning.values import (
     Repository,
     Version,
 )
+
+DRIFT = 3  # status of `invoke monitor`
 
 closed_output.end_quietly()
 show_kinds()
@@ -220,10 +225,13 @@ def build(
 
     Example: invoke build --tag-pattern '^pandas$' --since 2021-01-01
     """
+    from tuning.sources.served.load import load_served
     from tuning.warehouse.dbt import Variables
     from tuning.warehouse.dbt import build as build_marts
     from tuning.warehouse.in_lines import build_lines
 
+    if served := load_served(settings):
+        print(served, flush=True)
     built = build_marts(settings, Variables(**build.given()), select)
     print("\n".join(build_lines(built, local=find_target(settings).has_own_bigquery)))
 
@@ -564,6 +572,13 @@ def serve(
         Annotated[int, Meta(ge=1024, le=65535)],
         Meta(description="port of 127.0.0.1, which only this machine can reach"),
     ] = 8737,  # 8000 is the default of many other servers
+    log: Annotated[
+        bool, Meta(description="log the questions and answers, redacted, for `invoke monitor` and the mart of answers")
+    ] = False,
+    log_days: Annotated[
+        Annotated[int, Meta(ge=1, le=3650)] | None,
+        Meta(description="days after which the log is deleted (default: the setting serve_log_days)"),
+    ] = None,
 ) -> None:
     """Serve a local model by OpenAI's chat API until Ctrl-C or SIGTERM. A new champion takes over without a restart.
 
@@ -571,6 +586,12 @@ def serve(
     """
     from tuning.serving.server import serve as serve_model
 
+    if log_days and not (log or settings.serve_log):
+        raise TuningError("--log-days needs a log", "Add --log, or leave it out")
+    days = log_days or settings.serve_log_days
+    settings = msgspec.structs.replace(settings, serve_log=log or settings.serve_log, serve_log_days=days)
+    if settings.serve_log:
+        check_home(settings, writes=True)
     serve_model(settings, model, port)
 
 
@@ -782,15 +803,42 @@ def monitor(
         ),
     ] = "",
     runs: Annotated[CountOrZero, Meta(description="number of recent runs to show")] = 10,
+    served: Annotated[bool, Meta(description="compare only the answers that `invoke serve --log` logged")] = False,
+    days: Annotated[
+        Annotated[int, Meta(ge=1, le=3650)], Meta(description="compare the served answers of this number of days")
+    ] = 7,
+    retune: Annotated[bool, Meta(description="start `invoke refresh` if something moved far")] = False,
 ) -> Report:
-    """Show the drift of the newest dataset from the dataset that the champion was tuned on, and the latest runs.
+    """Show the drift of the newest dataset from the champion's, the latest runs, and the drift of served answers.
+
+    The status is 3 if the dataset, or the served answers from those of the evaluation, moved far.
 
     Example: invoke monitor --runs 20
     """
+    from tuning.monitoring.served import has_log, served_drift, served_lines
     from tuning.monitoring.watch import in_lines, watch
 
-    watched = watch(settings, dataset, reference, runs)
-    return Report(watched.as_data(), in_lines(watched))
+    watched = None if served else watch(settings, dataset, reference, runs)
+    drift = served_drift(settings, days) if served or has_log(settings) else None
+    lines = [*(in_lines(watched) if watched else []), *([""] if watched and drift else [])]
+    lines += served_lines(drift, days) if drift else []
+
+    def end() -> None:
+        if (watched and watched.is_far) or (drift and drift.is_far):
+            if retune:
+                _retune(settings)
+            raise Exit(code=DRIFT)
+
+    return Report({**(watched.as_data() if watched else {}), "served": drift}, lines, end)
+
+
+def _retune(settings: Settings) -> None:
+    """Run `invoke refresh`. What it prints goes to stderr, because stdout may have a JSON document."""
+    from tuning.pipelines.refresh.request import RefreshOptions
+    from tuning.pipelines.refresh.run import run_refresh
+
+    with contextlib.redirect_stdout(sys.stderr):
+        print("\n".join(run_refresh(settings, RefreshOptions(), TuningOptions())))
 
 
 PostId = Annotated[

@@ -122,12 +122,27 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         int,
         Meta(ge=0, description="how many of the evaluation examples get a generated answer"),
     ] = 5
+    tracking: Annotated[
+        str,
+        Meta(
+            pattern=r"(mlflow|wandb|trackio)(,(mlflow|wandb|trackio))*",
+            title="mlflow, wandb or trackio, separated by commas",
+            description="experiment trackers that get curves, metrics and verdict of each run; install them yourself",
+        ),
+    ] = ""
     run_answers: Annotated[
         Literal["sandboxed", "unprotected", "no"],
         Meta(
             description="run the code in answers: sandboxed, unprotected (also where the sandbox is incomplete), or no"
         ),
     ] = "sandboxed"
+
+    serve_log: Annotated[
+        bool, Meta(description="log the redacted questions and answers of `invoke serve`: true or false")
+    ] = False
+    serve_log_days: Annotated[
+        Positive, Meta(le=3650, description="days after which the log of `invoke serve` is deleted")
+    ] = 30
 
     judge_key: Annotated[Word, Meta(description="key of the server named by --judge", extra={"secret": True})] = ""
 

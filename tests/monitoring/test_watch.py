@@ -7,6 +7,7 @@ import msgspec
 import pytest
 
 from tests.pipelines.small_dataset import write_dataset
+from tests.test_command_line import invoke
 from tuning.dataset.dataset import MANIFEST
 from tuning.dataset.formats.records import Format
 from tuning.errors import TuningError
@@ -95,3 +96,18 @@ def test_a_dataset_alone_has_nothing_to_be_compared_with(home: Settings) -> None
     )
     with pytest.raises(TuningError):
         in_lines(watch(home, "", "none", 0))
+
+
+@pytest.mark.parametrize(("site", "options", "status"), [("stackoverflow", (), 3), ("cardano", ("before",), 0)])
+def test_a_dataset_that_moved_far_gives_the_status_3_if_it_was_made_alike(
+    settings: Settings, site: str, options: tuple[str, ...], status: int
+) -> None:
+    for name, tag, build in (("before", "python", PYTHON | {"site": site}), ("now", "pandas", PYTHON)):
+        dataset = write_dataset(settings.datasets_dir / name, train=20, evaluation=10, tag=tag)
+        manifest = msgspec.structs.replace(dataset.manifest, build=build)
+        write_json(dataset.folder / MANIFEST, msgspec.to_builtins(manifest))
+    reference = ("--reference", *options) if options else ()
+    result = invoke("monitor", "--dataset", "now", *reference, TUNING_HOME=str(settings.home))
+    assert (result.returncode, result.stderr) == (status, "")
+    assert [line for line in result.stdout.splitlines() if line.startswith("tags") and line.endswith("far")]
+    assert ("Run `invoke tune` to tune a challenger" in result.stdout) is (status == 3)

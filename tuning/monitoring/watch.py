@@ -32,6 +32,11 @@ class Watched:
         return dict(data)
 
     @property
+    def is_far(self) -> bool:
+        """Return whether a property of the examples moved far, and the two datasets were made alike."""
+        return not self.differences and any(measure.verdict == "far" for measure in self._measures)
+
+    @property
     def _measures(self) -> list[Measure]:
         return self.drift.measures if self.drift else []
 
@@ -61,6 +66,10 @@ def in_lines(watched: Watched) -> list[str]:
     lines = [f"dataset {watched.dataset}: nothing to compare with, because {watched.why}"]
     if watched.drift:
         lines = list(_drift(watched.drift, watched.why, watched.differences))
+    if watched.is_far:
+        lines.append(
+            "the data differ a lot from the reference. Run `invoke tune` to tune a challenger on the new data."
+        )
     return [*lines, "", *_history(watched.runs)]
 
 
@@ -98,8 +107,6 @@ def _drift(drift: Drift, why: str, different: list[str]) -> Iterator[str]:
     for measure in drift.measures:
         numbers = f"{measure.reference:10.2f} {measure.current:10.2f} {measure.drift:8.3f}"
         yield f"{measure.name:24} {numbers}  {measure.verdict}"
-    if not different and any(measure.verdict == "far" for measure in drift.measures):
-        yield "the data differ a lot from the reference. Run `invoke tune` to tune a challenger on the new data."
 
 
 def _history(last: list[Run]) -> Iterator[str]:

@@ -33,6 +33,7 @@ from tuning.sources.load_sample import load_sample_if_empty
 from tuning.target import find_target
 from tuning.tuners.hf.preview import preview
 from tuning.tuners.options import check_own, dataset_options, tuning_settings
+from tuning.tuners.tracking import check_trackers
 from tuning.warehouse.dbt import Variables, ensure_built
 
 Show = Callable[[str], None]
@@ -99,6 +100,7 @@ def preview_all(settings: Settings, given: Given, show: Show, examples: int) -> 
 
 def _prepare(settings: Settings, given: Given, steps: Steps) -> tuple[Settings, Plan]:
     """Run the steps before the pipeline. Return the tuning's settings and its plan."""
+    check_trackers(settings)
     settings, options = tuning_settings(settings, given.tuning, given.made.seed)
     if given.continues:
         options = continue_version(settings, given.continues, options, given.tuning.base_model)

@@ -7,7 +7,7 @@ import msgspec
 
 from tuning.dataset.formats.codec import Body
 from tuning.dataset.formats.records import Format
-from tuning.evaluation.records import Verdict
+from tuning.evaluation.records import Interval, Verdict
 
 Action = Literal["began", "registered", "judged again", "promoted", "promoted by force", "rolled back"]
 
@@ -27,6 +27,9 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     body: Body
     contents_sha256: str
     metrics: dict[str, float]
+    # The metrics of the answers to the how-to questions, or, where none were asked, to held-out questions. Empty for
+    # versions that an earlier version of the project made.
+    answer_metrics: dict[str, Interval] = {}
     verdict: Verdict
     run_id: str
 

@@ -264,7 +264,11 @@ def _judge_again(settings: Settings, known: Version, candidate: Candidate) -> Ve
     if known.verdict == candidate.verdict:
         return known
     known = msgspec.structs.replace(
-        known, verdict=candidate.verdict, metrics=candidate.metrics, run_id=candidate.run_id
+        known,
+        verdict=candidate.verdict,
+        metrics=candidate.metrics,
+        answer_metrics=candidate.answer_metrics,
+        run_id=candidate.run_id,
     )
     storage, number = find_storage(settings), 2
     while not storage.replace(address(settings, f"{known.name}/version-{number}.json"), record_bytes(known), ABSENT):

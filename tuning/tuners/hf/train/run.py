@@ -21,6 +21,7 @@ from tuning.tuners.hf.train.rows import ROWS, Rows, read_rows
 from tuning.tuners.hf.train.saved import MERGED
 from tuning.tuners.hf.train.saving import save_adapter, save_full
 from tuning.tuners.protocol import Model
+from tuning.tuners.tracking import set_up_trackers
 
 
 def run(
@@ -50,7 +51,7 @@ def run(
 
     processor = find_processor()
     model = training_model(base, recipe, processor, adapter)
-    trained = train(model, tokenizer, rows, recipe, processor, output)
+    trained = train(model, tokenizer, rows, recipe, processor, output, set_up_trackers(settings))
     curves = read_history(trained.history)
     facts = _facts(rows, recipe, trained, curves) | {
         "processor": processor.name,

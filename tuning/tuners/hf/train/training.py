@@ -4,6 +4,7 @@ Import this module inside functions only, because TRL takes seconds to load.
 """
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from tuning.tuners.hf.train.dpo_trainer import PreferenceTrainer
 from tuning.tuners.hf.train.recipe import Recipe, steps_of
 from tuning.tuners.hf.train.rows import Rows
 from tuning.tuners.hf.train.sft_trainer import AnswerCollator, AnswerTrainer
+from tuning.tuners.tracking import PROJECT
 
 # Maximum number of tokens in one forward and backward pass. More tokens use the processor better but take more memory.
 # For a model with 135 M parameters, 2,048 tokens take 4 GB without gradient checkpointing.
@@ -41,8 +43,16 @@ class Trained:
     resumed_from: int  # step; 0: not resumed
 
 
-def train(model: Any, tokenizer: Any, rows: Rows, recipe: Recipe, processor: Processor, output: Path) -> Trained:
-    """Train `model` on `rows`. Write checkpoints and TensorBoard events to `output`."""
+def train(
+    model: Any,
+    tokenizer: Any,
+    rows: Rows,
+    recipe: Recipe,
+    processor: Processor,
+    output: Path,
+    trackers: Sequence[str] = (),
+) -> Trained:
+    """Train `model` on `rows`. Write checkpoints and TensorBoard events to `output`, and send curves to `trackers`."""
     checkpoints = output / CHECKPOINTS
     steps = steps_of(recipe, len(rows.train))
     lengths = list(rows.train["length"])
@@ -53,6 +63,9 @@ def train(model: Any, tokenizer: Any, rows: Rows, recipe: Recipe, processor: Pro
     if resume:
         print(f"resuming from step {resume[1]} of {steps}", flush=True)
     arguments = _arguments(recipe, processor, steps, checkpoints, preference, bool(len(rows.development)))
+    if trackers:
+        arguments.report_to, arguments.project = list(trackers), PROJECT
+        arguments.run_name = f"training {output.name[:12]}"
     # A resumed run already has this evaluation in its log.
     arguments.eval_on_start = arguments.eval_on_start and not resume
     watch = ProgressLines(steps, [lengths[row] for row in plan], recipe.batch_size)
