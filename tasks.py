@@ -716,6 +716,34 @@ def report(
 
 
 @command
+def review(
+    c: Context,
+    settings: Settings,
+    dataset: DatasetId = "",
+    decisions: Annotated[
+        OutputFile, Meta(description="file of the decisions, which is read first")
+    ] = "decisions.jsonl",
+    port: Annotated[
+        Annotated[int, Meta(ge=1024, le=65535)],
+        Meta(description="port of 127.0.0.1, which only this machine can reach"),
+    ] = 8738,  # after that of serve
+) -> None:
+    """Show the examples of a dataset to keep or reject them, until Ctrl-C. `dataset --decisions FILE` honors that.
+
+    Example: invoke review --decisions reviews/python.jsonl
+    """
+    from pathlib import Path
+
+    from tuning.dataset.dataset import find_dataset
+    from tuning.site.review import review as serve_examples
+
+    found = find_dataset(settings, dataset or None)
+    serve_examples(
+        found, Path(decisions), port, lambda address: print(f"review: {address} (Ctrl-C ends it)", flush=True)
+    )
+
+
+@command
 def tune(
     c: Context,
     settings: Settings,
@@ -1114,7 +1142,7 @@ groups: Groups = {
     "From questions to a model": (tune, refresh, report, predict, serve),
     "Source tables": (ingest, sample, Collection("warehouse", up, down, status), Collection("explore", tables, peek)),
     "Marts (dbt)": (builds, docs),
-    "Datasets": (dataset, exports, split, trace, forget),
+    "Datasets": (dataset, exports, split, review, trace, forget),
     "Models": (models, evaluate, promote, rollback, deploy, monitor, push),
     "Vertex AI": (Collection("cloud", cloud_check, cloud_init), estimate, submit, job_status, cancel, schedule),
     "This installation": (config, doctor, clean, compile_, hello, bench),

@@ -129,6 +129,9 @@ class SplitOptions(Options, frozen=True, kw_only=True):
         InputFile | None, Meta(description="TOML file with more secrets to replace, each with a name and a pattern")
     ] = None
     parquet: Annotated[bool, Meta(description="write the examples also as Parquet files")] = False
+    decisions: Annotated[
+        InputFile | None, Meta(description="file of `invoke review`; drop the examples that it rejects")
+    ] = None
     tokenizer: Annotated[
         str | None,
         Meta(description="model that counts tokens: smollm2, or a Hugging Face name or folder (tune: the base model)"),

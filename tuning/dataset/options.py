@@ -11,6 +11,7 @@ import orjson
 
 from tuning.command_line.options import BuildOptions
 from tuning.dataset.benchmark_files import benchmark_files
+from tuning.dataset.decisions import rejected
 from tuning.dataset.formats.codec import Body
 from tuning.dataset.formats.records import FORMATS, PREFERENCE_FORMATS, Format
 from tuning.dataset.redact.own_rules import load_rules
@@ -40,6 +41,7 @@ class DatasetOptions(msgspec.Struct, frozen=True, kw_only=True):
     code: Code = "any"  # "parses": only answers with Python code blocks, all of which parse
     decontaminate: Path | None = None  # file or folder of a benchmark; examples with its texts are dropped
     redact_rules: Path | None = None  # TOML file with more secrets to replace; see `redact/own_rules.py`
+    decisions: Path | None = None  # file of `invoke review`; examples that it rejects are dropped; see `decisions.py`
     tokenizer: Path | None = None  # folder of the model whose tokenizer counts tokens; None: estimate from bytes
     parquet: bool = False  # write the examples also as Parquet files
     max_length: int = 0  # tokens that the trainer reads; examples whose answer starts later are dropped; 0: no limit
@@ -72,8 +74,9 @@ class DatasetOptions(msgspec.Struct, frozen=True, kw_only=True):
         Raises TuningError if a file cannot be read.
         """
         values: dict[str, object] = {name: getattr(self, name) for name in self.__struct_fields__}
-        if not self.redact_rules:
-            del values["redact_rules"]  # so that the IDs of earlier datasets stay the same
+        for name in ("redact_rules", "decisions"):
+            if not values[name]:
+                del values[name]  # so that the IDs of earlier datasets stay the same
         del values["denied"]
         if self.denied:  # a manifest does not name forgotten posts
             digest = hashlib.sha256(orjson.dumps(self.denied)).hexdigest()
@@ -83,6 +86,7 @@ class DatasetOptions(msgspec.Struct, frozen=True, kw_only=True):
         files = {
             "decontaminate": (self.decontaminate, benchmark_files(self.decontaminate) if self.decontaminate else []),
             "redact_rules": (self.redact_rules, [self.redact_rules] if self.redact_rules else []),
+            "decisions": (self.decisions, [self.decisions] if self.decisions else []),
             "tokenizer": (self.tokenizer, [self.tokenizer / "tokenizer.json"] if self.tokenizer else []),
         }
         for name, (path, content) in files.items():
@@ -106,7 +110,7 @@ def resolve_options(preset: str | None = None, tuner: str = "hf", **given: Any) 
     Raises TuningError for an invalid value or combination.
     """
     chosen = {name: value for name, value in given.items() if value is not None}
-    for name in ("decontaminate", "redact_rules", "tokenizer"):
+    for name in ("decontaminate", "redact_rules", "decisions", "tokenizer"):
         if name in chosen:
             chosen[name] = Path(chosen[name])
     if preset not in (None, "", "seed"):
@@ -170,6 +174,8 @@ def _check(options: DatasetOptions, chosen: Set[str]) -> None:
         raise TuningError(f"--decontaminate: there is no file {options.decontaminate}")
     if options.redact_rules:
         load_rules(options.redact_rules)
+    if options.decisions:
+        rejected(options.decisions)
 
 
 def dataset_id(digest: str, options: DatasetOptions, build: dict[str, object], versions: dict[str, str]) -> str:

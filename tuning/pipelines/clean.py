@@ -24,6 +24,7 @@ from tuning.storage import locked, sha256_of
 from tuning.target import at_home
 
 _SECONDS = {"h": 3600, "d": 86_400, "w": 604_800}
+_FILES = ("decontaminate", "redact_rules", "decisions")  # options of a dataset that name files of a person
 # A command that writes a temporary file into one of these folders holds one of the locks that `clean` takes.
 _GUARDED = ("datasets", "snapshots", "models", "pipeline", "work", "cache")
 _LOCKS = ("datasets/.*.lock", "snapshots/.*.lock", "work/.*.lock", "cache/*.lock", "cache/tiny/*.lock")
@@ -193,7 +194,7 @@ def _is_own(dataset: Dataset) -> bool:
     """Return whether a person has a part in the dataset: a changed file, or an option that names a file."""
     manifest = dataset.manifest
     is_of_files = manifest.build.get("kind") == "own"
-    if is_of_files or any(manifest.options.get(name) for name in ("decontaminate", "redact_rules")) or dataset.objects:
+    if is_of_files or any(manifest.options.get(name) for name in _FILES) or dataset.objects:
         return True
     files = {dataset.folder / name: facts for name, facts in manifest.files.items()}
     return any(not path.is_file() or sha256_of(path) != facts.sha256 for path, facts in files.items())

@@ -41,7 +41,7 @@ def serve(settings: Settings, name: str, port: int) -> None:
     With the setting `serve_log`, the answers are logged (see `tuning.serving.log`). Raises TuningError if the port is
     in use, or the model does not exist or cannot be served.
     """
-    with _listening(port) as listener:
+    with listening(port, "invoke serve") as listener:
         model = ServedModel(settings, name)
         log = AnswerLog(settings) if settings.serve_log else None
         config = uvicorn.Config(
@@ -93,8 +93,8 @@ def _handling_signals(stop: Callable[..., None]) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _listening(port: int) -> Iterator[socket.socket]:
-    """Open the port before the model is loaded, so that a port in use is an error at once."""
+def listening(port: int, command: str) -> Iterator[socket.socket]:
+    """Open a port of this machine for `command` before any other work. Raises TuningError if the port is in use."""
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -103,7 +103,7 @@ def _listening(port: int) -> Iterator[socket.socket]:
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
                 raise
-            hint = "Stop that program (is it another `invoke serve`?), or choose another port with --port"
+            hint = f"Stop that program (is it another `{command}`?), or choose another port with --port"
             raise TuningError(f"another program uses port {port} of {LOOPBACK}", hint) from None
         yield listener
 

@@ -6,6 +6,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from tuning.dataset.dataset import Dataset, datasets
+from tuning.dataset.denied import deny_list, host_of
 from tuning.errors import TuningError
 from tuning.pipelines.steps.code_hash import sources_sha256
 from tuning.registry import registry
@@ -60,14 +61,22 @@ def _write(settings: Settings, folder: Path, pages: Pages, runs: Sequence[SiteRu
             f"runs/{run.id}", [*run.inputs, repr(known).encode()], partial(write_run_page, run=run, shared=below)
         )
     for one in found:
-        inputs = [*dataset_inputs(one), str(below["docs"]).encode()]
-        pages.part(f"datasets/{one.id}", inputs, partial(write_dataset_pages, dataset=one, shared=below))
+        denied = _denied(settings, one)
+        inputs = [*dataset_inputs(one), repr((below["docs"], sorted(denied))).encode()]
+        make = partial(write_dataset_pages, dataset=one, shared=below, denied=denied)
+        pages.part(f"datasets/{one.id}", inputs, make)
     write_runs_page(folder, runs, top | {"here": "index.html"})
     write_page(folder / "datasets.html", "datasets.html.j2", top | {"here": "datasets.html", "datasets": listed(found)})
     by_id = {one.id: one for one in found}
     write_models_page(folder, settings, registry.versions(settings), by_id, top | {"here": "models.html"})
     write_drift_page(folder, settings, found, top | {"here": "drift.html"})
     pages.finish()
+
+
+def _denied(settings: Settings, dataset: Dataset) -> frozenset[int]:
+    """Return the ids of the posts that no page of a dataset may show: those on the deny list of its site."""
+    site = host_of(str(dataset.manifest.build.get("base_url", "")))
+    return frozenset(one.post_id for one in deny_list(settings) if one.is_of(site))
 
 
 def _code() -> str:

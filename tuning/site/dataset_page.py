@@ -28,7 +28,7 @@ MOST = 20_000  # examples with a page and in the search
 _SCORES = (0, 1, 2, 5, 10, 20, 50, 100)  # upper bounds of the bins of answer scores
 _TAGS = 15
 _POST = ("url", "author", "author_url", "license", "license_url")  # what the page says of each post
-_SPLITS: tuple[Split, Split] = ("train", "eval")
+SPLITS: tuple[Split, Split] = ("train", "eval")
 
 
 @dataclass
@@ -37,10 +37,11 @@ class _Seen:
 
     rows: list[list[Any]] = field(default_factory=list)  # of the search: see `_row`
     lengths: dict[Split, tuple[list[int], list[int]]] = field(
-        default_factory=lambda: {split: ([], []) for split in _SPLITS}
+        default_factory=lambda: {split: ([], []) for split in SPLITS}
     )
-    scores: dict[Split, Counter[int]] = field(default_factory=lambda: {split: Counter() for split in _SPLITS})
+    scores: dict[Split, Counter[int]] = field(default_factory=lambda: {split: Counter() for split in SPLITS})
     examples: int = 0
+    forgotten: int = 0  # examples of posts on the deny list, which no page shows
 
 
 def dataset_inputs(dataset: Dataset) -> list[bytes]:
@@ -48,13 +49,19 @@ def dataset_inputs(dataset: Dataset) -> list[bytes]:
     return [(dataset.folder / name).read_bytes() for name in (MANIFEST, CARD) if (dataset.folder / name).exists()]
 
 
-def write_dataset_pages(folder: Path, dataset: Dataset, shared: dict[str, Any]) -> None:
-    """Write the pages of a dataset into `folder`. Raises TuningError if one of its files is damaged."""
+def write_dataset_pages(
+    folder: Path, dataset: Dataset, shared: dict[str, Any], denied: frozenset[int] = frozenset()
+) -> None:
+    """Write the pages of a dataset into `folder`. Examples with a post in `denied` are counted, but not shown.
+
+    Raises TuningError if one of the dataset's files is damaged.
+    """
     seen = _Seen()
-    for number, page in enumerate(_in_pages(dataset, seen), start=1):
+    for number, page in enumerate(_in_pages(dataset, seen, denied), start=1):
         view = {**shared, "dataset": dataset, "examples": page, "page": number, "pages": _pages(dataset)}
         write_page(folder / f"examples-{number}.html", "examples.html.j2", view)
-    if (dataset.folder / CARD).exists():
+    has_card = (dataset.folder / CARD).exists() and not seen.forgotten  # the card shows examples too
+    if has_card:
         link_or_copy(dataset.folder / CARD, folder / CARD)
     lengths = {split: (np.array(questions), np.array(answers)) for split, (questions, answers) in seen.lengths.items()}
     facts = gather(dataset.source(ATTRIBUTION), lengths)
@@ -69,7 +76,8 @@ def write_dataset_pages(folder: Path, dataset: Dataset, shared: dict[str, Any]) 
         "pages": _pages(dataset),
         "examples": seen.examples,
         "shown": len(seen.rows),
-        "has_card": (dataset.folder / CARD).exists(),
+        "forgotten": seen.forgotten,
+        "has_card": has_card,
         "rows": seen.rows,
         "settings": [*sorted(manifest.options.items()), *sorted(manifest.build.items())],
     }
@@ -92,24 +100,27 @@ def _datatables() -> str:
 
 
 def _pages(dataset: Dataset) -> int:
-    rows = sum(dataset.manifest.files[f"{split}.jsonl"].rows for split in _SPLITS)
+    rows = sum(dataset.manifest.files[f"{split}.jsonl"].rows for split in SPLITS)
     return -(-min(rows, MOST) // PER_PAGE)
 
 
-def _in_pages(dataset: Dataset, seen: _Seen) -> Iterator[list[dict[str, Any]]]:
+def _in_pages(dataset: Dataset, seen: _Seen, denied: frozenset[int]) -> Iterator[list[dict[str, Any]]]:
     """Yield the examples of each page, and count all examples of the dataset in `seen`."""
     page: list[dict[str, Any]] = []
-    for split in _SPLITS:
+    for split in SPLITS:
         for about, example in dataset.pairs(split):
             question = question_of(dataset.manifest.format, dataset.manifest.template, example)
             seen.lengths[split][0].append(len(question))
             seen.lengths[split][1].append(len(example.answer))
             seen.scores[split][_bin(about.answer_score)] += 1
             seen.examples += 1
+            if not denied.isdisjoint((about.question_id, about.answer_id, about.rejected_answer_id)):
+                seen.forgotten += 1
+                continue
             if len(seen.rows) == MOST:
                 continue
             seen.rows.append(_row(len(seen.rows) // PER_PAGE + 1, about, question, example))
-            page.append(_example(about, example, title_of(question), dataset.manifest))
+            page.append(example_view(about, example, title_of(question), dataset.manifest))
             if len(page) == PER_PAGE:
                 yield page
                 page = []
@@ -131,7 +142,8 @@ def _row(page: int, about: Attribution, question: str, example: Example) -> list
     ]
 
 
-def _example(about: Attribution, example: Example, title: str, manifest: Manifest) -> dict[str, Any]:
+def example_view(about: Attribution, example: Example, title: str, manifest: Manifest) -> dict[str, Any]:
+    """Return what a page shows of an example: its texts as HTML, and the links of its posts."""
     turns: list[tuple[str, str]] = [(message.role, message.content) for message in example.prompt]
     turns.append(("assistant", example.answer))
     if example.rejected is not None:
@@ -160,7 +172,7 @@ def _funnel(manifest: Manifest) -> Chart:
         if dropped:
             left -= dropped
             counts.append((f"after {step}", left))
-    for split in _SPLITS:
+    for split in SPLITS:
         counts.append((f"{split}.jsonl", manifest.files[f"{split}.jsonl"].rows))
     return bars("From source rows to lines", "rows", counts)
 
@@ -197,7 +209,7 @@ def listed(datasets: Sequence[Dataset]) -> list[dict[str, Any]]:
             "id": one.id,
             "source": one.manifest.source_name,
             "format": one.manifest.format,
-            "rows": {split: one.manifest.files[f"{split}.jsonl"].rows for split in _SPLITS},
+            "rows": {split: one.manifest.files[f"{split}.jsonl"].rows for split in SPLITS},
             "read": sum(row["rows"] for row in one.manifest.funnel if row["step"] == "read"),
         }
         for one in datasets

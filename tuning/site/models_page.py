@@ -4,8 +4,10 @@ from pathlib import Path
 from typing import Any
 
 from tuning.dataset.dataset import Dataset
+from tuning.dataset.denied import deny_list
 from tuning.errors import TuningError
 from tuning.registry import registry
+from tuning.registry.forgotten import tuned_on_denied
 from tuning.registry.journal import number_of
 from tuning.registry.listing import changes
 from tuning.registry.records import Event, Version
@@ -22,6 +24,7 @@ def write_models_page(
     """Write models.html. `versions` are the oldest first, and `datasets` those of this home, by ID."""
     champion = registry.champion(settings)
     events = registry.history(settings)
+    forgotten = tuned_on_denied(versions, deny_list(settings))
     view = {
         **shared,
         "champion": champion,
@@ -30,6 +33,7 @@ def write_models_page(
                 "version": version,
                 "standing": _standing(version, champion, events),
                 "against": list(changes(version.verdict)),
+                "forgotten": forgotten.get(version.name, []),
                 "command": command(version),
                 "lineage": _lineage(settings, version, datasets.get(version.dataset_id)),
             }

@@ -3,7 +3,7 @@
 import base64
 import functools
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -69,17 +69,20 @@ def _read_parts(path: Path) -> dict[str, str]:
 
 
 def write_page(path: Path, template: str, view: dict[str, Any], *scripts: str) -> None:
-    """Write a page. `scripts` run in their order; each is the text of a module.
+    """Write a page that works from a file. `scripts` run in their order, as one module."""
+    write_bytes(path, render_page(template, view, scripts).encode())
+
+
+def render_page(template: str, view: dict[str, Any], scripts: Sequence[str], *, connects: bool = False) -> str:
+    """Return a page. With `connects`, its scripts can send requests to the server that it came from.
 
     All text in `view` is escaped, and characters that deceive a reader are shown by their numbers.
     """
     style, script = _text("style.css"), "\n".join(scripts)
-    page = visible(
-        _environment()
-        .get_template(template)
-        .render(view, policy=_policy(style, script), style=_STYLE, script=_SCRIPT if script else "")
-    )
-    write_bytes(path, page.replace(_STYLE, style).replace(_SCRIPT, script).encode())
+    policy = _policy(style, script, connects=connects)
+    made = _environment().get_template(template)
+    page = visible(made.render(view, policy=policy, style=_STYLE, script=_SCRIPT if script else ""))
+    return page.replace(_STYLE, style).replace(_SCRIPT, script)
 
 
 @functools.cache
@@ -112,9 +115,10 @@ def _text(name: str) -> str:
     return (TEMPLATES / name).read_text(encoding="utf-8")
 
 
-def _policy(style: str, script: str) -> str:
+def _policy(style: str, script: str, *, connects: bool) -> str:
     """Return a content security policy that allows this style and this script and nothing else."""
     allowed = f"script-src {_hash(script)}; " if script else ""
+    allowed += "connect-src 'self'; " if connects else ""
     return f"default-src 'none'; {allowed}style-src {_hash(style)}; base-uri 'none'; form-action 'none'"
 
 

@@ -1,7 +1,7 @@
 """Prepare a batch of mart rows in a worker: write the encoded lines to a part file, and return the keys."""
 
 import contextlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from pathlib import Path
 
 import msgspec
@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tuning.dataset.arrow import as_indices, content_of, integers, joined
+from tuning.dataset.decisions import REASON, rejected
 from tuning.dataset.formats.codec import ONE_TEXT, encode_columns
 from tuning.dataset.funnel import Dropped, DroppedExample, excerpt
 from tuning.dataset.rows.pairs import Pair, Rules, clean_and_filter, line_of
@@ -89,6 +90,8 @@ def _prepare(job: Job, batch: pa.RecordBatch) -> Keys:
     columns = [batch.column(name).to_pylist() for name in text_columns(job.roles, options)]
     pairs = [Pair(row, *(column[row] for column in columns)) for row in np.argsort(job.places).tolist()]
     clean_and_filter(pairs, job.rules)
+    if options.decisions:
+        _reject(pairs, batch.column(job.roles.attribution["example_id"]).to_pylist(), rejected(options.decisions))
     kept = [pair for pair in pairs if not pair.reason]
     heads = joined(*attribution_heads(job.roles, batch)).to_pylist()
     lines = [line_of(pair, job.rules) for pair in kept]
@@ -119,6 +122,13 @@ def _prepare(job: Job, batch: pa.RecordBatch) -> Keys:
     content = b"".join(blob for pair in zip(lines, tails, strict=True) for blob in pair)
     items = [pair.benchmark_item for pair in pairs if pair.benchmark_item is not None]
     return Parts(job.store).write(job.number, content, keys, Notes(_dropped(pairs, heads), items))
+
+
+def _reject(pairs: Sequence[Pair], names: Sequence[str], decided: Set[str]) -> None:
+    """Drop the pairs that a person has rejected. `names` are the examples of all rows."""
+    for pair in pairs:
+        if not pair.reason and names[pair.row] in decided:
+            pair.drop("filter", REASON)
 
 
 def _tokens(pairs: Sequence[Pair], question_ids: Column, rules: Rules) -> npt.NDArray[np.int32]:

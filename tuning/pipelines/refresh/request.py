@@ -30,7 +30,7 @@ _SETTINGS = (
     *("maximum_bytes_billed", "job_timeout", "google_endpoint"),
     *("budget", "training_price", "webhook_secret"),
 )
-_FILES = ("decontaminate", "redact_rules")  # options that name files
+_FILES = ("decontaminate", "redact_rules", "decisions")  # options that name files
 
 
 class RefreshOptions(msgspec.Struct, frozen=True, kw_only=True):
