@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import inspect
+import os
 import sys
 import traceback
 from collections.abc import Callable, Collection, Mapping
@@ -68,6 +69,7 @@ def command(body: Callable[..., Report | None] | None = None, *, writes: bool = 
     def run(c: object, *args: object, target: str | None = None, debug: bool = False, **given: Any) -> None:
         try:
             hide_secrets()
+            _check_alone()
             values = {parameter.name: value for parameter, value in zip(positional, args, strict=False)} | given
             _check_given(result, [name for name in words if values.get(name) == ""])
             values = {name: _convert(name, value, kinds[name]) for name, value in values.items()}
@@ -175,6 +177,12 @@ def _failed(error: TuningError, debug: bool) -> Exit:
     except OSError:
         closed_output.drop()
     return Exit(f"error: {error}", code=1)
+
+
+def _check_alone() -> None:
+    """Raise TuningError if torchrun or accelerate started this command in several processes."""
+    if "RANK" in os.environ and os.environ.get("WORLD_SIZE", "1") != "1":
+        raise TuningError("invoke was started in several processes", "Start it once: it starts a process for each GPU")
 
 
 def _check_given(asked: Task[Any], missing: list[str]) -> None:
