@@ -1,29 +1,36 @@
 """Define the command line. `invoke` shows every task in groups, and `invoke --help TASK` shows its options."""
 
+import contextlib
 import itertools
+import sys
 from typing import Annotated, Literal
 
 import msgspec
 from invoke.collection import Collection
 from invoke.context import Context
+from invoke.exceptions import Exit
 from invoke.tasks import task
 from msgspec import Meta
 
 from tuning import closed_output
-from tuning.command import command
+from tuning.command import command, options_of
 from tuning.command_line.options import (
     BuildOptions,
     DeployOptions,
     Format,
     Options,
+    OwnOptions,
     RunOptions,
     SplitOptions,
     TuningOptions,
 )
 from tuning.command_line.positional import JobOrNewest, QuestionOrFile
-from tuning.command_line.shown import Groups, in_groups, show_kinds
+from tuning.command_line.report import Report, report_findings
+from tuning.command_line.run_file import RUN_FILE, RunFile, schema_of
+from tuning.command_line.shown import Groups, hint_at_names, in_groups, show_kinds
 from tuning.errors import TuningError
-from tuning.settings import BigQueryDataset, Settings, describe, load_settings
+from tuning.settings import BigQueryDataset, Settings, describe, load_settings, shared_kinds
+from tuning.storage import check_home, json_bytes
 from tuning.target import find_target
 from tuning.values import (
     Address,
@@ -40,36 +47,46 @@ from tuning.values import (
     Version,
 )
 
+DRIFT = 3  # status of `invoke monitor`
+
 closed_output.end_quietly()
 show_kinds()
+hint_at_names()
 
 
 @command(writes=False)
-def config(c: Context, settings: Settings) -> None:
+def config(
+    c: Context,
+    settings: Settings,
+    schema: Annotated[
+        bool, Meta(description="print the JSON schema of the file of `invoke tune --config` instead, for editors")
+    ] = False,
+) -> Report:
     """Print the effective settings and the origin of each value.
 
     Example: TUNING_HOME=/data/tuning invoke config --target gcp
     """
-    for name, value, origin, description in describe(
-        {"target": find_target(settings).name if settings != load_settings() else None}
-    ):
-        print(f"{name:22} {value or '-':40} {origin:24} {description}")
+    if schema:
+        content = schema_of(shared_kinds() | options_of(tune))
+        return Report(content, [json_bytes(content).decode().rstrip()])
+    rows = describe({"target": find_target(settings).name if settings != load_settings() else None})
+    return Report(
+        [row._asdict() for row in rows],
+        [f"{row.name:22} {row.value or '-':40} {row.origin:24} {row.description}" for row in rows],
+    )
 
 
 @command(writes=False)
-def doctor(c: Context, settings: Settings) -> None:
+def doctor(c: Context, settings: Settings) -> Report:
     """Check Python, packages, disk, memory, port, GPU, credentials and sandbox, and print the fix of each problem.
 
     Fails if something is wrong that `invoke tune` needs.
 
     Example: invoke doctor
     """
-    from tuning.findings import finding_lines, refuse_wrong
     from tuning.monitoring.doctor import examine
 
-    findings = list(examine(settings))
-    print("\n".join(finding_lines(findings)))
-    refuse_wrong(findings)
+    return report_findings(list(examine(settings)))
 
 
 @command(positional=["path"])
@@ -155,25 +172,26 @@ def down(c: Context, settings: Settings) -> None:
 
 
 @command(writes=False)
-def status(c: Context, settings: Settings) -> None:
+def status(c: Context, settings: Settings) -> Report:
     """Show whether the local BigQuery is running, its address, and where its data and log are.
 
     Example: invoke warehouse.status
     """
-    from tuning.warehouse.in_lines import status_lines
+    from tuning.warehouse.in_lines import status as server_status
 
-    print("\n".join(status_lines(settings)))
+    return server_status(settings)
 
 
 @command(writes=False)
-def tables(c: Context, settings: Settings) -> None:
+def tables(c: Context, settings: Settings) -> Report:
     """List the source tables with their number of rows and bytes.
 
     Example: invoke explore.tables
     """
     from tuning.warehouse.explore import list_tables, table_lines
 
-    print("\n".join(table_lines(list_tables(settings))))
+    found = list_tables(settings)
+    return Report(found, table_lines(found))
 
 
 @command(writes=False, positional=["table"])
@@ -182,7 +200,7 @@ def peek(
     settings: Settings,
     table: Annotated[str, Meta(description="source table, or [PROJECT.]DATASET.TABLE")],
     rows: Annotated[Count, Meta(description="number of rows")] = 3,
-) -> None:
+) -> Report:
     """Show a few rows of a table without running a query.
 
     Example: invoke explore.peek posts_questions --rows 3
@@ -190,8 +208,8 @@ def peek(
     from tuning.warehouse.explore import peek as first_rows
     from tuning.warehouse.explore import row_lines
 
-    for row in first_rows(settings, table, rows):
-        print("\n".join(row_lines(row)) + "\n")
+    found = list(first_rows(settings, table, rows))
+    return Report(found, ["\n".join(row_lines(row)) + "\n" for row in found])
 
 
 @command
@@ -207,10 +225,13 @@ def build(
 
     Example: invoke build --tag-pattern '^pandas$' --since 2021-01-01
     """
+    from tuning.sources.served.load import load_served
     from tuning.warehouse.dbt import Variables
     from tuning.warehouse.dbt import build as build_marts
     from tuning.warehouse.in_lines import build_lines
 
+    if served := load_served(settings):
+        print(served, flush=True)
     built = build_marts(settings, Variables(**build.given()), select)
     print("\n".join(build_lines(built, local=find_target(settings).has_own_bigquery)))
 
@@ -310,19 +331,19 @@ def split(
     max_length: Longest = None,
     preset: Preset = None,
     workers: Workers = None,
-) -> None:
+) -> Report:
     """Make a dataset from the newest snapshot: clean, deduplicate, split without leakage, and add attribution.
 
     Example: invoke split --format gemini --split time --split-date 2022-01-01
     """
-    from tuning.dataset.create import create_dataset, describe_dataset
+    from tuning.dataset.create import create_dataset, report_of
     from tuning.dataset.options import resolve_variables
     from tuning.dataset.snapshot.export import find_snapshot
     from tuning.tuners.options import dataset_options
 
     options = dataset_options(settings, preset, chosen, max_length=max_length)
     snapshot = find_snapshot(settings, options, resolve_variables(preset, BuildOptions()) if preset else None)
-    print(describe_dataset(create_dataset(settings, snapshot, options, workers)))
+    return report_of(create_dataset(settings, snapshot, options, workers))
 
 
 @command
@@ -331,22 +352,29 @@ def dataset(
     settings: Settings,
     build: BuildOptions,
     chosen: SplitOptions,
+    own: OwnOptions,
     max_length: Longest = None,
     preset: Preset = None,
     workers: Workers = None,
-) -> None:
+) -> Report:
     """Build the mart if necessary, export it, and make a dataset from it: build, export and split in one command.
+
+    With --train, make the dataset of your own files instead.
 
     Example: invoke dataset --preset seed --limit 10000
     """
-    from tuning.dataset.create import describe_dataset
+    from tuning.dataset.create import report_of
     from tuning.dataset.options import resolve_variables
-    from tuning.pipelines.end_to_end import Steps, make_dataset
-    from tuning.tuners.options import dataset_options
+    from tuning.pipelines.end_to_end import Steps, make_dataset, make_own_dataset
+    from tuning.tuners.options import check_own, dataset_options
 
+    if own.given():
+        check_own(own, build, chosen, preset)
     variables = resolve_variables(preset, build)
     options = dataset_options(settings, preset, chosen, max_length=max_length)
-    print(describe_dataset(make_dataset(settings, variables, options, Steps(print), workers=workers)))
+    if own.given():
+        return report_of(make_own_dataset(settings, own, options, Steps(print), workers))
+    return report_of(make_dataset(settings, variables, options, Steps(print), workers=workers))
 
 
 ModelForm = Annotated[
@@ -459,6 +487,13 @@ def evaluate(
     running: RunOptions,
     model: Annotated[Version, Meta(description="model version, or champion")] = "champion",
     dataset: DatasetId = "",
+    data: Annotated[
+        list[str] | None,
+        Meta(
+            description="own examples instead of a dataset: JSON Lines, Parquet or a folder of a Hugging Face dataset; "
+            "you can repeat the option"
+        ),
+    ] = None,
     examples: Annotated[
         Count | None,
         Meta(description="number of examples to compute the loss on (default: the setting evaluation_examples)"),
@@ -483,7 +518,7 @@ def evaluate(
     output: Annotated[
         OutputFile, Meta(description="JSONL file for the how-to questions, both answers and what their code did")
     ] = "",
-) -> None:
+) -> Report:
     """Evaluate a registered model and its base model on a dataset. The registry does not change.
 
     Example: invoke evaluate --model v2 --examples 200
@@ -492,10 +527,11 @@ def evaluate(
     from tuning.registry.evaluate_version import evaluate_version, in_lines, write_sides
 
     settings = msgspec.structs.replace(settings, **running.given())
-    judged = evaluate_version(settings, model, dataset, examples, answers, benchmark, judge)
-    print("\n".join(in_lines(judged)))
-    if output:
-        print(write_sides(judged, expanded(output)))
+    if data and dataset:
+        raise TuningError("--data and --dataset both name examples", "Use only one of them")
+    judged = evaluate_version(settings, model, data or dataset, examples, answers, benchmark, judge)
+    written = [write_sides(judged, expanded(output))] if output else []
+    return Report(judged.as_data(), [*in_lines(judged), *written])
 
 
 @command(writes=False, klass=QuestionOrFile, positional=["question"])
@@ -536,6 +572,13 @@ def serve(
         Annotated[int, Meta(ge=1024, le=65535)],
         Meta(description="port of 127.0.0.1, which only this machine can reach"),
     ] = 8737,  # 8000 is the default of many other servers
+    log: Annotated[
+        bool, Meta(description="log the questions and answers, redacted, for `invoke monitor` and the mart of answers")
+    ] = False,
+    log_days: Annotated[
+        Annotated[int, Meta(ge=1, le=3650)] | None,
+        Meta(description="days after which the log is deleted (default: the setting serve_log_days)"),
+    ] = None,
 ) -> None:
     """Serve a local model by OpenAI's chat API until Ctrl-C or SIGTERM. A new champion takes over without a restart.
 
@@ -543,6 +586,12 @@ def serve(
     """
     from tuning.serving.server import serve as serve_model
 
+    if log_days and not (log or settings.serve_log):
+        raise TuningError("--log-days needs a log", "Add --log, or leave it out")
+    days = log_days or settings.serve_log_days
+    settings = msgspec.structs.replace(settings, serve_log=log or settings.serve_log, serve_log_days=days)
+    if settings.serve_log:
+        check_home(settings, writes=True)
     serve_model(settings, model, port)
 
 
@@ -551,14 +600,17 @@ def models(
     c: Context,
     settings: Settings,
     history: Annotated[bool, Meta(description="show when versions were registered, promoted and rolled back")] = False,
-) -> None:
+) -> Report:
     """List the registered model versions and mark the champion with *.
 
     Example: invoke models --history
     """
-    from tuning.registry.listing import history_lines, model_lines
+    from tuning.registry import registry
+    from tuning.registry.listing import history_lines, model_data, model_lines
 
-    print("\n".join(history_lines(settings) if history else model_lines(settings)))
+    if history:
+        return Report(registry.history(settings), history_lines(settings))
+    return Report(model_data(settings), model_lines(settings))
 
 
 def _publish(settings: Settings) -> None:
@@ -585,7 +637,7 @@ def promote(
     from tuning.registry import registry
 
     promoted, is_new = registry.promote(settings, version, force=force, reason=reason)
-    kept = "the reason is recorded in the history, and nothing else changed" if reason.strip() else "nothing changed"
+    kept = "the history has the reason, and nothing else changed" if reason.strip() else "nothing changed"
     print(f"{promoted.name} is now champion" if is_new else f"{promoted.name} is champion already: {kept}")
     _publish(settings)
 
@@ -643,20 +695,52 @@ def deploy(
 def report(
     c: Context,
     settings: Settings,
-    open: Annotated[bool, Meta(description="open the report in the browser")] = False,  # noqa: A002 - the option's name
+    runs: Annotated[Count, Meta(description="number of newest runs to show")] = 50,
+    open: Annotated[bool, Meta(description="open the first page in the browser")] = False,  # noqa: A002 - the option's name
 ) -> None:
-    """Print the path of the newest run's report.
+    """Make a site of pages about runs, datasets and models. Print its first page, and the newest run's own report.
 
     Example: invoke report --open
     """
     from tuning.pipelines.release.record import newest_report
+    from tuning.site.build import make_site
 
-    path = newest_report(settings)
-    print(path)
+    path = make_site(settings, runs)
+    print(f"site: {path}")
+    if newest := newest_report(settings):
+        print(f"report of the newest run: {newest}")
     if open:
         import webbrowser
 
         webbrowser.open(path.as_uri())
+
+
+@command
+def review(
+    c: Context,
+    settings: Settings,
+    dataset: DatasetId = "",
+    decisions: Annotated[
+        OutputFile, Meta(description="file of the decisions, which is read first")
+    ] = "decisions.jsonl",
+    port: Annotated[
+        Annotated[int, Meta(ge=1024, le=65535)],
+        Meta(description="port of 127.0.0.1, which only this machine can reach"),
+    ] = 8738,  # after that of serve
+) -> None:
+    """Show the examples of a dataset to keep or reject them, until Ctrl-C. `dataset --decisions FILE` honors that.
+
+    Example: invoke review --decisions reviews/python.jsonl
+    """
+    from pathlib import Path
+
+    from tuning.dataset.dataset import find_dataset
+    from tuning.site.review import review as serve_examples
+
+    found = find_dataset(settings, dataset or None)
+    serve_examples(
+        found, Path(decisions), port, lambda address: print(f"review: {address} (Ctrl-C ends it)", flush=True)
+    )
 
 
 @command
@@ -665,7 +749,9 @@ def tune(
     settings: Settings,
     build: BuildOptions,
     chosen: SplitOptions,
+    own: OwnOptions,
     tuning: TuningOptions,
+    run_file: RunFile,
     preset: Preset = None,
     dataset: Annotated[
         Name, Meta(description="ID of a finished dataset to tune on, instead of making a new dataset")
@@ -687,13 +773,23 @@ def tune(
     """
     from tuning.pipelines.end_to_end import Given, preview_all, tune_all
 
-    given = Given(build=build, made=chosen, tuning=tuning, preset=preset, dataset_id=dataset, continues=from_)
+    given = Given(
+        build=build,
+        made=chosen,
+        own=own,
+        tuning=tuning,
+        preset=preset,
+        dataset_id=dataset,
+        continues=from_,
+        run_file=run_file.text,
+    )
     if preview is not None:
         preview_all(settings, given, print, preview)
         return
     run = tune_all(settings, given, print)
     print("\n".join(run.in_lines))
     print(f"report: {run.report}")
+    print(f"repeat it: invoke tune --config {run.folder / RUN_FILE}")
     if not run.champion:
         print(f'ask it: invoke predict "How do I …" --model {run.version.name}')
 
@@ -735,14 +831,77 @@ def monitor(
         ),
     ] = "",
     runs: Annotated[CountOrZero, Meta(description="number of recent runs to show")] = 10,
-) -> None:
-    """Show the drift of the newest dataset from the dataset that the champion was tuned on, and the latest runs.
+    served: Annotated[bool, Meta(description="compare only the answers that `invoke serve --log` logged")] = False,
+    days: Annotated[
+        Annotated[int, Meta(ge=1, le=3650)], Meta(description="compare the served answers of this number of days")
+    ] = 7,
+    retune: Annotated[bool, Meta(description="start `invoke refresh` if something moved far")] = False,
+) -> Report:
+    """Show the drift of the newest dataset from the champion's, the latest runs, and the drift of served answers.
+
+    The status is 3 if the dataset, or the served answers from those of the evaluation, moved far.
 
     Example: invoke monitor --runs 20
     """
-    from tuning.monitoring.watch import in_lines
+    from tuning.monitoring.served import has_log, served_drift, served_lines
+    from tuning.monitoring.watch import in_lines, watch
 
-    print("\n".join(in_lines(settings, dataset, reference, runs)))
+    watched = None if served else watch(settings, dataset, reference, runs)
+    drift = served_drift(settings, days) if served or has_log(settings) else None
+    lines = [*(in_lines(watched) if watched else []), *([""] if watched and drift else [])]
+    lines += served_lines(drift, days) if drift else []
+
+    def end() -> None:
+        if (watched and watched.is_far) or (drift and drift.is_far):
+            if retune:
+                _retune(settings)
+            raise Exit(code=DRIFT)
+
+    return Report({**(watched.as_data() if watched else {}), "served": drift}, lines, end)
+
+
+def _retune(settings: Settings) -> None:
+    """Run `invoke refresh`. What it prints goes to stderr, because stdout may have a JSON document."""
+    from tuning.pipelines.refresh.request import RefreshOptions
+    from tuning.pipelines.refresh.run import run_refresh
+
+    with contextlib.redirect_stdout(sys.stderr):
+        print("\n".join(run_refresh(settings, RefreshOptions(), TuningOptions())))
+
+
+PostId = Annotated[
+    Annotated[str, Meta(max_length=500)],
+    Meta(description="ID or address of a question or an answer, such as https://stackoverflow.com/a/456"),
+]
+
+
+@command(writes=False, positional=["post"])
+def trace(c: Context, settings: Settings, post: PostId) -> None:
+    """Show each mart, snapshot, dataset, run, model version and endpoint that holds a post or a near copy of it.
+
+    Example: invoke trace https://stackoverflow.com/questions/123/title#456
+    """
+    from tuning.monitoring.tracing.post import read_post
+    from tuning.monitoring.tracing.trace import trace as find
+
+    print("\n".join(find(settings, read_post(post)).in_lines()))
+
+
+@command(positional=["post"])
+def forget(
+    c: Context,
+    settings: Settings,
+    post: PostId,
+    reason: Annotated[str, Meta(description="reason to record; required")] = "",
+) -> None:
+    """Put a post on the deny list: new datasets leave it out. Show what was made with it and must be made again.
+
+    Example: invoke forget 123 --reason "the author deleted it"
+    """
+    from tuning.monitoring.tracing.forget import forget as deny
+    from tuning.monitoring.tracing.post import read_post
+
+    print("\n".join(deny(settings, read_post(post), reason)))
 
 
 @command
@@ -819,14 +978,15 @@ def job_status(
     c: Context,
     settings: Settings,
     job: Annotated[JobName, Meta(description="job ID, with or without --job (default: the newest job)")] = "",
-) -> None:
+) -> Report:
     """Show the state of a job, its tasks and their errors.
 
     Example: invoke status --target gcp
     """
-    from tuning.pipelines.job_lines import status_lines as job_status_lines
+    from tuning.pipelines.job_lines import find_job, status_lines
 
-    print("\n".join(job_status_lines(settings, job)))
+    found = find_job(settings, job)
+    return Report(found, status_lines(found))
 
 
 @command(positional=["job"], writes=False)
@@ -911,29 +1071,25 @@ def estimate(
     tuning: TuningOptions,
     dataset: Annotated[Name | None, Meta(description=f"dataset ID (default: {NEWEST}, if there is one)")] = None,
     judge: Annotated[str, Meta(description="also estimate `invoke evaluate --judge` with this model")] = "",
-) -> None:
+) -> Report:
     """Estimate the bytes, tokens, cost and time of a build and a tuning. Nothing is sent. Fails if over the budget.
 
     Example: invoke estimate --target gcp --tuner gemini --epochs 3 --budget 50
     """
-    from tuning.cloud.estimate_command import estimate_lines
+    from tuning.cloud.estimate_command import estimate as estimate_costs
 
-    for line in estimate_lines(settings, build, tuning, dataset, judge):
-        print(line)
+    return estimate_costs(settings, build, tuning, dataset, judge)
 
 
 @command(name="check", writes=False)
-def cloud_check(c: Context, settings: Settings) -> None:
+def cloud_check(c: Context, settings: Settings) -> Report:
     """Check the Google Cloud project and print the command that fixes each problem. Fails if there is a problem.
 
     Example: invoke cloud.check --target gcp
     """
     from tuning.cloud.check import check
-    from tuning.findings import finding_lines, refuse_wrong
 
-    findings = list(check(settings))
-    print("\n".join(finding_lines(findings)))
-    refuse_wrong(findings)
+    return report_findings(list(check(settings)))
 
 
 @command(name="init")
@@ -986,7 +1142,7 @@ groups: Groups = {
     "From questions to a model": (tune, refresh, report, predict, serve),
     "Source tables": (ingest, sample, Collection("warehouse", up, down, status), Collection("explore", tables, peek)),
     "Marts (dbt)": (builds, docs),
-    "Datasets": (dataset, exports, split),
+    "Datasets": (dataset, exports, split, review, trace, forget),
     "Models": (models, evaluate, promote, rollback, deploy, monitor, push),
     "Vertex AI": (Collection("cloud", cloud_check, cloud_init), estimate, submit, job_status, cancel, schedule),
     "This installation": (config, doctor, clean, compile_, hello, bench),

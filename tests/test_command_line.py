@@ -3,6 +3,7 @@
 import copy
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -73,6 +74,10 @@ def test_config_prints_the_effective_settings_and_masks_secrets() -> None:
         (["submit", "--full", "--tuner", "gemini"], {}, "the tuner gemini trains adapters only"),
         (["config", "--no-such-option"], {}, "--no-such-option"),
         (["no-such-task"], {}, "no-such-task"),
+        (["tunne"], {}, "No idea what 'tunne' is! Did you mean tune?"),
+        (["tune", "--lmit", "3"], {}, "No idea what '--lmit' is! Did you mean --limit?"),
+        (["tune", "--tuner", "gemini"], {}, "this command needs Vertex AI, and the target is local. Add --target gcp"),
+        (["tune", "--eval", "x.jsonl"], {}, "--eval needs --train"),
         (["cancel"], {}, "cancel needs a job. See `invoke --help cancel`"),
         (["ingest", "--site", "cardano"], {}, "ingest needs a path."),
         (["explore.peek", "-x", "y"], {}, "'-x' is no table. See `invoke --help explore.peek`"),
@@ -213,3 +218,30 @@ def test_another_pipe_that_breaks_is_not_taken_for_the_readers() -> None:
 
     with pytest.raises(BrokenPipeError, match="a worker's"):
         broken(Context())
+
+
+@pytest.mark.parametrize(
+    ("line", "completed"),
+    [
+        ("invoke tun", ["tune"]),
+        ("invoke cloud.", ["cloud.check", "cloud.init"]),
+        ("invoke tune --epo", ["--epochs"]),
+        ("invoke evaluate --da", ["--data", "--dataset"]),
+    ],
+)
+def test_bash_completes_commands_and_options(line: str, completed: list[str]) -> None:
+    words = line.split()
+    script = (
+        'source <(invoke --print-completion-script bash); complete -p invoke >/dev/null || exit 1; COMP_WORDS=("$@"); '
+        'COMP_CWORD=$(($# - 1)); _complete_invoke invoke "${!#}"; printf "%s\\n" "${COMPREPLY[@]}"'
+    )
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    result = subprocess.run(
+        [shutil.which("bash") or "bash", "-c", script, "bash", *words],
+        cwd=PROJECT_ROOT,
+        env={**os.environ, "PATH": path},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert (sorted(result.stdout.split()), result.stderr) == (completed, "")

@@ -1,6 +1,7 @@
 """Define every setting, with its default and its environment variable (``TUNING_`` and the name in capitals).
 
-Order of precedence: command-line option, environment variable, default. An import of this module reads no variables.
+Order of precedence: command-line option, environment variable, file of ``--config``, default. An import of this module
+reads no variables.
 A secret may also be in a file: the variable with ``_FILE`` at its end, such as ``TUNING_ACCESS_TOKEN_FILE``, names it.
 """
 
@@ -12,7 +13,7 @@ import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal, get_type_hints
+from typing import Annotated, Any, Literal, NamedTuple, get_type_hints
 
 import msgspec
 from msgspec import Meta
@@ -121,12 +122,27 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         int,
         Meta(ge=0, description="how many of the evaluation examples get a generated answer"),
     ] = 5
+    tracking: Annotated[
+        str,
+        Meta(
+            pattern=r"(mlflow|wandb|trackio)(,(mlflow|wandb|trackio))*",
+            title="mlflow, wandb or trackio, separated by commas",
+            description="experiment trackers that get curves, metrics and verdict of each run; install them yourself",
+        ),
+    ] = ""
     run_answers: Annotated[
         Literal["sandboxed", "unprotected", "no"],
         Meta(
             description="run the code in answers: sandboxed, unprotected (also where the sandbox is incomplete), or no"
         ),
     ] = "sandboxed"
+
+    serve_log: Annotated[
+        bool, Meta(description="log the redacted questions and answers of `invoke serve`: true or false")
+    ] = False
+    serve_log_days: Annotated[
+        Positive, Meta(le=3650, description="days after which the log of `invoke serve` is deleted")
+    ] = 30
 
     judge_key: Annotated[Word, Meta(description="key of the server named by --judge", extra={"secret": True})] = ""
 
@@ -182,14 +198,18 @@ def variable(name: str) -> str:
     return PREFIX + name.upper()
 
 
-def load_settings(options: Mapping[str, object] | None = None, environ: Mapping[str, str] | None = None) -> Settings:
-    """Load the settings from command-line `options` (None: not given), then from `environ`, then from the defaults.
+def load_settings(
+    options: Mapping[str, object] | None = None,
+    environ: Mapping[str, str] | None = None,
+    file: Mapping[str, object] | None = None,
+) -> Settings:
+    """Load the settings from command-line `options` (None: not given), then from `environ`, `file` and the defaults.
 
-    `environ` defaults to the environment of this process. Raises TuningError if a ``TUNING_`` variable is unknown or a
-    value has the wrong type.
+    `environ` defaults to the environment of this process. `file` has checked values by name. Raises TuningError if a
+    ``TUNING_`` variable is unknown or a value has the wrong type.
     """
     environ = os.environ if environ is None else environ
-    values: dict[str, object] = {}
+    values: dict[str, object] = dict(file or {})
     for name, text in sorted(environ.items()):
         if not name.startswith(PREFIX) or name in _NOT_SETTINGS or text == "":
             continue
@@ -215,6 +235,24 @@ def origin(name: str, options: Mapping[str, object], environ: Mapping[str, str] 
         return "option"
     names = (variable(name), variable(name) + _FILE)
     return next((one for one in names if environ.get(one)), "default")
+
+
+def shared_kinds() -> dict[str, Any]:
+    """Return the kinds of the settings that a file of `--config` may name: all but the home and the secrets."""
+    hints = get_type_hints(Settings, include_extras=True)
+    return {name: hint for name, hint in hints.items() if name != "home" and not _is_secret(name)}
+
+
+def changed(settings: Settings) -> dict[str, object]:
+    """Return those of the settings in `shared_kinds` that are not the defaults."""
+    default = Settings()
+    values = {name: getattr(settings, name) for name in shared_kinds()}
+    return {name: value for name, value in values.items() if value != getattr(default, name)}
+
+
+def is_in_environment(name: str) -> bool:
+    """Return whether a variable of this process's environment sets the setting."""
+    return bool(os.environ.get(variable(name)))
 
 
 def hide_secrets() -> None:
@@ -257,8 +295,17 @@ def _read_secret(name: str, path: str) -> str:
         raise TuningError(f"cannot read {path} ({reason})", f"Correct {name}, or unset it") from None
 
 
-def describe(options: Mapping[str, object] | None = None) -> list[tuple[str, str, str, str]]:
-    """Return a row (name, value, origin, description) for each effective setting. Secrets are masked.
+class Described(NamedTuple):
+    """Hold one effective setting. A secret is masked."""
+
+    name: str
+    value: str
+    origin: str
+    description: str
+
+
+def describe(options: Mapping[str, object] | None = None) -> list[Described]:
+    """Return each effective setting. Secrets are masked.
 
     Raises TuningError if a setting is unknown or has a wrong value.
     """
@@ -268,7 +315,7 @@ def describe(options: Mapping[str, object] | None = None) -> list[tuple[str, str
         value = str(getattr(settings, name))
         printed = "********" if value and _is_secret(name) else value
         rows.append(
-            (
+            Described(
                 name,
                 printed,
                 origin(name, options or {}),

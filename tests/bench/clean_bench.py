@@ -20,6 +20,7 @@ from lxml import etree
 from tests.bench.measure import Row
 from tests.dataset.reading import differences, read_markdown
 from tuning.dataset.markdown.convert import to_markdown
+from tuning.dataset.markdown.languages import name_languages
 from tuning.dataset.redact.redact import redact
 
 ARCHIVES = {
@@ -32,6 +33,7 @@ OURS, ALONE, WITH_ESCAPES, MARKDOWNIFY = (
     "html-to-markdown with escapes",
     "markdownify",
 )
+NAMING = "naming the languages of fences"  # a part of cleaning
 REDACTION = "redaction"
 _EVERY = 8  # bodies are timed, and read for the other converters; ours is read on all of them
 _ESCAPES = html_to_markdown.ConversionOptions(
@@ -54,7 +56,11 @@ def bench(data: Path, repeat: int = 5) -> list[Row]:
     sample = bodies[::_EVERY]
     redacted = [(text, "") for html, base_url in sample if isinstance(text := to_markdown(html, base_url), str)]
     work = {name: (converter, sample) for name, converter in CONVERTERS.items()}
-    seconds = _seconds({**work, REDACTION: (lambda text, _: redact(text), redacted)}, repeat)
+    others: dict[str, tuple[Converter, Sequence[Body]]] = {
+        NAMING: (lambda html, _: name_languages(html), sample),
+        REDACTION: (lambda text, _: redact(text), redacted),
+    }
+    seconds = _seconds({**work, **others}, repeat)
     counts = {name: fidelity(converter, bodies if name == OURS else sample) for name, converter in CONVERTERS.items()}
     rows = [
         Row(
@@ -68,9 +74,11 @@ def bench(data: Path, repeat: int = 5) -> list[Row]:
         )
         for name, baseline in [(OURS, ALONE), (OURS, MARKDOWNIFY), (WITH_ESCAPES, ALONE), (ALONE, MARKDOWNIFY)]
     ]
-    found = sum(len(redact(text)[1]) for text, _ in redacted)
-    rate, ratio = len(redacted) / seconds[REDACTION], seconds[ALONE] / seconds[REDACTION]
-    return [*rows, Row(REDACTION, ALONE, "bodies", round(rate), round(ratio, 2), 0, {"found": found})]
+    found = {REDACTION: {"found": sum(len(redact(text)[1]) for text, _ in redacted)}}
+    for name, (_, texts) in others.items():
+        rate, ratio = len(texts) / seconds[name], seconds[ALONE] / seconds[name]
+        rows.append(Row(name, ALONE, "bodies", round(rate), round(ratio, 2), 0, found.get(name, {})))
+    return rows
 
 
 def fidelity(converter: Converter, bodies: Sequence[Body]) -> dict[str, int]:

@@ -62,9 +62,9 @@ def measure(subjects: Sequence[Subject], repeat: int = 5) -> list[Measured]:
     """Each subject's medians, in the given order. Raises RuntimeError when counts differ between two calls."""
     calls: list[list[dict[str, Any]]] = [[] for _ in subjects]
     for _ in range(repeat):
-        for its_calls, subject in zip(calls, subjects, strict=True):
-            its_calls.append(_call_apart(subject))
-    return [_median(subject, its_calls) for subject, its_calls in zip(subjects, calls, strict=True)]
+        for subject_calls, subject in zip(calls, subjects, strict=True):
+            subject_calls.append(_call_apart(subject))
+    return [_median(subject, subject_calls) for subject, subject_calls in zip(subjects, calls, strict=True)]
 
 
 def row(subject: Measured, baseline: Measured, amount: float, unit: str) -> Row:

@@ -10,14 +10,20 @@ import pytest
 
 from tests.cloud.servers.storage_bridge import Record
 from tests.cloud.storage.cloud_dataset import make_dataset
+from tests.marts import row, write_snapshot
 from tests.verdicts import verdict
+from tuning.dataset.create import create_dataset
 from tuning.dataset.dataset import datasets, find_dataset
+from tuning.dataset.denied import Denied, deny, deny_list
+from tuning.dataset.options import resolve_options
 from tuning.errors import TuningError
 from tuning.gcs.bucket import BucketStorage
 from tuning.gcs.folder import FolderStorage
 from tuning.gcs.object_file import ABSENT, client
 from tuning.gcs.storage import find_storage, put_files
 from tuning.monitoring.history import runs
+from tuning.monitoring.tracing.post import Post
+from tuning.monitoring.tracing.trace import trace
 from tuning.pipelines.release.record import newest_report, read_run, start_run, write_run
 from tuning.registry import journal, registry
 from tuning.registry.listing import history_lines, model_lines
@@ -329,3 +335,20 @@ def test_a_small_object_changes_only_from_the_generation_that_was_read(cloud: Se
         assert storage.replace(uri, b"two", first.generation)
         assert not storage.replace(uri, b"three", first.generation)
         assert storage.read(uri).content == b"two"
+
+
+def test_homes_share_the_deny_list_and_two_posts_that_are_denied_at_once_are_both_on_it(
+    homes: tuple[Settings, Settings], register: Register, tmp_path: Path
+) -> None:
+    one, other = homes
+    register(one, "k1")
+    with ThreadPoolExecutor(RACERS) as pool:
+        list(pool.map(lambda post: deny(homes[post % 2], Denied(post_id=post, datasets=["d1"])), range(1, 9)))
+    assert {entry.post_id for entry in deny_list(other)} == set(range(1, 9))
+    assert [line for line in seen(other) if line.startswith("! v1 ")] == [line for line in seen(one) if "!" in line]
+    snapshot = write_snapshot(tmp_path / "snapshot", [row(number) for number in range(1, 41)])
+    made = create_dataset(other, snapshot, resolve_options(), 1)
+    assert {"step": "deny list", "reason": "forgotten post", "rows": 8} in made.manifest.funnel
+    found = trace(one, Post(20))
+    assert found.datasets == {made.id: made.address}
+    assert made.address.startswith("gs://")

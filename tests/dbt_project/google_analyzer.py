@@ -35,6 +35,7 @@ from zetasql.types import (  # noqa: E402
     ZetaSQLBuiltinFunctionOptions,
 )
 
+_OWN_NAMES = {"float64": "double"}  # types that the analyzer calls otherwise than BigQuery
 Columns = dict[str, str]  # BigQuery types in lower case by column, in order
 
 
@@ -124,9 +125,10 @@ def declared(node: Node) -> Columns:
 def _type(kind: str) -> Any:
     if kind.startswith("array<"):
         return TypeFactory.create_array_type(_type(kind[len("array<") : -1]))
-    return TypeFactory.create_simple_type(getattr(TypeKind, f"TYPE_{kind.upper()}"))
+    return TypeFactory.create_simple_type(getattr(TypeKind, f"TYPE_{_OWN_NAMES.get(kind, kind).upper()}"))
 
 
 def _name(kind: Any) -> str:
     name = str(TypeKind(kind.type_kind).name).removeprefix("TYPE_").lower()
+    name = next((ours for ours, theirs in _OWN_NAMES.items() if theirs == name), name)
     return f"array<{_name(kind.array_type.element_type)}>" if name == "array" else name

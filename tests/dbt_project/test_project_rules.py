@@ -53,7 +53,7 @@ def test_marts_have_a_contract_where_bigquery_answers_and_none_where_the_emulato
 ) -> None:
     for project, is_enforced in ((compiled_for_gcp, True), (compiled_for_local, False)):
         marts = [model for model in project.models if model["access"] == "public"]
-        assert len(marts) == 4
+        assert len(marts) == 5
         assert {model["config"]["contract"]["enforced"] for model in marts} == {is_enforced}
 
 
@@ -71,12 +71,14 @@ def test_the_exposure_names_every_column_of_the_marts_that_leave_the_warehouse(c
 
 def test_the_sources_are_described_column_by_column_as_python_loads_them(compiled_for_gcp: Compiled) -> None:
     from tuning.sources.schemas import TABLES
+    from tuning.sources.served.load import TABLE, columns
 
     declared = {
         source["name"]: {name: column["data_type"].upper() for name, column in source["columns"].items()}
         for source in compiled_for_gcp.sources
     }
-    loaded = {table: {column.name: column.kind for column in columns} for table, columns in TABLES.items()}
+    loaded = {table: {column.name: column.kind for column in kinds} for table, kinds in TABLES.items()}
+    loaded[TABLE] = columns()
     assert {table: list(columns.items()) for table, columns in declared.items()} == {
         table: list(columns.items()) for table, columns in loaded.items()
     }
@@ -109,8 +111,9 @@ def test_freshness_is_of_loaded_tables_and_not_of_the_frozen_public_dataset(
     compiled_for_gcp: Compiled, compiled_for_local: Compiled
 ) -> None:
     for project, days in ((compiled_for_gcp, 100 * 365), (compiled_for_local, 120)):
-        assert {source["freshness"]["warn_after"]["count"] for source in project.sources} == {days}
-    assert "frozen" in compiled_for_gcp.sources[0]["source_description"]
+        posts = [source for source in project.sources if source["source_name"] == "stack_exchange"]
+        assert {source["freshness"]["warn_after"]["count"] for source in posts} == {days}
+        assert "frozen" in posts[0]["source_description"]
 
 
 def _warning(project: Compiled) -> set[str]:

@@ -18,7 +18,7 @@ from tuning.errors import TuningError
 from tuning.monitoring import frames, watch
 from tuning.monitoring.history import runs
 from tuning.pipelines.clean import clean
-from tuning.pipelines.job_lines import status_lines
+from tuning.pipelines.job_lines import find_job, status_lines
 from tuning.pipelines.local.cache import drop_broken_entries
 from tuning.pipelines.release.record import newest_report, read_run
 from tuning.records import FORMAT_VERSION
@@ -48,7 +48,7 @@ def models(settings: Settings) -> object:
 
 
 def monitor(settings: Settings) -> object:
-    return watch.in_lines(settings, "", "", 10)
+    return watch.in_lines(watch.watch(settings, "", "", 10))
 
 
 def tables(settings: Settings) -> object:
@@ -80,7 +80,7 @@ COMMANDS: list[Callable[[Settings], object]] = [
     split,
     open_champion,
     newest_report,
-    lambda settings: status_lines(settings, ""),
+    lambda settings: status_lines(find_job(settings, "")),
     lambda settings: list(clean(settings, "30d", dry_run=True)),
 ]
 

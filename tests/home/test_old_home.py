@@ -10,8 +10,8 @@ from tuning.dataset.dataset import find_dataset
 from tuning.dataset.options import DatasetOptions
 from tuning.dataset.snapshot.export import find_snapshot
 from tuning.errors import TuningError
-from tuning.monitoring.watch import in_lines
-from tuning.pipelines.job_lines import status_lines
+from tuning.monitoring.watch import in_lines, watch
+from tuning.pipelines.job_lines import find_job, status_lines
 from tuning.pipelines.local.run import run_local
 from tuning.pipelines.plan import Plan
 from tuning.pipelines.release.record import newest_report
@@ -31,8 +31,8 @@ def test_its_models_runs_and_datasets_are_listed(settings: Settings, old_home: P
     assert model_lines(settings)[1].startswith("* v1 ")
     assert [line.split()[1] for line in history_lines(settings)] == ["registered", "promoted"]
     assert newest_report(settings) == old_home / "runs" / RUN / "report.html"
-    assert status_lines(settings, "")[0] == f"{RUN} succeeded (tune-python-qa on {DATASET})"
-    assert RUN in in_lines(settings, "", "", 10)[-1]
+    assert status_lines(find_job(settings, ""))[0] == f"{RUN} succeeded (tune-python-qa on {DATASET})"
+    assert RUN in in_lines(watch(settings, "", "", 10))[-1]
     dataset = find_dataset(settings)
     assert (dataset.id, len(list(dataset.pairs("train"))), len(list(dataset.pairs("eval")))) == (DATASET, 37, 13)
     assert (dataset.folder / "card.html").is_file()

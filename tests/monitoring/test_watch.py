@@ -7,10 +7,11 @@ import msgspec
 import pytest
 
 from tests.pipelines.small_dataset import write_dataset
+from tests.test_command_line import invoke
 from tuning.dataset.dataset import MANIFEST
 from tuning.dataset.formats.records import Format
 from tuning.errors import TuningError
-from tuning.monitoring.watch import in_lines
+from tuning.monitoring.watch import in_lines, watch
 from tuning.registry import registry
 from tuning.settings import Settings
 from tuning.storage import write_json
@@ -42,7 +43,7 @@ def test_without_a_champion_it_is_the_newest_dataset_that_was_made_alike(home: S
     add(home, "elsewhere", 1, PYTHON | {"site": "cardano"})
     add(home, "notebook", 2, PYTHON, "notebook")
     add(home, "before", 3, PYTHON)
-    assert in_lines(home, "", "", 0)[:2] == [
+    assert in_lines(watch(home, "", "", 0))[:2] == [
         "dataset now (30 examples) against before (30 examples), the newest other one that was made alike "
         "(there is no champion)",
         "0 examples are new, 0 are gone",
@@ -53,13 +54,13 @@ def test_without_a_champion_datasets_of_another_kind_are_not_compared_unless_nam
     add(home, "now", 0, {"site": "cardano", "variables": '{"since": "2021-01-01"}'})
     add(home, "before", 1, PYTHON)
     different = "site stackoverflow, now cardano; since 2020-01-01, now 2021-01-01"
-    assert in_lines(home, "", "", 0)[:2] == [
+    assert in_lines(watch(home, "", "", 0))[:2] == [
         "dataset now: nothing to compare with, because there is no champion, and all other datasets were made "
         f"differently. The newest of them, before: {different}. `invoke monitor --reference before` compares them "
         "anyway",
         "",
     ]
-    assert in_lines(home, "", "before", 0)[:2] == [
+    assert in_lines(watch(home, "", "before", 0))[:2] == [
         "dataset now (30 examples) against before (30 examples), which --reference names",
         f"warning: they were made differently, which changes the examples too: {different}",
     ]
@@ -72,24 +73,41 @@ def test_the_champions_dataset_is_the_reference_however_it_was_made(
     add(home, "newer", 1, PYTHON)
     add(home, "of-champion", 2, PYTHON, "notebook")
     champion_is(monkeypatch, "of-champion")
-    lines = in_lines(home, "", "", 0)
+    lines = in_lines(watch(home, "", "", 0))
     assert lines[0].endswith("against of-champion (30 examples), which the champion v1 was tuned on")
     assert lines[1] == (
         "warning: they were made differently, which changes the examples too: format notebook, now messages"
     )
     champion_is(monkeypatch, "now")
-    assert in_lines(home, "", "", 0)[0] == (
+    assert in_lines(watch(home, "", "", 0))[0] == (
         "dataset now: nothing to compare with, because the champion v1 was tuned on it. "
         "Run `invoke dataset` after loading newer data"
     )
     champion_is(monkeypatch, "deleted")
-    assert in_lines(home, "", "", 0)[0].endswith("(the dataset of the champion v1, deleted, is not in this home)")
+    assert in_lines(watch(home, "", "", 0))[0].endswith(
+        "(the dataset of the champion v1, deleted, is not in this home)"
+    )
 
 
 def test_a_dataset_alone_has_nothing_to_be_compared_with(home: Settings) -> None:
     add(home, "now", 0, PYTHON)
-    assert in_lines(home, "", "", 0)[0] == (
+    assert in_lines(watch(home, "", "", 0))[0] == (
         "dataset now: nothing to compare with, because there is no champion, and it is the only dataset"
     )
     with pytest.raises(TuningError):
-        in_lines(home, "", "none", 0)
+        in_lines(watch(home, "", "none", 0))
+
+
+@pytest.mark.parametrize(("site", "options", "status"), [("stackoverflow", (), 3), ("cardano", ("before",), 0)])
+def test_a_dataset_that_moved_far_gives_the_status_3_if_it_was_made_alike(
+    settings: Settings, site: str, options: tuple[str, ...], status: int
+) -> None:
+    for name, tag, build in (("before", "python", PYTHON | {"site": site}), ("now", "pandas", PYTHON)):
+        dataset = write_dataset(settings.datasets_dir / name, train=20, evaluation=10, tag=tag)
+        manifest = msgspec.structs.replace(dataset.manifest, build=build)
+        write_json(dataset.folder / MANIFEST, msgspec.to_builtins(manifest))
+    reference = ("--reference", *options) if options else ()
+    result = invoke("monitor", "--dataset", "now", *reference, TUNING_HOME=str(settings.home))
+    assert (result.returncode, result.stderr) == (status, "")
+    assert [line for line in result.stdout.splitlines() if line.startswith("tags") and line.endswith("far")]
+    assert ("Run `invoke tune` to tune a challenger" in result.stdout) is (status == 3)

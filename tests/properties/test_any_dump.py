@@ -47,13 +47,13 @@ PREFIXES = {
 
 
 def good(
-    number: int, text: str, date: datetime.datetime, score: int, its_tags: Sequence[str], parent: int
+    number: int, text: str, date: datetime.datetime, score: int, tag_names: Sequence[str], parent: int
 ) -> dict[str, object]:
     """The attributes of a question, or of an answer if it has a parent."""
     shared = {"CreationDate": date.isoformat(timespec="milliseconds"), "Score": score, "Body": text}
     if parent:
         return {"Id": number, "PostTypeId": 2, "ParentId": parent, **shared}
-    return {"Id": number, "PostTypeId": 1, **shared, "Title": text, "Tags": "".join(f"<{tag}>" for tag in its_tags)}
+    return {"Id": number, "PostTypeId": 1, **shared, "Title": text, "Tags": "".join(f"<{tag}>" for tag in tag_names)}
 
 
 good_rows = st.builds(good, ids, texts, dates, numbers, tags, st.just(0) | ids)
@@ -124,11 +124,11 @@ def test_every_odd_row_is_right_or_counted_by_its_reason(rows: list[dict[str, ob
     found = parsed(written(rows), piece)
     assert sum(count for (_, reason), count in found.counts.items() if reason == READ) == len(rows)
     for table, kind in zip(TABLES, ("1", "2"), strict=True):
-        its_rows = [one for one in rows if str(one.get("PostTypeId", "")) == kind]
+        table_rows = [one for one in rows if str(one.get("PostTypeId", "")) == kind]
         dropped = sum(count for (name, reason), count in found.counts.items() if name == table and reason != READ)
         batch = found.batches[table].to_pylist() if table in found.batches else []
-        assert len(batch) + dropped == len(its_rows)
-        left = iter(its_rows)
+        assert len(batch) + dropped == len(table_rows)
+        left = iter(table_rows)
         for one in batch:  # in the order of the file, and every value is that of its attribute
             assert any(_is_same(one, source) for source in left), one
 

@@ -43,7 +43,7 @@ def invoke(*arguments: str) -> tuple[int, str]:
         (["evaluate", "--examples", "few"], "error: --examples takes a whole number, not 'few'"),
         (["promote", "v7"], "error: there is no model 'v7'."),
         (["rollback"], "error: there is no champion to roll back."),
-        (["report"], "error: there is no report in"),
+        (["report"], "error: there are no runs and no datasets in"),
     ],
 )
 def test_without_models_each_task_says_in_one_line_what_is_missing(arguments: list[str], said: str):
@@ -59,7 +59,7 @@ def test_promoting_listing_and_rolling_back(settings, version, model_files):
     assert invoke("promote", "v1", "--force")[1] == "error: --force needs --reason, which is recorded."
     assert invoke("promote", "v1", "--force", "--reason", "a trial") == (0, "v1 is now champion")
     again = invoke("promote", "v1", "--force", "--reason", "I read answers")
-    assert again == (0, "v1 is champion already: the reason is recorded in the history, and nothing else changed")
+    assert again == (0, "v1 is champion already: the history has the reason, and nothing else changed")
     assert invoke("promote", "v1") == (0, "v1 is champion already: nothing changed")
     assert "* v1 " in invoke("models")[1]
     assert "promoted by force  v1     champion: v1 (a trial)" in invoke("models", "--history")[1]

@@ -108,6 +108,13 @@ def test_a_reason_to_promote_the_champion_again_is_kept_and_a_rollback_ignores_i
     assert registry.rollback(settings)[1] is None
 
 
+def test_a_promotion_that_is_repeated_is_recorded_once(settings, version, model_files):
+    registry.register(settings, version(status="undecided"), model_files)
+    for is_new in (True, False, False):
+        assert registry.promote(settings, "v1", force=True, reason="I read 20 answers")[1] is is_new
+    assert [event.reason for event in registry.history(settings)] == ["", "I read 20 answers"]
+
+
 def test_a_model_without_a_passing_verdict_needs_force_and_a_reason(settings, version, model_files):
     registry.register(settings, version(status="undecided"), model_files)
     with pytest.raises(TuningError, match="v1 may not be released"):
@@ -183,3 +190,18 @@ def test_the_list_marks_the_champion(settings, version, model_files):
     assert lines[1].endswith("base: how-to questions solved: no difference; champion: loss worse by 0.2")
     assert lines[2].endswith("base: solves 29 of 96 how-to questions, base 34 (-5.2 points), loss better by 0.1")
     assert [line.split()[1] for line in history_lines(settings)] == ["registered", "registered", "promoted"]
+
+
+def test_a_record_with_a_time_that_is_none_is_damaged(settings, version, model_files):
+    registry.register(settings, version(), model_files)
+    (path,) = settings.models_dir.glob("v1/*.json")
+    record = msgspec.json.decode(path.read_bytes())
+    path.write_bytes(msgspec.json.encode({**record, "created_at": "2026-02-30T10:00:00"}))
+    with pytest.raises(TuningError, match=r"v1.*damaged.*day is out of range"):
+        registry.versions(settings)
+
+
+def test_a_reason_of_several_lines_is_kept_on_one(settings, version, model_files):
+    registry.register(settings, version(status="undecided"), model_files)
+    registry.promote(settings, "v1", force=True, reason=" too small\r\nto decide\n")
+    assert registry.history(settings)[-1].reason == "too small to decide"

@@ -5,6 +5,7 @@ import os
 import re
 import threading
 import time
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -255,3 +256,10 @@ def test_pieces_of_rows_cost_little_time_and_are_counted(tmp_path: Path, convert
     before = time.process_time()
     assert convert(tmp_path / "Posts.xml").counts["posts", "not well-formed XML"] == 100_000
     assert time.process_time() - before < 5  # parsing each would take more than ten seconds
+
+
+def test_an_archive_of_another_kind_is_named(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "Posts.zip", "w") as archive:
+        archive.writestr("Posts.xml", document([]))
+    with pytest.raises(TuningError, match=r"Posts\.zip is a ZIP archive, not a dump\. Unpack it"):
+        open_dump(tmp_path / "Posts.zip")

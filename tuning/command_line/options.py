@@ -128,9 +128,31 @@ class SplitOptions(Options, frozen=True, kw_only=True):
     redact_rules: Annotated[
         InputFile | None, Meta(description="TOML file with more secrets to replace, each with a name and a pattern")
     ] = None
+    parquet: Annotated[bool, Meta(description="write the examples also as Parquet files")] = False
+    decisions: Annotated[
+        InputFile | None, Meta(description="file of `invoke review`; drop the examples that it rejects")
+    ] = None
     tokenizer: Annotated[
         str | None,
         Meta(description="model that counts tokens: smollm2, or a Hugging Face name or folder (tune: the base model)"),
+    ] = None
+
+
+class OwnOptions(Options, frozen=True, kw_only=True):
+    """Group the options of a user's own data, which takes the place of a mart."""
+
+    train: Annotated[
+        list[str] | None,
+        Meta(
+            description="own examples instead of a mart: JSON Lines, Parquet or a folder of a Hugging Face dataset; "
+            "FILE=2 writes each row twice; you can repeat the option"
+        ),
+    ] = None
+    eval_: Annotated[
+        list[str] | None,
+        Meta(
+            description="own examples for the evaluation split (default: a share of --train); you can repeat the option"
+        ),
     ] = None
 
 

@@ -1,11 +1,17 @@
-"""Show commands in groups, and the kinds of options in help texts. invoke itself sorts all and says STRING."""
+"""Show commands in groups, the kinds of options in help texts, and the name that was meant by a mistyped one.
 
-from collections.abc import Iterator, Mapping, Sequence
+invoke itself sorts all commands, says STRING, and has no idea.
+"""
+
+import difflib
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from invoke.collection import Collection
 from invoke.parser.argument import Argument
 from invoke.parser.context import ParserContext
+from invoke.parser.parser import ParseMachine
 from invoke.tasks import Task
 
 Groups = Mapping[str, Sequence["Task[Any] | Collection"]]
@@ -39,6 +45,29 @@ def _help_with_kind(context: ParserContext, flag: str) -> tuple[str, str]:
 def show_kinds() -> None:
     """Make ``invoke --help TASK`` show the kinds of the options of each `Command`."""
     ParserContext.help_for = _help_with_kind  # type: ignore[assignment, method-assign]
+
+
+_error = ParseMachine.error
+
+
+def nearest(word: str, names: Iterable[str]) -> str:
+    """Return the hint that ends a message about an unknown name, such as " Did you mean tune?", or ''."""
+    found = difflib.get_close_matches(word, list(names), 1)
+    return f" Did you mean {found[0]}?" if found else ""
+
+
+def _error_with_hint(machine: ParseMachine, message: str) -> None:
+    """Raise invoke's error for an unknown word, with the command or the option of the current command that is near."""
+    if unknown := re.fullmatch(r"No idea what '(\S+)' is!", message):
+        word = unknown[1]
+        context = machine.context if machine.context is not None else machine.initial
+        message += nearest(word, context.flags if word.startswith("-") else machine.contexts)
+    _error(machine, message)
+
+
+def hint_at_names() -> None:
+    """Make invoke name the command or option that was probably meant."""
+    ParseMachine.error = _error_with_hint  # type: ignore[assignment, method-assign]
 
 
 def in_groups(groups: Groups) -> Iterator[str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from tuning.command_line.report import Report
 from tuning.dataset.benchmark_files import left_out
 from tuning.dataset.card.card import write_card
 from tuning.dataset.card.facts import CardFacts, gather
@@ -24,6 +25,7 @@ from tuning.dataset.dataset import (
     is_out_of_reach,
     open_dataset,
 )
+from tuning.dataset.denied import denied_in
 from tuning.dataset.funnel import Funnel, FunnelRow
 from tuning.dataset.leaks.check import find_leaks, refuse_leaks
 from tuning.dataset.leaks.lines import Written
@@ -34,6 +36,7 @@ from tuning.dataset.snapshot.export import kind_of
 from tuning.dataset.snapshot.snapshot import Snapshot, column_names
 from tuning.dataset.split.pass_two import write_splits
 from tuning.dataset.split.selection import select
+from tuning.dataset.split.shards import write_shards
 from tuning.dataset.split.texts import Texts
 from tuning.dataset.versions import versions
 from tuning.dataset.workspace.outputs import Outputs
@@ -58,8 +61,9 @@ def create_dataset(
 ) -> Dataset:
     """Create the dataset for this snapshot and these options, or return it if it is already finished.
 
-    The bytes depend only on the snapshot's rows, the options, and the library versions. They do not depend on `workers`
-    (None: all cores), on the order of the rows and files, or on how often the command was killed and run again.
+    The bytes depend only on the snapshot's rows, the options, the deny list, and the library versions. They do not
+    depend on `workers` (None: all cores), on the order of the rows and files, or on how often the command was killed
+    and run again.
     Raises TuningError if the snapshot does not fit the options, a split is empty, or the leak check finds a leak.
     """
     if snapshot.kind != kind_of(options):
@@ -74,7 +78,8 @@ def create_dataset(
         read_benchmark(options.decontaminate)  # raises an error before the work begins
         _name_left_out(options.decontaminate)
     snapshot.roles.check(column_names(snapshot.files), str(snapshot.folder))
-    libraries = versions(with_tokenizer=bool(options.tokenizer))
+    options = msgspec.structs.replace(options, denied=denied_in(settings, snapshot))
+    libraries = versions(with_tokenizer=bool(options.tokenizer), with_parquet=options.parquet)
     identity = dataset_id(snapshot.digest, options, snapshot.recorded_build(), libraries)
     folder = settings.datasets_dir / identity
     with locked(settings.datasets_dir / f".{identity}.lock", f"the dataset {identity}"):
@@ -137,12 +142,15 @@ def _make(
     workers: Workers,
     identity: str,
 ) -> None:
-    funnel = Funnel(snapshot.rows)
+    funnel = Funnel(snapshot.rows, "files" if options.is_own else "mart")
     index = run_pass_one(parts, snapshot, options, workers, funnel)
     texts = Texts(parts, index, options, snapshot.template)
     selection = select(index, texts, options, funnel)
     shown = texts.shown(selection.sides["train"])
     files, deceptive = write_splits(outputs, parts, index, selection, workers)
+    if options.parquet:
+        for split in selection.sides:
+            files |= write_shards(outputs, split, options.format, files[f"{split}.jsonl"])
     written = Written(
         files=outputs.sources, options=options, template=snapshot.template, train_rows=len(selection.sides["train"])
     )
@@ -160,14 +168,14 @@ def _make(
         template=snapshot.template,
         options=options.recorded(),
         build=snapshot.recorded_build(),
-        versions=versions(with_tokenizer=bool(options.tokenizer)),
+        versions=versions(with_tokenizer=bool(options.tokenizer), with_parquet=options.parquet),
         funnel=funnel.rows(),
         files=files,
         tokens=token_facts(index, selection, options.tokenizer),
         benchmark=_benchmark_facts(options.decontaminate, funnel) if options.decontaminate else msgspec.UNSET,
         leaks=msgspec.to_builtins(leaks),
         redactions=dict(sorted(facts.redactions.items())),
-        template_remark=_template_remark(snapshot.template, facts),
+        template_remark=_template_remark(snapshot.template, facts, options),
     )
     others = facts.other_licences() if snapshot.build["kind"] == "stack_exchange" else {}
     write_bytes(folder / NOTICE, notice(snapshot.build, options, facts.unnamed_posts, others).encode())
@@ -196,8 +204,8 @@ def _share(row: FunnelRow, dataset: Dataset) -> str:
     return f" ({row['rows'] / read:.1%} of all)" if row["step"] == "split" and read else ""
 
 
-def _template_remark(template: str, facts: CardFacts) -> str:
-    if facts.is_about_python or "python" not in template.lower():
+def _template_remark(template: str, facts: CardFacts, options: DatasetOptions) -> str:
+    if facts.is_about_python or "python" not in template.lower() or options.is_own:
         return ""
     return (
         "The instruction in every prompt speaks of Python, but most of the questions have no tag of Python. "
@@ -224,12 +232,22 @@ def _share_remark(manifest: Manifest) -> str:
     """Return a remark if groups of duplicates make the evaluation split much smaller or larger than was asked."""
     share, rows = float(str(manifest.options["eval_fraction"])), manifest.files["eval.jsonl"].rows
     total = rows + manifest.files["train.jsonl"].rows
-    if manifest.options["split"] == "time" or share * total < _FEW or share * total / 2 <= rows <= share * total * 2:
+    if (
+        manifest.options["split"] not in ("hash", "random")
+        or share * total < _FEW
+        or share * total / 2 <= rows <= share * total * 2
+    ):
         return ""
     return (
         f"{rows:,} of {total:,} examples are for evaluation, where --eval-fraction asks for {share:.0%}: questions "
         "that are duplicates of each other stay together. Another --seed divides them in another way."
     )
+
+
+def report_of(dataset: Dataset) -> Report:
+    """Return what a command reports about a finished dataset."""
+    data = {"id": dataset.id, "address": dataset.address, "manifest": dataset.manifest, "remarks": remarks(dataset)}
+    return Report(data, [describe_dataset(dataset)])
 
 
 def describe_dataset(dataset: Dataset) -> str:

@@ -74,8 +74,9 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def body(self) -> Body:
-        """Return the format of the bodies in the dataset, HTML or Markdown."""
-        return "html" if self.options.get("body") == "html" else "markdown"
+        """Return the format of the bodies in the dataset: HTML, Markdown or, of own data, text."""
+        body = self.options.get("body")
+        return "text" if body == "text" else "html" if body == "html" else "markdown"
 
     @property
     def source_name(self) -> str:
@@ -95,21 +96,22 @@ class Attribution(msgspec.Struct, frozen=True, kw_only=True):
     example_id: str
     question_id: int
     answer_id: int
-    tags: list[str]
-    question_score: int
-    question_created_at: str  # ISO 8601, UTC
-    question_url: str
-    question_author: str
-    question_author_url: str
-    question_license: str
-    question_license_url: str
-    answer_score: int
-    answer_created_at: str
-    answer_url: str
-    answer_author: str
-    answer_author_url: str
-    answer_license: str
-    answer_license_url: str
+    # Own data has none of the following, except `changes`.
+    tags: list[str] = []
+    question_score: int = 0
+    question_created_at: str = ""  # ISO 8601, UTC
+    question_url: str = ""
+    question_author: str = ""
+    question_author_url: str = ""
+    question_license: str = ""
+    question_license_url: str = ""
+    answer_score: int = 0
+    answer_created_at: str = ""
+    answer_url: str = ""
+    answer_author: str = ""
+    answer_author_url: str = ""
+    answer_license: str = ""
+    answer_license_url: str = ""
     # The rejected answer of a preference format; 0 or empty in other formats.
     rejected_answer_id: int = 0
     rejected_score: int = 0
@@ -279,15 +281,23 @@ def datasets(settings: Settings) -> Iterator[Dataset]:
 
     Without a bucket, skip those with files in Cloud Storage. Raises TuningError if a manifest is not valid.
     """
+    for folder in dataset_folders(settings):
+        if not is_out_of_reach(settings, folder):
+            yield open_dataset(folder, settings)
+
+
+def dataset_folders(settings: Settings) -> list[Path]:
+    """Return the folders of the finished datasets, the newest first, also of those that cannot be opened.
+
+    With a bucket, datasets of other homes that share it get a folder here.
+    """
     if find_target(settings).has_bucket:
         for name in find_storage(settings).children(bucket_address(settings, "").rstrip("/")):
             if not (settings.datasets_dir / name).exists():
                 _adopt_here(settings, name)
     names = (MANIFEST, ATTRIBUTION)  # without its manifest, a dataset is an error
     folders = {path.parent for name in names for path in settings.datasets_dir.glob(f"[!.]*/{name}")}
-    for folder in sorted(folders, key=lambda folder: (folder.stat().st_mtime_ns, folder.name), reverse=True):
-        if not is_out_of_reach(settings, folder):
-            yield open_dataset(folder, settings)
+    return sorted(folders, key=lambda folder: (folder.stat().st_mtime_ns, folder.name), reverse=True)
 
 
 def adopt(settings: Settings, dataset_id: str, folder: Path) -> bool:

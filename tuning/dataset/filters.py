@@ -41,16 +41,17 @@ class TokenLimits(msgspec.Struct, frozen=True, kw_only=True):
     overhead: int = 0  # tokens that the chat template adds to an example
 
 
-def check_pair(question: str, answer: str) -> Reason | None:
+def check_pair(question: str, answer: str, least: int = LEAST_CHARACTERS) -> Reason | None:
     """Return why the pair is dropped because of its content, or None. Both texts are Markdown or HTML.
 
-    `question` is the body of the question without its title.
+    `question` is the body of the question without its title. A text with fewer letters and digits than `least`, and
+    without code, is empty.
     """
     if has_control_characters(question) or has_control_characters(answer):
         return Reason.CONTROL_CHARACTERS
-    if not _has_substance(question):
+    if not _has_substance(question, least):
         return Reason.EMPTY_QUESTION
-    return _check_content(answer)
+    return _check_content(answer, least)
 
 
 def check_code(answer: str) -> Reason | None:
@@ -70,10 +71,10 @@ def check_answer(answer: str) -> Reason | None:
     return _check_content(answer)
 
 
-def _check_content(answer: str) -> Reason | None:
+def _check_content(answer: str, least: int = LEAST_CHARACTERS) -> Reason | None:
     if _is_only_link(answer):
         return Reason.LINK_ONLY
-    return None if _has_substance(answer) else Reason.EMPTY_ANSWER
+    return None if _has_substance(answer, least) else Reason.EMPTY_ANSWER
 
 
 def check_length(prompt: str, answer: str, limits: TokenLimits, tokenizer: Path | None) -> Reason | None:
@@ -107,9 +108,9 @@ _LETTER_OR_DIGIT = re.compile(r"[^\W_]")
 _WORD = re.compile(r"[^\W\d_]+")
 
 
-def _has_substance(text: str) -> bool:
-    """Return whether the text has enough letters and digits outside HTML tags. A text with code needs only one."""
-    least = 1 if "`" in text or "<code" in text else LEAST_CHARACTERS
+def _has_substance(text: str, least: int) -> bool:
+    """Return whether the text has `least` letters and digits outside HTML tags. A text with code needs only one."""
+    least = 1 if "`" in text or "<code" in text else least
     found = _LETTER_OR_DIGIT.finditer(_TAG.sub(" ", text) if "<" in text else text)
     return len(list(islice(found, least))) == least
 

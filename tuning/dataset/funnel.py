@@ -50,10 +50,14 @@ class Dropped(msgspec.Struct):
 
 
 class Funnel:
-    """Count rows by step and reason. The rows read are the sum of the rows dropped and the rows written."""
+    """Count rows by step and reason.
 
-    def __init__(self, read: int) -> None:
-        self.read = read
+    The rows read are the sum of the rows dropped and the rows written, less those that weights repeat.
+    """
+
+    def __init__(self, read: int, source: str = "mart") -> None:
+        self.read, self.source = read, source
+        self.repeated = 0  # rows that are written once more, because their file has a weight
         self.dropped: dict[tuple[str, str], Dropped] = {}
         self.written: dict[str, int] = {}
         self.by_benchmark_item: Counter[int] = Counter()  # rows that are dropped for an item of the benchmark
@@ -80,13 +84,18 @@ class Funnel:
     def rows(self) -> list[FunnelRow]:
         """Return the counts in the order of the steps."""
         return [
-            FunnelRow(step="read", reason="rows of the mart", rows=self.read),
+            FunnelRow(step="read", reason=f"rows of the {self.source}", rows=self.read),
             *(FunnelRow(step=one.step, reason=one.reason, rows=one.rows) for one in self.kinds()),
+            *(
+                [FunnelRow(step="repeat", reason="by the weight of a file", rows=self.repeated)]
+                if self.repeated
+                else []
+            ),
             *(FunnelRow(step="written", reason=split, rows=rows) for split, rows in self.written.items()),
         ]
 
 
-STEPS = ("quality", "limit", "clean", "filter", "deduplicate", "split")
+STEPS = ("deny list", "quality", "limit", "clean", "filter", "deduplicate", "split")
 
 
 def excerpt(text: str) -> str:

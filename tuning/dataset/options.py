@@ -11,6 +11,7 @@ import orjson
 
 from tuning.command_line.options import BuildOptions
 from tuning.dataset.benchmark_files import benchmark_files
+from tuning.dataset.decisions import rejected
 from tuning.dataset.formats.codec import Body
 from tuning.dataset.formats.records import FORMATS, PREFERENCE_FORMATS, Format
 from tuning.dataset.redact.own_rules import load_rules
@@ -19,10 +20,11 @@ from tuning.errors import TuningError
 if TYPE_CHECKING:
     from tuning.warehouse.variables import Variables
 
-SplitMethod = Literal["hash", "time", "random"]
+# "given" and "evaluation" are for own data: the user named the files of each side, or all is for evaluation.
+SplitMethod = Literal["hash", "time", "random", "given", "evaluation"]
 Code = Literal["any", "parses"]
 # Part of every dataset's ID. Increase it when a code change alters any byte of any dataset.
-FORMAT_VERSION = 9
+FORMAT_VERSION = 10
 
 
 class DatasetOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,13 +41,21 @@ class DatasetOptions(msgspec.Struct, frozen=True, kw_only=True):
     code: Code = "any"  # "parses": only answers with Python code blocks, all of which parse
     decontaminate: Path | None = None  # file or folder of a benchmark; examples with its texts are dropped
     redact_rules: Path | None = None  # TOML file with more secrets to replace; see `redact/own_rules.py`
+    decisions: Path | None = None  # file of `invoke review`; examples that it rejects are dropped; see `decisions.py`
     tokenizer: Path | None = None  # folder of the model whose tokenizer counts tokens; None: estimate from bytes
+    parquet: bool = False  # write the examples also as Parquet files
     max_length: int = 0  # tokens that the trainer reads; examples whose answer starts later are dropped; 0: no limit
+    denied: tuple[int, ...] = ()  # sorted ids of the snapshot's posts that are on the deny list; see `denied.py`
 
     @property
     def is_seed(self) -> bool:
         """Return whether the seed preset is used."""
         return self.preset == "seed"
+
+    @property
+    def is_own(self) -> bool:
+        """Return whether the texts are own data, which stay as they are."""
+        return self.body == "text"
 
     @property
     def is_preference(self) -> bool:
@@ -64,11 +74,19 @@ class DatasetOptions(msgspec.Struct, frozen=True, kw_only=True):
         Raises TuningError if a file cannot be read.
         """
         values: dict[str, object] = {name: getattr(self, name) for name in self.__struct_fields__}
-        if not self.redact_rules:
-            del values["redact_rules"]  # so that the IDs of earlier datasets stay the same
+        for name in ("redact_rules", "decisions"):
+            if not values[name]:
+                del values[name]  # so that the IDs of earlier datasets stay the same
+        del values["denied"]
+        if self.denied:  # a manifest does not name forgotten posts
+            digest = hashlib.sha256(orjson.dumps(self.denied)).hexdigest()
+            values["deny_list"] = {"posts": len(self.denied), "sha256": digest}
+        if not self.parquet:
+            del values["parquet"]
         files = {
             "decontaminate": (self.decontaminate, benchmark_files(self.decontaminate) if self.decontaminate else []),
             "redact_rules": (self.redact_rules, [self.redact_rules] if self.redact_rules else []),
+            "decisions": (self.decisions, [self.decisions] if self.decisions else []),
             "tokenizer": (self.tokenizer, [self.tokenizer / "tokenizer.json"] if self.tokenizer else []),
         }
         for name, (path, content) in files.items():
@@ -77,11 +95,13 @@ class DatasetOptions(msgspec.Struct, frozen=True, kw_only=True):
         return values
 
 
+BODIES: tuple[Body, ...] = ("markdown", "html")  # those of a mart
+SPLITS: tuple[SplitMethod, ...] = ("hash", "time", "random")
 # By kind of origin; 0.1 for other kinds. A tenth of the small sample would be too few questions for the release gate.
 _EVAL_FRACTIONS = {"synthetic": 0.32}
 SEED = DatasetOptions(preset="seed", format="notebook", body="html", split="random", eval_fraction=0.2, seed=42)
 # Options that can be combined with the seed preset.
-_OPEN_IN_SEED = frozenset({"format", "limit", "decontaminate"})
+_OPEN_IN_SEED = frozenset({"format", "limit", "decontaminate", "parquet"})
 
 
 def resolve_options(preset: str | None = None, tuner: str = "hf", **given: Any) -> DatasetOptions:
@@ -90,12 +110,12 @@ def resolve_options(preset: str | None = None, tuner: str = "hf", **given: Any) 
     Raises TuningError for an invalid value or combination.
     """
     chosen = {name: value for name, value in given.items() if value is not None}
-    for name in ("decontaminate", "redact_rules", "tokenizer"):
+    for name in ("decontaminate", "redact_rules", "decisions", "tokenizer"):
         if name in chosen:
             chosen[name] = Path(chosen[name])
     if preset not in (None, "", "seed"):
         raise TuningError(f"there is no preset {preset!r}", "The only preset is: seed")
-    choices = {"format": FORMATS, "body": get_args(Body), "split": get_args(SplitMethod), "code": get_args(Code)}
+    choices = {"format": FORMATS, "body": BODIES, "split": SPLITS, "code": get_args(Code)}
     for name, allowed in choices.items():
         if name in chosen and chosen[name] not in allowed:
             raise TuningError(f"--{name} cannot be {chosen[name]!r}", f"Choose one of: {', '.join(allowed)}")
@@ -154,6 +174,8 @@ def _check(options: DatasetOptions, chosen: Set[str]) -> None:
         raise TuningError(f"--decontaminate: there is no file {options.decontaminate}")
     if options.redact_rules:
         load_rules(options.redact_rules)
+    if options.decisions:
+        rejected(options.decisions)
 
 
 def dataset_id(digest: str, options: DatasetOptions, build: dict[str, object], versions: dict[str, str]) -> str:

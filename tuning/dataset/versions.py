@@ -18,10 +18,11 @@ _LIBRARIES = (
 
 
 @functools.cache
-def versions(*, with_tokenizer: bool) -> dict[str, str]:
+def versions(*, with_tokenizer: bool, with_parquet: bool = False) -> dict[str, str]:
     """Return the version of each library and of Unicode, which defines what a word is.
 
-    `with_tokenizer` adds the library that counts tokens. The version of Python itself does not affect the bytes.
+    `with_tokenizer` adds the library that counts tokens, and `with_parquet` the one that writes Parquet. The version of
+    Python itself does not affect the bytes.
     """
-    libraries = [*_LIBRARIES, *(["tokenizers"] if with_tokenizer else [])]
+    libraries = [*_LIBRARIES, *(["tokenizers"] if with_tokenizer else []), *(["pyarrow"] if with_parquet else [])]
     return {**{library: version(library) for library in libraries}, "unicode": unicodedata.unidata_version}

@@ -81,7 +81,7 @@ def choose_suite(
 
 def _worded(markdown: str, body: Body) -> str:
     """Return the body of a question in the markup of the dataset's bodies: as it is (Markdown), or as HTML."""
-    if body == "markdown":
+    if body != "html":
         return markdown
     from markdown_it import MarkdownIt
 

@@ -26,6 +26,8 @@ class EvaluationExample:
         row = self.attribution
         length = next((name for bound, name in _LENGTHS if len(self.example.answer) < bound), "answer over 1,500")
         score = next((name for bound, name in _SCORES if row.answer_score < bound), "score 10 or more")
+        if not row.answer_created_at:  # own data
+            return [length]
         return [*(f"tag: {tag}" for tag in row.tags), length, f"year: {row.answer_created_at[:4]}", score]
 
 

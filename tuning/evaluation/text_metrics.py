@@ -37,6 +37,8 @@ DESCRIPTIONS = {
     "stopped": "share of prompts and answers that the service's filters blocked (managed models only), %",
     "cited": "share of answers for which the service cites a source (managed models only), %",
 }
+# The metrics of `score_text` that a log of served answers has too.
+TEXT_METRICS = ("code", "parses", "refusal", "empty", "loop", "truncated", "characters")
 # The finish reasons of answers that the filters of a service ended.
 _STOPPED = frozenset(
     {"BLOCKED", "SAFETY", "RECITATION", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "MODEL_ARMOR", "CONTENT_FILTER"}

@@ -8,7 +8,7 @@ from tuning.dataset.dataset import Dataset
 from tuning.dataset.formats.records import PREFERENCE_FORMATS
 
 # The others choose a random sample, or the side of each example, and both sides are compared.
-_OPTIONS = ("preset", "body", "code", "decontaminate", "redact_rules", "max_length")
+_OPTIONS = ("preset", "body", "code", "decontaminate", "redact_rules", "decisions", "max_length")
 
 
 def differences(reference: Dataset, current: Dataset) -> list[str]:

@@ -1,36 +1,79 @@
 """Format what `invoke monitor` shows: the drift of the newest dataset from the champion's, and the last runs."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+
+import msgspec
 
 from tuning.dataset.dataset import Dataset, datasets, find_dataset
 from tuning.errors import TuningError
 from tuning.monitoring.comparable import differences
-from tuning.monitoring.drift import Drift, compare
-from tuning.monitoring.history import runs
+from tuning.monitoring.drift import Drift, Measure, compare
+from tuning.monitoring.history import Run, runs
 from tuning.registry import registry
 from tuning.settings import Settings
 
 
-def in_lines(settings: Settings, dataset_id: str, reference_id: str, newest_runs: int) -> list[str]:
-    """Return the drift of a dataset (empty: the newest) from a reference, and the last runs, as lines.
+@dataclass(frozen=True)
+class Watched:
+    """Hold the drift of a dataset and the last runs. Without `drift`, `why` says why nothing can be compared."""
+
+    dataset: str
+    why: str
+    drift: Drift | None
+    differences: list[str]  # how the two datasets were made differently
+    runs: list[Run]
+
+    def as_data(self) -> dict[str, object]:
+        """Return the content for JSON, with the verdict of each measure."""
+        data = msgspec.to_builtins(self)
+        for written, measure in zip((data["drift"] or {"measures": []})["measures"], self._measures, strict=True):
+            written["verdict"] = measure.verdict
+        return dict(data)
+
+    @property
+    def is_far(self) -> bool:
+        """Return whether a property of the examples moved far, and the two datasets were made alike."""
+        return not self.differences and any(measure.verdict == "far" for measure in self._measures)
+
+    @property
+    def _measures(self) -> list[Measure]:
+        return self.drift.measures if self.drift else []
+
+
+def watch(settings: Settings, dataset_id: str, reference_id: str, newest_runs: int) -> Watched:
+    """Return the drift of a dataset (empty: the newest) from a reference, and the last runs.
 
     Without `reference_id`, the reference is the dataset that the champion was tuned on. Without a champion, it is the
     newest other dataset that was made alike. Raises TuningError if a named dataset does not exist or `newest_runs` is
     negative.
     """
+    if newest_runs < 0:
+        raise TuningError(f"--runs must be at least 0, not {newest_runs}")
     current = find_dataset(settings, dataset_id or None)
     reference, why = (
         (find_dataset(settings, reference_id), "which --reference names")
         if reference_id
-        else _reference(settings, current)
+        else find_reference(settings, current)
     )
-    lines = [f"dataset {current.id}: nothing to compare with, because {why}"]
-    if reference is not None:
-        lines = list(_drift(compare(reference, current), why, differences(reference, current)))
-    return [*lines, "", *_history(settings, newest_runs)]
+    drift = compare(reference, current) if reference is not None else None
+    different = differences(reference, current) if reference is not None else []
+    return Watched(current.id, why, drift, different, runs(settings, newest_runs))
 
 
-def _reference(settings: Settings, current: Dataset) -> tuple[Dataset | None, str]:
+def in_lines(watched: Watched) -> list[str]:
+    """Return the drift and the last runs as lines for a terminal."""
+    lines = [f"dataset {watched.dataset}: nothing to compare with, because {watched.why}"]
+    if watched.drift:
+        lines = list(_drift(watched.drift, watched.why, watched.differences))
+    if watched.is_far:
+        lines.append(
+            "the data differ a lot from the reference. Run `invoke tune` to tune a challenger on the new data."
+        )
+    return [*lines, "", *_history(watched.runs)]
+
+
+def find_reference(settings: Settings, current: Dataset) -> tuple[Dataset | None, str]:
     """Return the dataset to compare with and why it is the one, or None and why there is none."""
     champion = registry.champion(settings)
     if champion and champion.dataset_id == current.id:
@@ -64,14 +107,9 @@ def _drift(drift: Drift, why: str, different: list[str]) -> Iterator[str]:
     for measure in drift.measures:
         numbers = f"{measure.reference:10.2f} {measure.current:10.2f} {measure.drift:8.3f}"
         yield f"{measure.name:24} {numbers}  {measure.verdict}"
-    if not different and any(measure.verdict == "far" for measure in drift.measures):
-        yield "the data differ a lot from the reference. Run `invoke tune` to tune a challenger on the new data."
 
 
-def _history(settings: Settings, newest: int) -> Iterator[str]:
-    if newest < 0:
-        raise TuningError(f"--runs must be at least 0, not {newest}")
-    last = runs(settings, newest)
+def _history(last: list[Run]) -> Iterator[str]:
     shown = "the only run" if len(last) == 1 else f"the last {len(last)} runs"
     yield shown if last else "no runs yet. Run `invoke tune` to start one."
     for run in last:

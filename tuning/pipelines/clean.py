@@ -14,10 +14,9 @@ from typing import Any
 from tuning.dataset.dataset import Dataset, datasets
 from tuning.dataset.snapshot.export import snapshots
 from tuning.errors import TuningError
-from tuning.monitoring.history import RECORD
 from tuning.pipelines.local.cache import delete, freed_by, last_written, remove_empty_runs, unused_outputs
 from tuning.pipelines.local.runner import pipeline_root
-from tuning.pipelines.release.record import REPORT, SUMMARY, in_progress
+from tuning.pipelines.release.record import KEPT, REPORT, in_progress
 from tuning.pipelines.tuning import PIPELINES
 from tuning.registry.registry import unfinished, versions
 from tuning.settings import Settings
@@ -25,7 +24,7 @@ from tuning.storage import locked, sha256_of
 from tuning.target import at_home
 
 _SECONDS = {"h": 3600, "d": 86_400, "w": 604_800}
-_KEPT_OF_A_RUN = {RECORD, REPORT, SUMMARY}
+_FILES = ("decontaminate", "redact_rules", "decisions")  # options of a dataset that name files of a person
 # A command that writes a temporary file into one of these folders holds one of the locks that `clean` takes.
 _GUARDED = ("datasets", "snapshots", "models", "pipeline", "work", "cache")
 _LOCKS = ("datasets/.*.lock", "snapshots/.*.lock", "work/.*.lock", "cache/*.lock", "cache/tiny/*.lock")
@@ -156,7 +155,7 @@ def _runs(settings: Settings, oldest: float) -> Iterator[LeftOver]:
         if in_progress(run) or last_written(run) >= oldest:
             continue
         if (run / REPORT).exists() or run.name in named:
-            parts += [path for path in run.glob("*") if path.name not in {*_KEPT_OF_A_RUN, "scratch"}]
+            parts += [path for path in run.glob("*") if path.name not in {*KEPT, "scratch"}]
         else:
             failed.append(run)
     yield from _all("runs without a report", failed)
@@ -194,7 +193,8 @@ def _is_old(folder: Path, oldest: float) -> bool:
 def _is_own(dataset: Dataset) -> bool:
     """Return whether a person has a part in the dataset: a changed file, or an option that names a file."""
     manifest = dataset.manifest
-    if any(manifest.options.get(name) for name in ("decontaminate", "redact_rules")) or dataset.objects:
+    is_of_files = manifest.build.get("kind") == "own"
+    if is_of_files or any(manifest.options.get(name) for name in _FILES) or dataset.objects:
         return True
     files = {dataset.folder / name: facts for name, facts in manifest.files.items()}
     return any(not path.is_file() or sha256_of(path) != facts.sha256 for path, facts in files.items())
@@ -213,5 +213,7 @@ def _loaded(settings: Settings, notes: list[str]) -> dict[str, Any]:
 
 
 def _can_be_made(build: dict[str, Any], loaded: dict[str, Any]) -> bool:
-    """Return whether a build is one of the data in the warehouse."""
+    """Return whether a build is one of the data in the warehouse, or a copy of own data."""
+    if build.get("kind") == "own":
+        return True
     return bool(loaded) and all(name in build and build[name] == value for name, value in loaded.items())

@@ -11,12 +11,15 @@ from pathlib import Path
 
 import msgspec
 
-from tuning.command_line.options import BuildOptions, SplitOptions, TuningOptions
+from tuning.command_line.options import BuildOptions, OwnOptions, SplitOptions, TuningOptions
 from tuning.dataset.create import create_dataset, remarks
 from tuning.dataset.dataset import Dataset, find_dataset
 from tuning.dataset.options import DatasetOptions, resolve_variables
+from tuning.dataset.own.files import find_sources
+from tuning.dataset.own.snapshot import make_own_snapshot
 from tuning.dataset.similar.decontaminate import read_benchmark
 from tuning.dataset.snapshot.export import export
+from tuning.dataset.snapshot.snapshot import Snapshot
 from tuning.errors import TuningError
 from tuning.pipelines.local.run import run_local
 from tuning.pipelines.outcome import Step
@@ -29,7 +32,8 @@ from tuning.settings import Settings
 from tuning.sources.load_sample import load_sample_if_empty
 from tuning.target import find_target
 from tuning.tuners.hf.preview import preview
-from tuning.tuners.options import dataset_options, tuning_settings
+from tuning.tuners.options import check_own, dataset_options, tuning_settings
+from tuning.tuners.tracking import check_trackers
 from tuning.warehouse.dbt import Variables, ensure_built
 
 Show = Callable[[str], None]
@@ -57,14 +61,17 @@ class Steps:
 class Given(msgspec.Struct, frozen=True, kw_only=True):
     """Hold the options that the user gave for the dbt build, the dataset and the tuning.
 
-    With `dataset_id`, nothing is built and the model is tuned on that dataset.
+    With `dataset_id`, nothing is built and the model is tuned on that dataset. With `own`, nothing is built either, and
+    the dataset is made of these files.
     """
 
     build: BuildOptions = BuildOptions()
     made: SplitOptions = SplitOptions()
+    own: OwnOptions = OwnOptions()
     tuning: TuningOptions = TuningOptions()
     preset: str | None = None
     dataset_id: str = ""
+    run_file: str = ""  # the text of the file that repeats the command
     continues: str = ""  # the version whose adapter is trained further
 
 
@@ -93,14 +100,19 @@ def preview_all(settings: Settings, given: Given, show: Show, examples: int) -> 
 
 def _prepare(settings: Settings, given: Given, steps: Steps) -> tuple[Settings, Plan]:
     """Run the steps before the pipeline. Return the tuning's settings and its plan."""
+    check_trackers(settings)
     settings, options = tuning_settings(settings, given.tuning, given.made.seed)
     if given.continues:
         options = continue_version(settings, given.continues, options, given.tuning.base_model)
     on_vertex = find_target(settings).on_vertex
+    if settings.tuner == "gemini":
+        find_target(settings).require_vertex()
     if on_vertex:
         check_start(settings, settings.tuner, options)
+    if given.own.given():
+        check_own(given.own, given.build, given.made, given.preset)
     if given.dataset_id:
-        if given.build.given() or given.made.given().keys() - {"seed"} or given.preset:
+        if given.own.given() or given.build.given() or given.made.given().keys() - {"seed"} or given.preset:
             raise TuningError(
                 "--dataset uses an existing dataset, so options that create a new one cannot be given",
                 "Leave out --dataset, or leave out those options",
@@ -108,7 +120,7 @@ def _prepare(settings: Settings, given: Given, steps: Steps) -> tuple[Settings, 
         dataset = find_dataset(settings, given.dataset_id)
     else:
         variables = resolve_variables(given.preset, given.build)
-        if on_vertex:
+        if on_vertex and not given.own.train:
             check_build_budget(settings, variables)
         trains_here = settings.tuner == "hf" and not on_vertex
         with steps.step("base model") as ended:
@@ -116,12 +128,15 @@ def _prepare(settings: Settings, given: Given, steps: Steps) -> tuple[Settings, 
             wanted = dataset_options(settings, given.preset, given.made, options.base_model if trains_here else "")
             if wanted.tokenizer:
                 ended(f"token counts use {wanted.tokenizer}", wanted.tokenizer.stat().st_mtime < before)
-        dataset = make_dataset(settings, variables, wanted, steps, fill=True)
+        if given.own.train:
+            dataset = make_own_dataset(settings, given.own, wanted, steps)
+        else:
+            dataset = make_dataset(settings, variables, wanted, steps, fill=True)
         for remark in remarks(dataset):
             steps.show(remark)
     if options.continues:
         check_dataset(settings, options, dataset)
-    return settings, Plan(dataset=dataset, tuner=settings.tuner, tune=options)
+    return settings, Plan(dataset=dataset, tuner=settings.tuner, tune=options, run_file=given.run_file)
 
 
 def make_dataset(
@@ -152,6 +167,32 @@ def make_dataset(
         known = _names(settings.home / "snapshots")
         snapshot = export(settings, variables, options)
         ended(f"{snapshot.rows:,} rows in {snapshot.folder}", snapshot.folder.name in known)
+    return _dataset_of(settings, snapshot, options, steps, workers)
+
+
+def make_own_dataset(
+    settings: Settings, own: OwnOptions, options: DatasetOptions, steps: Steps, workers: int | None = None
+) -> Dataset:
+    """Create a dataset of a user's own files. Steps that are already finished are reused.
+
+    Raises TuningError if a file cannot be used, or a step fails.
+    """
+    if options.decontaminate:
+        read_benchmark(options.decontaminate)
+    sources = find_sources(own.train or [], own.eval_ or [])
+    split = "given" if own.eval_ else options.split
+    options = msgspec.structs.replace(options, body="text", split=split)
+    with steps.step("files") as ended:
+        known = _names(settings.home / "snapshots")
+        snapshot = make_own_snapshot(settings, sources)
+        what = f"{snapshot.rows:,} rows in {len(sources)} file{'s' if len(sources) > 1 else ''}"
+        ended(what, snapshot.folder.name in known)
+    return _dataset_of(settings, snapshot, options, steps, workers)
+
+
+def _dataset_of(
+    settings: Settings, snapshot: Snapshot, options: DatasetOptions, steps: Steps, workers: int | None
+) -> Dataset:
     with steps.step("dataset") as ended:
         known = _names(settings.datasets_dir)
         dataset = create_dataset(settings, snapshot, options, workers)

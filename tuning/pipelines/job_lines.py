@@ -2,7 +2,7 @@
 
 from tuning.errors import TuningError
 from tuning.monitoring.history import RECORD
-from tuning.pipelines.release.record import read_run
+from tuning.pipelines.release.record import RunRecord, read_run
 from tuning.pipelines.vertex.job import Job
 from tuning.pipelines.vertex.jobs import get_job
 from tuning.pipelines.vertex.schedule import Schedule
@@ -10,14 +10,22 @@ from tuning.settings import Settings
 from tuning.target import find_target
 
 
-def status_lines(settings: Settings, name: str) -> list[str]:
-    """Return lines that describe the job or the local run with the ID `name` (empty: the newest).
+def find_job(settings: Settings, name: str) -> Job | RunRecord:
+    """Return the job or the local run with the ID `name` (empty: the newest).
 
     Raises TuningError if there is no such job or run.
     """
     if find_target(settings).on_vertex:
-        return job_lines(get_job(settings, name or None))
-    return _run_lines(settings, name)
+        return get_job(settings, name or None)
+    records = sorted(settings.runs_dir.glob(f"{name or '[!.]*'}/{RECORD}"))
+    if not records:
+        raise TuningError(f"there is no run {name or ''} in {settings.runs_dir}", "Run `invoke tune` to start one")
+    return read_run(records[-1].parent)
+
+
+def status_lines(found: Job | RunRecord) -> list[str]:
+    """Return lines that describe the job or the local run."""
+    return job_lines(found) if isinstance(found, Job) else _run_lines(found)
 
 
 def job_lines(job: Job) -> list[str]:
@@ -51,11 +59,7 @@ def schedule_run_lines(jobs: list[Job]) -> list[str]:
     ]
 
 
-def _run_lines(settings: Settings, name: str) -> list[str]:
-    records = sorted(settings.runs_dir.glob(f"{name or '[!.]*'}/{RECORD}"))
-    if not records:
-        raise TuningError(f"there is no run {name or ''} in {settings.runs_dir}", "Run `invoke tune` to start one")
-    record = read_run(records[-1].parent)
+def _run_lines(record: RunRecord) -> list[str]:
     steps = [f"  {step.name}{' (reused)' if step.cached else ''}, {step.seconds:.1f} s" for step in record.steps]
     return [
         f"{record.id} {record.status} ({record.pipeline}{f' on {record.dataset_id}' if record.dataset_id else ''})",

@@ -25,3 +25,4 @@ class Plan(TuningPlan):
     """Hold also the dataset that the run tunes on."""
 
     dataset: Dataset
+    run_file: str = ""  # the text of the file that repeats the run

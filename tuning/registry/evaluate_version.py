@@ -1,5 +1,7 @@
 """Compare a registered model with its base model on any dataset. The result is for information, not for a release."""
 
+import contextlib
+import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +10,12 @@ import msgspec
 import numpy as np
 
 from tuning.answers.benchmark import read_benchmark
+from tuning.dataset.create import create_dataset
 from tuning.dataset.dataset import Dataset, find_dataset
+from tuning.dataset.formats.codec import instruction
+from tuning.dataset.options import DatasetOptions
+from tuning.dataset.own.files import find_sources
+from tuning.dataset.own.snapshot import make_own_snapshot
 from tuning.errors import TuningError
 from tuning.evaluation.compare import compare
 from tuning.evaluation.evaluate import evaluate
@@ -22,6 +29,7 @@ from tuning.registry.model_folder import count_seen
 from tuning.registry.records import Version
 from tuning.settings import Settings
 from tuning.storage import atomic_file, sha256_of
+from tuning.tuners.options import own_format
 from tuning.tuners.protocol import Model, TuneOptions, Tuner
 from tuning.tuners.select import find_judge, find_tuner
 
@@ -39,18 +47,37 @@ class Judged:
     trained_on: int  # number of evaluation examples whose question or group the model was trained on
     opinion: Opinion | None  # of the judge, if one was asked
 
+    def as_data(self) -> dict[str, object]:
+        """Return the content for JSON, without the answers."""
+        return {
+            "version": self.version.name,
+            "base_model": self.version.base_model,
+            "dataset": self.dataset.id,
+            "examples": self.dataset.manifest.files["eval.jsonl"].rows,
+            "figures": self.comparison.figures,
+            "suite": {
+                "suite": self.comparison.suite.suite,
+                "reason": self.comparison.suite.reason,
+                "figures": self.comparison.suite.figures,
+            },
+            "verdict": self.verdict,
+            "trained_on": self.trained_on,
+            "opinion": self.opinion,
+        }
+
 
 def evaluate_version(
     settings: Settings,
     name: str,
-    dataset_id: str,
+    chosen: str | list[str],
     examples: int | None,
     answers: int | None,
     benchmark: str = "",
     judge_name: str = "",
 ) -> Judged:
-    """Evaluate the version `name` and its base model on a dataset (empty: the newest). Nothing is written.
+    """Evaluate the version `name` and its base model on a dataset. Nothing is written.
 
+    `chosen` is the ID of the dataset (empty: the newest), or a list of files of own examples.
     `examples` and `answers` override the settings `evaluation_examples` and `evaluation_answers`, unless they are None.
     `benchmark` replaces the suite. `judge_name` names a model that also compares the answers. Raises TuningError if
     they are invalid, or if there is no such version or dataset.
@@ -67,14 +94,45 @@ def evaluate_version(
         raise TuningError("--examples must be at least 1, and --answers at least 0")
     if benchmark:
         read_benchmark(benchmark)  # raises an error before a model is loaded
-    dataset = find_dataset(settings, dataset_id or None)
+    if isinstance(chosen, str):
+        dataset = find_dataset(settings, chosen or None)
+        return _judged(settings, version, dataset, dataset, options, judge_name)
+    with _examples_of(settings, version, chosen) as dataset:
+        # The base model tiny is made from the dataset of the tuning.
+        is_tiny = version.base_model == SMOKE_TEST_BASE
+        made_from = find_dataset(settings, version.dataset_id) if is_tiny else dataset
+        return _judged(settings, version, dataset, made_from, options, judge_name)
+
+
+@contextlib.contextmanager
+def _examples_of(settings: Settings, version: Version, data: Sequence[str]) -> Iterator[Dataset]:
+    """Make a dataset of own files whose examples are all for evaluation. It is deleted when the block ends.
+
+    Rows without a system message get the one of the version's training.
+    """
+    sources = find_sources([], list(data))
+    options = DatasetOptions(format=own_format(version.format), body="text", split="evaluation")
+    with tempfile.TemporaryDirectory(prefix="python-qa-") as folder:
+        here = msgspec.structs.replace(settings, home=Path(folder), target="local", storage_endpoint="")
+        system = version.template if version.body == "text" else instruction(version.template)
+        yield create_dataset(here, make_own_snapshot(here, sources, system), options)
+
+
+def _judged(
+    settings: Settings,
+    version: Version,
+    dataset: Dataset,
+    base_from: Dataset,
+    options: EvaluationOptions,
+    judge_name: str,
+) -> Judged:
     asked = find_judge(settings, judge_name, dataset) if judge_name else None
     gate = GateOptions()
     folder = registry.model_folder(settings, version)
     model = registry.open_version(settings, version)
     tuner = find_tuner(model.tuner)
     tune = msgspec.convert(version.options, TuneOptions)
-    base = tuner.base(settings, dataset, TuneOptions(base_model=version.base_model, seed=tune.seed))
+    base = tuner.base(settings, base_from, TuneOptions(base_model=version.base_model, seed=tune.seed))
     content = sha256_of(dataset.folder / "manifest.json")
     evaluations = {
         role: _evaluate(settings, tuner, role, evaluated, dataset, options, content)
@@ -94,7 +152,16 @@ def in_lines(judged: Judged) -> list[str]:
     """Return the metrics, the questions that were solved, and the reasons of the verdict as lines for a terminal."""
     version, comparison = judged.version, judged.comparison
     other = "" if judged.dataset.id == version.dataset_id else f", and was tuned on {version.dataset_id}"
-    lines = [f"{version.name} (tuned {version.base_model}) is evaluated on dataset {judged.dataset.id}{other}"]
+    what = f"dataset {judged.dataset.id}"
+    if judged.dataset.manifest.options["split"] == "evaluation":
+        what = f"{judged.dataset.manifest.files['eval.jsonl'].rows:,} own examples"
+    lines = [f"{version.name} (tuned {version.base_model}) is evaluated on {what}{other}"]
+    if judged.dataset.manifest.options["split"] == "evaluation":
+        lines += [
+            f"{row['rows']:>9,}  {row['step']}: {row['reason']}"
+            for row in judged.dataset.manifest.funnel
+            if row["step"] != "written"
+        ]
     if comparison.suite.figures:
         lines += _table(f"how-to questions ({comparison.suite.suite})", comparison.suite.figures)
         lines += [] if comparison.suite.reason else _questions(comparison.suite.sides)

@@ -63,10 +63,14 @@ def number_of(name: str) -> int:
     return int(name[1:])
 
 
-def new_event(action: Action, version: str, champion: str | None, **fields: str) -> Event:
-    """Return an event of this moment. Its random ID tells it from an equal event of another process."""
+def new_event(action: Action, version: str, champion: str | None, reason: str = "", **fields: str) -> Event:
+    """Return an event of this moment, with the reason on one line.
+
+    Its random ID tells it from an equal event of another process.
+    """
     at, identity = datetime.now(UTC).isoformat(timespec="seconds"), secrets.token_hex(8)
-    return Event(at=at, action=action, version=version, champion=champion, id=identity, **fields)
+    line = " ".join(reason.split())
+    return Event(at=at, action=action, version=version, champion=champion, id=identity, reason=line, **fields)
 
 
 def read_journal(settings: Settings) -> Journal:

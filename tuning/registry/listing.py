@@ -2,11 +2,19 @@
 
 from collections.abc import Iterator
 
+from tuning.dataset.denied import deny_list
 from tuning.evaluation.records import Judgement, Verdict
 from tuning.gcs.storage import find_storage
 from tuning.registry import registry
+from tuning.registry.forgotten import tuned_on_denied
 from tuning.settings import Settings
 from tuning.storage import registry_address
+
+
+def model_data(settings: Settings) -> dict[str, object]:
+    """Return the champion's name, or None, and all versions. Raises TuningError if a record is damaged."""
+    champion = registry.champion(settings)
+    return {"champion": champion.name if champion else None, "versions": registry.versions(settings)}
 
 
 def model_lines(settings: Settings) -> list[str]:
@@ -17,17 +25,21 @@ def model_lines(settings: Settings) -> list[str]:
     if not found:
         return [f"no models in {place}. Run `invoke tune` to create one."]
     lines = [f"  {'model':6} {'created (UTC)':17} {'base':24} {'dataset':18} {'verdict':10} against the others"]
+    forgotten = tuned_on_denied(found, deny_list(settings))
     for version in found:
         mark = "*" if champion and champion.name == version.name else " "
         lines.append(
             f"{mark} {version.name:6} {version.created_at[:16]:17} {version.base_model[-24:]:24} "
-            f"{version.dataset_id[:18]:18} {version.verdict.status:10} {'; '.join(_changes(version.verdict))}"
+            f"{version.dataset_id[:18]:18} {version.verdict.status:10} {'; '.join(changes(version.verdict))}"
         )
+        if posts := forgotten.get(version.name):
+            remedy = ": replace it, by `invoke tune`" if mark == "*" else ""
+            lines.append(f"! {version.name:6} was tuned on forgotten posts ({', '.join(map(str, posts))}){remedy}")
     lines.append(f"* champion; files in {place}")
     return lines
 
 
-def _changes(verdict: Verdict) -> Iterator[str]:
+def changes(verdict: Verdict) -> Iterator[str]:
     """Yield the comparison with each opponent: solved how-to questions, and the change of the primary metric."""
     judged = {judgement.opponent: judgement for judgement in verdict.judgements}
     for opponent in sorted({*judged, *verdict.improvements}):

@@ -1,12 +1,13 @@
 """Define the records of the registry: model versions and events."""
 
+from datetime import datetime
 from typing import Literal
 
 import msgspec
 
 from tuning.dataset.formats.codec import Body
 from tuning.dataset.formats.records import Format
-from tuning.evaluation.records import Verdict
+from tuning.evaluation.records import Interval, Verdict
 
 Action = Literal["began", "registered", "judged again", "promoted", "promoted by force", "rolled back"]
 
@@ -26,8 +27,15 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     body: Body
     contents_sha256: str
     metrics: dict[str, float]
+    # The metrics of the answers to the how-to questions, or, where none were asked, to held-out questions. Empty for
+    # versions that an earlier version of the project made.
+    answer_metrics: dict[str, Interval] = {}
     verdict: Verdict
     run_id: str
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for a time that is none; msgspec then reports the record as damaged."""
+        datetime.fromisoformat(self.created_at)
 
 
 class Version(Candidate, frozen=True, kw_only=True):

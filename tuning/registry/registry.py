@@ -139,7 +139,8 @@ class ChampionChangedError(TuningError):
 def promote(settings: Settings, name: str, *, force: bool = False, reason: str = "") -> tuple[Version, bool]:
     """Make a version the champion. Return it and whether the champion changed.
 
-    If it is the champion already, only a `reason` is recorded, as one more promotion, which `rollback` ignores.
+    If it is the champion already, only a new `reason` is recorded, as one more promotion, which `rollback` ignores. So
+    a command that was killed can be repeated.
 
     Unless `force` and a `reason` are given, raises TuningError if the verdict allows no release, and
     ChampionChangedError if it is against another champion than the current one. Raises ChampionChangedError if another
@@ -156,8 +157,9 @@ def promote(settings: Settings, name: str, *, force: bool = False, reason: str =
             raise TuningError("--force needs --reason, which is recorded")
         if version.name == now.champion:
             action: Action = "promoted by force" if force else "promoted"
-            event = new_event(action, version.name, version.name, reason=reason) if reason.strip() else None
-            return event, (version, False)
+            event, last = new_event(action, version.name, version.name, reason=reason), now.events[-1]
+            is_known = not event.reason or (event.version, event.reason) == (last.version, last.reason)
+            return None if is_known else event, (version, False)
         _refuse_another(first, now, f"{version.name} was being promoted")
         if not version.verdict.passed and not force:
             raise TuningError(
@@ -262,7 +264,11 @@ def _judge_again(settings: Settings, known: Version, candidate: Candidate) -> Ve
     if known.verdict == candidate.verdict:
         return known
     known = msgspec.structs.replace(
-        known, verdict=candidate.verdict, metrics=candidate.metrics, run_id=candidate.run_id
+        known,
+        verdict=candidate.verdict,
+        metrics=candidate.metrics,
+        answer_metrics=candidate.answer_metrics,
+        run_id=candidate.run_id,
     )
     storage, number = find_storage(settings), 2
     while not storage.replace(address(settings, f"{known.name}/version-{number}.json"), record_bytes(known), ABSENT):

@@ -8,6 +8,7 @@ import re
 import signal
 import socket
 import sys
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from datetime import datetime
 
@@ -24,6 +25,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tuning.errors import TuningError
 from tuning.serving.chat_api import ApiError, ChatRequest, Reply, event, read_request
+from tuning.serving.log import AnswerLog
 from tuning.serving.model import Ended, ServedModel, Started, stopping
 from tuning.settings import Settings
 
@@ -36,12 +38,14 @@ _LEFT = 499  # nginx's status of a request whose client left
 def serve(settings: Settings, name: str, port: int) -> None:
     """Serve the model `name` on a port of this machine until SIGTERM or Ctrl-C.
 
-    Raises TuningError if the port is in use, or the model does not exist or cannot be served.
+    With the setting `serve_log`, the answers are logged (see `tuning.serving.log`). Raises TuningError if the port is
+    in use, or the model does not exist or cannot be served.
     """
-    with _listening(port) as listener:
+    with listening(port, "invoke serve") as listener:
         model = ServedModel(settings, name)
+        log = AnswerLog(settings) if settings.serve_log else None
         config = uvicorn.Config(
-            make_app(model),
+            make_app(model, log),
             log_level="warning",  # no line contains a question
             access_log=False,
             lifespan="off",
@@ -56,9 +60,13 @@ def serve(settings: Settings, name: str, port: int) -> None:
             server.should_exit = True
 
         with _handling_signals(stop):  # to the end, because a second Ctrl-C must not break the first one's work
+            if log:
+                print(f"redacted questions and answers are logged for {settings.serve_log_days} days", flush=True)
             print(f"serving {name} at http://{LOOPBACK}:{port}/v1 until Ctrl-C", flush=True)
             server.run(sockets=[listener])
             has_stopped = model.has_stopped(_SECONDS_TO_STOP)
+            if log:
+                log.close()
     print("the server has stopped", flush=True)
     if not has_stopped:  # it loads a model or reads a long prompt, which nothing else can interrupt
         sys.stderr.flush()
@@ -85,8 +93,8 @@ def _handling_signals(stop: Callable[..., None]) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _listening(port: int) -> Iterator[socket.socket]:
-    """Open the port before the model is loaded, so that a port in use is an error at once."""
+def listening(port: int, command: str) -> Iterator[socket.socket]:
+    """Open a port of this machine for `command` before any other work. Raises TuningError if the port is in use."""
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -95,25 +103,32 @@ def _listening(port: int) -> Iterator[socket.socket]:
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
                 raise
-            hint = "Stop that program (is it another `invoke serve`?), or choose another port with --port"
+            hint = f"Stop that program (is it another `{command}`?), or choose another port with --port"
             raise TuningError(f"another program uses port {port} of {LOOPBACK}", hint) from None
         yield listener
 
 
-def make_app(model: ServedModel) -> Starlette:
-    """Return the application that answers with `model`."""
+def make_app(model: ServedModel, log: AnswerLog | None = None) -> Starlette:
+    """Return the application that answers with `model`, and adds each whole answer to `log`."""
 
     async def chat(request: Request) -> Response:
+        began = time.monotonic()
         asked = read_request(await _body(request), model.name)
         items = model.answer(asked)
         started = await anext(items)  # an error before the answer has its own status
         assert isinstance(started, Started)  # noqa: S101 - the order of the items
         reply = Reply(started.model, started.prompt_tokens)
+
+        def ended(item: Ended) -> None:
+            if log:
+                log.add(reply.id, item.prediction, (reply.prompt_tokens, item.answer_tokens), began)
+
         if asked.stream:
-            return StreamingResponse(_events(reply, items, asked), media_type="text/event-stream")
+            return StreamingResponse(_events(reply, items, asked, ended), media_type="text/event-stream")
         async with contextlib.aclosing(items):
             async for item in items:
                 if isinstance(item, Ended):
+                    ended(item)
                     return Response(reply.whole(item.prediction, item.answer_tokens), media_type="application/json")
                 if await request.is_disconnected():
                     break
@@ -147,9 +162,12 @@ def make_app(model: ServedModel) -> Starlette:
 
 
 async def _events(
-    reply: Reply, items: AsyncGenerator[Started | str | Ended], asked: ChatRequest
+    reply: Reply,
+    items: AsyncGenerator[Started | str | Ended],
+    asked: ChatRequest,
+    ended: Callable[[Ended], None],
 ) -> AsyncIterator[bytes]:
-    """Yield the answer as server-sent events. An error is the last event."""
+    """Yield the answer as server-sent events, and call `ended` with its end. An error is the last event."""
     yield reply.piece("", role="assistant")
     try:
         async with contextlib.aclosing(items):
@@ -157,6 +175,7 @@ async def _events(
                 if isinstance(item, str):
                     yield reply.piece(item)
                 elif isinstance(item, Ended):
+                    ended(item)
                     yield reply.end(item.prediction, item.answer_tokens if asked.include_usage else None)
     except Exception as error:
         yield event(msgspec.json.encode(_as_api_error(error).body()))

@@ -47,9 +47,9 @@ def ingest(
         raise TuningError(f"--workers {workers} is less than 1", "Give a number of at least 1")
     exclude_user = checked_user_ids(exclude_user)
     dump = open_dump(path)
-    its_site = settle_site(dump, site)
+    settled_site = settle_site(dump, site)
     with staging(settings) as folder:
-        report = write_tables(dump, its_site, tag, folder, workers, exclude_user)
+        report = write_tables(dump, settled_site, tag, folder, workers, exclude_user)
         load_raw(settings, folder, report.origin)
     return report
 

@@ -75,9 +75,9 @@ def parse_posts(blocks: Sequence[bytes]) -> Parsed:
         parsed.counts[table or post_type_name(kind), READ] += 1
         if table:
             rows[table].append(row)
-    for table, its_rows in rows.items():
-        if its_rows:
-            _to_batch(table, its_rows, parsed)
+    for table, table_rows in rows.items():
+        if table_rows:
+            _to_batch(table, table_rows, parsed)
     return parsed
 
 

@@ -2,7 +2,9 @@
 
 import msgspec
 
-from tuning.command_line.options import SplitOptions, TuningOptions
+from tuning.command_line.options import BuildOptions, OwnOptions, SplitOptions, TuningOptions
+from tuning.dataset.formats.codec import ONE_TEXT
+from tuning.dataset.formats.records import PREFERENCE_FORMATS, Format
 from tuning.dataset.options import DatasetOptions, resolve_options
 from tuning.errors import TuningError
 from tuning.settings import Settings
@@ -55,3 +57,33 @@ def dataset_options(
     if named and folder is None:
         raise TuningError(f"the model {named} has no tokenizer.json to count tokens with", "Choose another --tokenizer")
     return msgspec.structs.replace(options, tokenizer=folder)
+
+
+def check_own(own: OwnOptions, build: BuildOptions, made: SplitOptions, preset: str | None) -> None:
+    """Raise TuningError if an option of a mart, or of a split by the mart, is given together with own data."""
+    if not own.train:
+        raise TuningError("--eval needs --train", "Name the training examples, or leave out --eval")
+    if build.given() or preset:
+        name = "preset" if preset else next(iter(build.given())).replace("_", "-")
+        raise TuningError(f"--train uses own data, so --{name}, which concerns a mart, cannot be given", "Leave it out")
+    if own.eval_ and (given := made.given().keys() & {"split", "eval_fraction"}):
+        raise TuningError(f"--eval names the evaluation split, so --{min(given).replace('_', '-')} cannot be given too")
+    refuse_mart_options(made)
+
+
+def refuse_mart_options(made: SplitOptions) -> None:
+    """Raise TuningError if an option of the dataset does not suit own data."""
+    if made.body:
+        raise TuningError("own data stays as it is, so --body cannot be given", "Leave it out")
+    if made.split == "time" or made.split_date:
+        raise TuningError("own data has no dates to split by", "Use --split hash or random, or name --eval")
+    if made.format in (*ONE_TEXT, *PREFERENCE_FORMATS):
+        raise TuningError(
+            f"own data cannot be written as {made.format}",
+            "Use messages, prompt-completion, sharegpt, alpaca or gemini",
+        )
+
+
+def own_format(wanted: Format) -> Format:
+    """Return the format in which own data is asked like a dataset of the format `wanted`: itself, or messages."""
+    return "messages" if wanted in (*ONE_TEXT, *PREFERENCE_FORMATS) else wanted

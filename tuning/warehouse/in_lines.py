@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from tuning.command_line.report import Report
 from tuning.settings import Settings
 from tuning.warehouse import emulator
 from tuning.warehouse.dbt import BuildResult
@@ -28,15 +29,27 @@ def build_lines(result: BuildResult, *, local: bool) -> Iterator[str]:
     yield from (f"warning: {warning}" for warning in result.warnings)
 
 
-def status_lines(settings: Settings) -> Iterator[str]:
-    """Yield lines on the state of the home's server: its address, log and data."""
+def status(settings: Settings) -> Report:
+    """Return the state of the home's server: its address, log and data."""
     server = emulator.running(settings)
+    size = sum(path.stat().st_size for path in settings.warehouse_dir.glob("*.duckdb*"))
+    data = {
+        "home": settings.home,
+        "running": server is not None,
+        "endpoint": server.endpoint if server else None,
+        "server": server,
+        "log": emulator.log_file(settings),
+        "bytes": size,
+    }
+    return Report(data, list(_status_lines(settings, server, size)))
+
+
+def _status_lines(settings: Settings, server: emulator.Server | None, size: int) -> Iterator[str]:
     if server is None:
         yield f"the local BigQuery of {settings.home} is not running; run `invoke warehouse.up` to start it"
         return
     yield from server_lines(settings, server)
     yield f"log {emulator.log_file(settings)}"
-    size = sum(path.stat().st_size for path in settings.warehouse_dir.glob("*.duckdb*"))
     yield f"data {settings.warehouse_dir}, {size / 1e6:,.1f} MB"
 
 

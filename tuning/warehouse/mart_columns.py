@@ -15,11 +15,20 @@ class MartColumns(msgspec.Struct, frozen=True, kw_only=True):
     quality: str = ""  # the column with the reason why the export leaves a row out; snapshots of old versions have none
     texts: tuple[str, ...]  # title, body and answer; the preference mart also has the rejected answer
     notebook_texts: tuple[str, ...] = ()  # prompt and answer, joined as in the course notebook
+    # Own data has no mart. These columns say whether its user put a row into the evaluation split, and how often the
+    # row is written.
+    side: str = ""
+    copies: str = ""
+
+    @property
+    def is_own(self) -> bool:
+        """Return whether the columns are those of own data."""
+        return bool(self.side)
 
     def all(self) -> tuple[str, ...]:
         """Return every column, each once."""
-        quality = [self.quality] if self.quality else []
-        names = [*self.attribution.values(), self.links, *quality, *self.texts, *self.notebook_texts]
+        others = [name for name in (self.quality, self.side, self.copies) if name]
+        names = [*self.attribution.values(), self.links, *others, *self.texts, *self.notebook_texts]
         return tuple(dict.fromkeys(names))
 
     def check(self, present: Sequence[str], where: str) -> None:

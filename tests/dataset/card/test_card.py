@@ -202,3 +202,15 @@ def test_the_notice_says_what_was_changed(tmp_path: Path) -> None:
     assert "greetings" not in notices["html"]
     assert "nothing else was changed" in notices["seed"]
     assert all("CC BY-SA" in notice and "denied_posts.csv" in notice for notice in notices.values())
+
+
+def test_the_card_says_the_limit_that_an_example_was_over(tmp_path: Path) -> None:
+    rows = [row(number) for number in range(60)]
+    assert "token limit" not in (made(tmp_path / "short", rows).folder / "README.md").read_text()
+    rows[3]["answer_body"] = f"<pre><code>{'x = 1  # too long' * 3000}</code></pre>"
+    folder = made(tmp_path / "long", rows).folder
+    for name in ("README.md", "card.html"):
+        assert (
+            "Over the token limit: an example of the format messages can have 8,192 tokens."
+            in (folder / name).read_text()
+        )

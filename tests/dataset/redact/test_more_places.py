@@ -96,3 +96,41 @@ def test_an_address_with_letters_outside_of_ascii_goes_whole() -> None:
 def test_a_version_is_no_phone_number_and_a_number_with_dots_is() -> None:
     assert redact("version 1.800.275.2273")[1] == ()
     assert redact("Please call 1.800.275.2273")[1] == ("PHONE",)
+
+
+@pytest.mark.parametrize(
+    ("text", "changed"),
+    [
+        ("os.walk('/media/jsmith84/Data/f23')", "os.walk('/media/<NAME>/Data/f23')"),
+        ("sudo mount /dev/sdb1 /run/media/jsmith84/DATA", "sudo mount /dev/sdb1 /run/media/<NAME>/DATA"),
+        ("/media/usb/data/x and /media/uploads/jsmith84/a.png", None),
+        ("url(r'^/media/holiday/big/a.png')", None),
+        ('<img src="/media/holiday/big/a.png">', None),
+        ("/media/holiday/a.png is what Django serves", None),
+        ("http://example.com/media/holiday/big/", None),
+    ],
+)
+def test_the_name_in_a_mounted_drive_goes(text: str, changed: str | None) -> None:
+    assert redact(text)[0] == (changed or text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'login = ("jane", "§")',
+        'session.login_data = ["jane", "§"]',
+        'password = ["§"]',
+        '{"password": ["§"]}',
+        "pwd = ('§', )",
+    ],
+)
+def test_a_password_in_brackets_goes(text: str) -> None:
+    assert redact(text.replace("§", "Gr8tPa55!x"))[0] == text.replace("§", "<PASSWORD>")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["login = (user, password)", 'password = ["required", "min:8"]', '{"password": ["This field is required."]}'],
+)
+def test_brackets_without_a_password_stay(text: str) -> None:
+    assert redact(text)[0] == text

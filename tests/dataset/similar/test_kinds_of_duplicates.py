@@ -119,9 +119,9 @@ def test_no_answer_of_evaluation_is_in_training_by_its_characters(tmp_path: Path
         prose = "".join(source.choices(characters, k=100))
         code = "\n".join(f"value_{line} = values[{line}] + {at}" for line in range(30))
         texts_ = [(prose, code), (f"{prose[:50]}変{prose[51:]}", code), (prose, code.replace("] +", "] -", 1))]
-        for place, (its_prose, its_code) in enumerate(texts_, at):
-            answers[100 + place] = f"{its_prose}\n{its_code}"
-            rows[place]["answer_body"] = f"<p>{its_prose}</p><pre><code>{its_code}\n</code></pre>"
+        for place, (prose_text, code_text) in enumerate(texts_, at):
+            answers[100 + place] = f"{prose_text}\n{code_text}"
+            rows[place]["answer_body"] = f"<p>{prose_text}</p><pre><code>{code_text}\n</code></pre>"
     dataset = made(tmp_path, rows, eval_fraction=0.3)
     assert dropped(dataset) == {"near-duplicate answer": 40}  # the second of three; the third has other code
     assert overlap(pieces(answers[100]), pieces(answers[102])) > 0.9

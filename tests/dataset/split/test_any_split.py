@@ -108,7 +108,7 @@ def test_datasets_of_any_links_nest_and_divide_no_group(split: str, tmp_path_fac
             for side in ("train", "eval"):
                 for one in dataset.attributions(side):
                     groups.setdefault(one.group, set()).add(side)
-            assert all(len(its_sides) == 1 for its_sides in groups.values())
+            assert all(len(sides_of_group) == 1 for sides_of_group in groups.values())
             assert len(sides(dataset)) + sum(dropped(dataset).values()) == len(rows)
             found.append(sides(dataset))
         for smaller, larger in itertools.pairwise(found):

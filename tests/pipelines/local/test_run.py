@@ -1,7 +1,11 @@
 """The pipeline on this machine, from a dataset to a registered model: every step in a process of its own."""
 
+import importlib.util
+import os
 import re
 import resource
+import sys
+import types
 from pathlib import Path
 
 import msgspec
@@ -13,11 +17,14 @@ from tests.pipelines.small_dataset import write_dataset
 from tests.verdicts import verdict
 from tuning.errors import TuningError
 from tuning.evaluation.options import EvaluationOptions, GateOptions
+from tuning.evaluation.records import Comparison, Verdict
+from tuning.evaluation.text_metrics import TEXT_METRICS
 from tuning.pipelines.local import run as local
 from tuning.pipelines.plan import Plan
 from tuning.pipelines.release.record import RunRecord, newest_report
 from tuning.pipelines.release.release import arguments_against_champion
 from tuning.pipelines.steps.requests import ChampionRequest
+from tuning.records import read_record
 from tuning.registry import registry
 from tuning.registry.model_folder import open_model
 from tuning.registry.records import Candidate
@@ -56,9 +63,21 @@ def record(result: local.PipelineRun) -> RunRecord:
 
 
 @pytest.mark.slow
-def test_a_run_tunes_evaluates_and_registers_and_the_next_run_reuses_all_of_it(settings, dataset):
+def test_a_run_tunes_evaluates_and_registers_and_the_next_run_reuses_all_of_it(settings, dataset, monkeypatch):
     shown: list[str] = []
-    first = run(settings, dataset, show=shown.append)
+    tracked: dict[str, object] = {}
+    tracker = types.ModuleType("wandb")
+    tracker.__spec__ = importlib.util.spec_from_loader("wandb", None)
+    tracker.init, tracker.log, tracker.finish = tracked.update, tracked.update, lambda: None
+    monkeypatch.setitem(sys.modules, "wandb", tracker)
+    monkeypatch.setattr(os, "environ", os.environ.copy())  # the tracker's variables end with the test
+    first = run(msgspec.structs.replace(settings, tracking="wandb"), dataset, show=shown.append)
+    answers = first.version.answer_metrics
+    assert {"loop", "refusal", "characters"} <= answers.keys() <= set(TEXT_METRICS)
+    assert answers["characters"].examples == 2
+    assert (tracked["name"], tracked["config"]["verdict"]) == (first.id, "undecided")
+    assert tracked["heldout_loss"] == first.version.metrics["loss"]
+    assert tracked["answers_characters"] == answers["characters"].mean
     assert sorted(step.name for step in first.steps) == sorted(STEPS)
     assert [step.name for step in first.steps][:2] == ["validate", "tune"]
     assert shown[0].startswith("  1 validate ")
@@ -68,6 +87,9 @@ def test_a_run_tunes_evaluates_and_registers_and_the_next_run_reuses_all_of_it(s
     assert open_model(settings.models_dir / "v1" / "model").base_model == "characters"
     assert newest_report(settings) == first.report
     assert "Answers side by side" in first.report.read_text()
+    assert read_record(first.folder / "verdict.json", Verdict, "") == first.verdict
+    shown_by_report = read_record(first.folder / "comparison.json", Comparison, "")
+    assert "loss" in {figure.metric for figure in shown_by_report.figures}
     assert (record(first).status, record(first).version, record(first).promoted) == ("succeeded", "v1", False)
     assert record(first).steps == first.steps
 

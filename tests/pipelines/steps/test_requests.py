@@ -7,11 +7,14 @@ import msgspec
 import pytest
 from kfp.dsl import PipelineTaskFinalStatus
 
+from tuning.dataset.denied import Denied, deny
+from tuning.dataset.options import DatasetOptions
 from tuning.errors import TuningError
 from tuning.evaluation.options import EvaluationOptions, GateOptions
 from tuning.pipelines import components
 from tuning.pipelines.plan import Plan
 from tuning.pipelines.refresh import components as refresh_components
+from tuning.pipelines.refresh import request as refresh_request
 from tuning.pipelines.steps import code_hash, process
 from tuning.pipelines.steps.code_hash import check_code, code_sha256, reached
 from tuning.pipelines.steps.requests import (
@@ -26,6 +29,7 @@ from tuning.pipelines.steps.requests import (
 from tuning.pipelines.tuning import STEPS
 from tuning.settings import PROJECT_ROOT, Settings
 from tuning.tuners.protocol import TuneOptions
+from tuning.warehouse.variables import Variables
 
 TUNER = "hf"
 
@@ -195,3 +199,18 @@ def test_the_code_of_a_tuner_of_ones_own_counts(tmp_path: Path, monkeypatch):
     module.write_text("A = 2\n")
     assert code_sha256("tuning.errors", "own_tuner_of_test:A") != before
     assert code_sha256("tuning.errors", "hf") != before
+
+
+def test_a_forgotten_post_is_a_change_for_a_refresh(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(refresh_request, "connect", lambda _: None)
+    monkeypatch.setattr(refresh_request, "source", lambda *_: {"digest": "0"})
+
+    def key() -> str:
+        return refresh_request.refresh_key(settings, Variables(), DatasetOptions(), {})[0]
+
+    before = key()
+    deny(settings, Denied(post_id=7, reason="asked"))
+    after = key()
+    assert before != after
+    deny(settings, Denied(post_id=7, reason="asked again"))
+    assert key() == after

@@ -1,8 +1,9 @@
 """Write the dataset card: README.md for Hugging Face, and card.html, which has no scripts or external resources."""
 
+import functools
 import html
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ from tuning.dataset.card.facts import LENGTH_BINS, CardFacts
 from tuning.dataset.card.notice import SYNTHETIC
 from tuning.dataset.card.preferences import SIMILARITY_BINS, PairFacts
 from tuning.dataset.dataset import Manifest, Split
+from tuning.dataset.filters import Reason
+from tuning.dataset.formats.limits import example_tokens
 from tuning.dataset.funnel import Dropped, FunnelRow
 from tuning.dataset.split.texts import Shown
 from tuning.storage import write_bytes
@@ -17,6 +20,7 @@ from tuning.visible import visible
 
 # Names of the splits on Hugging Face: https://huggingface.co/docs/hub/datasets-manual-configuration
 SPLIT_FILES = {"train": "train.jsonl", "evaluation": "eval.jsonl"}
+Code = Callable[[str, str, str], str]  # takes a code block, its language and attributes; returns HTML, or ""
 _WIDTH, _HEIGHT = 700, 150  # of the bars of a chart, in SVG units
 
 
@@ -36,9 +40,11 @@ def write_card(
         "manifest": manifest,
         "title": _title(manifest, facts),
         "is_about_python": facts.is_about_python,
+        "is_own": is_own(manifest),
         "synthetic": SYNTHETIC,
         "files": SPLIT_FILES,
         "front_matter": _front_matter(manifest, facts),
+        "limit_note": _limit_note(manifest),
         "split_description": _split_description(manifest.options, manifest.funnel),
         "splits": facts.splits,
         "charts": _charts(facts, pairs),
@@ -60,8 +66,15 @@ def write_card(
 
 
 def _title(manifest: Manifest, facts: CardFacts) -> str:
+    if is_own(manifest):
+        return "Own data"
     what = "Python questions and answers" if facts.is_about_python else "Questions and answers"
     return f"{what} of {manifest.build['name']}"
+
+
+def is_own(manifest: Manifest) -> bool:
+    """Return whether the dataset was made of a user's own files."""
+    return manifest.build["kind"] == "own"
 
 
 def _described(character: str) -> str:
@@ -73,11 +86,14 @@ def _front_matter(manifest: Manifest, facts: CardFacts) -> str:
     import yaml
 
     rows = sum(split.rows for split in facts.splits.values())
+    tags = ["code", "python"] if facts.is_about_python else ["stack-exchange"]
     data_files = [{"split": split, "path": path} for split, path in SPLIT_FILES.items()]
     licence = {"license": "cc-by-sa-4.0"}
     if facts.other_licences():
         licence = {"license": "other", "license_name": "several, see NOTICE.md", "license_link": "NOTICE.md"}
-    if manifest.build["kind"] != "stack_exchange":
+    if is_own(manifest):
+        licence = {}  # only its user knows it
+    elif manifest.build["kind"] != "stack_exchange":
         name, link = str(manifest.build["license"]), str(manifest.build["license_url"])
         licence = {"license": "other", "license_name": name, "license_link": link}
         if name == "Apache-2.0":
@@ -86,9 +102,9 @@ def _front_matter(manifest: Manifest, facts: CardFacts) -> str:
         {
             "pretty_name": _title(manifest, facts),
             **licence,
-            "language": ["en"],
+            **({} if is_own(manifest) else {"language": ["en"]}),
             "task_categories": ["text-generation", "question-answering"],
-            "tags": ["code", "python"] if facts.is_about_python else ["stack-exchange"],
+            **({} if is_own(manifest) else {"tags": tags}),
             "size_categories": [_size_category(rows)],
             "configs": [{"config_name": "default", "data_files": data_files}],
         },
@@ -104,6 +120,14 @@ def _size_category(rows: int) -> str:
     return next((name for bound, name in bounds if rows < bound), "1M<n<10M")
 
 
+def _limit_note(manifest: Manifest) -> str:
+    """Return which limit an example was over, or "" if none was."""
+    if all(row["reason"] != Reason.TOO_LONG for row in manifest.funnel):
+        return ""
+    limit = example_tokens(manifest.format)
+    return f"Over the token limit: an example of the format {manifest.format} can have {limit:,} tokens."
+
+
 def _split_description(options: dict[str, object], funnel: Sequence[FunnelRow]) -> str:
     share = f"{float(str(options['eval_fraction'])):.0%}"
     if options["preset"] == "seed":
@@ -111,6 +135,8 @@ def _split_description(options: dict[str, object], funnel: Sequence[FunnelRow]) 
             f"scikit-learn's train_test_split, applied to the rows in order of question id, with {share} for"
             " evaluation. The rows keep the order that it returns."
         )
+    if options["split"] == "evaluation":
+        return "all rows are for evaluation."
     groups = "Questions that are linked as duplicates or nearly the same are always in the same split."
     rows = {str(row["step"]): int(str(row["rows"])) for row in funnel}
     if lost := rows.get("split", 0):
@@ -118,6 +144,8 @@ def _split_description(options: dict[str, object], funnel: Sequence[FunnelRow]) 
     match options["split"]:
         case "time":
             return f"questions answered on {options['split_date']} or later are for evaluation. {groups}"
+        case "given":
+            return f"as the user's files say. {groups}"
         case "random":
             return f"scikit-learn's GroupShuffleSplit, with {share} of the groups for evaluation. {groups}"
         case _:
@@ -134,7 +162,7 @@ def _charts(facts: CardFacts, pairs: PairFacts | None) -> list[dict[str, Any]]:
     charts = [
         _chart("Question length in characters", ends, {n: s.question_lengths for n, s in facts.splits.items()}),
         _chart("Answer length in characters", ends, {n: s.answer_lengths for n, s in facts.splits.items()}),
-        _chart("Answers by quarter", quarters, by_quarter),
+        *([_chart("Answers by quarter", quarters, by_quarter)] if quarters else []),
     ]
     if pairs:
         bounds = [f"below {bound}" for bound in SIMILARITY_BINS] + ["more"]
@@ -173,25 +201,32 @@ def _rendered(shown: Shown, manifest: Manifest) -> dict[str, Any]:
     turns.append(("assistant", shown.example.answer))
     if shown.example.rejected is not None:
         turns.append(("assistant, rejected", shown.example.rejected))
-    rendered = [(role, Markup(_as_html(text, manifest))) for role, text in turns]  # noqa: S704 - raw HTML is escaped
+    rendered = [(role, Markup(as_html(text, manifest))) for role, text in turns]  # noqa: S704 - raw HTML is escaped
     return {"example_id": shown.example_id, "url": shown.url, "turns": rendered}
 
 
-def _as_html(text: str, manifest: Manifest) -> str:
-    """Render a text as HTML. HTML inside Markdown is escaped. An image becomes a link, so the page loads nothing."""
-    from markdown_it import MarkdownIt
+def as_html(text: str, manifest: Manifest, code: Code | None = None) -> str:
+    """Render a text as HTML. HTML inside Markdown is escaped. An image becomes a link, so the page loads nothing.
 
+    ``code(text, language, attributes)`` returns a code block as HTML, or "" for the default.
+    """
     from tuning.dataset.markdown.convert import Dropped, to_markdown
 
-    if manifest.options["body"] == "html":
+    if manifest.body == "html":
         markdown = to_markdown(text, str(manifest.build["base_url"]))
         if isinstance(markdown, Dropped):
             return f"<pre>{html.escape(text)}</pre>"
         text = markdown
-    rendered: str = (
-        MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"]).disable("image").render(text)
-    )
+    rendered: str = _parser(code).render(text)
     return rendered
+
+
+@functools.cache
+def _parser(code: Code | None) -> Any:
+    from markdown_it import MarkdownIt
+
+    parser = MarkdownIt("commonmark", {"html": False, "highlight": code})
+    return parser.enable(["table", "strikethrough"]).disable("image")
 
 
 def _render(name: str, view: dict[str, Any]) -> str:

@@ -69,17 +69,17 @@ class _Row(msgspec.Struct):
     """Hold the fields of an Attribution that the card needs."""
 
     split: Split
-    tags: list[str]
-    answer_created_at: str
-    question_author: str
-    question_author_url: str
-    question_license: str
-    question_license_url: str
-    answer_author: str
-    answer_author_url: str
-    answer_license: str
-    answer_license_url: str
     changes: list[str]
+    tags: list[str] = []
+    answer_created_at: str = ""
+    question_author: str = ""
+    question_author_url: str = ""
+    question_license: str = ""
+    question_license_url: str = ""
+    answer_author: str = ""
+    answer_author_url: str = ""
+    answer_license: str = ""
+    answer_license_url: str = ""
     rejected_author: str = ""
     rejected_author_url: str = ""
     rejected_license: str = ""
@@ -106,7 +106,8 @@ def gather(attribution: Source, lengths: dict[Split, tuple[Column, Column]]) -> 
 def _count(facts: CardFacts, row: _Row) -> None:
     split = facts.splits[row.split]
     split.rows += 1
-    split.quarters[_quarter(row.answer_created_at)] += 1
+    if row.answer_created_at:
+        split.quarters[_quarter(row.answer_created_at)] += 1
     facts.tags.update(row.tags)
     facts.python_rows += has_python_tag(row.tags)
     for name, url in (

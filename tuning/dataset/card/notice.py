@@ -22,6 +22,8 @@ def notice(
     Whoever shares the dataset must include the notice and attribution.jsonl, which has a line for each example.
     """
     changes = _changes(options)
+    if build["kind"] == "own":
+        return _own_notice(build, changes)
     if build["kind"] == "stack_exchange":
         licence = (
             f"The questions and answers are from [{build['name']}]({build['base_url']}) and are licensed under Creative"
@@ -56,6 +58,29 @@ def notice(
     )
 
 
+def _own_notice(build: dict[str, object], changes: str) -> str:
+    """Return the notice of own data. It claims no licence, because only the user knows it."""
+    files = build["files"]
+    rows = [f"| `{one['name']}` | {one['side']} | {one['weight']:g} | `{one['sha256']}` |" for one in list(files)]  # type: ignore[call-overload]
+    return "\n".join(
+        [
+            "# Origin and licence",
+            "",
+            "The examples are own data: whoever made this dataset named these files. Their licence is not known here,"
+            " so check it before you share the dataset or a model that was tuned on it.",
+            "",
+            "| file | split | weight | SHA-256 |",
+            "|---|---|---|---|",
+            *rows,
+            "",
+            "`attribution.jsonl` names the file and the line of each example.",
+            "",
+            f"Changes: {changes}",
+            "",
+        ]
+    )
+
+
 def _unnamed(posts: int) -> tuple[str, ...]:
     if not posts:
         return ()
@@ -81,6 +106,11 @@ def _otherwise_licensed(licences: dict[str, int]) -> tuple[str, ...]:
 def _changes(options: DatasetOptions) -> str:
     if options.is_seed:
         return "the title and body of each question were joined after an instruction; nothing else was changed."
+    if options.is_own:
+        return (
+            "email addresses, IP addresses, keys, passwords, phone numbers, and names of people in paths were replaced"
+            " by placeholders. The field `changes` in `attribution.jsonl` lists the changes to each example."
+        )
     converted = (
         "HTML was converted to Markdown; greetings, thanks, good wishes, pleas, signatures, edit marks, duplicate"
         " banners, and images without a description were removed; characters in code that Python does not read were"

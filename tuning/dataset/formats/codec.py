@@ -15,7 +15,7 @@ from tuning.dataset.formats.records import Example, Format, Line, Message
 from tuning.errors import TuningError
 
 Numbers = npt.NDArray[np.uint32]
-Body = Literal["html", "markdown"]
+Body = Literal["html", "markdown", "text"]  # "text": own data, whose texts stay as they are
 # Formats whose prompt is a single text, with the keys of the prompt and the answer.
 ONE_TEXT: dict[Format, tuple[str, str]] = {
     "notebook": ("input_text_instruct", "output_text"),
@@ -44,7 +44,13 @@ def as_text(template: str, title: str, body: str, body_format: Body = "markdown"
 def as_prompt(
     format_: Format, template: str, title: str, body: str, body_format: Body = "markdown"
 ) -> tuple[Message, ...]:
-    """Return the prompt for a question, worded exactly as in the training examples of this format."""
+    """Return the prompt for a question, worded exactly as in the training examples of this format.
+
+    With the body format "text", `title` is the system message of the row, or empty: then `template` is the one of all
+    rows. Without both, the prompt has no system message.
+    """
+    if body_format == "text":
+        return _own_prompt(title or template, body)
     if format_ in ONE_TEXT:
         return (Message("user", as_text(template, title, body, body_format)),)
     return (Message("system", instruction(template)), Message("user", f"{title}\n\n{body}"))
@@ -54,13 +60,25 @@ def as_question(
     format_: Format, template: str, title: str, body: str, body_format: Body = "markdown"
 ) -> tuple[Message, ...]:
     """Return the prompt for a question that a user asks the model: `as_prompt` without white space at the end."""
+    if body_format == "text":
+        return _own_prompt(template, f"{title}\n\n{body}".strip())
     *system, user = as_prompt(format_, template, title, body, body_format)
     return (*system, Message("user", user.content.rstrip()))
 
 
-def question_of(format_: Format, template: str, example: Example) -> str:
-    """Return title and body as they are in the prompt, without the template."""
+def _own_prompt(system: str, user: str) -> tuple[Message, ...]:
+    return (*([Message("system", system)] if system else []), Message("user", user))
+
+
+def question_of(format_: Format, template: str, example: Example, body_format: Body = "markdown") -> str:
+    """Return title and body as they are in the prompt, without the template. Own data has no titles.
+
+    If its rows have system messages of their own, these are in the place of titles.
+    """
     user = example.prompt[-1].content
+    if body_format == "text":
+        system = _system(example)
+        return f"{'' if system == template else system}\n\n{user}"
     return user.removeprefix(f"{template} ") if format_ in ONE_TEXT else user
 
 
@@ -71,13 +89,15 @@ def encode(format_: Format, example: Example) -> bytes:
     and the example has no rejected answer.
     """
     prompt, answer = example.prompt, example.answer
-    user = prompt[-1].content
+    user, system = prompt[-1].content, _system(example)
+    has_system = len(prompt) > 1
     match format_:
         case "notebook" | "text-bison":
             line: object = dict(zip(ONE_TEXT[format_], (user, answer), strict=True))
         case "gemini":
+            instructed = {"systemInstruction": {"parts": [{"text": system}]}} if has_system else {}
             line = {
-                "systemInstruction": {"parts": [{"text": prompt[0].content}]},
+                **instructed,
                 "contents": [_content("user", user), _content("model", answer)],
             }
         case "messages":
@@ -85,13 +105,15 @@ def encode(format_: Format, example: Example) -> bytes:
         case "prompt-completion":
             line = {"prompt": _messages(*prompt), "completion": _answer(answer)}
         case "sharegpt":
-            turns = (("system", prompt[0].content), ("human", user), ("gpt", answer))
-            line = {"conversations": [{"from": speaker, "value": text} for speaker, text in turns]}
+            turns = (("system", system), ("human", user), ("gpt", answer))
+            shown = turns if has_system else turns[1:]
+            line = {"conversations": [{"from": speaker, "value": text} for speaker, text in shown]}
         case "alpaca":
-            line = {"instruction": prompt[0].content, "input": user, "output": answer}
+            asked = {"instruction": system, "input": user} if has_system else {"instruction": user, "input": ""}
+            line = {**asked, "output": answer}
         case "gemini-preference":
             line = {
-                "system_instruction": {"parts": [{"text": prompt[0].content}]},
+                "system_instruction": {"parts": [{"text": system}]},
                 "contents": [_content("user", user)],
                 "completions": [
                     {"score": 1, "completion": _content("model", answer)},
@@ -141,15 +163,20 @@ def _example(record: Line) -> Example:
         case records.TextBisonLine():
             return Example((Message("user", record.input_text),), record.output_text)
         case records.GeminiLine(contents=[records.Content("user", question), records.Content("model", answer)]):
-            return _asked(_text(record.systemInstruction.parts), _text(question), _text(answer))
+            system = record.systemInstruction
+            return _asked(_text(system.parts) if system else None, _text(question), _text(answer))
         case records.MessagesLine(messages=[*prompt, Message("assistant", answer)]) if _asks(prompt):
             return Example(tuple(prompt), answer)
         case records.PromptCompletionLine(prompt=prompt, completion=[Message("assistant", answer)]) if _asks(prompt):
             return Example(tuple(prompt), answer)
         case records.ShareGptLine(
-            conversations=[records.Turn("system", system), records.Turn("human", user), records.Turn("gpt", answer)]
+            conversations=[records.Turn("system", text), records.Turn("human", user), records.Turn("gpt", answer)]
         ):
-            return _asked(system, user, answer)
+            return _asked(text, user, answer)
+        case records.ShareGptLine(conversations=[records.Turn("human", user), records.Turn("gpt", answer)]):
+            return _asked(None, user, answer)
+        case records.AlpacaLine(input=""):
+            return _asked(None, record.instruction, record.output)
         case records.AlpacaLine():
             return _asked(record.instruction, record.input, record.output)
         case records.GeminiPreferenceLine(contents=[records.Content("user", question)], completions=[good, bad]) if (
@@ -168,8 +195,14 @@ def _example(record: Line) -> Example:
             )
 
 
-def _asked(system: str, user: str, *answers: str) -> Example:
-    return Example((Message("system", system), Message("user", user)), *answers)
+def _asked(system: str | None, user: str, *answers: str) -> Example:
+    instructed = [] if system is None else [Message("system", system)]
+    return Example((*instructed, Message("user", user)), *answers)
+
+
+def _system(example: Example) -> str:
+    """Return the system message, or '' if there is none."""
+    return example.prompt[0].content if len(example.prompt) > 1 else ""
 
 
 def _asks(prompt: list[Message]) -> bool:

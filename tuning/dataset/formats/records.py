@@ -66,8 +66,8 @@ class Content(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class GeminiLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Represent a line of the format ``gemini``."""
 
-    systemInstruction: SystemInstruction  # noqa: N815 - the name in the API
     contents: list[Content]
+    systemInstruction: SystemInstruction | None = None  # noqa: N815 - the name in the API
 
 
 class MessagesLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

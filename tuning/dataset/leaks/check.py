@@ -126,7 +126,7 @@ def _near(
     leaked = {kind: set((border + np.flatnonzero(equal[kind] & is_text[kind])).tolist()) for kind in KINDS}
     remaining = {kind: border + np.flatnonzero(~equal[kind] & is_text[kind]) for kind in KINDS}
     remaining = {kind: numbers for kind, numbers in remaining.items() if len(numbers)}
-    if remaining:
+    if remaining and border:
         scratch.save(_COMMON, _common(written, places))
         evaluation = [place for place in places if place[3] >= border]
         firsts = [place[3] for place in evaluation[1:]]

@@ -48,7 +48,8 @@ def lines_at(place: Place) -> list[bytes]:
 def texts_of(written: Written, line: bytes) -> dict[str, str]:
     """Return the question and the answer of a line. Raises TuningError if the line does not match its format."""
     example = parse_line(written.options.format, line)
-    return {"question": question_of(written.options.format, written.template, example), "answer": example.answer}
+    question = question_of(written.options.format, written.template, example, written.options.body)
+    return {"question": question, "answer": example.answer}
 
 
 class Lines:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from itertools import chain
 
 from tuning.dataset.redact.arguments import Argument, positional, read_arguments, without_new_line
 from tuning.dataset.redact.hints import Hints, starts
@@ -10,7 +11,7 @@ from tuning.dataset.redact.values import is_password
 Span = tuple[int, int]
 
 _CALL = re.compile(r"\(")
-_LOGIN = re.compile(r"(?:_with_password)?\(")
+_LOGIN = re.compile(r"(?:_with_password)?\(|(?:_?(?:data|info|details))?[\"']?\]?\s{0,3}[=:]\s{0,3}[(\[](?P<pair>)")
 _PAIR_OR_CALL = re.compile(
     r"(?:s|enti(?:al|als|cate|cation|cator)|_?(?:handler|provider))?"
     r"(?:[\"']?\]?\s{0,3}(?:=\s{0,3}[(\[]|:\s{0,3}\()(?P<pair>)|\()"
@@ -69,8 +70,8 @@ def passwords_in_calls(text: str, lower: str, hints: Hints) -> Iterator[Span]:
     for span in _candidates(text, lower, hints):
         if is_password(text[slice(*span)], "given"):
             yield span
-    if ("pass" in hints or "pw" in hints) and "," in text:
-        for span in _assigned_together(text, lower):
+    if "pass" in hints or "pw" in hints:
+        for span in chain(_assigned_together(text, lower), _in_brackets(text, lower)):
             if is_password(text[slice(*span)], "strong"):
                 yield span
 
@@ -220,6 +221,13 @@ def _listed(text: str, match: re.Match[str], is_list_of_passwords: bool) -> Iter
             pair = read_arguments(text, item.start + 1)
             if len(pair) == 2 and pair[1].string:
                 yield pair[1].string
+
+
+def _in_brackets(text: str, lower: str) -> Iterator[Span]:
+    """Yield the strings of a list whose name is that of one password, as in `password = ["…"]`."""
+    for word in _NAMES:
+        for match in _after(lower, word, _LIST) if word in lower else ():
+            yield from _listed(text, match, is_list_of_passwords=match[1] in "[(")
 
 
 def _assigned_together(text: str, lower: str) -> Iterator[Span]:

@@ -49,7 +49,7 @@ _SIEVE = Sieve(
         r"|(?i)kinit|pgpass|convertto-securestring|identified|set password|(?:create|alter) (?:user|role)",
         "email": r"@[A-Za-z0-9À-ɏͰ-ԯ][A-Za-z0-9À-ɏͰ-ԯ-]*\.[A-Za-z0-9À-ɏͰ-ԯ]",
         "IP address": r"(?:[0-9]{1,3}\.){3}[0-9]|[23][0-9A-Fa-f]{3}:[0-9A-Fa-f:]*:",
-        "path": r"/home\p{Nd}?/|(?i)[/\\](?:users|documents and settings)[/\\]",
+        "path": r"/home\p{Nd}?/|/media/|(?i)[/\\](?:users|documents and settings)[/\\]",
         "international phone": r"\+[(1-9][ .()\p{Nd}-]{6}",
         "US phone": "[-. )][0-9]{3}[-. ][0-9]{4}",
         "digits of a phone": "[0-9]{3}[-. ][0-9]{4}|[0-9]{9}",

@@ -1,4 +1,4 @@
-r"""Find names of people in the paths of home folders: `/home/NAME`, `/Users/NAME`, `C:\Users\NAME`."""
+r"""Find names of people in paths: `/home/NAME`, `/Users/NAME`, `C:\Users\NAME`, `/media/NAME/DRIVE`."""
 
 import re
 from collections.abc import Iterator
@@ -49,7 +49,15 @@ _FOREIGN = (
     "사용자 사용자명 사용자이름 사용자_이름 유저 유저명 이름 관리자 공용 المستخدم مستخدم "
     "اسم_المستخدم اسم المسؤول عام משתמש שם_משתמש שם ציבורי ผู้ใช้ ชื่อผู้ใช้ สาธารณะ उपयोगकर्ता नाम"
 )
+# What else stands after `/media/`: drives, and the folders of a web application's uploads.
+_MOUNTED = (
+    "usb usb0 usb1 usbstick usbdrive usbdisk cdrom cdrom0 dvd floppy sda sda1 sdb sdb1 sdc sdc1 sdcard sd disk disk1 "
+    "disk2 hdd hdd1 ssd nvme nvme0n1 nas raid drive drives external ext mount storage backups share shared_folder "
+    "upload uploads uploaded photo photos picture pics image avatar avatars profile_pics profile_images thumbs train "
+    "thumbnails cache cached gallery albums banners covers audio audios songs sounds fonts css js"
+)
 _NOT_PEOPLE = frozenset(f"{_ROLES} {_PLACEHOLDERS} {_FOLDERS_AND_PAGES} {_FOREIGN}".split())
+_MOUNTED_FOLDERS = frozenset(_MOUNTED.split())
 _PLACEHOLDER = re.compile(
     r"(?:all|default|your|my|some|the|any|other|new|example|test|dummy|fake)?[-_. ]?"
     r"(?:user|users|usr|admin|name|first|last|account|home|pc|windows)?[-_. ]?"
@@ -74,6 +82,8 @@ _FIRST = rf"\w[\w{_MARKS}.+@~-]{{0,39}}"
 _NEXT = rf"[\w{_MARKS}.'()-]{{1,20}}"
 _SURNAME = rf"[^\W\d][\w{_MARKS}.'()-]{{0,19}}"
 _POSIX = re.compile(rf"/home\d?/(?P<name>{_FIRST})")
+# Linux desktops mount the drives of a user there: `/media/NAME/DRIVE`, `/run/media/NAME/DRIVE`.
+_DRIVES = re.compile(rf"(?<![\w./~%}}-])(?:/run)?/media/(?P<name>{_FIRST})(?=/[^\s./\"'`<>{{}}]+(?![^\s/\"'`<>{{}}]))")
 # A name of several words counts only if the path goes on or ends after it: `C:\Users\Jane Doe\Desktop`,
 # `C:\Users\Jane Doe>`.
 _MAC = re.compile(rf"/Users/(?P<name>{_FIRST}(?:\\ {_NEXT}| [A-Z]{_NEXT}(?=[^\n]{{0,20}}/)){{0,3}})")
@@ -129,6 +139,7 @@ def is_person(name: str, after: str) -> bool:
 
 def _matches(text: str, lower: str) -> Iterator[re.Match[str]]:
     yield from (match for match in _POSIX.finditer(text) if _is_path(text, match.start()))
+    yield from _on_drives(text) if "/media/" in lower else ()
     for folder in ("users", "documents and settings"):
         for start in starts(lower, folder):
             if text[start - 1 : start] in ("/", "\\"):
@@ -140,6 +151,13 @@ def _matches(text: str, lower: str) -> Iterator[re.Match[str]]:
                         match = _TO_END.match(text, start) or match
                 if match:
                     yield match
+
+
+def _on_drives(text: str) -> Iterator[re.Match[str]]:
+    for match in _DRIVES.finditer(text):
+        before = text[max(0, match.start() - _BEFORE) : match.start()]
+        if match["name"].lower() not in _MOUNTED_FOLDERS and not _NOT_A_PATH.search(before):
+            yield match
 
 
 def _is_path(text: str, start: int) -> bool:

@@ -6,7 +6,16 @@ from pathlib import Path
 
 import msgspec
 
-from tuning.dataset.filters import Reason, TokenLimits, check_answer, check_code, check_length, check_pair
+from tuning.dataset.filters import (
+    LEAST_CHARACTERS,
+    Reason,
+    TokenLimits,
+    check_answer,
+    check_code,
+    check_length,
+    check_pair,
+    has_control_characters,
+)
 from tuning.dataset.formats.codec import as_prompt, encode
 from tuning.dataset.formats.limits import example_tokens
 from tuning.dataset.formats.records import Example, Message
@@ -95,7 +104,7 @@ def clean(pairs: Sequence[Pair], rules: Rules) -> None:
     for pair in pairs:
         if rules.options.code == "parses":  # before the redaction, whose placeholders can be no Python
             pair.code_problem = check_code(pair.answer)
-        is_html = rules.options.body == "html" or bool(pair.reason)
+        is_html = rules.options.body == "html" or (bool(pair.reason) and not rules.options.is_own)
         kinds: list[str] = []
         for name in ("title", "body", "answer", "rejected"):
             if (text := getattr(pair, name)) is not None:
@@ -138,7 +147,10 @@ def plural(noun: str) -> str:
 
 def _filter(pair: Pair, rules: Rules) -> None:
     options = rules.options
-    reason = check_pair(pair.body, pair.answer)
+    least = 1 if options.is_own else LEAST_CHARACTERS  # the answer of a user's own example can be one word
+    reason = check_pair(pair.body, pair.answer, least)
+    if not reason and options.is_own and has_control_characters(pair.title):  # the system message
+        reason = Reason.CONTROL_CHARACTERS
     if not reason and pair.rejected is not None:
         reason = check_answer(pair.rejected)
     reason = reason or pair.code_problem

@@ -5,11 +5,12 @@ from collections.abc import Iterator
 
 import msgspec
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from tuning.dataset.funnel import Funnel
 from tuning.dataset.options import DatasetOptions
 from tuning.dataset.rows.pairs import Rules
-from tuning.dataset.rows.plan import Plan, read_plan
+from tuning.dataset.rows.plan import DENIED, Plan, read_plan
 from tuning.dataset.rows.prepare import Job, prepare
 from tuning.dataset.rows.quality import without_rejected
 from tuning.dataset.snapshot.snapshot import Snapshot
@@ -67,6 +68,10 @@ def _lent(slots: int, job: Job) -> Job:
 def _batches(plan: Plan, rules: Rules, funnel: Funnel) -> Iterator[pa.RecordBatch]:
     """Yield the rows to prepare. The other rows are counted in `funnel`."""
     for batch in plan.read(_ROWS_PER_PART_SEED if plan.options.is_seed else _ROWS_PER_PART):
+        if plan.options.denied:
+            rows = batch.num_rows
+            batch = batch.filter(pc.invert(batch.column(DENIED)))
+            funnel.drop("deny list", "forgotten post", rows - batch.num_rows)  # the card shows none of them
         batch = without_rejected(batch, plan.snapshot.roles, rules, funnel)
         rows = batch.num_rows
         batch = plan.limited(batch)

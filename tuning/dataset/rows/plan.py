@@ -1,5 +1,6 @@
 """Plan which rows of a snapshot are prepared, and in which order, before any text is read."""
 
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -8,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tuning.dataset.arrow import as_indices, integers
+from tuning.dataset.denied import id_columns
 from tuning.dataset.options import DatasetOptions
 from tuning.dataset.snapshot.columns import columns, quality_columns
 from tuning.dataset.snapshot.snapshot import Snapshot, read_batches
@@ -17,6 +19,7 @@ from tuning.errors import TuningError
 from tuning.sampling import draw
 
 _ROWS_READ = 1 << 16  # rows per batch of the narrow columns that the plan needs
+DENIED = "is denied"  # says of a row whether one of its posts is on the deny list; no column of a mart has a blank
 
 
 @dataclass(frozen=True)
@@ -74,12 +77,20 @@ def read_plan(snapshot: Snapshot, options: DatasetOptions) -> Plan:
     if not batches:
         raise TuningError("the snapshot has no rows", "Run `invoke dataset` with another --tag-pattern or --since")
     known = {name: pa.concat_arrays([batch.column(name) for batch in batches]) for name in (question_id, *quality)}
+    if options.denied:
+        known[DENIED] = _denied(snapshot, options)
     ids = known[question_id]
-    for name in quality:
-        ids = ids.filter(pc.is_null(known[name]))
+    is_kept = [pc.is_null(known[name]) for name in quality]
+    if options.denied:
+        is_kept.append(pc.invert(known[DENIED]))
+    if is_kept:
+        ids = ids.filter(functools.reduce(pc.and_, is_kept))
+    if not len(ids) and options.is_own:
+        reason = known[quality[0]].value_counts().to_pylist()[0]["values"]
+        raise TuningError(f"no row of the files can be used, for example: {reason}", "Name files with other rows")
     if not len(ids):
         raise TuningError(
-            "the filters reject all rows of the mart",
+            f"the filters{' and the deny list' if options.denied else ''} reject all rows of the mart",
             "Run `invoke dataset` with other filters, such as a lower --minimum-answer-score",
         )
     if not options.limit and not options.is_seed:
@@ -94,3 +105,14 @@ def read_plan(snapshot: Snapshot, options: DatasetOptions) -> Plan:
         )
     chosen = np.sort(np.array(draw("limit", chosen.tolist(), options.limit, int, options.seed), dtype=np.int64))
     return Plan(snapshot, options, known, len(chosen), chosen, None)
+
+
+def _denied(snapshot: Snapshot, options: DatasetOptions) -> pa.BooleanArray:
+    """Return for each row whether its question or one of its answers is on the deny list."""
+    parts = [
+        functools.reduce(np.logical_or, (np.isin(integers(column), options.denied) for column in batch.columns))
+        for batch in read_batches(snapshot.files, id_columns(snapshot.roles), _ROWS_READ)
+    ]
+    flags = np.concatenate(parts)
+    bits = pa.py_buffer(np.packbits(flags, bitorder="little").tobytes())
+    return pa.BooleanArray.from_buffers(pa.bool_(), len(flags), [None, bits])

@@ -1,7 +1,7 @@
 """Prepare a batch of mart rows in a worker: write the encoded lines to a part file, and return the keys."""
 
 import contextlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from pathlib import Path
 
 import msgspec
@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tuning.dataset.arrow import as_indices, content_of, integers, joined
+from tuning.dataset.decisions import REASON, rejected
 from tuning.dataset.formats.codec import ONE_TEXT, encode_columns
 from tuning.dataset.funnel import Dropped, DroppedExample, excerpt
 from tuning.dataset.rows.pairs import Pair, Rules, clean_and_filter, line_of
@@ -89,6 +90,8 @@ def _prepare(job: Job, batch: pa.RecordBatch) -> Keys:
     columns = [batch.column(name).to_pylist() for name in text_columns(job.roles, options)]
     pairs = [Pair(row, *(column[row] for column in columns)) for row in np.argsort(job.places).tolist()]
     clean_and_filter(pairs, job.rules)
+    if options.decisions:
+        _reject(pairs, batch.column(job.roles.attribution["example_id"]).to_pylist(), rejected(options.decisions))
     kept = [pair for pair in pairs if not pair.reason]
     heads = joined(*attribution_heads(job.roles, batch)).to_pylist()
     lines = [line_of(pair, job.rules) for pair in kept]
@@ -121,6 +124,13 @@ def _prepare(job: Job, batch: pa.RecordBatch) -> Keys:
     return Parts(job.store).write(job.number, content, keys, Notes(_dropped(pairs, heads), items))
 
 
+def _reject(pairs: Sequence[Pair], names: Sequence[str], decided: Set[str]) -> None:
+    """Drop the pairs that a person has rejected. `names` are the examples of all rows."""
+    for pair in pairs:
+        if not pair.reason and names[pair.row] in decided:
+            pair.drop("filter", REASON)
+
+
 def _tokens(pairs: Sequence[Pair], question_ids: Column, rules: Rules) -> npt.NDArray[np.int32]:
     """Return the tokens of the prompts and of the answers, with shape (2, pairs): -1 where they are not counted.
 
@@ -139,16 +149,21 @@ def _tokens(pairs: Sequence[Pair], question_ids: Column, rules: Rules) -> npt.ND
 def _ids(roles: MartColumns, batch: pa.RecordBatch) -> Keys:
     column = roles.attribution
     links = batch.column(roles.links)
+    keys: Keys = {
+        "question_id": integers(batch.column(column["question_id"])),
+        "answer_id": integers(batch.column(column["answer_id"])),
+        "links": integers(pc.list_flatten(links)),
+        "link_counts": np.bincount(integers(pc.list_parent_indices(links)), minlength=len(links)).astype(np.int32),
+    }
+    if roles.is_own:  # of duplicates, the one with the larger score stays: that of the evaluation side
+        is_eval, copies = (integers(batch.column(name)) for name in (roles.side, roles.copies))
+        return keys | {"score": is_eval, "is_eval": is_eval, "copies": copies, "answered_at": np.zeros_like(is_eval)}
     times = {"answered_at": "answer_created_at"}
     if "rejected_created_at" in column:
         times |= {"asked_at": "question_created_at", "rejected_at": "rejected_created_at"}
-    return {
-        "question_id": integers(batch.column(column["question_id"])),
-        "answer_id": integers(batch.column(column["answer_id"])),
+    return keys | {
         "score": integers(batch.column(column["answer_score"])),
         **{key: _microseconds(batch.column(column[name])) for key, name in times.items()},
-        "links": integers(pc.list_flatten(links)),
-        "link_counts": np.bincount(integers(pc.list_parent_indices(links)), minlength=len(links)).astype(np.int32),
     }
 
 
@@ -172,8 +187,8 @@ def _dropped(pairs: Sequence[Pair], heads: Sequence[bytes]) -> list[Dropped]:
             example = DroppedExample(
                 question_id=about["question_id"],
                 answer_id=about["answer_id"],
-                url=about["question_url"],
-                title=pair.title,
+                url=about.get("question_url", ""),
+                title=pair.title or about["example_id"],
                 question=excerpt(pair.body),
                 answer=excerpt(pair.answer),
             )

@@ -43,8 +43,8 @@ def _examples(
         yield DroppedExample(
             question_id=key[0],
             answer_id=key[1],
-            url=row[column["question_url"]],
-            title=pair.title,
+            url=row[column["question_url"]] if "question_url" in column else "",
+            title=pair.title or row[column["example_id"]],
             question=excerpt(pair.body),
             answer=excerpt(pair.answer),
         )

@@ -71,8 +71,8 @@ class Benchmark(msgspec.Struct, frozen=True):
         for place in np.flatnonzero(np.isin(hashes, self.starts)).tolist():
             text = int(np.searchsorted(offsets, place, "right")) - 1
             if found[text] is None:
-                its_words = _joined(texts[text])
-                item = next((one for part, one in self.whole[int(hashes[place])] if part in its_words), None)
+                text_words = _joined(texts[text])
+                item = next((one for part, one in self.whole[int(hashes[place])] if part in text_words), None)
                 found[text] = None if item is None else Match(item, WHOLE)
         hashes, offsets = hash_shingles(texts, PASSAGE)
         places = np.minimum(np.searchsorted(self.hashes, hashes), len(self.hashes) - 1)

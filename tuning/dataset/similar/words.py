@@ -128,8 +128,8 @@ def _words(text: str, is_code: bool) -> list[tuple[str, int]]:
         if kind != OPERATOR:
             found.append((piece.group(), kind))
         elif is_code:
-            word, its_kind = found.pop() if found else ("", OPERATOR)
-            found.append((word + piece.group().replace('"', "'"), its_kind))
+            word, last_kind = found.pop() if found else ("", OPERATOR)
+            found.append((word + piece.group().replace('"', "'"), last_kind))
     return found
 
 

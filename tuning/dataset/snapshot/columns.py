@@ -21,7 +21,8 @@ def text_columns(roles: MartColumns, options: DatasetOptions) -> tuple[str, ...]
 def columns(roles: MartColumns, options: DatasetOptions) -> list[str]:
     """Return all columns that a dataset with these options reads."""
     quality = quality_columns(roles, options)
-    return [*roles.attribution.values(), roles.links, *quality, *text_columns(roles, options)]
+    own = [roles.side, roles.copies] if roles.is_own else []
+    return [*roles.attribution.values(), roles.links, *quality, *own, *text_columns(roles, options)]
 
 
 def quality_columns(roles: MartColumns, options: DatasetOptions) -> tuple[str, ...]:

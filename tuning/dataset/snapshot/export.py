@@ -97,7 +97,9 @@ def snapshots(settings: Settings) -> Iterator[Snapshot]:
 
 
 def kind_of(options: DatasetOptions) -> Kind:
-    """Return which mart a dataset with these options is created from."""
+    """Return which mart a dataset with these options is created from, or "own" for own data."""
+    if options.is_own:
+        return "own"
     return "preferences" if options.is_preference else "instructions"
 
 

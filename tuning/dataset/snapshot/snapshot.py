@@ -22,7 +22,7 @@ from tuning.records import read_record, write_record
 from tuning.settings import Settings
 from tuning.warehouse.mart_columns import MartColumns
 
-Kind = Literal["instructions", "preferences"]
+Kind = Literal["instructions", "preferences", "own"]
 FACTS = "snapshot.json"
 _READ_OF_BUILD = ("kind", "variables", "instruction_template")
 _BATCH_ROWS = 1024

@@ -61,10 +61,10 @@ class _Gathered(msgspec.Struct, frozen=True):
 def _gather(parts: Parts, index: Index, groups: Column, split: Split, rows: Column, first: int) -> _Gathered:
     some = rows[first : first + _ROWS]
     lines, tails = index.blobs(parts, some)
-    numbers, its_groups = (
+    numbers, group_ids = (
         as_indices(values).cast(pa.string()) for values in (np.arange(first, first + len(some)), groups[some])
     )
-    attribution = joined(f'{{"split":"{split}","line":', numbers, ',"group":', its_groups, ",", tails, "\n")
+    attribution = joined(f'{{"split":"{split}","line":', numbers, ',"group":', group_ids, ",", tails, "\n")
     return _Gathered(content_of(lines), content_of(attribution), some, _deceptive(lines, tails))
 
 

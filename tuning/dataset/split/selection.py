@@ -15,6 +15,9 @@ from tuning.dataset.workspace.index import Index, check_each_once
 from tuning.dataset.workspace.parts import Column
 from tuning.errors import TuningError
 
+GIVEN = ("given", "evaluation")  # splits that the files of own data decide
+_CHOSEN_BY = {"time": "--split-date", "given": "the files of --train and --eval", "evaluation": "the files of --data"}
+
 
 @dataclass(frozen=True)
 class Selection:
@@ -49,11 +52,20 @@ def select(index: Index, texts: Texts, options: DatasetOptions, funnel: Funnel) 
     rows = np.flatnonzero(is_kept)
     group = groups.of_all(index["question_id"][rows])
     first = groups.smallest(index["question_id"][rows], linked)
-    side = evaluation_side(options, first, index["answered_at"][rows], group)
+    side = (
+        index["is_eval"][rows].astype(np.bool_)
+        if options.split in GIVEN
+        else evaluation_side(options, first, index["answered_at"][rows], group)
+    )
     is_straddling = straddling(side, group)
-    for row, its_group in zip(rows[is_straddling].tolist(), group[is_straddling].tolist(), strict=True):
-        _drop(funnel, "split", "training member of a group in evaluation", texts, row, f"group {its_group}")
-    return _finished(index, groups, {"train": rows[~side & ~is_straddling], "eval": rows[side]}, funnel, options)
+    for row, group_id in zip(rows[is_straddling].tolist(), group[is_straddling].tolist(), strict=True):
+        _drop(funnel, "split", "training member of a group in evaluation", texts, row, f"group {group_id}")
+    train = rows[~side & ~is_straddling]
+    if options.is_own:
+        copies = index["copies"][train]
+        funnel.repeated = int((copies - 1).sum())
+        train = np.repeat(train, copies)
+    return _finished(index, groups, {"train": train, "eval": rows[side]}, funnel, options)
 
 
 def _drop(funnel: Funnel, step: str, reason: str, texts: Texts, row: int, detail: str) -> None:
@@ -64,8 +76,8 @@ def _finished(
     index: Index, groups: Groups, sides: dict[Split, Column], funnel: Funnel, options: DatasetOptions
 ) -> Selection:
     for split, rows in sides.items():
-        if not len(rows):
-            chosen_by = "--split-date" if options.split == "time" else "--eval-fraction or --seed"
+        if not len(rows) and not (split == "train" and options.split == "evaluation"):
+            chosen_by = _CHOSEN_BY.get(options.split, "--eval-fraction or --seed")
             raise TuningError(f"no example is left for {split}", f"Use more rows, or change {chosen_by}")
         funnel.written[split] = len(rows)
     return Selection(groups.of_all(index["question_id"]), sides)

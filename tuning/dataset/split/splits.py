@@ -33,6 +33,8 @@ def evaluation_side(options: DatasetOptions, first_ids: Rows, answered_at: Rows,
             return answered_at >= int(begin.timestamp()) * 1_000_000
         case "random":
             return _random_groups(options, groups)
+        case "given" | "evaluation":
+            raise ValueError("the user's files say which side a row is on")
 
 
 def seed_order(options: DatasetOptions, rows: int) -> tuple[Rows, Rows]:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import msgspec
+import numpy as np
 
 from tuning.dataset.formats.codec import parse_line, question_of
 from tuning.dataset.formats.records import Example
@@ -46,7 +47,8 @@ class Texts:
         lines, _ = self._index.blobs(self._parts, new)
         for row, line in zip(new, lines.to_pylist(), strict=True):
             example = parse_line(self._options.format, line)
-            self._known[row] = question_of(self._options.format, self._template, example), example.answer
+            question = question_of(self._options.format, self._template, example, self._options.body)
+            self._known[row] = question, example.answer
 
     def question(self, row: int) -> str:
         """Return the question of a row."""
@@ -65,8 +67,8 @@ class Texts:
         return DroppedExample(
             question_id=tail["question_id"],
             answer_id=tail["answer_id"],
-            url=tail["question_url"],
-            title=title,
+            url=tail.get("question_url", ""),
+            title=title or tail["example_id"],
             question=excerpt(body),
             answer=excerpt(answer),
             detail=detail,
@@ -75,13 +77,13 @@ class Texts:
     def shown(self, rows: Column, count: int = 10) -> list[Shown]:
         """Return `count` of the rows for the dataset card, drawn by a salted hash of the question id."""
         question_ids = self._index["question_id"]
-        chosen = draw("card", rows.tolist(), count, lambda row: int(question_ids[row]), self._options.seed)
+        chosen = draw("card", np.unique(rows).tolist(), count, lambda row: int(question_ids[row]), self._options.seed)
         lines, tails = self._index.blobs(self._parts, chosen)
         return [self._shown(line, tail) for line, tail in zip(lines.to_pylist(), tails.to_pylist(), strict=True)]
 
     def _shown(self, line: bytes, tail: bytes) -> Shown:
         about = msgspec.json.decode(b"{" + tail)
-        return Shown(about["example_id"], about["question_url"], parse_line(self._options.format, line))
+        return Shown(about["example_id"], about.get("question_url", ""), parse_line(self._options.format, line))
 
     def _pair(self, row: int) -> tuple[str, str]:
         if row not in self._known:

@@ -50,7 +50,7 @@ def build_index(keys: Sequence[Keys]) -> Index:
         columns[name] = columns[name][order]
     place = np.empty(len(order), dtype=np.int64)
     place[order] = np.arange(len(order))
-    index = Index(columns, {int(place[old]): its_links for old, its_links in links.items()})
+    index = Index(columns, {int(place[old]): row_links for old, row_links in links.items()})
     check_each_once(index, "the question-answer pair", "question_id", "answer_id")
     return index
 

@@ -19,6 +19,7 @@ from tuning.pipelines.release.release import PipelineRun, arguments_against_cham
 from tuning.pipelines.tuning import NAME, PIPELINES, compile_pipeline
 from tuning.settings import Settings
 from tuning.storage import locked
+from tuning.tuners.tracking import check_trackers
 
 _UNFINISHED_DAYS = 30  # older unfinished tunings are deleted and start from the beginning
 
@@ -32,8 +33,9 @@ def run_local(
     before the pipeline; the record and the report list them too. Raises TuningError with the step's own message if a
     step fails; nothing is registered then.
     """
+    check_trackers(settings)
     with locked(pipeline_root(settings) / ".lock", "the local pipeline", timeout=15):
-        folder, record = start_run(settings, NAME, plan.dataset.id)
+        folder, record = start_run(settings, NAME, plan.dataset.id, plan.run_file)
         started = time.monotonic()
         try:
             plan = replace(plan, dataset=dataset_here(settings, plan.dataset))

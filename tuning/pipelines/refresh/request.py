@@ -9,6 +9,7 @@ import msgspec
 import orjson
 
 from tuning.command_line.options import BuildOptions, SplitOptions
+from tuning.dataset.denied import deny_list
 from tuning.dataset.options import DatasetOptions, resolve_variables
 from tuning.errors import TuningError
 from tuning.pipelines.plan import TuningPlan
@@ -29,7 +30,7 @@ _SETTINGS = (
     *("maximum_bytes_billed", "job_timeout", "google_endpoint"),
     *("budget", "training_price", "webhook_secret"),
 )
-_FILES = ("decontaminate", "redact_rules")  # options that name files
+_FILES = ("decontaminate", "redact_rules", "decisions")  # options that name files
 
 
 class RefreshOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -113,11 +114,13 @@ def resolve(request: RefreshRequest) -> tuple[Settings, Variables, DatasetOption
 def refresh_key(
     settings: Settings, variables: Variables, options: DatasetOptions, identity: Mapping[str, str]
 ) -> tuple[str, dict[str, Any]]:
-    """Return a hash of the source and of all options and code of a refresh, and what the source contains.
+    """Return a hash of the source, the deny list, and all options and code of a refresh, and what the source contains.
 
     Raises TuningError if the source is empty or cannot be read.
     """
     found = source(settings, connect(settings))
-    parts = [found, parse_inputs(settings, variables), options.recorded(), identity]
+    parts: list[object] = [found, parse_inputs(settings, variables), options.recorded(), identity]
+    if denied := deny_list(settings):
+        parts.append(sorted((one.post_id, one.site) for one in denied))
     content = orjson.dumps(parts, option=orjson.OPT_SORT_KEYS, default=str)
     return hashlib.sha256(content).hexdigest()[:32], found

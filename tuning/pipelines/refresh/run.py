@@ -31,6 +31,7 @@ from tuning.settings import Settings
 from tuning.storage import locked, write_bytes
 from tuning.target import find_target
 from tuning.tuners.options import tuning_settings
+from tuning.tuners.tracking import check_trackers
 from tuning.warehouse.client import connect
 
 Show = Callable[[str], None]
@@ -70,6 +71,7 @@ def refresh_request(
 def _planned(settings: Settings, options: RefreshOptions, tuning: TuningOptions) -> tuple[Settings, TuningPlan]:
     settings, tune = tuning_settings(settings, tuning, options.made.seed)
     check_webhook(settings)
+    check_trackers(settings)
     return settings, TuningPlan(tuner=settings.tuner, tune=tune)
 
 

@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from tuning.command_line.run_file import RUN_FILE
 from tuning.errors import TuningError
 from tuning.gcs.storage import find_storage
 from tuning.machine import git_commit, run_status
@@ -24,6 +25,9 @@ from tuning.storage import runs_address, write_bytes
 
 REPORT = "report.html"
 SUMMARY = "report.md"
+COMPARISON = "comparison.json"  # what the report shows, for the site
+VERDICT = "verdict.json"
+KEPT = (REPORT, SUMMARY, COMPARISON, VERDICT, RUN_FILE, RECORD)  # of a finished run; the record comes last
 
 
 class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,8 +55,11 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
         datetime.fromisoformat(self.started_at)
 
 
-def start_run(settings: Settings, pipeline: str, dataset_id: str = "") -> tuple[Path, RunRecord]:
-    """Create the folder and the first record of a new run and return both. Run IDs sort by time."""
+def start_run(settings: Settings, pipeline: str, dataset_id: str = "", run_file: str = "") -> tuple[Path, RunRecord]:
+    """Create the folder and the first record of a new run and return both. Run IDs sort by time.
+
+    `run_file` is the text of the file that repeats the run, or empty if there is none.
+    """
     now = datetime.now(UTC)
     record = RunRecord(
         id=f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}",
@@ -67,23 +74,25 @@ def start_run(settings: Settings, pipeline: str, dataset_id: str = "") -> tuple[
     )
     folder = settings.runs_dir / record.id
     folder.mkdir(parents=True)
+    if run_file:
+        write_bytes(folder / RUN_FILE, run_file.encode())
     write_run(settings, folder, record)
     return folder, record
 
 
 def write_run(settings: Settings, folder: Path, record: RunRecord) -> None:
-    """Write the record into the run's folder, and share it and the report."""
+    """Write the record into the run's folder, and share it and the results."""
     write_record(folder / RECORD, record)
     _share(settings, folder)
 
 
 def _share(settings: Settings, folder: Path) -> None:
-    """Upload the record and the reports of a run to the bucket. Without a bucket, they stay where they are.
+    """Upload the record and the results of a run to the bucket. Without a bucket, they stay where they are.
 
     A failure only prints a warning, because it must not hide how the run ended.
     """
     try:
-        for name in (REPORT, SUMMARY, RECORD):
+        for name in KEPT:
             if (folder / name).exists():
                 find_storage(settings).put(folder / name, run_file(settings, folder.name, name))
     except TuningError as error:
@@ -117,11 +126,8 @@ def ended(record: RunRecord, error: BaseException) -> RunRecord:
     )
 
 
-def newest_report(settings: Settings) -> Path:
-    """Return the report of the newest run that has one, downloaded if another home made it.
-
-    Raises TuningError if there is no report.
-    """
+def newest_report(settings: Settings) -> Path | None:
+    """Return the report of the newest run that has one, or None. If another home made it, it is downloaded."""
     storage = find_storage(settings)
     for run_id in reversed(storage.children(runs_address(settings))):
         here = settings.runs_dir / run_id / REPORT
@@ -131,5 +137,4 @@ def newest_report(settings: Settings) -> Path:
             copy = settings.cache_dir / "reports" / f"{run_id}.html"
             write_bytes(copy, found.content)
             return copy
-    where = storage.shown(runs_address(settings))
-    raise TuningError(f"there is no report in {where}", "Run `invoke tune` to create one")
+    return None

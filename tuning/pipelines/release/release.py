@@ -11,10 +11,11 @@ from tuning.errors import TuningError
 from tuning.evaluation.gate import in_words
 from tuning.evaluation.options import SMOKE_TEST_BASE
 from tuning.evaluation.records import Comparison, Verdict
+from tuning.evaluation.text_metrics import TEXT_METRICS
 from tuning.pipelines.outcome import Output, Step
 from tuning.pipelines.plan import Plan
 from tuning.pipelines.release.places import model_address
-from tuning.pipelines.release.record import REPORT, SUMMARY, RunRecord
+from tuning.pipelines.release.record import COMPARISON, REPORT, SUMMARY, VERDICT, RunRecord
 from tuning.pipelines.release.times import with_steps
 from tuning.pipelines.steps.process import read_output
 from tuning.pipelines.steps.requests import (
@@ -30,6 +31,7 @@ from tuning.registry.model_folder import contents_sha256
 from tuning.registry.records import Candidate, Version
 from tuning.settings import Settings
 from tuning.storage import write_bytes
+from tuning.tuners.tracking import track_run
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,12 +116,13 @@ def opponent_arguments(settings: Settings, base_model: str, key: str, place: Pla
 def release(
     settings: Settings, plan: Plan, folder: Path, record: RunRecord, outputs: dict[str, Output], steps: list[Step]
 ) -> PipelineRun:
-    """Copy the reports, register the model, and promote it if the gate allows it.
+    """Copy the report and what it shows, register the model, and promote it if the gate allows it.
 
     Raises TuningError if the model's files changed after it was tuned.
     """
     write_bytes(folder / REPORT, with_steps(Path(outputs["page"].path).read_bytes(), steps))
-    shutil.copyfile(outputs["summary"].path, folder / SUMMARY)
+    for name, output in ((SUMMARY, "summary"), (COMPARISON, "comparison"), (VERDICT, "verdict")):
+        shutil.copyfile(outputs[output].path, folder / name)
     verdict = read_output(outputs["verdict"].path, Verdict)
     comparison = read_output(outputs["comparison"].path, Comparison)
     model = outputs["model"]
@@ -144,6 +147,11 @@ def release(
             body=dataset.manifest.body,
             contents_sha256=str(metadata["contents_sha256"]),
             metrics={figure.metric: figure.models["tuned"].mean for figure in comparison.figures},
+            answer_metrics={
+                figure.metric: figure.models["tuned"]
+                for figure in comparison.suite.figures or comparison.figures
+                if figure.metric in TEXT_METRICS
+            },
             verdict=verdict,
             run_id=record.id,
         ),
@@ -158,6 +166,14 @@ def release(
         except registry.ChampionChangedError as error:
             promoted, outdated = False, str(error)
     now = registry.champion(settings)
+    parameters = {
+        **version.options,
+        "tuner": version.tuner,
+        "dataset": version.dataset_id,
+        "version": version.name,
+        "promoted": promoted,
+    }
+    track_run(settings, record.id, parameters, _tracked(version), verdict.status)
     return PipelineRun(
         id=record.id,
         folder=folder,
@@ -170,3 +186,11 @@ def release(
         champion=now.name if now else None,
         outdated=outdated,
     )
+
+
+def _tracked(version: Version) -> dict[str, float]:
+    """Return the metrics of a version for trackers: of held-out examples, and of the answers to how-to questions."""
+    return {
+        **{f"heldout_{name}": value for name, value in version.metrics.items()},
+        **{f"answers_{name}": interval.mean for name, interval in version.answer_metrics.items()},
+    }

@@ -19,6 +19,7 @@ _FORMS = {
     b"\x50\x2a\x4d\x18": "zstd",  # as pzstd writes it: a frame to skip comes first
     b"\xfd7zXZ\x00": "xz",
 }
+_OTHERS = {b"PK\x03\x04": "ZIP archive", b"Rar!": "RAR archive", b"\x04\x22\x4d\x18": "LZ4 file"}
 _DECODERS: dict[str, Callable[[], Decoder]] = {
     "gzip": lambda: Inflater(31),
     "bzip2": bzip2,
@@ -30,13 +31,15 @@ _DECODERS: dict[str, Callable[[], Decoder]] = {
 def form_of(path: Path) -> str:
     """Return how the file is compressed, by its first bytes: a key of the decoders, SEVEN_ZIP, or an empty string.
 
-    Raises TuningError if the file cannot be read.
+    Raises TuningError if the file cannot be read, or is of a form that no dump has.
     """
     try:
         with path.open("rb") as file:
             start = file.read(8)
     except OSError as error:
         raise TuningError(f"{path} cannot be read ({error.strerror})", "Check the file and its permissions") from None
+    if other := next((form for magic, form in _OTHERS.items() if start.startswith(magic)), ""):
+        raise TuningError(f"{path.name} is a {other}, not a dump", "Unpack it, and give the folder with its Posts.xml")
     return next((form for magic, form in _FORMS.items() if start.startswith(magic)), "")
 
 

@@ -1,5 +1,6 @@
 """Tune any Hugging Face model on this machine with TRL and PEFT: the tuner `hf`."""
 
+import contextlib
 import shutil
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from tuning.tuners.hf.environment import set_up_libraries
 from tuning.tuners.hf.estimate import estimate
 from tuning.tuners.hf.models.base_models import find_base_model
 from tuning.tuners.hf.train.checkpoints import CHECKPOINTS
+from tuning.tuners.hf.train.processes import check_group, count_processes, join, launch
 from tuning.tuners.hf.train.recipe import make_recipe
 from tuning.tuners.hf.train.rows import ROWS
 from tuning.tuners.protocol import Estimate, Model, Predictor, Problem, TuneOptions
@@ -62,20 +64,35 @@ class HfTuner:
         `README.md`, `curves.json`, `curves.svg` and `tensorboard/`. With the same `output`, a killed run resumes from
         its newest checkpoint, and a finished run is returned at once. Raises TuningError if memory or disk space runs
         out, if the base model cannot be found, if no example is short enough, or if another process uses `output`.
+
+        If there are several GPUs, a process is started for each. Processes that torchrun or accelerate started share
+        the work: each of them calls this function with the same arguments.
         """
         from tuning.tuners.hf.train.run import run
 
-        recipe = make_recipe(options, _is_preference(dataset))
+        preference = _is_preference(dataset)
+        recipe = make_recipe(options, preference)
+        group = join()
+        check_group(group, recipe.batch_size, preference)
         output.mkdir(parents=True, exist_ok=True)
+        lock = output.parent / f".{output.name}.lock"
         with (
-            locked(output.parent / f".{output.name}.lock", f"the tuning in {output}", timeout=LOCK_SECONDS),
+            locked(lock, f"the tuning in {output}", timeout=LOCK_SECONDS)
+            if group.is_main
+            else contextlib.nullcontext(),
             in_one_line(),
         ):
-            if not (output / FINISHED).exists():
+            if group.tell(not (output / FINISHED).exists()):
                 adapter = Path(options.adapter) if options.adapter else None
-                run(settings, dataset, options.base_model, recipe, output, FINISHED, adapter)
-            for name in (ROWS, CHECKPOINTS):
-                shutil.rmtree(output / name, ignore_errors=True)
+                given = (settings, dataset, options.base_model, recipe, output, FINISHED, adapter)
+                count = count_processes(recipe.batch_size, preference) if group.size == 1 else 1
+                if count > 1:
+                    launch(count, run, *given)
+                else:
+                    run(*given, group)
+            if group.is_main:
+                for name in (ROWS, CHECKPOINTS):
+                    shutil.rmtree(output / name, ignore_errors=True)
             return read_record(output / FINISHED, Model, f"Delete {output} and run the command again to tune again")
 
     def base(self, settings: Settings, dataset: Dataset, options: TuneOptions) -> Model:

@@ -5,6 +5,7 @@ import datetime
 from typing import TYPE_CHECKING, Any
 
 from tuning.settings import Settings
+from tuning.warehouse.contract import EXPOSURE
 from tuning.warehouse.dbt_process import dbt_files
 from tuning.warehouse.fingerprint import source_tables
 from tuning.warehouse.variables import Variables
@@ -48,9 +49,10 @@ def unbuilt(settings: Settings, variables: Variables, client: "bigquery.Client")
 
 
 def _upstream(manifest: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the models that the exposures name and all that these read, without views."""
+    """Return the models that the exposure of the export names and all that these read, without views."""
     found: dict[str, dict[str, Any]] = {}
-    waiting = [key for exposure in manifest["exposures"].values() for key in exposure["depends_on"]["nodes"]]
+    exported = [exposure for exposure in manifest["exposures"].values() if exposure["name"] == EXPOSURE]
+    waiting = [key for exposure in exported for key in exposure["depends_on"]["nodes"]]
     while waiting:
         key = waiting.pop()
         node = manifest["nodes"].get(key)

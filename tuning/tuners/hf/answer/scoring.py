@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch.nn import functional
+from torch.nn.parallel import DistributedDataParallel
 
 
 class Batch(NamedTuple):
@@ -75,6 +76,7 @@ def _output_layer_at(model: Any, positions: torch.Tensor) -> Iterator[None]:
 
     This uses a hook instead of calling the layer, so that a model that scales or caps its logits still does so.
     """
+    model = model.module if isinstance(model, DistributedDataParallel) else model
     hook = model.get_output_embeddings().register_forward_pre_hook(
         lambda _, inputs: (inputs[0][positions].unsqueeze(0), *inputs[1:])
     )

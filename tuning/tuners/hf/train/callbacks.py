@@ -13,7 +13,7 @@ class ProgressLines(TrainerCallback):  # type: ignore[misc]
     """Print progress lines and measure the speed.
 
     `lengths` contains the number of tokens of each row, in the order of training. `tokens` is the number of tokens that
-    this process has trained on.
+    this run of the training, in all its processes, has trained on.
     """
 
     def __init__(self, steps: int, lengths: Sequence[int], batch_size: int) -> None:
@@ -43,6 +43,8 @@ class ProgressLines(TrainerCallback):  # type: ignore[misc]
 
     def on_log(self, _args: Any, state: Any, *_: Any, logs: dict[str, float], **__: Any) -> None:
         """Print the development loss, and every few steps the training loss with the speed and the time left."""
+        if not state.is_world_process_zero:
+            return
         if "eval_loss" in logs:
             print(f"step {state.global_step}/{self._steps}: development loss {logs['eval_loss']:.3f}", flush=True)
         self._loss = logs.get("loss", self._loss)

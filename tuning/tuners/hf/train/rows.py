@@ -10,6 +10,7 @@ from tuning.dataset.formats.records import Example
 from tuning.errors import TuningError
 from tuning.sampling import salted
 from tuning.tuners.hf.chat import Tokens, encode, template_note
+from tuning.tuners.hf.train.processes import ALONE, Group
 from tuning.tuners.hf.train.recipe import Recipe, steps_of
 
 ROWS = "rows"  # the folder of the encoded rows, which exists only until the training ends
@@ -51,22 +52,23 @@ class Rows:
         )
 
 
-def read_rows(tokenizer: Any, dataset: Dataset, recipe: Recipe, work: Path) -> Rows:
+def read_rows(tokenizer: Any, dataset: Dataset, recipe: Recipe, work: Path, group: Group = ALONE) -> Rows:
     """Encode train.jsonl into the folder `work`. Raises TuningError if a line is invalid or no example is short enough.
 
     The development rows are whole groups of the train split. They do not come from the evaluation split: it decides on
-    the release, so it must not also choose the checkpoint.
+    the release, so it must not also choose the checkpoint. The main process of `group` encodes, and all read its files.
     """
     import datasets
 
-    if note := template_note(tokenizer, dataset.manifest.format):
-        print(f"note: {note}", flush=True)
     datasets.disable_progress_bars()
-    arguments = {"tokenizer": tokenizer, "dataset": dataset, "max_length": recipe.max_length}
-    try:
-        encoded = datasets.Dataset.from_generator(_encoded, gen_kwargs=arguments, cache_dir=str(work))
-    except datasets.exceptions.DatasetGenerationError as error:
-        raise error.__cause__ or error from None  # the original error, such as an invalid line or a full disk
+    if group.is_main:
+        if note := template_note(tokenizer, dataset.manifest.format):
+            print(f"note: {note}", flush=True)
+        encoded = _encode(tokenizer, dataset, recipe.max_length, work)
+        group.tell([file["filename"] for file in encoded.cache_files])
+    else:
+        files: list[str] = group.tell(None)
+        encoded = datasets.concatenate_datasets([datasets.Dataset.from_file(file) for file in files])
     fits = [index for index, length in enumerate(encoded["length"]) if length <= recipe.max_length]
     if not fits:
         raise TuningError(
@@ -80,6 +82,16 @@ def read_rows(tokenizer: Any, dataset: Dataset, recipe: Recipe, work: Path) -> R
         total=len(encoded),
         too_long=len(encoded) - len(fits),
     )
+
+
+def _encode(tokenizer: Any, dataset: Dataset, max_length: int, work: Path) -> Any:
+    import datasets
+
+    arguments = {"tokenizer": tokenizer, "dataset": dataset, "max_length": max_length}
+    try:
+        return datasets.Dataset.from_generator(_encoded, gen_kwargs=arguments, cache_dir=str(work))
+    except datasets.exceptions.DatasetGenerationError as error:
+        raise error.__cause__ or error from None  # the original error, such as an invalid line or a full disk
 
 
 def _encoded(tokenizer: Any, dataset: Dataset, max_length: int) -> Iterator[Row]:

@@ -16,11 +16,13 @@ from tuning.tuners.hf.device import Processor, find_processor, scoring_dtype
 from tuning.tuners.hf.models.base_models import describe_base, find_base_model, hub_base, license_of, load_tokenizer
 from tuning.tuners.hf.train.curves import Curves, read_history, write_curves
 from tuning.tuners.hf.train.model_card import model_card
+from tuning.tuners.hf.train.processes import ALONE, Group
 from tuning.tuners.hf.train.recipe import Recipe
 from tuning.tuners.hf.train.rows import ROWS, Rows, read_rows
 from tuning.tuners.hf.train.saved import MERGED
 from tuning.tuners.hf.train.saving import save_adapter, save_full
 from tuning.tuners.protocol import Model
+from tuning.tuners.tracking import set_up_trackers
 
 
 def run(
@@ -31,26 +33,34 @@ def run(
     output: Path,
     finished: str,
     adapter: Path | None = None,
+    group: Group = ALONE,
 ) -> None:
     """Tune a model and write it to `output`. The file named `finished`, a Model as JSON, is written last.
 
-    If the folder `adapter` is given, that adapter is trained further.
+    If the folder `adapter` is given, that adapter is trained further. All processes of `group` call this function, and
+    the main one writes.
 
     Raises TuningError if the base model cannot be found or loaded, if a line is invalid, or if no example is short
     enough.
     """
     started = time.monotonic()
-    base = find_base_model(settings, base_model, dataset)
+    base = group.tell(find_base_model(settings, base_model, dataset) if group.is_main else None)
     tokenizer = load_tokenizer(base)
     encoded = output / ROWS
-    shutil.rmtree(encoded, ignore_errors=True)  # from a killed run
-    rows = read_rows(tokenizer, dataset, recipe, encoded)
-    print(rows.announcement(recipe), flush=True)
+    if group.is_main:
+        shutil.rmtree(encoded, ignore_errors=True)  # from a killed run
+    rows = read_rows(tokenizer, dataset, recipe, encoded, group)
+    if group.is_main:
+        print(rows.announcement(recipe), flush=True)
     from tuning.tuners.hf.train.training import train, training_model
 
     processor = find_processor()
     model = training_model(base, recipe, processor, adapter)
-    trained = train(model, tokenizer, rows, recipe, processor, output)
+    trackers = set_up_trackers(settings) if group.is_main else ()
+    trained = train(model, tokenizer, rows, recipe, processor, output, group, trackers)
+    if not group.is_main:
+        group.wait()  # until the main process has saved the model
+        return
     curves = read_history(trained.history)
     facts = _facts(rows, recipe, trained, curves) | {
         "processor": processor.name,
@@ -68,6 +78,7 @@ def run(
     write_bytes(output / "README.md", card.encode())
     tuned = Model(tuner="hf", base_model=base_model, uri=str(output / MERGED), facts=facts)
     write_record(output / finished, tuned)
+    group.wait()
 
 
 def _development_loss(model: Any, rows: Rows, processor: Processor) -> float:

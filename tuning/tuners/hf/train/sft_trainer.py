@@ -3,10 +3,12 @@
 Import this module inside functions only, because TRL takes seconds to load.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import torch
+from accelerate.utils import gather_object
 from trl import SFTTrainer
 
 from tuning.tuners.hf.answer.scoring import Batch, answer_token_losses, collate, example_losses
@@ -28,8 +30,8 @@ class AnswerCollator:
 class AnswerTrainer(SFTTrainer):  # type: ignore[misc]
     """Train on answer tokens only.
 
-    The training loss is the mean over the answer tokens of a batch. The evaluation loss is the mean over the examples
-    of the mean loss of each.
+    The training loss is the mean over the answer tokens of a batch, in all processes together. The evaluation loss is
+    the mean over the examples of the mean loss of each.
     """
 
     def compute_loss(
@@ -43,19 +45,27 @@ class AnswerTrainer(SFTTrainer):  # type: ignore[misc]
         if model.training and inputs["input_ids"].device.type == "cpu" and not return_outputs:
             batch = Batch(inputs["input_ids"], inputs["attention_mask"], inputs["labels"])
             losses, counts = answer_token_losses(model, batch)
-            self._total_train_tokens += int(batch.attention_mask.sum())
+            self._total_train_tokens += int(self.accelerator.gather(batch.attention_mask.sum()).sum())
             self._metrics["train"]["num_tokens"] = [self._total_train_tokens]
-            return losses.sum() / (counts.sum() if num_items_in_batch is None else num_items_in_batch)
+            if num_items_in_batch is None:
+                return losses.sum() / counts.sum()
+            # These are the tokens of all processes, and the gradient is the mean of the processes.
+            return losses.sum() / num_items_in_batch * self.accelerator.num_processes
         return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
 
     def evaluate(self, eval_dataset: Any = None, metric_key_prefix: str = "eval", **_: Any) -> dict[str, float]:
-        """Return the loss as the report computes it, because TRL's loss depends on the batches."""
+        """Return the loss as the report computes it, because TRL's loss depends on the batches.
+
+        Each process computes its share of the rows.
+        """
         rows = self.eval_dataset if eval_dataset is None else eval_dataset
         was_training = self.model.training
         self.model.eval()
         with self.compute_loss_context_manager():
-            losses = example_losses(self.model, [(row["ids"], row["answer_start"]) for row in rows])
-        metrics = {f"{metric_key_prefix}_loss": sum(loss for loss, _ in losses) / len(losses)}
+            share = range(self.accelerator.process_index, len(rows), self.accelerator.num_processes)
+            own = example_losses(self.model, [(rows[row]["ids"], rows[row]["answer_start"]) for row in share])
+        losses = gather_object([loss for loss, _ in own])
+        metrics = {f"{metric_key_prefix}_loss": math.fsum(losses) / len(losses)}
         self.log(metrics)
         self.control: Any = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         self.model.train(was_training)
@@ -63,4 +73,6 @@ class AnswerTrainer(SFTTrainer):  # type: ignore[misc]
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         super()._save_checkpoint(model, trial)
-        mark_complete(self.args.output_dir, self.state.global_step)
+        self.accelerator.wait_for_everyone()  # each process writes files into the checkpoint
+        if self.is_world_process_zero():
+            mark_complete(self.args.output_dir, self.state.global_step)

@@ -4,6 +4,7 @@ Import this module inside functions only, because TRL takes seconds to load.
 """
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,9 +20,11 @@ from tuning.tuners.hf.train.batches import micro_batch, plan_batches
 from tuning.tuners.hf.train.callbacks import ProgressLines
 from tuning.tuners.hf.train.checkpoints import CHECKPOINTS, newest_checkpoint
 from tuning.tuners.hf.train.dpo_trainer import PreferenceTrainer
+from tuning.tuners.hf.train.processes import ALONE, Group
 from tuning.tuners.hf.train.recipe import Recipe, steps_of
 from tuning.tuners.hf.train.rows import Rows
 from tuning.tuners.hf.train.sft_trainer import AnswerCollator, AnswerTrainer
+from tuning.tuners.tracking import PROJECT
 
 # Maximum number of tokens in one forward and backward pass. More tokens use the processor better but take more memory.
 # For a model with 135 M parameters, 2,048 tokens take 4 GB without gradient checkpointing.
@@ -35,24 +38,40 @@ class Trained:
     model: Any
     history: list[dict[str, float]]  # TRL's log, which for a resumed run begins at the first step
     steps: int
-    tokens: int  # trained on by this process, without padding
+    tokens: int  # trained on since this process began, in all processes, without padding
     tokens_per_second: float  # in the training steps, without evaluations and checkpoints
     seconds: float  # of this process, with evaluations
     resumed_from: int  # step; 0: not resumed
 
 
-def train(model: Any, tokenizer: Any, rows: Rows, recipe: Recipe, processor: Processor, output: Path) -> Trained:
-    """Train `model` on `rows`. Write checkpoints and TensorBoard events to `output`."""
+def train(
+    model: Any,
+    tokenizer: Any,
+    rows: Rows,
+    recipe: Recipe,
+    processor: Processor,
+    output: Path,
+    group: Group = ALONE,
+    trackers: Sequence[str] = (),
+) -> Trained:
+    """Train `model` on `rows`. Write checkpoints and TensorBoard events to `output`, and send curves to `trackers`.
+
+    Each process of `group` calls this function and trains on its share of every batch. The batches and their order are
+    those of one process.
+    """
     checkpoints = output / CHECKPOINTS
     steps = steps_of(recipe, len(rows.train))
     lengths = list(rows.train["length"])
     plan = plan_batches(lengths, recipe.batch_size, steps, recipe.seed)
     preference = "rejected_ids" in rows.train.column_names
     checkpoints.mkdir(exist_ok=True)
-    resume = newest_checkpoint(checkpoints)
-    if resume:
+    resume = group.tell(newest_checkpoint(checkpoints) if group.is_main else None)
+    if resume and group.is_main:
         print(f"resuming from step {resume[1]} of {steps}", flush=True)
-    arguments = _arguments(recipe, processor, steps, checkpoints, preference, bool(len(rows.development)))
+    arguments = _arguments(recipe, processor, steps, checkpoints, preference, bool(len(rows.development)), group.size)
+    if trackers:
+        arguments.report_to, arguments.project = list(trackers), PROJECT
+        arguments.run_name = f"training {output.name[:12]}"
     # A resumed run already has this evaluation in its log.
     arguments.eval_on_start = arguments.eval_on_start and not resume
     watch = ProgressLines(steps, [lengths[row] for row in plan], recipe.batch_size)
@@ -65,7 +84,11 @@ def train(model: Any, tokenizer: Any, rows: Rows, recipe: Recipe, processor: Pro
         eval_dataset=rows.development if len(rows.development) else None,
         processing_class=tokenizer,
         peft_config=None if recipe.full or recipe.continues else _adapter(model, recipe),
-        callbacks=[watch, _tensorboard(output, resume[1] if resume else 0), *_early_stopping(recipe, rows)],
+        callbacks=[
+            watch,
+            *([_tensorboard(output, resume[1] if resume else 0)] if group.is_main else []),
+            *_early_stopping(recipe, rows),
+        ],
         **collator,
     )
     trainer.remove_callback(PrinterCallback)  # `watch` prints the progress instead
@@ -83,16 +106,17 @@ def train(model: Any, tokenizer: Any, rows: Rows, recipe: Recipe, processor: Pro
 
 
 def _arguments(
-    recipe: Recipe, processor: Processor, steps: int, output: Path, preference: bool, evaluated: bool
+    recipe: Recipe, processor: Processor, steps: int, output: Path, preference: bool, evaluated: bool, processes: int
 ) -> Any:
-    micro = micro_batch(recipe.batch_size, recipe.max_length, _TOKENS[processor.device] // (2 if preference else 1))
+    share = recipe.batch_size // processes
+    micro = micro_batch(share, recipe.max_length, _TOKENS[processor.device] // (2 if preference else 1))
     interval = max(1, -(-steps // recipe.evaluations))
     on_gpu = processor.device == "cuda"
     shared = {
         "output_dir": str(output),
         "max_steps": steps,
         "per_device_train_batch_size": micro,
-        "gradient_accumulation_steps": recipe.batch_size // micro,
+        "gradient_accumulation_steps": share // micro,
         "train_sampling_strategy": "sequential",  # the rows are already in the planned order
         "learning_rate": recipe.learning_rate,
         "lr_scheduler_type": "linear",
@@ -101,6 +125,7 @@ def _arguments(
         "seed": recipe.seed,
         "data_seed": recipe.seed,
         "use_cpu": not on_gpu,
+        "ddp_find_unused_parameters": False,  # every trained weight is used in every step
         "bf16": on_gpu and processor.half,  # on a CPU, the weights themselves can be bfloat16, which is faster
         # Saves memory but costs a fifth of the speed. Used on a CPU only if a single row can exceed _TOKENS.
         "activation_checkpointing": on_gpu or recipe.max_length > _TOKENS["cpu"],
@@ -116,11 +141,16 @@ def _arguments(
         "dataloader_pin_memory": on_gpu,
         "remove_unused_columns": preference,
         "disable_tqdm": True,
+        "log_level_replica": "error",  # as `set_up_libraries` sets for the main process
         "report_to": "none",
     }
     if preference:
-        return DPOConfig(**shared, max_length=None, precompute_ref_log_probs=False)
-    return SFTConfig(**shared, max_length=None, dataset_kwargs={"skip_prepare_dataset": True})
+        arguments = DPOConfig(**shared, max_length=None, precompute_ref_log_probs=False)
+    else:
+        arguments = SFTConfig(**shared, max_length=None, dataset_kwargs={"skip_prepare_dataset": True})
+    # With several GPUs in one process, transformers would use torch's DataParallel, which makes other batches.
+    arguments._n_gpu = min(arguments.n_gpu, 1)
+    return arguments
 
 
 def _adapter(model: Any, recipe: Recipe) -> Any:

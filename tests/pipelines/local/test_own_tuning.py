@@ -1,0 +1,37 @@
+"""Tuning and evaluating on a user's own files, with the real local tuner: the base `tiny`, two steps."""
+
+import json
+
+import pytest
+
+from tests.marts import words
+from tuning.command_line.options import OwnOptions, TuningOptions
+from tuning.command_line.report import Report
+from tuning.pipelines.end_to_end import Given, tune_all
+from tuning.registry.evaluate_version import evaluate_version, in_lines
+
+
+@pytest.mark.slow
+def test_own_files_are_tuned_on_and_a_file_is_evaluated(settings, tmp_path):
+    def write(name, numbers):
+        rows = [{"instruction": words(number), "input": "", "output": words(number + 5000)} for number in numbers]
+        (tmp_path / name).write_text("".join(json.dumps(row) + "\n" for row in rows))
+        return str(tmp_path / name)
+
+    own = OwnOptions(train=[f"{write('a.jsonl', range(60))}=2"], eval_=[write("b.jsonl", range(60, 80))])
+    shown: list[str] = []
+    tuning = TuningOptions(base_model="tiny", steps=2, batch_size=4, run_answers="no")
+    run = tune_all(settings, Given(own=own, tuning=tuning, run_file="limit: 0\n"), shown.append)
+    assert any("80 rows in 2 files" in line for line in shown)
+    assert any("120 train and 20 eval examples" in line for line in shown)
+    assert (run.version.template, run.version.body) == ("", "text")
+    assert "own data" in run.report.read_text()
+    assert (run.folder / "run.yaml").read_text() == "limit: 0\n"
+
+    judged = evaluate_version(settings, "v1", [write("c.jsonl", range(55, 70))], 10, 1)
+    lines, data = in_lines(judged), json.loads(Report(judged.as_data(), []).as_json())
+    assert (data["version"], data["examples"], data["verdict"]["status"]) == ("v1", 15, judged.verdict.status)
+    assert lines[0].startswith("v1 (tuned tiny) is evaluated on 15 own examples, and was tuned on ")
+    assert any(line.endswith("read: rows of the files") for line in lines)
+    assert any("the model was trained on" in line for line in lines)
+    assert [path.name for path in settings.datasets_dir.iterdir() if path.name[0] != "."] == [run.version.dataset_id]

@@ -1,0 +1,80 @@
+"""Parts of the pages that need no browser."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.registry.candidates import candidate
+from tuning.pipelines.outcome import Step
+from tuning.registry.records import Version
+from tuning.site.highlighting import as_code, in_color
+from tuning.site.pages import Pages, web
+from tuning.site.records import plain_name
+from tuning.site.run_page import command
+
+
+def version(**options: object) -> Version:
+    fields = {name: getattr(candidate(), name) for name in candidate().__struct_fields__}
+    return Version(**{**fields, "options": options, "name": "v2"})
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"steps": 0, "full": False, "adapter": ""}, ""),
+        ({"steps": 20, "learning_rate": 0.001}, " --steps 20 --learning-rate 0.001"),
+        ({"full": True, "epochs": 2.0}, " --epochs 2.0 --full"),
+        ({"base_model": "my models/one"}, " --base-model 'my models/one'"),
+        ({"continues": "v1", "continues_sha256": "0"}, " --from v1"),
+    ],
+)
+def test_the_command_repeats_the_options_that_were_given(options: dict[str, object], words: str) -> None:
+    assert command(version(**options)) == f"invoke tune --dataset d1 --tuner hf{words}"
+
+
+def test_lines_that_only_one_answer_has_are_marked() -> None:
+    shown = as_code("one\ntwo\nthree", "one\nthree\n")
+    assert shown.count('class="hll"') == 1
+    assert 'class="hll">two' in shown
+    assert 'class="hll"' not in as_code("one\ntwo")
+
+
+@pytest.mark.parametrize("text", ["a\x0bb\x0cc\n\u2028d\nlast", "\n\nlast", "a\r\nb\r\nlast"])
+def test_the_marked_line_is_the_right_one_in_any_text(text: str) -> None:
+    shown = as_code(text, text.removesuffix("last") + "other")
+    assert shown.count('class="hll"') == 1
+    assert 'class="hll">last' in shown
+
+
+def test_code_of_another_language_is_left_to_the_caller() -> None:
+    assert in_color("len(<b>)", "python").startswith('<span class="nb">len</span><span class="p">(</span>')
+    assert "<b>" not in in_color("len(<b>)", "python")
+    assert in_color("<b>", "html") == ""
+
+
+@pytest.mark.parametrize("address", ["javascript:alert(1)", " https://a.example", "data:text/html,x", "urn:a", ""])
+def test_only_addresses_of_the_web_are_links(address: str) -> None:
+    assert web(address) == ""
+    assert web("https://a.example/x") == "https://a.example/x"
+
+
+def test_a_part_is_made_again_when_its_inputs_or_the_code_change(tmp_path: Path) -> None:
+    made: list[str] = []
+
+    def site(name: str, earlier: str, code: str, content: bytes) -> None:
+        pages = Pages(tmp_path / name, tmp_path / earlier, code)
+        pages.part("a/b", [content], lambda folder: (made.append(name), (folder / "page").write_text(name)))
+        pages.finish()
+
+    site("one", "none", "code", b"x")
+    site("two", "one", "code", b"x")
+    site("three", "two", "code", b"y")
+    site("four", "three", "other code", b"y")
+    assert made == ["one", "three", "four"]
+    assert (tmp_path / "two" / "a" / "b" / "page").read_text() == "one"
+
+
+def test_the_names_of_steps_on_vertex_ai_lose_their_numbers() -> None:
+    names = [plain_name(step.name) for step in (Step(name="3 evaluate tuned", seconds=1, cached=False),)]
+    assert names == ["evaluate-tuned"]
+    assert plain_name("build") == "build"

@@ -1,0 +1,105 @@
+"""Read and write the file that repeats a run: the options of a command and settings, as YAML.
+
+A key is the name of an option without its dashes, or that of a setting without TUNING_ and in small letters, with `-`
+or `_` between words. Secrets and the home are not in such a file: they belong to the machine.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from tuning.command_line.shown import nearest
+from tuning.errors import TuningError
+from tuning.values import convert
+
+RUN_FILE = "run.yaml"  # in the folder of each run
+_HEAD = "# The options and settings of a run. Repeat it: invoke {command} --config {file}\n"
+
+
+class RunFile(msgspec.Struct, frozen=True):
+    """Hold the text of the file that repeats a command. A task parameter of this type adds the option ``--config``."""
+
+    text: str = ""
+
+
+def read_run_file(path: Path, kinds: Mapping[str, Any]) -> dict[str, object]:
+    """Return the values in the file, by the names in `kinds`, which has the kind of each option and setting.
+
+    Raises TuningError if the file cannot be read, is not a mapping, or has an unknown key or a wrong value.
+    """
+    import yaml
+
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise TuningError(f"--config: {path} cannot be read ({error.strerror})") from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        reason = " ".join(str(error).split())
+        raise TuningError(f"--config: {path} is not valid YAML ({reason})") from None
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise TuningError(f"--config: {path} is not a list of names with values", "Write lines such as: limit: 2000")
+    names = {key_of(name): name for name in kinds}
+    values: dict[str, object] = {}
+    for key, value in content.items():
+        name = names.get(str(key).replace("_", "-"))
+        if name is None:
+            hint = nearest(str(key).replace("_", "-"), names).strip()
+            raise TuningError(f"--config: {path} has the unknown key {key}", hint or "See `invoke config --schema`")
+        if value is None:
+            continue
+        try:
+            values[name] = _converted(value, kinds[name])
+        except ValueError as error:
+            raise TuningError(f"--config: {path}: {key} {error}") from None
+    return values
+
+
+def _converted(value: object, hint: Any) -> object:
+    if isinstance(value, dict) or (isinstance(value, list) and any(isinstance(one, dict | list) for one in value)):
+        raise ValueError("takes one value, or a list of values")
+    is_list = msgspec.inspect.type_info(list[int]).__class__ in _types(hint)
+    if isinstance(value, list) != is_list:
+        value = [value] if is_list else value
+    if isinstance(value, list) and not is_list:
+        raise ValueError("takes one value, not a list")
+    return convert(value if isinstance(value, bool | int | float | list) else str(value), hint)
+
+
+def _types(hint: Any) -> set[type]:
+    info = msgspec.inspect.type_info(hint)
+    info = info.type if isinstance(info, msgspec.inspect.Metadata) else info
+    return {type(one) for one in info.types} if isinstance(info, msgspec.inspect.UnionType) else {type(info)}
+
+
+def run_text(command: str, values: Mapping[str, object]) -> str:
+    """Return the file that repeats `command` with these options and settings, by name."""
+    import yaml
+
+    plain = {key_of(name): msgspec.to_builtins(value) for name, value in sorted(values.items())}
+    body = yaml.safe_dump(plain, sort_keys=True, allow_unicode=True, width=10_000) if plain else "{}\n"
+    return _HEAD.format(command=command, file=RUN_FILE) + body
+
+
+def schema_of(kinds: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the JSON schema of the file, made from the declarations of the options and settings."""
+    fields = [(name.strip("_"), hint, None) for name, hint in sorted(kinds.items())]
+    renamed = {name: name.replace("_", "-") for name, _, _ in fields}
+    struct = msgspec.defstruct("Run", fields, kw_only=True, forbid_unknown_fields=True, rename=renamed)
+    (found,), parts = msgspec.json.schema_components([struct], schema_hook=lambda _: {"type": "string"})
+    schema = parts[found["$ref"].rpartition("/")[2]]
+    for one in schema["properties"].values():
+        one.pop("default", None)
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **schema,
+        "title": "The options and settings of `invoke tune`",
+    }
+
+
+def key_of(name: str) -> str:
+    """Return an option or setting as a file and the command line name it."""
+    return name.strip("_").replace("_", "-")

@@ -1,0 +1,84 @@
+"""Build the site: `site/index.html` in the home, and the pages that it links to."""
+
+from collections.abc import Sequence
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+
+from tuning.dataset.dataset import Dataset, datasets
+from tuning.dataset.denied import deny_list, host_of
+from tuning.errors import TuningError
+from tuning.pipelines.steps.code_hash import sources_sha256
+from tuning.registry import registry
+from tuning.settings import Settings
+from tuning.site.dataset_page import dataset_inputs, listed, write_dataset_pages
+from tuning.site.drift_page import write_drift_page
+from tuning.site.models_page import write_models_page
+from tuning.site.pages import Pages, write_page
+from tuning.site.records import SiteRun, read_runs
+from tuning.site.run_page import write_run_page
+from tuning.site.runs_page import write_runs_page
+from tuning.storage import atomic_folder, locked
+
+# Libraries that decide how a page looks.
+_LIBRARIES = ("itables", "jinja2", "markdown-it-py", "pygments", "vl-convert-python")
+
+
+def site_folder(settings: Settings) -> Path:
+    """Return the folder of the site."""
+    return settings.home / "site"
+
+
+def make_site(settings: Settings, newest_runs: int) -> Path:
+    """Write the pages of the newest runs, and of all datasets and models. Return the first page.
+
+    The site is replaced as a whole. Pages of runs and datasets that have not changed are taken from the site before.
+    Raises TuningError if there are no runs and no datasets yet, or if a record is damaged.
+    """
+    target = site_folder(settings)
+    with locked(settings.home / ".site.lock", "the site"):
+        runs, found = read_runs(settings, newest_runs), list(datasets(settings))
+        if not runs and not found:
+            raise TuningError(f"there are no runs and no datasets in {settings.home} yet", "Run `invoke tune` first")
+        with atomic_folder(target) as folder:
+            _write(settings, folder, Pages(folder, target, _code()), runs, found)
+    return target / "index.html"
+
+
+def _write(settings: Settings, folder: Path, pages: Pages, runs: Sequence[SiteRun], found: Sequence[Dataset]) -> None:
+    docs = settings.home / "docs" / "index.html"
+    top = {
+        "root": "",
+        "here": "",
+        "docs": "../docs/index.html" if docs.exists() else "",
+        "run_ids": {run.id for run in runs},
+        "dataset_ids": {one.id for one in found},
+    }
+    below = top | {"root": "../../", "docs": f"../../{top['docs']}" if top["docs"] else ""}
+    for run in runs:
+        known = [run.record.dataset_id in below["dataset_ids"], below["docs"]]
+        pages.part(
+            f"runs/{run.id}", [*run.inputs, repr(known).encode()], partial(write_run_page, run=run, shared=below)
+        )
+    for one in found:
+        denied = _denied(settings, one)
+        inputs = [*dataset_inputs(one), repr((below["docs"], sorted(denied))).encode()]
+        make = partial(write_dataset_pages, dataset=one, shared=below, denied=denied)
+        pages.part(f"datasets/{one.id}", inputs, make)
+    write_runs_page(folder, runs, top | {"here": "index.html"})
+    write_page(folder / "datasets.html", "datasets.html.j2", top | {"here": "datasets.html", "datasets": listed(found)})
+    by_id = {one.id: one for one in found}
+    write_models_page(folder, settings, registry.versions(settings), by_id, top | {"here": "models.html"})
+    write_drift_page(folder, settings, found, top | {"here": "drift.html"})
+    pages.finish()
+
+
+def _denied(settings: Settings, dataset: Dataset) -> frozenset[int]:
+    """Return the ids of the posts that no page of a dataset may show: those on the deny list of its site."""
+    site = host_of(str(dataset.manifest.build.get("base_url", "")))
+    return frozenset(one.post_id for one in deny_list(settings) if one.is_of(site))
+
+
+def _code() -> str:
+    """Return a hash of all code that decides how a page looks."""
+    return " ".join([sources_sha256(__name__, ""), *(f"{name} {version(name)}" for name in _LIBRARIES)])

@@ -1,0 +1,156 @@
+"""Read what the pages of runs show, from the folders of the runs and the registry."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import msgspec
+import yaml
+
+from tuning.evaluation.records import Comparison, Interval, Verdict
+from tuning.gcs.storage import find_storage
+from tuning.machine import run_status
+from tuning.monitoring.history import RECORD, run_file
+from tuning.pipelines.release.record import COMPARISON, REPORT, VERDICT, RunRecord
+from tuning.pipelines.tuning import STEPS
+from tuning.records import decode_record, unreadable
+from tuning.registry import registry
+from tuning.registry.model_folder import WEIGHTS
+from tuning.registry.records import Version
+from tuning.settings import Settings
+from tuning.storage import runs_address
+from tuning.tuners.hf.train.curves import JSON as CURVES
+from tuning.tuners.hf.train.curves import Curves
+
+Kind = TypeVar("Kind")
+_PIPELINE = "pipeline.yaml"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SiteRun:
+    """Hold a run with its results. What the run does not have is None or empty."""
+
+    record: RunRecord
+    version: Version | None
+    comparison: Comparison | None
+    verdict: Verdict | None
+    curves: Curves | None
+    report: bytes  # the page that the run wrote
+    before: Mapping[str, list[str]]  # by step: the steps that end before it begins
+
+    @property
+    def id(self) -> str:
+        """Return the ID of the run."""
+        return self.record.id
+
+    @property
+    def base_model(self) -> str:
+        """Return the base model, or "" if the run registered none."""
+        return self.version.base_model if self.version else ""
+
+    @property
+    def inputs(self) -> list[bytes]:
+        """Return all of the above as bytes, to find out whether a page of the run is still right."""
+        values = (self.record, self.version, self.comparison, self.verdict, self.curves, self.before)
+        return [*(msgspec.json.encode(value, order="deterministic") for value in values), self.report]
+
+    def solved(self, role: str) -> Interval | None:
+        """Return the share of how-to questions that a model solves, in per cent."""
+        figures = self.comparison.suite.figures if self.comparison else []
+        return next((one.models.get(role) for one in figures if one.metric == "executed"), None)
+
+    @property
+    def solved_change(self) -> Interval | None:
+        """Return how much larger that share is than the base's, in points."""
+        judged = self.verdict.judgements if self.verdict else []
+        return next((one.executed for one in judged if one.opponent == "base"), None)
+
+    @property
+    def metric(self) -> str:
+        """Return the metric of held-out examples by which the run was judged, or "" if it was not judged."""
+        return self.verdict.primary_metric if self.verdict else ""
+
+    def held_out(self, role: str) -> Interval | None:
+        """Return that metric of a model."""
+        figures = self.comparison.figures if self.comparison else []
+        return next((one.models.get(role) for one in figures if one.metric == self.metric), None)
+
+    @property
+    def held_out_gain(self) -> Interval | None:
+        """Return how much better the tuned model is than the base in that metric; a positive number is better."""
+        return self.verdict.improvements.get("base") if self.verdict else None
+
+
+def read_runs(settings: Settings, newest: int) -> list[SiteRun]:
+    """Return the newest runs, the newest first. With a bucket, these are the runs of all homes that share it.
+
+    Raises TuningError if a record is damaged.
+    """
+    versions = {version.name: version for version in registry.versions(settings)}
+    found: list[SiteRun] = []
+    for run_id in reversed(find_storage(settings).children(runs_address(settings))):
+        if len(found) == newest:
+            break
+        record = _read(settings, run_id, RECORD, RunRecord)
+        if record is not None:
+            status = run_status(record.status, record.host, record.pid, record.started_at)
+            found.append(_with_results(settings, msgspec.structs.replace(record, status=status), versions))
+    return found
+
+
+def _with_results(settings: Settings, record: RunRecord, versions: dict[str, Version]) -> SiteRun:
+    version = versions.get(record.version)
+    verdict = _read(settings, record.id, VERDICT, Verdict)
+    if verdict is None and version and version.run_id == record.id:
+        verdict = version.verdict  # runs of earlier versions of the project have only this
+    return SiteRun(
+        record=record,
+        version=version,
+        comparison=_read(settings, record.id, COMPARISON, Comparison),
+        verdict=verdict,
+        curves=_curves(settings, version) if version else None,
+        report=_content(settings, run_file(settings, record.id, REPORT)) or b"",
+        before=_order(_content(settings, run_file(settings, record.id, _PIPELINE)) or b""),
+    )
+
+
+def _read(settings: Settings, run_id: str, name: str, kind: type[Kind]) -> Kind | None:
+    """Return a file of a run, or None if the run does not have it. Raises TuningError if it is damaged."""
+    address = run_file(settings, run_id, name)
+    content = _content(settings, address)
+    storage = find_storage(settings)
+    remedy = f"No command can make it again. Restore it, or delete {storage.shown(address)} to do without it"
+    return None if content is None else decode_record(content, kind, storage.shown(address), remedy)
+
+
+def _curves(settings: Settings, version: Version) -> Curves | None:
+    address = f"{registry.model_address(settings, version)}/{WEIGHTS}/{CURVES}"
+    content = _content(settings, address)
+    remedy = "No command can make it again. Restore it from a backup"
+    where = find_storage(settings).shown(address)
+    return None if content is None else decode_record(content, Curves, where, remedy)
+
+
+def _content(settings: Settings, address: str) -> bytes | None:
+    storage = find_storage(settings)
+    try:
+        found = storage.read(address)
+    except OSError as error:
+        raise unreadable(storage.shown(address), error, "Restore it, or delete it to do without it") from None
+    return None if found is None else found.content
+
+
+def _order(template: bytes) -> dict[str, list[str]]:
+    """Return which steps each step of a compiled pipeline waits for. Steps that import files do not count."""
+    loaded: Any = yaml.load(template, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)) or {}  # noqa: S506 - safe
+    tasks: dict[str, Any] = loaded.get("root", {}).get("dag", {}).get("tasks", {})
+    return {
+        name: sorted(other for other in task.get("dependentTasks", []) if not other.startswith("importer"))
+        for name, task in sorted(tasks.items())
+        if not name.startswith("importer")
+    }
+
+
+def plain_name(step: str) -> str:
+    """Return the name of a step without the number that Vertex AI shows before it."""
+    return next((name for name, shown in STEPS.items() if shown == step), step)
