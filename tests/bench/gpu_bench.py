@@ -131,7 +131,7 @@ def operations_per_token(shape: Shape, full: bool) -> int:
 
 
 def _ours(shape: Shape, full: bool, processor: Processor, work: Path) -> Rate:
-    from tuning.tuners.hf.train.training import train
+    from tuning.tuners.hf.train.training import Log, train
 
     recipe = Recipe(
         steps=shape.steps,
@@ -147,7 +147,7 @@ def _ours(shape: Shape, full: bool, processor: Processor, work: Path) -> Rate:
         Rows(train=rows, development=rows.select([]), total=len(rows), too_long=0),
         recipe,
         processor,
-        work,
+        Log(work),
     )
     return Rate(trained.tokens, trained.tokens_per_second)
 

@@ -82,10 +82,12 @@ def ours(dataset_folder: str, base: str, steps: int) -> dict[str, Any]:
     dataset, recipe = open_dataset(Path(dataset_folder)), _recipe(steps)
     with tempfile.TemporaryDirectory() as name:
         tokenizer, rows, tokens = _rows(dataset, Path(base), recipe, Path(name))
-        from tuning.tuners.hf.train.training import train, training_model
+        from tuning.tuners.hf.train.training import Log, train, training_model
 
         processor = find_processor()
-        trained = train(training_model(Path(base), recipe, processor), tokenizer, rows, recipe, processor, Path(name))
+        trained = train(
+            training_model(Path(base), recipe, processor), tokenizer, rows, recipe, processor, Log(Path(name))
+        )
         loss = _loss(trained.model.merge_and_unload(), tokenizer, dataset)
         return {"tokens": tokens, "seconds": trained.tokens / trained.tokens_per_second, "loss": loss}
 

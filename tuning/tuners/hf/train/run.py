@@ -19,7 +19,7 @@ from tuning.tuners.hf.train.model_card import model_card
 from tuning.tuners.hf.train.processes import ALONE, Group
 from tuning.tuners.hf.train.recipe import Recipe
 from tuning.tuners.hf.train.rows import ROWS, Rows, read_rows
-from tuning.tuners.hf.train.saved import MERGED
+from tuning.tuners.hf.train.saved import FINISHED, MERGED
 from tuning.tuners.hf.train.saving import save_adapter, save_full
 from tuning.tuners.protocol import Model
 from tuning.tuners.tracking import set_up_trackers
@@ -31,11 +31,10 @@ def run(
     base_model: str,
     recipe: Recipe,
     output: Path,
-    finished: str,
     adapter: Path | None = None,
     group: Group = ALONE,
 ) -> None:
-    """Tune a model and write it to `output`. The file named `finished`, a Model as JSON, is written last.
+    """Tune a model and write it to `output`. The file FINISHED, a Model as JSON, is written last.
 
     If the folder `adapter` is given, that adapter is trained further. All processes of `group` call this function, and
     the main one writes.
@@ -52,12 +51,12 @@ def run(
     rows = read_rows(tokenizer, dataset, recipe, encoded, group)
     if group.is_main:
         print(rows.announcement(recipe), flush=True)
-    from tuning.tuners.hf.train.training import train, training_model
+    from tuning.tuners.hf.train.training import Log, train, training_model
 
     processor = find_processor()
     model = training_model(base, recipe, processor, adapter)
-    trackers = set_up_trackers(settings) if group.is_main else ()
-    trained = train(model, tokenizer, rows, recipe, processor, output, group, trackers)
+    log = Log(output, set_up_trackers(settings) if group.is_main else ())
+    trained = train(model, tokenizer, rows, recipe, processor, log, group)
     if not group.is_main:
         group.wait()  # until the main process has saved the model
         return
@@ -77,7 +76,7 @@ def run(
     card = model_card(base_model, str(facts["license"]), dataset, recipe, facts, preference)
     write_bytes(output / "README.md", card.encode())
     tuned = Model(tuner="hf", base_model=base_model, uri=str(output / MERGED), facts=facts)
-    write_record(output / finished, tuned)
+    write_record(output / FINISHED, tuned)
     group.wait()
 
 

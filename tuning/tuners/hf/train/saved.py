@@ -7,6 +7,7 @@ import msgspec
 from tuning.errors import TuningError
 
 ADAPTER, MERGED = "adapter", "merged"
+FINISHED = "finished.json"  # a Model, which is written last
 ADAPTER_SETTINGS = "adapter_config.json"
 
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from peft import LoraConfig, PeftModel
@@ -44,22 +44,28 @@ class Trained:
     resumed_from: int  # step; 0: not resumed
 
 
+class Log(NamedTuple):
+    """Say where a training writes: checkpoints and TensorBoard events to `folder`, and curves also to `trackers`."""
+
+    folder: Path
+    trackers: Sequence[str] = ()
+
+
 def train(
     model: Any,
     tokenizer: Any,
     rows: Rows,
     recipe: Recipe,
     processor: Processor,
-    output: Path,
+    log: Log,
     group: Group = ALONE,
-    trackers: Sequence[str] = (),
 ) -> Trained:
-    """Train `model` on `rows`. Write checkpoints and TensorBoard events to `output`, and send curves to `trackers`.
+    """Train `model` on `rows`, with checkpoints and curves as `log` says.
 
     Each process of `group` calls this function and trains on its share of every batch. The batches and their order are
     those of one process.
     """
-    checkpoints = output / CHECKPOINTS
+    checkpoints = log.folder / CHECKPOINTS
     steps = steps_of(recipe, len(rows.train))
     lengths = list(rows.train["length"])
     plan = plan_batches(lengths, recipe.batch_size, steps, recipe.seed)
@@ -69,9 +75,9 @@ def train(
     if resume and group.is_main:
         print(f"resuming from step {resume[1]} of {steps}", flush=True)
     arguments = _arguments(recipe, processor, steps, checkpoints, preference, bool(len(rows.development)), group.size)
-    if trackers:
-        arguments.report_to, arguments.project = list(trackers), PROJECT
-        arguments.run_name = f"training {output.name[:12]}"
+    if log.trackers:
+        arguments.report_to, arguments.project = list(log.trackers), PROJECT
+        arguments.run_name = f"training {log.folder.name[:12]}"
     # A resumed run already has this evaluation in its log.
     arguments.eval_on_start = arguments.eval_on_start and not resume
     watch = ProgressLines(steps, [lengths[row] for row in plan], recipe.batch_size)
@@ -86,7 +92,7 @@ def train(
         peft_config=None if recipe.full or recipe.continues else _adapter(model, recipe),
         callbacks=[
             watch,
-            *([_tensorboard(output, resume[1] if resume else 0)] if group.is_main else []),
+            *([_tensorboard(log.folder, resume[1] if resume else 0)] if group.is_main else []),
             *_early_stopping(recipe, rows),
         ],
         **collator,
