@@ -18,9 +18,9 @@ from tuning.tuners.hf.train.checkpoints import CHECKPOINTS
 from tuning.tuners.hf.train.processes import check_group, count_processes, join, launch
 from tuning.tuners.hf.train.recipe import make_recipe
 from tuning.tuners.hf.train.rows import ROWS
+from tuning.tuners.hf.train.saved import FINISHED
 from tuning.tuners.protocol import Estimate, Model, Predictor, Problem, TuneOptions
 
-FINISHED = "finished.json"
 LOCK_SECONDS = 20.0  # maximum wait for the lock: a step whose runner was killed needs some time to notice that and end
 
 
@@ -84,7 +84,7 @@ class HfTuner:
         ):
             if group.tell(not (output / FINISHED).exists()):
                 adapter = Path(options.adapter) if options.adapter else None
-                given = (settings, dataset, options.base_model, recipe, output, FINISHED, adapter)
+                given = (settings, dataset, options.base_model, recipe, output, adapter)
                 count = count_processes(recipe.batch_size, preference) if group.size == 1 else 1
                 if count > 1:
                     launch(count, run, *given)

@@ -19,7 +19,7 @@ from tuning.tuners.hf.train.model_card import model_card
 from tuning.tuners.hf.train.processes import ALONE, Group
 from tuning.tuners.hf.train.recipe import Recipe
 from tuning.tuners.hf.train.rows import ROWS, Rows, read_rows
-from tuning.tuners.hf.train.saved import MERGED
+from tuning.tuners.hf.train.saved import FINISHED, MERGED
 from tuning.tuners.hf.train.saving import save_adapter, save_full
 from tuning.tuners.protocol import Model
 
@@ -30,11 +30,10 @@ def run(
     base_model: str,
     recipe: Recipe,
     output: Path,
-    finished: str,
     adapter: Path | None = None,
     group: Group = ALONE,
 ) -> None:
-    """Tune a model and write it to `output`. The file named `finished`, a Model as JSON, is written last.
+    """Tune a model and write it to `output`. The file FINISHED, a Model as JSON, is written last.
 
     If the folder `adapter` is given, that adapter is trained further. All processes of `group` call this function, and
     the main one writes.
@@ -75,7 +74,7 @@ def run(
     card = model_card(base_model, str(facts["license"]), dataset, recipe, facts, preference)
     write_bytes(output / "README.md", card.encode())
     tuned = Model(tuner="hf", base_model=base_model, uri=str(output / MERGED), facts=facts)
-    write_record(output / finished, tuned)
+    write_record(output / FINISHED, tuned)
     group.wait()
 
 

@@ -7,6 +7,7 @@ import msgspec
 from tuning.errors import TuningError
 
 ADAPTER, MERGED = "adapter", "merged"
+FINISHED = "finished.json"  # the Model that the tuning returns, written last
 ADAPTER_SETTINGS = "adapter_config.json"
 
 
