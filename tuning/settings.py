@@ -20,7 +20,7 @@ from msgspec import Meta
 
 from tuning.errors import TuningError
 from tuning.paths import expanded, refuse_pipe
-from tuning.values import Name, NotAnOption, convert, describe_kind, shown
+from tuning.values import Accelerator, Name, NotAnOption, convert, describe_kind, shown
 
 PACKAGE = Path(__file__).resolve().parent
 PROJECT_ROOT = PACKAGE.parent
@@ -110,6 +110,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Positive, Meta(description="maximum requests per minute to a model on Vertex AI")
     ] = 120
     budget: Annotated[float, Meta(ge=0, description="maximum cost of one run in US dollars; 0: no limit")] = 0.0
+
+    machine_cpus: Annotated[
+        int, Meta(ge=0, le=96, description="CPUs of the machine that tunes on target gcp (tuner hf); 0: the default")
+    ] = 0
+    machine_memory: Annotated[int, Meta(ge=0, le=624, description="GB of memory of that machine; 0: the default")] = 0
+    accelerator: Annotated[Accelerator, Meta(description="GPU of that machine")] = "default"
+    accelerator_count: Annotated[int, Meta(ge=0, le=16, description="number of these GPUs; 0: one, if any")] = 0
+    machine_price: Annotated[float, Meta(ge=0, description="US dollars per hour of that machine; 0: unknown")] = 0.0
 
     evaluation_examples: Annotated[
         Positive,

@@ -1,5 +1,6 @@
 """The compiled YAML: the file that is reviewed is the file that runs."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -101,10 +102,37 @@ def test_every_cached_step_has_its_code_and_the_period_as_arguments(spec):
     tasks = spec["root"]["dag"]["tasks"]
     for name in STEPS:
         parameters = {
-            key: value["componentInputParameter"] for key, value in tasks[name]["inputs"]["parameters"].items()
+            key: value.get("componentInputParameter") for key, value in tasks[name]["inputs"]["parameters"].items()
         }
         assert parameters["period"] == "period"
         assert parameters["code"] in ("tuner_code", "evaluation_code", "judging_code")
+
+
+def test_models_tune_and_answer_on_the_machine_of_the_parameters_and_no_other_step_asks_for_one(spec, refreshed):
+    names = {"resourceCpuLimit": "cpu", "resourceMemoryLimit": "memory"}
+    kinds = {"resourceType": "accelerator", "resourceCount": "accelerator_count"}
+    for whole in (spec, yaml.safe_load(refreshed.read_text())):
+        executors = whole["deploymentSpec"]["executors"]
+        asking = {name for name, one in executors.items() if one.get("container", {}).get("resources")}
+        assert asking == {"exec-tune", "exec-evaluate-base", "exec-evaluate-tuned", "exec-evaluate-champion"}
+        tasks = {name: task for dag in dags(whole) for name, task in dag["tasks"].items()}
+        for executor in asking:
+            resources = executors[executor]["container"]["resources"]
+            asked = {name: resources[name] for name in names} | resources["accelerator"]
+            given = tasks[executor.removeprefix("exec-")]["inputs"]["parameters"]
+            for name, parameter in (names | kinds).items():
+                (channel,) = re.findall(r"inputs\.parameters\['(.*?)'\]", asked[name])
+                assert channel.endswith(f"--{parameter}")
+                assert given[channel]["componentInputParameter"].endswith(parameter)
+
+
+def test_each_part_of_a_pipeline_gets_the_parameters_that_its_steps_read(spec, refreshed):
+    for whole in (spec, yaml.safe_load(refreshed.read_text())):
+        for part in (whole["root"], *whole["components"].values()):
+            given = set(part.get("inputDefinitions", {}).get("parameters", {}))
+            for task in part.get("dag", {}).get("tasks", {}).values():
+                sources = task.get("inputs", {}).get("parameters", {}).values()
+                assert {source.get("componentInputParameter") for source in sources} - {None} <= given
 
 
 def test_artifacts_are_of_kfps_own_types(spec):
@@ -142,4 +170,6 @@ def test_the_bases_evaluation_depends_on_nothing_that_tuning_chooses(spec):
     inputs = spec["root"]["dag"]["tasks"]["evaluate-base"]["inputs"]
     read = {value["taskOutputArtifact"]["producerTask"] for value in inputs["artifacts"].values()}
     assert "tune" not in read
-    assert set(inputs["parameters"]) == {"code", "period", "tuner"}  # the request names the tuner too
+    read = {value.get("componentInputParameter") for value in inputs["parameters"].values()} - {None}
+    machine = {"cpu", "memory", "accelerator", "accelerator_count"}  # another one rounds differently
+    assert read == {"evaluation_code", "period", "tuner"} | machine  # the request names the tuner too

@@ -32,3 +32,14 @@ def test_a_full_training_takes_no_rank_and_no_managed_tuner(given: dict[str, Any
     with pytest.raises(TuningError) as caught:
         tuning_settings(Settings(), TuningOptions(full=True, **given))
     assert str(caught.value) == said
+
+
+def test_a_machine_is_for_local_training_on_vertex_ai() -> None:
+    given = TuningOptions(machine_cpus=16, accelerator="NVIDIA_L4")
+    cloud = Settings(target="gcp")
+    settings, options = tuning_settings(cloud, given)
+    assert (settings.machine_cpus, settings.accelerator, options) == (16, "NVIDIA_L4", TuneOptions())
+    with pytest.raises(TuningError, match="--machine-cpus is about a machine on Vertex AI"):
+        tuning_settings(Settings(), given)
+    with pytest.raises(TuningError, match="trains on Google's own machines, without --accelerator"):
+        tuning_settings(cloud, TuningOptions(tuner="gemini", accelerator="NVIDIA_L4"))

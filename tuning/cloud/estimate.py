@@ -5,7 +5,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from tuning.answers.suite import find_suite
+from tuning.cloud.machines import machine_of, price_of
 from tuning.dataset.dataset import Dataset
 from tuning.errors import TuningError
 from tuning.evaluation.options import EvaluationOptions
@@ -98,9 +101,14 @@ def estimate_build(settings: Settings, variables: "Variables") -> Cost:
 def estimate_tuning(settings: Settings, dataset: Dataset, tuner: Tuner, options: TuneOptions) -> Cost:
     """Estimate the cost and duration of a tuning with ``tuner.estimate``.
 
-    Raises TuningError if the tuner does, such as when there is a budget and no price is known for the model.
+    Raises TuningError if the tuner does, such as when there is a budget and no price is known for the model, or if that
+    is so for the machine on Vertex AI.
     """
     estimate = tuner.estimate(settings, dataset, options)
+    if tuner.name == "hf" and find_target(settings).on_vertex:
+        machine = machine_of(settings, tuner.name, options.base_model)
+        dollars, seconds, notes = price_of(settings, machine, estimate.seconds)
+        estimate = msgspec.structs.replace(estimate, dollars=dollars, seconds=seconds, notes=[*estimate.notes, *notes])
     return Cost(
         what=f"tuning on dataset {dataset.id}",
         amount=f"{estimate.tokens:,} tokens in {estimate.examples:,} examples",

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from tuning.values import (
+    Accelerator,
     Count,
     CountOrZero,
     Date,
@@ -191,6 +192,17 @@ class TuningOptions(RunOptions, frozen=True, kw_only=True):
     batch_size: Annotated[
         Annotated[int, Meta(ge=1, le=1_000_000)] | None, Meta(description="examples per optimizer step")
     ] = None
+    machine_cpus: Annotated[
+        Annotated[int, Meta(ge=1, le=96)] | None,
+        Meta(description="CPUs of the machine that tunes and evaluates (target gcp, tuner hf)"),
+    ] = None
+    machine_memory: Annotated[
+        Annotated[int, Meta(ge=1, le=624)] | None, Meta(description="GB of memory of that machine")
+    ] = None
+    accelerator: Annotated[Accelerator | None, Meta(description="GPU of that machine")] = None
+    accelerator_count: Annotated[Annotated[int, Meta(ge=1, le=16)] | None, Meta(description="number of these GPUs")] = (
+        None
+    )
     budget: Annotated[
         Annotated[float, Meta(ge=0)] | None, Meta(description="maximum cost in US dollars; 0: no limit")
     ] = None

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tuning.cloud.machines import Machine
 from tuning.pipelines.compiled import check_pinned, compile_to
 from tuning.settings import Settings
 
@@ -61,6 +62,10 @@ def _pipeline(image: str) -> Any:
         champion_uri: str,
         champion_sha256: str,
         period: str,
+        cpu: str,
+        memory: str,
+        accelerator: str,
+        accelerator_count: str,
         tuner_code: str,
         evaluation_code: str,
         judging_code: str,
@@ -74,7 +79,8 @@ def _pipeline(image: str) -> Any:
 
         Each ``*_uri`` names a file or folder, and ``*_sha256`` is the hash of its content. The hash is part of the
         artifact's metadata and therefore of the cache keys. ``*_code`` are hashes of the code that the steps run. A
-        step takes no output from the cache that was made with another `period`, which can be any text.
+        step takes no output from the cache that was made with another `period`, which can be any text. `cpu`, `memory`,
+        `accelerator` and `accelerator_count` are the machine on which models are tuned and evaluated.
         """
         imported = import_file("dataset", dataset_uri, dataset_sha256, is_dataset=True)
         requests = Requests(
@@ -84,7 +90,8 @@ def _pipeline(image: str) -> Any:
             champion=import_file("champion", champion_uri, champion_sha256),
         )
         codes = Codes(tuner=tuner_code, evaluation=evaluation_code, judging=judging_code)
-        made = add_steps(image, imported, requests, codes, tuner=tuner, period=period)
+        machine = Machine(cpu, memory, accelerator, accelerator_count)
+        made = add_steps(image, imported, requests, codes, machine, tuner=tuner, period=period)
         return Outputs(
             model=made.model, comparison=made.comparison, verdict=made.verdict, page=made.page, summary=made.summary
         )
@@ -140,21 +147,35 @@ def add_step(image: str, component: Any, **arguments: Any) -> Any:
     return task.set_container_image(image) if image else task
 
 
-def add_steps(image: str, dataset: Any, requests: Requests, codes: Codes, *, tuner: Any, period: Any) -> Made:
-    """Add the STEPS, from a dataset to the report, to the pipeline that is being defined."""
+def add_steps(
+    image: str, dataset: Any, requests: Requests, codes: Codes, machine: Machine, *, tuner: Any, period: Any
+) -> Made:
+    """Add the STEPS, from a dataset to the report, to the pipeline that is being defined.
+
+    `machine` is that of the steps in which models tune and answer.
+    """
     from tuning.pipelines import components
 
     def step(component: Any, code: Any, **arguments: Any) -> Any:
         return add_step(image, component, code=code, tuner=tuner, period=period, **arguments)
 
     checked = step(components.validate, codes.tuner, dataset=dataset).output
-    tuning_task = step(components.tune, codes.tuner, dataset=dataset, checked=checked, request=requests.tuning)
+
+    def on_machine(task: Any) -> Any:
+        task.register_pipeline_channels(list(machine))  # else kfp does not pass them into a condition or exit handler
+        task.set_cpu_limit(machine.cpu).set_memory_limit(machine.memory)
+        return task.set_accelerator_type(machine.accelerator).set_accelerator_limit(machine.accelerator_count)
+
+    tuning_task = on_machine(
+        step(components.tune, codes.tuner, dataset=dataset, checked=checked, request=requests.tuning)
+    )
     tuned = tuning_task.outputs["model"]
 
     def evaluated(component: Any, **model: Any) -> Any:
         """Evaluate a model after the tuning, even the base model, so that a failed tuning costs no evaluation."""
         inputs = {"dataset": dataset, "checked": checked, "request": requests.evaluation}
-        return step(component, codes.evaluation, **inputs, **model).after(tuning_task).outputs["evaluation"]
+        task = on_machine(step(component, codes.evaluation, **inputs, **model))
+        return task.after(tuning_task).outputs["evaluation"]
 
     of_base = evaluated(components.evaluate_base)
     of_tuned = evaluated(components.evaluate_tuned, model=tuned)

@@ -8,11 +8,13 @@ from tuning.dataset.formats.records import PREFERENCE_FORMATS, Format
 from tuning.dataset.options import DatasetOptions, resolve_options
 from tuning.errors import TuningError
 from tuning.settings import Settings
+from tuning.target import find_target
 from tuning.tuners.hf.models.base_models import find_tokenizer
 from tuning.tuners.protocol import TuneOptions
 from tuning.tuners.select import find_tuner
 
-_SETTINGS = ("tuner", "base_model", "budget", "run_answers")
+_MACHINE = ("machine_cpus", "machine_memory", "accelerator", "accelerator_count")
+_SETTINGS = ("tuner", "base_model", "budget", "run_answers", *_MACHINE)
 
 
 def tuning_settings(settings: Settings, tuning: TuningOptions, seed: int | None = None) -> tuple[Settings, TuneOptions]:
@@ -22,6 +24,9 @@ def tuning_settings(settings: Settings, tuning: TuningOptions, seed: int | None 
     TuningError if options exclude each other or if the base model can no longer be tuned.
     """
     given = tuning.given() if seed is None else tuning.given() | {"seed": seed}
+    machine = [f"--{name.replace('_', '-')}" for name in _MACHINE if name in given]
+    if machine and not find_target(settings).on_vertex:
+        raise TuningError(f"{machine[0]} is about a machine on Vertex AI", "Leave it out, or add --target gcp")
     settings = msgspec.structs.replace(settings, **{name: given.pop(name) for name in _SETTINGS if name in given})
     options = TuneOptions(**{"base_model": settings.base_model} | given)
     if options.full and options.lora_rank:
@@ -33,6 +38,8 @@ def tuning_settings(settings: Settings, tuning: TuningOptions, seed: int | None 
         return settings, options
     if options.full:
         raise TuningError("the tuner gemini trains adapters only", "Leave out --full or use --tuner hf")
+    if machine:
+        raise TuningError(f"the tuner gemini trains on Google's own machines, without {machine[0]}", "Leave it out")
     from tuning.tuners.gemini.models import base_model
 
     return settings, msgspec.structs.replace(options, base_model=base_model(settings, options))

@@ -62,9 +62,22 @@ def test_a_full_training_is_asked_for_in_the_request_file(cloud: Settings, verte
     settings, options = tuning_settings(cloud, TuningOptions(full=True))
     submit_tuning(settings, "hf", options, SubmitOptions(), print)
     (request,) = vertex_api.asked("POST", "/pipelineJobs$")
-    with find_storage(cloud).open(request.body["runtimeConfig"]["parameterValues"]["tuning_uri"]) as file:
+    values = request.body["runtimeConfig"]["parameterValues"]
+    with find_storage(cloud).open(values["tuning_uri"]) as file:
         asked = msgspec.json.decode(file.read(), type=TuningRequest)
     assert (asked.tuner, asked.options) == ("hf", TuneOptions(full=True))
+
+
+def test_the_machine_is_a_parameter_of_the_job_and_another_one_is_another_job(
+    cloud: Settings, vertex_api: Loopback
+) -> None:
+    make_dataset(cloud, "messages")
+    for given in (TuningOptions(), TuningOptions(accelerator="NVIDIA_TESLA_T4", machine_memory=60)):
+        settings, options = tuning_settings(cloud, given)
+        submit_tuning(settings, "hf", options, SubmitOptions(), print)
+    asked = [request.body["runtimeConfig"]["parameterValues"] for request in vertex_api.asked("POST", "/pipelineJobs$")]
+    machines = [[one[name] for name in ("cpu", "memory", "accelerator", "accelerator_count")] for one in asked]
+    assert machines == [["8", "32G", "ACCELERATOR_TYPE_UNSPECIFIED", "0"], ["8", "60G", "NVIDIA_TESLA_T4", "1"]]
 
 
 def test_a_second_submit_uploads_nothing_and_sends_nothing(cloud: Settings, vertex_api: Loopback) -> None:

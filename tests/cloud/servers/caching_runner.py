@@ -25,6 +25,8 @@ from tuning.gcs.storage import find_storage, put_bytes
 from tuning.settings import Settings
 from tuning.storage import is_in_bucket
 
+RESOURCES = {"cpu_limit", "memory_limit", "accelerator_type", "accelerator_count"}  # inputs that kfp adds to a task
+
 
 @dataclass
 class Lifecycle:
@@ -201,6 +203,9 @@ def _inputs(
                 parameters[key] = PipelineTaskFinalStatus(state, job["name"], producer, 9 if failed else None, failed)
             case {"runtimeValue": {"constant": "{{$.pipeline_job_name}}"}}:
                 parameters[key] = job["name"].rpartition("/")[2]
+            case {"runtimeValue": {"constant": text}} if key in RESOURCES:
+                (name,) = re.findall(r"inputs\.parameters\['(.+)'\]", text)
+                parameters[key] = scope.parameters[task["inputs"]["parameters"][name]["componentInputParameter"]]
             case _:
                 raise NotImplementedError(source)
     artifacts = {}

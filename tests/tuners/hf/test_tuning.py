@@ -167,7 +167,7 @@ def test_the_development_loss_is_that_of_the_saved_part_of_the_change(
         recipe = Recipe(steps=4, batch_size=4, max_length=256, lora_rank=rank, learning_rate=0.01, step_size=step_size)
         output = tmp_path / str(step_size)
         output.mkdir()
-        run(settings, dataset, str(local_model), recipe, output, "finished.json")
+        run(settings, dataset, str(local_model), recipe, output)
         facts = json.loads((output / "finished.json").read_text())["facts"]
         losses[step_size] = facts["development_loss"]
     assert losses[1.0] < losses[0.5] < losses[0.01] < facts["development_loss_before"]

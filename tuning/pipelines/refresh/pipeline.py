@@ -5,6 +5,7 @@
 from pathlib import Path
 from typing import Any
 
+from tuning.cloud.machines import Machine
 from tuning.pipelines.compiled import check_pinned, compile_to
 from tuning.pipelines.tuning import REFRESH, Codes, Requests, add_step, add_steps, import_file
 from tuning.settings import Settings
@@ -44,6 +45,10 @@ def _pipeline(image: str) -> Any:
         gate_uri: str,
         gate_sha256: str,
         period: str,
+        cpu: str,
+        memory: str,
+        accelerator: str,
+        accelerator_count: str,
         refresh_code: str,
         tuner_code: str,
         evaluation_code: str,
@@ -84,7 +89,8 @@ def _pipeline(image: str) -> Any:
                     champion=import_file("champion", prepared["champion_uri"], prepared["champion_sha256"]),
                 )
                 codes = Codes(tuner=tuner_code, evaluation=evaluation_code, judging=judging_code)
-                made = add_steps(image, dataset, requests, codes, tuner=tuner, period=period)
+                machine = Machine(cpu, memory, accelerator, accelerator_count)
+                made = add_steps(image, dataset, requests, codes, machine, tuner=tuner, period=period)
                 step(
                     components.release,
                     request=request,

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 import msgspec
 
+from tuning.cloud.machines import machine_of
 from tuning.dataset.dataset import MANIFEST, Dataset
 from tuning.errors import TuningError
 from tuning.evaluation.options import SMOKE_TEST_BASE, EvaluationOptions, GateOptions, evaluation_options
@@ -89,6 +90,7 @@ def tuning_arguments(
     return {
         "tuner": tuner,
         "period": period,
+        **machine_of(settings, tuner, tune.base_model)._asdict(),
         "tuner_code": code_sha256("tuning.pipelines.steps.tune", tuner, image),
         "evaluation_code": code_sha256("tuning.pipelines.steps.evaluate", tuner, image),
         "judging_code": code_sha256("tuning.pipelines.steps.gate", tuner, image),

@@ -40,7 +40,7 @@ def run(*arguments: Any) -> None:
     """Call the tuner's `run` with recording. `launch` can import this function in new processes."""
     record_rows(arguments[4])
     group: Group = arguments[-1] if isinstance(arguments[-1], Group) else ALONE
-    tuning_run.run(*arguments[:7], group)
+    tuning_run.run(*arguments[:6], group)
 
 
 def _die_at(step: int) -> None:

@@ -7,7 +7,7 @@ import msgspec
 from tuning.errors import TuningError
 
 ADAPTER, MERGED = "adapter", "merged"
-FINISHED = "finished.json"  # a Model, which is written last
+FINISHED = "finished.json"  # the Model that the tuning returns, written last
 ADAPTER_SETTINGS = "adapter_config.json"
 
 
