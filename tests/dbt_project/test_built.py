@@ -48,6 +48,7 @@ def test_the_default_rules_keep_these_questions(built: Dbt) -> None:
 def test_the_marts_have_the_columns_and_types_of_their_contract(built: Dbt, compiled_for_gcp: Compiled) -> None:
     client = connect(built.settings)
     names = {"STRING": "string", "INTEGER": "int64", "BOOLEAN": "bool", "TIMESTAMP": "timestamp"}
+    names |= {"DATE": "date", "FLOAT": "float64"}
     for model in compiled_for_gcp.models:
         if model["access"] != "public":
             continue

@@ -16,10 +16,10 @@ daily as (
         100 * countif(has_code) / count(*) as code_share,
         avg(parsing_share) as parsing_share,
         array_agg(seconds order by seconds) as sorted_seconds,
-        countif(finish_reason = 'STOP') as finished_stop,
-        countif(finish_reason = 'MAX_TOKENS') as finished_max_tokens,
-        countif(finish_reason = 'REPETITION') as finished_repetition,
-        countif(finish_reason not in ('STOP', 'MAX_TOKENS', 'REPETITION')) as finished_otherwise
+        cast(countif(finish_reason = 'STOP') as int64) as finished_stop,
+        cast(countif(finish_reason = 'MAX_TOKENS') as int64) as finished_max_tokens,
+        cast(countif(finish_reason = 'REPETITION') as int64) as finished_repetition,
+        cast(countif(finish_reason not in ('STOP', 'MAX_TOKENS', 'REPETITION')) as int64) as finished_otherwise
     from answers
     group by day, model_version
 ),
