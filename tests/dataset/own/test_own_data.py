@@ -279,6 +279,9 @@ def test_files_that_cannot_be_told_apart_or_read_are_refused(tmp_path: Path) -> 
     write(tmp_path / "splits" / "train.jsonl", [])
     with pytest.raises(TuningError, match=r"the folder .* has no file for evaluation that can be read"):
         find_sources([], [str(tmp_path / "splits")])
+    for folder in ("/", ""):
+        with pytest.raises(TuningError, match=r"has more than 10,000 files|cannot be read|is no name of a file"):
+            find_sources([folder], [])
     with pytest.raises(TuningError, match=r"a weight must be above 0"):
         find_sources([f"{one}=0"], [])
     with pytest.raises(TuningError, match=r"x.jsonl: there is no row"):

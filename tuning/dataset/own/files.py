@@ -3,7 +3,9 @@
 Rows are read one after another, so memory does not grow with a file.
 """
 
+import contextlib
 import gzip
+import os
 import re
 import zlib
 from collections.abc import Iterator
@@ -26,6 +28,7 @@ _METADATA |= {"attribution.jsonl", "objects.json"}
 # Names of splits in folders: https://huggingface.co/docs/hub/datasets-file-names-and-splits
 _SPLIT = re.compile(r"(?:^|[^a-z])(train(?:ing)?|validation|valid|val|dev|test(?:ing)?|eval(?:uation)?)(?:[^a-z]|$)")
 _LONGEST_LINE = 64 << 20  # bytes
+_MOST_FILES = 10_000  # in a folder
 _ROWS = 64  # of a table that become Python objects at once
 _WEIGHT = re.compile(r"(.+)=([0-9]{1,4}(?:\.[0-9]{1,4})?)")
 _USE = "Use JSON Lines (also as .gz), Parquet, or a folder of a Hugging Face dataset"
@@ -63,7 +66,10 @@ def find_sources(train: list[str], evaluation: list[str]) -> list[Source]:
 
 def _weighted(text: str) -> tuple[str, float]:
     found = _WEIGHT.fullmatch(text)
-    if not found or expanded(text).exists():
+    is_name = False
+    with contextlib.suppress(OSError):  # such as a name that is too long
+        is_name = expanded(text).exists()
+    if not found or is_name:
         return text, 1
     if not float(found[2]):
         raise TuningError(f"--train {text}: a weight must be above 0", "Leave the file out instead")
@@ -73,7 +79,7 @@ def _weighted(text: str) -> tuple[str, float]:
 def _files(text: str, weight: float, side: Side) -> Iterator[Source]:
     path, option = expanded(text), "--train" if side == "train" else "--eval or --data"
     try:
-        problem = input_problem(path, folders=True)
+        problem = input_problem(path, folders=True) if text else "is no name of a file"
     except OSError as error:
         problem = f"cannot be used ({error.strerror})"
     if problem:
@@ -81,11 +87,8 @@ def _files(text: str, weight: float, side: Side) -> Iterator[Source]:
     if not path.is_dir():
         yield Source(path, path.name, side, weight)
         return
-    inside = [one for one in sorted(path.rglob("*")) if one.is_file() and one.name not in _METADATA]
-    names = {one: one.relative_to(path).as_posix() for one in inside}
-    found = [
-        one for one in inside if _suffix(one) in _READ and not any(p.startswith(".") for p in names[one].split("/"))
-    ]
+    names = {one: one.relative_to(path).as_posix() for one in _inside(path, option, text)}
+    found = [one for one in names if _suffix(one) in _READ and one.name not in _METADATA]
     if splits := {one: match[1] for one in found if (match := _SPLIT.search(names[one].lower()))}:
         found = [one for one in found if one in splits and splits[one].startswith("train") == (side == "train")]
     if not found:
@@ -93,6 +96,26 @@ def _files(text: str, weight: float, side: Side) -> Iterator[Source]:
         raise TuningError(f"{option}: the folder {text} has no file{of_split} that can be read", _USE)
     for one in found:
         yield Source(one, f"{path.resolve().name}/{names[one]}", side, weight)
+
+
+def _inside(folder: Path, option: str, text: str) -> list[Path]:
+    """Return the files in the folder and in those inside it, sorted, without hidden ones."""
+    found: list[Path] = []
+    try:
+        for root, folders, names in os.walk(folder, onerror=_raise):
+            folders[:] = [name for name in folders if not name.startswith(".")]
+            found += [Path(root, name) for name in names if not name.startswith(".")]
+            if len(found) > _MOST_FILES:
+                raise TuningError(
+                    f"{option}: the folder {text} has more than {_MOST_FILES:,} files", "Name the folder of one dataset"
+                )
+    except OSError as error:
+        raise TuningError(f"{option}: {error.filename} cannot be read ({error.strerror})") from None
+    return sorted(path for path in found if path.is_file())
+
+
+def _raise(error: OSError) -> NoReturn:
+    raise error
 
 
 def _suffix(path: Path) -> str:
