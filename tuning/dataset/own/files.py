@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 
 from tuning.errors import TuningError
 from tuning.paths import expanded, input_problem, refuse_pipe
+from tuning.values import shown
 
 _JSON, _PARQUET, _ARROW = (".jsonl", ".json", ".ndjson", ".jsonlines"), (".parquet",), (".arrow",)
 _READ = _JSON + _PARQUET + _ARROW
@@ -72,7 +73,7 @@ def _weighted(text: str) -> tuple[str, float]:
     if not found or is_name:
         return text, 1
     if not float(found[2]):
-        raise TuningError(f"--train {text}: a weight must be above 0", "Leave the file out instead")
+        raise TuningError(f"--train {shown(text)}: a weight must be above 0", "Leave the file out instead")
     return found[1], float(found[2])
 
 
@@ -83,7 +84,7 @@ def _files(text: str, weight: float, side: Side) -> Iterator[Source]:
     except OSError as error:
         problem = f"cannot be used ({error.strerror})"
     if problem:
-        raise TuningError(f"{option}: {text} {problem}")
+        raise TuningError(f"{option}: {shown(text)} {problem}")
     if not path.is_dir():
         yield Source(path, path.name, side, weight)
         return
@@ -93,7 +94,7 @@ def _files(text: str, weight: float, side: Side) -> Iterator[Source]:
         found = [one for one in found if one in splits and splits[one].startswith("train") == (side == "train")]
     if not found:
         of_split = f" for {'training' if side == 'train' else 'evaluation'}" if splits else ""
-        raise TuningError(f"{option}: the folder {text} has no file{of_split} that can be read", _USE)
+        raise TuningError(f"{option}: the folder {shown(text)} has no file{of_split} that can be read", _USE)
     for one in found:
         yield Source(one, f"{path.resolve().name}/{names[one]}", side, weight)
 
@@ -107,7 +108,8 @@ def _inside(folder: Path, option: str, text: str) -> list[Path]:
             found += [Path(root, name) for name in names if not name.startswith(".")]
             if len(found) > _MOST_FILES:
                 raise TuningError(
-                    f"{option}: the folder {text} has more than {_MOST_FILES:,} files", "Name the folder of one dataset"
+                    f"{option}: the folder {shown(text)} has more than {_MOST_FILES:,} files",
+                    "Name the folder of one dataset",
                 )
     except OSError as error:
         raise TuningError(f"{option}: {error.filename} cannot be read ({error.strerror})") from None
