@@ -9,6 +9,7 @@ import os
 import re
 import zlib
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, Literal, NoReturn, cast
 
@@ -17,6 +18,7 @@ import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tuning.dataset.own.shapes import Row, ShapeError, read_row
 from tuning.errors import TuningError
 from tuning.paths import expanded, input_problem, refuse_pipe
 from tuning.values import shown
@@ -50,7 +52,8 @@ def find_sources(train: list[str], evaluation: list[str]) -> list[Source]:
     """Return the files of the given paths, in their order. A path of `train` can end in ``=WEIGHT``.
 
     Of a folder whose files are named by splits, those of the split train count for `train`, and the others for
-    `evaluation`. Raises TuningError if a path cannot be read, a folder contains no file, or two files have one name.
+    `evaluation`. Raises TuningError if a path cannot be read, a folder contains no file, two files have one name, or
+    the first record of a file has none of the known shapes.
     """
     sources = [one for text in train for one in _files(*_weighted(text), "train")]
     sources += [one for text in evaluation for one in _files(text, 1, "eval")]
@@ -62,7 +65,18 @@ def find_sources(train: list[str], evaluation: list[str]) -> list[Source]:
                 "Give each file once, under a name of its own",
             )
         names[source.name] = source.path
+    for source in sources:  # a wrong file is an error before any work is done
+        for number, record in islice(records(source), 1):
+            read_record(source, number, record)
     return sources
+
+
+def read_record(source: Source, number: int, record: object) -> Row:
+    """Return the record as a row. Raises TuningError, with file and line, if it has none of the known shapes."""
+    try:
+        return read_row(record)
+    except ShapeError as error:
+        refuse(source, f"line {number} {error}")
 
 
 def _weighted(text: str) -> tuple[str, float]:
