@@ -89,6 +89,12 @@ def test_the_champions_dataset_is_the_reference_however_it_was_made(
     )
 
 
+def test_datasets_of_other_files_are_not_alike(home: Settings) -> None:
+    add(home, "now", 0, {"files": [{"name": "b.jsonl"}]})
+    add(home, "before", 1, {"files": [{"name": "a.jsonl"}]})
+    assert "own files a.jsonl, now b.jsonl" in in_lines(watch(home, "", "", 0))[0]
+
+
 def test_a_dataset_alone_has_nothing_to_be_compared_with(home: Settings) -> None:
     add(home, "now", 0, PYTHON)
     assert in_lines(watch(home, "", "", 0))[0] == (

@@ -22,11 +22,12 @@ def differences(reference: Dataset, current: Dataset) -> list[str]:
 
 
 def _made(dataset: Dataset) -> dict[str, Any]:
-    """Return what decides which examples there are and how they look: site, mart, format, options and variables."""
+    """Return what decides which examples there are and how they look: origin, mart, format, options and variables."""
     manifest = dataset.manifest
     build = manifest.build
     return {
         "site": build.get("site"),
+        "own files": ", ".join(one["name"] for one in build.get("files", [])) or None,  # type: ignore[attr-defined]
         "mart": "preferences" if manifest.format in PREFERENCE_FORMATS else "instructions",
         "format": manifest.format,
         "--tag of ingest": build.get("tag_filter") or None,

@@ -111,6 +111,7 @@ def _prepare(settings: Settings, given: Given, steps: Steps) -> tuple[Settings, 
         check_start(settings, settings.tuner, options)
     if given.own.given():
         check_own(given.own, given.build, given.made, given.preset)
+        find_sources(given.own.train or [], given.own.eval_ or [])  # raises an error before a base model is fetched
     if given.dataset_id:
         if given.own.given() or given.build.given() or given.made.given().keys() - {"seed"} or given.preset:
             raise TuningError(

@@ -279,13 +279,19 @@ def test_files_that_cannot_be_told_apart_or_read_are_refused(tmp_path: Path) -> 
     write(tmp_path / "splits" / "train.jsonl", [])
     with pytest.raises(TuningError, match=r"the folder .* has no file for evaluation that can be read"):
         find_sources([], [str(tmp_path / "splits")])
+    for folder in ("/", ""):
+        with pytest.raises(TuningError, match=r"has more than 10,000 files|cannot be read|is no name of a file"):
+            find_sources([folder], [])
     with pytest.raises(TuningError, match=r"a weight must be above 0"):
         find_sources([f"{one}=0"], [])
     with pytest.raises(TuningError, match=r"x.jsonl: there is no row"):
         make_own_snapshot(Settings(home=tmp_path / "var"), find_sources([one], []))
     (tmp_path / "broken.parquet").write_bytes(b"PAR1 and no more")
     with pytest.raises(TuningError, match=r"^broken.parquet: cannot be read"):
-        list(records(find_sources([str(tmp_path / "broken.parquet")], [])[0]))
+        find_sources([str(tmp_path / "broken.parquet")], [])
+    write(tmp_path / "wrong.jsonl", [{"text": "x"}])
+    with pytest.raises(TuningError, match=r"^wrong.jsonl: line 1 has none of the known shapes"):
+        find_sources([], [str(tmp_path / "wrong.jsonl")])
     (tmp_path / "cut.jsonl.gz").write_bytes(gzip.compress(b'{"question": "x"}\n' * 1000)[:40])
     with pytest.raises(TuningError, match=r"^cut.jsonl.gz: cannot be read"):
         list(records(find_sources([str(tmp_path / "cut.jsonl.gz")], [])[0]))

@@ -3,10 +3,13 @@
 Rows are read one after another, so memory does not grow with a file.
 """
 
+import contextlib
 import gzip
+import os
 import re
 import zlib
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, Literal, NoReturn, cast
 
@@ -15,8 +18,10 @@ import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tuning.dataset.own.shapes import Row, ShapeError, read_row
 from tuning.errors import TuningError
 from tuning.paths import expanded, input_problem, refuse_pipe
+from tuning.values import shown
 
 _JSON, _PARQUET, _ARROW = (".jsonl", ".json", ".ndjson", ".jsonlines"), (".parquet",), (".arrow",)
 _READ = _JSON + _PARQUET + _ARROW
@@ -26,6 +31,7 @@ _METADATA |= {"attribution.jsonl", "objects.json"}
 # Names of splits in folders: https://huggingface.co/docs/hub/datasets-file-names-and-splits
 _SPLIT = re.compile(r"(?:^|[^a-z])(train(?:ing)?|validation|valid|val|dev|test(?:ing)?|eval(?:uation)?)(?:[^a-z]|$)")
 _LONGEST_LINE = 64 << 20  # bytes
+_MOST_FILES = 10_000  # in a folder
 _ROWS = 64  # of a table that become Python objects at once
 _WEIGHT = re.compile(r"(.+)=([0-9]{1,4}(?:\.[0-9]{1,4})?)")
 _USE = "Use JSON Lines (also as .gz), Parquet, or a folder of a Hugging Face dataset"
@@ -46,7 +52,8 @@ def find_sources(train: list[str], evaluation: list[str]) -> list[Source]:
     """Return the files of the given paths, in their order. A path of `train` can end in ``=WEIGHT``.
 
     Of a folder whose files are named by splits, those of the split train count for `train`, and the others for
-    `evaluation`. Raises TuningError if a path cannot be read, a folder contains no file, or two files have one name.
+    `evaluation`. Raises TuningError if a path cannot be read, a folder contains no file, two files have one name, or
+    the first record of a file has none of the known shapes.
     """
     sources = [one for text in train for one in _files(*_weighted(text), "train")]
     sources += [one for text in evaluation for one in _files(text, 1, "eval")]
@@ -58,41 +65,73 @@ def find_sources(train: list[str], evaluation: list[str]) -> list[Source]:
                 "Give each file once, under a name of its own",
             )
         names[source.name] = source.path
+    for source in sources:  # a wrong file is an error before any work is done
+        for number, record in islice(records(source), 1):
+            read_record(source, number, record)
     return sources
+
+
+def read_record(source: Source, number: int, record: object) -> Row:
+    """Return the record as a row. Raises TuningError, with file and line, if it has none of the known shapes."""
+    try:
+        return read_row(record)
+    except ShapeError as error:
+        refuse(source, f"line {number} {error}")
 
 
 def _weighted(text: str) -> tuple[str, float]:
     found = _WEIGHT.fullmatch(text)
-    if not found or expanded(text).exists():
+    is_name = False
+    with contextlib.suppress(OSError):  # such as a name that is too long
+        is_name = expanded(text).exists()
+    if not found or is_name:
         return text, 1
     if not float(found[2]):
-        raise TuningError(f"--train {text}: a weight must be above 0", "Leave the file out instead")
+        raise TuningError(f"--train {shown(text)}: a weight must be above 0", "Leave the file out instead")
     return found[1], float(found[2])
 
 
 def _files(text: str, weight: float, side: Side) -> Iterator[Source]:
     path, option = expanded(text), "--train" if side == "train" else "--eval or --data"
     try:
-        problem = input_problem(path, folders=True)
+        problem = input_problem(path, folders=True) if text else "is no name of a file"
     except OSError as error:
         problem = f"cannot be used ({error.strerror})"
     if problem:
-        raise TuningError(f"{option}: {text} {problem}")
+        raise TuningError(f"{option}: {shown(text)} {problem}")
     if not path.is_dir():
         yield Source(path, path.name, side, weight)
         return
-    inside = [one for one in sorted(path.rglob("*")) if one.is_file() and one.name not in _METADATA]
-    names = {one: one.relative_to(path).as_posix() for one in inside}
-    found = [
-        one for one in inside if _suffix(one) in _READ and not any(p.startswith(".") for p in names[one].split("/"))
-    ]
+    names = {one: one.relative_to(path).as_posix() for one in _inside(path, option, text)}
+    found = [one for one in names if _suffix(one) in _READ and one.name not in _METADATA]
     if splits := {one: match[1] for one in found if (match := _SPLIT.search(names[one].lower()))}:
         found = [one for one in found if one in splits and splits[one].startswith("train") == (side == "train")]
     if not found:
         of_split = f" for {'training' if side == 'train' else 'evaluation'}" if splits else ""
-        raise TuningError(f"{option}: the folder {text} has no file{of_split} that can be read", _USE)
+        raise TuningError(f"{option}: the folder {shown(text)} has no file{of_split} that can be read", _USE)
     for one in found:
         yield Source(one, f"{path.resolve().name}/{names[one]}", side, weight)
+
+
+def _inside(folder: Path, option: str, text: str) -> list[Path]:
+    """Return the files in the folder and in those inside it, sorted, without hidden ones."""
+    found: list[Path] = []
+    try:
+        for root, folders, names in os.walk(folder, onerror=_raise):
+            folders[:] = [name for name in folders if not name.startswith(".")]
+            found += [Path(root, name) for name in names if not name.startswith(".")]
+            if len(found) > _MOST_FILES:
+                raise TuningError(
+                    f"{option}: the folder {shown(text)} has more than {_MOST_FILES:,} files",
+                    "Name the folder of one dataset",
+                )
+    except OSError as error:
+        raise TuningError(f"{option}: {error.filename} cannot be read ({error.strerror})") from None
+    return sorted(path for path in found if path.is_file())
+
+
+def _raise(error: OSError) -> NoReturn:
+    raise error
 
 
 def _suffix(path: Path) -> str:

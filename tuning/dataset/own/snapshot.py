@@ -16,8 +16,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tuning.dataset.options import FORMAT_VERSION
-from tuning.dataset.own.files import Source, records, refuse
-from tuning.dataset.own.shapes import Left, Row, ShapeError, read_row
+from tuning.dataset.own.files import Source, read_record, records
+from tuning.dataset.own.shapes import Left, Row
 from tuning.dataset.snapshot.snapshot import Snapshot, open_snapshot, seal_snapshot
 from tuning.errors import TuningError
 from tuning.sampling import salted
@@ -106,10 +106,7 @@ def _shared_system(sources: Sequence[Source]) -> str:
 def _read(sources: Sequence[Source]) -> Iterator[tuple[Source, int, Row]]:
     for source in sources:
         for number, record in records(source):
-            try:
-                yield source, number, read_row(record)
-            except ShapeError as error:
-                refuse(source, f"line {number} {error}")
+            yield source, number, read_record(source, number, record)
 
 
 def _rows(sources: Sequence[Source], shared: str) -> Iterator[dict[str, Any]]:
