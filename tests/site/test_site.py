@@ -189,7 +189,7 @@ def test_the_search_finds_a_post_by_keyboard_and_opens_it(site: Path, page: Page
         if page.evaluate("document.activeElement.textContent").startswith("How do I use"):
             break
     page.keyboard.press("Enter")
-    page.wait_for_url("**/examples-2.html#eval-1107-1108")
+    page.wait_for_url("**/examples-2.html#eval-28")
     shown = page.locator("article:target").inner_text()
     assert "file_107 = 107" in shown
     assert "by the authors of python-qa-tuning, Apache-2.0" in shown
