@@ -135,6 +135,7 @@ def test_a_run_shows_its_verdict_graph_questions_and_command(site: Path, page: P
     assert (
         "invoke tune --dataset d1 --tuner hf --base-model smollm2 --steps 20 --learning-rate 0.001 --seed 42" in shown
     )
+    assert "run.yaml, for invoke tune --config run.yaml" in shown
     steps = page.locator(".graph > li").all_inner_texts()
     assert [step.split("\n")[0] for step in steps][:3] == ["build", "validate", "tune"]
     assert {"evaluate-base", "evaluate-champion", "evaluate-tuned"} <= set(steps[3].split("\n"))
