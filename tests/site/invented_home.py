@@ -138,5 +138,6 @@ def finished_run(settings: Settings, work: Path, run_id: str, dataset: Dataset, 
     )
     for name, value in (("run.json", record), (COMPARISON, comparison), (VERDICT, verdict)):
         write_record(folder / name, value)
+    (folder / "run.yaml").write_text("steps: 20\n")
     (folder / REPORT).write_text("<!doctype html><title>report</title>")
     shutil.copy(GOLDEN, folder / "pipeline.yaml")

@@ -129,7 +129,7 @@ def _in_pages(dataset: Dataset, seen: _Seen, denied: frozenset[int]) -> Iterator
 
 
 def _row(page: int, about: Attribution, question: str, example: Example) -> list[Any]:
-    """Return what the search knows of an example: its page comes first, then the columns of the table."""
+    """Return what the search knows of an example: its page, the columns of the table, and its line."""
     return [
         page,
         title_of(question),
@@ -139,6 +139,7 @@ def _row(page: int, about: Attribution, question: str, example: Example) -> list
         about.answer_score,
         about.answer_created_at[:4],
         len(example.answer),
+        about.line + 1,
     ]
 
 
@@ -165,8 +166,9 @@ def _funnel(manifest: Manifest) -> Chart:
     counts: list[tuple[str, int]] = []
     if "questions" in manifest.build:
         counts.append(("questions in the source", int(str(manifest.build["questions"]))))
-    left = sum(row["rows"] for row in manifest.funnel if row["step"] == "read")
-    counts.append(("rows of the mart", left))
+    read = [row for row in manifest.funnel if row["step"] == "read"]
+    left = sum(row["rows"] for row in read)
+    counts += [(row["reason"], row["rows"]) for row in read]
     for step in STEPS:
         dropped = sum(row["rows"] for row in manifest.funnel if row["step"] == step)
         if dropped:
@@ -187,15 +189,21 @@ def _charts(facts: CardFacts, seen: _Seen) -> list[Chart]:
     }
     splits = facts.splits.items()
     by_score = {name: [counts[at] for at in range(len(scores))] for name, counts in seen.scores.items()}
-    return [
+    charts = [
         histogram("Question length", "characters", ends, {name: split.question_lengths for name, split in splits}),
         histogram("Answer length", "characters", ends, {name: split.answer_lengths for name, split in splits}),
-        histogram("Answer score", "score", scores, by_score),
-        histogram("Year of the answer", "year", years, by_year),
-        bars("Most frequent tags", "examples", facts.first_tags()[:_TAGS]),
-        bars("Licences", "posts", sorted(facts.licences.items())),
-        *([bars("Redacted", "placeholders", sorted(facts.redactions.items()))] if facts.redactions else []),
     ]
+    if any(years):  # own data have no times and scores
+        charts.append(histogram("Answer score", "score", scores, by_score))
+        charts.append(histogram("Year of the answer", "year", years, by_year))
+    for title, unit, counts in (
+        ("Most frequent tags", "examples", facts.first_tags()[:_TAGS]),
+        ("Licences", "posts", sorted(facts.licences.items())),
+        ("Redacted", "placeholders", sorted(facts.redactions.items())),
+    ):
+        if counts:
+            charts.append(bars(title, unit, counts))
+    return charts
 
 
 def _bin(score: int) -> int:

@@ -59,9 +59,10 @@ def _lineage(settings: Settings, version: Version, dataset: Dataset | None) -> l
     build = dataset.manifest.build if dataset else {}
     kind = "preferences" if "preference" in version.format else "instructions"
     pages = f"datasets/{version.dataset_id}/index.html" if dataset else ""
+    mart = [] if build.get("kind") == "own" else [("mart", f"python_qa_{kind}", "")]
     places = [
         ("source", str(build.get("name") or "unknown: the dataset is not in this home"), ""),
-        ("mart", f"python_qa_{kind}", ""),
+        *mart,
         ("dataset", version.dataset_id, pages),
         ("run", version.run_id, f"runs/{version.run_id}/index.html"),
         ("model", f"{version.name}, {version.base_model} tuned by {version.tuner}", f"#{version.name}"),

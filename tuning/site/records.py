@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 import msgspec
 import yaml
 
+from tuning.command_line.run_file import RUN_FILE
 from tuning.evaluation.records import Comparison, Interval, Verdict
 from tuning.gcs.storage import find_storage
 from tuning.machine import run_status
@@ -36,6 +37,7 @@ class SiteRun:
     verdict: Verdict | None
     curves: Curves | None
     report: bytes  # the page that the run wrote
+    run_file: bytes  # repeats the run with `invoke tune --config`
     before: Mapping[str, list[str]]  # by step: the steps that end before it begins
 
     @property
@@ -52,7 +54,7 @@ class SiteRun:
     def inputs(self) -> list[bytes]:
         """Return all of the above as bytes, to find out whether a page of the run is still right."""
         values = (self.record, self.version, self.comparison, self.verdict, self.curves, self.before)
-        return [*(msgspec.json.encode(value, order="deterministic") for value in values), self.report]
+        return [*(msgspec.json.encode(value, order="deterministic") for value in values), self.report, self.run_file]
 
     def solved(self, role: str) -> Interval | None:
         """Return the share of how-to questions that a model solves, in per cent."""
@@ -110,6 +112,7 @@ def _with_results(settings: Settings, record: RunRecord, versions: dict[str, Ver
         verdict=verdict,
         curves=_curves(settings, version) if version else None,
         report=_content(settings, run_file(settings, record.id, REPORT)) or b"",
+        run_file=_content(settings, run_file(settings, record.id, RUN_FILE)) or b"",
         before=_order(_content(settings, run_file(settings, record.id, _PIPELINE)) or b""),
     )
 

@@ -4,6 +4,7 @@ import shlex
 from pathlib import Path
 from typing import Any
 
+from tuning.command_line.run_file import RUN_FILE
 from tuning.evaluation.gate import in_words
 from tuning.evaluation.options import UNITS
 from tuning.evaluation.records import Figure, Side, SuiteSide
@@ -51,6 +52,8 @@ def write_run_page(folder: Path, run: SiteRun, shared: dict[str, Any]) -> None:
         "level": f"{verdict.options.get('level', 0.95):.0%}" if verdict else "",
     }
     write_page(folder / "index.html", "run.html.j2", view)
+    if run.run_file:
+        write_bytes(folder / RUN_FILE, run.run_file)
     if run.report:
         write_bytes(folder / REPORT, run.report)
 

@@ -18,7 +18,7 @@ new DataTable("#examples", {
       createdCell: (cell, value, row) => {
         const link = document.createElement("a");
         link.textContent = value;
-        link.href = `examples-${row[0]}.html#${row[4]}-${encodeURIComponent(row[2])}`;
+        link.href = `examples-${row[0]}.html#${row[4]}-${row[8]}`;
         cell.replaceChildren(link);
       },
     },
