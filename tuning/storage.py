@@ -7,7 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO, NoReturn, Protocol
 
 import filelock
 import orjson
@@ -22,6 +22,7 @@ _WRITTEN_BY_DBT = frozenset({"target", "logs", "dbt_packages"})
 
 CHUNK = 1 << 20  # bytes read at a time
 _SCHEME = "gs://"  # of an address in Cloud Storage
+_MOST_FILES = 10_000  # in a folder of data
 _MOUNT = Path("/gcs")  # where a step on Vertex AI sees the buckets
 
 
@@ -119,6 +120,31 @@ def write_json(path: Path, value: object) -> None:
 def json_bytes(value: object) -> bytes:
     """Return `value` as indented JSON with sorted keys, so that equal values give equal bytes."""
     return orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE)
+
+
+def files_inside(folder: Path, option: str, *, hidden: bool = False) -> list[Path]:
+    """Return the files in the folder that `option` names and in those inside it, sorted.
+
+    Hidden ones are left out unless `hidden`. Raises TuningError if a folder cannot be read, or if there are more files
+    than a dataset has, as in the folder of a whole disk.
+    """
+    found: list[Path] = []
+    try:
+        for root, folders, names in os.walk(folder, onerror=_raise):
+            folders[:] = [name for name in folders if hidden or not name.startswith(".")]
+            found += [Path(root, name) for name in names if hidden or not name.startswith(".")]
+            if len(found) > _MOST_FILES:
+                raise TuningError(
+                    f"{option}: the folder {folder} has more than {_MOST_FILES:,} files",
+                    "Name the folder of one dataset",
+                )
+        return sorted(path for path in found if path.is_file())
+    except OSError as error:
+        raise TuningError(f"{option}: {error.filename} cannot be read ({error.strerror})") from None
+
+
+def _raise(error: OSError) -> NoReturn:
+    raise error
 
 
 def remove(path: Path) -> None:

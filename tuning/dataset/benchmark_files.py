@@ -23,6 +23,7 @@ import orjson
 
 from tuning.dataset.markdown.fences.content import language_of
 from tuning.errors import TuningError
+from tuning.storage import files_inside
 
 _AT_ONCE = 64 << 20  # most bytes of a line or of a JSON document
 _IN_ALL = 2 << 30  # most bytes of a file, after decompression
@@ -66,7 +67,7 @@ def benchmark_files(path: Path) -> list[Path]:
     """
     if path.is_file():
         return [path]
-    inside = sorted(file for file in path.rglob("*") if file.is_file() and not _is_metadata(file))
+    inside = [file for file in files_inside(path, "--decontaminate", hidden=True) if not _is_metadata(file)]
     for file in inside:
         if _suffix(file) in _UNREAD and not any(part.startswith(".") for part in file.relative_to(path).parts):
             advice = "Unpack it or convert it to Parquet or JSON Lines, and take the file itself out of the folder"
@@ -78,11 +79,12 @@ def benchmark_files(path: Path) -> list[Path]:
 
 
 def left_out(path: Path) -> list[str]:
-    """Return the files in the folder that are not read as a benchmark, sorted, without hidden ones and metadata."""
+    """Return the files in a folder that are not read as a benchmark, sorted, without hidden ones and metadata."""
+    if path.is_file():
+        return []
     read = set(benchmark_files(path))
-    files = [file for file in path.rglob("*") if file.is_file() and file not in read and not _is_metadata(file)]
-    names = [file.relative_to(path) for file in files]
-    return sorted(str(name) for name in names if not any(part.startswith(".") for part in name.parts))
+    files = [file for file in files_inside(path, "--decontaminate") if file not in read and not _is_metadata(file)]
+    return sorted(str(file.relative_to(path)) for file in files)
 
 
 def items_of(path: Path) -> Iterator[list[str]]:

@@ -11,6 +11,7 @@ import pytest
 
 from tests.dataset.folders import dropped, made, written_ids
 from tests.marts import row, words
+from tuning.dataset.benchmark_files import benchmark_files
 from tuning.dataset.create import describe_dataset
 from tuning.dataset.similar.decontaminate import PASSES, WHOLE, read_benchmark
 from tuning.errors import TuningError
@@ -406,3 +407,11 @@ def test_files_of_a_folder_that_are_not_read_are_named_and_counted(
     assert capsys.readouterr().err == f"warning: --decontaminate: not read in {folder}: {files}\n"
     made(tmp_path, rows, decontaminate=str(folder / "exam.jsonl"))
     assert capsys.readouterr().err == ""
+
+
+def test_a_folder_of_a_whole_disk_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tuning.storage._MOST_FILES", 3)
+    for number in range(4):
+        (tmp_path / f"{number}.jsonl").write_text("{}\n")
+    with pytest.raises(TuningError, match=r"--decontaminate: the folder .* has more than 3 files"):
+        benchmark_files(tmp_path)

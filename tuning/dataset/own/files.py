@@ -5,7 +5,6 @@ Rows are read one after another, so memory does not grow with a file.
 
 import contextlib
 import gzip
-import os
 import re
 import zlib
 from collections.abc import Iterator
@@ -21,6 +20,7 @@ import pyarrow.parquet as pq
 from tuning.dataset.own.shapes import Row, ShapeError, read_row
 from tuning.errors import TuningError
 from tuning.paths import expanded, input_problem, refuse_pipe
+from tuning.storage import files_inside
 from tuning.values import shown
 
 _JSON, _PARQUET, _ARROW = (".jsonl", ".json", ".ndjson", ".jsonlines"), (".parquet",), (".arrow",)
@@ -31,7 +31,6 @@ _METADATA |= {"attribution.jsonl", "objects.json"}
 # Names of splits in folders: https://huggingface.co/docs/hub/datasets-file-names-and-splits
 _SPLIT = re.compile(r"(?:^|[^a-z])(train(?:ing)?|validation|valid|val|dev|test(?:ing)?|eval(?:uation)?)(?:[^a-z]|$)")
 _LONGEST_LINE = 64 << 20  # bytes
-_MOST_FILES = 10_000  # in a folder
 _ROWS = 64  # of a table that become Python objects at once
 _WEIGHT = re.compile(r"(.+)=([0-9]{1,4}(?:\.[0-9]{1,4})?)")
 _USE = "Use JSON Lines (also as .gz), Parquet, or a folder of a Hugging Face dataset"
@@ -102,7 +101,7 @@ def _files(text: str, weight: float, side: Side) -> Iterator[Source]:
     if not path.is_dir():
         yield Source(path, path.name, side, weight)
         return
-    names = {one: one.relative_to(path).as_posix() for one in _inside(path, option, text)}
+    names = {one: one.relative_to(path).as_posix() for one in files_inside(path, option)}
     found = [one for one in names if _suffix(one) in _READ and one.name not in _METADATA]
     if splits := {one: match[1] for one in found if (match := _SPLIT.search(names[one].lower()))}:
         found = [one for one in found if one in splits and splits[one].startswith("train") == (side == "train")]
@@ -111,27 +110,6 @@ def _files(text: str, weight: float, side: Side) -> Iterator[Source]:
         raise TuningError(f"{option}: the folder {shown(text)} has no file{of_split} that can be read", _USE)
     for one in found:
         yield Source(one, f"{path.resolve().name}/{names[one]}", side, weight)
-
-
-def _inside(folder: Path, option: str, text: str) -> list[Path]:
-    """Return the files in the folder and in those inside it, sorted, without hidden ones."""
-    found: list[Path] = []
-    try:
-        for root, folders, names in os.walk(folder, onerror=_raise):
-            folders[:] = [name for name in folders if not name.startswith(".")]
-            found += [Path(root, name) for name in names if not name.startswith(".")]
-            if len(found) > _MOST_FILES:
-                raise TuningError(
-                    f"{option}: the folder {shown(text)} has more than {_MOST_FILES:,} files",
-                    "Name the folder of one dataset",
-                )
-    except OSError as error:
-        raise TuningError(f"{option}: {error.filename} cannot be read ({error.strerror})") from None
-    return sorted(path for path in found if path.is_file())
-
-
-def _raise(error: OSError) -> NoReturn:
-    raise error
 
 
 def _suffix(path: Path) -> str:
