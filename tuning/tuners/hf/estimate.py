@@ -8,8 +8,10 @@ from tuning.dataset.tokens import BYTES_PER_TOKEN
 from tuning.resource_errors import in_one_line
 from tuning.sampling import draw
 from tuning.settings import Settings
-from tuning.tuners.hf.device import find_processor
-from tuning.tuners.hf.models.base_models import find_base_model, is_here, load_tokenizer
+from tuning.tuners.hf.device import Processor, find_processor
+from tuning.tuners.hf.models.base_models import find_base_model, is_here, load_outline, load_tokenizer
+from tuning.tuners.hf.train.batches import TOKENS, micro_batch
+from tuning.tuners.hf.train.memory import measure, training_bytes, weights_bytes
 from tuning.tuners.hf.train.recipe import Recipe, steps_of
 from tuning.tuners.hf.train.rows import encode_row, read_examples
 from tuning.tuners.protocol import Estimate
@@ -36,7 +38,10 @@ def estimate(settings: Settings, dataset: Dataset, recipe: Recipe, base_model: s
     tokens = round(examples * sum(fitting) / len(fitting)) if fitting else 0
     too_long = len(lengths) - len(fitting)
     processor = find_processor()
-    notes = [f"{too_long:,} of {len(lengths):,} examples have more than {recipe.max_length} tokens ({how})"]
+    notes = [
+        *_memory(settings, dataset, recipe, base_model, processor),
+        f"{too_long:,} of {len(lengths):,} examples have more than {recipe.max_length} tokens ({how})",
+    ]
     rate = _RATES.get((base_model, recipe.full))
     if rate and dataset.manifest.format in PREFERENCE_FORMATS:
         rate *= _OF_PAIRS
@@ -51,6 +56,20 @@ def estimate(settings: Settings, dataset: Dataset, recipe: Recipe, base_model: s
         dollars=0.0,
         notes=notes,
     )
+
+
+def _memory(settings: Settings, dataset: Dataset, recipe: Recipe, base_model: str, processor: Processor) -> list[str]:
+    """Return a note about the peak memory of the training, if the base model is here and the peak can be estimated."""
+    if not is_here(settings, base_model) or dataset.manifest.format in PREFERENCE_FORMATS:
+        return []
+    with in_one_line():
+        shape = measure(load_outline(find_base_model(settings, base_model, dataset)))
+    least = f"{weights_bytes(shape, recipe, processor.half) / 1e9:,.1f} GB for weights, gradients and optimizer"
+    if processor.device == "cuda" or recipe.max_length > TOKENS["cpu"]:
+        return [f"memory: more than {least}; the rest was not measured here"]
+    tokens = micro_batch(recipe.batch_size, recipe.max_length, TOKENS["cpu"]) * recipe.max_length
+    most = training_bytes(shape, recipe, processor.half, tokens, tokens)
+    return [f"memory: at most about {most / 1e9:,.1f} GB, of which {least}"]
 
 
 def _lengths(settings: Settings, dataset: Dataset, base_model: str) -> tuple[list[float], int, str]:

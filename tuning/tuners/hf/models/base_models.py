@@ -138,6 +138,21 @@ def load_model(folder: Path, dtype: Any) -> Any:
         return model.eval()
 
 
+def load_outline(folder: Path) -> Any:
+    """Return the model in `folder` with its structure only: its weights are not read and take no memory.
+
+    Raises TuningError if the model cannot be made.
+    """
+    set_up_libraries()
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    with _loading(folder, "a model"):
+        config = AutoConfig.from_pretrained(str(folder), trust_remote_code=False)
+        with torch.device("meta"):
+            return AutoModelForCausalLM.from_config(config, trust_remote_code=False)
+
+
 @contextlib.contextmanager
 def _loading(folder: Path, what: str) -> Iterator[None]:
     """Raise TuningError if transformers cannot load the files in `folder`. It raises many errors for damaged ones."""

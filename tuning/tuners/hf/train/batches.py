@@ -11,6 +11,9 @@ import numpy as np
 
 # Number of batches whose rows are sorted together. A larger pool has less padding; a smaller one mixes lengths better.
 _POOL = 64
+# Maximum number of tokens in one forward and backward pass. More tokens use the processor better but take more memory.
+# For a model with 135 M parameters, 2,048 tokens take 4 GB without gradient checkpointing.
+TOKENS = {"cpu": 2048, "cuda": 16_384}
 
 
 def plan_batches(lengths: Sequence[int], batch_size: int, steps: int, seed: int) -> list[int]:

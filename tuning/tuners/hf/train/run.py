@@ -13,8 +13,16 @@ from tuning.records import write_record
 from tuning.settings import Settings
 from tuning.storage import write_bytes
 from tuning.tuners.hf.device import Processor, find_processor, scoring_dtype
-from tuning.tuners.hf.models.base_models import describe_base, find_base_model, hub_base, license_of, load_tokenizer
+from tuning.tuners.hf.models.base_models import (
+    describe_base,
+    find_base_model,
+    hub_base,
+    license_of,
+    load_outline,
+    load_tokenizer,
+)
 from tuning.tuners.hf.train.curves import Curves, read_history, write_curves
+from tuning.tuners.hf.train.memory import check_memory, measure
 from tuning.tuners.hf.train.model_card import model_card
 from tuning.tuners.hf.train.processes import ALONE, Group
 from tuning.tuners.hf.train.recipe import Recipe
@@ -39,12 +47,14 @@ def run(
     If the folder `adapter` is given, that adapter is trained further. All processes of `group` call this function, and
     the main one writes.
 
-    Raises TuningError if the base model cannot be found or loaded, if a line is invalid, or if no example is short
-    enough.
+    Raises TuningError if the base model cannot be found or loaded, if it is too large for the memory, if a line is
+    invalid, or if no example is short enough.
     """
     started = time.monotonic()
     base = group.tell(find_base_model(settings, base_model, dataset) if group.is_main else None)
     tokenizer = load_tokenizer(base)
+    processor = find_processor()
+    check_memory(measure(load_outline(base)), recipe, processor, group.size)
     encoded = output / ROWS
     if group.is_main:
         shutil.rmtree(encoded, ignore_errors=True)  # from a killed run
@@ -53,7 +63,6 @@ def run(
         print(rows.announcement(recipe), flush=True)
     from tuning.tuners.hf.train.training import Log, train, training_model
 
-    processor = find_processor()
     model = training_model(base, recipe, processor, adapter)
     log = Log(output, set_up_trackers(settings) if group.is_main else ())
     trained = train(model, tokenizer, rows, recipe, processor, log, group)

@@ -16,7 +16,7 @@ from transformers.integrations import TensorBoardCallback
 from trl import DPOConfig, SFTConfig
 
 from tuning.tuners.hf.device import Processor
-from tuning.tuners.hf.train.batches import micro_batch, plan_batches
+from tuning.tuners.hf.train.batches import TOKENS, micro_batch, plan_batches
 from tuning.tuners.hf.train.callbacks import ProgressLines
 from tuning.tuners.hf.train.checkpoints import CHECKPOINTS, newest_checkpoint
 from tuning.tuners.hf.train.dpo_trainer import PreferenceTrainer
@@ -25,10 +25,6 @@ from tuning.tuners.hf.train.recipe import Recipe, steps_of
 from tuning.tuners.hf.train.rows import Rows
 from tuning.tuners.hf.train.sft_trainer import AnswerCollator, AnswerTrainer
 from tuning.tuners.tracking import PROJECT
-
-# Maximum number of tokens in one forward and backward pass. More tokens use the processor better but take more memory.
-# For a model with 135 M parameters, 2,048 tokens take 4 GB without gradient checkpointing.
-_TOKENS = {"cpu": 2048, "cuda": 16_384}
 
 
 @dataclass(frozen=True)
@@ -115,7 +111,7 @@ def _arguments(
     recipe: Recipe, processor: Processor, steps: int, output: Path, preference: bool, evaluated: bool, processes: int
 ) -> Any:
     share = recipe.batch_size // processes
-    micro = micro_batch(share, recipe.max_length, _TOKENS[processor.device] // (2 if preference else 1))
+    micro = micro_batch(share, recipe.max_length, TOKENS[processor.device] // (2 if preference else 1))
     interval = max(1, -(-steps // recipe.evaluations))
     on_gpu = processor.device == "cuda"
     shared = {
@@ -133,8 +129,8 @@ def _arguments(
         "use_cpu": not on_gpu,
         "ddp_find_unused_parameters": False,  # every trained weight is used in every step
         "bf16": on_gpu and processor.half,  # on a CPU, the weights themselves can be bfloat16, which is faster
-        # Saves memory but costs a fifth of the speed. Used on a CPU only if a single row can exceed _TOKENS.
-        "activation_checkpointing": on_gpu or recipe.max_length > _TOKENS["cpu"],
+        # Saves memory but costs a fifth of the speed. Used on a CPU only if a single row can exceed TOKENS.
+        "activation_checkpointing": on_gpu or recipe.max_length > TOKENS["cpu"],
         "logging_steps": max(1, steps // 100),
         "eval_strategy": "steps" if evaluated else "no",
         "eval_steps": interval,
