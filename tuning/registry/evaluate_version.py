@@ -153,10 +153,10 @@ def in_lines(judged: Judged) -> list[str]:
     version, comparison = judged.version, judged.comparison
     other = "" if judged.dataset.id == version.dataset_id else f", and was tuned on {version.dataset_id}"
     what = f"dataset {judged.dataset.id}"
-    if judged.dataset.manifest.options["split"] == "evaluation":
+    if judged.dataset.manifest.options.get("split") == "evaluation":
         what = f"{judged.dataset.manifest.files['eval.jsonl'].rows:,} own examples"
     lines = [f"{version.name} (tuned {version.base_model}) is evaluated on {what}{other}"]
-    if judged.dataset.manifest.options["split"] == "evaluation":
+    if judged.dataset.manifest.options.get("split") == "evaluation":
         lines += [
             f"{row['rows']:>9,}  {row['step']}: {row['reason']}"
             for row in judged.dataset.manifest.funnel
