@@ -120,6 +120,11 @@ def test_an_option_wins_over_a_variable_and_a_variable_over_the_file(
         ("format: none", "format cannot be 'none'. Choose one of: notebook"),
         ("- limit", "is not a list of names with values. Write lines such as: limit: 2000"),
         ("a: [", "is not valid YAML"),
+        ("full: !!bool maybe", "is not valid YAML"),
+        ('limit: !!int ""', "is not valid YAML"),
+        ("since: !!timestamp soon", "is not valid YAML"),
+        ("limit: 1\nlimit: 2", "has the key limit twice. Delete one of the two lines"),
+        ("base-model: tiny\nbase_model: smollm2", "has the key base-model twice"),
     ],
 )
 def test_a_mistake_in_the_file_is_one_line(tmp_path: Path, content: str, said: str) -> None:

@@ -94,7 +94,12 @@ def test_a_post_is_an_id_or_an_address(text: str, post: Post) -> None:
     [
         *("", "0", "-1", "1.5", "abc", "1" * 30, "https://stackoverflow.com/", "https://stackoverflow.com/users/123"),
         *("https://stackoverflow.com/q/abc", "/q/123", "https://stackoverflow.com/q/123#no-post", "https://[::1"),
-        "file://stackoverflow.com/q/123",
+        *("file://stackoverflow.com/q/123", "1\uff12", "https://stackoverflow.com/q/1\uff12"),
+        *(
+            "https://stackoverflow.com./q/123",
+            "https://stack overflow.com/q/123",
+            "https://\uff33tackoverflow.com/q/123",
+        ),
     ],
 )
 def test_what_names_no_post_is_one_line(text: str) -> None:

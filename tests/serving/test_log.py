@@ -75,6 +75,16 @@ def test_a_log_of_a_newer_version_is_refused(settings: Settings) -> None:
         read_log(settings)
 
 
+def test_a_time_without_a_zone_is_damage(settings: Settings, log: AnswerLog) -> None:
+    add(log, "one")
+    log.close()
+    path = log_file(settings, today())
+    line = json.loads(path.read_text())
+    path.write_text(json.dumps(line | {"answered_at": "2026-01-01T00:00:00"}))
+    with pytest.raises(TuningError, match=r"line 1 of .* is damaged \(answered_at has no time zone"):
+        read_log(settings)
+
+
 def test_old_days_are_deleted_at_the_start_and_other_files_stay(settings: Settings) -> None:
     folder = log_folder(settings)
     folder.mkdir(parents=True)

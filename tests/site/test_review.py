@@ -8,6 +8,7 @@ import httpx
 import pytest
 import uvicorn
 from playwright.sync_api import Page
+from starlette.testclient import TestClient
 
 from tests.browser import open_browser
 from tests.pipelines.small_dataset import write_dataset
@@ -110,6 +111,22 @@ def test_other_requests_change_nothing(
     sent = {"Origin": address} if headers is None else headers
     assert httpx.post(f"{address}/decisions", json=body, headers=sent).status_code == status
     assert file.read_bytes() == before
+
+
+def test_decisions_that_others_write_meanwhile_stay(tmp_path: Path) -> None:
+    file = tmp_path / "decisions.jsonl"
+    dataset = write_dataset(tmp_path / "d", train=3, evaluation=1)
+    chosen = next(iter(dataset.attributions("train"))).example_id
+    app = make_app(dataset, file)
+    other = "x" * 4_000 + ":1"  # of own data in a deep folder
+    write_decisions(file, {other: Decision(example_id=other, decision="keep")})
+    with TestClient(app, base_url="http://localhost") as client:
+        sent = {"json": {"example_id": chosen, "decision": "reject"}, "headers": {"Origin": "http://localhost"}}
+        assert client.post("/decisions", **sent).status_code == 200
+        assert set(read_decisions(file)) == {chosen, other}
+        file.write_text("{")
+        assert client.post("/decisions", **sent).status_code == 500
+        assert file.read_text() == "{"
 
 
 def test_a_page_of_another_host_is_refused(address: str) -> None:

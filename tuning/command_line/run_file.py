@@ -32,17 +32,21 @@ def read_run_file(path: Path, kinds: Mapping[str, Any]) -> dict[str, object]:
     import yaml
 
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        content, root = yaml.safe_load(text), yaml.compose(text, Loader=yaml.SafeLoader)
     except OSError as error:
         raise TuningError(f"--config: {path} cannot be read ({error.strerror})") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except (yaml.YAMLError, ValueError, LookupError, AttributeError, RecursionError) as error:  # `!!bool x`, `!!int ""`
         reason = " ".join(str(error).split())
         raise TuningError(f"--config: {path} is not valid YAML ({reason})") from None
     if content is None:
         return {}
-    if not isinstance(content, dict):
+    if not isinstance(content, dict) or not isinstance(root, yaml.MappingNode):
         raise TuningError(f"--config: {path} is not a list of names with values", "Write lines such as: limit: 2000")
     names = {key_of(name): name for name in kinds}
+    written = [str(key.value).replace("_", "-") for key, _ in root.value]  # YAML keeps the last of two equal keys
+    if twice := next((key for key in written if written.count(key) > 1), None):
+        raise TuningError(f"--config: {path} has the key {twice} twice", "Delete one of the two lines")
     values: dict[str, object] = {}
     for key, value in content.items():
         name = names.get(str(key).replace("_", "-"))

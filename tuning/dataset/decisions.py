@@ -22,7 +22,7 @@ _REMEDY = 'Each line is like {"example_id": "1-2", "decision": "reject", "reason
 class Decision(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Represent what a person decided about an example."""
 
-    example_id: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+    example_id: Annotated[str, msgspec.Meta(min_length=1, max_length=5_000)]  # of own data, it has a path of a file
     decision: Literal["keep", "reject"]
     reason: Annotated[str, msgspec.Meta(max_length=1_000)] = ""
 

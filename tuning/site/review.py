@@ -99,10 +99,11 @@ def make_app(dataset: Dataset, file: Path) -> Starlette:
         if choice.example_id not in known:
             return JSONResponse({"error": "the dataset has no such example"}, 404)
         async with writing:
-            changed = {name: one for name, one in decisions.items() if name != choice.example_id}
-            if made:
-                changed[choice.example_id] = made
-            try:
+            try:  # another review, or a person, may have changed the file
+                found = read_decisions(file) if file.exists() else {}
+                changed = {name: one for name, one in found.items() if name != choice.example_id}
+                if made:
+                    changed[choice.example_id] = made
                 write_decisions(file, changed)
             except (OSError, TuningError) as error:
                 return JSONResponse({"error": f"{file} was not written ({error})"}, 500)

@@ -289,6 +289,11 @@ def test_files_that_cannot_be_told_apart_or_read_are_refused(tmp_path: Path) -> 
     (tmp_path / "broken.parquet").write_bytes(b"PAR1 and no more")
     with pytest.raises(TuningError, match=r"^broken.parquet: cannot be read"):
         find_sources([str(tmp_path / "broken.parquet")], [])
+    times = {"late": pa.timestamp("us"), "long": pa.duration("s"), "where": pa.timestamp("us", "Mars/Olympus")}
+    for name, kind in times.items():
+        pq.write_table(pa.table({"question": ["Q"], "answer": ["A"], name: pa.array([2**60], kind)}), tmp_path / name)
+        with pytest.raises(TuningError, match=rf"^{name}: cannot be read"):
+            find_sources([str(tmp_path / name)], [])
     write(tmp_path / "wrong.jsonl", [{"text": "x"}])
     with pytest.raises(TuningError, match=r"^wrong.jsonl: line 1 has none of the known shapes"):
         find_sources([], [str(tmp_path / "wrong.jsonl")])

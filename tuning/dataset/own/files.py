@@ -133,7 +133,8 @@ def records(source: Source) -> Iterator[tuple[int, object]]:
             else:
                 lines = gzip.GzipFile(fileobj=file) if start[:2] == b"\x1f\x8b" else file
                 yield from _json_lines(source, cast(BinaryIO, lines))
-    except (pa.ArrowException, OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
+    except (pa.ArrowException, OSError, EOFError, zlib.error, ValueError, OverflowError, LookupError) as error:
+        # The last three are those of values in tables that Python cannot hold, such as the year 10000.
         reason = getattr(error, "strerror", None) or next(iter(str(error).splitlines()), type(error).__name__)
         refuse(source, f"cannot be read ({reason})", _USE)
 

@@ -7,9 +7,10 @@ from urllib.parse import urlsplit
 from tuning.dataset.denied import host_of
 from tuning.errors import TuningError
 
-_ID = r"[1-9]\d{0,17}"
+_ID = r"[1-9][0-9]{0,17}"
 # https://stackoverflow.com/questions/1/a-title/2#2, /q/1, /q/1/77 (77 is a user), /a/2, /a/2/77
 _PATH = re.compile(rf"/(?:q|questions)/(?P<question>{_ID})(?:/[^/]*)?(?:/\d*)?/?|/a/(?P<answer>{_ID})(?:/\d*)?/?")
+_SITE = re.compile(r"[a-z0-9-]+(?:\.[a-z0-9-]+)+")  # another host would be that of no dataset
 # The part after "#": an answer, or a comment on a post.
 _FRAGMENT = re.compile(rf"(?:answer-)?(?P<id>{_ID})|comment\d+_(?P<commented>{_ID})")
 
@@ -37,7 +38,7 @@ def read_post(text: str) -> Post:
     except ValueError:
         raise _unknown(text) from None
     path, fragment = _PATH.fullmatch(parts.path), _FRAGMENT.fullmatch(parts.fragment)
-    if not site or "." not in site or not path or parts.scheme not in ("https", "http"):
+    if not _SITE.fullmatch(site) or not path or parts.scheme not in ("https", "http"):
         raise _unknown(text)
     if parts.fragment and not fragment:
         raise _unknown(text)

@@ -39,6 +39,11 @@ class ServedAnswer(msgspec.Struct, frozen=True, kw_only=True):
     is_truncated: bool
     parsing_share: float | None = None  # of the fenced Python blocks, 0-100; None without one
 
+    def __post_init__(self) -> None:
+        """Raise ValueError if the time has no zone: it could not be compared with others."""
+        if self.answered_at.tzinfo is None:
+            raise ValueError("answered_at has no time zone")
+
 
 @dataclass
 class Log:
