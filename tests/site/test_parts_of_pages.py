@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.registry.candidates import candidate
+from tuning.errors import TuningError
 from tuning.pipelines.outcome import Step
 from tuning.registry.records import Version
 from tuning.site.highlighting import as_code, in_color
@@ -78,3 +79,11 @@ def test_the_names_of_steps_on_vertex_ai_lose_their_numbers() -> None:
     names = [plain_name(step.name) for step in (Step(name="3 evaluate tuned", seconds=1, cached=False),)]
     assert names == ["evaluate-tuned"]
     assert plain_name("build") == "build"
+
+
+@pytest.mark.parametrize("name", ["runs/", "datasets/..", "datasets/../../x", "datasets//tmp/x", "datasets/d1"])
+def test_a_part_stays_in_the_site_and_has_its_name_alone(tmp_path: Path, name: str) -> None:
+    pages = Pages(tmp_path / "site", tmp_path / "before", "code")
+    pages.part("datasets/d1", [], lambda folder: None)
+    with pytest.raises(TuningError, match=r"belongs to two folders|is no name of a folder"):
+        pages.part(name, [], lambda folder: None)

@@ -1,6 +1,8 @@
 """The review in a real browser: decisions by keyboard go to the file, and nobody else can send any."""
 
+import socket
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -127,6 +129,15 @@ def test_decisions_that_others_write_meanwhile_stay(tmp_path: Path) -> None:
         file.write_text("{")
         assert client.post("/decisions", **sent).status_code == 500
         assert file.read_text() == "{"
+
+
+def test_a_client_that_leaves_early_is_no_error_of_the_server(address: str, caplog: pytest.LogCaptureFixture) -> None:
+    head = f"POST /decisions HTTP/1.1\r\nHost: {address[7:]}\r\nOrigin: {address}\r\nContent-Length: 100\r\n\r\n{{"
+    with socket.create_connection(("127.0.0.1", int(address.rpartition(":")[2]))) as client:
+        client.sendall(head.encode())
+    assert httpx.get(address).status_code == 200
+    time.sleep(0.2)  # the server notices it
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
 
 def test_a_page_of_another_host_is_refused(address: str) -> None:

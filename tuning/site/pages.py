@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 from markupsafe import Markup
 
+from tuning.errors import TuningError
 from tuning.records import write_record
 from tuning.storage import link_or_copy, write_bytes
 from tuning.visible import visible
@@ -41,8 +42,13 @@ class Pages:
     def part(self, name: str, inputs: Iterable[bytes], make: Callable[[Path], None]) -> None:
         """Let ``make(folder)`` write the folder `name`, or link its files from the earlier site.
 
-        `inputs` are all that the pages of this part show.
+        `inputs` are all that the pages of this part show. Raises TuningError if the name, which ends with an ID that
+        a file of the home states, leads out of the site, or if two parts have it.
         """
+        kind, _, stated = name.partition("/")
+        if not stated or stated in (".", "..") or "/" in stated or name in self._keys:
+            why = "belongs to two folders" if name in self._keys else "is no name of a folder"
+            raise TuningError(f"the ID {stated!r} in {kind} of the home {why}", "Move the copy or damaged folder away")
         digest = hashlib.sha256(self._code.encode())
         for content in inputs:
             digest.update(hashlib.sha256(content).digest())

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 from starlette.applications import Starlette
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
@@ -87,10 +87,13 @@ def make_app(dataset: Dataset, file: Path) -> Starlette:
         if request.headers.get("origin") != f"http://{request.headers['host']}":
             return JSONResponse({"error": "only the page of this server can send decisions"}, 403)
         body = b""
-        async for part in request.stream():
-            body += part
-            if len(body) > _LONGEST_BODY:
-                return JSONResponse({"error": "the request is too long"}, 413)
+        try:
+            async for part in request.stream():
+                body += part
+                if len(body) > _LONGEST_BODY:
+                    return JSONResponse({"error": "the request is too long"}, 413)
+        except ClientDisconnect:
+            return JSONResponse({"error": "the request ended too early"}, 400)  # nobody reads it
         try:
             choice = msgspec.json.decode(body, type=_Choice)
             made = msgspec.convert(msgspec.to_builtins(choice), Decision) if choice.decision else None
