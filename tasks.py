@@ -655,7 +655,9 @@ def rollback(
     from tuning.registry import registry
 
     before, now = registry.rollback(settings, reason)
-    print(f"{before.name} is no longer champion; {f'the champion is now {now.name}' if now else 'there is none now'}")
+    print(
+        f"{before.name} is no longer champion; {f'the champion is now {now.name}' if now else f'there is none now. `invoke promote {before.name}` brings it back'}"
+    )
     _publish(settings)
 
 

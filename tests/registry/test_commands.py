@@ -63,7 +63,10 @@ def test_promoting_listing_and_rolling_back(settings, version, model_files):
     assert invoke("promote", "v1") == (0, "v1 is champion already: nothing changed")
     assert "* v1 " in invoke("models")[1]
     assert "promoted by force  v1     champion: v1 (a trial)" in invoke("models", "--history")[1]
-    assert invoke("rollback", "--reason", "over") == (0, "v1 is no longer champion; there is none now")
+    assert invoke("rollback", "--reason", "over") == (
+        0,
+        "v1 is no longer champion; there is none now. `invoke promote v1` brings it back",
+    )
 
 
 def test_compile_writes_where_it_is_told(tmp_path):

@@ -13,6 +13,9 @@ from tuning.monitoring.history import Run, runs
 from tuning.registry import registry
 from tuning.settings import Settings
 
+# With n examples on either side and ten bins, chance alone gives an index of about 9 * (1/n + 1/n): 0.09 here, below MOVED.
+FEWEST = 200
+
 
 @dataclass(frozen=True)
 class Watched:
@@ -33,8 +36,9 @@ class Watched:
 
     @property
     def is_far(self) -> bool:
-        """Return whether a property of the examples moved far, and the two datasets were made alike."""
-        return not self.differences and any(measure.verdict == "far" for measure in self._measures)
+        """Return whether a property of the examples moved far, in datasets that were made alike and are large enough."""
+        is_judged = not self.differences and self.drift is not None and min(self.drift.rows) >= FEWEST
+        return is_judged and any(measure.verdict == "far" for measure in self._measures)
 
     @property
     def _measures(self) -> list[Measure]:
@@ -103,6 +107,8 @@ def _drift(drift: Drift, why: str, different: list[str]) -> Iterator[str]:
     if different:
         yield f"warning: they were made differently, which changes the examples too: {'; '.join(different)}"
     yield f"{drift.added:,} examples are new, {drift.removed:,} are gone"
+    if min(drift.rows) < FEWEST:
+        yield f"warning: with fewer than {FEWEST} examples, chance alone can look like a drift"
     yield f"{'measure':24} {'before':>10} {'now':>10} {'drift':>8}  verdict"
     for measure in drift.measures:
         numbers = f"{measure.reference:10.2f} {measure.current:10.2f} {measure.drift:8.3f}"

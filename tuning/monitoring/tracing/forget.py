@@ -25,7 +25,9 @@ def forget(settings: Settings, post: Post, reason: str) -> list[str]:
     deny(settings, entry)
     found = trace(settings, post)
     deny(settings, msgspec.structs.replace(entry, datasets=sorted(found.datasets)))
-    return [*found.in_lines(), f"{post} is on the deny list {shown_list(settings)}: {reason}", *_to_do(found)]
+    listed = f"{post} is on the deny list {shown_list(settings)}: {reason}. To undo it, delete its entry there"
+    doubt = [] if found.lines else ["it was found nowhere: is the number right?"]
+    return [*found.in_lines(), listed, *doubt, *_to_do(found)]
 
 
 def _to_do(found: Trace) -> list[str]:

@@ -41,7 +41,7 @@ def validate(dataset: Artifact, tuner: str, checked: Artifact) -> None:
         raise TuningError(
             f"the evaluation set of dataset {opened.id} has {rows['eval']} rows, "
             f"but at least {MINIMUM_EVALUATION} are needed",
-            "Increase --eval-fraction or --limit",
+            "Increase --eval-fraction or --limit, or give more examples",
         )
     limit = target.evaluation_limit(opened.manifest.format, rows["train"])
     folder = output_folder(checked)
