@@ -655,9 +655,10 @@ def rollback(
     from tuning.registry import registry
 
     before, now = registry.rollback(settings, reason)
-    print(
-        f"{before.name} is no longer champion; {f'the champion is now {now.name}' if now else f'there is none now. `invoke promote {before.name}` brings it back'}"
+    then = (
+        f"the champion is now {now.name}" if now else f"there is none now. `invoke promote {before.name}` undoes this"
     )
+    print(f"{before.name} is no longer champion; {then}")
     _publish(settings)
 
 

@@ -65,7 +65,7 @@ def test_promoting_listing_and_rolling_back(settings, version, model_files):
     assert "promoted by force  v1     champion: v1 (a trial)" in invoke("models", "--history")[1]
     assert invoke("rollback", "--reason", "over") == (
         0,
-        "v1 is no longer champion; there is none now. `invoke promote v1` brings it back",
+        "v1 is no longer champion; there is none now. `invoke promote v1` undoes this",
     )
 
 

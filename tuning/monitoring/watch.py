@@ -13,7 +13,7 @@ from tuning.monitoring.history import Run, runs
 from tuning.registry import registry
 from tuning.settings import Settings
 
-# With n examples on either side and ten bins, chance alone gives an index of about 9 * (1/n + 1/n): 0.09 here, below MOVED.
+# With n examples on either side and ten bins, chance alone gives an index of about 9 * 2 / n: here 0.09, below MOVED.
 FEWEST = 200
 
 
@@ -36,7 +36,7 @@ class Watched:
 
     @property
     def is_far(self) -> bool:
-        """Return whether a property of the examples moved far, in datasets that were made alike and are large enough."""
+        """Return whether a property moved far, in datasets that were made alike and are large enough."""
         is_judged = not self.differences and self.drift is not None and min(self.drift.rows) >= FEWEST
         return is_judged and any(measure.verdict == "far" for measure in self._measures)
 
