@@ -36,6 +36,7 @@ from tuning.tuners.options import check_own, dataset_options, tuning_settings
 from tuning.tuners.tracking import check_trackers
 from tuning.warehouse.dbt import Variables, ensure_built
 
+_NOT_LOST = frozenset(("read", "quality", "limit", "repeat", "written"))  # steps of the funnel without a fault of a row
 Show = Callable[[str], None]
 
 
@@ -198,8 +199,10 @@ def _dataset_of(
         known = _names(settings.datasets_dir)
         dataset = create_dataset(settings, snapshot, options, workers)
         rows = {name: facts.rows for name, facts in dataset.manifest.files.items()}
-        what = f"{rows['train.jsonl']:,} train and {rows['eval.jsonl']:,} eval examples in {dataset.address}"
-        ended(what, dataset.id in known)
+        left_out = sum(row["rows"] for row in dataset.manifest.funnel if row["step"] not in _NOT_LOST)
+        lost = f" ({left_out:,} rows left out: see its card)" if left_out else ""
+        examples = f"{rows['train.jsonl']:,} train and {rows['eval.jsonl']:,} eval examples{lost}"
+        ended(f"{examples} in {dataset.address}", dataset.id in known)
     return dataset
 
 

@@ -23,6 +23,7 @@ from tuning.dataset.own.files import find_sources, records
 from tuning.dataset.own.shapes import Left, Row, ShapeError, read_row
 from tuning.dataset.own.snapshot import make_own_snapshot
 from tuning.errors import TuningError
+from tuning.pipelines.end_to_end import Steps, make_own_dataset
 from tuning.settings import Settings
 from tuning.tuners.options import check_own
 
@@ -305,3 +306,11 @@ def test_files_that_cannot_be_told_apart_or_read_are_refused(tmp_path: Path) -> 
         TuningError, match=r"no row of the files can be used, for example: conversation of several turns"
     ):
         made(tmp_path / "var", [only])
+
+
+def test_the_command_says_how_many_rows_were_left_out(tmp_path: Path) -> None:
+    lines: list[str] = []
+    path = write(tmp_path / "mine.jsonl", [*pairs(range(30)), chat("What is it?", "")])
+    options = resolve_options(eval_fraction=0.4)
+    make_own_dataset(Settings(home=tmp_path / "home"), OwnOptions(train=[path]), options, Steps(lines.append), 1)
+    assert [line for line in lines if "eval examples (1 rows left out: see its card) in " in line]
