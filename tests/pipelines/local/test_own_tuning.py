@@ -2,6 +2,7 @@
 
 import json
 
+import msgspec
 import pytest
 
 from tests.marts import words
@@ -18,6 +19,7 @@ def test_own_files_are_tuned_on_and_a_file_is_evaluated(settings, tmp_path):
         (tmp_path / name).write_text("".join(json.dumps(row) + "\n" for row in rows))
         return str(tmp_path / name)
 
+    settings = msgspec.structs.replace(settings, evaluation_answers=1)
     own = OwnOptions(train=[f"{write('a.jsonl', range(60))}=2"], eval_=[write("b.jsonl", range(60, 80))])
     shown: list[str] = []
     tuning = TuningOptions(base_model="tiny", steps=2, batch_size=4, run_answers="no")

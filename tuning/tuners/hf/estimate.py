@@ -39,8 +39,8 @@ def estimate(settings: Settings, dataset: Dataset, recipe: Recipe, base_model: s
     too_long = len(lengths) - len(fitting)
     processor = find_processor()
     notes = [
-        *_memory(settings, dataset, recipe, base_model, processor),
         f"{too_long:,} of {len(lengths):,} examples have more than {recipe.max_length} tokens ({how})",
+        *_memory(settings, dataset, recipe, base_model, processor),
     ]
     rate = _RATES.get((base_model, recipe.full))
     if rate and dataset.manifest.format in PREFERENCE_FORMATS:

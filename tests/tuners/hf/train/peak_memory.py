@@ -30,7 +30,7 @@ def main(size: str, rank: int) -> None:
     import datasets
     from transformers import LlamaConfig, LlamaForCausalLM
 
-    from tuning.tuners.hf.train.training import train
+    from tuning.tuners.hf.train.training import Log, train
 
     width, inner, layers, heads, key_value_heads, vocabulary, batch = SIZES[size]
     model = LlamaForCausalLM(
@@ -56,7 +56,7 @@ def main(size: str, rank: int) -> None:
     )
     with tempfile.TemporaryDirectory() as folder:
         given = Rows(train=rows, development=rows.select([]), total=count, too_long=0)
-        train(model, _tokenizer(), given, recipe, Processor("cpu", False, "a processor"), Path(folder))
+        train(model, _tokenizer(), given, recipe, Processor("cpu", False, "a processor"), Log(Path(folder)))
     measured = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     tokens = batch * LENGTH
     print(json.dumps([measured, training_bytes(shape, recipe, False, tokens, tokens // 2)]))

@@ -73,5 +73,5 @@ def test_an_estimate_says_the_memory_of_a_model_that_is_here(
     dataset: Dataset, local_model: Path, settings: Settings
 ) -> None:
     notes = HfTuner().estimate(settings, dataset, TuneOptions(base_model=str(local_model))).notes
-    assert notes[0].startswith("memory: at most about 0.")
+    assert notes[1].startswith("memory: at most about 0.")
     assert not any("memory" in note for note in HfTuner().estimate(settings, dataset, TuneOptions()).notes)
