@@ -18,7 +18,7 @@ from tuning.tuners.hf.train.recipe import Recipe
 from tuning.tuners.hf.tuner import HfTuner
 from tuning.tuners.protocol import TuneOptions
 
-ONE = ("2.6 M", 8)
+ONE = ("32 M", 8)
 
 
 @pytest.mark.slow
