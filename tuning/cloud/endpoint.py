@@ -6,7 +6,7 @@ version that a rollback returns to.
 """
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -106,7 +106,6 @@ def create_endpoint(settings: Settings) -> None:
 
     Raises EndpointChangedError if another process is creating it, and TuningError if Google refuses.
     """
-    from google.api_core.exceptions import Conflict  # the REST transport's error for HTTP 409
     from google.cloud.aiplatform_v1.types import CreateEndpointRequest, EncryptionSpec
     from google.cloud.aiplatform_v1.types import Endpoint as Message
 
@@ -117,10 +116,8 @@ def create_endpoint(settings: Settings) -> None:
     parent, _, identity = _name(settings).partition("/endpoints/")
     request = CreateEndpointRequest(parent=parent, endpoint=message, endpoint_id=identity)
     with google_errors(f"creating the endpoint {_name(settings)}"):
-        try:
+        with _noticing_changes():
             started = _client(settings).create_endpoint(request)
-        except Conflict as error:
-            raise _changed(error) from error
         result_of(settings, started.operation.name, _LONGEST_CREATION)
 
 
@@ -131,7 +128,6 @@ def deploy_model(settings: Settings, version: str, model: str, machine: str, acc
     Raises EndpointChangedError if another process deploys the same version at the same time, and TuningError if Google
     refuses.
     """
-    from google.api_core.exceptions import Conflict
     from google.cloud.aiplatform_v1.types import DedicatedResources, DeployedModel, DeployModelRequest, MachineSpec
 
     spec = MachineSpec(machine_type=machine, accelerator_type=accelerator, accelerator_count=1)
@@ -139,10 +135,8 @@ def deploy_model(settings: Settings, version: str, model: str, machine: str, acc
     deployed = DeployedModel(id=version[1:], display_name=version, model=model, dedicated_resources=resources)
     request = DeployModelRequest(endpoint=_name(settings), deployed_model=deployed)
     with google_errors(f"deploying {version}"):
-        try:
+        with _noticing_changes():
             started = _client(settings).deploy_model(request)
-        except Conflict as error:
-            raise _changed(error) from error
         result_of(settings, started.operation.name, _LONGEST_DEPLOYMENT)
 
 
@@ -163,7 +157,6 @@ def set_traffic(settings: Settings, endpoint: Endpoint, shares: Mapping[str, int
     `shares` has versions that are deployed, and adds up to 100. Raises EndpointChangedError if the endpoint is not as
     in `endpoint`, and TuningError if a call fails.
     """
-    from google.api_core.exceptions import Conflict
     from google.cloud.aiplatform_v1.types import Endpoint as Message
     from google.cloud.aiplatform_v1.types import UpdateEndpointRequest
 
@@ -177,17 +170,21 @@ def set_traffic(settings: Settings, endpoint: Endpoint, shares: Mapping[str, int
         labels=labels,
     )
     request = UpdateEndpointRequest(endpoint=message, update_mask={"paths": ["traffic_split", "labels"]})
-    with google_errors(f"moving the traffic of {endpoint.name}"):
-        try:
-            _client(settings).update_endpoint(request)
-        except Conflict as error:
-            raise _changed(error) from error
+    with google_errors(f"moving the traffic of {endpoint.name}"), _noticing_changes():
+        _client(settings).update_endpoint(request)
 
 
-def _changed(error: Exception) -> EndpointChangedError:
-    return EndpointChangedError(
-        f"another process changes the endpoint ({getattr(error, 'message', error)})", "Run the same command again"
-    )
+@contextlib.contextmanager
+def _noticing_changes() -> Iterator[None]:
+    """Raise EndpointChangedError if Google answers that another process changes the endpoint."""
+    from google.api_core.exceptions import Conflict  # the REST transport's error for HTTP 409
+
+    try:
+        yield
+    except Conflict as error:
+        raise EndpointChangedError(
+            f"another process changes the endpoint ({getattr(error, 'message', error)})", "Run the same command again"
+        ) from error
 
 
 def _name(settings: Settings) -> str:
