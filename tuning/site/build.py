@@ -6,7 +6,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from tuning.dataset.dataset import Dataset, datasets
-from tuning.dataset.denied import deny_list, host_of
+from tuning.dataset.denied import Denied, deny_list, host_of
 from tuning.errors import TuningError
 from tuning.pipelines.steps.code_hash import sources_sha256
 from tuning.registry import registry
@@ -60,8 +60,9 @@ def _write(settings: Settings, folder: Path, pages: Pages, runs: Sequence[SiteRu
         pages.part(
             f"runs/{run.id}", [*run.inputs, repr(known).encode()], partial(write_run_page, run=run, shared=below)
         )
+    listed_posts = deny_list(settings)
     for one in found:
-        denied = _denied(settings, one)
+        denied = _denied(listed_posts, one)
         inputs = [*dataset_inputs(one), repr((below["docs"], sorted(denied))).encode()]
         make = partial(write_dataset_pages, dataset=one, shared=below, denied=denied)
         pages.part(f"datasets/{one.id}", inputs, make)
@@ -73,10 +74,10 @@ def _write(settings: Settings, folder: Path, pages: Pages, runs: Sequence[SiteRu
     pages.finish()
 
 
-def _denied(settings: Settings, dataset: Dataset) -> frozenset[int]:
+def _denied(listed_posts: Sequence[Denied], dataset: Dataset) -> frozenset[int]:
     """Return the ids of the posts that no page of a dataset may show: those on the deny list of its site."""
     site = host_of(str(dataset.manifest.build.get("base_url", "")))
-    return frozenset(one.post_id for one in deny_list(settings) if one.is_of(site))
+    return frozenset(one.post_id for one in listed_posts if one.is_of(site))
 
 
 def _code() -> str:

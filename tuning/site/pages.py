@@ -1,6 +1,7 @@
 """Render pages that need nothing else: no server, no request, and only scripts and styles that their policy names."""
 
 import base64
+import contextlib
 import functools
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
@@ -11,7 +12,7 @@ import msgspec
 from markupsafe import Markup
 
 from tuning.errors import TuningError
-from tuning.records import write_record
+from tuning.records import read_record, write_record
 from tuning.storage import link_or_copy, write_bytes
 from tuning.visible import visible
 
@@ -68,10 +69,9 @@ class Pages:
 
 def _read_parts(path: Path) -> dict[str, str]:
     """Return the keys of an earlier site. Without them, or if they are damaged, every part is made again."""
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=_Parts).keys
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
-        return {}
+    with contextlib.suppress(TuningError):
+        return read_record(path, _Parts, "").keys
+    return {}
 
 
 def write_page(path: Path, template: str, view: dict[str, Any], *scripts: str) -> None:
