@@ -113,11 +113,17 @@ def _call_here(function: str, arguments: list[Any]) -> dict[str, Any]:
     wall, cpu = time.perf_counter(), time.process_time()
     counts = body(*arguments)
     seconds, cpu_seconds = time.perf_counter() - wall, time.process_time() - cpu
-    # Of this process or of its largest child. Not RUSAGE_SELF: that begins at the parent's own memory.
+    used = max(peak_of_this_process(), resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024)  # or of a child
+    return {"seconds": seconds, "cpu_seconds": cpu_seconds, "peak": used, "counts": counts}
+
+
+def peak_of_this_process() -> int:
+    """Return the peak memory in bytes. Linux only.
+
+    Not by RUSAGE_SELF: in a new process it begins at the peak of the process that started it.
+    """
     status = Path("/proc/self/status").read_text()
-    own = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM:"))
-    used = max(own, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
-    return {"seconds": seconds, "cpu_seconds": cpu_seconds, "peak": used * 1024, "counts": counts}
+    return next(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmHWM:"))
 
 
 if __name__ == "__main__":

@@ -4,12 +4,12 @@ python -m tests.tuners.hf.train.peak_memory SIZE RANK
 """
 
 import json
-import resource
 import sys
 import tempfile
 from pathlib import Path
 
 from tests.bench.gpu_bench import _tokenizer
+from tests.bench.measure import peak_of_this_process
 from tuning.tuners.hf.device import Processor
 from tuning.tuners.hf.environment import set_up_libraries
 from tuning.tuners.hf.train.memory import measure, training_bytes
@@ -57,7 +57,7 @@ def main(size: str, rank: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         given = Rows(train=rows, development=rows.select([]), total=count, too_long=0)
         train(model, _tokenizer(), given, recipe, Processor("cpu", False, "a processor"), Log(Path(folder)))
-    measured = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    measured = peak_of_this_process()
     tokens = batch * LENGTH
     print(json.dumps([measured, training_bytes(shape, recipe, False, tokens, tokens // 2)]))
 
