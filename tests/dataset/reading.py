@@ -157,7 +157,8 @@ class _Reader(HTMLParser):
         while self.open:
             self.close_one(*self.open.pop())
         self.content.prose = _SPACES.sub(" ", "".join(self.text)).split(" ")
-        self.content.prose = [word for word in self.content.prose if word]
+        # Non-breaking spaces at a start or an end only move text.
+        self.content.prose = [word for text in self.content.prose if (word := text.strip("\xa0"))]
         self.content.marked.sort()  # `***both***` closes in the other order
         return self.content
 

@@ -62,7 +62,7 @@ def markdown(html: str) -> str:
         ("<p>[x](y) &lt;!-- c --&gt; ends in \\</p>", "[x\\](y) \\<!-- c --> ends in \\\\"),
         # Inline
         ("<p>a<strong>b</strong>c <strong>b.</strong>c</p>", "a**b**c <strong>b.</strong>c"),
-        ("<p>x&nbsp;y&nbsp;</p>", "x\xa0y&#160;"),
+        ("<p>x&nbsp;y&nbsp;</p>", "x\xa0y"),
         ("<p>Math <span class=\"math-container\">$a_b * c_d$</span></p>", "Math $a_b * c_d$"),
         # Links and images
         (

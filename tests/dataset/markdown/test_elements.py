@@ -62,6 +62,7 @@ def test_struck_text_stands_between_tildes(html: str, expected: str) -> None:
         ("2<sup><code>n</code></sup>, x<sub><code>i</code></sub> <sup><code>1</code></sup>", "2^`n`, x_`i` `1`"),
         ("a<br>b<br/><br>c", "a  \nb\n\nc"),
         ("<em>a<br><br>b</em>", "*a  \nb*"),
+        ("&nbsp; a&nbsp;b &nbsp;<br>&nbsp; &nbsp;c <br>d&nbsp;", "a\xa0b  \nc  \nd"),
     ],
 )
 def test_inline_elements_become_characters_or_markdown(html: str, expected: str) -> None:
@@ -73,6 +74,8 @@ def test_inline_elements_become_characters_or_markdown(html: str, expected: str)
     [
         ("<details><summary>More</summary><p>a</p><pre><code>x</code></pre></details>", "**More**\n\na\n\n```\nx\n```"),
         ("<details><summary><h3>t</h3></summary>a</details>", "### t\n\na"),
+        ("<p>&nbsp;</p><p>a</p><p> &nbsp; </p><ul><li>&nbsp;b&nbsp;</li></ul>&nbsp;<p>c</p>", "a\n\n- b\n\nc"),
+        ("<p>a&nbsp;</p><pre><code>x  &nbsp;\ny</code></pre>", "a\n\n```\nx   \ny\n```"),
         ("<ul><li>a<br><br>b</li></ul><h2>x<br>y</h2>", "- a  \n  b\n\n## x y"),
         ("<p><code>a<br>  b</code></p>", "```\na\n  b\n```"),
         ("<p>run <code>a<br>  b</code> now</p>", "run `a`  \n`  b` now"),

@@ -8,6 +8,7 @@
 | `<br><br>` | a new paragraph, or one line break where a paragraph cannot end |
 | `<details>`, `<summary>`, `<figure>` and the like | a block, with the summary in bold |
 | `<q>` | quotation marks |
+| non-breaking spaces at the start or end of a paragraph or line | nothing: they only move the text |
 | `<ins>`, `<u>`, `<small>`, `<mark>`, `<abbr>`, `<cite>` | their content |
 """
 
@@ -16,12 +17,15 @@ from collections.abc import Iterator
 
 from tuning.dataset.sieve import SPACE, Sieve
 
+_BLOCK_OR_LINE = r"p|br|li|h\d|blockquote|div|td"
 # What `simplify` changes. Most posts have none of it.
 _RARE = Sieve(
     {
         "element": r"(?i)<(?:s|sub|sup|strike|samp|small|summary|section|del|kbd|tt|var|q|ins|u|big|mark|abbr|cite"
         r"|details|figure|figcaption|article|aside|header|footer|main|center)\b",
         "line breaks": rf"(?i)<br ?/?>{SPACE}*<br",
+        "space at a start": rf"(?i)<(?:{_BLOCK_OR_LINE})\b[^<>]*>{SPACE}*\x{{a0}}",
+        "space at an end": rf"(?i)\x{{a0}}{SPACE}*</?(?:{_BLOCK_OR_LINE})\b",
     }
 )
 
@@ -30,6 +34,8 @@ def simplify(html: str) -> str:
     """Return the HTML with only such elements as Markdown has."""
     if not _RARE.search(html):
         return html
+    if "\xa0" in html:
+        html = _EMPTY.sub("", _SPACE_AT_END.sub("", _SPACE_AT_START.sub(r"\1", html)))
     html = _SUMMARY.sub(_summary, html)
     html = _BLOCK.sub(r"<\1div>", html)
     html = _KEYS.sub("</kbd> <kbd>", html)
@@ -45,6 +51,9 @@ def simplify(html: str) -> str:
     return "".join(_struck_by_line(html)).replace("</del><del>", "") if "del>" in html else html
 
 
+_SPACE_AT_START = re.compile(rf"(<(?:{_BLOCK_OR_LINE})\b[^<>]*>)\s*\xa0\s*", re.IGNORECASE)
+_SPACE_AT_END = re.compile(rf"(?<!\s)(?=[^\S\xa0]*\xa0)\s+(?=</?(?:{_BLOCK_OR_LINE})\b)", re.IGNORECASE)
+_EMPTY = re.compile(r"<p></p>", re.IGNORECASE)
 _SUMMARY = re.compile(r"<summary\b[^<>]*>((?:[^<]|<(?!/?summary\b|/?details\b))*)</summary>", re.IGNORECASE)
 _BLOCK = re.compile(
     r"<(/?)(?:details|summary|figure|figcaption|article|aside|section|header|footer|main|center)\b[^<>]*>",
