@@ -24,7 +24,7 @@ from tuning.command_line.options import (
     SplitOptions,
     TuningOptions,
 )
-from tuning.command_line.positional import JobOrNewest, QuestionOrFile
+from tuning.command_line.positional import JobOrNewest, QuestionOrFile, VersionOrNone
 from tuning.command_line.report import Report, report_findings
 from tuning.command_line.run_file import RUN_FILE, RunFile, schema_of
 from tuning.command_line.shown import Groups, hint_at_names, in_groups, show_kinds
@@ -642,23 +642,29 @@ def promote(
     _publish(settings)
 
 
-@command
+@command(klass=VersionOrNone)
 def rollback(
     c: Context,
     settings: Settings,
+    version: Annotated[
+        Version | None, Meta(description="the champion whose promotion is undone; needed to go back twice in a row")
+    ] = None,
     reason: Annotated[str, Meta(description="reason to record in the history")] = "",
 ) -> None:
-    """Undo the last promotion.
+    """Undo the last promotion. Typed again, it changes nothing; name the new champion to go back further.
 
     Example: invoke rollback --reason "worse on pandas questions"
     """
     from tuning.registry import registry
 
-    before, now = registry.rollback(settings, reason)
-    then = (
-        f"the champion is now {now.name}" if now else f"there is none now. `invoke promote {before.name}` undoes this"
-    )
-    print(f"{before.name} is no longer champion; {then}")
+    before, now, is_new = registry.rollback(settings, reason, version or "")
+    if is_new:
+        then = f"the champion is now {now}" if now else f"there is none now. `invoke promote {before}` undoes this"
+        print(f"{before} is no longer champion; {then}")
+    elif now:
+        print(f"{before} is rolled back already: nothing changed. `invoke rollback {now}` also undoes the one before")
+    else:
+        print(f"{before} is rolled back already: nothing changed, and there is no champion")
     _publish(settings)
 
 

@@ -46,8 +46,7 @@ def test_its_champion_answers(settings: Settings, old_home: Path, capsys: pytest
 
 
 def test_its_champion_can_be_rolled_back_and_promoted(settings: Settings, old_home: Path) -> None:
-    before, now = registry.rollback(settings)
-    assert (before.name, now) == ("v1", None)
+    assert registry.rollback(settings) == ("v1", None, True)
     registry.promote(settings, "v1", force=True, reason="again")
     assert registry.champion(settings).name == "v1"
 

@@ -1,6 +1,7 @@
 """The registry's tasks as a person types them."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,20 @@ import pytest
 
 from tuning.registry import registry
 from tuning.settings import PROJECT_ROOT
+
+# A rollback that is killed when its line is in the journal.
+KILLED = """
+import os, signal
+from tuning.registry import registry
+from tuning.settings import load_settings
+
+def killed(*given):
+    change(*given)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+change, registry.change = registry.change, killed
+registry.rollback(load_settings({}))
+"""
 
 
 def invoke(*arguments: str) -> tuple[int, str]:
@@ -67,6 +82,19 @@ def test_promoting_listing_and_rolling_back(settings, version, model_files):
         0,
         "v1 is no longer champion; there is none now. `invoke promote v1` undoes this",
     )
+    assert invoke("rollback") == (0, "v1 is rolled back already: nothing changed, and there is no champion")
+
+
+def test_a_rollback_that_is_killed_after_its_line_and_typed_again_goes_back_once(settings, version, model_files):
+    for name in ("v1", "v2", "v3"):
+        registry.register(settings, version(name), model_files)
+        registry.promote(settings, name, force=True, reason="a trial")
+    assert subprocess.run([sys.executable, "-c", KILLED], cwd=PROJECT_ROOT, timeout=60).returncode == -signal.SIGKILL
+    already = "v3 is rolled back already: nothing changed. `invoke rollback v2` also undoes the one before"
+    for again in (["rollback"], ["rollback", "v3"], ["rollback", "--version", "v3"]):
+        assert invoke(*again) == (0, already)
+    assert registry.champion(settings).name == "v2"
+    assert invoke("rollback", "v2") == (0, "v2 is no longer champion; the champion is now v1")
 
 
 def test_compile_writes_where_it_is_told(tmp_path):

@@ -51,13 +51,29 @@ def test_promotions_stand_until_they_are_rolled_back(settings, version, model_fi
     registry.promote(settings, "v1")
     registry.promote(settings, "v2")
     assert registry.champion(settings).name == "v2"
-    was, now = registry.rollback(settings, "answers got worse")
-    assert (was.name, now.name, registry.champion(settings).name) == ("v2", "v1", "v1")
-    assert registry.rollback(settings)[1] is None
+    with pytest.raises(TuningError, match=r"v1 is not the champion, so it cannot be rolled back\. v2 is"):
+        registry.rollback(settings, name="v1")
+    assert registry.rollback(settings, "answers got worse") == ("v2", "v1", True)
+    assert registry.champion(settings).name == "v1"
+    assert registry.rollback(settings, name="v1") == ("v1", None, True)
     assert registry.champion(settings) is None
     with pytest.raises(TuningError, match="there is no champion to roll back"):
-        registry.rollback(settings)
+        registry.rollback(settings, name="v2")
     assert registry.history(settings)[4].reason == "answers got worse"
+
+
+def test_a_rollback_that_is_repeated_is_recorded_once(settings, version, model_files):
+    with pytest.raises(TuningError, match="there is no champion to roll back"):
+        registry.rollback(settings)
+    for key, against in (("k1", None), ("k2", "v1"), ("k3", "v1")):
+        registry.register(settings, version(key, against=against), model_files)
+    for name in ("v1", "v2"):
+        registry.promote(settings, name)
+    assert [registry.rollback(settings, name=name)[2] for name in ("v2", "v2", "")] == [True, False, False]
+    assert registry.rollback(settings) == ("v2", "v1", False)
+    assert [event.action for event in registry.history(settings)].count("rolled back") == 1
+    registry.promote(settings, "v3")
+    assert registry.rollback(settings) == ("v3", "v1", True)
 
 
 def test_rolling_back_after_a_second_promotion_gives_the_one_before_it(settings, version, model_files):
@@ -67,7 +83,7 @@ def test_rolling_back_after_a_second_promotion_gives_the_one_before_it(settings,
         registry.promote(settings, name)
     registry.rollback(settings)
     registry.promote(settings, "v3")
-    assert registry.rollback(settings)[1].name == "v1"
+    assert registry.rollback(settings)[1] == "v1"
 
 
 def test_a_verdict_counts_only_against_the_current_champion(settings, version, model_files):
@@ -104,8 +120,8 @@ def test_a_reason_to_promote_the_champion_again_is_kept_and_a_rollback_ignores_i
     registry.promote(settings, "v2", reason="and 20 more")
     last = [(event.action, event.champion, event.reason) for event in registry.history(settings)[-2:]]
     assert last == [("promoted by force", "v2", "I read 20 answers"), ("promoted", "v2", "and 20 more")]
-    assert registry.rollback(settings)[1].name == "v1"
-    assert registry.rollback(settings)[1] is None
+    assert registry.rollback(settings) == ("v2", "v1", True)
+    assert registry.rollback(settings, name="v1") == ("v1", None, True)
 
 
 def test_a_promotion_that_is_repeated_is_recorded_once(settings, version, model_files):

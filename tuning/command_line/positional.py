@@ -77,6 +77,12 @@ class JobOrNewest(Positional):
     also = ("job",)
 
 
+class VersionOrNone(Positional):
+    """Represent a task that also takes the value of its option ``--version`` as a positional argument."""
+
+    also = ("version",)
+
+
 def called_as(task: str) -> str:
     """Return the name by which the task was called, with its collection, such as ``explore.peek``."""
     return next((word for word in sys.argv[1:] if _names(word, task)), task)

@@ -64,7 +64,8 @@ def create_dataset(
     The bytes depend only on the snapshot's rows, the options, the deny list, and the library versions. They do not
     depend on `workers` (None: all cores), on the order of the rows and files, or on how often the command was killed
     and run again.
-    Raises TuningError if the snapshot does not fit the options, a split is empty, or the leak check finds a leak.
+    Raises TuningError if the snapshot does not fit the options, a split is empty, the leak check finds a leak, or
+    a file that the options name changes meanwhile.
     """
     if snapshot.kind != kind_of(options):
         raise TuningError(
@@ -90,6 +91,12 @@ def create_dataset(
             parts = Parts(place.store.within(mark_of(snapshot)), is_spent=options.is_seed)
             with Workers(workers or usable_cores()) as pool, atomic_folder(folder) as unfinished:
                 _make(unfinished, place.outputs(unfinished), parts, snapshot, options, pool, identity)
+                if dataset_id(snapshot.digest, options, snapshot.recorded_build(), libraries) != identity:
+                    _clear(place.store)  # some working files have the earlier content, and others the later one
+                    raise TuningError(
+                        "a file that the options name changed while the dataset was made",
+                        "Run the command again when nothing writes to it",
+                    )
         os.utime(folder)  # now the newest dataset, which `find_dataset` returns by default
         _clear(place.store)
     _remove_forgotten(settings)

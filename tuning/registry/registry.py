@@ -39,6 +39,9 @@ from tuning.target import find_target
 from tuning.tuners.protocol import Model
 
 MODEL = "model"
+_PROMOTED: tuple[Action, ...] = ("promoted", "promoted by force")
+_ROLLED_BACK: Action = "rolled back"
+_CHANGES = (*_PROMOTED, _ROLLED_BACK)  # the events that can change the champion
 
 
 def versions(settings: Settings) -> list[Version]:
@@ -182,23 +185,32 @@ def promote(settings: Settings, name: str, *, force: bool = False, reason: str =
     return change(settings, decide)
 
 
-def rollback(settings: Settings, reason: str = "") -> tuple[Version, Version | None]:
-    """Undo the last promotion. Return the former champion and the current one, which is None if there is none.
+def rollback(settings: Settings, reason: str = "", name: str = "") -> tuple[str, str | None, bool]:
+    """Undo the last promotion, which is that of the version `name` if one is given.
 
-    Raises TuningError if there is no champion, or if one of the two versions is missing, and ChampionChangedError if
-    another process changes the champion at the same time.
+    Return the names of the former champion and the current one, which is None if there is none, and whether the
+    champion changed. It does not if its last change was this rollback: that of `name`, or any if none is given. So a
+    command that was killed can be repeated, and only with a name is the promotion before undone too.
+
+    Raises TuningError if there is no champion, if it is not `name`, or if one of the two versions is missing, and
+    ChampionChangedError if another process changes the champion at the same time.
     """
     first: list[str | None] = []
 
-    def decide(now: Journal) -> tuple[Event | None, tuple[Version, Version | None]]:
+    def decide(now: Journal) -> tuple[Event | None, tuple[str, str | None, bool]]:
         _refuse_another(first, now, "the last promotion was being rolled back")
+        last = next((event for event in reversed(now.events) if event.action in _CHANGES), None)
+        if last and last.action == _ROLLED_BACK and name in ("", last.version):
+            return None, (last.version, now.champion, False)
         line = _line_of_champions(now.events)
         if not line:
             raise TuningError("there is no champion to roll back", "Run `invoke models` to list the versions")
+        if name not in ("", line[-1]):
+            raise TuningError(f"{name} is not the champion, so it cannot be rolled back", f"{line[-1]} is the champion")
         before = _find(settings, now, line[-1])
         after = _find(settings, now, line[-2]) if len(line) > 1 else None
-        event = new_event("rolled back", before.name, after.name if after else None, reason=reason)
-        return event, (before, after)
+        event = new_event(_ROLLED_BACK, before.name, after.name if after else None, reason=reason)
+        return event, (before.name, event.champion, True)
 
     return change(settings, decide)
 
@@ -220,9 +232,9 @@ def _line_of_champions(events: list[Event]) -> list[str]:
     """
     line: list[str] = []
     for event in events:
-        if event.action in ("promoted", "promoted by force") and line[-1:] != [event.version]:
+        if event.action in _PROMOTED and line[-1:] != [event.version]:
             line.append(event.version)
-        elif event.action == "rolled back" and line:
+        elif event.action == _ROLLED_BACK and line:
             line.pop()
     return line
 

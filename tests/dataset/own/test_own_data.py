@@ -14,12 +14,14 @@ import pytest
 from tests.dataset.folders import dropped, fingerprint, texts
 from tests.marts import words
 from tuning.command_line.options import BuildOptions, OwnOptions, SplitOptions
+from tuning.dataset import create
 from tuning.dataset.create import create_dataset
 from tuning.dataset.dataset import Dataset
 from tuning.dataset.formats.codec import as_question
 from tuning.dataset.formats.records import Message
 from tuning.dataset.options import resolve_options
-from tuning.dataset.own.files import find_sources, records
+from tuning.dataset.own import snapshot
+from tuning.dataset.own.files import Source, find_sources, records
 from tuning.dataset.own.shapes import Left, Row, ShapeError, read_row
 from tuning.dataset.own.snapshot import make_own_snapshot
 from tuning.errors import TuningError
@@ -306,6 +308,41 @@ def test_files_that_cannot_be_told_apart_or_read_are_refused(tmp_path: Path) -> 
         TuningError, match=r"no row of the files can be used, for example: conversation of several turns"
     ):
         made(tmp_path / "var", [only])
+
+
+def test_a_file_that_changes_while_it_is_read_is_refused_and_leaves_no_snapshot(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(tmp_path / "mine.jsonl", pairs(range(30)))
+    write_rows = snapshot._write
+
+    def change(to: Path, sources: Sequence[Source]) -> str:
+        write(Path(path), pairs(range(1, 31)))  # after its hash was taken
+        return write_rows(to, sources)
+
+    monkeypatch.setattr(snapshot, "_write", change)
+    with pytest.raises(TuningError, match=r"^mine.jsonl: changed while it was read. Run the command again"):
+        made(tmp_path / "home", [path])
+    assert [one.name for one in (tmp_path / "home" / "snapshots").glob("[!.]*")] == []
+    monkeypatch.undo()
+    again, fresh = made(tmp_path / "home", [path]), made(tmp_path / "other", [path])
+    assert fingerprint(again.folder) == fingerprint(fresh.folder)
+
+
+def test_a_file_of_decisions_that_changes_meanwhile_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, decisions = write(tmp_path / "mine.jsonl", pairs(range(30))), tmp_path / "decisions.jsonl"
+    decisions.write_text("")
+    make = create._make
+
+    def change(*given: Any) -> None:
+        decisions.write_text('{"example_id": "mine.jsonl:1", "decision": "reject", "reason": "wrong"}\n')
+        make(*given)
+        assert [*tmp_path.glob("home/datasets/.*.parts/*")] != []
+
+    monkeypatch.setattr(create, "_make", change)
+    with pytest.raises(TuningError, match="a file that the options name changed while the dataset was made"):
+        made(tmp_path / "home", [path], decisions=decisions)
+    assert [*tmp_path.glob("home/datasets/.*.parts/*")] == [*tmp_path.glob("home/datasets/[!.]*")] == []
 
 
 def test_the_command_says_how_many_rows_were_left_out(tmp_path: Path) -> None:

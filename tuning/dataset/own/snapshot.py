@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tuning.dataset.options import FORMAT_VERSION
-from tuning.dataset.own.files import Source, read_record, records
+from tuning.dataset.own.files import Source, read_record, records, refuse
 from tuning.dataset.own.shapes import Left, Row
 from tuning.dataset.snapshot.snapshot import Snapshot, open_snapshot, seal_snapshot
 from tuning.errors import TuningError
@@ -54,8 +54,8 @@ _ROWS = 1024
 def make_own_snapshot(settings: Settings, sources: Sequence[Source], system: str = "") -> Snapshot:
     """Return the snapshot of the rows of these files, or that of an earlier call with the same files.
 
-    `system` is the system message of all rows if no row has one. Raises TuningError if a file cannot be read, if a row
-    has none of the known shapes, or if there is no row.
+    `system` is the system message of all rows if no row has one. Raises TuningError if a file cannot be read or changes
+    while it is read, if a row has none of the known shapes, or if there is no row.
     """
     files = [
         {"name": one.name, "sha256": sha256_of(one.path), "side": one.side, "weight": one.weight} for one in sources
@@ -66,6 +66,9 @@ def make_own_snapshot(settings: Settings, sources: Sequence[Source], system: str
         if not (folder / "snapshot.json").exists():
             with atomic_folder(folder) as unfinished:
                 template = _write(unfinished / "rows.parquet", sources) or system
+                for source, facts in zip(sources, files, strict=True):  # the snapshot has the name of these contents
+                    if sha256_of(source.path) != facts["sha256"]:
+                        refuse(source, "changed while it was read", "Run the command again when nothing writes to it")
                 build: dict[str, object] = {
                     "kind": KIND,
                     "name": "own data",
