@@ -365,7 +365,7 @@ def dataset(
     """
     from tuning.dataset.create import report_of
     from tuning.dataset.options import resolve_variables
-    from tuning.pipelines.end_to_end import Steps, make_dataset, make_own_dataset
+    from tuning.pipelines.end_to_end import MART_STAGES, OWN_STAGES, Steps, make_dataset, make_own_dataset
     from tuning.tuners.options import check_own, dataset_options
 
     if own.given():
@@ -373,8 +373,8 @@ def dataset(
     variables = resolve_variables(preset, build)
     options = dataset_options(settings, preset, chosen, max_length=max_length)
     if own.given():
-        return report_of(make_own_dataset(settings, own, options, Steps(print), workers))
-    return report_of(make_dataset(settings, variables, options, Steps(print), workers=workers))
+        return report_of(make_own_dataset(settings, own, options, Steps(print, OWN_STAGES), workers))
+    return report_of(make_dataset(settings, variables, options, Steps(print, MART_STAGES), workers=workers))
 
 
 ModelForm = Annotated[
