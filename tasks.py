@@ -524,14 +524,14 @@ def evaluate(
     Example: invoke evaluate --model v2 --examples 200
     """
     from tuning.paths import expanded
-    from tuning.registry.evaluate_version import evaluate_version, in_lines, write_sides
+    from tuning.registry.evaluate_version import evaluate_version, in_lines, summary, write_sides
 
     settings = msgspec.structs.replace(settings, **running.given())
     if data and dataset:
         raise TuningError("--data and --dataset both name examples", "Use only one of them")
     judged = evaluate_version(settings, model, data or dataset, examples, answers, benchmark, judge)
     written = [write_sides(judged, expanded(output))] if output else []
-    return Report(judged.as_data(), [*in_lines(judged), *written])
+    return Report(judged.as_data(), [*in_lines(judged), *summary(judged), *written])
 
 
 @command(writes=False, klass=QuestionOrFile, positional=["question"])
@@ -790,7 +790,7 @@ def tune(
         preview_all(settings, given, print, preview)
         return
     run = tune_all(settings, given, print)
-    print("\n".join(run.in_lines))
+    print("\n".join([*run.in_lines, *run.summary]))
     print(f"report: {run.report}")
     print(f"repeat it: invoke tune --config {run.folder / RUN_FILE}")
     if not run.champion:
