@@ -365,7 +365,7 @@ def dataset(
     """
     from tuning.dataset.create import report_of
     from tuning.dataset.options import resolve_variables
-    from tuning.pipelines.end_to_end import Steps, make_dataset, make_own_dataset
+    from tuning.pipelines.end_to_end import MART_STAGES, OWN_STAGES, Steps, make_dataset, make_own_dataset
     from tuning.tuners.options import check_own, dataset_options
 
     if own.given():
@@ -373,8 +373,8 @@ def dataset(
     variables = resolve_variables(preset, build)
     options = dataset_options(settings, preset, chosen, max_length=max_length)
     if own.given():
-        return report_of(make_own_dataset(settings, own, options, Steps(print), workers))
-    return report_of(make_dataset(settings, variables, options, Steps(print), workers=workers))
+        return report_of(make_own_dataset(settings, own, options, Steps(print, OWN_STAGES), workers))
+    return report_of(make_dataset(settings, variables, options, Steps(print, MART_STAGES), workers=workers))
 
 
 ModelForm = Annotated[
@@ -524,14 +524,14 @@ def evaluate(
     Example: invoke evaluate --model v2 --examples 200
     """
     from tuning.paths import expanded
-    from tuning.registry.evaluate_version import evaluate_version, in_lines, write_sides
+    from tuning.registry.evaluate_version import evaluate_version, in_lines, summary, write_sides
 
     settings = msgspec.structs.replace(settings, **running.given())
     if data and dataset:
         raise TuningError("--data and --dataset both name examples", "Use only one of them")
     judged = evaluate_version(settings, model, data or dataset, examples, answers, benchmark, judge)
     written = [write_sides(judged, expanded(output))] if output else []
-    return Report(judged.as_data(), [*in_lines(judged), *written])
+    return Report(judged.as_data(), [*in_lines(judged), *summary(judged), *written])
 
 
 @command(writes=False, klass=QuestionOrFile, positional=["question"])
@@ -796,7 +796,7 @@ def tune(
         preview_all(settings, given, print, preview)
         return
     run = tune_all(settings, given, print)
-    print("\n".join(run.in_lines))
+    print("\n".join([*run.in_lines, *run.summary]))
     print(f"report: {run.report}")
     print(f"repeat it: invoke tune --config {run.folder / RUN_FILE}")
     if not run.champion:

@@ -18,6 +18,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from tuning.progress import progress
+
 ROOT = Path(__file__).resolve().parents[2]
 THRESHOLDS = Path(__file__).with_name("thresholds.json")
 
@@ -61,9 +63,11 @@ class Row:
 def measure(subjects: Sequence[Subject], repeat: int = 5) -> list[Measured]:
     """Each subject's medians, in the given order. Raises RuntimeError when counts differ between two calls."""
     calls: list[list[dict[str, Any]]] = [[] for _ in subjects]
-    for _ in range(repeat):
-        for subject_calls, subject in zip(calls, subjects, strict=True):
-            subject_calls.append(_call_apart(subject))
+    with progress(subjects[0].name, repeat * len(subjects), "calls") as advance:
+        for _ in range(repeat):
+            for subject_calls, subject in zip(calls, subjects, strict=True):
+                subject_calls.append(_call_apart(subject))
+                advance(1)
     return [_median(subject, subject_calls) for subject, subject_calls in zip(subjects, calls, strict=True)]
 
 

@@ -25,8 +25,10 @@ from tuning.pipelines.local.run import run_local
 from tuning.pipelines.outcome import Step
 from tuning.pipelines.plan import Plan
 from tuning.pipelines.release.release import PipelineRun
+from tuning.pipelines.tuning import STEPS
 from tuning.pipelines.vertex.run import run_vertex
 from tuning.pipelines.vertex.tuning_job import check_build_budget, check_start
+from tuning.progress import stage
 from tuning.registry.continuing import check_dataset, continue_version
 from tuning.settings import Settings
 from tuning.sources.load_sample import load_sample_if_empty
@@ -37,14 +39,19 @@ from tuning.tuners.tracking import check_trackers
 from tuning.warehouse.dbt import Variables, ensure_built
 
 _NOT_LOST = frozenset(("read", "quality", "limit", "repeat", "written"))  # steps of the funnel without a fault of a row
+MART_STAGES, OWN_STAGES = 3, 2  # build, export and dataset; files and dataset
 Show = Callable[[str], None]
 
 
 @dataclass
 class Steps:
-    """Record the time of each step and whether it was reused, and print each step when it ends."""
+    """Record the time of each step and whether it was reused, and print each step when it ends.
+
+    `stages` is the number of all stages of the command, for the display of progress.
+    """
 
     show: Show
+    stages: int = 0
     done: list[Step] = field(default_factory=list)
 
     @contextmanager
@@ -52,7 +59,8 @@ class Steps:
         """Time a step. Yields ``ended(what, reused)``: call it with the result as text and whether it was reused."""
         outcome: list[tuple[str, bool]] = []
         started = time.monotonic()
-        yield lambda what, reused: outcome.append((what, reused))
+        with stage(name, len(self.done) + 1, self.stages):
+            yield lambda what, reused: outcome.append((what, reused))
         seconds = round(time.monotonic() - started, 1)
         for what, reused in outcome:
             self.done.append(Step(name=name, seconds=seconds, cached=reused))
@@ -81,7 +89,7 @@ def tune_all(settings: Settings, given: Given, show: Show) -> PipelineRun:
 
     Raises TuningError if options conflict or a step fails.
     """
-    steps = Steps(show)
+    steps = Steps(show, _stages_before(settings, given) + len(STEPS))
     settings, plan = _prepare(settings, given, steps)
     run = run_vertex if find_target(settings).on_vertex else run_local
     return run(settings, plan, before=steps.done, show=show)
@@ -94,9 +102,17 @@ def preview_all(settings: Settings, given: Given, show: Show, examples: int) -> 
     """
     if examples < 1:
         raise TuningError("--preview takes a number of at least 1", "Leave it out to start the tuning")
-    settings, plan = _prepare(settings, given, Steps(show))
+    settings, plan = _prepare(settings, given, Steps(show, _stages_before(settings, given)))
     for line in preview(settings, plan.dataset, plan.tune, examples):
         show(line)
+
+
+def _stages_before(settings: Settings, given: Given) -> int:
+    """Return the number of stages that `_prepare` has."""
+    if given.dataset_id:
+        return 0
+    own_server = find_target(settings).has_own_bigquery  # which is filled with the sample if it is empty
+    return 1 + (OWN_STAGES if given.own.train else MART_STAGES + own_server)
 
 
 def _prepare(settings: Settings, given: Given, steps: Steps) -> tuple[Settings, Plan]:

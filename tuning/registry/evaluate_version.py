@@ -24,6 +24,7 @@ from tuning.evaluation.options import SMOKE_TEST_BASE, EvaluationOptions, GateOp
 from tuning.evaluation.pairwise import Opinion, ask_judge, opinion_in_words
 from tuning.evaluation.records import Comparison, Evaluation, Figure, SuiteSide, Verdict
 from tuning.evaluation.report import cells, title_of
+from tuning.evaluation.summary import summary_lines
 from tuning.registry import registry
 from tuning.registry.model_folder import count_seen
 from tuning.registry.records import Version
@@ -175,6 +176,17 @@ def in_lines(judged: Judged) -> list[str]:
     if judged.opinion:
         lines.append(opinion_in_words(judged.opinion, GateOptions()))
     return lines
+
+
+def summary(judged: Judged) -> list[str]:
+    """Return the verdict with its numbers, the dataset and the next command as a table for a terminal."""
+    version, rows = judged.version, judged.dataset.manifest.files["eval.jsonl"].rows
+    more = [
+        ("dataset", f"{judged.dataset.id}: {rows:,} examples for evaluation"),
+        ("model", f"{version.name} of {version.base_model}"),
+        ("ask it", f'invoke predict "How do I …" --model {version.name}'),
+    ]
+    return summary_lines(judged.verdict, judged.comparison, more)
 
 
 def _table(title: str, figures: Sequence[Figure]) -> Iterator[str]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tuning.errors import TuningError
 from tuning.machine import usable_cores
-from tuning.progress import progress
+from tuning.progress import progress, stage
 from tuning.settings import Settings
 from tuning.sources.dump import PARTS, Dump, Part, how_to_add, open_dump
 from tuning.sources.load import load_raw, staging
@@ -49,8 +49,10 @@ def ingest(
     dump = open_dump(path)
     settled_site = settle_site(dump, site)
     with staging(settings) as folder:
-        report = write_tables(dump, settled_site, tag, folder, workers, exclude_user)
-        load_raw(settings, folder, report.origin)
+        with stage(f"reading {dump.path.name}", 1, 2):
+            report = write_tables(dump, settled_site, tag, folder, workers, exclude_user)
+        with stage("loading the tables", 2, 2):
+            load_raw(settings, folder, report.origin)
     return report
 
 

@@ -1,6 +1,7 @@
 """Tuning and evaluating on a user's own files, with the real local tuner: the base `tiny`, two steps."""
 
 import json
+import re
 
 import msgspec
 import pytest
@@ -9,7 +10,7 @@ from tests.marts import words
 from tuning.command_line.options import OwnOptions, TuningOptions
 from tuning.command_line.report import Report
 from tuning.pipelines.end_to_end import Given, tune_all
-from tuning.registry.evaluate_version import evaluate_version, in_lines
+from tuning.registry.evaluate_version import evaluate_version, in_lines, summary
 
 
 @pytest.mark.slow
@@ -27,6 +28,12 @@ def test_own_files_are_tuned_on_and_a_file_is_evaluated(settings, tmp_path):
     assert any("80 rows in 2 files" in line for line in shown)
     assert any("120 train and 20 eval examples" in line for line in shown)
     assert (run.version.template, run.version.body) == ("", "text")
+    facts = {line.split()[0]: line for line in run.summary[1:]}
+    assert list(facts) == ["verdict", "solved", "loss", "dataset", "model", "time"]
+    assert facts["dataset"].endswith(f"  {run.version.dataset_id}: 120 train and 20 eval examples")
+    assert facts["model"].endswith("  v1 of tiny, the champion is none")
+    total = sum(step.seconds for step in run.steps)
+    assert re.search(rf"  base model [\d.]+ s, .*, tune [\d.]+ s, .*; {total:.1f} s in all$", facts["time"])
     assert "own data" in run.report.read_text()
     assert (run.folder / "run.yaml").read_text() == "limit: 0\n"
 
@@ -36,4 +43,5 @@ def test_own_files_are_tuned_on_and_a_file_is_evaluated(settings, tmp_path):
     assert lines[0].startswith("v1 (tuned tiny) is evaluated on 15 own examples, and was tuned on ")
     assert any(line.endswith("read: rows of the files") for line in lines)
     assert any("the model was trained on" in line for line in lines)
+    assert summary(judged)[-3].split() == ["dataset", f"{judged.dataset.id}:", "15", "examples", "for", "evaluation"]
     assert [path.name for path in settings.datasets_dir.iterdir() if path.name[0] != "."] == [run.version.dataset_id]

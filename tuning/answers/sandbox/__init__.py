@@ -37,6 +37,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from tuning.answers.sandbox import limits
 from tuning.answers.sandbox.limits import LIMITS as LIMITS
 from tuning.errors import TuningError
+from tuning.progress import progress
 
 if TYPE_CHECKING:  # _START imports it in another process. This import includes it in the hash of a step's code.
     from tuning.answers.sandbox import isolate  # noqa: F401
@@ -150,7 +151,12 @@ def run(programs: Sequence[Program], *, protection: str, workers: int) -> list[R
 
             pool = ThreadPoolExecutor(max(1, count))
             try:
-                return list(pool.map(run_one, programs))
+                with progress("running code", len(programs), "answers") as advance:
+                    results = []
+                    for result in pool.map(run_one, programs):
+                        results.append(result)
+                        advance(1)
+                return results
             finally:
                 pool.shutdown(cancel_futures=True)
 

@@ -22,6 +22,7 @@ from tuning.dataset.workspace.parts import Column
 from tuning.dataset.workspace.store import Store
 from tuning.errors import TuningError
 from tuning.gcs.object_file import Source
+from tuning.progress import progress
 
 _WORTH_WORKERS = 4  # blocks. Up to this number, reading them takes less time than starting workers
 _COMMON = "common.npy"
@@ -207,7 +208,10 @@ def _shared_short(keys: Hashes, border: int) -> int:
 
 
 def _over(workers: Workers, function: Callable[[In], Out], jobs: Sequence[In]) -> Iterator[Out]:
-    return workers.map(function, jobs, is_long=len(jobs) > _WORTH_WORKERS)
+    with progress("looking for leaks", len(jobs), "parts") as advance:
+        for result in workers.map(function, jobs, is_long=len(jobs) > _WORTH_WORKERS):
+            advance(1)
+            yield result
 
 
 class _Ids(msgspec.Struct, frozen=True):

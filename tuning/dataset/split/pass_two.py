@@ -16,6 +16,7 @@ from tuning.dataset.workspace.index import Index
 from tuning.dataset.workspace.outputs import Outputs
 from tuning.dataset.workspace.parallel import Workers
 from tuning.dataset.workspace.parts import Column, Parts
+from tuning.progress import progress
 from tuning.visible import CHARACTERS, DECEPTIVE
 
 _ROWS = 4096  # number of rows collected at a time; with the seed preset, they come from all parts
@@ -34,7 +35,8 @@ def write_splits(
     """
     facts = {}
     deceptive: Counter[str] = Counter()
-    with outputs.open(ATTRIBUTION) as attribution:
+    total = sum(map(len, selection.sides.values()))
+    with outputs.open(ATTRIBUTION) as attribution, progress("writing", total, "rows") as advance:
         for split, rows in selection.sides.items():
             name = f"{split}.jsonl"
             gather = functools.partial(_gather, parts, index, selection.groups, split, rows)
@@ -43,6 +45,7 @@ def write_splits(
                     lines.append(some.lines, len(some.rows))
                     attribution.append(some.attribution, len(some.rows))
                     deceptive += some.deceptive
+                    advance(len(some.rows))
                     parts.were_read(index["part"][some.rows], index["offset"][some.rows])
             facts[name] = lines.facts
     facts[ATTRIBUTION] = attribution.facts

@@ -1,5 +1,6 @@
 """Read from kfp.local's output which steps began, ended, came from the cache or failed, and why."""
 
+import contextlib
 import re
 import time
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from tuning.errors import TuningError
 from tuning.pipelines.outcome import Step
 from tuning.pipelines.steps.process import ERROR_MARK
 from tuning.pipelines.tuning import STEPS
+from tuning.progress import Relay, is_relayed, is_shown, stage
 
 _COLOUR = re.compile(r"\x1b\[\d+m")
 _BEGUN = re.compile(r"INFO - Executing task '([\w-]+)'")
@@ -16,6 +18,7 @@ _ENDED = re.compile(r"(?:INFO|ERROR) - Task '([\w-]+)' finished with status (SUC
 _CACHED = re.compile(r"INFO - Task ([\w-]+) cache hit ")
 # The lines of a step that the user sees: training progress, notes and errors.
 _SHOWN = re.compile(r"step \d+/\d+: |resuming from |training on \d|answer(?:ing|ed) \d|asking the |(note|error): ")
+_COUNTED = re.compile(r"answered \d")  # lines that say no more than the display of `tuning.progress`
 
 # The message of the shell if the step's process was killed.
 _KILLED = re.compile(r"(Killed|Segmentation fault|Aborted|Bus error)( \(core dumped\))?")
@@ -23,25 +26,40 @@ _KILLED = re.compile(r"(Killed|Segmentation fault|Aborted|Bus error)( \(core dum
 
 @dataclass
 class Events:
-    """Collect the events of a run from the lines that the runner prints, and show progress."""
+    """Collect the events of a run from the lines that the runner prints, and show progress.
+
+    The display shows each step as a stage; `before` stages ended before this run, and there are `stages` in all (0: it
+    is not known). Call `close` at the end.
+    """
 
     show: Callable[[str], None]
     clock: Callable[[], float] = time.monotonic
+    before: int = 0
+    stages: int = 0
     steps: list[Step] = field(default_factory=list)
     failed: str = ""
     _running: str = ""
     _since: float = 0.0
     _lines: list[str] = field(default_factory=list)  # at most 51 lines, all printed since the latest step began
+    _shown: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
+    _relay: Relay = field(default_factory=Relay)
 
     def feed(self, line: str) -> None:
         """Process the next line of the runner's output."""
         line = _COLOUR.sub("", line.rstrip("\n"))
-        if found := _CACHED.search(line):
+        if is_relayed(line.strip()):
+            self._relay.take(line.strip())
+        elif found := _CACHED.search(line):
             self._add(Step(name=found[1], seconds=0.0, cached=True))
         elif found := _BEGUN.search(line):
             self._running, self._since = found[1], self.clock()
             self._lines = self._lines if self.failed else []  # an exit step runs after a failed one
+            self.close()
+            if not found[1].startswith("importer"):
+                number = self.before + len(self.steps) + 1
+                self._shown.enter_context(stage(found[1].replace("-", " "), number, self.stages))
         elif found := _ENDED.search(line):
+            self.close()
             if found[2] == "FAILURE":
                 self.failed = self.failed or found[1]
             else:
@@ -49,8 +67,13 @@ class Events:
             self._running = ""
         elif not self.failed:  # ignores the runner's own traceback after a failed step
             self._lines = [*self._lines[-50:], line.strip()]
-            if self._running and _SHOWN.match(line.strip()):
+            if self._running and _SHOWN.match(line.strip()) and not (is_shown() and _COUNTED.match(line.strip())):
                 self.show(f"      {line.strip()}")
+
+    def close(self) -> None:
+        """Take the step that runs off the display."""
+        self._relay.close()
+        self._shown.close()
 
     def error(self, log: str) -> TuningError:
         """Return the error of a failed run, with the step's own message if there is one. `log` is the log's path."""

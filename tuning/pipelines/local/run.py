@@ -16,7 +16,7 @@ from tuning.pipelines.plan import Plan
 from tuning.pipelines.release.places import dataset_here, place_in
 from tuning.pipelines.release.record import ended, start_run, write_run
 from tuning.pipelines.release.release import PipelineRun, arguments_against_champion, release
-from tuning.pipelines.tuning import NAME, PIPELINES, compile_pipeline
+from tuning.pipelines.tuning import NAME, PIPELINES, STEPS, compile_pipeline
 from tuning.settings import Settings
 from tuning.storage import locked
 from tuning.tuners.tracking import check_trackers
@@ -42,7 +42,9 @@ def run_local(
             place = place_in(settings, requests_folder(settings))
             arguments = arguments_against_champion(settings, plan, str(plan.dataset.folder), place)
             record = msgspec.structs.replace(record, arguments=arguments)
-            ran = run_cached(settings, compile_pipeline(settings, folder / "pipeline.yaml"), arguments, folder, show)
+            template = compile_pipeline(settings, folder / "pipeline.yaml")
+            stages = len(before) + len(STEPS)
+            ran = run_cached(settings, template, arguments, folder, show, before=len(before), stages=stages)
             steps = [*before, *ran.steps]
             run = release(settings, plan, folder, record, ran.outputs, steps)
         except BaseException as error:
@@ -70,7 +72,13 @@ def run_hello(settings: Settings, recipient: str, show: Callable[[str], None] = 
 
 
 def run_cached(
-    settings: Settings, template: Path, arguments: dict[str, str], folder: Path, show: Callable[[str], None]
+    settings: Settings,
+    template: Path,
+    arguments: dict[str, str],
+    folder: Path,
+    show: Callable[[str], None],
+    before: int = 0,
+    stages: int = 0,
 ) -> LocalRun:
     """Run a compiled pipeline as `run_template` does. First remove broken entries of the cache, and left-overs."""
     root = pipeline_root(settings)
@@ -79,7 +87,7 @@ def run_cached(
     freed = sum(prune_outputs(root, name) for name in PIPELINES) + prune_work(settings.home / "work", _UNFINISHED_DAYS)
     if freed:
         show(f"  removed {freed:,} bytes of unused files from earlier runs")
-    return run_template(settings, template, arguments, folder, show)
+    return run_template(settings, template, arguments, folder, show, before=before, stages=stages)
 
 
 def requests_folder(settings: Settings) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 from tuning.pipelines.local.log import Events
 from tuning.pipelines.local.process import AGAIN, LocalRequest, LocalResult
 from tuning.pipelines.outcome import Output, Step
+from tuning.progress import RELAYED, is_relayed, is_shown
 from tuning.records import read_record, write_record
 from tuning.settings import Settings
 
@@ -36,11 +37,13 @@ def run_template(
     folder: Path,
     show: Callable[[str], None],
     caching: bool = True,
+    before: int = 0,
+    stages: int = 0,
 ) -> LocalRun:
     """Run a compiled pipeline and return its outputs. Logs go into `folder`.
 
     Without `caching`, the files of the steps are deleted after the run, and only the values that the pipeline returns
-    remain. Raises TuningError with the step's own message if a step fails.
+    remain. `before` and `stages` are those of `Events`. Raises TuningError with the step's own message if a step fails.
     """
     scratch = folder / "scratch"
     log = folder / "pipeline.log"
@@ -54,7 +57,7 @@ def run_template(
         caching=caching,
     )
     write_record(folder / "request.json", request)
-    events = Events(show)
+    events = Events(show, before=before, stages=stages)
     try:
         status = _run(folder, scratch, log, events)
         result = folder / "result.json"
@@ -62,6 +65,7 @@ def run_template(
             raise events.error(str(log))
         return LocalRun(read_record(result, LocalResult, AGAIN).outputs, events.steps)
     finally:
+        events.close()
         shutil.rmtree(scratch, ignore_errors=True)
 
 
@@ -72,6 +76,7 @@ def _run(folder: Path, scratch: Path, log: Path, events: Events) -> int:
         "PATH": f"{scratch / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
         "PYTHONUNBUFFERED": "1",
         "PYTHONWARNINGS": "ignore::FutureWarning,ignore::DeprecationWarning",
+        **({RELAYED: "1"} if is_shown() else {}),
     }
     command = [sys.executable, "-m", "tuning.pipelines.local.process", str(folder / "request.json")]
     process = subprocess.Popen(
@@ -85,8 +90,9 @@ def _run(folder: Path, scratch: Path, log: Path, events: Events) -> int:
     try:
         with process, log.open("w", encoding="utf-8") as file:
             for line in process.stdout or ():
-                file.write(line)
-                file.flush()
+                if not is_relayed(line.strip()):
+                    file.write(line)
+                    file.flush()
                 events.feed(line)
         return process.returncode
     finally:

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import msgspec
 
+from tuning.dataset.dataset import Dataset
 from tuning.errors import TuningError
 from tuning.evaluation.gate import in_words
 from tuning.evaluation.options import SMOKE_TEST_BASE
 from tuning.evaluation.records import Comparison, Verdict
+from tuning.evaluation.summary import summary_lines
 from tuning.evaluation.text_metrics import TEXT_METRICS
 from tuning.pipelines.outcome import Output, Step
 from tuning.pipelines.plan import Plan
@@ -43,7 +45,9 @@ class PipelineRun:
     report: Path
     steps: list[Step]
     verdict: Verdict
+    comparison: Comparison
     version: Version
+    dataset: Dataset
     registered: bool
     promoted: bool
     champion: str | None
@@ -72,6 +76,23 @@ class PipelineRun:
         standing = "now champion" if self.promoted else champion
         lines = [*self.in_words.splitlines(), f"model {self.version.name}: {registered}, {standing}"]
         return [*lines, self.outdated] if self.outdated else lines
+
+    @property
+    def summary(self) -> list[str]:
+        """Return the verdict with its numbers, the dataset, the model and the times as a table for a terminal."""
+        files = self.dataset.manifest.files
+        rows = f"{files['train.jsonl'].rows:,} train and {files['eval.jsonl'].rows:,} eval examples"
+        is_champion = self.champion == self.version.name
+        standing = "the champion" if is_champion else f"the champion is {self.champion or 'none'}"
+        took = ", ".join(f"{step.name} {step.seconds:.1f} s" for step in self.steps if not step.cached)
+        reused = sum(step.cached for step in self.steps)
+        total = f"{sum(step.seconds for step in self.steps):.1f} s in all"
+        more = [
+            ("dataset", f"{self.dataset.id}: {rows}"),
+            ("model", f"{self.version.name} of {self.version.base_model}, {standing}"),
+            ("time", "; ".join([*([took] if took else []), *([f"{reused} reused"] if reused else []), total])),
+        ]
+        return summary_lines(self.verdict, self.comparison, more)
 
 
 def arguments_against_champion(
@@ -180,7 +201,9 @@ def release(
         report=folder / REPORT,
         steps=steps,
         verdict=verdict,
+        comparison=comparison,
         version=version,
+        dataset=dataset,
         registered=is_new,
         promoted=promoted,
         champion=now.name if now else None,

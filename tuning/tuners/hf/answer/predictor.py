@@ -10,6 +10,7 @@ import torch
 from transformers import TextIteratorStreamer
 
 from tuning.dataset.formats.records import Example, Message
+from tuning.progress import is_shown, progress
 from tuning.tuners.hf.answer.batching import generate
 from tuning.tuners.hf.answer.known import find_known, key_of, with_known
 from tuning.tuners.hf.answer.scoring import example_losses
@@ -51,10 +52,12 @@ class HfPredictor:
             print(f"answering {len(asked)} questions with up to {max_new_tokens} tokens each", flush=True)
             prompt_ids = [encoded[number] for number in asked]
             pieces = generate(self._model.to(self._answering), prompt_ids, max_new_tokens, self._ends())
-            for count, (index, ids) in enumerate(pieces, start=1):
-                answers[asked[index]] = self._answer(ids, max_new_tokens)
-                if count % _SHOWN == 0:
-                    print(f"answered {count} of {len(asked)} questions", flush=True)
+            with progress("answering", len(asked), "questions") as advance:
+                for count, (index, ids) in enumerate(pieces, start=1):
+                    answers[asked[index]] = self._answer(ids, max_new_tokens)
+                    advance(1)
+                    if count % _SHOWN == 0 and not is_shown():
+                        print(f"answered {count} of {len(asked)} questions", flush=True)
             return [answers[number] for number in numbers]
 
         return with_known([key_of(ids) for ids in encoded], known, generated)
@@ -110,7 +113,8 @@ class HfPredictor:
         for example in examples:
             tokens = encode(self._tokenizer, example.prompt, example.answer)
             rows.append((tokens.ids[:max_length], tokens.answer_start))
-        return example_losses(self._model.to(self._scoring), rows)
+        with progress("scoring", len(rows), "examples") as advance:
+            return example_losses(self._model.to(self._scoring), rows, advance)
 
     def _unread(self, ids: list[int]) -> Answer | None:
         """Return the empty answer to a prompt that leaves no room for an answer in the model's context, else None."""

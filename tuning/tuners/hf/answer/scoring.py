@@ -11,6 +11,8 @@ import torch
 from torch.nn import functional
 from torch.nn.parallel import DistributedDataParallel
 
+from tuning.progress import Advance
+
 
 class Batch(NamedTuple):
     """Hold the tensors of one batch, padded on the right. A label is -100 if its token is not part of an answer."""
@@ -52,14 +54,17 @@ def answer_token_losses(model: Any, batch: Batch) -> tuple[torch.Tensor, torch.T
     return losses, predicting.sum(dim=1)
 
 
-def example_losses(model: Any, rows: Sequence[tuple[Sequence[int], int]]) -> list[tuple[float, int]]:
+def example_losses(
+    model: Any, rows: Sequence[tuple[Sequence[int], int]], advance: Advance = lambda _: None
+) -> list[tuple[float, int]]:
     """Return the mean loss and the number of answer tokens of each row, or (nan, 0) for a row without answer tokens.
 
     Each row goes through the model alone, because in bfloat16 other rows in the batch would change the last digits. On
-    a CPU this costs little: one row is enough work for all cores.
+    a CPU this costs little: one row is enough work for all cores. `advance` counts the rows.
     """
     results = []
     for ids, answer_start in rows:
+        advance(1)
         if answer_start >= len(ids) or answer_start == 0:
             results.append((float("nan"), 0))
             continue

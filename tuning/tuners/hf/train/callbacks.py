@@ -6,6 +6,8 @@ from typing import Any
 
 from transformers import TrainerCallback
 
+from tuning.progress import Advance
+
 _LINES = 12  # number of progress lines in a complete run
 
 
@@ -23,6 +25,7 @@ class ProgressLines(TrainerCallback):  # type: ignore[misc]
         self._began = 0.0
         self._done = 0
         self._loss = float("nan")
+        self.advance: Advance = lambda _: None  # counts the steps on the display
         self.tokens = 0
 
     @property
@@ -38,6 +41,7 @@ class ProgressLines(TrainerCallback):  # type: ignore[misc]
         """Add the seconds and tokens of the step to the totals."""
         self._seconds += time.monotonic() - self._began
         self._done += 1
+        self.advance(1)
         first = (state.global_step - 1) * self._batch_size
         self.tokens += sum(self._lengths[first : first + self._batch_size])
 

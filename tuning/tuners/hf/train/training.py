@@ -3,6 +3,7 @@
 Import this module inside functions only, because TRL takes seconds to load.
 """
 
+import contextlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from transformers import EarlyStoppingCallback, PrinterCallback
 from transformers.integrations import TensorBoardCallback
 from trl import DPOConfig, SFTConfig
 
+from tuning.progress import progress
 from tuning.tuners.hf.device import Processor
 from tuning.tuners.hf.train.batches import TOKENS, micro_batch, plan_batches
 from tuning.tuners.hf.train.callbacks import ProgressLines
@@ -95,7 +97,10 @@ def train(
     )
     trainer.remove_callback(PrinterCallback)  # `watch` prints the progress instead
     started = time.monotonic()
-    trainer.train(resume_from_checkpoint=str(resume[0]) if resume else None)
+    done = resume[1] if resume else 0
+    shown = progress("training", steps - done, "steps") if group.is_main else contextlib.nullcontext(watch.advance)
+    with shown as watch.advance:
+        trainer.train(resume_from_checkpoint=str(resume[0]) if resume else None)
     return Trained(
         model=trainer.model,
         history=trainer.state.log_history,
@@ -103,7 +108,7 @@ def train(
         tokens=watch.tokens,
         tokens_per_second=watch.tokens_per_second,
         seconds=time.monotonic() - started,
-        resumed_from=resume[1] if resume else 0,
+        resumed_from=done,
     )
 
 
