@@ -43,6 +43,7 @@ from tuning.values import (
     NotAnOption,
     OutputFile,
     Processes,
+    RayAddress,
     Repository,
     Version,
 )
@@ -288,6 +289,17 @@ Preset = Annotated[
     Meta(description="seed: use the choices of the seed notebook; excludes the other dataset options except --limit"),
 ]
 Workers = Annotated[Processes | None, Meta(description="number of processes (default: one per core)")]
+DatasetEngine = Annotated[
+    Literal["local", "ray"] | None,
+    Meta(
+        description="local: processes of this machine (default); ray: tasks of a Ray cluster, --workers at a time. "
+        "Without a bucket, its nodes need the home as a shared folder"
+    ),
+]
+Cluster = Annotated[
+    RayAddress | None,
+    Meta(description="with --engine ray: the cluster's head node, or auto for the one here (default: start Ray here)"),
+]
 Longest = Annotated[
     CountOrZero | None,
     Meta(
@@ -331,6 +343,8 @@ def split(
     max_length: Longest = None,
     preset: Preset = None,
     workers: Workers = None,
+    engine: DatasetEngine = None,
+    address: Cluster = None,
 ) -> Report:
     """Make a dataset from the newest snapshot: clean, deduplicate, split without leakage, and add attribution.
 
@@ -339,11 +353,13 @@ def split(
     from tuning.dataset.create import create_dataset, report_of
     from tuning.dataset.options import resolve_variables
     from tuning.dataset.snapshot.export import find_snapshot
+    from tuning.dataset.workspace.engine import choose_engine
     from tuning.tuners.options import dataset_options
 
+    chosen_engine = choose_engine(engine, address, preset)
     options = dataset_options(settings, preset, chosen, max_length=max_length)
     snapshot = find_snapshot(settings, options, resolve_variables(preset, BuildOptions()) if preset else None)
-    return report_of(create_dataset(settings, snapshot, options, workers))
+    return report_of(create_dataset(settings, snapshot, options, workers, chosen_engine))
 
 
 @command
@@ -356,6 +372,8 @@ def dataset(
     max_length: Longest = None,
     preset: Preset = None,
     workers: Workers = None,
+    engine: DatasetEngine = None,
+    address: Cluster = None,
 ) -> Report:
     """Build the mart if necessary, export it, and make a dataset from it: build, export and split in one command.
 
@@ -365,16 +383,19 @@ def dataset(
     """
     from tuning.dataset.create import report_of
     from tuning.dataset.options import resolve_variables
+    from tuning.dataset.workspace.engine import choose_engine
     from tuning.pipelines.end_to_end import MART_STAGES, OWN_STAGES, Steps, make_dataset, make_own_dataset
     from tuning.tuners.options import check_own, dataset_options
 
     if own.given():
         check_own(own, build, chosen, preset)
     variables = resolve_variables(preset, build)
+    chosen_engine = choose_engine(engine, address, preset)
     options = dataset_options(settings, preset, chosen, max_length=max_length)
     if own.given():
-        return report_of(make_own_dataset(settings, own, options, Steps(print, OWN_STAGES), workers))
-    return report_of(make_dataset(settings, variables, options, Steps(print, MART_STAGES), workers=workers))
+        return report_of(make_own_dataset(settings, own, options, Steps(print, OWN_STAGES), workers, chosen_engine))
+    steps = Steps(print, MART_STAGES)
+    return report_of(make_dataset(settings, variables, options, steps, workers=workers, engine=chosen_engine))
 
 
 ModelForm = Annotated[

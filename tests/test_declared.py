@@ -29,7 +29,7 @@ def distribution(name: str) -> str:
 def test_every_library_that_the_package_imports_is_declared() -> None:
     project = tomllib.loads((PROJECT_ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
-    asked = [*project["dependencies"], *extras["warehouse"], *extras["local"]]
+    asked = [*project["dependencies"], *extras["warehouse"], *extras["local"], *extras["ray"]]
     declared = {distribution(re.split(r"[<>=~!\[ ]", one)[0]) for one in asked}
     names = set().union(*(imported(path) for path in (PROJECT_ROOT / "tuning").rglob("*.py")))
     # `google` is the roof over many libraries, `tests` the benchmarks of a checkout.

@@ -32,6 +32,14 @@ NotAnOption = Annotated[str, Meta(pattern=r"(?!-)[^\x00-\x1f\x7f]{1,4096}", titl
 Address = Annotated[str, Meta(pattern=r"(gs://|\./)[!-~]{1,1000}", title="gs://BUCKET/NAME", extra={"word": "ADDRESS"})]
 Repository = Annotated[str, Meta(pattern=r"hf://[\w.-]+/[\w.-]+", title="hf://USER/NAME", extra={"word": "ADDRESS"})]
 JobName = Annotated[str, Meta(pattern=r"[A-Za-z0-9][A-Za-z0-9-]{0,200}", title="an ID of letters, digits and -")]
+RayAddress = Annotated[
+    str,
+    Meta(
+        pattern=r"auto|([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}",
+        title="HOST:PORT or auto",
+        extra={"word": "ADDRESS"},
+    ),
+]
 Version = Annotated[str, Meta(pattern=r"[\w.-]{1,100}", title="a version such as v2", extra={"word": "VERSION"})]
 MachineType = Annotated[
     str,

@@ -12,6 +12,7 @@ import string
 import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,7 @@ def bench(data: Path, repeat: int = 5) -> list[Row]:
         return [
             *_seed(large, repeat),
             *_default(often, pairs * COPIES, repeat),
+            *_on_ray(often, pairs * COPIES, repeat),
             *_against("near-duplicate bands", "rensa_bands", {"datasketch": "datasketch_bands"}, once, repeat),
             *_against("writing lines", "lines_by_orjson", {"json": "lines_by_json"}, once, repeat),
             _memory("seed preset", "to_jsonl", small, large, 1, "seed"),
@@ -84,6 +86,24 @@ def _default(snapshot: str, pairs: int, repeat: int) -> list[Row]:
         repeat,
     )
     return [row(one, alone, pairs, "pairs"), row(two, one, pairs, "pairs"), row(whole, alone, pairs, "pairs")]
+
+
+def _on_ray(snapshot: str, pairs: int, repeat: int) -> list[Row]:
+    """The default pass with Ray started on this machine, against the local engine with as many workers."""
+    if find_spec("ray") is None:
+        return []
+    rows = []
+    for workers in (1, 2):
+        name = f"default pass to JSONL, {workers} worker{'s' if workers > 1 else ''}"
+        ray, local = measure(
+            [
+                Subject(f"{name} on Ray", f"{_MODULE}:to_jsonl", (snapshot, workers, "", "ray")),
+                Subject(name, f"{_MODULE}:to_jsonl", (snapshot, workers)),
+            ],
+            repeat,
+        )
+        rows.append(row(ray, local, pairs, "pairs"))
+    return rows
 
 
 def _against(name: str, ours: str, baselines: dict[str, str], snapshot: str, repeat: int) -> list[Row]:

@@ -18,8 +18,8 @@ from tuning.dataset.snapshot.snapshot import digest_rows, open_snapshot, read_ba
 from tuning.dataset.split.pass_two import write_splits
 from tuning.dataset.split.selection import select
 from tuning.dataset.split.texts import Texts
+from tuning.dataset.workspace.engine import Engine, EngineName
 from tuning.dataset.workspace.outputs import FolderOutputs
-from tuning.dataset.workspace.parallel import Workers
 from tuning.dataset.workspace.parts import Parts
 from tuning.dataset.workspace.store import FolderStore
 from tuning.settings import Settings
@@ -34,14 +34,15 @@ def scratch(snapshot: str) -> Path:
     return folder
 
 
-def to_jsonl(snapshot: str, workers: int, preset: str = "") -> dict[str, Any]:
-    """From the snapshot to its JSONL and attribution: all of a dataset but leak check and card."""
+def to_jsonl(snapshot: str, workers: int, preset: str = "", engine: EngineName = "local") -> dict[str, Any]:
+    """From the snapshot to its JSONL and attribution: all of a dataset but leak check and card. Ray's start counts."""
     source = open_snapshot(Path(snapshot))
     options = resolve_options(preset=preset).settled(source.build["kind"])
     funnel = Funnel(source.rows)
     folder = scratch(snapshot)
-    with Workers(workers) as pool:
-        parts = Parts(FolderStore(folder / "parts"), is_spent=options.is_seed)
+    store = FolderStore(folder / "parts")
+    with Engine(engine).workers(workers, store, options) as pool:
+        parts = Parts(store, is_spent=options.is_seed)
         index = run_pass_one(parts, source, options, pool, funnel)
         selection = select(index, Texts(parts, index, options, source.template), options, funnel)
         facts, _ = write_splits(FolderOutputs(folder), parts, index, selection, pool)

@@ -39,13 +39,13 @@ from tuning.dataset.split.selection import select
 from tuning.dataset.split.shards import write_shards
 from tuning.dataset.split.texts import Texts
 from tuning.dataset.versions import versions
+from tuning.dataset.workspace.engine import HERE, Engine
 from tuning.dataset.workspace.outputs import Outputs
 from tuning.dataset.workspace.parallel import Workers
 from tuning.dataset.workspace.parts import Parts, mark_of
 from tuning.dataset.workspace.place import Place, find_place
 from tuning.dataset.workspace.store import Store
 from tuning.errors import TuningError
-from tuning.machine import usable_cores
 from tuning.records import write_record
 from tuning.settings import Settings
 from tuning.storage import atomic_folder, locked, write_bytes
@@ -57,15 +57,19 @@ _FORGOTTEN = 7 * 24 * 3600  # seconds; older working files of killed runs are de
 
 
 def create_dataset(
-    settings: Settings, snapshot: Snapshot, options: DatasetOptions, workers: int | None = None
+    settings: Settings,
+    snapshot: Snapshot,
+    options: DatasetOptions,
+    workers: int | None = None,
+    engine: Engine = HERE,
 ) -> Dataset:
     """Create the dataset for this snapshot and these options, or return it if it is already finished.
 
     The bytes depend only on the snapshot's rows, the options, the deny list, and the library versions. They do not
-    depend on `workers` (None: all cores), on the order of the rows and files, or on how often the command was killed
-    and run again.
-    Raises TuningError if the snapshot does not fit the options, a split is empty, the leak check finds a leak, or
-    a file that the options name changes meanwhile.
+    depend on `workers` (None: all cores) or `engine`, on the order of the rows and files, or on how often the command
+    was killed and run again.
+    Raises TuningError if the snapshot does not fit the options, a split is empty, the leak check finds a leak, the Ray
+    cluster does not answer or gives up, or a file that the options name changes meanwhile.
     """
     if snapshot.kind != kind_of(options):
         raise TuningError(
@@ -89,7 +93,7 @@ def create_dataset(
         place = find_place(settings, identity)
         if not _is_finished(settings, folder, place):
             parts = Parts(place.store.within(mark_of(snapshot)), is_spent=options.is_seed)
-            with Workers(workers or usable_cores()) as pool, atomic_folder(folder) as unfinished:
+            with engine.workers(workers, parts.store, options) as pool, atomic_folder(folder) as unfinished:
                 _make(unfinished, place.outputs(unfinished), parts, snapshot, options, pool, identity)
                 if dataset_id(snapshot.digest, options, snapshot.recorded_build(), libraries) != identity:
                     _clear(place.store)  # some working files have the earlier content, and others the later one

@@ -83,16 +83,22 @@ class DatasetOptions(msgspec.Struct, frozen=True, kw_only=True):
             values["deny_list"] = {"posts": len(self.denied), "sha256": digest}
         if not self.parquet:
             del values["parquet"]
+        for name, (path, content) in self.files().items():
+            values[name] = {"name": path.name, "sha256": _sha256(name, content)}
+        return values
+
+    def files(self) -> dict[str, tuple[Path, list[Path]]]:
+        """Return by option the file or folder that it names, and the files that are read of it.
+
+        Raises TuningError if a folder cannot be read.
+        """
         files = {
             "decontaminate": (self.decontaminate, benchmark_files(self.decontaminate) if self.decontaminate else []),
             "redact_rules": (self.redact_rules, [self.redact_rules] if self.redact_rules else []),
             "decisions": (self.decisions, [self.decisions] if self.decisions else []),
             "tokenizer": (self.tokenizer, [self.tokenizer / "tokenizer.json"] if self.tokenizer else []),
         }
-        for name, (path, content) in files.items():
-            if path:
-                values[name] = {"name": path.name, "sha256": _sha256(name, content)}
-        return values
+        return {name: (path, content) for name, (path, content) in files.items() if path}
 
 
 BODIES: tuple[Body, ...] = ("markdown", "html")  # those of a mart

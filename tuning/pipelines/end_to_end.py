@@ -20,6 +20,7 @@ from tuning.dataset.own.snapshot import make_own_snapshot
 from tuning.dataset.similar.decontaminate import read_benchmark
 from tuning.dataset.snapshot.export import export
 from tuning.dataset.snapshot.snapshot import Snapshot
+from tuning.dataset.workspace.engine import HERE, Engine
 from tuning.errors import TuningError
 from tuning.pipelines.local.run import run_local
 from tuning.pipelines.outcome import Step
@@ -165,6 +166,7 @@ def make_dataset(
     *,
     fill: bool = False,
     workers: int | None = None,
+    engine: Engine = HERE,
 ) -> Dataset:
     """Build the mart, export a snapshot and create the dataset. Steps that are already finished are reused.
 
@@ -185,11 +187,16 @@ def make_dataset(
         known = _names(settings.home / "snapshots")
         snapshot = export(settings, variables, options)
         ended(f"{snapshot.rows:,} rows in {snapshot.folder}", snapshot.folder.name in known)
-    return _dataset_of(settings, snapshot, options, steps, workers)
+    return _dataset_of(settings, snapshot, options, steps, workers, engine)
 
 
 def make_own_dataset(
-    settings: Settings, own: OwnOptions, options: DatasetOptions, steps: Steps, workers: int | None = None
+    settings: Settings,
+    own: OwnOptions,
+    options: DatasetOptions,
+    steps: Steps,
+    workers: int | None = None,
+    engine: Engine = HERE,
 ) -> Dataset:
     """Create a dataset of a user's own files. Steps that are already finished are reused.
 
@@ -205,15 +212,20 @@ def make_own_dataset(
         snapshot = make_own_snapshot(settings, sources)
         what = f"{snapshot.rows:,} rows in {len(sources)} file{'s' if len(sources) > 1 else ''}"
         ended(what, snapshot.folder.name in known)
-    return _dataset_of(settings, snapshot, options, steps, workers)
+    return _dataset_of(settings, snapshot, options, steps, workers, engine)
 
 
 def _dataset_of(
-    settings: Settings, snapshot: Snapshot, options: DatasetOptions, steps: Steps, workers: int | None
+    settings: Settings,
+    snapshot: Snapshot,
+    options: DatasetOptions,
+    steps: Steps,
+    workers: int | None,
+    engine: Engine,
 ) -> Dataset:
     with steps.step("dataset") as ended:
         known = _names(settings.datasets_dir)
-        dataset = create_dataset(settings, snapshot, options, workers)
+        dataset = create_dataset(settings, snapshot, options, workers, engine)
         rows = {name: facts.rows for name, facts in dataset.manifest.files.items()}
         left_out = sum(row["rows"] for row in dataset.manifest.funnel if row["step"] not in _NOT_LOST)
         lost = f" ({left_out:,} rows left out: see its card)" if left_out else ""

@@ -47,7 +47,7 @@ def run_pass_one(parts: Parts, snapshot: Snapshot, options: DatasetOptions, work
     if options.is_seed:
         done = workers.map_in_threads(prepare, jobs)
     else:
-        lent = map(functools.partial(_lent, workers.ahead), jobs)
+        lent = map(functools.partial(_lent, workers), jobs)
         done = workers.map(prepare, lent, is_long=plan.rows > _WORTH_WORKERS)
     keys = []
     with progress("preparing", plan.rows, "rows") as advance:
@@ -61,8 +61,8 @@ def run_pass_one(parts: Parts, snapshot: Snapshot, options: DatasetOptions, work
     return build_index(keys)
 
 
-def _lent(slots: int, job: Job) -> Job:
-    return msgspec.structs.replace(job, rows=job.store.lend(job.number % slots, job.rows))
+def _lent(workers: Workers, job: Job) -> Job:
+    return msgspec.structs.replace(job, rows=workers.lend(job.store, job.number, job.rows))
 
 
 def _batches(plan: Plan, rules: Rules, funnel: Funnel) -> Iterator[pa.RecordBatch]:

@@ -1,4 +1,7 @@
-"""Run one function over many inputs on several cores, with results in order and few inputs in memory at a time."""
+"""Run one function over many inputs on several cores, with results in order and few inputs in memory at a time.
+
+`Workers` uses processes of this machine. `on_ray.RayWorkers` uses a Ray cluster in their place.
+"""
 
 import collections
 import multiprocessing
@@ -6,16 +9,32 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from pathlib import Path
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Protocol, Self, TypeVar
+
+import pyarrow as pa
+
+from tuning.dataset.workspace.store import Store
 
 In = TypeVar("In")
 Out = TypeVar("Out")
+Result = TypeVar("Result", covariant=True)
 
 
 # Modules that workers need. They are imported once, in the server process that the workers are forked from.
 _IMPORTED = ["tuning.dataset.rows.prepare", "tuning.dataset.leaks.check"]
+
+
+class Pending(Protocol[Result]):
+    """Represent work that was handed over, such as a future."""
+
+    def result(self) -> Result:
+        """Wait for the work and return its result. Raises what the work has raised."""
+
+    def cancel(self) -> object:
+        """Give up the result. The work ends early if that is possible."""
 
 
 class Workers:
@@ -43,7 +62,8 @@ class Workers:
             context = multiprocessing.get_context("forkserver")
             context.set_forkserver_preload(_IMPORTED)
             self._pool = ProcessPoolExecutor(self._count, mp_context=context, initializer=_begin)
-        yield from _in_order(self._pool, function, inputs, self.ahead)
+        pool = self._pool
+        yield from in_order(lambda item: pool.submit(function, item), inputs, self.ahead)
 
     def map_in_threads(self, function: Callable[[In], Out], inputs: Iterable[In]) -> Iterator[Out]:
         """Do the same as `map` in threads of this process, which start quickly and need no transfer of data.
@@ -54,7 +74,11 @@ class Workers:
             yield from map(function, inputs)
             return
         with ThreadPoolExecutor(self._count) as pool:
-            yield from _in_order(pool, function, inputs, self._count + 1)
+            yield from in_order(lambda item: pool.submit(function, item), inputs, self._count + 1)
+
+    def lend(self, store: Store, number: int, rows: pa.RecordBatch) -> Path | bytes:
+        """Prepare the rows of input `number` for a worker, as `Store.lend` does."""
+        return store.lend(number % self.ahead, rows)
 
     def __enter__(self) -> Self:
         return self
@@ -66,18 +90,19 @@ class Workers:
             self._pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _in_order(pool: Executor, function: Callable[[In], Out], inputs: Iterable[In], ahead: int) -> Iterator[Out]:
-    waiting: collections.deque[Future[Out]] = collections.deque()
+def in_order(submit: Callable[[In], Pending[Out]], inputs: Iterable[In], ahead: int) -> Iterator[Out]:
+    """Submit the inputs and yield the results in order, with at most `ahead` inputs that wait for theirs."""
+    waiting: collections.deque[Pending[Out]] = collections.deque()
     try:
         for item in inputs:
-            waiting.append(pool.submit(function, item))
+            waiting.append(submit(item))
             if len(waiting) == ahead:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
     finally:
-        for future in waiting:
-            future.cancel()
+        for pending in waiting:
+            pending.cancel()
 
 
 def _begin() -> None:

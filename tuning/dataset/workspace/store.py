@@ -5,6 +5,7 @@ import functools
 import io
 import os
 import shutil
+import uuid
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -85,10 +86,11 @@ class FolderStore(msgspec.Struct, frozen=True):
     def write(self, name: str, content: bytes | memoryview | pa.Buffer) -> None:
         """Write a file and then rename it into place, so that a killed run leaves no incomplete file.
 
+        Two machines that share the folder can write the same file at the same time: its temporary names differ.
         After a crash of the machine, the file can be damaged. `Parts.keys` detects this with the checksum.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        temporary = self.folder / f"{name}.{os.getpid()}.tmp"
+        temporary = self.folder / f"{name}.{uuid.uuid4().hex}.tmp"
         try:
             temporary.write_bytes(content)
             temporary.rename(self.folder / name)
@@ -239,10 +241,7 @@ class BucketStore(msgspec.Struct, frozen=True):
     def lend(self, slot: int, batch: pa.RecordBatch) -> bytes:
         """Return the rows as bytes. Sending them to a worker is fast compared with the later upload of the part."""
         del slot
-        file = io.BytesIO()
-        with pa.ipc.new_stream(file, batch.schema) as writer:
-            writer.write_batch(batch)
-        return file.getvalue()
+        return stream_of(batch)
 
     def clear(self) -> None:
         """Delete all objects below the prefix. Raises TuningError if the request fails."""
@@ -256,6 +255,14 @@ def _load(store: BucketStore, name: str) -> Array:
         raise FileNotFoundError(f"{store.prefix}/{name}")
     array: Array = np.load(io.BytesIO(content), allow_pickle=False)
     return array
+
+
+def stream_of(batch: pa.RecordBatch) -> bytes:
+    """Return the rows in the Arrow IPC stream format, without those that a slice leaves out."""
+    file = io.BytesIO()
+    with pa.ipc.new_stream(file, batch.schema) as writer:
+        writer.write_batch(batch)
+    return file.getvalue()
 
 
 def _number(crc32c: str) -> int:
