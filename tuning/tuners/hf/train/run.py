@@ -3,7 +3,7 @@
 import shutil
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -21,6 +21,7 @@ from tuning.tuners.hf.models.base_models import (
     load_outline,
     load_tokenizer,
 )
+from tuning.tuners.hf.train.checkpoints import CHECKPOINTS, fetch_checkpoints
 from tuning.tuners.hf.train.curves import Curves, read_history, write_curves
 from tuning.tuners.hf.train.memory import check_memory, measure
 from tuning.tuners.hf.train.model_card import model_card
@@ -33,19 +34,33 @@ from tuning.tuners.protocol import Model
 from tuning.tuners.tracking import set_up_trackers
 
 
+class Start(NamedTuple):
+    """Say from where a training starts.
+
+    If the folder `adapter` is given, that adapter is trained further. If the address `checkpoints` in Cloud Storage is
+    given, checkpoints are copied to it, and a run on another machine, whose `output` has the same path, resumes from
+    them.
+    """
+
+    adapter: Path | None = None
+    checkpoints: str = ""
+
+
+FRESH = Start()
+
+
 def run(
     settings: Settings,
     dataset: Dataset,
     base_model: str,
     recipe: Recipe,
     output: Path,
-    adapter: Path | None = None,
+    start: Start = FRESH,
     group: Group = ALONE,
 ) -> None:
     """Tune a model and write it to `output`. The file FINISHED, a Model as JSON, is written last.
 
-    If the folder `adapter` is given, that adapter is trained further. All processes of `group` call this function, and
-    the main one writes.
+    All processes of `group` call this function, and the main one writes.
 
     Raises TuningError if the base model cannot be found or loaded, if it is too large for the memory, if a line is
     invalid, or if no example is short enough.
@@ -61,10 +76,14 @@ def run(
     rows = read_rows(tokenizer, dataset, recipe, encoded, group)
     if group.is_main:
         print(rows.announcement(recipe), flush=True)
+    from tuning.tuners.hf.train.callbacks import CopiedCheckpoints
     from tuning.tuners.hf.train.training import Log, train, training_model
 
-    model = training_model(base, recipe, processor, adapter)
-    log = Log(output, set_up_trackers(settings) if group.is_main else ())
+    if start.checkpoints and group.is_main:
+        fetch_checkpoints(settings, start.checkpoints, output / CHECKPOINTS)
+    model = training_model(base, recipe, processor, start.adapter)
+    copies = [CopiedCheckpoints(settings, start.checkpoints)] if start.checkpoints else []
+    log = Log(output, set_up_trackers(settings) if group.is_main else (), copies)
     trained = train(model, tokenizer, rows, recipe, processor, log, group)
     if not group.is_main:
         group.wait()  # until the main process has saved the model
