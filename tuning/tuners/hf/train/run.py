@@ -16,6 +16,7 @@ from tuning.tuners.hf.device import Processor, find_processor, scoring_dtype
 from tuning.tuners.hf.models.base_models import (
     describe_base,
     find_base_model,
+    find_outline,
     hub_base,
     license_of,
     load_outline,
@@ -66,10 +67,11 @@ def run(
     invalid, or if no example is short enough.
     """
     started = time.monotonic()
-    base = group.tell(find_base_model(settings, base_model, dataset) if group.is_main else None)
-    tokenizer = load_tokenizer(base)
+    outline = group.tell(find_outline(settings, base_model, dataset) if group.is_main else None)
+    tokenizer = load_tokenizer(outline)
     processor = find_processor()
-    check_memory(measure(load_outline(base)), recipe, processor, group.size)
+    check_memory(measure(load_outline(outline)), recipe, processor, group.size)
+    base = group.tell(find_base_model(settings, base_model, dataset) if group.is_main else None)
     encoded = output / ROWS
     if group.is_main:
         shutil.rmtree(encoded, ignore_errors=True)  # from a killed run
