@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tuning.answers.suite import find_suite
-from tuning.cloud.machines import machine_of, price_of
+from tuning.cloud.machines import machine_of, memory_of, price_of
 from tuning.dataset.dataset import Dataset
 from tuning.errors import TuningError
 from tuning.evaluation.options import EvaluationOptions
@@ -18,6 +18,7 @@ from tuning.records import read_record
 from tuning.settings import Settings
 from tuning.target import find_target
 from tuning.tuners.gemini.prices import BIGQUERY, PIPELINE_RUN, staleness
+from tuning.tuners.hf.estimate import check_device
 from tuning.tuners.protocol import TuneOptions, Tuner
 from tuning.warehouse.client import connect
 from tuning.warehouse.dbt_process import dbt_files, run_dbt
@@ -108,7 +109,9 @@ def estimate_tuning(settings: Settings, dataset: Dataset, tuner: Tuner, options:
     if tuner.name == "hf" and find_target(settings).on_vertex:
         machine = machine_of(settings, tuner.name, options.base_model)
         dollars, seconds, notes = price_of(settings, machine, estimate.seconds)
-        estimate = msgspec.structs.replace(estimate, dollars=dollars, seconds=seconds, notes=[*estimate.notes, *notes])
+        fitting = check_device(settings, dataset, options, *memory_of(machine))
+        notes = (*estimate.notes, *fitting, *notes)
+        estimate = msgspec.structs.replace(estimate, dollars=dollars, seconds=seconds, notes=list(notes))
     return Cost(
         what=f"tuning on dataset {dataset.id}",
         amount=f"{estimate.tokens:,} tokens in {estimate.examples:,} examples",

@@ -203,6 +203,14 @@ class TuningOptions(RunOptions, frozen=True, kw_only=True):
     accelerator_count: Annotated[Annotated[int, Meta(ge=1, le=16)] | None, Meta(description="number of these GPUs")] = (
         None
     )
+    spot: Annotated[
+        bool,
+        Meta(description="tune on a Spot machine, which costs less and can be taken back (target gcp, tuner hf)"),
+    ] = False
+    disk_gb: Annotated[
+        Annotated[int, Meta(ge=100, le=64_000)] | None,
+        Meta(description="GB of disk of the machine that tunes (target gcp, tuner hf)"),
+    ] = None
     budget: Annotated[
         Annotated[float, Meta(ge=0)] | None, Meta(description="maximum cost in US dollars; 0: no limit")
     ] = None

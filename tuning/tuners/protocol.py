@@ -25,7 +25,9 @@ class TuneOptions(msgspec.Struct, frozen=True, kw_only=True):
     seed: int = 42
     continues: str = ""  # the registered version whose adapter is trained further
     continues_sha256: str = ""  # of its files
-    adapter: str = ""  # the folder of that adapter; set when the tuning starts, and not part of a request
+    # These are set when the tuning starts, and are not part of a request.
+    adapter: str = ""  # the folder of that adapter
+    checkpoints: str = ""  # an address in Cloud Storage to which checkpoints are copied, and from which it resumes
 
 
 class Problem(msgspec.Struct, frozen=True):

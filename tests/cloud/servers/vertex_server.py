@@ -13,6 +13,7 @@ from google.cloud.aiplatform_v1.types import CountTokensRequest, GenerateContent
 from google.genai import types as genai
 from pydantic import ValidationError
 
+from tests.cloud.servers.custom_jobs import CustomJobs
 from tests.cloud.servers.discovery import Method, find_method
 from tests.cloud.servers.endpoint_server import Endpoints
 from tests.cloud.servers.loopback import Loopback, RefusedError, Request
@@ -53,6 +54,7 @@ class Vertex:
 
     def __post_init__(self) -> None:
         self.endpoints = Endpoints(self.registry)
+        self.custom = CustomJobs(self.begun, self.numbers)
 
     @property
     def models(self) -> dict[str, dict[str, Any]]:
@@ -73,6 +75,7 @@ class Vertex:
             ("POST", rf"{PARENT}/tuningJobs", self.create_tuning),
             ("GET", rf"{PARENT}/tuningJobs", self.list_tunings),
             ("GET", rf"{PARENT}/tuningJobs/([^/:]+)", self.get_tuning),
+            *self.custom.routes(),
             *self.registry.routes(),
             *self.endpoints.routes(),
             ("POST", rf"{PARENT}/(endpoints/[^/:]+|publishers/google/models/[^/:]+):generateContent", self.generate),

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 
 from tuning.errors import TuningError
-from tuning.gcs.storage import find_storage
+from tuning.gcs.storage import get_files, list_files
 from tuning.pipelines.outcome import Output, Step
 from tuning.pipelines.plan import Plan
 from tuning.pipelines.release.record import RunRecord, ended, start_run, write_run
@@ -65,12 +65,7 @@ def run_vertex(
 def _gone(settings: Settings, job: Job) -> str:
     """Return the address of an output of the job that is no longer in the bucket, or '' if none is gone."""
     found = [job.output(task, name) for task, name in OUTPUTS.values()]
-    return next((one.uri for one in found if one and not _files(settings, one.uri)), "")
-
-
-def _files(settings: Settings, output: str) -> list[str]:
-    """Return the addresses of an output's files: its own, or those in its folder."""
-    return [uri for uri in find_storage(settings).addresses(output) if uri == output or uri.startswith(f"{output}/")]
+    return next((one.uri for one in found if one and not list_files(settings, one.uri)), "")
 
 
 def _fetch(settings: Settings, job: Job, target: Path, task: str, name: str) -> Output:
@@ -78,15 +73,12 @@ def _fetch(settings: Settings, job: Job, target: Path, task: str, name: str) -> 
     found = job.output(task, name)
     if found is None:
         raise TuningError(f"the job {job.id} has no output {name} of the step {STEPS[task]}", f"See {job.link}")
-    uris = _files(settings, found.uri)
-    if not uris:
+    if not get_files(settings, found.uri, target):
         raise TuningError(
             f"the output {found.uri} of the job {job.id} is missing",
             "See who deletes files of the bucket (`invoke cloud.check --target gcp` reads its rules), and run the "
             "command again",
         )
-    for uri in uris:
-        find_storage(settings).get(uri, target / uri.removeprefix(f"{found.uri}/") if uri != found.uri else target)
     return Output(path=str(target), metadata=dict(found.metadata))
 
 
