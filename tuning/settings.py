@@ -144,9 +144,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     tracking: Annotated[
         str,
         Meta(
-            pattern=r"(mlflow|wandb|trackio)(,(mlflow|wandb|trackio))*",
-            title="mlflow, wandb or trackio, separated by commas",
-            description="experiment trackers that get curves, metrics and verdict of each run; install them yourself",
+            pattern=r"none|(vertex|mlflow|wandb|trackio)(,(vertex|mlflow|wandb|trackio))*",
+            title="none, or vertex, mlflow, wandb or trackio, separated by commas",
+            description="experiment trackers that get curves, metrics and verdict of each run; vertex is Vertex AI "
+            "Experiments and the default on target gcp; install the others yourself",
         ),
     ] = ""
     run_answers: Annotated[

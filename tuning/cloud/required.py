@@ -62,6 +62,13 @@ GRANTS = (
             "aiplatform.models.upload",
             "aiplatform.models.update",
             "aiplatform.modelEvaluations.import",
+            # Vertex AI Experiments
+            "aiplatform.metadataStores.create",
+            "aiplatform.metadataStores.get",
+            "aiplatform.contexts.create",
+            "aiplatform.contexts.get",
+            "aiplatform.contexts.update",
+            "aiplatform.contexts.addContextChildren",
             # `invoke deploy`
             "aiplatform.endpoints.create",
             "aiplatform.endpoints.get",
