@@ -35,6 +35,7 @@ class Ended(NamedTuple):
     answer_tokens: int
 
 
+_MOST_WAITING = 64  # questions
 Item = Started | str | Ended | Exception
 
 
@@ -75,8 +76,8 @@ class ServedModel:
     async def answer(self, request: ChatRequest) -> AsyncGenerator[Started | str | Ended]:
         """Yield Started, pieces of the answer, and Ended. If the iterator is closed, generation ends.
 
-        The pieces together are the answer. Raises ApiError if the prompt is too long or the server stops, and
-        TuningError if the model cannot be loaded.
+        The pieces together are the answer. Raises ApiError if the prompt is too long, too many questions wait or the
+        server stops, and TuningError if the model cannot be loaded.
         """
         items: asyncio.Queue[Item] = asyncio.Queue()
         loop, is_closed = asyncio.get_running_loop(), threading.Event()
@@ -85,6 +86,8 @@ class ServedModel:
             with contextlib.suppress(RuntimeError):  # the loop has ended, and nobody waits
                 loop.call_soon_threadsafe(items.put_nowait, item)
 
+        if len(self._waiting) >= _MOST_WAITING:
+            raise ApiError(503, f"{_MOST_WAITING} questions are waiting already. Ask again later")
         self._waiting.add(put)
         try:
             if self._is_stopping:

@@ -25,13 +25,14 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tuning.errors import TuningError
 from tuning.serving.chat_api import ApiError, ChatRequest, Reply, event, read_request
+from tuning.serving.limits import limited
 from tuning.serving.log import AnswerLog
 from tuning.serving.model import Ended, ServedModel, Started, stopping
 from tuning.settings import Settings
 
 LOOPBACK = "127.0.0.1"
 _LONGEST_BODY = 1 << 20  # bytes
-_SECONDS_TO_STOP = 3
+_SECONDS_TO_STOP = 3  # for the model, after the server
 _LEFT = 499  # nginx's status of a request whose client left
 
 
@@ -44,16 +45,7 @@ def serve(settings: Settings, name: str, port: int) -> None:
     with listening(port, "invoke serve") as listener:
         model = ServedModel(settings, name)
         log = AnswerLog(settings) if settings.serve_log else None
-        config = uvicorn.Config(
-            make_app(model, log),
-            log_level="warning",  # no line contains a question
-            access_log=False,
-            lifespan="off",
-            ws="none",
-            server_header=False,
-            timeout_graceful_shutdown=_SECONDS_TO_STOP,
-        )
-        server = _Server(config)
+        server = _Server(limited(make_app(model, log)))
 
         def stop(*_: object) -> None:
             model.stop()
@@ -115,7 +107,9 @@ def make_app(model: ServedModel, log: AnswerLog | None = None) -> Starlette:
         began = time.monotonic()
         asked = read_request(await _body(request), model.name)
         items = model.answer(asked)
-        started = await anext(items)  # an error before the answer has its own status
+        started = await _first(request, items)  # an error before the answer has its own status
+        if started is None:
+            return Response(status_code=_LEFT)  # nobody reads it
         assert isinstance(started, Started)  # noqa: S101 - the order of the items
         reply = Reply(started.model, started.prompt_tokens)
 
@@ -159,6 +153,17 @@ def make_app(model: ServedModel, log: AnswerLog | None = None) -> Starlette:
         middleware=[Middleware(_LocalProgramsOnly)],
         exception_handlers={ApiError: _failed, TuningError: _failed, HTTPException: _failed, Exception: _failed},
     )
+
+
+async def _first(request: Request, items: AsyncGenerator[Started | str | Ended]) -> Started | str | Ended | None:
+    """Return the first item, or None if the client leaves before, whose question then waits no longer."""
+    begins, leaves = asyncio.ensure_future(anext(items)), asyncio.ensure_future(request.receive())
+    try:
+        await asyncio.wait((begins, leaves), return_when=asyncio.FIRST_COMPLETED)
+        return begins.result() if begins.done() else None
+    finally:
+        begins.cancel()
+        leaves.cancel()
 
 
 async def _events(

@@ -41,11 +41,12 @@ def review(dataset: Dataset, file: Path, port: int, ready: Callable[[str], None]
     """
     import uvicorn
 
+    from tuning.serving.limits import limited
     from tuning.serving.server import LOOPBACK, listening
 
     app = make_app(dataset, file)
     with listening(port, "invoke review") as listener:
-        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, lifespan="off", ws="none"))
+        server = uvicorn.Server(limited(app))
         ready(f"http://{LOOPBACK}:{port}/")
         server.run(sockets=[listener])
 
