@@ -141,6 +141,12 @@ def test_nothing_is_deleted_while_another_command_works(
         other.stdout.readline()
         with pytest.raises(TuningError, match=rf"in use by another process \(lock file .*{lock}"):
             lines(settings)
+        counted = {line[:48].strip(): line for line in lines(settings, dry_run=True)}
+        folder = f"{Path(lock).parts[0]}/"
+        (note,) = (line for line in counted.values() if line.startswith("another command is at work in this home"))
+        assert folder.replace(".lock", "") in note
+        assert ("unfinished registrations" in counted) is (folder != "models/")
+        assert ("outputs that the cache does not use" in counted) is (folder != "pipeline/")
         assert tree(old_home) == before
         other.communicate("\n")
     lines(settings)

@@ -1,7 +1,8 @@
 """Find and delete left-overs of a home: what nothing needs, and old files that a command makes again.
 
-Nothing is deleted while another command works in the home. Registered models, the journal, records and reports of runs,
-and everything that the pipeline's cache refers to stay. So do datasets and snapshots that no command could make again.
+Nothing is deleted while another command works in the home; a dry run then leaves out the folders in use. Registered
+models, the journal, records and reports of runs, and everything that the pipeline's cache refers to stay. So do
+datasets and snapshots that no command could make again.
 """
 
 import contextlib
@@ -40,6 +41,7 @@ _TEMPORARY = (
     ),
     "uploads/*",  # of an earlier version
 )
+_LOADING = ("gcs", "sources")  # folders that several commands use for what they load and export
 _GRACE = 3600  # seconds; outside these folders, a temporary file is a left-over if it is older
 
 
@@ -56,12 +58,19 @@ def clean(settings: Settings, older_than: str, *, dry_run: bool) -> Iterator[str
     """Delete the left-overs and yield a line for each kind, then the total. With `dry_run`, delete nothing.
 
     `older_than` is an age such as ``30d``: datasets, snapshots, unfinished work and logs that were used since then
-    stay. Raises TuningError if another command works in the home, or if the registry is damaged.
+    stay. A dry run while another command works in the home leaves out the folders in use, and says so. Raises
+    TuningError if something is to be deleted then, or if the registry is damaged.
     """
     oldest = time.time() - int(older_than[:-1]) * _SECONDS[older_than[-1]]
-    with _alone(settings, dry_run):
+    in_use = _in_use(settings) if dry_run else []
+    with contextlib.nullcontext() if dry_run else _alone(settings):
         notes: list[str] = []
-        every = list(_find(settings, oldest, notes))
+        if in_use:
+            folders = ", ".join(f"{name}/" for name in in_use)
+            notes.append(f"another command is at work in this home, so `invoke clean` refuses; not counted: {folders}")
+        every = [
+            one for one in _find(settings, oldest, notes) if one.path.relative_to(settings.home).parts[0] not in in_use
+        ]
         paths = {one.path for one in every}
         found = [one for one in every if paths.isdisjoint(one.path.parents)]  # each is counted once
         for kind in dict.fromkeys(one.kind for one in found):
@@ -81,18 +90,34 @@ def _line(what: str, found: list[LeftOver]) -> str:
     return f"{what:48} {len(found):>6,} {sum(one.size for one in found) / 1e6:>12,.1f} MB"
 
 
-@contextlib.contextmanager
-def _alone(settings: Settings, dry_run: bool) -> Iterator[None]:
-    """Hold every lock of the home. Raises TuningError if another process holds one."""
+def _locks(settings: Settings) -> list[Path]:
+    """Return the lock files of the home: those that each command may make, and the others that exist."""
     home = settings.home
     known = [pipeline_root(settings) / ".lock", settings.models_dir / ".lock", settings.models_dir / ".register.lock"]
     known += [home / "sources.lock", home / "load.lock"]
-    there = [path for pattern in _LOCKS for path in sorted(home.glob(pattern))]
+    return known + [path for pattern in _LOCKS for path in sorted(home.glob(pattern))]
+
+
+@contextlib.contextmanager
+def _alone(settings: Settings) -> Iterator[None]:
+    """Hold every lock of the home. Raises TuningError if another process holds one."""
     with contextlib.ExitStack() as stack:
-        for path in [*known, *there]:
-            if path.exists() or (home.is_dir() and not dry_run):
+        for path in _locks(settings):
+            if path.exists() or settings.home.is_dir():
                 stack.enter_context(locked(path, "a part of the home", timeout=0))
         yield
+
+
+def _in_use(settings: Settings) -> list[str]:
+    """Return the folders of the home in which other commands work, by the locks that they hold now."""
+    found = set()
+    for path in filter(Path.exists, _locks(settings)):
+        try:
+            with locked(path, "a part of the home", timeout=0):
+                pass
+        except TuningError:
+            found |= {*path.parent.relative_to(settings.home).parts[:1], *_LOADING}
+    return sorted(found)
 
 
 def _find(settings: Settings, oldest: float, notes: list[str]) -> Iterator[LeftOver]:

@@ -4,9 +4,12 @@ kfp.local's cache only checks whether the path of an output exists.
 """
 
 import contextlib
+import os
 import secrets
 import shutil
+import stat
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -73,13 +76,22 @@ def prune_work(work: Path, days: float) -> int:
 
 def freed_by(path: Path) -> int:
     """Return the number of bytes that deleting a file or folder frees. A file with more links stays on disk."""
-    files = [file.lstat() for file in (path, *path.rglob("*")) if file.is_symlink() or file.is_file()]
+    files = [one for one in _stats(path) if stat.S_ISREG(one.st_mode) or stat.S_ISLNK(one.st_mode)]
     return sum(file.st_size for file in files if file.st_nlink == 1)
 
 
 def last_written(path: Path) -> float:
     """Return when a file, or the newest file in a folder, was written, in seconds since 1970."""
-    return max(one.lstat().st_mtime for one in (path, *path.rglob("*")))
+    return max((one.st_mtime for one in _stats(path)), default=time.time())
+
+
+def _stats(path: Path) -> Iterator[os.stat_result]:
+    """Yield the status of a file or link, or of a folder and all it contains. What is deleted meanwhile is left out."""
+    inside = () if path.is_symlink() else os.walk(path)
+    names = (Path(folder, name) for folder, folders, files in inside for name in (*folders, *files))
+    for one in (path, *names):
+        with contextlib.suppress(FileNotFoundError):
+            yield one.lstat()
 
 
 def delete(path: Path) -> None:
