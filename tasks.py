@@ -700,7 +700,7 @@ def deploy(
         deploy_version(settings, deployed, print)
 
 
-@command(writes=False)
+@command
 def report(
     c: Context,
     settings: Settings,
