@@ -131,6 +131,28 @@ def test_the_bytes_are_those_of_a_dataset_made_here_and_nothing_large_is_written
     assert dataset_sha256(dataset) == dataset_sha256(made_here)
 
 
+@pytest.mark.slow
+def test_ray_gives_the_same_bytes_with_parts_in_the_bucket(
+    cloud: Settings, rows: Rows, made_here: Dataset, store: Callable[..., Snapshot]
+) -> None:
+    snapshot = store(rows, files=2)
+    program = CREATE.replace("int(sys.argv[2])", "int(sys.argv[2]), Engine('ray')").replace(
+        "import sys\n", "import sys\nfrom tuning.dataset.workspace.engine import Engine\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(snapshot.folder), "2"],
+        env=environment(cloud),
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert (done.stdout, done.stderr, done.returncode) == ("", "", 0)
+    expected = {path.name: path.read_bytes() for path in made_here.folder.iterdir()}
+    assert contents(cloud, f"gs://bucket/datasets/{made_here.id}") == expected
+    assert list(find_storage(cloud).addresses("gs://bucket/parts/")) == []
+
+
 def test_the_seed_preset_gives_the_bytes_of_one_made_here(
     cloud: Settings, store: Callable[..., Snapshot], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
