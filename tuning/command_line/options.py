@@ -13,6 +13,7 @@ from tuning.values import (
     Count,
     CountOrZero,
     Date,
+    Gpu,
     InputFile,
     InputPath,
     MachineType,
@@ -220,16 +221,7 @@ class DeployOptions(Options, frozen=True, kw_only=True):
     ] = None
     machine: Annotated[MachineType | None, Meta(description="machine with one GPU (default: g2-standard-8)")] = None
     accelerator: Annotated[
-        Literal[
-            "NVIDIA_L4",
-            "NVIDIA_TESLA_T4",
-            "NVIDIA_TESLA_A100",
-            "NVIDIA_A100_80GB",
-            "NVIDIA_H100_80GB",
-            "NVIDIA_H200_141GB",
-        ]
-        | None,
-        Meta(description="GPU of the machine (default: that of the machine's series)"),
+        Gpu | None, Meta(description="GPU of the machine (default: that of the machine's series)")
     ] = None
     hourly_price: Annotated[
         Annotated[float, Meta(gt=0, le=10_000)] | None,

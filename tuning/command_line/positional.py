@@ -40,7 +40,8 @@ class Positional(Command):
         is_given = _has_bare_word(sys.argv, self.name, valued)
         for argument in arguments:
             if argument.positional or argument.name in self.also:
-                argument.positional, argument.default = is_given, None if is_given else ""
+                without = "" if argument.positional else argument.default
+                argument.positional, argument.default = is_given, None if is_given else without
                 argument.__class__ = _Word
                 cast(_Word, argument).task = called_as(self.name)
         return arguments
@@ -75,6 +76,12 @@ class JobOrNewest(Positional):
     """Represent a task that also takes the value of its option ``--job`` as a positional argument."""
 
     also = ("job",)
+
+
+class VersionOrChampion(Positional):
+    """Represent a task that also takes the value of its option ``--model`` as a positional argument."""
+
+    also = ("model",)
 
 
 def called_as(task: str) -> str:
