@@ -39,6 +39,7 @@ from tuning.target import find_target
 from tuning.tuners.protocol import Model
 
 MODEL = "model"
+_WEIGHTS = (".safetensors", ".bin", ".pt", ".gguf")
 
 
 def versions(settings: Settings) -> list[Version]:
@@ -78,6 +79,15 @@ def model_folder(settings: Settings, version: Version) -> Path:
     Raises TuningError if a downloaded file is not the one that was registered.
     """
     return local_copy(settings, version, model_address(settings, version))
+
+
+def small_files(settings: Settings, version: Version) -> Path:
+    """Return a folder of this machine with the version's files except the weights, such as its tokenizer.
+
+    Raises TuningError as `model_folder` does.
+    """
+    small = {name: sha256 for name, sha256 in version.files.items() if not name.endswith(_WEIGHTS)}
+    return local_copy(settings, msgspec.structs.replace(version, files=small), model_address(settings, version))
 
 
 def open_version(settings: Settings, version: Version) -> Model:

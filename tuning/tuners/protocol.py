@@ -65,6 +65,7 @@ class Answer(msgspec.Struct, frozen=True):
     text: str
     finish_reason: str  # STOP, MAX_TOKENS, REPETITION, SAFETY, RECITATION ...
     notes: tuple[str, ...] = ()  # for example, citations with their licence
+    model: str = ""  # the version that answered, if the predictor asks several and knows which one did
 
 
 class Predictor(Protocol):
