@@ -21,6 +21,7 @@ from tuning.tuners.gemini.prices import BIGQUERY, PIPELINE_RUN, staleness
 from tuning.tuners.protocol import TuneOptions, Tuner
 from tuning.warehouse.client import connect
 from tuning.warehouse.dbt_process import dbt_files, run_dbt
+from tuning.warehouse.fingerprint import source
 
 if TYPE_CHECKING:
     from google.cloud import bigquery
@@ -78,9 +79,11 @@ def estimate_build(settings: Settings, variables: "Variables") -> Cost:
     """Estimate a full build from the bytes that it reads. BigQuery reports them in a free dry run of each staging view.
 
     The estimate is an upper bound, because BigQuery skips the columns of a view that a table does not use. Raises
-    TuningError if dbt or BigQuery fails.
+    TuningError if there are no posts yet, or if dbt or BigQuery fails.
     """
     client = connect(settings)
+    with google_errors("reading the source tables"):
+        source(settings, client)
     run_dbt(settings, ["compile", "--select", "+python_qa_instructions", "+python_qa_preferences"], variables)
     manifest = dbt_files(settings, variables).manifest
     nodes = read_record(manifest, dict[str, Any], "Run the command again, which writes it again")["nodes"]
