@@ -108,9 +108,10 @@ class Gcp:
         default = Settings()
         needed = () if self.settings.vertex_endpoint else ("project", "bucket")
         if missing := [name for name in needed if getattr(self.settings, name) == getattr(default, name)]:
-            defaults = " and ".join(repr(getattr(default, name)) for name in missing)
+            values = " and ".join(repr(getattr(default, name)) for name in missing)
+            only = "is only the default" if len(missing) == 1 else "are only the defaults"
             raise TuningError(
-                f"target gcp needs your own {' and '.join(missing)}; {defaults} is only the default of target local",
+                f"target gcp needs your own {' and '.join(missing)}; {values} {only} of target local",
                 f"Set {' and '.join(map(variable, missing))}",
             )
 

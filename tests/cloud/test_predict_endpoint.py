@@ -1,5 +1,6 @@
 """`invoke predict --endpoint` asks what is deployed, in the words of the training, and says which version answered."""
 
+import copy
 import json
 from pathlib import Path
 from typing import Any
@@ -24,11 +25,13 @@ QUESTION = "How do I read a file?\nLine by line."
 
 
 def version(settings: Settings, folder: Path, style: str, **fields: object) -> str:
-    """Register a version with a tokenizer that has this chat template."""
+    """Register a version with a tokenizer that has this chat template, or none."""
     merged = folder / "merged"
     merged.mkdir(parents=True)
     (merged / "model.safetensors").write_bytes(folder.name.encode())
-    tokenizer_of(style).save_pretrained(merged)
+    tokenizer = copy.deepcopy(tokenizer_of(style or "chatml"))
+    tokenizer.chat_template = tokenizer.chat_template if style else None
+    tokenizer.save_pretrained(merged)
     return register(settings, Model(tuner="hf", base_model="small", uri=str(merged)), folder, **fields)
 
 
@@ -74,6 +77,15 @@ def test_a_template_without_system_messages_gets_the_instruction_with_the_questi
     answer(cloud)
     (message,) = asked(vertex_api)["messages"]
     assert message == {"role": "user", "content": "Answer the question.\n\nHow do I read a file?\n\nLine by line."}
+
+
+def test_a_model_without_a_chat_template_is_refused(cloud: Settings, tmp_path: Path, vertex_api: Loopback) -> None:
+    put(cloud, version(cloud, tmp_path / "a", ""))
+    with pytest.raises(
+        TuningError, match="has no chat template, so a server cannot word its prompts as the training did"
+    ):
+        answer(cloud)
+    assert not vertex_api.asked("POST", "/chat/completions$")
 
 
 def test_of_several_versions_the_one_that_answered_is_named(cloud: Settings, tmp_path: Path, vertex: Vertex) -> None:

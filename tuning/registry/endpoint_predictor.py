@@ -28,7 +28,7 @@ _ANSWERED_BY = "X-Vertex-AI-Deployed-Model-Id"
 class EndpointPredictor:
     """Ask an endpoint on which `versions` are deployed, the one with the most traffic first.
 
-    The tokenizer of that version words the prompt as in the training. Raises TuningError if it has no chat template.
+    The tokenizer of that version decides how the prompt is worded. Raises TuningError if it cannot be loaded.
     """
 
     def __init__(self, settings: Settings, endpoint: Endpoint, versions: Sequence[Version]) -> None:
@@ -45,7 +45,10 @@ class EndpointPredictor:
         self._names = [one.name for one in versions]
 
     def generate(self, prompts: Sequence[Sequence[Message]], max_new_tokens: int) -> list[Answer]:
-        """Return answers by greedy decoding, in the order of the prompts. Raises TuningError if a request fails."""
+        """Return answers by greedy decoding, in the order of the prompts.
+
+        Raises TuningError if the model has no chat template, or if a request fails.
+        """
         with google_errors(f"asking {self._endpoint.name}"), ThreadPoolExecutor(_PARALLEL) as pool:
             return list(pool.map(lambda prompt: self._ask(prompt, max_new_tokens), prompts))
 
