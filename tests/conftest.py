@@ -1,5 +1,7 @@
 """Fixtures that every folder of tests shares."""
 
+import gc
+import inspect
 import os
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,22 @@ hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 
 CLOUD = PROJECT_ROOT / "tests" / "cloud"
+
+_find_module = inspect.getmodule
+
+
+def _find_module_at_once(asked: Any, filename: str | None = None) -> Any:
+    """Return what `inspect.getmodule` does, and for a frame of code without a file None, without a search.
+
+    It looks through all modules for such code: thousands in this process. kfp and dbt ask for the whole stack, in which
+    there is always some, a hundred times in a test.
+    """
+    if inspect.isframe(asked) and asked.f_code.co_filename.startswith("<"):
+        return None
+    return _find_module(asked, filename)
+
+
+inspect.getmodule = _find_module_at_once
 
 
 @pytest.fixture(autouse=True)
@@ -41,6 +59,12 @@ def real_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real data in {folder}; TUNING_TEST_DATA names its folder")
     return folder
+
+
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector what lives until the end: millions of objects in modules and tests."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
