@@ -22,21 +22,25 @@ hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 CLOUD = PROJECT_ROOT / "tests" / "cloud"
 
-_find_module = inspect.getmodule
+_find_module, _without_module = inspect.getmodule, set[str]()
 
 
-def _find_module_at_once(asked: Any, filename: str | None = None) -> Any:
-    """Return what `inspect.getmodule` does, and for a frame of code without a file None, without a search.
+def _find_module_once(asked: Any, filename: str | None = None) -> Any:
+    """Return what `inspect.getmodule` does, but search only once for the module of a file or text that is none.
 
-    It looks through all modules for such code: thousands in this process. kfp and dbt ask for the whole stack, in which
-    there is always some, a hundred times in a test.
+    It looks through all modules: thousands in this process. kfp and dbt ask for the whole stack a hundred times in a
+    test, and there are always such files in it, as one of pytest-xdist.
     """
-    if inspect.isframe(asked) and asked.f_code.co_filename.startswith("<"):
+    name = asked.f_code.co_filename if inspect.isframe(asked) else None
+    if name in _without_module:
         return None
-    return _find_module(asked, filename)
+    found = _find_module(asked, filename)
+    if name is not None and found is None:
+        _without_module.add(name)
+    return found
 
 
-inspect.getmodule = _find_module_at_once
+inspect.getmodule = _find_module_once
 
 
 @pytest.fixture(autouse=True)
