@@ -100,7 +100,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 def _has_all(config: pytest.Config) -> bool:
     """Whether the run has all cloud tests: it names no files, and selects by the markers `cloud` and `hard` at most."""
     folders = {Path(argument).resolve() for argument in config.args}
-    narrowed = any(config.getoption(name) for name in ("keyword", "lf", "deselect", "ignore", "collectonly"))
+    narrowed = any(config.getoption(name, False) for name in ("keyword", "lf", "deselect", "ignore", "collectonly"))
     return (
         folders <= {CLOUD, CLOUD.parent} and config.getoption("markexpr") in ("", "cloud", "not hard") and not narrowed
     )
