@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 KEY_LABEL = "python_qa_training"
 _ENDED = frozenset({"SUCCEEDED", "FAILED", "CANCELLED", "EXPIRED", "PARTIALLY_SUCCEEDED"})
 _PREFIX = "JOB_STATE_"
+_LABEL = 32  # characters of a key that are the label, which has at most 63
 
 
 class JobMachine(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,7 +83,7 @@ def job_machine(settings: Settings, tuner: str, base_model: str, image: str) -> 
 
 
 def job_message(machine: JobMachine, command: Sequence[str], key: str) -> "CustomJob":
-    """Return the request for a job that runs `command`. `key` is its label, by which it is found again.
+    """Return the request for a job that runs `command`. The start of `key` is its label, by which it is found again.
 
     It has one machine: the processes of a training cannot be on several (`tuning/tuners/hf/train/processes.py`).
     """
@@ -110,8 +111,8 @@ def job_message(machine: JobMachine, command: Sequence[str], key: str) -> "Custo
     )
     scheduling = Scheduling(strategy=Scheduling.Strategy.SPOT, restart_job_on_worker_restart=True)
     return CustomJob(
-        display_name=f"python-qa-training-{key}",
-        labels={KEY_LABEL: key},
+        display_name=f"python-qa-training-{key[:_LABEL]}",
+        labels={KEY_LABEL: key[:_LABEL]},
         job_spec=CustomJobSpec(
             worker_pool_specs=[pool],
             scheduling=scheduling if machine.spot else None,
@@ -129,16 +130,38 @@ def find_or_start(settings: Settings, machine: JobMachine, command: Sequence[str
     """
     with google_errors("starting the CustomJob"):
         client, message = _client(settings), job_message(machine, command, key)
-        parent = f"projects/{settings.project}/locations/{settings.region}"
 
         def attempt() -> tuple[Job, bool]:
-            found = client.list_custom_jobs(request={"parent": parent, "filter": f"labels.{KEY_LABEL}={key}"})
-            jobs = [_describe(settings, job) for job in found if job.labels.get(KEY_LABEL) == key]
-            if running := next((job for job in jobs if not job.ended), None):
-                return running, False
-            return _describe(settings, client.create_custom_job(parent=parent, custom_job=message)), True
+            if running := _running(settings, key):
+                return running[0], False
+            created = client.create_custom_job(parent=_place(settings), custom_job=message)
+            return _describe(settings, created), True
 
         return backoff()(attempt)()
+
+
+def cancel_running(settings: Settings, key: str) -> list[Job]:
+    """Cancel the jobs with this key that have not ended, and return them.
+
+    Raises TuningError if the service cannot be reached or refuses that.
+    """
+    with google_errors("cancelling the CustomJob"):
+        found = backoff()(_running)(settings, key)
+        for job in found:
+            _client(settings).cancel_custom_job(name=job.name, retry=backoff())
+        return found
+
+
+def _running(settings: Settings, key: str) -> list[Job]:
+    label = key[:_LABEL]
+    request = {"parent": _place(settings), "filter": f"labels.{KEY_LABEL}={label}"}
+    found = _client(settings).list_custom_jobs(request=request)
+    jobs = [_describe(settings, job) for job in found if job.labels.get(KEY_LABEL) == label]
+    return [job for job in jobs if not job.ended]
+
+
+def _place(settings: Settings) -> str:
+    return f"projects/{settings.project}/locations/{settings.region}"
 
 
 def wait(settings: Settings, job: Job, show: Callable[[str], None]) -> Job:

@@ -9,7 +9,9 @@ import msgspec
 import pytest
 
 from tests.cloud.servers.loopback import Loopback
+from tests.cloud.servers.vertex_server import Vertex
 from tests.cloud.storage.cloud_dataset import make_dataset
+from tuning.cloud.custom_job import JobMachine, find_or_start
 from tuning.cloud.estimate import Cost
 from tuning.command_line.options import TuningOptions
 from tuning.dataset.dataset import find_dataset
@@ -17,7 +19,8 @@ from tuning.errors import TuningError
 from tuning.gcs.storage import find_storage
 from tuning.pipelines.end_to_end import Given, tune_all
 from tuning.pipelines.plan import Plan
-from tuning.pipelines.steps.requests import TuningRequest, dataset_sha256
+from tuning.pipelines.steps.requests import TuningRequest, dataset_sha256, training_key
+from tuning.pipelines.vertex import jobs
 from tuning.pipelines.vertex.job import Job
 from tuning.pipelines.vertex.template_job import SubmitOptions, send
 from tuning.pipelines.vertex.tuning_job import check_start, tuning_request
@@ -80,13 +83,14 @@ def test_the_machine_is_a_parameter_of_the_job_and_another_one_is_another_job(
     assert machines == [["8", "32G", "ACCELERATOR_TYPE_UNSPECIFIED", "0"], ["8", "60G", "NVIDIA_TESLA_T4", "1"]]
 
 
-def test_with_a_spot_machine_the_step_is_small_and_the_job_has_the_machine(
-    cloud: Settings, vertex_api: Loopback
+def test_with_a_spot_machine_the_step_is_small_and_the_job_has_the_machine_and_is_cancelled_with_it(
+    cloud: Settings, vertex: Vertex, vertex_api: Loopback
 ) -> None:
     make_dataset(cloud, "messages")
     image = f"us-docker.pkg.dev/p/r/tuning@sha256:{'0' * 64}"
     with_image = msgspec.structs.replace(cloud, image=image)
     settings, options = tuning_settings(with_image, TuningOptions(spot=True, disk_gb=200, accelerator="NVIDIA_L4"))
+    vertex.outcomes = ["PIPELINE_STATE_RUNNING"] * 9
     submit_tuning(settings, "hf", options, SubmitOptions(), print)
     (request,) = vertex_api.asked("POST", "/pipelineJobs$")
     values = request.body["runtimeConfig"]["parameterValues"]
@@ -95,6 +99,13 @@ def test_with_a_spot_machine_the_step_is_small_and_the_job_has_the_machine(
     assert [values[f"tune_{name}"] for name in names] == ["4", "16G", "ACCELERATOR_TYPE_UNSPECIFIED", "0"]
     job = msgspec.json.decode(values["custom_job"])
     assert (job["machine_type"], job["spot"], job["disk_gb"], job["image"]) == ("g2-standard-8", True, 200, image)
+    key = training_key(values)
+    running, _ = find_or_start(cloud, msgspec.json.decode(values["custom_job"], type=JobMachine), ["python3"], key)
+    other, _ = find_or_start(cloud, msgspec.json.decode(values["custom_job"], type=JobMachine), ["python3"], "other")
+    jobs.cancel(cloud, request.query["pipelineJobId"])
+    states = {name: job["state"] for name, job in vertex.custom.jobs.items()}
+    assert states[running.name] == "JOB_STATE_CANCELLED"
+    assert states[other.name] != "JOB_STATE_CANCELLED"
     three, options = tuning_settings(with_image, TuningOptions(spot=True, accelerator="NVIDIA_L4", accelerator_count=3))
     with pytest.raises(TuningError, match="no machine type of Vertex AI has 8 CPUs, 32 GB, 3 NVIDIA_L4"):
         check_start(three, "hf", options)

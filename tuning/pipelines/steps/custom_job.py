@@ -101,7 +101,7 @@ def _run(settings: Settings, machine: JobMachine, training: Training, key: str) 
     storage.clear(error_at.rpartition("/")[0])  # that of an earlier job
     while True:
         before = _checkpoints(settings, training)
-        job, is_new = find_or_start(settings, machine, command, key[:32])  # a label has at most 63 characters
+        job, is_new = find_or_start(settings, machine, command, key)
         print(f"note: {'started' if is_new else 'following'} the CustomJob {job.name}", flush=True)
         job = wait(settings, job, lambda line: print(f"note: {line}", flush=True))
         if job.state == "SUCCEEDED":

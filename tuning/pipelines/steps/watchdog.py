@@ -1,16 +1,18 @@
 """End a process when one of its ancestors has ended, so that no step outlives a killed run."""
 
 import os
+import signal
 import threading
 import time
 
 import psutil
 
 _SECONDS = 0.5  # between two checks of the ancestors
+_GRACE = 10.0  # seconds for a handler of SIGTERM
 
 
 def end_with_ancestors(depth: int) -> None:
-    """End this process soon after any of its `depth` nearest ancestors has ended.
+    """End this process soon after any of its `depth` nearest ancestors has ended, as a signal (SIGTERM) would.
 
     A step's parent is a shell, which outlives the runner. Therefore, watching only the parent is not enough.
     """
@@ -21,6 +23,9 @@ def end_with_ancestors(depth: int) -> None:
 def _watch(ancestors: list[psutil.Process]) -> None:
     while all(_alive(process) for process in ancestors):
         time.sleep(_SECONDS)
+    if signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:  # something must be done before
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(_GRACE)
     os._exit(1)  # sys.exit would end only this thread
 
 

@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import orjson
 
+from tuning.cloud.custom_job import cancel_running
 from tuning.errors import TuningError
 from tuning.gcs.access import backoff, credentials, google_errors, vertex_client
+from tuning.pipelines.steps.requests import training_key
 from tuning.pipelines.vertex.job import Job, describe
 from tuning.pipelines.vertex.period import period_before
 from tuning.pipelines.vertex.template import Template
@@ -135,6 +137,7 @@ def jobs_of_schedule(settings: Settings, schedule: str, most: int) -> list[Job]:
 def cancel(settings: Settings, name: str) -> Job:
     """Ask the service to cancel the job and return the job. The service does not guarantee that it stops.
 
+    A CustomJob in which it tunes is cancelled too, because a container that is ended may not be able to do that.
     Raises TuningError if the job does not exist or has already ended.
     """
     with google_errors(f"cancelling the pipeline job {name}"):
@@ -144,7 +147,11 @@ def cancel(settings: Settings, name: str) -> Job:
         if job.ended:
             raise TuningError(f"the pipeline job {name} has already ended ({job.state})")
         _client(settings).cancel_pipeline_job(name=_resource(settings, name), retry=backoff())
-        return _get(settings, name)
+        message = _client(settings).get_pipeline_job(name=_resource(settings, name), retry=backoff())
+    arguments = dict(message.runtime_config.parameter_values)
+    if arguments.get("custom_job") and "dataset_sha256" in arguments:  # a refresh makes its dataset in the run
+        cancel_running(settings, training_key(arguments))
+    return describe(settings, message)
 
 
 def wait(settings: Settings, name: str, show: Callable[[str], None]) -> Job:
