@@ -24,7 +24,7 @@ from tuning.command_line.options import (
     SplitOptions,
     TuningOptions,
 )
-from tuning.command_line.positional import JobOrNewest, QuestionOrFile, VersionOrNone
+from tuning.command_line.positional import JobOrNewest, QuestionOrFile, VersionOrChampion, VersionOrNone
 from tuning.command_line.report import Report, report_findings
 from tuning.command_line.run_file import RUN_FILE, RunFile, schema_of
 from tuning.command_line.shown import Groups, hint_at_names, in_groups, show_kinds
@@ -568,6 +568,7 @@ def predict(
     max_tokens: Annotated[
         Annotated[int, Meta(ge=1, le=1_000_000)], Meta(description="maximum tokens of an answer")
     ] = 512,
+    endpoint: Annotated[bool, Meta(description="ask the versions that `invoke deploy` deployed (target gcp)")] = False,
 ) -> None:
     """Ask a model a question with the prompt format of its training. Answers are checked for secrets but never changed.
 
@@ -578,10 +579,12 @@ def predict(
     """
     from tuning.registry.predict import print_answer, write_answers
 
+    if endpoint and model != "champion":
+        raise TuningError("--endpoint asks whatever is deployed, so --model has no use", "Leave one of them out")
     if file:
-        print(write_answers(settings, model, file, output, max_tokens))
+        print(write_answers(settings, model, file, output, max_tokens, endpoint=endpoint))
     else:
-        print_answer(settings, model, question, max_tokens)
+        print_answer(settings, model, question, max_tokens, endpoint=endpoint)
 
 
 @command(writes=False)
@@ -689,7 +692,7 @@ def rollback(
     _publish(settings)
 
 
-@command
+@command(klass=VersionOrChampion)
 def deploy(
     c: Context,
     settings: Settings,
@@ -701,7 +704,7 @@ def deploy(
 ) -> None:
     """Deploy a version on Vertex AI, and give it all requests or a part of them. The price is printed first.
 
-    Example: invoke deploy --model v2 --traffic 10 --budget 60 --target gcp
+    Example: invoke deploy v2 --traffic 10 --budget 60 --target gcp
     """
     from tuning.registry.deployment import deploy as deploy_version
     from tuning.registry.deployment import roll_back
@@ -721,7 +724,7 @@ def deploy(
         deploy_version(settings, deployed, print)
 
 
-@command(writes=False)
+@command
 def report(
     c: Context,
     settings: Settings,

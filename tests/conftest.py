@@ -1,5 +1,7 @@
 """Fixtures that every folder of tests shares."""
 
+import gc
+import inspect
 import os
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,26 @@ hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 
 CLOUD = PROJECT_ROOT / "tests" / "cloud"
+
+_find_module, _without_module = inspect.getmodule, set[str]()
+
+
+def _find_module_once(asked: Any, filename: str | None = None) -> Any:
+    """Return what `inspect.getmodule` does, but search only once for the module of a file or text that is none.
+
+    It looks through all modules: thousands in this process. kfp and dbt ask for the whole stack a hundred times in a
+    test, and there are always such files in it, as one of pytest-xdist.
+    """
+    name = asked.f_code.co_filename if inspect.isframe(asked) else None
+    if name in _without_module:
+        return None
+    found = _find_module(asked, filename)
+    if name is not None and found is None:
+        _without_module.add(name)
+    return found
+
+
+inspect.getmodule = _find_module_once
 
 
 @pytest.fixture(autouse=True)
@@ -41,6 +63,12 @@ def real_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real data in {folder}; TUNING_TEST_DATA names its folder")
     return folder
+
+
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector what lives until the end: millions of objects in modules and tests."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -142,7 +142,8 @@ def test_only_a_project_of_ones_own_is_enough_for_google(settings: Settings) -> 
     with pytest.raises(TuningError, match=r"the target is local\. Add --target gcp"):
         find_target(settings).require_google()
     cloud = msgspec.structs.replace(settings, target="gcp")
-    with pytest.raises(TuningError, match=r"your own project.*Set TUNING_PROJECT"):
+    both = r"your own project and bucket; 'local-project' and 'tuning' are only .*Set TUNING_PROJECT and TUNING_BUCKET$"
+    with pytest.raises(TuningError, match=both):
         find_target(cloud).require_google()
     with pytest.raises(TuningError, match=r"your own bucket.*Set TUNING_BUCKET"):
         find_target(msgspec.structs.replace(cloud, project="mine")).require_project()

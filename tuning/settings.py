@@ -117,6 +117,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     machine_memory: Annotated[int, Meta(ge=0, le=624, description="GB of memory of that machine; 0: the default")] = 0
     accelerator: Annotated[Accelerator, Meta(description="GPU of that machine")] = "default"
     accelerator_count: Annotated[int, Meta(ge=0, le=16, description="number of these GPUs; 0: one, if any")] = 0
+    spot: Annotated[
+        bool, Meta(description="tune on a Spot machine, which costs less and can be taken back at any time")
+    ] = False
+    disk_gb: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=64_000,
+            description="GB of disk of the machine that tunes, at least 100; 0: the default",
+        ),
+    ] = 0
     machine_price: Annotated[float, Meta(ge=0, description="US dollars per hour of that machine; 0: unknown")] = 0.0
 
     evaluation_examples: Annotated[
@@ -133,9 +144,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     tracking: Annotated[
         str,
         Meta(
-            pattern=r"(mlflow|wandb|trackio)(,(mlflow|wandb|trackio))*",
-            title="mlflow, wandb or trackio, separated by commas",
-            description="experiment trackers that get curves, metrics and verdict of each run; install them yourself",
+            pattern=r"none|(vertex|mlflow|wandb|trackio)(,(vertex|mlflow|wandb|trackio))*",
+            title="none, or vertex, mlflow, wandb or trackio, separated by commas",
+            description="experiment trackers that get curves, metrics and verdict of each run; vertex is Vertex AI "
+            "Experiments and the default on target gcp; install the others yourself",
         ),
     ] = ""
     run_answers: Annotated[

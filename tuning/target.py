@@ -106,12 +106,14 @@ class Gcp:
         If TUNING_VERTEX_ENDPOINT is set, nothing is checked.
         """
         default = Settings()
-        for name in () if self.settings.vertex_endpoint else ("project", "bucket"):
-            if getattr(self.settings, name) == getattr(default, name):
-                raise TuningError(
-                    f"target gcp needs your own {name}; {getattr(default, name)!r} is only the default of target local",
-                    f"Set {variable(name)}",
-                )
+        needed = () if self.settings.vertex_endpoint else ("project", "bucket")
+        if missing := [name for name in needed if getattr(self.settings, name) == getattr(default, name)]:
+            values = " and ".join(repr(getattr(default, name)) for name in missing)
+            only = "is only the default" if len(missing) == 1 else "are only the defaults"
+            raise TuningError(
+                f"target gcp needs your own {' and '.join(missing)}; {values} {only} of target local",
+                f"Set {' and '.join(map(variable, missing))}",
+            )
 
 
 def find_target(settings: Settings) -> Target:

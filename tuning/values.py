@@ -56,17 +56,17 @@ Tuner = Annotated[
 ]
 InputFile = Annotated[str, Meta(extra={"path": "read"})]
 InputPath = Annotated[str, Meta(extra={"path": "read any"})]
-# GPUs that a pipeline's step on Vertex AI can have, by Google's names (enum `MachineSpec.acceleratorType` of its API).
-Accelerator = Literal[
-    "default",
-    "none",
+# GPUs of machines on Vertex AI, by Google's names (enum `MachineSpec.acceleratorType` of its API).
+Gpu = Literal[
     "NVIDIA_TESLA_T4",
     "NVIDIA_TESLA_V100",
     "NVIDIA_L4",
     "NVIDIA_TESLA_A100",
     "NVIDIA_A100_80GB",
     "NVIDIA_H100_80GB",
+    "NVIDIA_H200_141GB",
 ]
+Accelerator = Literal["default", "none", Gpu]  # of a pipeline's step
 OutputFile = Annotated[str, Meta(extra={"path": "write"})]
 
 _INT64 = 2**63

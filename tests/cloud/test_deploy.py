@@ -72,7 +72,14 @@ def test_the_champion_is_deployed_once_with_its_price_first(
     lines = run()
     (endpoint,) = vertex.endpoints.endpoints
     assert lines[0] == "v1 on g2-standard-8 with NVIDIA_L4: about 0.98 dollars an hour, 23.56 a day"
-    assert lines[1].strip().startswith("the price of g2-standard-8 is computed for us-central1: check https://cloud.")
+    assert (
+        lines[1]
+        .strip()
+        .startswith(
+            "the price of g2-standard-8 is computed for us-central1, from Compute Engine's prices of "
+            f"{MACHINES['g2-standard-8'].quoted} and Vertex AI's 15%: check https://cloud."
+        )
+    )
     assert lines[2].strip() == (
         "machines cost this whether anybody asks or not, until `invoke deploy --undeploy --target gcp`"
     )
@@ -365,11 +372,12 @@ def test_deploy_as_typed(cloud: Settings, versions: list[str], vertex: Vertex) -
     )
     for arguments, said in (
         (["--rollback", "--undeploy"], "--rollback and --undeploy are two commands"),
-        (["--rollback", "--model", "v1"], "--rollback has no use for --model"),
+        (["--rollback", "v1"], "--rollback has no use for --model"),
+        (["--rollback"], "the traffic was never moved"),
         (["--undeploy", "--traffic", "5"], "--undeploy has no use for --traffic"),
         (["--traffic", "0"], "--traffic takes a whole number from 1 to 100"),
         (["--machine", "Big"], "--machine takes a machine type such as g2-standard-8"),
     ):
         status, lines = typed("--target", "gcp", *arguments)
         assert (status, said in lines[0]) == (1, True)
-    assert typed("--undeploy", "--model", "v1", "--target", "gcp")[0] == 0
+    assert typed("v1", "--undeploy", "--target", "gcp")[0] == 0

@@ -5,6 +5,7 @@ from datetime import date, timedelta
 
 import msgspec
 import pytest
+from google.cloud.exceptions import NotFound
 
 from tests.cloud.servers.loopback import Loopback
 from tests.cloud.storage.cloud_dataset import make_dataset
@@ -13,6 +14,7 @@ from tuning.cloud.estimate import (
     _bytes_read,
     check_budget,
     cost_lines,
+    estimate_build,
     estimate_judge,
     estimate_run,
     estimate_tuning,
@@ -24,6 +26,7 @@ from tuning.tuners.gemini.estimate import training_price
 from tuning.tuners.gemini.prices import BIGQUERY, MACHINES, PIPELINE_RUN, STALE_AFTER, TRAINING, Price, staleness
 from tuning.tuners.gemini.tuner import GeminiTuner
 from tuning.tuners.protocol import TuneOptions
+from tuning.warehouse.variables import Variables
 
 MODEL = "gemini-3.5-flash"
 UNPRICED = "gemini-3.5-flash-lite"
@@ -54,6 +57,16 @@ def test_tokens_are_those_that_the_service_counts_times_the_epochs(cloud: Settin
     assert len(vertex_api.asked("POST", ":countTokens$")) == 40  # the sample is all of them here
     assert found.dollars >= found.tokens / 1e6 * TRAINING[MODEL].dollars
     assert "counted by the service on 40 examples" in found.notes[0]
+
+
+def test_without_posts_the_next_command_is_named(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Empty:
+        def get_table(self, name: str) -> None:
+            raise NotFound(f"Not found: Table {name}")
+
+    monkeypatch.setattr("tuning.cloud.estimate.connect", lambda _: Empty())
+    with pytest.raises(TuningError, match=r"there are no posts in .*\. Run `invoke ingest DUMP` or `invoke sample`"):
+        estimate_build(settings, Variables())
 
 
 def test_a_sample_of_a_larger_file_is_near_and_says_how_near(cloud: Settings, vertex_api: Loopback) -> None:

@@ -1,18 +1,21 @@
 """The machine on Vertex AI on which models tune and answer, and what it costs."""
 
 import math
-from typing import Any
+from pathlib import Path
+from typing import Any, get_args
 
 import msgspec
 import pytest
 
 from tests.cloud.storage.cloud_dataset import make_dataset
 from tuning.cloud.estimate import estimate_tuning
-from tuning.cloud.machines import DEFAULT, NO_ACCELERATOR, Machine, machine_of, price_of
+from tuning.cloud.machines import DEFAULT, NO_ACCELERATOR, Machine, machine_of, memory_of, price_of
 from tuning.errors import TuningError
 from tuning.settings import Settings
+from tuning.tuners.hf.estimate import check_device
 from tuning.tuners.hf.tuner import HfTuner
 from tuning.tuners.protocol import TuneOptions
+from tuning.values import Accelerator
 
 
 def machine(settings: Settings, base_model: str = "some/model", tuner: str = "hf", **given: Any) -> Machine:
@@ -55,6 +58,32 @@ def test_an_hour_costs_what_the_setting_says_and_what_is_unknown_is_said(cloud: 
         assert said in notes[-1]
         with pytest.raises(TuningError, match=f"cannot be held to a budget .*{said}"):
             price_of(msgspec.structs.replace(settings, budget=5.0), asked, 7200.0)
+
+
+def test_a_model_that_cannot_fit_on_the_machine_is_refused(cloud: Settings, tmp_path: Path) -> None:
+    from transformers import LlamaConfig
+
+    # Two layers with 13 billion parameters. The other files are there, but nothing reads them.
+    LlamaConfig(
+        vocab_size=1000, hidden_size=32_768, intermediate_size=32_768, num_hidden_layers=2, num_attention_heads=64
+    ).save_pretrained(tmp_path / "large")
+    for name in ("tokenizer.json", "model.safetensors"):
+        (tmp_path / "large" / name).touch()
+    dataset, options = make_dataset(cloud, "messages"), TuneOptions(base_model=str(tmp_path / "large"))
+    large = machine(cloud, accelerator="NVIDIA_TESLA_A100")
+    (note,) = check_device(cloud, dataset, options, *memory_of(large))
+    assert note.startswith("memory: more than 30.")
+    assert "on each NVIDIA_TESLA_A100, which has 40.0 GB" in note
+    for accelerator, has in (("NVIDIA_L4", "24"), ("NVIDIA_TESLA_T4", "16")):
+        with pytest.raises(
+            TuningError, match=rf"needs more than .* GB of memory, and the {accelerator} has {has}\.0 GB"
+        ):
+            check_device(cloud, dataset, options, *memory_of(machine(cloud, accelerator=accelerator)))
+    with pytest.raises(TuningError, match=r"needs more than .* GB of memory, and the machine has 32\.0 GB"):
+        check_device(cloud, dataset, options, *memory_of(machine(cloud, "smollm2")))
+    for kind in get_args(Accelerator):
+        if kind not in ("default", "none"):
+            assert memory_of(machine(cloud, accelerator=kind))[0] >= 16e9
 
 
 def test_the_estimate_and_the_budget_of_a_job_count_its_machine(cloud: Settings) -> None:

@@ -167,9 +167,9 @@ def test_a_process_of_a_pipeline_relays_its_progress(
 
 def test_a_step_of_a_pipeline_is_a_stage_and_its_counts_are_not_printed(monkeypatch: pytest.MonkeyPatch) -> None:
     script = """
-from tuning.pipelines.local.log import Events
+from tuning.pipelines.local.log import Events, Stages
 import time
-events = Events(print, before=5, stages=13)
+events = Events(print, stages=Stages(5, 13))
 for line in ["INFO - Executing task 'evaluate-base'", "asking the base model 1 held-out", "answered 20 of 96 questions",
              "    progress: 20 96 questions", "    progress: 96 96 questions"]:
     events.feed(line)

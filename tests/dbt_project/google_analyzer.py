@@ -55,7 +55,7 @@ class Tables:
         self.tables[name] = dict(columns)
 
     def check(self, sql: str) -> Columns:
-        """The columns that the query gives; raises NotBigQueryError with the analyzer's reason."""
+        """The columns that the statement gives; raises NotBigQueryError with the analyzer's reason."""
         query = dotted(sql)
         used = tuple((name, tuple(columns.items())) for name, columns in self.tables.items() if name in query)
         return dict(_checked(query, used))
@@ -77,7 +77,8 @@ def _checked(query: str, tables: tuple[tuple[str, tuple[tuple[str, str], ...]], 
         statement = Analyzer(AnalyzerOptions(language_options=language), catalog.build()).analyze_statement(query)
     except ZetaSQLError as error:
         raise NotBigQueryError(str(error)) from error
-    return {column.name: _name(column.column.type) for column in statement.output_column_list}
+    given = getattr(statement, "output_column_list", ())  # a statement that changes a table gives none
+    return {column.name: _name(column.column.type) for column in given}
 
 
 def dotted(sql: str) -> str:

@@ -122,8 +122,9 @@ def test_models_tune_and_answer_on_the_machine_of_the_parameters_and_no_other_st
             given = tasks[executor.removeprefix("exec-")]["inputs"]["parameters"]
             for name, parameter in (names | kinds).items():
                 (channel,) = re.findall(r"inputs\.parameters\['(.*?)'\]", asked[name])
-                assert channel.endswith(f"--{parameter}")
-                assert given[channel]["componentInputParameter"].endswith(parameter)
+                assert channel.endswith(f"--{'tune_' * (executor == 'exec-tune')}{parameter}")
+                source = given[channel]["componentInputParameter"].rpartition("-")[2]
+                assert source == (f"tune_{parameter}" if executor == "exec-tune" else parameter)
 
 
 def test_each_part_of_a_pipeline_gets_the_parameters_that_its_steps_read(spec, refreshed):

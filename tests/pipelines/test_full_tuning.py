@@ -19,7 +19,7 @@ def test_the_model_has_no_adapter_and_transformers_loads_weights_that_all_moved(
     asked = TuningRequest(settings=step_settings(settings), tuner="hf", options=options)
     data, checked, made = FakeArtifact(dataset.folder, sha256="0"), FakeArtifact(tmp_path / "c"), tmp_path / "made"
     tune_step.validate(data, "hf", checked)
-    tune_step.tune(
+    tune_step.tune_here(
         data, checked, request(tmp_path / "t.json", asked), "code", FakeArtifact(made), FakeArtifact(tmp_path / "m")
     )
 

@@ -64,7 +64,7 @@ def test_the_training_begins_where_the_version_ended(
     asked = TuningRequest(settings=step_settings(home), tuner="hf", options=options)
     data, checked, made = FakeArtifact(dataset.folder, sha256="0"), FakeArtifact(tmp_path / "c"), tmp_path / "second"
     tune_step.validate(data, "hf", checked)
-    tune_step.tune(
+    tune_step.tune_here(
         data, checked, request(tmp_path / "t.json", asked), "code", FakeArtifact(made), FakeArtifact(tmp_path / "m")
     )
     model = open_model(made)

@@ -176,7 +176,7 @@ def test_a_stream_that_fails_ends_with_an_error(server: Server) -> None:
 
 
 def test_a_client_that_leaves_ends_its_answer(server: Server) -> None:
-    """Each of the answers would take 20 seconds."""
+    """Each of the answers would take 18 seconds."""
     begun = time.monotonic()
     for stream in (True, False):
         connection = http.client.HTTPConnection("127.0.0.1", server.port)
@@ -185,7 +185,7 @@ def test_a_client_that_leaves_ends_its_answer(server: Server) -> None:
         time.sleep(0.3)
         connection.close()
         assert answer(server, "next").choices[0].message.content == "one: next"
-    assert time.monotonic() - begun < 10
+    assert time.monotonic() - begun < 15
 
 
 def test_a_port_in_use_is_one_line(server: Server, home: Settings) -> None:

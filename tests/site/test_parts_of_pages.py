@@ -1,17 +1,21 @@
 """Parts of the pages that need no browser."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.registry.candidates import candidate
+from tests.site.invented_home import FIRST, make_home
 from tuning.errors import TuningError
 from tuning.pipelines.outcome import Step
+from tuning.pipelines.release.record import COMPARISON
 from tuning.registry.records import Version
+from tuning.settings import Settings
 from tuning.site.highlighting import as_code, in_color
 from tuning.site.pages import Pages, web
-from tuning.site.records import plain_name
-from tuning.site.run_page import command
+from tuning.site.records import plain_name, read_runs
+from tuning.site.run_page import command, write_run_page
 
 
 def version(**options: object) -> Version:
@@ -87,3 +91,64 @@ def test_a_part_stays_in_the_site_and_has_its_name_alone(tmp_path: Path, name: s
     pages.part("datasets/d1", [], lambda folder: None)
     with pytest.raises(TuningError, match=r"belongs to two folders|is no name of a folder"):
         pages.part(name, [], lambda folder: None)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    folder = tmp_path_factory.mktemp("parts")
+    settings = Settings(home=folder / "home")
+    make_home(settings, folder / "work")
+    return settings
+
+
+def pages_of(home: Settings, folder: Path, name: str, change: Callable[[bytes], bytes]) -> str:
+    """The page of a run of which one file is changed."""
+    path = home.runs_dir / FIRST / name
+    before = path.read_bytes()
+    path.write_bytes(change(before))
+    try:
+        run = next(run for run in read_runs(home, 50) if run.id == FIRST)
+    finally:
+        path.write_bytes(before)
+    folder.mkdir()
+    write_run_page(folder, run, {"root": "", "here": "", "docs": "", "run_ids": {FIRST}, "dataset_ids": set()})
+    return (folder / "index.html").read_text()
+
+
+def test_a_metric_of_another_version_of_the_project_is_shown_without_a_description(
+    home: Settings, tmp_path: Path
+) -> None:
+    assert "of-tomorrow" in pages_of(
+        home,
+        tmp_path / "run",
+        COMPARISON,
+        lambda content: content.replace(b'"metric": "code"', b'"metric": "of-tomorrow"'),
+    )
+
+
+def test_a_verdict_on_other_questions_than_those_of_the_comparison_is_one_line(home: Settings, tmp_path: Path) -> None:
+    with pytest.raises(TuningError, match=r"verdict.json of the run .* names the question '.*', and comparison.json"):
+        pages_of(home, tmp_path / "run", COMPARISON, lambda content: content.replace(b'"topic": "', b'"topic": "x'))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"[",
+        b"text",
+        b"- 1\n",
+        b"root: []\n",
+        b"root: {dag: {tasks: {a: {dependentTasks: 5}}}}\n",
+        b"root: {dag: {tasks: {a: {dependentTasks: [b]}, b: {dependentTasks: [a]}}}}\n",
+        b"root: 2020-13-99\n",
+        b"\xff\xfe\xfa",
+        b"[" * 5000,
+    ],
+)
+def test_a_damaged_pipeline_of_a_run_is_one_line(home: Settings, tmp_path: Path, content: bytes) -> None:
+    with pytest.raises(TuningError, match=r"pipeline.yaml is damaged \(.*\)\. Delete .*pipeline.yaml to do without it"):
+        pages_of(home, tmp_path / "run", "pipeline.yaml", lambda _: content)
+
+
+def test_an_empty_pipeline_of_a_run_has_no_graph(home: Settings, tmp_path: Path) -> None:
+    assert "<html" in pages_of(home, tmp_path / "run", "pipeline.yaml", lambda _: b"")

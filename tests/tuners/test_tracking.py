@@ -32,8 +32,8 @@ def named(settings: Settings, names: str) -> Settings:
 def test_only_known_names_separated_by_commas_are_a_value() -> None:
     assert trackers(load_settings({"tracking": "wandb,mlflow,wandb"})) == ["wandb", "mlflow"]
     assert trackers(load_settings()) == []
-    for wrong in ("tensorboard", "mlflow,", "mlflow wandb", "all"):
-        with pytest.raises(TuningError, match="use mlflow, wandb or trackio, separated by commas"):
+    for wrong in ("tensorboard", "mlflow,", "mlflow wandb", "all", "none,mlflow"):
+        with pytest.raises(TuningError, match="use none, or vertex, mlflow, wandb or trackio, sep"):
             load_settings({"tracking": wrong})
 
 

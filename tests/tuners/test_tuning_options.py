@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from tuning.command_line.options import TuningOptions
@@ -43,3 +44,13 @@ def test_a_machine_is_for_local_training_on_vertex_ai() -> None:
         tuning_settings(Settings(), given)
     with pytest.raises(TuningError, match="trains on Google's own machines, without --accelerator"):
         tuning_settings(cloud, TuningOptions(tuner="gemini", accelerator="NVIDIA_L4"))
+    for given, name in ((TuningOptions(spot=True), "--spot"), (TuningOptions(disk_gb=200), "--disk-gb")):
+        assert tuning_settings(cloud, given)[0] == msgspec.structs.replace(cloud, **given.given())
+        with pytest.raises(TuningError, match=f"{name} is about a machine on Vertex AI"):
+            tuning_settings(Settings(), given)
+        with pytest.raises(TuningError, match=f"trains on Google's own machines, without {name}"):
+            tuning_settings(cloud, msgspec.structs.replace(given, tuner="gemini"))
+        with pytest.raises(TuningError, match=f"{name} is for the tuner hf only"):
+            tuning_settings(
+                cloud, msgspec.structs.replace(given, tuner="tests.pipelines.character_tuner:CharacterTuner")
+            )

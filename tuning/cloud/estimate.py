@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tuning.answers.suite import find_suite
-from tuning.cloud.machines import machine_of, price_of
+from tuning.cloud.machines import machine_of, memory_of, price_of
 from tuning.dataset.dataset import Dataset
 from tuning.errors import TuningError
 from tuning.evaluation.options import EvaluationOptions
@@ -18,9 +18,11 @@ from tuning.records import read_record
 from tuning.settings import Settings
 from tuning.target import find_target
 from tuning.tuners.gemini.prices import BIGQUERY, PIPELINE_RUN, staleness
+from tuning.tuners.hf.estimate import check_device
 from tuning.tuners.protocol import TuneOptions, Tuner
 from tuning.warehouse.client import connect
 from tuning.warehouse.dbt_process import dbt_files, run_dbt
+from tuning.warehouse.fingerprint import source
 
 if TYPE_CHECKING:
     from google.cloud import bigquery
@@ -78,9 +80,11 @@ def estimate_build(settings: Settings, variables: "Variables") -> Cost:
     """Estimate a full build from the bytes that it reads. BigQuery reports them in a free dry run of each staging view.
 
     The estimate is an upper bound, because BigQuery skips the columns of a view that a table does not use. Raises
-    TuningError if dbt or BigQuery fails.
+    TuningError if there are no posts yet, or if dbt or BigQuery fails.
     """
     client = connect(settings)
+    with google_errors("reading the source tables"):
+        source(settings, client)
     run_dbt(settings, ["compile", "--select", "+python_qa_instructions", "+python_qa_preferences"], variables)
     manifest = dbt_files(settings, variables).manifest
     nodes = read_record(manifest, dict[str, Any], "Run the command again, which writes it again")["nodes"]
@@ -108,7 +112,9 @@ def estimate_tuning(settings: Settings, dataset: Dataset, tuner: Tuner, options:
     if tuner.name == "hf" and find_target(settings).on_vertex:
         machine = machine_of(settings, tuner.name, options.base_model)
         dollars, seconds, notes = price_of(settings, machine, estimate.seconds)
-        estimate = msgspec.structs.replace(estimate, dollars=dollars, seconds=seconds, notes=[*estimate.notes, *notes])
+        fitting = check_device(settings, dataset, options, *memory_of(machine))
+        notes = (*estimate.notes, *fitting, *notes)
+        estimate = msgspec.structs.replace(estimate, dollars=dollars, seconds=seconds, notes=list(notes))
     return Cost(
         what=f"tuning on dataset {dataset.id}",
         amount=f"{estimate.tokens:,} tokens in {estimate.examples:,} examples",

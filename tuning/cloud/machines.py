@@ -12,6 +12,16 @@ PRICES = "https://cloud.google.com/vertex-ai/pricing"
 # Google's name: "unspecified accelerator type, which means no accelerator" (API of Vertex AI, MachineSpec).
 NO_ACCELERATOR = "ACCELERATOR_TYPE_UNSPECIFIED"
 
+# GB of memory, and whether it has bfloat16 (https://cloud.google.com/compute/docs/gpus).
+_DEVICES = {
+    "NVIDIA_TESLA_T4": (16, False),
+    "NVIDIA_TESLA_V100": (16, False),
+    "NVIDIA_L4": (24, True),
+    "NVIDIA_TESLA_A100": (40, True),
+    "NVIDIA_A100_80GB": (80, True),
+    "NVIDIA_H100_80GB": (80, True),
+}
+
 
 class Machine(NamedTuple):
     """Describe the machine of a step as KFP writes it. Vertex AI takes the smallest machine type that has all of it."""
@@ -61,6 +71,14 @@ def machine_of(settings: Settings, tuner: str, base_model: str) -> Machine:
     )
 
 
+def memory_of(machine: Machine) -> tuple[float, bool, str]:
+    """Return the bytes of the device that trains, whether it computes in bfloat16, and its name."""
+    if machine.accelerator == NO_ACCELERATOR:
+        return int(machine.memory.removesuffix("G")) * 1e9, False, "machine"
+    gigabytes, half = _DEVICES[machine.accelerator]
+    return gigabytes * 1e9, half, machine.accelerator
+
+
 def price_of(settings: Settings, machine: Machine, seconds: float) -> tuple[float, float, tuple[str, ...]]:
     """Return the dollars and seconds of a tuning on a machine, and notes about them. NaN means unknown.
 
@@ -77,5 +95,6 @@ def price_of(settings: Settings, machine: Machine, seconds: float) -> tuple[floa
         raise TuningError(f"the machine cannot be held to a budget ({unknown[0]})", "Correct that, or omit --budget")
     dollars = seconds / 3600 * settings.machine_price if settings.machine_price else math.nan
     rate = f", {settings.machine_price:g} dollars per hour (TUNING_MACHINE_PRICE)" if settings.machine_price else ""
+    rate += ", as a Spot machine, whose price that must be" if rate and settings.spot else ""
     notes = (f"machine: {machine.in_words}{rate}, without the time of the evaluation ({PRICES})", *unknown)
     return dollars, seconds, notes

@@ -44,6 +44,8 @@ GRANTS = (
     # A refresh runs dbt. A build with other variables than the defaults makes a dataset.
     Grant("runner", "project", "roles/bigquery.user"),
     Grant("runner", "dataset", "roles/bigquery.dataEditor"),
+    # With --spot or --disk-gb, the step that tunes starts a job that runs as the same account.
+    Grant("runner", "account", "roles/iam.serviceAccountUser"),
     # Only with TUNING_WEBHOOK_SECRET.
     Grant("runner", "secret", "roles/secretmanager.secretAccessor"),
     Grant(
@@ -60,6 +62,13 @@ GRANTS = (
             "aiplatform.models.upload",
             "aiplatform.models.update",
             "aiplatform.modelEvaluations.import",
+            # Vertex AI Experiments
+            "aiplatform.metadataStores.create",
+            "aiplatform.metadataStores.get",
+            "aiplatform.contexts.create",
+            "aiplatform.contexts.get",
+            "aiplatform.contexts.update",
+            "aiplatform.contexts.addContextChildren",
             # `invoke deploy`
             "aiplatform.endpoints.create",
             "aiplatform.endpoints.get",

@@ -13,6 +13,7 @@ from tuning.values import (
     Count,
     CountOrZero,
     Date,
+    Gpu,
     InputFile,
     InputPath,
     MachineType,
@@ -203,6 +204,14 @@ class TuningOptions(RunOptions, frozen=True, kw_only=True):
     accelerator_count: Annotated[Annotated[int, Meta(ge=1, le=16)] | None, Meta(description="number of these GPUs")] = (
         None
     )
+    spot: Annotated[
+        bool,
+        Meta(description="tune on a Spot machine, which costs less and can be taken back (target gcp, tuner hf)"),
+    ] = False
+    disk_gb: Annotated[
+        Annotated[int, Meta(ge=100, le=64_000)] | None,
+        Meta(description="GB of disk of the machine that tunes (target gcp, tuner hf)"),
+    ] = None
     budget: Annotated[
         Annotated[float, Meta(ge=0)] | None, Meta(description="maximum cost in US dollars; 0: no limit")
     ] = None
@@ -220,16 +229,7 @@ class DeployOptions(Options, frozen=True, kw_only=True):
     ] = None
     machine: Annotated[MachineType | None, Meta(description="machine with one GPU (default: g2-standard-8)")] = None
     accelerator: Annotated[
-        Literal[
-            "NVIDIA_L4",
-            "NVIDIA_TESLA_T4",
-            "NVIDIA_TESLA_A100",
-            "NVIDIA_A100_80GB",
-            "NVIDIA_H100_80GB",
-            "NVIDIA_H200_141GB",
-        ]
-        | None,
-        Meta(description="GPU of the machine (default: that of the machine's series)"),
+        Gpu | None, Meta(description="GPU of the machine (default: that of the machine's series)")
     ] = None
     hourly_price: Annotated[
         Annotated[float, Meta(gt=0, le=10_000)] | None,

@@ -40,7 +40,8 @@ class Positional(Command):
         is_given = _has_bare_word(sys.argv, self.name, valued)
         for argument in arguments:
             if argument.positional or argument.name in self.also:
-                argument.positional, argument.default = is_given, None if is_given else ""
+                without = "" if argument.positional else argument.default
+                argument.positional, argument.default = is_given, None if is_given else without
                 argument.__class__ = _Word
                 cast(_Word, argument).task = called_as(self.name)
         return arguments
@@ -81,6 +82,12 @@ class VersionOrNone(Positional):
     """Represent a task that also takes the value of its option ``--version`` as a positional argument."""
 
     also = ("version",)
+
+
+class VersionOrChampion(Positional):
+    """Represent a task that also takes the value of its option ``--model`` as a positional argument."""
+
+    also = ("model",)
 
 
 def called_as(task: str) -> str:

@@ -90,6 +90,22 @@ def put_bytes(settings: Settings, content: bytes, uri: str) -> Stored:
         return find_storage(settings).put(path, uri)
 
 
+def get_files(settings: Settings, uri: str, target: Path) -> int:
+    """Copy the object `uri` to the file `target`, or all objects of the folder `uri` to the folder `target`.
+
+    Return their number, 0 if there are none. Raises TuningError if the copy fails.
+    """
+    found = list_files(settings, uri)
+    for one in found:
+        find_storage(settings).get(one, target / one.removeprefix(f"{uri}/") if one != uri else target)
+    return len(found)
+
+
+def list_files(settings: Settings, uri: str) -> list[str]:
+    """Return the addresses of the object `uri`, or of those in the folder `uri`, sorted."""
+    return [one for one in find_storage(settings).addresses(uri) if one == uri or one.startswith(f"{uri}/")]
+
+
 def put_files(settings: Settings, files: Mapping[str, Source], prefix: str, last: str) -> list[Stored]:
     """Upload each file to ``prefix/NAME``, in parallel. The file named `last` is uploaded after all others.
 

@@ -31,6 +31,7 @@ def tune(
     request: Input[Artifact],
     tuner: str,
     code: str,
+    custom_job: str,
     period: str,
     model: Output[Model],
     metrics: Output[Metrics],
@@ -39,7 +40,7 @@ def tune(
     from tuning.pipelines.steps import process
     from tuning.pipelines.steps import tune as tune_step
 
-    process.run(tune_step.tune, tuner, code, dataset, checked, request, code, outputs=[model, metrics])
+    process.run(tune_step.tune, tuner, code, dataset, checked, request, code, custom_job, outputs=[model, metrics])
 
 
 @dsl.component(base_image=IMAGE, install_kfp_package=False)

@@ -9,6 +9,7 @@ from tuning.pipelines.plan import Plan
 from tuning.pipelines.refresh.request import RefreshOptions
 from tuning.pipelines.refresh.run import refresh_request
 from tuning.pipelines.vertex import jobs
+from tuning.pipelines.vertex.run import track_job
 from tuning.pipelines.vertex.schedule import Schedule, create_schedule, delete_schedule, list_schedules
 from tuning.pipelines.vertex.template_job import SubmitOptions, parse_parameters, send, template_request
 from tuning.pipelines.vertex.tuning_job import check_start, tuning_request
@@ -16,6 +17,7 @@ from tuning.settings import Settings
 from tuning.target import find_target
 from tuning.tuners.options import tuning_settings
 from tuning.tuners.protocol import TuneOptions
+from tuning.tuners.tracking import check_trackers
 
 Show = Callable[[str], None]
 
@@ -31,16 +33,20 @@ def submit_any(
 ) -> None:
     """Submit the template as a job, or this project's pipeline if `template` is empty.
 
-    With `wait`, follow the job until it ends. On target local, this project's pipeline runs on this machine. Raises
-    TuningError if a check fails, the service refuses the job, or a job that is followed does not succeed.
+    With `wait`, follow the job until it ends. A job of this project's pipeline that has succeeded goes to the trackers.
+    On target local, this project's pipeline runs on this machine. Raises TuningError if a check fails, the service
+    refuses the job, or a job that is followed does not succeed.
     """
     if not template and not find_target(settings).on_vertex:
         _run_here(settings, parameters, tuning, options, show)
         return
-    job = send(settings, _request(settings, template, parameters, tuning, options, show), options.again, show)
+    request, plan = _request(settings, template, parameters, tuning, options, show)
+    job = send(settings, request, options.again, show)
     if wait:
-        jobs.wait(settings, job.id, show)
+        job = jobs.wait(settings, job.id, show)
         show(f"{job.id} SUCCEEDED")
+    if plan and job.state == "SUCCEEDED":
+        track_job(settings, plan, job)
 
 
 def schedule_template(
@@ -56,7 +62,8 @@ def schedule_template(
 
     Raises TuningError if a check fails or the service refuses the schedule.
     """
-    return create_schedule(settings, _request(settings, template, parameters, tuning, options, show), cron)
+    request, _ = _request(settings, template, parameters, tuning, options, show)
+    return create_schedule(settings, request, cron)
 
 
 def schedule_refresh(
@@ -97,16 +104,19 @@ def _request(
     tuning: TuningOptions,
     options: SubmitOptions,
     show: Show,
-) -> jobs.JobRequest:
+) -> tuple[jobs.JobRequest, Plan | None]:
+    """Return the request of a job, and its plan if it is one of this project's pipeline."""
     given = parse_parameters(parameters)
     settings, tune = tuning_settings(settings, tuning)
     if not template:
         _refuse_parameters(parameters)
+        check_trackers(settings)
         check_start(settings, settings.tuner, tune)
-        return tuning_request(settings, _plan(settings, tune, options), options, show)
+        plan = _plan(settings, tune, options)
+        return tuning_request(settings, plan, options, show), plan
     if settings.budget:
         raise TuningError("the cost of an external template is unknown, so --budget cannot limit it", "Remove --budget")
-    return template_request(settings, template, given, options, show)
+    return template_request(settings, template, given, options, show), None
 
 
 def _run_here(

@@ -66,6 +66,11 @@ def _pipeline(image: str) -> Any:
         memory: str,
         accelerator: str,
         accelerator_count: str,
+        tune_cpu: str,
+        tune_memory: str,
+        tune_accelerator: str,
+        tune_accelerator_count: str,
+        custom_job: str,
         tuner_code: str,
         evaluation_code: str,
         judging_code: str,
@@ -80,7 +85,8 @@ def _pipeline(image: str) -> Any:
         Each ``*_uri`` names a file or folder, and ``*_sha256`` is the hash of its content. The hash is part of the
         artifact's metadata and therefore of the cache keys. ``*_code`` are hashes of the code that the steps run. A
         step takes no output from the cache that was made with another `period`, which can be any text. `cpu`, `memory`,
-        `accelerator` and `accelerator_count` are the machine on which models are tuned and evaluated.
+        `accelerator` and `accelerator_count` are the machine on which models are evaluated, and with `tune_` the one on
+        which they are tuned. If `custom_job` is not empty, the tuning runs as that CustomJob, and its step only waits.
         """
         imported = import_file("dataset", dataset_uri, dataset_sha256, is_dataset=True)
         requests = Requests(
@@ -90,8 +96,12 @@ def _pipeline(image: str) -> Any:
             champion=import_file("champion", champion_uri, champion_sha256),
         )
         codes = Codes(tuner=tuner_code, evaluation=evaluation_code, judging=judging_code)
-        machine = Machine(cpu, memory, accelerator, accelerator_count)
-        made = add_steps(image, imported, requests, codes, machine, tuner=tuner, period=period)
+        machines = Machines(
+            answering=Machine(cpu, memory, accelerator, accelerator_count),
+            tuning=Machine(tune_cpu, tune_memory, tune_accelerator, tune_accelerator_count),
+            custom_job=custom_job,
+        )
+        made = add_steps(image, imported, requests, codes, machines, tuner=tuner, period=period)
         return Outputs(
             model=made.model, comparison=made.comparison, verdict=made.verdict, page=made.page, summary=made.summary
         )
@@ -117,6 +127,15 @@ class Codes:
     tuner: Any
     evaluation: Any
     judging: Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class Machines:
+    """Hold the machines of the steps in which models answer and are tuned, and the CustomJob that tunes, or ''."""
+
+    answering: Machine
+    tuning: Machine
+    custom_job: Any
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,12 +167,9 @@ def add_step(image: str, component: Any, **arguments: Any) -> Any:
 
 
 def add_steps(
-    image: str, dataset: Any, requests: Requests, codes: Codes, machine: Machine, *, tuner: Any, period: Any
+    image: str, dataset: Any, requests: Requests, codes: Codes, machines: Machines, *, tuner: Any, period: Any
 ) -> Made:
-    """Add the STEPS, from a dataset to the report, to the pipeline that is being defined.
-
-    `machine` is that of the steps in which models tune and answer.
-    """
+    """Add the STEPS, from a dataset to the report, to the pipeline that is being defined."""
     from tuning.pipelines import components
 
     def step(component: Any, code: Any, **arguments: Any) -> Any:
@@ -161,20 +177,28 @@ def add_steps(
 
     checked = step(components.validate, codes.tuner, dataset=dataset).output
 
-    def on_machine(task: Any) -> Any:
+    def on_machine(task: Any, machine: Machine) -> Any:
         task.register_pipeline_channels(list(machine))  # else kfp does not pass them into a condition or exit handler
         task.set_cpu_limit(machine.cpu).set_memory_limit(machine.memory)
         return task.set_accelerator_type(machine.accelerator).set_accelerator_limit(machine.accelerator_count)
 
     tuning_task = on_machine(
-        step(components.tune, codes.tuner, dataset=dataset, checked=checked, request=requests.tuning)
+        step(
+            components.tune,
+            codes.tuner,
+            dataset=dataset,
+            checked=checked,
+            request=requests.tuning,
+            custom_job=machines.custom_job,
+        ),
+        machines.tuning,
     )
     tuned = tuning_task.outputs["model"]
 
     def evaluated(component: Any, **model: Any) -> Any:
         """Evaluate a model after the tuning, even the base model, so that a failed tuning costs no evaluation."""
         inputs = {"dataset": dataset, "checked": checked, "request": requests.evaluation}
-        task = on_machine(step(component, codes.evaluation, **inputs, **model))
+        task = on_machine(step(component, codes.evaluation, **inputs, **model), machines.answering)
         return task.after(tuning_task).outputs["evaluation"]
 
     of_base = evaluated(components.evaluate_base)

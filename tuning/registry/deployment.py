@@ -214,7 +214,10 @@ def _check_price(settings: Settings, machines: list[Deployed], options: DeployOp
         elif known:
             price = known.dollars
             where = "" if settings.region == _PRICED_REGION else f"; {settings.region} has other prices"
-            notes.append(f"the price of {one.machine} is computed for {_PRICED_REGION}{where}: check {known.page}")
+            notes.append(
+                f"the price of {one.machine} is computed for {_PRICED_REGION}, from Compute Engine's prices of "
+                f"{known.quoted} and Vertex AI's 15%{where}: check {known.page}"
+            )
             notes += staleness(known, datetime.now(UTC).date())
         else:
             price = math.nan

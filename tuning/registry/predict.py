@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from tuning.cloud.endpoint import find_endpoint
 from tuning.dataset.dataset import find_dataset
 from tuning.dataset.formats.codec import Body, as_question
 from tuning.dataset.formats.records import Format, Message
@@ -15,8 +16,10 @@ from tuning.dataset.redact.redact import find_secrets
 from tuning.errors import TuningError
 from tuning.paths import expanded
 from tuning.registry import registry
+from tuning.registry.endpoint_predictor import EndpointPredictor
 from tuning.settings import Settings
 from tuning.storage import atomic_file
+from tuning.target import find_target
 from tuning.tuners.protocol import Answer, Predictor, StreamingPredictor, TuneOptions
 from tuning.tuners.select import find_tuner
 
@@ -24,38 +27,41 @@ MAX_NEW_TOKENS = 512
 _BATCH = 32  # number of questions of a file that are answered together
 
 
-def print_answer(settings: Settings, name: str, text: str, max_new_tokens: int) -> None:
+def print_answer(settings: Settings, name: str, text: str, max_new_tokens: int, *, endpoint: bool = False) -> None:
     """Ask one question and print the answer while it is generated, then its finish reason, notes and warnings.
 
-    Raises TuningError if the question is empty, `max_new_tokens` is below 1, or there is no such model.
+    With `endpoint`, the deployed versions are asked, and not the version `name`. Raises TuningError if the question is
+    empty, `max_new_tokens` is below 1, or there is no such model.
     """
     _check_length(max_new_tokens)
     parse_question(text)  # an empty one is an error before the model is loaded
-    asked = load(settings, name)
+    asked = load_endpoint(settings) if endpoint else load(settings, name)
     with contextlib.closing(ask(asked, text, max_new_tokens)) as pieces:
         for piece in pieces:
             if isinstance(piece, str):
                 print(piece, end="", flush=True)
                 continue
-            print(f"\n[{asked.name}: {piece.finish_reason}]")
+            print(f"\n[{piece.model}: {piece.finish_reason}]")
             for note in piece.notes:
                 print(f"[note: {note}]")
             for secret in piece.secrets:
                 print(f"[warning: the answer may contain a secret: {secret}]")
 
 
-def write_answers(settings: Settings, name: str, questions: str, output: str, max_new_tokens: int) -> str:
+def write_answers(
+    settings: Settings, name: str, questions: str, output: str, max_new_tokens: int, *, endpoint: bool = False
+) -> str:
     """Answer a file of questions and return a message about the file written.
 
-    Raises TuningError if `output` is empty, `max_new_tokens` is below 1, there is no such model, or a line of the file
-    is not a question.
+    With `endpoint`, the deployed versions are asked, and not the version `name`. Raises TuningError if `output` is
+    empty, `max_new_tokens` is below 1, there is no such model, or a line of the file is not a question.
     """
     _check_length(max_new_tokens)
     if not output:
         raise TuningError("--file needs --output, the file to write the answers to")
     for _ in _questions(expanded(questions)):
         pass  # a line that is no question is an error before the model is loaded
-    asked = load(settings, name)
+    asked = load_endpoint(settings) if endpoint else load(settings, name)
     count = answer_file(asked, expanded(questions), expanded(output), max_new_tokens)
     return f"wrote {count} answers of {asked.name} to {output}"
 
@@ -117,6 +123,25 @@ def load(settings: Settings, name: str = "champion", dataset_id: str | None = No
     model = registry.open_version(settings, version)
     predictor = find_tuner(model.tuner).predictor(settings, model)
     return Asked(version.name, predictor, version.template, version.format, version.body)
+
+
+def load_endpoint(settings: Settings) -> Asked:
+    """Return what asks the versions that are deployed on the bucket's endpoint, as their traffic is shared.
+
+    The prompt is worded for the version with the most traffic. If nothing is deployed there and the champion is a
+    Gemini, its own endpoint is asked. Raises TuningError if the target is local, or if no version is deployed.
+    """
+    find_target(settings).require_google()
+    endpoint = find_endpoint(settings)
+    names = [one.version for one in endpoint.deployed if one.traffic] if endpoint else []
+    if endpoint is None or not names:
+        champion = registry.champion(settings)
+        if champion and champion.tuner == "gemini":
+            return load(settings, champion.name)
+        raise TuningError("no version is deployed", "`invoke deploy --target gcp` deploys the champion")
+    versions = [registry.find_version(settings, name) for name in names]
+    predictor = EndpointPredictor(settings, endpoint, versions)
+    return Asked(" or ".join(names), predictor, versions[0].template, versions[0].format, versions[0].body)
 
 
 def ask(asked: Asked, text: str, max_new_tokens: int = MAX_NEW_TOKENS) -> Generator[str | Prediction]:
@@ -199,5 +224,5 @@ def _screened(asked: Asked, question: Question, answer: Answer) -> Prediction:
         finish_reason=answer.finish_reason,
         secrets=sorted({secret.kind for secret in find_secrets(answer.text)}),
         notes=list(answer.notes),
-        model=asked.name,
+        model=answer.model or asked.name,
     )

@@ -42,6 +42,7 @@ MODEL = "model"
 _PROMOTED: tuple[Action, ...] = ("promoted", "promoted by force")
 _ROLLED_BACK: Action = "rolled back"
 _CHANGES = (*_PROMOTED, _ROLLED_BACK)  # the events that can change the champion
+_WEIGHTS = (".safetensors", ".bin", ".pt", ".gguf")
 
 
 def versions(settings: Settings) -> list[Version]:
@@ -81,6 +82,15 @@ def model_folder(settings: Settings, version: Version) -> Path:
     Raises TuningError if a downloaded file is not the one that was registered.
     """
     return local_copy(settings, version, model_address(settings, version))
+
+
+def small_files(settings: Settings, version: Version) -> Path:
+    """Return a folder of this machine with the version's files except the weights, such as its tokenizer.
+
+    Raises TuningError as `model_folder` does.
+    """
+    small = {name: sha256 for name, sha256 in version.files.items() if not name.endswith(_WEIGHTS)}
+    return local_copy(settings, msgspec.structs.replace(version, files=small), model_address(settings, version))
 
 
 def open_version(settings: Settings, version: Version) -> Model:

@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from graphlib import TopologicalSorter
+from typing import TypeVar
 
 import msgspec
 import yaml
 
 from tuning.command_line.run_file import RUN_FILE
+from tuning.errors import TuningError
 from tuning.evaluation.records import Comparison, Interval, Verdict
 from tuning.gcs.storage import find_storage
 from tuning.machine import run_status
@@ -113,7 +115,7 @@ def _with_results(settings: Settings, record: RunRecord, versions: dict[str, Ver
         curves=_curves(settings, version) if version else None,
         report=_content(settings, run_file(settings, record.id, REPORT)) or b"",
         run_file=_content(settings, run_file(settings, record.id, RUN_FILE)) or b"",
-        before=_order(_content(settings, run_file(settings, record.id, _PIPELINE)) or b""),
+        before=_order(settings, record.id),
     )
 
 
@@ -143,15 +145,40 @@ def _content(settings: Settings, address: str) -> bytes | None:
     return None if found is None else found.content
 
 
-def _order(template: bytes) -> dict[str, list[str]]:
-    """Return which steps each step of a compiled pipeline waits for. Steps that import files do not count."""
-    loaded: Any = yaml.load(template, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)) or {}  # noqa: S506 - safe
-    tasks: dict[str, Any] = loaded.get("root", {}).get("dag", {}).get("tasks", {})
-    return {
-        name: sorted(other for other in task.get("dependentTasks", []) if not other.startswith("importer"))
-        for name, task in sorted(tasks.items())
-        if not name.startswith("importer")
-    }
+class _Task(msgspec.Struct, frozen=True, rename="camel"):
+    dependent_tasks: list[str] = []
+
+
+class _Dag(msgspec.Struct, frozen=True):
+    tasks: dict[str, _Task] = {}
+
+
+class _Root(msgspec.Struct, frozen=True):
+    dag: _Dag = _Dag()
+
+
+class _Pipeline(msgspec.Struct, frozen=True):
+    root: _Root = _Root()
+
+
+def _order(settings: Settings, run_id: str) -> dict[str, list[str]]:
+    """Return which steps each step of a run's compiled pipeline waits for. Steps that import files do not count.
+
+    Raises TuningError if the pipeline is damaged.
+    """
+    address = run_file(settings, run_id, _PIPELINE)
+    try:
+        content = _content(settings, address) or b""
+        loaded = yaml.load(content, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - safe
+        tasks = msgspec.convert(loaded or {}, _Pipeline).root.dag.tasks
+        steps = {name: task for name, task in sorted(tasks.items()) if not name.startswith("importer")}
+        order = {name: sorted(steps.keys() & task.dependent_tasks) for name, task in steps.items()}
+        TopologicalSorter(order).prepare()
+    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:  # of these, ValueError is also a circle
+        where = find_storage(settings).shown(address)
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise TuningError(f"{where} is damaged ({reason})", f"Delete {where} to do without it") from None
+    return order
 
 
 def plain_name(step: str) -> str:

@@ -5,13 +5,14 @@ from pathlib import Path
 from typing import Any
 
 from tuning.command_line.run_file import RUN_FILE
+from tuning.errors import TuningError
 from tuning.evaluation.gate import in_words
 from tuning.evaluation.options import UNITS
 from tuning.evaluation.records import Figure, Side, SuiteSide
 from tuning.evaluation.report import ROLES, cells, show, title_of
 from tuning.evaluation.text_metrics import DESCRIPTIONS
 from tuning.pipelines.outcome import Step
-from tuning.pipelines.release.record import REPORT
+from tuning.pipelines.release.record import COMPARISON, REPORT, VERDICT
 from tuning.registry.records import Version
 from tuning.site.charts import Chart, Mean, bars, curves, intervals
 from tuning.site.highlighting import as_code
@@ -27,12 +28,20 @@ _OPTIONS = (
 
 
 def write_run_page(folder: Path, run: SiteRun, shared: dict[str, Any]) -> None:
-    """Write the page of a run, and the report that the run wrote. `shared` is what all pages know."""
+    """Write the page of a run, and the report that the run wrote. `shared` is what all pages know.
+
+    Raises TuningError if the verdict is about questions that the comparison does not have.
+    """
     comparison, verdict = run.comparison, run.verdict
     against_base = next((one for one in verdict.judgements if one.opponent == "base"), None) if verdict else None
     changed = {"gained": against_base.gained, "lost": against_base.lost} if against_base else {}
     sides = {side.topic: side for side in comparison.suite.sides} if comparison else {}
     topics = [topic for these in changed.values() for topic in these]
+    if unknown := [topic for topic in topics if topic not in sides]:
+        raise TuningError(
+            f"{VERDICT} of the run {run.id} names the question {unknown[0]!r}, and {COMPARISON} does not",
+            "No command can make them again. Restore them, or delete both to do without them",
+        )
     view = {
         **shared,
         "run": run,

@@ -98,11 +98,15 @@ class ChatServer:
             time.sleep(FIRST_DELAY * 2**attempt)
         if response.status_code != httpx.codes.OK:
             raise TuningError(f"{self._url} answers with status {response.status_code}: {response.text[:200]!r}")
-        try:
-            choice = msgspec.json.decode(response.content, type=_Completion).choices[0]
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, IndexError):
-            raise TuningError(
-                f"{self._url} does not answer as OpenAI's chat API does: {response.text[:200]!r}"
-            ) from None
-        reason = choice.finish_reason or "unknown"
-        return Answer(choice.message.text(), _FINISH.get(reason, reason.upper()))
+        return read_completion(self._url, response.content)
+
+
+def read_completion(url: str, content: bytes) -> Answer:
+    """Return the answer in a response of OpenAI's chat API from `url`. Raises TuningError if it has another form."""
+    try:
+        choice = msgspec.json.decode(content, type=_Completion).choices[0]
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, IndexError):
+        start = content[:200].decode(errors="replace")
+        raise TuningError(f"{url} does not answer as OpenAI's chat API does: {start!r}") from None
+    reason = choice.finish_reason or "unknown"
+    return Answer(choice.message.text(), _FINISH.get(reason, reason.upper()))

@@ -13,7 +13,7 @@ from tuning.tuners.hf.models.base_models import find_tokenizer
 from tuning.tuners.protocol import TuneOptions
 from tuning.tuners.select import find_tuner
 
-_MACHINE = ("machine_cpus", "machine_memory", "accelerator", "accelerator_count")
+_MACHINE = ("machine_cpus", "machine_memory", "accelerator", "accelerator_count", "spot", "disk_gb")
 _SETTINGS = ("tuner", "base_model", "budget", "run_answers", *_MACHINE)
 
 
@@ -35,6 +35,8 @@ def tuning_settings(settings: Settings, tuning: TuningOptions, seed: int | None 
         raise TuningError("--steps and --epochs both say how long to train", "Use only one of them")
     find_tuner(settings.tuner)
     if settings.tuner != "gemini":
+        if machine and settings.tuner != "hf":
+            raise TuningError(f"{machine[0]} is for the tuner hf only", "Leave it out")
         return settings, options
     if options.full:
         raise TuningError("the tuner gemini trains adapters only", "Leave out --full or use --tuner hf")

@@ -25,7 +25,9 @@ class TuneOptions(msgspec.Struct, frozen=True, kw_only=True):
     seed: int = 42
     continues: str = ""  # the registered version whose adapter is trained further
     continues_sha256: str = ""  # of its files
-    adapter: str = ""  # the folder of that adapter; set when the tuning starts, and not part of a request
+    # These are set when the tuning starts, and are not part of a request.
+    adapter: str = ""  # the folder of that adapter
+    checkpoints: str = ""  # an address in Cloud Storage to which checkpoints are copied, and from which it resumes
 
 
 class Problem(msgspec.Struct, frozen=True):
@@ -65,6 +67,7 @@ class Answer(msgspec.Struct, frozen=True):
     text: str
     finish_reason: str  # STOP, MAX_TOKENS, REPETITION, SAFETY, RECITATION ...
     notes: tuple[str, ...] = ()  # for example, citations with their licence
+    model: str = ""  # the version that answered, if the predictor asks several and knows which one did
 
 
 class Predictor(Protocol):

@@ -1,7 +1,8 @@
-"""Send training curves and the results of runs to experiment trackers: MLflow, Weights & Biases, Trackio.
+"""Send training curves and the results of runs to experiment trackers.
 
-The setting `tracking` names them. They are no dependency: whoever names one installs it. Each is configured by its own
-environment variables, such as ``MLFLOW_TRACKING_URI``. Without them, its files are in ``var/tracking/``.
+The setting `tracking` names them. Vertex AI Experiments is the default on target gcp. MLflow, Weights & Biases and
+Trackio are no dependencies: whoever names one installs it. Each of these is configured by its own environment
+variables, such as ``MLFLOW_TRACKING_URI``. Without them, its files are in ``var/tracking/``.
 """
 
 import importlib
@@ -13,18 +14,32 @@ from typing import Any
 
 from tuning.errors import TuningError
 from tuning.settings import Settings, variable
+from tuning.target import find_target
+from tuning.tuners.experiments import record_run
 
+VERTEX, NONE = "vertex", "none"
 PROJECT = "python-qa"  # the experiment of MLflow, and the project of the others
 
 
 def trackers(settings: Settings) -> list[str]:
-    """Return the names of the trackers, each once, as `transformers` calls them."""
-    return list(dict.fromkeys(name for name in settings.tracking.split(",") if name))
+    """Return the names of the trackers, each once, as the setting names them."""
+    default = VERTEX if find_target(settings).uses_google else NONE
+    return [name for name in dict.fromkeys((settings.tracking or default).split(",")) if name != NONE]
+
+
+def _packages(settings: Settings) -> list[str]:
+    """Return the trackers that are packages of their own, as `transformers` calls them."""
+    return [name for name in trackers(settings) if name != VERTEX]
 
 
 def check_trackers(settings: Settings) -> None:
-    """Raise TuningError with the command that helps if a tracker is not installed."""
-    for name in trackers(settings):
+    """Raise TuningError with what helps if a tracker is not installed, or not on the target."""
+    if VERTEX in trackers(settings) and not find_target(settings).on_vertex:
+        raise TuningError(
+            f"{variable('tracking')} names {VERTEX}, and the target is local",
+            f"Add --target gcp, or leave it out of {variable('tracking')}",
+        )
+    for name in _packages(settings):
         if importlib.util.find_spec(name) is None:
             raise TuningError(
                 f"{variable('tracking')} names {name}, which is not installed",
@@ -33,12 +48,13 @@ def check_trackers(settings: Settings) -> None:
 
 
 def set_up_trackers(settings: Settings) -> list[str]:
-    """Tell the trackers the project and a folder in the home, where the user has not said otherwise. Return the names.
+    """Tell the trackers the project and a folder in the home, where the user has not said otherwise.
 
-    Raises TuningError as `check_trackers` does.
+    Return the names of those that take curves, which Vertex AI Experiments does not without TensorBoard. Raises
+    TuningError as `check_trackers` does.
     """
     check_trackers(settings)
-    names = trackers(settings)
+    names = _packages(settings)
     if names:
         folder = settings.home / "tracking"
         folder.mkdir(parents=True, exist_ok=True)
@@ -64,11 +80,20 @@ def track_run(
     """
     for name in trackers(settings):
         try:
-            set_up_trackers(settings)
-            send = _to_mlflow if name == "mlflow" else _to_project
-            send(importlib.import_module(name), run_id, {**parameters, "verdict": verdict}, metrics)
+            _send(settings, name, run_id, {**parameters, "verdict": verdict}, metrics)
         except Exception as error:  # each tracker has its own errors
             print(f"warning: the run {run_id} is not in {name} ({error})", file=sys.stderr, flush=True)
+
+
+def _send(
+    settings: Settings, name: str, run_id: str, parameters: Mapping[str, object], metrics: Mapping[str, float]
+) -> None:
+    if name == VERTEX:
+        record_run(settings, run_id, {**parameters, "bucket": settings.bucket}, metrics)
+        return
+    set_up_trackers(settings)
+    send = _to_mlflow if name == "mlflow" else _to_project
+    send(importlib.import_module(name), run_id, parameters, metrics)
 
 
 def _to_mlflow(mlflow: Any, run_id: str, parameters: Mapping[str, object], metrics: Mapping[str, float]) -> None:

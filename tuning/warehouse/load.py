@@ -3,7 +3,7 @@
 Load jobs and extract jobs work the same on BigQuery and on the local server.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,13 +19,21 @@ if TYPE_CHECKING:
     from google.cloud import bigquery
 
 Sources = Mapping[str, tuple[Sequence[Path], Sequence["bigquery.SchemaField"]]]
+Statement = Callable[[str, str], str]  # from a table and the temporary table with its new rows, both quoted
 
 
-def load_tables(settings: Settings, client: "bigquery.Client", tables: Sources) -> dict[str, int]:
-    """Replace tables and return the number of rows of each. `tables` maps full table names to Parquet files and schema.
+def _replacement(table: str, staged: str) -> str:
+    return f"create or replace table {table} as select * from {staged}"  # noqa: S608 - quoted names
 
-    The files are first loaded into temporary tables. If one cannot be loaded, every table stays as it was. Then each
-    table is replaced by one atomic statement. Temporary tables that a killed local process left behind are replaced by
+
+def load_tables(
+    settings: Settings, client: "bigquery.Client", tables: Sources, statement: Statement = _replacement
+) -> dict[str, int]:
+    """Load tables and return the number of rows loaded into each.
+
+    `tables` maps full table names to Parquet files and schema. The files are first loaded into temporary tables. If one
+    cannot be loaded, every table stays as it was. Then each table is changed by one atomic statement, which replaces it
+    unless `statement` returns another one. Temporary tables that a killed local process left behind are replaced by
     the next load of the same tables. Raises TuningError if a file does not have the schema's columns in the schema's
     order, or if a job fails.
     """
@@ -34,10 +42,12 @@ def load_tables(settings: Settings, client: "bigquery.Client", tables: Sources) 
             _check_columns(file, schema)
     storage = find_storage(settings)
     with storage.reserved("load", "loading tables") as token:
-        return _load_all(storage, client, tables, token, f"gs://{settings.bucket}/load/{token}")
+        return _load_all(storage, client, tables, statement, token, f"gs://{settings.bucket}/load/{token}")
 
 
-def _load_all(storage: Storage, client: "bigquery.Client", tables: Sources, token: str, prefix: str) -> dict[str, int]:
+def _load_all(
+    storage: Storage, client: "bigquery.Client", tables: Sources, statement: Statement, token: str, prefix: str
+) -> dict[str, int]:
     staged = {table: f"{table}__loading_{token}" for table in tables}
     rows = {}
     try:
@@ -46,8 +56,8 @@ def _load_all(storage: Storage, client: "bigquery.Client", tables: Sources, toke
                 client.create_dataset(table.rpartition(".")[0], exists_ok=True)
                 rows[table] = _load(client, staged[table], uris, schema)
         for table in tables:
-            with google_errors(f"replacing {table}"):
-                query(client, f"create or replace table {quoted(table)} as select * from {quoted(staged[table])}")  # noqa: S608
+            with google_errors(f"writing {table}"):
+                query(client, statement(quoted(table), quoted(staged[table])))
     except BaseException:
         with suppress(Exception):  # on a full disk this fails too, and the first error says more
             _delete(client, staged.values())

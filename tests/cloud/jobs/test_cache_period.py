@@ -2,6 +2,7 @@
 
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -165,3 +166,21 @@ def test_a_job_that_runs_over_the_end_of_a_period_is_not_sent_twice(
     clock.today += timedelta(days=CACHE_DAYS)
     submit_any(cloud, "", [], options, SubmitOptions(), False, said.append)
     assert len(vertex.jobs) == 2  # two periods later, the first is no longer looked for
+
+
+def test_a_job_that_a_command_has_seen_succeed_is_one_run_of_the_experiment(
+    cloud: Settings, vertex: Vertex, clock: Clock, runner: CachingRunner, dataset: Dataset
+) -> None:
+    def runs() -> list[dict[str, Any]]:
+        return [one["metadata"] for one in vertex.metadata.contexts.values() if one["schemaTitle"].endswith("Run")]
+
+    options = TuningOptions(tuner="gemini", base_model="gemini-3.5-flash")
+    submit_any(cloud, "", [], options, SubmitOptions(), True, lambda line: None)
+    (run,) = runs()
+    assert (run["_params"]["dataset"], "version" in run["_params"]) == (dataset.id, False)
+    run_vertex(cloud, plan(dataset), show=lambda line: None)
+    submit_any(cloud, "", [], options, SubmitOptions(), False, lambda line: None)
+    (run,) = runs()
+    assert (run["_params"]["version"], run["_params"]["verdict"]) == ("v1", "better")
+    (job,) = vertex.jobs
+    assert [name.rpartition("/")[2] for name in vertex.metadata.contexts][1] == f"python-qa-{job.rpartition('/')[2]}"

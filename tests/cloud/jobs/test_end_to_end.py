@@ -67,7 +67,11 @@ def test_from_the_build_to_a_champion(
     assert str(newest_report(road)) in said
     asked = [(request.method, request.path.rpartition("/")[2].rpartition(":")[2]) for request, _ in vertex_api.seen]
     posted = list(dict.fromkeys(kind for method, kind in asked if method == "POST"))
-    assert posted == ["countTokens", "pipelineJobs", "tuningJobs", "generateContent", "import", "mergeVersionAliases"]
+    assert posted == [
+        *("countTokens", "pipelineJobs", "tuningJobs", "generateContent"),
+        *("metadataStores", "contexts", "addContextChildren"),
+        *("import", "mergeVersionAliases"),
+    ]
     assert (asked.count(("POST", "pipelineJobs")), asked.count(("POST", "tuningJobs"))) == (1, 1)
     assert {status for request, status in vertex_api.seen if request.method == "POST"} == {200}
     kinds = {(method, path.split("/")[1]) for method, path, _ in storage_record.seen}
@@ -88,6 +92,14 @@ def test_from_the_build_to_a_champion(
     alias = "champion" if registry.champion(road) else "challenger"
     assert alias in model["versionAliases"]
     (job,) = (name.rpartition("/")[2] for name in vertex.jobs)
+    run = vertex.metadata.contexts[
+        f"projects/mine/locations/us-central1/metadataStores/default/contexts/python-qa-{job}"
+    ]
+    assert (
+        run["metadata"]["_params"].items()
+        >= {"version": "v1", "base_model": road.gemini_model, "tuner": "gemini"}.items()
+    )
+    assert {"answers_executed", "heldout_chrf", "gain_base_chrf"} <= {*run["metadata"]["_metrics"]}
     assert typed(road, "status").startswith(f"{job} SUCCEEDED")
     assert "[v1: STOP]" in typed(road, "predict", "How do I read a file?", "--model", "v1")
     priced = typed(road, "estimate", "--tuner", "gemini").splitlines()

@@ -4,6 +4,7 @@ The components of the refresh really run, with Cloud Storage, Vertex AI, Secret 
 The build, the export and the tuning are scripted: `tests/pipelines/local/test_refresh.py` runs those.
 """
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -25,7 +26,7 @@ from tuning.dataset.dataset import open_dataset
 from tuning.errors import TuningError
 from tuning.evaluation.records import Comparison
 from tuning.gcs.storage import find_storage
-from tuning.pipelines.refresh import components
+from tuning.pipelines.refresh import components, steps
 from tuning.pipelines.refresh.outcome import find_outcome
 from tuning.pipelines.refresh.request import RefreshOptions
 from tuning.pipelines.refresh.run import run_refresh
@@ -206,6 +207,8 @@ def test_forty_days_of_mondays(world: World, capfd: pytest.CaptureFixture[str]) 
     assert world.built == [1, 2, 3, 4, 4]
     assert world.versions == ["v1", "v2", "v3", "v4"]
     assert [version.dataset_id for version in registry.versions(world.settings)] == ["d1", "d2", "d3", "d4"]
+    tracked = [one["metadata"]["_params"] for name, one in world.vertex.metadata.contexts.items() if "refresh" in name]
+    assert [one["version"] for one in tracked] == world.versions  # a run of the experiment for each job that released
     assert [job.state for job in runs_of(world.settings, number)] == ["SUCCEEDED", "FAILED", *["SUCCEEDED"] * 4]
 
     said = [message.splitlines() for message in world.told]
@@ -346,12 +349,43 @@ def test_a_webhook_that_refuses_fails_the_exit_step_alone(world: World, hook: Lo
     assert "planted-webhook-path" not in said
 
 
+def test_files_of_options_travel_whole_and_outlive_those_of_the_machine(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, rules = tmp_path / "bench", tmp_path / "rules.toml"
+    (folder / "inside").mkdir(parents=True)
+    (folder / "inside" / "a.txt").write_text("an item of six words is here")
+    rules.write_text('[[rule]]\nname = "TICKET"\npattern = "ACME-[0-9]+"\n')
+    made = SplitOptions(decontaminate=str(folder), redact_rules=str(rules))
+    read: list[list[str]] = []
+    real = steps.create_dataset
+
+    def create(settings: Settings, posts: int, options: Any) -> Any:
+        assert options.recorded()["decontaminate"]["name"] == "bench"
+        read.append([(options.decontaminate / "inside" / "a.txt").read_text(), options.redact_rules.read_text()])
+        return real(settings, posts, options)
+
+    monkeypatch.setattr(steps, "create_dataset", create)
+    number = schedule(world, RefreshOptions(made=made))
+    assert schedule(world, RefreshOptions(made=made)) == number
+    expected = [(folder / "inside" / "a.txt").read_text(), rules.read_text()]
+    rules.write_text('[[rule]]\nname = "TICKET"\npattern = "other"\n')
+    assert schedule(world, RefreshOptions(made=made)) != number
+    shutil.rmtree(folder)
+    rules.unlink()
+    world.posts = 1
+    world.judge("better", None)
+    start(world, number)
+    start(world, number)
+    assert (read, world.champion) == ([expected], "v1")  # nothing had changed for the second one
+
+
 @pytest.mark.parametrize(
     ("changed", "options", "more", "message"),
     [
         ({}, RefreshOptions(), {"dataset": "d1"}, "each run of a schedule makes its own dataset"),
         ({"webhook": "https://x.example/y", "webhook_secret": ""}, RefreshOptions(), {}, "does not reach the steps"),
-        ({}, RefreshOptions(made=SplitOptions(decontaminate="b.txt")), {}, "--decontaminate names a file of this"),
+        ({}, RefreshOptions(made=SplitOptions(decontaminate="b.txt")), {}, "there is no file b.txt"),
         ({}, RefreshOptions(build=BuildOptions(since="soon")), {}, "--since 'soon' is not a date"),
         ({"image": "tuning:latest"}, RefreshOptions(), {}, "is not named by its digest"),
     ],

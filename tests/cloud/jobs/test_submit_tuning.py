@@ -80,6 +80,26 @@ def test_the_machine_is_a_parameter_of_the_job_and_another_one_is_another_job(
     assert machines == [["8", "32G", "ACCELERATOR_TYPE_UNSPECIFIED", "0"], ["8", "60G", "NVIDIA_TESLA_T4", "1"]]
 
 
+def test_with_a_spot_machine_the_step_is_small_and_the_job_has_the_machine(
+    cloud: Settings, vertex_api: Loopback
+) -> None:
+    make_dataset(cloud, "messages")
+    image = f"us-docker.pkg.dev/p/r/tuning@sha256:{'0' * 64}"
+    with_image = msgspec.structs.replace(cloud, image=image)
+    settings, options = tuning_settings(with_image, TuningOptions(spot=True, disk_gb=200, accelerator="NVIDIA_L4"))
+    submit_tuning(settings, "hf", options, SubmitOptions(), print)
+    (request,) = vertex_api.asked("POST", "/pipelineJobs$")
+    values = request.body["runtimeConfig"]["parameterValues"]
+    names = ("cpu", "memory", "accelerator", "accelerator_count")
+    assert [values[name] for name in names] == ["8", "32G", "NVIDIA_L4", "1"]
+    assert [values[f"tune_{name}"] for name in names] == ["4", "16G", "ACCELERATOR_TYPE_UNSPECIFIED", "0"]
+    job = msgspec.json.decode(values["custom_job"])
+    assert (job["machine_type"], job["spot"], job["disk_gb"], job["image"]) == ("g2-standard-8", True, 200, image)
+    three, options = tuning_settings(with_image, TuningOptions(spot=True, accelerator="NVIDIA_L4", accelerator_count=3))
+    with pytest.raises(TuningError, match="no machine type of Vertex AI has 8 CPUs, 32 GB, 3 NVIDIA_L4"):
+        check_start(three, "hf", options)
+
+
 def test_a_second_submit_uploads_nothing_and_sends_nothing(cloud: Settings, vertex_api: Loopback) -> None:
     make_dataset(cloud, "gemini")
     said: list[str] = []

@@ -160,6 +160,11 @@ class CachingRunner:
         for value in parameters.values():
             if isinstance(value, str) and is_in_bucket(value):
                 self._mounted(value, {})
+        for prefix in (
+            "requests/",
+            "schedules/",
+        ):  # a request can name other objects; Vertex AI mounts the whole bucket
+            self._mounted(f"gs://{self.settings.bucket}/{prefix}", {})
         try:
             result = self.steps[name](**parameters, **given, **made)
         except SystemExit:

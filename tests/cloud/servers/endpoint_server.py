@@ -11,7 +11,7 @@ from typing import Any
 
 from google.cloud.aiplatform_v1.types import DeployedModel, Endpoint
 
-from tests.cloud.servers.loopback import RefusedError, Request
+from tests.cloud.servers.loopback import Answered, RefusedError, Request
 from tests.cloud.servers.model_server import ModelRegistry
 from tests.cloud.servers.rules import KEY, NOW, PARENT, check_labels, parse, place, public
 
@@ -36,6 +36,9 @@ class Endpoints:
     operations: dict[str, dict[str, Any]] = field(default_factory=dict)
     looks: int = 1
     fails: str = ""  # why the next deployment ends without a deployed model
+    serves: str = ""  # the deployed model that answers next; else the one with the most traffic
+    names_itself: bool = True  # whether an answer says which deployed model gave it
+    answers: Callable[[str], str] = lambda prompt: f"Answer to: {prompt}"
     numbers: Any = field(default_factory=lambda: itertools.count(7001))
 
     def routes(self) -> list[tuple[str, str, Callable[[Request], Any]]]:
@@ -45,6 +48,7 @@ class Endpoints:
             ("PATCH", _ENDPOINT, self.update),
             ("POST", rf"{_ENDPOINT}:deployModel", self.deploy),
             ("POST", rf"{_ENDPOINT}:undeployModel", self.undeploy),
+            ("POST", rf"{_ENDPOINT}/chat/completions", self.chat),
             ("GET", rf"{_ENDPOINT}/operations", self.list_operations),
             ("GET", rf"{_ENDPOINT}/operations/([^/:]+)", self.get_operation),
         ]
@@ -125,6 +129,24 @@ class Endpoints:
         _check_split(request.body.get("trafficSplit", {}), {one["id"] for one in left})
         endpoint.update(deployedModels=left, trafficSplit=split if left else {}, etag=self._etag())
         return self._start(endpoint["name"], "UndeployModel", {"@type": f"{_KIND}.UndeployModelResponse"})
+
+    def chat(self, request: Request) -> Answered:
+        """What vLLM's container answers by OpenAI's chat API, on the version whose turn it is."""
+        endpoint, body = self._endpoint(request), request.body
+        shares = endpoint["trafficSplit"]
+        if not shares:
+            raise RefusedError(400, f"{endpoint['name']} does not have a deployed model with traffic")
+        serves = self.serves or max(shares, key=lambda identity: shares[identity])
+        roles = [message["role"] for message in body["messages"]]
+        if roles not in (["user"], ["system", "user"]):
+            raise RefusedError(400, f"the conversation has the roles {roles}")
+        if not 1 <= body["max_tokens"] <= 4096 or not 0 <= body["temperature"] <= 2:
+            raise RefusedError(400, "max_tokens or temperature is out of range")
+        message = {"role": "assistant", "content": self.answers(body["messages"][-1]["content"])}
+        choice = {"index": 0, "message": message, "finish_reason": "stop"}
+        usage = {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}
+        answer = {"id": "chat-1", "object": "chat.completion", "model": "model", "choices": [choice], "usage": usage}
+        return Answered(answer, {"X-Vertex-AI-Deployed-Model-Id": serves} if self.names_itself else {})
 
     def list_operations(self, request: Request) -> dict[str, Any]:
         name = self._endpoint(request)["name"]

@@ -34,6 +34,14 @@ class Request:
     groups: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Answered:
+    """An answer with headers of its own."""
+
+    body: Any
+    headers: dict[str, str]
+
+
 @dataclass
 class Fault:
     """What goes wrong with the next `times` requests of that method and path.
@@ -71,6 +79,7 @@ class Loopback:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True  # else an answer waits for the acknowledgement of its headers: 40 ms
 
             def handle_any(self) -> None:
                 loopback.answer(self)
@@ -121,6 +130,8 @@ class Loopback:
         if how == "drop":
             handler.close_connection = True
             return
+        headers = answer.headers if isinstance(answer, Answered) else {}
+        answer = answer.body if isinstance(answer, Answered) else answer
         payload = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
         if how == "slow":  # nobody listens any more
             handler.close_connection = True
@@ -128,6 +139,8 @@ class Loopback:
         handler.send_response(status)
         handler.send_header("Content-Type", "application/json; charset=UTF-8")
         handler.send_header("Content-Length", str(len(payload)))
+        for name, value in headers.items():
+            handler.send_header(name, value)
         handler.end_headers()
         if how == "die":  # before the answer is out: the client may ask again at once
             handler.close_connection = True
@@ -174,7 +187,7 @@ class Loopback:
         except InvalidError as error:
             raise RefusedError(400, f"Invalid JSON payload received. {error}") from None
         answer = route(replace(request, body=body))
-        method.check_answer(answer)
+        method.check_answer(answer.body if isinstance(answer, Answered) else answer)
         self.checked += 2
         return answer
 

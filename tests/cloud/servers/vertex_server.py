@@ -13,6 +13,8 @@ from google.cloud.aiplatform_v1.types import CountTokensRequest, GenerateContent
 from google.genai import types as genai
 from pydantic import ValidationError
 
+from tests.cloud.experiments.metadata_server import Metadata
+from tests.cloud.servers.custom_jobs import CustomJobs
 from tests.cloud.servers.discovery import Method, find_method
 from tests.cloud.servers.endpoint_server import Endpoints
 from tests.cloud.servers.loopback import Loopback, RefusedError, Request
@@ -45,6 +47,7 @@ class Vertex:
     schedules: dict[str, dict[str, Any]] = field(default_factory=dict)
     tuning_jobs: dict[str, dict[str, Any]] = field(default_factory=dict)
     registry: ModelRegistry = field(default_factory=ModelRegistry)
+    metadata: Metadata = field(default_factory=Metadata)
     outcomes: list[str] = field(default_factory=lambda: ["PIPELINE_STATE_RUNNING", "PIPELINE_STATE_SUCCEEDED"])
     run: Callable[[dict[str, Any]], None] | None = None  # runs an accepted job for real
     answers: Callable[[str], dict[str, Any]] = lambda prompt: {"text": f"Answer to: {prompt}"}
@@ -53,6 +56,7 @@ class Vertex:
 
     def __post_init__(self) -> None:
         self.endpoints = Endpoints(self.registry)
+        self.custom = CustomJobs(self.begun, self.numbers)
 
     @property
     def models(self) -> dict[str, dict[str, Any]]:
@@ -73,8 +77,10 @@ class Vertex:
             ("POST", rf"{PARENT}/tuningJobs", self.create_tuning),
             ("GET", rf"{PARENT}/tuningJobs", self.list_tunings),
             ("GET", rf"{PARENT}/tuningJobs/([^/:]+)", self.get_tuning),
+            *self.custom.routes(),
             *self.registry.routes(),
             *self.endpoints.routes(),
+            *self.metadata.routes(),
             ("POST", rf"{PARENT}/(endpoints/[^/:]+|publishers/google/models/[^/:]+):generateContent", self.generate),
             ("POST", rf"{PARENT}/(endpoints/[^/:]+|publishers/google/models/[^/:]+):countTokens", self.count_tokens),
         ]

@@ -86,6 +86,7 @@ class Workshop:
             result = dbtRunner().invoke(
                 [
                     *("--log-level", "none", "--log-path", str(self.folder / "logs")),
+                    *(("--no-write-json",) if arguments[0] == "test" else ()),  # nobody reads what it would write
                     *arguments,
                     *("--project-dir", str(self.project), "--profiles-dir", str(self.project)),
                     *("--target", target, "--target-path", str(self.folder / target)),

@@ -58,7 +58,7 @@ class Run:
     def tune(self, options: TuneOptions = TuneOptions(base_model="characters")) -> FakeArtifact:  # noqa: B008
         asked = TuningRequest(settings=step_settings(self.settings), tuner=self.tuner, options=options)
         model = self.output("model")
-        tune_step.tune(
+        tune_step.tune_here(
             self.dataset, self.checked, request(self.folder / "t.json", asked), "code", model, self.output("metrics")
         )
         return model

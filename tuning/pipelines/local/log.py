@@ -5,6 +5,7 @@ import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from tuning.errors import TuningError
 from tuning.pipelines.outcome import Step
@@ -24,18 +25,26 @@ _COUNTED = re.compile(r"answered \d")  # lines that say no more than the display
 _KILLED = re.compile(r"(Killed|Segmentation fault|Aborted|Bus error)( \(core dumped\))?")
 
 
+class Stages(NamedTuple):
+    """Count the stages of a command for the display: those before its pipeline, and all (0: it is not known)."""
+
+    before: int = 0
+    all: int = 0
+
+
+UNKNOWN = Stages()
+
+
 @dataclass
 class Events:
     """Collect the events of a run from the lines that the runner prints, and show progress.
 
-    The display shows each step as a stage; `before` stages ended before this run, and there are `stages` in all (0: it
-    is not known). Call `close` at the end.
+    The display shows each step as one of the `stages`. Call `close` at the end.
     """
 
     show: Callable[[str], None]
     clock: Callable[[], float] = time.monotonic
-    before: int = 0
-    stages: int = 0
+    stages: Stages = UNKNOWN
     steps: list[Step] = field(default_factory=list)
     failed: str = ""
     _running: str = ""
@@ -56,8 +65,8 @@ class Events:
             self._lines = self._lines if self.failed else []  # an exit step runs after a failed one
             self.close()
             if not found[1].startswith("importer"):
-                number = self.before + len(self.steps) + 1
-                self._shown.enter_context(stage(found[1].replace("-", " "), number, self.stages))
+                number = self.stages.before + len(self.steps) + 1
+                self._shown.enter_context(stage(found[1].replace("-", " "), number, self.stages.all))
         elif found := _ENDED.search(line):
             self.close()
             if found[2] == "FAILURE":

@@ -7,7 +7,7 @@ from typing import Any
 
 from tuning.cloud.machines import Machine
 from tuning.pipelines.compiled import check_pinned, compile_to
-from tuning.pipelines.tuning import REFRESH, Codes, Requests, add_step, add_steps, import_file
+from tuning.pipelines.tuning import REFRESH, Codes, Machines, Requests, add_step, add_steps, import_file
 from tuning.settings import Settings
 
 
@@ -49,6 +49,11 @@ def _pipeline(image: str) -> Any:
         memory: str,
         accelerator: str,
         accelerator_count: str,
+        tune_cpu: str,
+        tune_memory: str,
+        tune_accelerator: str,
+        tune_accelerator_count: str,
+        custom_job: str,
         refresh_code: str,
         tuner_code: str,
         evaluation_code: str,
@@ -89,8 +94,12 @@ def _pipeline(image: str) -> Any:
                     champion=import_file("champion", prepared["champion_uri"], prepared["champion_sha256"]),
                 )
                 codes = Codes(tuner=tuner_code, evaluation=evaluation_code, judging=judging_code)
-                machine = Machine(cpu, memory, accelerator, accelerator_count)
-                made = add_steps(image, dataset, requests, codes, machine, tuner=tuner, period=period)
+                machines = Machines(
+                    answering=Machine(cpu, memory, accelerator, accelerator_count),
+                    tuning=Machine(tune_cpu, tune_memory, tune_accelerator, tune_accelerator_count),
+                    custom_job=custom_job,
+                )
+                made = add_steps(image, dataset, requests, codes, machines, tuner=tuner, period=period)
                 step(
                     components.release,
                     request=request,

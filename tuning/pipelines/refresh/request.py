@@ -9,17 +9,20 @@ import msgspec
 import orjson
 
 from tuning.command_line.options import BuildOptions, SplitOptions
+from tuning.dataset.benchmark_files import benchmark_files
 from tuning.dataset.denied import deny_list
-from tuning.dataset.options import DatasetOptions, resolve_variables
-from tuning.errors import TuningError
+from tuning.dataset.options import DatasetOptions, resolve_options, resolve_variables
+from tuning.gcs.storage import find_storage
 from tuning.pipelines.plan import TuningPlan
 from tuning.pipelines.release.places import place_in
 from tuning.pipelines.steps.code_hash import code_sha256
 from tuning.pipelines.steps.requests import step_settings, store_requests, tuning_arguments
 from tuning.settings import Settings, load_settings
+from tuning.storage import mounted, sha256_of
 from tuning.target import find_target
 from tuning.tuners.options import dataset_options
 from tuning.tuners.protocol import TuneOptions
+from tuning.tuners.tracking import NONE, VERTEX, trackers
 from tuning.warehouse.client import connect
 from tuning.warehouse.fingerprint import parse_inputs, source
 from tuning.warehouse.variables import Variables
@@ -29,6 +32,7 @@ _SETTINGS = (
     *("bigquery_endpoint", "bigquery_port", "bigquery_dataset", "raw_database", "raw_schema"),
     *("maximum_bytes_billed", "job_timeout", "google_endpoint"),
     *("budget", "training_price", "webhook_secret"),
+    *("machine_cpus", "machine_memory", "accelerator", "accelerator_count", "machine_price"),
 )
 _FILES = ("decontaminate", "redact_rules", "decisions")  # options that name files
 
@@ -68,15 +72,16 @@ def refresh_arguments(
     """Return the arguments of `refresh_python_qa`, without `run`.
 
     The requests are stored in `folder`, a path or an address in Cloud Storage. `image` and `period` are those of a job
-    on Vertex AI. Raises TuningError if an option is invalid or names a file that the steps cannot read.
+    on Vertex AI. Files that options name are stored there too. Raises TuningError if an option is invalid, if a file
+    cannot be read, or if an upload fails.
     """
     resolve_variables(options.preset, options.build)  # raises an error before anything is stored, as the next line does
-    made = _with_absolute_paths(settings, options.made)
+    made = _with_reachable_files(settings, options, folder)
     place = place_in(settings, folder)
     arguments = tuning_arguments(settings, plan, place, image=image, period=period)
     arguments["refresh_code"] = code_sha256("tuning.pipelines.refresh.steps", plan.tuner, image)
     request = RefreshRequest(
-        settings=step_settings(settings, _SETTINGS),
+        settings=step_settings(settings, _SETTINGS) | {"tracking": _tracking(settings)},
         build=options.build,
         made=made,
         preset=options.preset,
@@ -89,14 +94,36 @@ def refresh_arguments(
     return arguments | store_requests(settings, {"refresh": request}, place)
 
 
-def _with_absolute_paths(settings: Settings, made: SplitOptions) -> SplitOptions:
-    given = {name: path for name in _FILES if (path := getattr(made, name))}
-    if given and find_target(settings).on_vertex:
-        raise TuningError(
-            f"--{next(iter(given)).replace('_', '-')} names a file of this machine, which no step on Vertex AI reads",
-            "Leave it out, or make the dataset with `invoke dataset` and tune on it with `invoke submit`",
-        )
-    return msgspec.structs.replace(made, **{name: str(Path(path).absolute()) for name, path in given.items()})
+def _tracking(settings: Settings) -> str:
+    """Return the trackers of the release step. The image of the steps on Vertex AI has no tracker's package."""
+    names = [name for name in trackers(settings) if name == VERTEX or not find_target(settings).on_vertex]
+    return ",".join(names) or NONE
+
+
+def _with_reachable_files(settings: Settings, options: RefreshOptions, folder: str) -> SplitOptions:
+    """Return the dataset's options with files that the steps can read: absolute paths, or addresses below `folder`.
+
+    An object's address has the hash of its content, so that a changed file is another one.
+    """
+    made = options.made
+    given = {name: Path(path) for name in _FILES if (path := getattr(made, name))}
+    if not find_target(settings).on_vertex:
+        return msgspec.structs.replace(made, **{name: str(path.absolute()) for name, path in given.items()})
+    if given:  # an invalid file is an error before anything is stored
+        resolve_options(options.preset, settings.tuner, **made.given())
+    return msgspec.structs.replace(made, **{name: _stored(settings, path, folder) for name, path in given.items()})
+
+
+def _stored(settings: Settings, path: Path, folder: str) -> str:
+    """Store a file, or the benchmark files of a folder, with the name of `path`, and return the address."""
+    files = {file.relative_to(path) if file != path else Path(): file for file in benchmark_files(path)}
+    digest = hashlib.sha256()
+    for name, file in files.items():
+        digest.update(f"{name.as_posix()} {sha256_of(file)}\n".encode())
+    address = f"{folder}/options/{digest.hexdigest()[:16]}/{path.absolute().name}"
+    for name, file in files.items():
+        find_storage(settings).put(file, f"{address}/{name.as_posix()}" if name.parts else address)
+    return address
 
 
 def resolve(request: RefreshRequest) -> tuple[Settings, Variables, DatasetOptions]:
@@ -107,7 +134,8 @@ def resolve(request: RefreshRequest) -> tuple[Settings, Variables, DatasetOption
     settings = msgspec.structs.replace(load_settings(request.settings), tuner=request.tuner)
     trains_here = settings.tuner == "hf" and not find_target(settings).on_vertex
     tokenizer_of = request.tune.base_model if trains_here else ""
-    options = dataset_options(settings, request.preset, request.made, tokenizer_of)
+    files = {name: str(mounted(address)) for name in _FILES if (address := getattr(request.made, name))}
+    options = dataset_options(settings, request.preset, msgspec.structs.replace(request.made, **files), tokenizer_of)
     return settings, resolve_variables(request.preset, request.build), options
 
 

@@ -149,7 +149,7 @@ def release(request: Artifact, sources: ReleaseSources, tuner_code: str, run: st
     record = msgspec.structs.replace(record, dataset_id=opened.id, arguments=record.arguments | arguments)
     found = {name: Output(path=artifact.path, metadata=dict(artifact.metadata)) for name, artifact in outputs.items()}
     plan = Plan(dataset=opened, tuner=asked.tuner, tune=asked.options)
-    released = release_model(settings, plan, folder, record, found, [])
+    released = release_model(settings, plan, folder, record, found, [], job="" if run else job)
     if not run:
         record = msgspec.structs.replace(record, status="succeeded")
     write_run(settings, folder, released.noted_in(record))

@@ -135,11 +135,19 @@ def opponent_arguments(settings: Settings, base_model: str, key: str, place: Pla
 
 
 def release(
-    settings: Settings, plan: Plan, folder: Path, record: RunRecord, outputs: dict[str, Output], steps: list[Step]
+    settings: Settings,
+    plan: Plan,
+    folder: Path,
+    record: RunRecord,
+    outputs: dict[str, Output],
+    steps: list[Step],
+    *,
+    job: str = "",
 ) -> PipelineRun:
     """Copy the report and what it shows, register the model, and promote it if the gate allows it.
 
-    Raises TuningError if the model's files changed after it was tuned.
+    `job` is the ID of the job on Vertex AI, if one ran the pipeline. Trackers know the run by it, because two commands
+    can follow one job. Raises TuningError if the model's files changed after it was tuned.
     """
     write_bytes(folder / REPORT, with_steps(Path(outputs["page"].path).read_bytes(), steps))
     for name, output in ((SUMMARY, "summary"), (COMPARISON, "comparison"), (VERDICT, "verdict")):
@@ -187,14 +195,7 @@ def release(
         except registry.ChampionChangedError as error:
             promoted, outdated = False, str(error)
     now = registry.champion(settings)
-    parameters = {
-        **version.options,
-        "tuner": version.tuner,
-        "dataset": version.dataset_id,
-        "version": version.name,
-        "promoted": promoted,
-    }
-    track_run(settings, record.id, parameters, _tracked(version), verdict.status)
+    track(settings, job or record.id, plan, comparison, verdict, version=version.name, promoted=promoted)
     return PipelineRun(
         id=record.id,
         folder=folder,
@@ -211,9 +212,20 @@ def release(
     )
 
 
-def _tracked(version: Version) -> dict[str, float]:
-    """Return the metrics of a version for trackers: of held-out examples, and of the answers to how-to questions."""
-    return {
-        **{f"heldout_{name}": value for name, value in version.metrics.items()},
-        **{f"answers_{name}": interval.mean for name, interval in version.answer_metrics.items()},
-    }
+def track(settings: Settings, name: str, plan: Plan, comparison: Comparison, verdict: Verdict, **more: object) -> None:
+    """Send a finished run to the trackers under `name`: its recipe, the metrics of its model and its verdict.
+
+    Metrics are of the tuned model: ``heldout_…`` on held-out examples, ``answers_…`` of its answers to the how-to
+    questions, such as ``answers_executed``. ``gain_base_…`` and ``gain_champion_…`` are
+    its improvements on an opponent, paired by question, as the verdict judges them. `more` holds further parameters.
+    """
+    parameters = {**msgspec.to_builtins(plan.tune), "tuner": plan.tuner, "dataset": plan.dataset.id, **more}
+    metrics: dict[str, float] = {}
+    for prefix, figures in (("heldout", comparison.figures), ("answers", comparison.suite.figures)):
+        metrics |= {f"{prefix}_{one.metric}": one.models["tuned"].mean for one in figures}
+    for opponent, gain in verdict.improvements.items():
+        metrics[f"gain_{opponent}_{verdict.primary_metric}"] = gain.mean
+    for one in verdict.judgements:
+        if one.executed:
+            metrics[f"gain_{one.opponent}_executed"] = one.executed.mean
+    track_run(settings, name, parameters, metrics, verdict.status)

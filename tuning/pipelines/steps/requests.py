@@ -11,7 +11,8 @@ from typing import TypeVar
 
 import msgspec
 
-from tuning.cloud.machines import machine_of
+from tuning.cloud.custom_job import job_machine
+from tuning.cloud.machines import DEFAULT, machine_of
 from tuning.dataset.dataset import MANIFEST, Dataset
 from tuning.errors import TuningError
 from tuning.evaluation.options import SMOKE_TEST_BASE, EvaluationOptions, GateOptions, evaluation_options
@@ -79,6 +80,8 @@ def tuning_arguments(
     cached outputs.
     """
     shared, tuner, tune = step_settings(settings), plan.tuner, plan.tune
+    machine, job = machine_of(settings, tuner, tune.base_model), job_machine(settings, tuner, tune.base_model, image)
+    tunes_on = DEFAULT if job else machine  # a step that waits for a CustomJob is small
     evaluation = plan.evaluation or evaluation_options(settings, tune.base_model)
     files = {
         "tuning": TuningRequest(settings=shared, tuner=tuner, options=tune),
@@ -90,7 +93,9 @@ def tuning_arguments(
     return {
         "tuner": tuner,
         "period": period,
-        **machine_of(settings, tuner, tune.base_model)._asdict(),
+        **machine._asdict(),
+        **{f"tune_{name}": value for name, value in tunes_on._asdict().items()},
+        "custom_job": job,
         "tuner_code": code_sha256("tuning.pipelines.steps.tune", tuner, image),
         "evaluation_code": code_sha256("tuning.pipelines.steps.evaluate", tuner, image),
         "judging_code": code_sha256("tuning.pipelines.steps.gate", tuner, image),

@@ -3,10 +3,13 @@
 import shutil
 from pathlib import Path
 
+import msgspec
+
 from tuning.dataset.dataset import Dataset, Split, open_dataset
 from tuning.errors import TuningError
 from tuning.evaluation.sample import stable_sample
 from tuning.gcs.object_file import Source
+from tuning.pipelines.steps.custom_job import tune_in_job
 from tuning.pipelines.steps.process import Artifact, log_metrics, output_folder
 from tuning.pipelines.steps.requests import TuningRequest, key_of, read_request
 from tuning.pipelines.steps.validation import CHECKED, SAMPLED, Checked, checked_dataset
@@ -61,19 +64,46 @@ def validate(dataset: Artifact, tuner: str, checked: Artifact) -> None:
 
 
 def tune(
-    dataset: Artifact, checked: Artifact, request: Artifact, code: str, model: Artifact, metrics: Artifact
+    dataset: Artifact,
+    checked: Artifact,
+    request: Artifact,
+    code: str,
+    custom_job: str,
+    model: Artifact,
+    metrics: Artifact,
 ) -> None:
-    """Tune a model and write it with its metrics.
+    """Tune a model and write it with its metrics: here, or in the CustomJob that `custom_job` describes.
+
+    Raises TuningError if tuning fails.
+    """
+    if custom_job:
+        tune_in_job(dataset, checked, request, code, custom_job, model, metrics)
+    else:
+        tune_here(dataset, checked, request, code, model, metrics)
+
+
+def tune_here(
+    dataset: Artifact,
+    checked: Artifact,
+    request: Artifact,
+    code: str,
+    model: Artifact,
+    metrics: Artifact,
+    checkpoints: str = "",
+) -> None:
+    """Tune a model on this machine and write it with its metrics.
 
     Unfinished work is in a folder that is named by a hash of the data, options and code. The next run with the same
-    inputs resumes from it. Raises TuningError if tuning fails.
+    inputs resumes from it, also on another machine if `checkpoints` is an address in Cloud Storage. Raises TuningError
+    if tuning fails.
     """
     spec = read_request(request.path, TuningRequest)
     settings = load_settings(spec.settings)
     opened = checked_dataset(dataset, checked)
     work = settings.home / "work" / key_of(dataset.metadata["sha256"], request.metadata["sha256"], code)
     work.mkdir(parents=True, exist_ok=True)
-    tuned = find_tuner(spec.tuner).tune(settings, opened, with_adapter(settings, spec.options), work)
+    options = msgspec.structs.replace(with_adapter(settings, spec.options), checkpoints=checkpoints)
+    tuned = find_tuner(spec.tuner).tune(settings, opened, options, work)
     folder = output_folder(model)
     write_training_ids(folder / TRAINED_ON, opened.attributions("train"))
     write_model(folder, tuned, work)

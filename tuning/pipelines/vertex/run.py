@@ -1,5 +1,7 @@
 """Tune on Vertex AI: submit the compiled pipeline as a job, follow it until it ends, and register its model."""
 
+import sys
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -7,11 +9,13 @@ from pathlib import Path
 import msgspec
 
 from tuning.errors import TuningError
-from tuning.gcs.storage import find_storage
+from tuning.evaluation.records import Comparison, Verdict
+from tuning.gcs.storage import get_files, list_files
 from tuning.pipelines.outcome import Output, Step
 from tuning.pipelines.plan import Plan
 from tuning.pipelines.release.record import RunRecord, ended, start_run, write_run
-from tuning.pipelines.release.release import PipelineRun, release
+from tuning.pipelines.release.release import PipelineRun, release, track
+from tuning.pipelines.steps.process import read_output
 from tuning.pipelines.tuning import NAME, STEPS
 from tuning.pipelines.vertex import jobs
 from tuning.pipelines.vertex.job import Job
@@ -19,6 +23,7 @@ from tuning.pipelines.vertex.template_job import SubmitOptions, send
 from tuning.pipelines.vertex.tuning_job import tuning_request
 from tuning.registry.deployment import publish
 from tuning.settings import Settings
+from tuning.tuners.tracking import trackers
 
 # The outputs that a release needs, by name. Each value is a task and the name of one of its outputs.
 OUTPUTS = {
@@ -52,7 +57,7 @@ def run_vertex(
             job = jobs.wait(settings, send(settings, request, again=True, show=show).id, show)
         outputs = {name: _fetch(settings, job, folder / "outputs" / name, *source) for name, source in OUTPUTS.items()}
         steps = [*before, *_steps(job)]
-        run = release(settings, plan, folder, record, outputs, steps)
+        run = release(settings, plan, folder, record, outputs, steps, job=job.id)
         for line in publish(settings):
             show(line)
     except BaseException as error:
@@ -62,15 +67,27 @@ def run_vertex(
     return run
 
 
+def track_job(settings: Settings, plan: Plan, job: Job) -> None:
+    """Send a job that has succeeded to the trackers. Register nothing. A failure is a warning on stderr."""
+    if not trackers(settings):
+        return
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            read = {
+                name: _fetch(settings, job, Path(folder) / name, *OUTPUTS[name]) for name in ("comparison", "verdict")
+            }
+            comparison = read_output(read["comparison"].path, Comparison)
+            verdict = read_output(read["verdict"].path, Verdict)
+    except TuningError as error:
+        print(f"warning: the run {job.id} is not tracked ({error})", file=sys.stderr, flush=True)
+        return
+    track(settings, job.id, plan, comparison, verdict)
+
+
 def _gone(settings: Settings, job: Job) -> str:
     """Return the address of an output of the job that is no longer in the bucket, or '' if none is gone."""
     found = [job.output(task, name) for task, name in OUTPUTS.values()]
-    return next((one.uri for one in found if one and not _files(settings, one.uri)), "")
-
-
-def _files(settings: Settings, output: str) -> list[str]:
-    """Return the addresses of an output's files: its own, or those in its folder."""
-    return [uri for uri in find_storage(settings).addresses(output) if uri == output or uri.startswith(f"{output}/")]
+    return next((one.uri for one in found if one and not list_files(settings, one.uri)), "")
 
 
 def _fetch(settings: Settings, job: Job, target: Path, task: str, name: str) -> Output:
@@ -78,15 +95,12 @@ def _fetch(settings: Settings, job: Job, target: Path, task: str, name: str) -> 
     found = job.output(task, name)
     if found is None:
         raise TuningError(f"the job {job.id} has no output {name} of the step {STEPS[task]}", f"See {job.link}")
-    uris = _files(settings, found.uri)
-    if not uris:
+    if not get_files(settings, found.uri, target):
         raise TuningError(
             f"the output {found.uri} of the job {job.id} is missing",
             "See who deletes files of the bucket (`invoke cloud.check --target gcp` reads its rules), and run the "
             "command again",
         )
-    for uri in uris:
-        find_storage(settings).get(uri, target / uri.removeprefix(f"{found.uri}/") if uri != found.uri else target)
     return Output(path=str(target), metadata=dict(found.metadata))
 
 

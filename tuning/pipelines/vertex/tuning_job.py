@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from tuning.cloud.custom_job import job_machine
 from tuning.cloud.estimate import (
     check_budget,
     estimate_build,
@@ -90,6 +91,7 @@ def check_start(settings: Settings, name: str, tune: TuneOptions) -> None:
             "Build the Dockerfile, push the image, and set TUNING_IMAGE (`invoke cloud.init` prints the commands)",
         )
     check_pinned(settings.image)
+    job_machine(settings, name, tune.base_model, settings.image)  # raises an error if there is no such machine
 
 
 def check_build_budget(settings: Settings, variables: Variables) -> None:

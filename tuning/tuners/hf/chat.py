@@ -37,7 +37,7 @@ _ANY_TEXT = (
     "https://example.com/?a=b&c%20d" + 200 * " and so on, 'here' and \"there\"" + "\n\n\n"
 )
 # The template variables that turn off thinking: Qwen 3 and others use the first, DeepSeek V3.1 and Granite the second.
-_NO_THINKING = {"enable_thinking": False, "thinking": False}
+NO_THINKING = {"enable_thinking": False, "thinking": False}
 _THOUGHTS = re.compile(r"\A\s*<think>.*?(?:</think>\s*|\Z)", re.DOTALL)
 # Ends of thoughts, as servers without a parser for the model's thoughts leave them in the text.
 _END_OF_THOUGHTS = re.compile(
@@ -111,6 +111,20 @@ def prompt_text(tokenizer: Any, prompt: Sequence[Message]) -> str:
     if tokenizer.chat_template is None:
         return (tokenizer.bos_token or "") + _plain(prompt)
     return "".join(_prompt_pieces(tokenizer, prompt))
+
+
+def conversation(tokenizer: Any, prompt: Sequence[Message]) -> list[Message]:
+    """Return the messages that a server must render to read the prompt as in the training.
+
+    The server renders them by the tokenizer's chat template with the variables NO_THINKING. Raises TuningError if there
+    is no chat template, or if it fails.
+    """
+    if tokenizer.chat_template is None:
+        raise TuningError(
+            f"{tokenizer.name_or_path} has no chat template, so a server cannot word its prompts as the training did",
+            "Ask the version on this machine",
+        )
+    return _turns(_template(tokenizer), prompt)
 
 
 def check_template(tokenizer: Any) -> None:
@@ -254,7 +268,7 @@ def _render(tokenizer: Any, template: _Template, turns: Sequence[Message]) -> st
     try:
         with limited():
             text: str = tokenizer.apply_chat_template(
-                conversation, add_generation_prompt=turns[-1].role != "assistant", tokenize=False, **_NO_THINKING
+                conversation, add_generation_prompt=turns[-1].role != "assistant", tokenize=False, **NO_THINKING
             )
     except Exception as error:  # a template is a program, which can fail in any way
         reason = str(error).partition("\n")[0] or type(error).__name__

@@ -5,16 +5,18 @@ from collections.abc import Iterator
 from tuning.dataset.dataset import Dataset
 from tuning.dataset.formats.records import PREFERENCE_FORMATS, Example
 from tuning.dataset.tokens import BYTES_PER_TOKEN
+from tuning.errors import TuningError
 from tuning.resource_errors import in_one_line
 from tuning.sampling import draw
 from tuning.settings import Settings
+from tuning.target import find_target
 from tuning.tuners.hf.device import Processor, find_processor
-from tuning.tuners.hf.models.base_models import find_base_model, is_here, load_outline, load_tokenizer
+from tuning.tuners.hf.models.base_models import find_outline, is_here, is_on_hub, load_outline, load_tokenizer
 from tuning.tuners.hf.train.batches import TOKENS, micro_batch
-from tuning.tuners.hf.train.memory import measure, training_bytes, weights_bytes
-from tuning.tuners.hf.train.recipe import Recipe, steps_of
+from tuning.tuners.hf.train.memory import Shape, check_memory, measure, refuse_more, training_bytes, weights_bytes
+from tuning.tuners.hf.train.recipe import Recipe, make_recipe, steps_of
 from tuning.tuners.hf.train.rows import encode_row, read_examples
-from tuning.tuners.protocol import Estimate
+from tuning.tuners.protocol import Estimate, TuneOptions
 
 # Tokens per second, measured on two cores that support bfloat16. The keys are the base model and whether all weights
 # are trained, which uses fp32.
@@ -59,17 +61,53 @@ def estimate(settings: Settings, dataset: Dataset, recipe: Recipe, base_model: s
 
 
 def _memory(settings: Settings, dataset: Dataset, recipe: Recipe, base_model: str, processor: Processor) -> list[str]:
-    """Return a note about the peak memory of the training, if the base model is here and the peak can be estimated."""
-    if not is_here(settings, base_model) or dataset.manifest.format in PREFERENCE_FORMATS:
+    """Return a note about the memory of the training on this machine, if the shape of the base model is known.
+
+    Raises TuningError if the training cannot fit.
+    """
+    if find_target(settings).on_vertex:
         return []
-    with in_one_line():
-        shape = measure(load_outline(find_base_model(settings, base_model, dataset)))
+    shape = _shape(settings, dataset, base_model)
+    if not isinstance(shape, Shape):
+        return shape
+    check_memory(shape, recipe, processor, 1)
     least = f"{weights_bytes(shape, recipe, processor.half) / 1e9:,.1f} GB for weights, gradients and optimizer"
-    if processor.device == "cuda" or recipe.max_length > TOKENS["cpu"]:
-        return [f"memory: more than {least}; the rest was not measured here"]
+    if processor.device == "cuda" or recipe.max_length > TOKENS["cpu"] or dataset.manifest.format in PREFERENCE_FORMATS:
+        where = " on each GPU" * (processor.device == "cuda")
+        return [f"memory{where}: more than {least}; the rest was not measured here"]
     tokens = micro_batch(recipe.batch_size, recipe.max_length, TOKENS["cpu"]) * recipe.max_length
     most = training_bytes(shape, recipe, processor.half, tokens, tokens)
     return [f"memory: at most about {most / 1e9:,.1f} GB, of which {least}"]
+
+
+def check_device(
+    settings: Settings, dataset: Dataset, options: TuneOptions, there: float, half: bool, device: str
+) -> list[str]:
+    """Return a note about the memory of the training on a device with `there` bytes, if the model's shape is known.
+
+    `half`: the device computes in bfloat16. `device` is its name. Raises TuningError if the training cannot fit.
+    """
+    recipe = make_recipe(options, dataset.manifest.format in PREFERENCE_FORMATS)
+    shape = _shape(settings, dataset, options.base_model)
+    if not isinstance(shape, Shape):
+        return shape
+    needed = weights_bytes(shape, recipe, half)
+    refuse_more(shape, recipe, needed, there, f"the {device} has")
+    least = f"{needed / 1e9:,.1f} GB for weights, gradients and optimizer"
+    return [f"memory: more than {least} on each {device}, which has {there / 1e9:,.1f} GB; the rest was not measured"]
+
+
+def _shape(settings: Settings, dataset: Dataset, base_model: str) -> Shape | list[str]:
+    """Return the shape of a base model that is here or on the hub, or a note that says why it is unknown, if any."""
+    if not is_here(settings, base_model) and not is_on_hub(base_model):
+        return []
+    with in_one_line():
+        try:
+            return measure(load_outline(find_outline(settings, base_model, dataset)))
+        except TuningError as error:
+            if is_here(settings, base_model):
+                raise
+            return [f"memory: unknown, because {error}"]
 
 
 def _lengths(settings: Settings, dataset: Dataset, base_model: str) -> tuple[list[float], int, str]:
@@ -97,7 +135,7 @@ def _lengths(settings: Settings, dataset: Dataset, base_model: str) -> tuple[lis
             f"estimated from characters, as {base_model} is not on this machine; the tuning counts them",
         )
     with in_one_line():
-        tokenizer = load_tokenizer(find_base_model(settings, base_model, dataset))
+        tokenizer = load_tokenizer(find_outline(settings, base_model, dataset))
     sample = draw("tokens", numbered(), SAMPLE, lambda one: one[0])
     counted = [float(encode_row(tokenizer, example)["length"]) for _, example in sample]
     return counted, total, "counted" if total <= SAMPLE else f"counted on a sample of {total:,} examples"

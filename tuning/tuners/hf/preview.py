@@ -9,7 +9,7 @@ from tuning.dataset.formats.records import PREFERENCE_FORMATS, Example
 from tuning.settings import Settings
 from tuning.tuners.hf.chat import template_note
 from tuning.tuners.hf.control_words import control_words
-from tuning.tuners.hf.models.base_models import find_base_model, load_tokenizer
+from tuning.tuners.hf.models.base_models import find_outline, load_tokenizer
 from tuning.tuners.hf.train.recipe import make_recipe
 from tuning.tuners.hf.train.rows import encode_row, read_examples
 from tuning.tuners.protocol import TuneOptions
@@ -32,7 +32,7 @@ def preview(settings: Settings, dataset: Dataset, options: TuneOptions, count: i
     examples = enumerate((example for _, example in islice(read_examples(dataset), count)), 1)
     if settings.tuner == "hf":
         recipe = make_recipe(options, dataset.manifest.format in PREFERENCE_FORMATS)
-        tokenizer = load_tokenizer(find_base_model(settings, options.base_model, dataset))
+        tokenizer = load_tokenizer(find_outline(settings, options.base_model, dataset))
         if note := template_note(tokenizer, dataset.manifest.format):
             yield f"note: {note}"
         for number, example in examples:

@@ -68,7 +68,7 @@ class HfTuner:
         If there are several GPUs, a process is started for each. Processes that torchrun or accelerate started share
         the work: each of them calls this function with the same arguments.
         """
-        from tuning.tuners.hf.train.run import run
+        from tuning.tuners.hf.train.run import Start, run
 
         preference = _is_preference(dataset)
         recipe = make_recipe(options, preference)
@@ -83,8 +83,8 @@ class HfTuner:
             in_one_line(),
         ):
             if group.tell(not (output / FINISHED).exists()):
-                adapter = Path(options.adapter) if options.adapter else None
-                given = (settings, dataset, options.base_model, recipe, output, adapter)
+                start = Start(Path(options.adapter) if options.adapter else None, options.checkpoints)
+                given = (settings, dataset, options.base_model, recipe, output, start)
                 count = count_processes(recipe.batch_size, preference) if group.size == 1 else 1
                 if count > 1:
                     launch(count, run, *given)

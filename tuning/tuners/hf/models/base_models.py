@@ -11,14 +11,12 @@ from tuning.paths import expanded
 from tuning.resource_errors import in_one_line
 from tuning.settings import Settings
 from tuning.tuners.hf.chat import check_template
-from tuning.tuners.hf.environment import go_online, set_up_libraries
+from tuning.tuners.hf.environment import set_up_libraries
 from tuning.tuners.hf.models import smollm2
 from tuning.tuners.hf.models.folder_checks import check_complete, check_safe
+from tuning.tuners.hf.models.hub import CHOICE, fetch_model, fetch_outline
+from tuning.tuners.hf.models.hub_models import parse_hub_name
 from tuning.tuners.hf.models.tiny import make_tiny
-
-_CHOICE = "Use smollm2, tiny, a local folder or a name on the Hugging Face hub"
-# No pickled weights, because loading them can run code.
-_PATTERNS = ["README.md", "*.json", "*.safetensors", "*.jinja", "*.model", "*.txt"]
 
 
 def find_base_model(settings: Settings, name: str, dataset: Dataset) -> Path:
@@ -30,8 +28,16 @@ def find_base_model(settings: Settings, name: str, dataset: Dataset) -> Path:
     return make_tiny(settings, dataset) if name == "tiny" else _find(settings, name)
 
 
+def find_outline(settings: Settings, name: str, dataset: Dataset) -> Path:
+    """Return the local folder with at least the settings and the tokenizer of the base model `name`.
+
+    So what cannot be tuned is known before the weights are downloaded. Raises TuningError as `find_base_model` does.
+    """
+    return make_tiny(settings, dataset) if name == "tiny" else _find(settings, name, weights=False)
+
+
 def find_tokenizer(settings: Settings, name: str) -> Path | None:
-    """Return the folder with the `tokenizer.json` of the model `name`. The model is downloaded if needed.
+    """Return the folder with the `tokenizer.json` of the model `name`. The tokenizer is downloaded if needed.
 
     Returns None if the model has no such file, or if it is built from a dataset (`tiny`). Raises TuningError if the
     model cannot be found or downloaded.
@@ -39,7 +45,7 @@ def find_tokenizer(settings: Settings, name: str) -> Path | None:
     if name == "tiny":
         return None
     with in_one_line():
-        folder = _find(settings, name)
+        folder = _find(settings, name, weights=False)
     return folder if (folder / "tokenizer.json").is_file() else None
 
 
@@ -48,7 +54,12 @@ def is_here(settings: Settings, name: str) -> bool:
     return smollm2.folder_of(settings).is_dir() if name == "smollm2" else expanded(name).is_dir()
 
 
-def _find(settings: Settings, name: str) -> Path:
+def is_on_hub(name: str) -> bool:
+    """Return whether `name` can only be that of a model on the Hugging Face hub."""
+    return not name.startswith((".", "/", "~")) and name.count("/") == 1 and not expanded(name).is_dir()
+
+
+def _find(settings: Settings, name: str, *, weights: bool = True) -> Path:
     if name == "smollm2":
         return smollm2.fetch(settings)
     if expanded(name).is_dir():
@@ -56,9 +67,9 @@ def _find(settings: Settings, name: str) -> Path:
         check_complete(folder)
         check_safe(folder)
         return folder
-    if name.startswith((".", "/", "~")) or name.count("/") != 1:
-        raise TuningError(f"there is no base model {name!r}", _CHOICE)
-    return _from_hub(name)
+    if not is_on_hub(name):
+        raise TuningError(f"there is no base model {name!r}", CHOICE)
+    return fetch_model(name) if weights else fetch_outline(name)
 
 
 class HubBase(NamedTuple):
@@ -75,9 +86,9 @@ def hub_base(name: str, folder: Path) -> HubBase:
     """Return where others find the base model `name`, which was loaded from `folder`."""
     if name == "smollm2":
         return HubBase(smollm2.HUB_NAME, "")
-    if name == "tiny" or expanded(name).is_dir() or name.startswith((".", "/", "~")) or name.count("/") != 1:
+    if not is_on_hub(name):
         return NOT_ON_HUB
-    return HubBase(name, folder.name if folder.parent.name == "snapshots" else "")
+    return HubBase(parse_hub_name(name).name, folder.name if folder.parent.name == "snapshots" else "")
 
 
 def license_of(name: str, folder: Path) -> str:
@@ -176,30 +187,4 @@ def _again(folder: Path) -> str:
         return f"Delete {folder} and run the command again, which makes it again"
     if folder.name == "merged":
         return "If it is a registered model, no command can make it again: restore it from a backup, or tune a new one"
-    return _CHOICE
-
-
-def _from_hub(name: str) -> Path:
-    """Download missing files into the cache of the Hugging Face libraries, which HF_HOME can move. Return the folder.
-
-    Raises TuningError if the model does not exist, is not accessible or is incomplete.
-    """
-    go_online()
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, LocalEntryNotFoundError, RepositoryNotFoundError
-
-    try:
-        folder = snapshot_download(name, allow_patterns=_PATTERNS)
-    except GatedRepoError:
-        raise TuningError(
-            f"the base model {name} requires a login and accepted terms", "See its page on the Hugging Face hub"
-        ) from None
-    except RepositoryNotFoundError:
-        raise TuningError(f"there is no base model {name!r} on the Hugging Face hub", _CHOICE) from None
-    except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise TuningError(
-            f"the base model {name} is not in the local cache and the hub does not answer ({reason})", _CHOICE
-        ) from None
-    check_complete(Path(folder))
-    return Path(folder)
+    return CHOICE

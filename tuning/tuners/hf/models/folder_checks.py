@@ -13,7 +13,7 @@ _WANTED = {
     "weights as *.safetensors": ["*.safetensors"],
 }
 _SETTINGS = ("config.json", "generation_config.json", "tokenizer_config.json", "processor_config.json")
-_INDEX = "model.safetensors.index.json"
+INDEX = "model.safetensors.index.json"
 # transformers does not read this file. Many tokenizers still have its path on the machine of their author.
 _UNUSED = "special_tokens_map_file"
 _OTHER_MODEL = "Use a --base-model that transformers loads without code of its own"
@@ -45,11 +45,11 @@ def check_safe(folder: Path) -> None:
             is_path = key.endswith(("_file", "_files")) and key != _UNUSED
             if is_path and any(_is_outside(path) for path in _texts(value)):
                 raise _refused(folder, f"names a file outside of it ({key} in {name})", "Correct or delete this entry")
-    for key, value in _entries(folder / _INDEX):
+    for key, value in _entries(folder / INDEX):
         if key == "weight_map" and any(
             _is_outside(path) or not path.endswith(".safetensors") for path in _texts(value)
         ):
-            raise _refused(folder, f"names a file that is not a *.safetensors file in it ({_INDEX})", "Save it again")
+            raise _refused(folder, f"names a file that is not a *.safetensors file in it ({INDEX})", "Save it again")
 
 
 def _entries(path: Path) -> Iterator[tuple[str, object]]:

@@ -1,12 +1,15 @@
-"""Print progress lines during training: step, loss, tokens per second, time left."""
+"""Print progress lines during training: step, loss, tokens per second, time left. Copy checkpoints."""
 
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from transformers import TrainerCallback
 
 from tuning.progress import Advance
+from tuning.settings import Settings
+from tuning.tuners.hf.train.checkpoints import send_checkpoints
 
 _LINES = 12  # number of progress lines in a complete run
 
@@ -60,3 +63,15 @@ class ProgressLines(TrainerCallback):  # type: ignore[misc]
                 f"{self.tokens_per_second:.0f} tokens/s, {left:.0f} s left",
                 flush=True,
             )
+
+
+class CopiedCheckpoints(TrainerCallback):  # type: ignore[misc]
+    """Copy each checkpoint to an address in Cloud Storage before the training goes on."""
+
+    def __init__(self, settings: Settings, address: str) -> None:
+        self._settings, self._address = settings, address
+
+    def on_save(self, args: Any, state: Any, *_: Any, **__: Any) -> None:
+        """Copy the checkpoint that was saved."""
+        if state.is_world_process_zero:
+            send_checkpoints(self._settings, Path(args.output_dir), self._address)

@@ -1,9 +1,11 @@
-"""Mark and find the checkpoints from which a killed run resumes. Only complete checkpoints are used."""
+"""Mark, find and copy the checkpoints from which a killed run resumes. Only complete checkpoints are used."""
 
 import os
 import shutil
 from pathlib import Path
 
+from tuning.gcs.storage import find_storage, get_files, put_files
+from tuning.settings import Settings
 from tuning.storage import write_bytes
 
 CHECKPOINTS = "checkpoints"  # the folder of the checkpoints, which exists only until the training ends
@@ -31,3 +33,30 @@ def newest_checkpoint(folder: Path) -> tuple[Path, int] | None:
         return None
     step, newest = max(found)
     return newest, step
+
+
+def send_checkpoints(settings: Settings, folder: Path, address: str) -> None:
+    """Copy the complete checkpoints in `folder` to `address` in Cloud Storage, and delete others there.
+
+    The mark is copied last, so that a copy is whole or does not count. Raises TuningError if a copy fails.
+    """
+    storage = find_storage(settings)
+    here = {mark.parent.name: mark.parent for mark in folder.glob(f"checkpoint-*/{_COMPLETE}")}
+    there = {name for name in storage.children(address) if storage.read(f"{address}/{name}/{_COMPLETE}")}
+    for name in sorted(here.keys() - there):
+        files = {path.relative_to(here[name]).as_posix(): path for path in here[name].rglob("*") if path.is_file()}
+        put_files(settings, files, f"{address}/{name}", last=_COMPLETE)
+    for name in sorted(set(storage.children(address)) - here.keys()):
+        storage.clear(f"{address}/{name}")
+
+
+def fetch_checkpoints(settings: Settings, address: str, folder: Path) -> None:
+    """Copy the complete checkpoints at `address` to `folder`, if it has none. Raises TuningError if a copy fails."""
+    if newest_checkpoint(folder):
+        return
+    storage = find_storage(settings)
+    for name in storage.children(address):
+        if storage.read(f"{address}/{name}/{_COMPLETE}"):
+            unfinished = folder / f".{name}"
+            get_files(settings, f"{address}/{name}", unfinished)
+            unfinished.rename(folder / name)

@@ -85,7 +85,11 @@ def check_memory(shape: Shape, recipe: Recipe, processor: Processor, processes: 
         there, where, processes = torch.cuda.get_device_properties(0).total_memory, "the GPU has", 1
     else:
         there, where = psutil.virtual_memory().available, "this machine has free"
-    needed = weights_bytes(shape, recipe, processor.half) * processes
+    refuse_more(shape, recipe, weights_bytes(shape, recipe, processor.half) * processes, there, where)
+
+
+def refuse_more(shape: Shape, recipe: Recipe, needed: float, there: float, where: str) -> None:
+    """Raise TuningError if the training needs more bytes than there are. `where` is such as "the GPU has"."""
     if needed > there:
         raise TuningError(
             f"training {recipe.trained} of {shape.parameters / 1e9:,.2f} billion needs more than {needed / 1e9:,.1f} GB"

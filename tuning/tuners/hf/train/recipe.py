@@ -5,6 +5,7 @@ from pathlib import Path
 import msgspec
 
 from tuning.errors import TuningError
+from tuning.tuners.hf.models.hub_models import HUB_MODELS, parse_hub_name
 from tuning.tuners.hf.train.saved import adapter_settings
 from tuning.tuners.protocol import TuneOptions
 
@@ -102,11 +103,24 @@ def make_recipe(options: TuneOptions, preference: bool) -> Recipe:
 
 
 def _default_recipe(base_model: str, preference: bool) -> Recipe:
-    recipe = RECIPES.get(base_model, Recipe())
+    recipe = RECIPES.get(base_model) or _listed_recipe(base_model)
     if not preference:
         return recipe
     slower = msgspec.structs.replace(recipe, learning_rate=recipe.learning_rate * _PREFERENCE_RATE)
     return PREFERENCE_RECIPES.get(base_model, slower)
+
+
+def _listed_recipe(base_model: str) -> Recipe:
+    """Return the recipe of a model in the list of `hub_models.py`, or else the default one."""
+    listed = HUB_MODELS.get(parse_hub_name(base_model).name)
+    if listed is None:
+        return Recipe()
+    return Recipe(
+        batch_size=listed.batch_size,
+        max_length=listed.max_length,
+        learning_rate=listed.learning_rate,
+        lora_rank=listed.lora_rank,
+    )
 
 
 def steps_of(recipe: Recipe, rows: int) -> int:

@@ -3,7 +3,7 @@
 import shutil
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -16,11 +16,13 @@ from tuning.tuners.hf.device import Processor, find_processor, scoring_dtype
 from tuning.tuners.hf.models.base_models import (
     describe_base,
     find_base_model,
+    find_outline,
     hub_base,
     license_of,
     load_outline,
     load_tokenizer,
 )
+from tuning.tuners.hf.train.checkpoints import CHECKPOINTS, fetch_checkpoints
 from tuning.tuners.hf.train.curves import Curves, read_history, write_curves
 from tuning.tuners.hf.train.memory import check_memory, measure
 from tuning.tuners.hf.train.model_card import model_card
@@ -33,38 +35,57 @@ from tuning.tuners.protocol import Model
 from tuning.tuners.tracking import set_up_trackers
 
 
+class Start(NamedTuple):
+    """Say from where a training starts.
+
+    If the folder `adapter` is given, that adapter is trained further. If the address `checkpoints` in Cloud Storage is
+    given, checkpoints are copied to it, and a run on another machine, whose `output` has the same path, resumes from
+    them.
+    """
+
+    adapter: Path | None = None
+    checkpoints: str = ""
+
+
+FRESH = Start()
+
+
 def run(
     settings: Settings,
     dataset: Dataset,
     base_model: str,
     recipe: Recipe,
     output: Path,
-    adapter: Path | None = None,
+    start: Start = FRESH,
     group: Group = ALONE,
 ) -> None:
     """Tune a model and write it to `output`. The file FINISHED, a Model as JSON, is written last.
 
-    If the folder `adapter` is given, that adapter is trained further. All processes of `group` call this function, and
-    the main one writes.
+    All processes of `group` call this function, and the main one writes.
 
     Raises TuningError if the base model cannot be found or loaded, if it is too large for the memory, if a line is
     invalid, or if no example is short enough.
     """
     started = time.monotonic()
-    base = group.tell(find_base_model(settings, base_model, dataset) if group.is_main else None)
-    tokenizer = load_tokenizer(base)
+    outline = group.tell(find_outline(settings, base_model, dataset) if group.is_main else None)
+    tokenizer = load_tokenizer(outline)
     processor = find_processor()
-    check_memory(measure(load_outline(base)), recipe, processor, group.size)
+    check_memory(measure(load_outline(outline)), recipe, processor, group.size)
+    base = group.tell(find_base_model(settings, base_model, dataset) if group.is_main else None)
     encoded = output / ROWS
     if group.is_main:
         shutil.rmtree(encoded, ignore_errors=True)  # from a killed run
     rows = read_rows(tokenizer, dataset, recipe, encoded, group)
     if group.is_main:
         print(rows.announcement(recipe), flush=True)
+    from tuning.tuners.hf.train.callbacks import CopiedCheckpoints
     from tuning.tuners.hf.train.training import Log, train, training_model
 
-    model = training_model(base, recipe, processor, adapter)
-    log = Log(output, set_up_trackers(settings) if group.is_main else ())
+    if start.checkpoints and group.is_main:
+        fetch_checkpoints(settings, start.checkpoints, output / CHECKPOINTS)
+    model = training_model(base, recipe, processor, start.adapter)
+    copies = [CopiedCheckpoints(settings, start.checkpoints)] if start.checkpoints else []
+    log = Log(output, set_up_trackers(settings) if group.is_main else (), copies)
     trained = train(model, tokenizer, rows, recipe, processor, log, group)
     if not group.is_main:
         group.wait()  # until the main process has saved the model

@@ -19,7 +19,7 @@ from trl import DPOConfig, SFTConfig
 from tuning.progress import progress
 from tuning.tuners.hf.device import Processor
 from tuning.tuners.hf.train.batches import TOKENS, micro_batch, plan_batches
-from tuning.tuners.hf.train.callbacks import ProgressLines
+from tuning.tuners.hf.train.callbacks import CopiedCheckpoints, ProgressLines
 from tuning.tuners.hf.train.checkpoints import CHECKPOINTS, newest_checkpoint
 from tuning.tuners.hf.train.dpo_trainer import PreferenceTrainer
 from tuning.tuners.hf.train.processes import ALONE, Group
@@ -43,10 +43,14 @@ class Trained:
 
 
 class Log(NamedTuple):
-    """Say where a training writes: checkpoints and TensorBoard events to `folder`, and curves also to `trackers`."""
+    """Say where a training writes.
+
+    Checkpoints and TensorBoard events go to `folder`, curves also to `trackers`, and `copies` copy the checkpoints.
+    """
 
     folder: Path
     trackers: Sequence[str] = ()
+    copies: Sequence[CopiedCheckpoints] = ()
 
 
 def train(
@@ -92,6 +96,7 @@ def train(
             watch,
             *([_tensorboard(log.folder, resume[1] if resume else 0)] if group.is_main else []),
             *_early_stopping(recipe, rows),
+            *log.copies,
         ],
         **collator,
     )

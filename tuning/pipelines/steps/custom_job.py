@@ -1,0 +1,122 @@
+"""Let the step that tunes hand its work to a CustomJob, wait for it, and take the model from the bucket.
+
+The job works in a folder that is named by a hash of data, options and code: it copies each checkpoint there, and at the
+end the model. So a job on another machine, also that of a later run, continues where the last one stopped.
+"""
+
+import shutil
+from typing import Any
+
+import msgspec
+
+from tuning.cloud.custom_job import Job, JobMachine, find_or_start, wait
+from tuning.errors import TuningError
+from tuning.gcs.storage import find_storage, get_files
+from tuning.pipelines.steps.process import Artifact, log_metrics, output_folder
+from tuning.pipelines.steps.requests import TuningRequest, key_of, read_request
+from tuning.records import decode_record
+from tuning.settings import Settings, load_settings
+from tuning.storage import unmounted
+
+FOLDER = "pipelines/training"  # in the bucket, beside the roots of the pipelines, so that the bucket's rule covers it
+CHECKPOINTS, MODEL, RESULT, ERROR = "checkpoints", "model", "result.json", "error/reason.txt"
+
+
+class Input(msgspec.Struct, frozen=True, kw_only=True):
+    """Hold an artifact that the job downloads."""
+
+    uri: str
+    metadata: dict[str, Any]
+
+
+class Training(msgspec.Struct, frozen=True, kw_only=True):
+    """Hold what the job does. It is the argument of its command, as JSON."""
+
+    folder: str  # where its checkpoints and results are
+    settings: dict[str, str]
+    tuner: str
+    code: str
+    dataset: Input
+    checked: Input
+    request: Input
+
+
+class Result(msgspec.Struct, frozen=True, kw_only=True):
+    """Hold what the job says about its model. It is written last."""
+
+    metadata: dict[str, Any]  # of the model
+    metrics: dict[str, float]
+
+
+def tune_in_job(
+    dataset: Artifact,
+    checked: Artifact,
+    request: Artifact,
+    code: str,
+    custom_job: str,
+    model: Artifact,
+    metrics: Artifact,
+) -> None:
+    """Run the tuning as the CustomJob `custom_job` (a JobMachine as JSON) and write its model with its metrics.
+
+    A job with the same data, options and code that runs already, for example because this step was killed, is followed.
+    Raises TuningError if the job does not succeed.
+    """
+    spec = read_request(request.path, TuningRequest)
+    settings = load_settings(spec.settings)
+    key = key_of(dataset.metadata["sha256"], request.metadata["sha256"], code)
+    training = Training(
+        folder=f"gs://{settings.bucket}/{FOLDER}/{key}",
+        settings=spec.settings,
+        tuner=spec.tuner,
+        code=code,
+        dataset=_input(dataset),
+        checked=_input(checked),
+        request=_input(request),
+    )
+    storage, result = find_storage(settings), f"{training.folder}/{RESULT}"
+    if storage.read(result) is None:
+        _run(settings, msgspec.json.decode(custom_job, type=JobMachine), training, key)
+    found = storage.read(result)
+    if found is None:
+        raise TuningError(f"the CustomJob has left no {result}", "Run the command again")
+    made = decode_record(found.content, Result, result, "Delete it, and run the command again")
+    here = settings.home / "work" / key
+    get_files(settings, f"{training.folder}/{MODEL}", here)
+    shutil.copytree(here, output_folder(model), dirs_exist_ok=True)
+    shutil.rmtree(here)
+    model.metadata |= made.metadata
+    log_metrics(metrics, made.metrics)
+    storage.clear(training.folder)
+
+
+def _input(artifact: Artifact) -> Input:
+    return Input(uri=unmounted(artifact.path), metadata=artifact.metadata)
+
+
+def _run(settings: Settings, machine: JobMachine, training: Training, key: str) -> None:
+    """Run jobs until one succeeds: the next one if a Spot machine was taken back after new checkpoints."""
+    command = ["python3", "-m", "tuning.pipelines.steps.train_job", msgspec.json.encode(training).decode()]
+    storage, error_at = find_storage(settings), f"{training.folder}/{ERROR}"
+    storage.clear(error_at.rpartition("/")[0])  # that of an earlier job
+    while True:
+        before = _checkpoints(settings, training)
+        job, is_new = find_or_start(settings, machine, command, key[:32])  # a label has at most 63 characters
+        print(f"note: {'started' if is_new else 'following'} the CustomJob {job.name}", flush=True)
+        job = wait(settings, job, lambda line: print(f"note: {line}", flush=True))
+        if job.state == "SUCCEEDED":
+            return
+        said = storage.read(error_at)
+        got_on = job.state == "FAILED" and machine.spot and _checkpoints(settings, training) != before
+        if said or not got_on:
+            raise _failed(job, said.content.decode() if said else "")
+        print(f"note: the CustomJob ended without a reason of its own ({job.error}): the next one resumes", flush=True)
+
+
+def _checkpoints(settings: Settings, training: Training) -> list[str]:
+    return find_storage(settings).children(f"{training.folder}/{CHECKPOINTS}")
+
+
+def _failed(job: Job, said: str) -> TuningError:
+    why = " ".join((said or job.error or "no reason given").split()).rstrip(".")
+    return TuningError(f"the CustomJob {job.name} ended {job.state}: {why}", f"See {job.link}")
