@@ -1,5 +1,6 @@
 """Ray gives the bytes of the local engine, also when a node is lost, and every problem is one line."""
 
+import contextlib
 import os
 import secrets
 import signal
@@ -139,35 +140,35 @@ def test_a_process_that_dies_again_and_again_is_one_line(cluster: Any, tmp_path:
 @pytest.mark.slow
 def test_ctrl_c_ends_ray_which_listened_on_loopback_only(tmp_path: Path) -> None:
     snapshot = write_snapshot(tmp_path / "snapshot", [row(number) for number in range(20 * 1024)])
-    process = started(snapshot.folder, tmp_path / "home")
-    children = psutil.Process(process.pid).children(recursive=True)
-    listening = [
-        connection.laddr.ip.removeprefix("::ffff:")
-        for one in (psutil.Process(process.pid), *children)
-        for connection in one.net_connections("inet")
-        if connection.status == psutil.CONN_LISTEN
-    ]
-    assert set(listening) == {"127.0.0.1"}
-    assert len(listening) > 3
-    folders = {word.partition("/session_")[0] for one in children for word in one.cmdline() if "/session_" in word}
-    folder = next(Path(name.rpartition("=")[2]) for name in folders)
-    assert folder.exists()
-    os.killpg(process.pid, signal.SIGINT)
-    _, errors = process.communicate(timeout=120)
-    assert errors.strip().splitlines()[-1] == "KeyboardInterrupt"
-    assert psutil.wait_procs(children, timeout=60)[1] == []
-    assert not folder.exists()
+    with started(snapshot.folder, tmp_path / "home") as process:
+        children = psutil.Process(process.pid).children(recursive=True)
+        listening = [
+            connection.laddr.ip.removeprefix("::ffff:")
+            for one in (psutil.Process(process.pid), *children)
+            for connection in one.net_connections("inet")
+            if connection.status == psutil.CONN_LISTEN
+        ]
+        assert set(listening) == {"127.0.0.1"}
+        assert len(listening) > 3
+        folders = {word.partition("/session_")[0] for one in children for word in one.cmdline() if "/session_" in word}
+        folder = next(Path(name.rpartition("=")[2]) for name in folders)
+        assert folder.exists()
+        os.killpg(process.pid, signal.SIGINT)
+        _, errors = process.communicate(timeout=120)
+        assert errors.strip().splitlines()[-1] == "KeyboardInterrupt"
+        assert psutil.wait_procs(children, timeout=60)[1] == []
+        assert not folder.exists()
 
 
 @pytest.mark.hard
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_the_end_of_the_command_ends_ray(number: int, tmp_path: Path) -> None:
     snapshot = write_snapshot(tmp_path / "snapshot", [row(number) for number in range(20 * 1024)])
-    process = started(snapshot.folder, tmp_path / "home")
-    children = psutil.Process(process.pid).children(recursive=True)
-    process.send_signal(number)
-    process.communicate(timeout=120)
-    assert psutil.wait_procs(children, timeout=180)[1] == []  # after SIGKILL, two of them first wait for the others
+    with started(snapshot.folder, tmp_path / "home") as process:
+        children = psutil.Process(process.pid).children(recursive=True)
+        process.send_signal(number)
+        process.communicate(timeout=120)
+        assert psutil.wait_procs(children, timeout=180)[1] == []  # after SIGKILL, two of them first wait for the others
 
 
 @pytest.mark.hard
@@ -180,8 +181,9 @@ def test_ray_that_is_started_here_gives_the_bytes_of_a_local_run(tmp_path: Path)
     assert fingerprint(tmp_path / "home" / "datasets" / local.id) == fingerprint(local.folder)
 
 
-def started(snapshot: Path, home: Path) -> "subprocess.Popen[str]":
-    """A process of a group of its own that makes a dataset with Ray, and has prepared a part."""
+@contextlib.contextmanager
+def started(snapshot: Path, home: Path) -> "Iterator[subprocess.Popen[str]]":
+    """A process of a group of its own that makes a dataset with Ray, and has prepared a part. It ends with the block."""
     process = subprocess.Popen(
         [sys.executable, "-c", CREATE, str(snapshot), str(home)],
         cwd=PROJECT_ROOT,
@@ -189,9 +191,13 @@ def started(snapshot: Path, home: Path) -> "subprocess.Popen[str]":
         text=True,
         start_new_session=True,
     )
-    wait_for(lambda: process.poll() is not None or list(home.glob("datasets/.*.parts/*/*.keys")))
-    assert process.poll() is None
-    return process
+    try:
+        wait_for(lambda: process.poll() is not None or list(home.glob("datasets/.*.parts/*/*.keys")))
+        assert process.poll() is None
+        yield process
+    finally:
+        process.terminate()
+        process.communicate()
 
 
 def test_what_options_name_reaches_a_node_that_does_not_have_it(tmp_path: Path) -> None:
