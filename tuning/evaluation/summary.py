@@ -10,7 +10,7 @@ Row = tuple[str, str]  # what, and its value
 
 def summary_lines(verdict: Verdict, comparison: Comparison, more: Sequence[Row]) -> list[str]:
     """Return the verdict and its numbers against each opponent, then the rows `more`, as a table without a border."""
-    rows = [("verdict", verdict.status)]
+    rows: list[Row] = [("verdict", verdict.status)]
     for judgement in verdict.judgements:
         rows += _rows(judgement, verdict, comparison)
     rows += more

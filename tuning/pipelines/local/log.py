@@ -28,14 +28,13 @@ _KILLED = re.compile(r"(Killed|Segmentation fault|Aborted|Bus error)( \(core dum
 class Events:
     """Collect the events of a run from the lines that the runner prints, and show progress.
 
-    The display shows each step as a stage; `before` stages ended before this run, and there are `stages` in all (0: it
-    is not known). Call `close` at the end.
+    The display shows each step as a stage. `stages` are how many of the command ended before this run, and how many
+    there are in all (0: it is not known). Call `close` at the end.
     """
 
     show: Callable[[str], None]
     clock: Callable[[], float] = time.monotonic
-    before: int = 0
-    stages: int = 0
+    stages: tuple[int, int] = (0, 0)
     steps: list[Step] = field(default_factory=list)
     failed: str = ""
     _running: str = ""
@@ -56,8 +55,8 @@ class Events:
             self._lines = self._lines if self.failed else []  # an exit step runs after a failed one
             self.close()
             if not found[1].startswith("importer"):
-                number = self.before + len(self.steps) + 1
-                self._shown.enter_context(stage(found[1].replace("-", " "), number, self.stages))
+                ended, of = self.stages
+                self._shown.enter_context(stage(found[1].replace("-", " "), ended + len(self.steps) + 1, of))
         elif found := _ENDED.search(line):
             self.close()
             if found[2] == "FAILURE":

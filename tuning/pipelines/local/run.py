@@ -43,8 +43,8 @@ def run_local(
             arguments = arguments_against_champion(settings, plan, str(plan.dataset.folder), place)
             record = msgspec.structs.replace(record, arguments=arguments)
             template = compile_pipeline(settings, folder / "pipeline.yaml")
-            stages = len(before) + len(STEPS)
-            ran = run_cached(settings, template, arguments, folder, show, before=len(before), stages=stages)
+            stages = len(before), len(before) + len(STEPS)
+            ran = run_cached(settings, template, arguments, folder, show, stages)
             steps = [*before, *ran.steps]
             run = release(settings, plan, folder, record, ran.outputs, steps)
         except BaseException as error:
@@ -77,8 +77,7 @@ def run_cached(
     arguments: dict[str, str],
     folder: Path,
     show: Callable[[str], None],
-    before: int = 0,
-    stages: int = 0,
+    stages: tuple[int, int] = (0, 0),
 ) -> LocalRun:
     """Run a compiled pipeline as `run_template` does. First remove broken entries of the cache, and left-overs."""
     root = pipeline_root(settings)
@@ -87,7 +86,7 @@ def run_cached(
     freed = sum(prune_outputs(root, name) for name in PIPELINES) + prune_work(settings.home / "work", _UNFINISHED_DAYS)
     if freed:
         show(f"  removed {freed:,} bytes of unused files from earlier runs")
-    return run_template(settings, template, arguments, folder, show, before=before, stages=stages)
+    return run_template(settings, template, arguments, folder, show, stages=stages)
 
 
 def requests_folder(settings: Settings) -> str:

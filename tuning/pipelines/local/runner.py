@@ -37,13 +37,12 @@ def run_template(
     folder: Path,
     show: Callable[[str], None],
     caching: bool = True,
-    before: int = 0,
-    stages: int = 0,
+    stages: tuple[int, int] = (0, 0),
 ) -> LocalRun:
     """Run a compiled pipeline and return its outputs. Logs go into `folder`.
 
     Without `caching`, the files of the steps are deleted after the run, and only the values that the pipeline returns
-    remain. `before` and `stages` are those of `Events`. Raises TuningError with the step's own message if a step fails.
+    remain. `stages` are those of `Events`. Raises TuningError with the step's own message if a step fails.
     """
     scratch = folder / "scratch"
     log = folder / "pipeline.log"
@@ -57,7 +56,7 @@ def run_template(
         caching=caching,
     )
     write_record(folder / "request.json", request)
-    events = Events(show, before=before, stages=stages)
+    events = Events(show, stages=stages)
     try:
         status = _run(folder, scratch, log, events)
         result = folder / "result.json"
