@@ -60,15 +60,20 @@ def config(
     c: Context,
     settings: Settings,
     schema: Annotated[
-        bool, Meta(description="print the JSON schema of the file of `invoke tune --config` instead, for editors")
+        bool, Meta(description="print the JSON schema of the file that --config reads instead, for editors")
     ] = False,
+    of: Annotated[
+        Literal["tune", "dataset", "evaluate"],
+        Meta(description="command whose --config reads the file (with --schema)"),
+    ] = "tune",
 ) -> Report:
     """Print the effective settings and the origin of each value.
 
     Example: TUNING_HOME=/data/tuning invoke config --target gcp
     """
     if schema:
-        content = schema_of(shared_kinds() | options_of(tune))
+        commands = {"tune": tune, "dataset": dataset, "evaluate": evaluate}
+        content = schema_of(shared_kinds() | options_of(commands[of]), of)
         return Report(content, [json_bytes(content).decode().rstrip()])
     rows = describe({"target": find_target(settings).name if settings != load_settings() else None})
     return Report(
@@ -362,7 +367,7 @@ def split(
     return report_of(create_dataset(settings, snapshot, options, workers, chosen_engine))
 
 
-@command
+@command(reads_file=True)
 def dataset(
     c: Context,
     settings: Settings,
@@ -501,7 +506,7 @@ NEWEST = "the newest dataset: the one that `dataset`, `split` or `tune` made or 
 DatasetId = Annotated[Name, Meta(description=f"dataset ID (default: {NEWEST})")]
 
 
-@command(writes=False)
+@command(writes=False, reads_file=True)
 def evaluate(
     c: Context,
     settings: Settings,

@@ -42,21 +42,23 @@ _SHARED = {
 def command(body: Callable[..., Report | None]) -> "Task[Any]": ...
 @overload
 def command(
-    body: None = None, *, writes: bool = True, **options: Any
+    body: None = None, *, writes: bool = True, reads_file: bool = False, **options: Any
 ) -> "Callable[[Callable[..., Report | None]], Task[Any]]": ...
-def command(body: Callable[..., Report | None] | None = None, *, writes: bool = True, **options: Any) -> Any:
+def command(
+    body: Callable[..., Report | None] | None = None, *, writes: bool = True, reads_file: bool = False, **options: Any
+) -> Any:
     """Make an invoke task from ``body(c, settings, ...)``.
 
     The task's options are ``--target``, ``--debug`` and the parameters of `body` after `settings`, or the fields of
-    those that are `Options`. A task that returns a `Report` also has ``--json``, and one with a parameter of the type
-    `RunFile`, which is the file that repeats the command, ``--config``. Their types declare the kind, range, choices
-    and help. All values are checked before `body` runs, and so is the home: with `writes`, this user must be able to
-    write into it. invoke parses numbers as
+    those that are `Options`. A task that returns a `Report` also has ``--json``. One with `reads_file`, or with a
+    parameter of the type `RunFile`, which is the file that repeats the command, has ``--config``. Their types declare
+    the kind, range, choices and help. All values are checked before `body` runs, and so is the home: with `writes`,
+    this user must be able to write into it. invoke parses numbers as
     text, because its own conversion prints a traceback for ``--limit x``. A TuningError, or an error of the operating
     system that a person can fix, ends the task with status 1 and one line on stderr.
     """
     if body is None:
-        return functools.partial(command, writes=writes, **options)
+        return functools.partial(command, writes=writes, reads_file=reads_file, **options)
     function = body
     hints = get_type_hints(function, include_extras=True)
     signature = inspect.signature(function)
@@ -125,7 +127,7 @@ def command(body: Callable[..., Report | None] | None = None, *, writes: bool = 
             default = False if hint.__origin__ is bool else None  # A bool default makes the option a flag.
             exposed.append(inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default))
     repeatable = dict(kinds)
-    if run_file:
+    if run_file or reads_file:
         kinds["config"] = _CONFIG
         exposed.append(inspect.Parameter("config", inspect.Parameter.KEYWORD_ONLY, default=None))
     if hints.get("return") is Report:

@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from tuning.pipelines.local.log import Events
-from tuning.progress import RELAYED, Relay, is_relayed, progress, stage
+from tuning.progress import RELAYED, Relay, counted, is_relayed, progress, stage
 from tuning.settings import PROJECT_ROOT
 
 WORK = """
@@ -141,7 +141,7 @@ def test_a_process_of_a_pipeline_relays_its_progress(
         advance(3)
         advance(2)
     lines = capsys.readouterr().out.splitlines()
-    assert lines == ["progress: 3 40 steps", "progress: 5 40 steps", "progress: end"]
+    assert lines == ["progress: 0 40 steps", "progress: 3 40 steps", "progress: 5 40 steps", "progress: end"]
     shown: list[tuple[str, float | None, str]] = []
     counts: list[float] = []
 
@@ -157,12 +157,24 @@ def test_a_process_of_a_pipeline_relays_its_progress(
 
     monkeypatch.setattr("tuning.progress.progress", Display)
     relay = Relay()
-    for line in [*lines[:2], "progress: damaged", "progress: x y z", "progress: 2 - rows", "progress: 1 9 rows"]:
+    for line in [*lines[:3], "progress: damaged", "progress: x y z", "progress: 2 - rows", "progress: 1 9 rows"]:
         assert is_relayed(line)
         relay.take(line)
     relay.close()
     assert shown == [("steps", 40, "steps"), ("rows", None, "rows"), ("rows", 9, "rows")]
-    assert counts == [3, 2, -1, 2, -1, 1, -1]
+    assert counts == [0, 3, 2, -1, 2, -1, 1, -1]
+
+
+def test_items_are_counted_after_their_use(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv(RELAYED, "1")
+    monkeypatch.setattr("tuning.progress._RELAY_SECONDS", 0)
+    for item in counted("ab", "letters", 1_234_567, "letters"):
+        print(item)
+    lines = ["0 1234567 letters", "a", "1 1234567 letters", "b", "2 1234567 letters", "end"]
+    assert [line.removeprefix("progress: ") for line in capsys.readouterr().out.splitlines()] == lines
+    monkeypatch.delenv(RELAYED)
+    assert list(counted("ab", "letters", 2, "letters")) == ["a", "b"]
+    assert capsys.readouterr().out == ""
 
 
 def test_a_step_of_a_pipeline_is_a_stage_and_its_counts_are_not_printed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -171,9 +183,9 @@ from tuning.pipelines.local.log import Events, Stages
 import time
 events = Events(print, stages=Stages(5, 13))
 for line in ["INFO - Executing task 'evaluate-base'", "asking the base model 1 held-out", "answered 20 of 96 questions",
-             "    progress: 20 96 questions", "    progress: 96 96 questions"]:
+             "    progress: 0 96 questions", "    progress: 48 96 questions"]:
     events.feed(line)
-    time.sleep(0.4)
+    time.sleep(0.6)
 events.feed("INFO - Task 'evaluate-base' finished with status SUCCESS")
 """
     written = in_terminal(script)[1]
@@ -183,7 +195,7 @@ events.feed("INFO - Task 'evaluate-base' finished with status SUCCESS")
     assert len(shown) == 2
     plain = re.sub(r"\x1b\[[\d;?]*[A-Za-z]", "", written)
     assert "6/13 evaluate base" in plain
-    assert "20/96 questions" in plain
+    assert re.search(r"48/96 questions, \d+/s 0:0\d left", plain)  # after a single count
     lines: list[str] = []
     events = Events(lines.append)
     for line in ["INFO - Executing task 'evaluate-base'", "answered 20 of 96 questions", "progress: 1 2 rows"]:

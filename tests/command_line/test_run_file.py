@@ -80,7 +80,7 @@ def test_what_a_run_writes_repeats_it_and_fits_the_schema(tmp_path: Path, monkey
     assert (same_options, same_text) == ({**options, "base_model": "tiny"}, text)
     assert options["eval_"] == ["b.jsonl"]
     written = yaml.safe_load(text)
-    schema = schema_of(shared_kinds() | options_of(tasks.tune))
+    schema = schema_of(shared_kinds() | options_of(tasks.tune), "tune")
     jsonschema.Draft202012Validator.check_schema(schema)
     jsonschema.validate(written, schema)
     assert written["eval"] == ["b.jsonl"]
@@ -158,3 +158,43 @@ def test_the_schema_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     printed = json.loads(capsys.readouterr().out)
     assert {"limit", "from", "eval", "evaluation-examples"} <= printed["properties"].keys()
     assert not {"home", "access-token", "judge-key", "config", "preview_"} & printed["properties"].keys()
+    tasks.config(Context(), schema=True, of="evaluate")
+    printed = json.loads(capsys.readouterr().out)
+    assert {"model", "data", "examples", "run-answers"} <= printed["properties"].keys()
+    assert "steps" not in printed["properties"]
+
+
+@pytest.mark.parametrize("name", ["dataset", "evaluate"])
+def test_dataset_and_evaluate_read_a_file_by_the_same_rule(
+    name: str, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import tasks
+
+    seen: list[dict[str, Any]] = []
+
+    class StopError(Exception):
+        pass
+
+    def stop(*values: Any, **named: Any) -> None:
+        seen.append({"values": values, **named})
+        raise StopError
+
+    monkeypatch.setattr("tuning.pipelines.end_to_end.make_dataset", stop)
+    monkeypatch.setattr("tuning.registry.evaluate_version.evaluate_version", stop)
+    path = tmp_path / "mine.yaml"
+    own = {"dataset": "limit: 5\nseed: 3\n", "evaluate": "examples: 5\nmodel: v3\n"}[name]
+    path.write_text(f"{own}evaluation-examples: 40\n")
+    line = [name, "--config", str(path), {"dataset": "--limit", "evaluate": "--examples"}[name], "6"]
+    monkeypatch.setenv("TUNING_EVALUATION_EXAMPLES", "41")
+    with pytest.raises(StopError):
+        Executor(tasks.namespace).execute(*Parser(contexts=tasks.namespace.to_contexts()).parse_argv(line))
+    values = seen[0]["values"]
+    assert values[0].evaluation_examples == 41
+    if name == "dataset":
+        assert (values[2].limit, values[2].seed) == (6, 3)
+    else:
+        assert values[1:4] == ("v3", "", 6)
+    path.write_text("steps: 5\n")
+    with pytest.raises(Exit) as ended:
+        Executor(tasks.namespace).execute(*Parser(contexts=tasks.namespace.to_contexts()).parse_argv(line))
+    assert "has the unknown key steps" in str(ended.value.message)

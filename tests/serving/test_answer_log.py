@@ -21,7 +21,7 @@ from tuning.records import encode_record
 from tuning.registry.predict import Prediction
 from tuning.serving.log import AnswerLog
 from tuning.settings import PROJECT_ROOT, Settings
-from tuning.sources.served.answers import ServedAnswer, log_file, log_files, log_folder, read_log, today
+from tuning.sources.served.answers import ServedAnswer, delete_old, log_file, log_files, log_folder, read_log, today
 from tuning.tuners.protocol import Model
 
 MAIL = "ada.lovelace@analytical-engines.co.uk"
@@ -147,6 +147,17 @@ def test_the_server_logs_only_if_it_is_asked_to(settings: Settings) -> None:
             server.process.communicate(timeout=30)
         assert [one.answer for one in read_log(settings).answers] == answers
     assert KEY not in "".join(path.read_text() for _, path in log_files(settings))
+
+
+def test_a_folder_in_place_of_a_file_is_one_line(settings: Settings) -> None:
+    day = today() - timedelta(days=9)
+    log_file(settings, day).mkdir(parents=True)
+    with pytest.raises(
+        TuningError, match=rf"answers-{day}.jsonl cannot be read .*Delete .*answers-{day}.jsonl to give"
+    ):
+        read_log(settings)
+    with pytest.raises(TuningError, match=rf"answers-{day}.jsonl is a folder.*Move it away"):
+        delete_old(settings, 5, today())
 
 
 # ---- the comparison with the evaluation

@@ -1,6 +1,9 @@
 """A home with runs, datasets and models that were written by hand, and with scripts planted in every text."""
 
+import itertools
+import random
 import shutil
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -17,9 +20,11 @@ from tuning.evaluation.options import GateOptions
 from tuning.evaluation.records import Asked, AskedQuestion, Evaluation
 from tuning.pipelines.outcome import Step
 from tuning.pipelines.release.record import COMPARISON, REPORT, VERDICT, RunRecord
-from tuning.records import write_record
+from tuning.records import encode_record, write_record
 from tuning.registry import registry
 from tuning.settings import PROJECT_ROOT, Settings
+from tuning.sources.served.answers import ServedAnswer, log_file
+from tuning.storage import write_bytes
 from tuning.tuners.hf.train.curves import Curves, Point, write_curves
 from tuning.tuners.protocol import Model
 
@@ -27,13 +32,21 @@ EVIL = '<script>document.title = "planted"</script></script><img src="x" onerror
 LINK = "javascript:document.title='planted'"
 FIRST, SECOND, FAILED = "20260101-100000-aaaaaa", "20260102-100000-bbbbbb", "20260103-100000-cccccc"
 OPTIONS = GateOptions(resamples=500)
+PARTS = ("read_", "list", "data", "frame", "py", "to_", "json", "index", "value", "group")  # of invented words
 GOLDEN = PROJECT_ROOT / "tests" / "pipelines" / "golden" / "tune_python_qa.yaml"
 SOLVING = "Use `sum`:\n\n```python\nvalues = [1, 2]\nprint(sum(values))  # adds them up\n```\n"
 FAILING = "Use `sum`:\n\n```python\nvalues = [1, 2]\nprint(values)\n```\n"
 
 
 def make_home(settings: Settings, work: Path) -> None:
-    """Write two datasets, two versions of which the second is the champion, and three runs of which one failed."""
+    """Write two datasets, two versions of which the second is the champion, three runs of which one failed, and a log.
+
+    The log of served answers has three days: 2, 4 and 6 answers, of which half are refused.
+    """
+    for day in (1, 2, 3):
+        when = datetime(2026, 2, day, 12, tzinfo=UTC)
+        lines = [served(when, number, f"v{1 + day // 2}") for number in range(2 * day)]
+        write_bytes(log_file(settings, when.date()), b"".join(lines + [b"{damaged\n"] * (day == 2)))
     first = planted_dataset(settings.datasets_dir / "d1")
     second = write_dataset(settings.datasets_dir / "d2", train=30, evaluation=20, first_question=5000, tag="numpy")
     for run_id, dataset, solved in ((FIRST, first, 20), (SECOND, second, 36)):
@@ -47,6 +60,29 @@ def make_home(settings: Settings, work: Path) -> None:
         error=f"no {EVIL}",
     )
     write_record(settings.runs_dir / FAILED / "run.json", record)
+
+
+def served(when: datetime, number: int, version: str) -> bytes:
+    """A line of the log: every second answer is refused, and each takes half a second more than the one before."""
+    answer = ServedAnswer(
+        answer_id="a",
+        answered_at=when,
+        model_version=version,
+        question=EVIL,
+        answer=EVIL,
+        finish_reason="STOP",
+        prompt_tokens=5,
+        answer_tokens=7,
+        milliseconds=500 * (number + 1),
+        characters=100,
+        has_code=True,
+        is_refusal=number % 2 == 1,
+        is_empty=False,
+        is_loop=False,
+        is_truncated=False,
+        parsing_share=None if number % 2 else 50.0,
+    )
+    return encode_record(answer) + b"\n"
 
 
 def planted_dataset(folder: Path) -> Dataset:
@@ -67,12 +103,20 @@ def planted_dataset(folder: Path) -> Dataset:
 
 
 def large_dataset(folder: Path, rows: int) -> Dataset:
-    """A dataset with this number of training examples, 20 of them different."""
+    """A dataset with this number of training examples. Each answer has 120 of 100,000 words, some of them often.
+
+    The answer of the row 12,345 has the word zyzzyva between the others.
+    """
     dataset = write_dataset(folder, train=1, evaluation=1)
-    texts = [encode("messages", example(number)) for number in range(20)]
+    draw = random.Random(0)  # noqa: S311 - invented words
+    vocabulary = [f"{draw.choice(PARTS)}{draw.choice(PARTS)}{number:x}" for number in range(100_000)]
+    weights = list(itertools.accumulate(1 / (10 + number) for number in range(len(vocabulary))))
     with (folder / "train.jsonl").open("wb") as file, (folder / "attribution.jsonl").open("wb") as about:
         for number in range(rows):
-            file.write(texts[number % 20] + b"\n")
+            words = draw.choices(vocabulary, cum_weights=weights, k=120)
+            words[60] = "Zyzzyva" if number == 12_345 else words[60]
+            plain = example(number % 20)
+            file.write(encode("messages", Example(plain.prompt, f"{plain.answer} {' '.join(words)}")) + b"\n")
             about.write(msgspec.json.encode(attribution(10_000 + number, "train", number, "python")) + b"\n")
         about.write(msgspec.json.encode(attribution(1, "eval", 0, "python")) + b"\n")
     facts = msgspec.structs.replace(dataset.manifest.files["train.jsonl"], rows=rows)

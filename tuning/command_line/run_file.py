@@ -88,8 +88,8 @@ def run_text(command: str, values: Mapping[str, object]) -> str:
     return _HEAD.format(command=command, file=RUN_FILE) + body
 
 
-def schema_of(kinds: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the JSON schema of the file, made from the declarations of the options and settings."""
+def schema_of(kinds: Mapping[str, Any], command: str) -> dict[str, Any]:
+    """Return the JSON schema of the file of a command, made from the declarations of the options and settings."""
     fields = [(name.strip("_"), hint, None) for name, hint in sorted(kinds.items())]
     renamed = {name: name.replace("_", "-") for name, _, _ in fields}
     struct = msgspec.defstruct("Run", fields, kw_only=True, forbid_unknown_fields=True, rename=renamed)
@@ -100,7 +100,7 @@ def schema_of(kinds: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         **schema,
-        "title": "The options and settings of `invoke tune`",
+        "title": f"The options and settings of `invoke {command}`",
     }
 
 

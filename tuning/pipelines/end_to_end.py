@@ -48,7 +48,7 @@ Show = Callable[[str], None]
 class Steps:
     """Record the time of each step and whether it was reused, and print each step when it ends.
 
-    `stages` is the number of all stages of the command, for the display of progress.
+    `stages` is the number of all stages of the command, for the display of progress; 0: it is not known yet.
     """
 
     show: Show
@@ -90,8 +90,8 @@ def tune_all(settings: Settings, given: Given, show: Show) -> PipelineRun:
 
     Raises TuningError if options conflict or a step fails.
     """
-    steps = Steps(show, _stages_before(settings, given) + len(STEPS))
-    settings, plan = _prepare(settings, given, steps)
+    steps = Steps(show)
+    settings, plan = _prepare(settings, given, steps, len(STEPS))
     run = run_vertex if find_target(settings).on_vertex else run_local
     return run(settings, plan, before=steps.done, show=show)
 
@@ -103,21 +103,13 @@ def preview_all(settings: Settings, given: Given, show: Show, examples: int) -> 
     """
     if examples < 1:
         raise TuningError("--preview takes a number of at least 1", "Leave it out to start the tuning")
-    settings, plan = _prepare(settings, given, Steps(show, _stages_before(settings, given)))
+    settings, plan = _prepare(settings, given, Steps(show), 0)
     for line in preview(settings, plan.dataset, plan.tune, examples):
         show(line)
 
 
-def _stages_before(settings: Settings, given: Given) -> int:
-    """Return the number of stages that `_prepare` has."""
-    if given.dataset_id:
-        return 0
-    own_server = find_target(settings).has_own_bigquery  # which is filled with the sample if it is empty
-    return 1 + (OWN_STAGES if given.own.train else MART_STAGES + own_server)
-
-
-def _prepare(settings: Settings, given: Given, steps: Steps) -> tuple[Settings, Plan]:
-    """Run the steps before the pipeline. Return the tuning's settings and its plan."""
+def _prepare(settings: Settings, given: Given, steps: Steps, after: int) -> tuple[Settings, Plan]:
+    """Run the steps before the pipeline, which has `after` steps. Return the tuning's settings and its plan."""
     check_trackers(settings)
     settings, options = tuning_settings(settings, given.tuning, given.made.seed)
     if given.continues:
@@ -147,6 +139,9 @@ def _prepare(settings: Settings, given: Given, steps: Steps) -> tuple[Settings, 
             wanted = dataset_options(settings, given.preset, given.made, options.base_model if trains_here else "")
             if wanted.tokenizer:
                 ended(f"token counts use {wanted.tokenizer}", wanted.tokenizer.stat().st_mtime < before)
+        filled = find_target(settings).has_own_bigquery  # with the sample, if it is empty
+        coming = OWN_STAGES if given.own.train else MART_STAGES + filled
+        steps.stages = len(steps.done) + coming + after
         if given.own.train:
             dataset = make_own_dataset(settings, given.own, wanted, steps)
         else:

@@ -1,15 +1,17 @@
 """Represent what a pipeline run returned: its steps and its outputs."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
+
+Seconds = Annotated[float, msgspec.Meta(ge=0, le=1e9)]  # more, about 32 years, is a damaged record
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):
     """Represent one finished step of a run."""
 
     name: str
-    seconds: float  # 0 if kfp.local took the step from its cache
+    seconds: Seconds  # 0 if kfp.local took the step from its cache
     cached: bool
 
 

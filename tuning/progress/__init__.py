@@ -11,7 +11,8 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
 
 from tuning.visible import visible
 
@@ -20,6 +21,7 @@ _MARK = "progress: "
 _RELAY_SECONDS = 0.5  # between two lines of a process without a terminal
 _names: list[str] = []  # of the stages that run now, the outermost first
 Advance = Callable[[float], None]
+Item = TypeVar("Item")
 
 
 def is_shown() -> bool:
@@ -63,8 +65,16 @@ def progress(label: str, total: float | None, unit: str) -> Iterator[Advance]:
         yield lambda _: None
 
 
+def counted(items: Iterable[Item], label: str, total: float, unit: str) -> Iterator[Item]:
+    """Yield the items, and count them as `progress` does."""
+    with progress(label, total, unit) as advance:
+        for item in items:
+            yield item
+            advance(1)
+
+
 def _relayed(total: float | None, unit: str) -> Iterator[Advance]:
-    done, shown = 0.0, 0.0
+    done, shown = 0.0, float("-inf")
 
     def say(text: str) -> None:
         with contextlib.suppress(BrokenPipeError):  # the other process has ended, and this one is about to
@@ -75,8 +85,9 @@ def _relayed(total: float | None, unit: str) -> Iterator[Advance]:
         done += amount
         if time.monotonic() - shown >= _RELAY_SECONDS:
             shown = time.monotonic()
-            say(f"{done:g} {'-' if total is None else f'{total:g}'} {unit}")
+            say(f"{done:.15g} {'-' if total is None else f'{total:.15g}'} {unit}")
 
+    advance(0)  # the time begins now
     try:
         yield advance
     finally:

@@ -14,6 +14,7 @@ from rich.text import Text
 from tuning.visible import visible
 
 _PER_SECOND = 4  # drawings
+_RATE_SECONDS = 300  # over which a rate is computed: a step or a batch of answers can take more than rich's 30 seconds
 _open: "Display | None" = None
 
 
@@ -58,6 +59,7 @@ class Display:
         if self._tasks:
             self._bar.update(self._tasks[-1], visible=False)
         task = self._bar.add_task(label, total=total, unit=unit)
+        self._bar.advance(task, 0)  # the rate counts from now on
         self._tasks.append(task)
         try:
             yield lambda amount: self._bar.advance(task, amount)
@@ -89,6 +91,7 @@ def opened() -> Iterator[Display]:
         console=console,
         transient=True,
         refresh_per_second=_PER_SECOND,
+        speed_estimate_period=_RATE_SECONDS,
         redirect_stdout=False,
         redirect_stderr=False,
     )

@@ -9,6 +9,7 @@ from tuning.dataset.dataset import Dataset, datasets
 from tuning.dataset.denied import Denied, deny_list, host_of
 from tuning.errors import TuningError
 from tuning.pipelines.steps.code_hash import sources_sha256
+from tuning.progress import stage
 from tuning.registry import registry
 from tuning.settings import Settings
 from tuning.site.dataset_page import dataset_inputs, listed, write_dataset_pages
@@ -55,22 +56,27 @@ def _write(settings: Settings, folder: Path, pages: Pages, runs: Sequence[SiteRu
         "dataset_ids": {one.id for one in found},
     }
     below = top | {"root": "../../", "docs": f"../../{top['docs']}" if top["docs"] else ""}
-    for run in runs:
+    parts = len(runs) + len(found) + 1  # the last one is the pages of all
+    for number, run in enumerate(runs, start=1):
         known = [run.record.dataset_id in below["dataset_ids"], below["docs"]]
-        pages.part(
-            f"runs/{run.id}", [*run.inputs, repr(known).encode()], partial(write_run_page, run=run, shared=below)
-        )
+        with stage(f"run {run.id}", number, parts):
+            pages.part(
+                f"runs/{run.id}", [*run.inputs, repr(known).encode()], partial(write_run_page, run=run, shared=below)
+            )
     listed_posts = deny_list(settings)
-    for one in found:
+    for number, one in enumerate(found, start=len(runs) + 1):
         denied = _denied(listed_posts, one)
         inputs = [*dataset_inputs(one), repr((below["docs"], sorted(denied))).encode()]
         make = partial(write_dataset_pages, dataset=one, shared=below, denied=denied)
-        pages.part(f"datasets/{one.id}", inputs, make)
-    write_runs_page(folder, runs, top | {"here": "index.html"})
-    write_page(folder / "datasets.html", "datasets.html.j2", top | {"here": "datasets.html", "datasets": listed(found)})
-    by_id = {one.id: one for one in found}
-    write_models_page(folder, settings, registry.versions(settings), by_id, top | {"here": "models.html"})
-    write_drift_page(folder, settings, found, top | {"here": "drift.html"})
+        with stage(f"dataset {one.id}", number, parts):
+            pages.part(f"datasets/{one.id}", inputs, make)
+    with stage("runs, models and drift", parts, parts):
+        write_runs_page(folder, runs, top | {"here": "index.html"})
+        view = top | {"here": "datasets.html", "datasets": listed(found)}
+        write_page(folder / "datasets.html", "datasets.html.j2", view)
+        by_id = {one.id: one for one in found}
+        write_models_page(folder, settings, registry.versions(settings), by_id, top | {"here": "models.html"})
+        write_drift_page(folder, settings, found, top | {"here": "drift.html"})
     pages.finish()
 
 

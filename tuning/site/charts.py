@@ -10,6 +10,8 @@ from typing import Any
 from markupsafe import Markup
 
 _WIDTH, _HEIGHT = 340, 200  # in CSS pixels
+_LABELS = 8  # most labels of days
+_LEGEND = 3  # series in a row of the legend
 _BAR = 22  # height of a horizontal bar
 _CONFIG = {
     "background": None,
@@ -25,7 +27,7 @@ _CONFIG = {
         "labelLimit": 120,
     },
     "mark": {"aria": False},
-    "legend": {"labelColor": "var(--ink)", "labelFontSize": 11, "title": None, "orient": "bottom", "columns": 3},
+    "legend": {"labelColor": "var(--ink)", "labelFontSize": 11, "title": None, "orient": "bottom", "columns": _LEGEND},
     "range": {"category": [f"var(--series-{number})" for number in range(1, 6)]},
 }
 
@@ -104,6 +106,32 @@ def curves(title: str, axes: tuple[str, str], lines: Mapping[str, Sequence[tuple
     rows = [(f"{value['x']:,}", str(value["series"]), f"{value['y']:.4f}") for value in values]
     picture = _draw({"mark": mark, "encoding": encoding}, values)
     return Chart(title=title, picture=picture, head=(axes[0], "curve", axes[1]), rows=rows)
+
+
+def by_day(title: str, unit: str, days: Sequence[str], lines: Mapping[str, Sequence[float | None]]) -> Chart:
+    """Return a line with points for each series. Each has a value for each of `days` (YYYY-MM-DD), or None for none."""
+    values = [
+        {"day": day, "value": value, "series": name}
+        for name, numbers in lines.items()
+        for day, value in zip(days, numbers, strict=True)
+        if value is not None
+    ]
+    step = -(-len(days) // _LABELS)
+    axis = {"labelAngle": -40, "values": list(days[::step])}
+    encoding = {
+        "x": {"field": "day", "type": "ordinal", "sort": None, "title": None, "axis": axis},
+        "y": {"field": "value", "type": "quantitative", "title": unit},
+        "color": _by(list(lines)),
+        "shape": _by(list(lines)),
+    }
+    mark = {"type": "line", "point": {"filled": False, "fill": "var(--page)", "size": 24}}
+    rows = [
+        (day, *("-" if numbers[at] is None else f"{numbers[at]:,.4g}" for numbers in lines.values()))
+        for at, day in enumerate(days)
+    ]
+    height = _HEIGHT if len(lines) <= _LEGEND else _HEIGHT + 40
+    picture = _draw({"mark": mark, "encoding": encoding}, values, height=height)
+    return Chart(title=title, picture=picture, head=("day", *(f"{name}, {unit}" for name in lines)), rows=rows)
 
 
 def intervals(title: str, unit: str, means: Sequence[Mean], *, zero: bool = False, digits: int = 1) -> Chart:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 from markupsafe import Markup
 
@@ -17,9 +18,11 @@ from tuning.dataset.formats.codec import question_of
 from tuning.dataset.formats.records import Example
 from tuning.dataset.funnel import STEPS
 from tuning.evaluation.report import title_of
+from tuning.progress import counted
 from tuning.site.charts import Chart, bars, histogram
 from tuning.site.highlighting import in_color
 from tuning.site.pages import script, write_page
+from tuning.site.word_index import WordIndex, packed
 from tuning.storage import link_or_copy
 
 CARD = "card.html"
@@ -27,6 +30,7 @@ PER_PAGE = 100  # examples
 MOST = 20_000  # examples with a page and in the search
 _SCORES = (0, 1, 2, 5, 10, 20, 50, 100)  # upper bounds of the bins of answer scores
 _TAGS = 15
+_TITLE = 200  # characters of a title in the search
 _POST = ("url", "author", "author_url", "license", "license_url")  # what the page says of each post
 SPLITS: tuple[Split, Split] = ("train", "eval")
 
@@ -36,6 +40,7 @@ class _Seen:
     """Collect what the charts and the search need, in one pass over the examples."""
 
     rows: list[list[Any]] = field(default_factory=list)  # of the search: see `_row`
+    words: WordIndex = field(default_factory=WordIndex)  # of the texts of these rows
     lengths: dict[Split, tuple[list[int], list[int]]] = field(
         default_factory=lambda: {split: ([], []) for split in SPLITS}
     )
@@ -64,6 +69,7 @@ def write_dataset_pages(
     if has_card:
         link_or_copy(dataset.folder / CARD, folder / CARD)
     lengths = {split: (np.array(questions), np.array(answers)) for split, (questions, answers) in seen.lengths.items()}
+    words, unsearched = seen.words.content()
     facts = gather(dataset.source(ATTRIBUTION), lengths)
     manifest = dataset.manifest
     view = {
@@ -78,7 +84,9 @@ def write_dataset_pages(
         "shown": len(seen.rows),
         "forgotten": seen.forgotten,
         "has_card": has_card,
-        "rows": seen.rows,
+        "rows": packed(msgspec.json.encode(seen.rows)),
+        "words": packed(words),
+        "unsearched": unsearched,
         "settings": [*sorted(manifest.options.items()), *sorted(manifest.build.items())],
     }
     write_page(folder / "index.html", "dataset.html.j2", view, _datatables(), script("search.js"))
@@ -108,7 +116,8 @@ def _in_pages(dataset: Dataset, seen: _Seen, denied: frozenset[int]) -> Iterator
     """Yield the examples of each page, and count all examples of the dataset in `seen`."""
     page: list[dict[str, Any]] = []
     for split in SPLITS:
-        for about, example in dataset.pairs(split):
+        rows = dataset.manifest.files[f"{split}.jsonl"].rows
+        for about, example in counted(dataset.pairs(split), f"{split}.jsonl", rows, "examples"):
             question = question_of(dataset.manifest.format, dataset.manifest.template, example)
             seen.lengths[split][0].append(len(question))
             seen.lengths[split][1].append(len(example.answer))
@@ -119,6 +128,7 @@ def _in_pages(dataset: Dataset, seen: _Seen, denied: frozenset[int]) -> Iterator
                 continue
             if len(seen.rows) == MOST:
                 continue
+            seen.words.add(len(seen.rows), "\n".join((question, example.answer, example.rejected or "")))
             seen.rows.append(_row(len(seen.rows) // PER_PAGE + 1, about, question, example))
             page.append(example_view(about, example, title_of(question), dataset.manifest))
             if len(page) == PER_PAGE:
@@ -132,7 +142,7 @@ def _row(page: int, about: Attribution, question: str, example: Example) -> list
     """Return what the search knows of an example: its page, the columns of the table, and its line."""
     return [
         page,
-        title_of(question),
+        title_of(question)[:_TITLE],
         about.example_id,
         " ".join(about.tags),
         about.split,

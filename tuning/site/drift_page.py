@@ -13,12 +13,13 @@ from tuning.registry.records import Version
 from tuning.settings import Settings
 from tuning.site.charts import curves
 from tuning.site.pages import write_page
+from tuning.site.served_days import served_days
 
 _COMPARED = 6  # newest datasets: each comparison reads all examples of two datasets
 
 
 def write_drift_page(folder: Path, settings: Settings, datasets: Sequence[Dataset], shared: dict[str, Any]) -> None:
-    """Write drift.html. `datasets` are the newest first. Raises TuningError if a dataset is damaged."""
+    """Write drift.html. `datasets` are the newest first. Raises TuningError if a dataset or the log is damaged."""
     champion = registry.champion(settings)
     reference, why = _reference(settings, datasets, champion)
     found: list[tuple[Drift, list[str]]] = []
@@ -33,6 +34,7 @@ def write_drift_page(folder: Path, settings: Settings, datasets: Sequence[Datase
         "found": found[::-1],
         "charts": [_chart(found)] if len(found) > 1 else [],
         "bounds": (MOVED, FAR),
+        "served": served_days(settings),
     }
     write_page(folder / "drift.html", "drift.html.j2", view)
 

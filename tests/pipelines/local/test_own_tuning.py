@@ -33,7 +33,7 @@ def test_own_files_are_tuned_on_and_a_file_is_evaluated(settings, tmp_path):
     assert facts["dataset"].endswith(f"  {run.version.dataset_id}: 120 train and 20 eval examples")
     assert facts["model"].endswith("  v1 of tiny, the champion is none")
     total = sum(step.seconds for step in run.steps)
-    assert re.search(rf"  base model [\d.]+ s, .*, tune [\d.]+ s, .*; {total:.1f} s in all$", facts["time"])
+    assert re.search(rf"  files [\d.]+ s, .*, tune [\d.]+ s, .*; {total:.1f} s in all$", facts["time"])
     assert "own data" in run.report.read_text()
     assert (run.folder / "run.yaml").read_text() == "limit: 0\n"
 

@@ -18,7 +18,7 @@ from tuning.errors import TuningError
 from tuning.gcs.storage import find_storage
 from tuning.machine import git_commit, run_status
 from tuning.monitoring.history import RECORD, run_file
-from tuning.pipelines.outcome import Step
+from tuning.pipelines.outcome import Seconds, Step
 from tuning.records import read_record, write_record
 from tuning.settings import Settings
 from tuning.storage import runs_address, write_bytes
@@ -36,7 +36,7 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     status: Literal["running", "succeeded", "failed", "interrupted"]
     started_at: str  # ISO 8601, UTC
-    seconds: float = 0.0
+    seconds: Seconds = 0.0
     host: str = ""
     pid: Annotated[int, msgspec.Meta(ge=0)] = 0  # of the command, as long as it runs
     python: str = ""

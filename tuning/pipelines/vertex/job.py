@@ -88,7 +88,7 @@ def _task(task: "PipelineTaskDetail") -> Task:
         name=task.task_name,
         state=task.state.name,
         error=task.error.message,
-        seconds=round((task.end_time - task.start_time).total_seconds(), 1) if ended else 0.0,
+        seconds=max(0.0, round((task.end_time - task.start_time).total_seconds(), 1)) if ended else 0.0,
         outputs={
             name: Artifact(found.artifacts[0].uri, type(found.artifacts[0]).to_dict(found.artifacts[0])["metadata"])
             for name, found in task.outputs.items()

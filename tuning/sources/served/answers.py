@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 
+from tuning.errors import TuningError
 from tuning.records import decode_record, numbered_lines
 from tuning.settings import Settings
 
@@ -73,9 +74,14 @@ def log_files(settings: Settings) -> Iterator[tuple[date, Path]]:
 
 
 def delete_old(settings: Settings, days: int, today: date) -> int:
-    """Delete the files of days that are more than `days` before `today`, and return their number."""
+    """Delete the files of days that are more than `days` before `today`, and return their number.
+
+    Raises TuningError if one of them is a folder.
+    """
     old = [path for day, path in log_files(settings) if day < today - timedelta(days=days)]
     for path in old:
+        if path.is_dir():
+            raise TuningError(f"{path} is a folder, where the answers of a day should be", "Move it away")
         path.unlink(missing_ok=True)  # another server may have deleted it
     return len(old)
 
