@@ -183,7 +183,7 @@ def test_ray_that_is_started_here_gives_the_bytes_of_a_local_run(tmp_path: Path)
 
 @contextlib.contextmanager
 def started(snapshot: Path, home: Path) -> "Iterator[subprocess.Popen[str]]":
-    """A process of a group of its own that makes a dataset with Ray, and has prepared a part. It ends with the block."""
+    """A process in a group of its own that makes a dataset with Ray, and has prepared a part. The block ends it."""
     process = subprocess.Popen(
         [sys.executable, "-c", CREATE, str(snapshot), str(home)],
         cwd=PROJECT_ROOT,
