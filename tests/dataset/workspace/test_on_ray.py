@@ -127,7 +127,7 @@ def test_a_job_that_raises_gives_the_error_of_the_local_engine(cluster: Any, tmp
     assert messages[0] == messages[1] == "'no address' is not an address of the form gs://BUCKET/NAME."
 
 
-@pytest.mark.slow
+@pytest.mark.hard
 def test_a_process_that_dies_again_and_again_is_one_line(cluster: Any, tmp_path: Path) -> None:
     with (
         Engine("ray", cluster.address).workers(1, FolderStore(tmp_path), DatasetOptions()) as workers,
