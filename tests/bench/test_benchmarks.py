@@ -17,7 +17,7 @@ def test_each_loads(module: str) -> None:
     subprocess.run([sys.executable, "-c", f"import tests.bench.{module}_bench"], cwd=ROOT, check=True)
 
 
-@pytest.mark.parametrize("arguments", [[2, "seed"], [1], [2, "", "ray"]])
+@pytest.mark.parametrize("arguments", [[2, "seed"], [1], pytest.param([2, "", "ray"], marks=pytest.mark.hard)])
 def test_a_measurement_says_how_many_lines_were_written(tmp_path: Path, arguments: list[object]) -> None:
     snapshot = write_snapshot(tmp_path / "snapshot", [row(number) for number in range(50)])
     asked = json.dumps([str(snapshot.folder), *arguments])

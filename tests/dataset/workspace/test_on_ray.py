@@ -127,7 +127,7 @@ def test_a_job_that_raises_gives_the_error_of_the_local_engine(cluster: Any, tmp
     assert messages[0] == messages[1] == "'no address' is not an address of the form gs://BUCKET/NAME."
 
 
-@pytest.mark.slow
+@pytest.mark.hard
 def test_a_process_that_dies_again_and_again_is_one_line(cluster: Any, tmp_path: Path) -> None:
     with (
         Engine("ray", cluster.address).workers(1, FolderStore(tmp_path), DatasetOptions()) as workers,
@@ -183,7 +183,7 @@ def test_ray_that_is_started_here_gives_the_bytes_of_a_local_run(tmp_path: Path)
 
 @contextlib.contextmanager
 def started(snapshot: Path, home: Path) -> "Iterator[subprocess.Popen[str]]":
-    """A process in a group of its own that makes a dataset with Ray, and has prepared a part. The block ends it."""
+    """A process, in a group of its own, that makes a dataset with Ray. The block begins when it has prepared a part."""
     process = subprocess.Popen(
         [sys.executable, "-c", CREATE, str(snapshot), str(home)],
         cwd=PROJECT_ROOT,
@@ -197,7 +197,7 @@ def started(snapshot: Path, home: Path) -> "Iterator[subprocess.Popen[str]]":
         yield process
     finally:
         process.terminate()
-        process.communicate()
+        process.wait()
 
 
 def test_what_options_name_reaches_a_node_that_does_not_have_it(tmp_path: Path) -> None:
@@ -261,6 +261,7 @@ def test_without_a_cluster_one_line_comes_within_seconds(
     monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
     monkeypatch.setattr(on_ray, "_ANSWERS", 1)
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setattr("ray._private.services.find_gcs_addresses", set)  # "auto" finds clusters of other tests too
     with socket.create_server(("", 0)) as server:
         address = "auto" if what == "auto" else f"127.0.0.1:{server.getsockname()[1]}"
         if what == "closed port":
