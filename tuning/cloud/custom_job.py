@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 KEY_LABEL = "python_qa_training"
 _ENDED = frozenset({"SUCCEEDED", "FAILED", "CANCELLED", "EXPIRED", "PARTIALLY_SUCCEEDED"})
 _PREFIX = "JOB_STATE_"
+_LEAST_DISK = 100  # GB
 _LABEL = 32  # characters of a key that are the label, which has at most 63
 
 
@@ -42,6 +43,7 @@ class JobMachine(msgspec.Struct, frozen=True, kw_only=True):
     image: str
     service_account: str
     kms_key: str
+    network: str
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,8 @@ def job_machine(settings: Settings, tuner: str, base_model: str, image: str) -> 
         return ""
     if not image:
         raise TuningError("a job with --spot or --disk-gb needs a container image", "Set TUNING_IMAGE")
+    if 0 < settings.disk_gb < _LEAST_DISK:
+        raise TuningError(f"a machine on Vertex AI has at least {_LEAST_DISK} GB of disk", "Set TUNING_DISK_GB")
     machine = machine_of(settings, tuner, base_model)
     job = JobMachine(
         machine_type=machine_type(machine),
@@ -78,6 +82,7 @@ def job_machine(settings: Settings, tuner: str, base_model: str, image: str) -> 
         image=image,
         service_account=settings.service_account,
         kms_key=settings.kms_key,
+        network=settings.network,
     )
     return msgspec.json.encode(job).decode()
 
@@ -117,6 +122,7 @@ def job_message(machine: JobMachine, command: Sequence[str], key: str) -> "Custo
             worker_pool_specs=[pool],
             scheduling=scheduling if machine.spot else None,
             service_account=machine.service_account,
+            network=machine.network,
         ),
         encryption_spec=EncryptionSpec(kms_key_name=machine.kms_key) if machine.kms_key else None,
     )
@@ -167,30 +173,28 @@ def _place(settings: Settings) -> str:
 def wait(settings: Settings, job: Job, show: Callable[[str], None]) -> Job:
     """Follow the job until it ends and show each change of its state. Return it.
 
-    If this process is told to end (SIGTERM) or interrupted, it cancels the job. Raises TuningError if the service
-    cannot be reached.
+    Raises TuningError if the service cannot be reached.
     """
     shown = ""
-    with _cancelled_with_this_process(settings, job):
-        while True:
-            with google_errors(f"reading the CustomJob {job.name}"):
-                job = _describe(settings, _client(settings).get_custom_job(name=job.name, retry=backoff()))
-            if job.state != shown:
-                show(f"CustomJob {job.name.rpartition('/')[2]}: {job.state} ({job.link})")
-                shown = job.state
-            if job.ended:
-                return job
-            time.sleep(settings.poll_seconds)
+    while True:
+        with google_errors(f"reading the CustomJob {job.name}"):
+            job = _describe(settings, _client(settings).get_custom_job(name=job.name, retry=backoff()))
+        if job.state != shown:
+            show(f"CustomJob {job.name.rpartition('/')[2]}: {job.state} ({job.link})")
+            shown = job.state
+        if job.ended:
+            return job
+        time.sleep(settings.poll_seconds)
 
 
 @contextlib.contextmanager
-def _cancelled_with_this_process(settings: Settings, job: Job) -> Iterator[None]:
+def cancelled_with_this_process(settings: Settings, key: str) -> Iterator[None]:
+    """Cancel the jobs with this key if the process is told to end (SIGTERM) or interrupted in the block."""
     before = signal.signal(signal.SIGTERM, _end)
     try:
         yield
     except (SystemExit, KeyboardInterrupt):
-        with google_errors(f"cancelling the CustomJob {job.name}"):
-            _client(settings).cancel_custom_job(name=job.name, retry=backoff())
+        cancel_running(settings, key)
         raise
     finally:
         signal.signal(signal.SIGTERM, before)

@@ -19,6 +19,7 @@ from tuning.settings import Settings
 from tuning.target import find_target
 from tuning.tuners.gemini.prices import BIGQUERY, PIPELINE_RUN, staleness
 from tuning.tuners.hf.estimate import check_device
+from tuning.tuners.hf.models.hub_models import refuse_gated
 from tuning.tuners.protocol import TuneOptions, Tuner
 from tuning.warehouse.client import connect
 from tuning.warehouse.dbt_process import dbt_files, run_dbt
@@ -106,10 +107,13 @@ def estimate_tuning(settings: Settings, dataset: Dataset, tuner: Tuner, options:
     """Estimate the cost and duration of a tuning with ``tuner.estimate``.
 
     Raises TuningError if the tuner does, such as when there is a budget and no price is known for the model, or if that
-    is so for the machine on Vertex AI.
+    is so for the machine on Vertex AI, or if its steps cannot download the model.
     """
+    trains_there = tuner.name == "hf" and find_target(settings).on_vertex
+    if trains_there:
+        refuse_gated(options.base_model)
     estimate = tuner.estimate(settings, dataset, options)
-    if tuner.name == "hf" and find_target(settings).on_vertex:
+    if trains_there:
         machine = machine_of(settings, tuner.name, options.base_model)
         dollars, seconds, notes = price_of(settings, machine, estimate.seconds)
         fitting = check_device(settings, dataset, options, *memory_of(machine))

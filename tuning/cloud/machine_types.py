@@ -39,6 +39,7 @@ _TYPES = (
     MachineType("a2-megagpu-16g", 96, 1360, "NVIDIA_TESLA_A100", (16,)),
     *(MachineType(f"a2-ultragpu-{gpus}g", gpus * 12, gpus * 170, "NVIDIA_A100_80GB", (gpus,)) for gpus in (1, 2, 4, 8)),
     *(MachineType(f"a3-highgpu-{gpus}g", gpus * 26, gpus * 234, "NVIDIA_H100_80GB", (gpus,)) for gpus in (1, 2, 4, 8)),
+    MachineType("a3-ultragpu-8g", 224, 2952, "NVIDIA_H200_141GB", (8,)),
 )
 
 

@@ -20,6 +20,7 @@ _DEVICES = {
     "NVIDIA_TESLA_A100": (40, True),
     "NVIDIA_A100_80GB": (80, True),
     "NVIDIA_H100_80GB": (80, True),
+    "NVIDIA_H200_141GB": (141, True),
 }
 
 
@@ -72,9 +73,9 @@ def machine_of(settings: Settings, tuner: str, base_model: str) -> Machine:
 
 
 def memory_of(machine: Machine) -> tuple[float, bool, str]:
-    """Return the bytes of the device that trains, whether it computes in bfloat16, and its name."""
-    if machine.accelerator == NO_ACCELERATOR:
-        return int(machine.memory.removesuffix("G")) * 1e9, False, "machine"
+    """Return the bytes of the device that trains, whether it may compute in bfloat16, and its name."""
+    if machine.accelerator == NO_ACCELERATOR:  # some of its CPUs do
+        return int(machine.memory.removesuffix("G")) * 1e9, True, "machine"
     gigabytes, half = _DEVICES[machine.accelerator]
     return gigabytes * 1e9, half, machine.accelerator
 

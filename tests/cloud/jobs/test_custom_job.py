@@ -128,7 +128,16 @@ def test_a_training_whose_machine_was_taken_back_ends_as_an_unbroken_one(
     weights = "weights/merged/model.safetensors"
     assert sha256_of(Path(model.path) / weights) == sha256_of(Path(unbroken.path) / weights)
     assert model.metadata.keys() == unbroken.metadata.keys()
-    assert list(find_storage(step.settings).addresses("gs://bucket/pipelines/training/")) == []
+    storage, folder = find_storage(step.settings), f"gs://bucket/pipelines/training/{step.key}"
+    assert storage.children(f"{folder}/checkpoints") == []
+    assert storage.children(folder) == ["model", "result.json"]
+    step.run(on_spot(step.settings), "again")  # another step with the same work takes the model
+    assert len(vertex.custom.jobs) == 1
+    storage.clear(f"{folder}/model/weights/adapter")  # by the bucket's rule
+    vertex.custom.run, vertex.custom.outcomes = None, ["FAILED"]
+    with pytest.raises(TuningError, match="ended FAILED"):
+        step.run(on_spot(step.settings), "third")
+    assert len(vertex.custom.jobs) == 2
 
 
 def test_the_request_is_the_one_that_was_reviewed_and_fits_googles_document(
@@ -139,6 +148,7 @@ def test_the_request_is_the_one_that_was_reviewed_and_fits_googles_document(
         disk_gb=300,
         service_account="runner@mine.iam.gserviceaccount.com",
         kms_key="projects/mine/locations/us-central1/keyRings/ring/cryptoKeys/key",
+        network="projects/123/global/networks/vpc",
     )
     machine = msgspec.json.decode(
         job_machine(msgspec.structs.replace(given, spot=True), "hf", "some/model", IMAGE), type=JobMachine
@@ -159,6 +169,8 @@ def test_a_disk_alone_asks_for_no_spot_machine(cloud: Settings) -> None:
     assert not pool.machine_spec.accelerator_count
     assert job_machine(cloud, "hf", "smollm2", IMAGE) == ""
     assert job_machine(msgspec.structs.replace(cloud, spot=True), "gemini", "smollm2", IMAGE) == ""
+    with pytest.raises(TuningError, match="at least 100 GB of disk"):
+        job_machine(msgspec.structs.replace(cloud, disk_gb=50), "hf", "smollm2", IMAGE)
     with pytest.raises(TuningError, match="needs a container image"):
         job_machine(msgspec.structs.replace(cloud, spot=True), "hf", "smollm2", "")
 
@@ -175,6 +187,7 @@ def test_a_disk_alone_asks_for_no_spot_machine(cloud: Settings) -> None:
         (8, 32, "NVIDIA_TESLA_A100", 16, "a2-megagpu-16g"),
         (8, 32, "NVIDIA_A100_80GB", 2, "a2-ultragpu-2g"),
         (8, 32, "NVIDIA_H100_80GB", 8, "a3-highgpu-8g"),
+        (8, 32, "NVIDIA_H200_141GB", 8, "a3-ultragpu-8g"),
     ],
 )
 def test_the_smallest_machine_type_that_has_all_is_taken(

@@ -106,6 +106,11 @@ def test_with_a_spot_machine_the_step_is_small_and_the_job_has_the_machine_and_i
     states = {name: job["state"] for name, job in vertex.custom.jobs.items()}
     assert states[running.name] == "JOB_STATE_CANCELLED"
     assert states[other.name] != "JOB_STATE_CANCELLED"
+    late, is_new = find_or_start(cloud, msgspec.json.decode(values["custom_job"], type=JobMachine), ["python3"], key)
+    assert is_new
+    with pytest.raises(TuningError, match=r"already ended \(CANCELLED\)"):
+        jobs.cancel(cloud, request.query["pipelineJobId"])
+    assert vertex.custom.jobs[late.name]["state"] == "JOB_STATE_CANCELLED"
     three, options = tuning_settings(with_image, TuningOptions(spot=True, accelerator="NVIDIA_L4", accelerator_count=3))
     with pytest.raises(TuningError, match="no machine type of Vertex AI has 8 CPUs, 32 GB, 3 NVIDIA_L4"):
         check_start(three, "hf", options)

@@ -22,6 +22,7 @@ ACCELERATORS = {
     "a2-megagpu-": {"NVIDIA_TESLA_A100"},
     "a2-ultragpu-": {"NVIDIA_A100_80GB"},
     "a3-highgpu-": {"NVIDIA_H100_80GB"},
+    "a3-ultragpu-": {"NVIDIA_H200_141GB"},
 }
 L4S = {"4": 1, "8": 1, "12": 1, "16": 1, "24": 2, "32": 1, "48": 4, "96": 8}
 

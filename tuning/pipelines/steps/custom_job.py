@@ -9,9 +9,9 @@ from typing import Any
 
 import msgspec
 
-from tuning.cloud.custom_job import Job, JobMachine, find_or_start, wait
+from tuning.cloud.custom_job import Job, JobMachine, cancelled_with_this_process, find_or_start, wait
 from tuning.errors import TuningError
-from tuning.gcs.storage import find_storage, get_files
+from tuning.gcs.storage import find_storage, get_files, list_files
 from tuning.pipelines.steps.process import Artifact, log_metrics, output_folder
 from tuning.pipelines.steps.requests import TuningRequest, key_of, read_request
 from tuning.records import decode_record
@@ -45,6 +45,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     """Hold what the job says about its model. It is written last."""
 
     metadata: dict[str, Any]  # of the model
+    files: int  # of the model
     metrics: dict[str, float]
 
 
@@ -74,20 +75,30 @@ def tune_in_job(
         checked=_input(checked),
         request=_input(request),
     )
-    storage, result = find_storage(settings), f"{training.folder}/{RESULT}"
-    if storage.read(result) is None:
+    made = _finished(settings, training)
+    if made is None:
         _run(settings, msgspec.json.decode(custom_job, type=JobMachine), training, key)
-    found = storage.read(result)
-    if found is None:
-        raise TuningError(f"the CustomJob has left no {result}", "Run the command again")
-    made = decode_record(found.content, Result, result, "Delete it, and run the command again")
+        made = _finished(settings, training)
+    if made is None:
+        raise TuningError(f"the CustomJob has left no whole model in {training.folder}", "Run the command again")
     here = settings.home / "work" / key
     get_files(settings, f"{training.folder}/{MODEL}", here)
     shutil.copytree(here, output_folder(model), dirs_exist_ok=True)
     shutil.rmtree(here)
     model.metadata |= made.metadata
     log_metrics(metrics, made.metrics)
-    storage.clear(training.folder)
+    # Another step may still read the model. The bucket's rule deletes it.
+    find_storage(settings).clear(f"{training.folder}/{CHECKPOINTS}")
+
+
+def _finished(settings: Settings, training: Training) -> Result | None:
+    """Return the result of a job that has succeeded, or None if there is none or a file of its model is gone."""
+    result = f"{training.folder}/{RESULT}"
+    found = find_storage(settings).read(result)
+    if found is None:
+        return None
+    made = decode_record(found.content, Result, result, "Delete it, and run the command again")
+    return made if len(list_files(settings, f"{training.folder}/{MODEL}")) == made.files else None
 
 
 def _input(artifact: Artifact) -> Input:
@@ -101,9 +112,10 @@ def _run(settings: Settings, machine: JobMachine, training: Training, key: str) 
     storage.clear(error_at.rpartition("/")[0])  # that of an earlier job
     while True:
         before = _checkpoints(settings, training)
-        job, is_new = find_or_start(settings, machine, command, key)
-        print(f"note: {'started' if is_new else 'following'} the CustomJob {job.name}", flush=True)
-        job = wait(settings, job, lambda line: print(f"note: {line}", flush=True))
+        with cancelled_with_this_process(settings, key):
+            job, is_new = find_or_start(settings, machine, command, key)
+            print(f"note: {'started' if is_new else 'following'} the CustomJob {job.name}", flush=True)
+            job = wait(settings, job, lambda line: print(f"note: {line}", flush=True))
         if job.state == "SUCCEEDED":
             return
         said = storage.read(error_at)

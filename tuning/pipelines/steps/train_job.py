@@ -53,7 +53,7 @@ def _train(settings: Settings, training: Training) -> None:
     folder = Path(model.path)
     files = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
     put_files(settings, files, f"{training.folder}/{MODEL}", last="")
-    made = Result(metadata=model.metadata, metrics=metrics.metadata)
+    made = Result(metadata=model.metadata, files=len(files), metrics=metrics.metadata)
     put_bytes(settings, encode_record(made), f"{training.folder}/{RESULT}")
 
 

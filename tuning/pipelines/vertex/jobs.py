@@ -137,20 +137,23 @@ def jobs_of_schedule(settings: Settings, schedule: str, most: int) -> list[Job]:
 def cancel(settings: Settings, name: str) -> Job:
     """Ask the service to cancel the job and return the job. The service does not guarantee that it stops.
 
-    A CustomJob in which it tunes is cancelled too, because a container that is ended may not be able to do that.
+    A CustomJob in which it tunes is cancelled too, because a container that is ended may not be able to do that. So a
+    job that starts after the list was read is cancelled by the same command, typed again.
     Raises TuningError if the job does not exist or has already ended.
     """
     with google_errors(f"cancelling the pipeline job {name}"):
         job = _find(settings, name)
         if job is None:
             raise TuningError(f"there is no pipeline job {name} in {settings.project}, {settings.region}")
-        if job.ended:
-            raise TuningError(f"the pipeline job {name} has already ended ({job.state})")
-        _client(settings).cancel_pipeline_job(name=_resource(settings, name), retry=backoff())
+        if not job.ended:
+            _client(settings).cancel_pipeline_job(name=_resource(settings, name), retry=backoff())
         message = _client(settings).get_pipeline_job(name=_resource(settings, name), retry=backoff())
     arguments = dict(message.runtime_config.parameter_values)
-    if arguments.get("custom_job") and "dataset_sha256" in arguments:  # a refresh makes its dataset in the run
+    # A refresh makes its dataset in the run. A job that has succeeded uses its CustomJob no longer, but another may.
+    if arguments.get("custom_job") and "dataset_sha256" in arguments and job.state != "SUCCEEDED":
         cancel_running(settings, training_key(arguments))
+    if job.ended:
+        raise TuningError(f"the pipeline job {name} has already ended ({job.state})")
     return describe(settings, message)
 
 

@@ -56,7 +56,11 @@ def is_here(settings: Settings, name: str) -> bool:
 
 def is_on_hub(name: str) -> bool:
     """Return whether `name` can only be that of a model on the Hugging Face hub."""
-    return not name.startswith((".", "/", "~")) and name.count("/") == 1 and not expanded(name).is_dir()
+    return (
+        not name.startswith((".", "/", "~"))
+        and parse_hub_name(name).name.count("/") == 1
+        and not expanded(name).is_dir()
+    )
 
 
 def _find(settings: Settings, name: str, *, weights: bool = True) -> Path:

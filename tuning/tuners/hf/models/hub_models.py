@@ -10,6 +10,8 @@ think before they answer (Qwen3 before the versions 2507): the how-to questions 
 
 from typing import NamedTuple
 
+from tuning.errors import TuningError
+
 
 class HubModel(NamedTuple):
     """Describe a model on the hub."""
@@ -54,6 +56,16 @@ def parse_hub_name(text: str) -> HubName:
     name, _, revision = text.partition("@")
     listed = HUB_MODELS.get(name)
     return HubName(name, revision or (listed.revision if listed else ""))
+
+
+def refuse_gated(base_model: str) -> None:
+    """Raise TuningError if the model can be downloaded only after a login: the steps on Vertex AI have none."""
+    listed = HUB_MODELS.get(parse_hub_name(base_model).name)
+    if listed and listed.gated:
+        raise TuningError(
+            f"{base_model} asks for a login on the hub, which the steps on Vertex AI do not have",
+            "Choose another base model, or tune it on a machine of your own",
+        )
 
 
 def table() -> str:
