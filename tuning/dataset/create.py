@@ -25,11 +25,13 @@ from tuning.dataset.dataset import (
     is_out_of_reach,
     open_dataset,
 )
+from tuning.dataset.decisions import rejected
 from tuning.dataset.denied import denied_in
 from tuning.dataset.funnel import Funnel, FunnelRow
 from tuning.dataset.leaks.check import find_leaks, refuse_leaks
 from tuning.dataset.leaks.lines import Written
 from tuning.dataset.options import DatasetOptions, dataset_id
+from tuning.dataset.redact.own_rules import load_rules
 from tuning.dataset.rows.pass_one import run_pass_one
 from tuning.dataset.similar.decontaminate import read_benchmark
 from tuning.dataset.snapshot.export import kind_of
@@ -38,6 +40,7 @@ from tuning.dataset.split.pass_two import write_splits
 from tuning.dataset.split.selection import select
 from tuning.dataset.split.shards import write_shards
 from tuning.dataset.split.texts import Texts
+from tuning.dataset.tokens import load_tokenizer
 from tuning.dataset.versions import versions
 from tuning.dataset.workspace.engine import HERE, Engine
 from tuning.dataset.workspace.outputs import Outputs
@@ -84,8 +87,9 @@ def create_dataset(
         _name_left_out(options.decontaminate)
     snapshot.roles.check(column_names(snapshot.files), str(snapshot.folder))
     options = msgspec.structs.replace(options, denied=denied_in(settings, snapshot))
-    libraries = versions(with_tokenizer=bool(options.tokenizer), with_parquet=options.parquet)
-    identity = dataset_id(snapshot.digest, options, snapshot.recorded_build(), libraries)
+    identity = _identity(snapshot, options)
+    for remembered in (read_benchmark, load_rules, rejected, load_tokenizer):
+        remembered.cache_clear()  # it may be of an earlier content than the ID
     folder = settings.datasets_dir / identity
     with locked(settings.datasets_dir / f".{identity}.lock", f"the dataset {identity}"):
         for left_over in settings.datasets_dir.glob(f".{identity}.*.tmp"):  # written by a killed run
@@ -94,17 +98,29 @@ def create_dataset(
         if not _is_finished(settings, folder, place):
             parts = Parts(place.store.within(mark_of(snapshot)), is_spent=options.is_seed)
             with engine.workers(workers, parts.store, options) as pool, atomic_folder(folder) as unfinished:
-                _make(unfinished, place.outputs(unfinished), parts, snapshot, options, pool, identity)
-                if dataset_id(snapshot.digest, options, snapshot.recorded_build(), libraries) != identity:
-                    _clear(place.store)  # some working files have the earlier content, and others the later one
-                    raise TuningError(
-                        "a file that the options name changed while the dataset was made",
-                        "Run the command again when nothing writes to it",
-                    )
+                try:
+                    _make(unfinished, place.outputs(unfinished), parts, snapshot, options, pool, identity)
+                except BaseException:
+                    if not _is_of(identity, snapshot, options):
+                        _clear(place.store)  # some working files have the earlier content, and others the later one
+                    raise
         os.utime(folder)  # now the newest dataset, which `find_dataset` returns by default
         _clear(place.store)
     _remove_forgotten(settings)
     return open_dataset(folder, settings)
+
+
+def _identity(snapshot: Snapshot, options: DatasetOptions) -> str:
+    libraries = versions(with_tokenizer=bool(options.tokenizer), with_parquet=options.parquet)
+    return dataset_id(snapshot.digest, options, snapshot.recorded_build(), libraries)
+
+
+def _is_of(identity: str, snapshot: Snapshot, options: DatasetOptions) -> bool:
+    """Return whether the files that the options name still have the content of which `identity` was made."""
+    try:
+        return _identity(snapshot, options) == identity
+    except TuningError:  # a file is gone
+        return False
 
 
 def _name_left_out(benchmark: Path) -> None:
@@ -193,6 +209,11 @@ def _make(
     pairs = pair_facts(index, selection) if options.is_preference else None
     write_card(folder, manifest, facts, funnel.kinds(), shown, pairs)
     write_record(folder / MANIFEST, manifest)
+    if not _is_of(identity, snapshot, options):
+        raise TuningError(
+            "a file that the options name changed while the dataset was made",
+            "Run the command again when nothing writes to it",
+        )
     outputs.finish(folder)
 
 

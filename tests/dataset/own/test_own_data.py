@@ -336,13 +336,24 @@ def test_a_file_of_decisions_that_changes_meanwhile_is_refused(tmp_path: Path, m
 
     def change(*given: Any) -> None:
         decisions.write_text('{"example_id": "mine.jsonl:1", "decision": "reject", "reason": "wrong"}\n')
-        make(*given)
-        assert [*tmp_path.glob("home/datasets/.*.parts/*")] != []
+        try:
+            make(*given)
+        finally:
+            assert [*tmp_path.glob("home/datasets/.*.parts/*")] != []
 
     monkeypatch.setattr(create, "_make", change)
     with pytest.raises(TuningError, match="a file that the options name changed while the dataset was made"):
         made(tmp_path / "home", [path], decisions=decisions)
     assert [*tmp_path.glob("home/datasets/.*.parts/*")] == [*tmp_path.glob("home/datasets/[!.]*")] == []
+
+
+def test_decisions_that_change_after_the_options_were_read_are_honored(tmp_path: Path) -> None:
+    path, decisions = write(tmp_path / "mine.jsonl", pairs(range(30))), tmp_path / "decisions.jsonl"
+    decisions.write_text("")
+    resolve_options(decisions=decisions)
+    decisions.write_text('{"example_id": "mine.jsonl:1", "decision": "reject", "reason": "wrong"}\n')
+    dataset = made(tmp_path / "home", [path], decisions=decisions)
+    assert sum(file.rows for name, file in dataset.manifest.files.items() if name != "attribution.jsonl") == 29
 
 
 def test_the_command_says_how_many_rows_were_left_out(tmp_path: Path) -> None:
