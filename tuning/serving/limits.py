@@ -41,7 +41,7 @@ class _Limited(H11Protocol):
         self._since = self.loop.time()
         self._watch()
         if len(self.connections) > CONNECTIONS:
-            waiting = [one for one in self.connections if isinstance(one, _Limited) and one._is_sending]
+            waiting = [one for one in self.connections if isinstance(one, _Limited) and one._can_be_ended]
             min(waiting, key=lambda one: one._since).transport.abort()  # this one, if all others are being answered
 
     def data_received(self, data: bytes) -> None:
@@ -53,6 +53,8 @@ class _Limited(H11Protocol):
         """Wait for the next request: for `timeout_keep_alive` seconds until its first part."""
         self._since = self.loop.time()
         super().on_response_complete()
+        if self.conn.their_state is h11.SEND_BODY:  # a part of the next request is here already
+            self._watch()
 
     def pause_writing(self) -> None:
         """Wait for the client to read."""
@@ -69,6 +71,10 @@ class _Limited(H11Protocol):
         super().connection_lost(exc)
         if self._timer:
             self._timer.cancel()
+
+    @property
+    def _can_be_ended(self) -> bool:
+        return self._is_sending and not self.transport.is_closing()
 
     @property
     def _is_sending(self) -> bool:

@@ -87,7 +87,7 @@ class ServedModel:
                 loop.call_soon_threadsafe(items.put_nowait, item)
 
         if len(self._waiting) >= _MOST_WAITING:
-            raise ApiError(503, f"{_MOST_WAITING} questions are waiting already. Ask again later")
+            raise ApiError(503, f"{_MOST_WAITING} questions are open already. Ask again later")
         self._waiting.add(put)
         try:
             if self._is_stopping:
