@@ -24,6 +24,8 @@ _UNREADABLE = {ord(c): " " for c in "\u00a0\u2002\u2003\u2005\u2009\u200a\u202f\
 )
 _VOID = frozenset(["br", "hr", "img", "input"])
 _SPACES = re.compile(r"[ \t\r\n\f]+")
+_BORDER = "\x1c"  # between blocks and lines; for Python it is a space
+_AT_BORDER = re.compile(rf"\s*{_BORDER}\s*")  # with non-breaking spaces, which only move text there
 
 
 @dataclass
@@ -89,7 +91,7 @@ class _Reader(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         said = {name: value or "" for name, value in attrs}
         if tag in _BLOCKS:
-            self.text.append("\n")
+            self.text.append(_BORDER)
         if tag in _STRUCTURE:
             start = f" {int(said.get('start') or 1)}" if tag == "ol" else ""
             self.content.structure.append(f"{'td' if tag == 'th' else tag}{start}")
@@ -115,7 +117,7 @@ class _Reader(HTMLParser):
     def close_one(self, tag: str, start: int, about: tuple[str, ...]) -> None:
         text = "".join(self.text[start:])
         if tag in _BLOCKS:
-            self.text.append("\n")
+            self.text.append(_BORDER)
         if tag in _STRUCTURE:
             if re.fullmatch("h[1-6]", tag) and not text.strip():  # a heading without text has no Markdown form
                 self.content.structure.pop()
@@ -156,12 +158,11 @@ class _Reader(HTMLParser):
     def finished(self) -> Content:
         while self.open:
             self.close_one(*self.open.pop())
-        self.content.prose = _SPACES.sub(" ", "".join(self.text)).split(" ")
-        # Non-breaking spaces at a start or an end only move text.
-        self.content.prose = [word for text in self.content.prose if (word := text.strip("\xa0"))]
+        self.content.prose = _SPACES.sub(" ", _AT_BORDER.sub(" ", "".join(self.text))).split(" ")
+        self.content.prose = [word for word in self.content.prose if word]
         self.content.marked.sort()  # `***both***` closes in the other order
         return self.content
 
 
 def _one_line(text: str) -> str:
-    return _SPACES.sub(" ", text).strip(" ")
+    return _SPACES.sub(" ", text.replace(_BORDER, " ")).strip(" ")
