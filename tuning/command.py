@@ -76,7 +76,7 @@ def command(
             _check_given(result, [name for name in words if values.get(name) == ""])
             values = {name: _convert(name, value, kinds[name]) for name, value in values.items()}
             path = str(values.pop("config", "") or "")
-            from_file = read_run_file(expanded(path), shared_kinds() | repeatable) if path else {}
+            from_file = read_run_file(expanded(path), shared_kinds() | repeatable, function.__name__) if path else {}
             values = _completed(values, from_file, defaults)
             given_values = {name: value for name, value in values.items() if value not in (defaults[name], [])}
             settings = load_settings({"target": target}, file=_without(from_file, repeatable))

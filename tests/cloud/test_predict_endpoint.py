@@ -132,6 +132,14 @@ def test_a_fault_is_tried_again_and_a_refusal_is_one_line(
         answer(cloud)
 
 
+def test_a_question_beyond_the_context_gets_an_empty_answer(cloud: Settings, tmp_path: Path) -> None:
+    put(cloud, version(cloud, tmp_path / "a", "chatml"))
+    *_, told = ask(load_endpoint(cloud), "How? " * 5_000, 64)
+    assert isinstance(told, Prediction)
+    assert (told.answer, told.finish_reason, told.model) == ("", "MAX_TOKENS", "v1")
+    assert "maximum context length is 4096 tokens" in told.notes[0]
+
+
 def test_predict_as_typed(cloud: Settings, tmp_path: Path) -> None:
     put(cloud, version(cloud, tmp_path / "a", "chatml"))
 

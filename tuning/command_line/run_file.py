@@ -24,8 +24,8 @@ class RunFile(msgspec.Struct, frozen=True):
     text: str = ""
 
 
-def read_run_file(path: Path, kinds: Mapping[str, Any]) -> dict[str, object]:
-    """Return the values in the file, by the names in `kinds`, which has the kind of each option and setting.
+def read_run_file(path: Path, kinds: Mapping[str, Any], command: str) -> dict[str, object]:
+    """Return the values in the file, by the names in `kinds`, the kinds of the options and settings of `command`.
 
     Raises TuningError if the file cannot be read, is not a mapping, or has an unknown key or a wrong value.
     """
@@ -52,7 +52,9 @@ def read_run_file(path: Path, kinds: Mapping[str, Any]) -> dict[str, object]:
         name = names.get(str(key).replace("_", "-"))
         if name is None:
             hint = nearest(str(key).replace("_", "-"), names).strip()
-            raise TuningError(f"--config: {path} has the unknown key {key}", hint or "See `invoke config --schema`")
+            raise TuningError(
+                f"--config: {path} has the unknown key {key}", hint or f"See `invoke config --schema --of {command}`"
+            )
         if value is None:
             continue
         try:

@@ -42,6 +42,7 @@ _TEMPORARY = (
     "uploads/*",  # of an earlier version
 )
 _LOADING = ("gcs", "sources")  # folders that several commands use for what they load and export
+_TRIES = 10  # of a dry run while other commands are at work
 _GRACE = 3600  # seconds; outside these folders, a temporary file is a left-over if it is older
 
 
@@ -68,9 +69,8 @@ def clean(settings: Settings, older_than: str, *, dry_run: bool) -> Iterator[str
         if in_use:
             folders = ", ".join(f"{name}/" for name in in_use)
             notes.append(f"another command is at work in this home, so `invoke clean` refuses; not counted: {folders}")
-        every = [
-            one for one in _find(settings, oldest, notes) if one.path.relative_to(settings.home).parts[0] not in in_use
-        ]
+        found_all = _find_in_use(settings, oldest, notes) if in_use else _find(settings, oldest, notes)
+        every = [one for one in found_all if one.path.relative_to(settings.home).parts[0] not in in_use]
         paths = {one.path for one in every}
         found = [one for one in every if paths.isdisjoint(one.path.parents)]  # each is counted once
         for kind in dict.fromkeys(one.kind for one in found):
@@ -118,6 +118,17 @@ def _in_use(settings: Settings) -> list[str]:
         except TuningError:
             found |= {*path.parent.relative_to(settings.home).parts[:1], *_LOADING}
     return sorted(found)
+
+
+def _find_in_use(settings: Settings, oldest: float, notes: list[str]) -> list[LeftOver]:
+    """Return what `_find` yields, while other commands create and remove folders."""
+    for _ in range(_TRIES):
+        more: list[str] = []
+        with contextlib.suppress(FileNotFoundError):  # a folder that was removed after it was listed
+            found = list(_find(settings, oldest, more))
+            notes += more
+            return found
+    raise TuningError("the home changes all the time", "Try again when fewer commands are at work")
 
 
 def _find(settings: Settings, oldest: float, notes: list[str]) -> Iterator[LeftOver]:

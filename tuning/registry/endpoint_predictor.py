@@ -12,14 +12,17 @@ import msgspec
 
 from tuning.cloud.endpoint import Endpoint
 from tuning.dataset.formats.records import Example, Message
+from tuning.errors import TuningError
 from tuning.gcs.access import backoff, google_errors, session, vertex_url
 from tuning.registry import registry
 from tuning.registry.records import Version
 from tuning.settings import Settings
 from tuning.tuners.chat_server import read_completion
-from tuning.tuners.protocol import Answer
+from tuning.tuners.protocol import LIMIT, Answer
+from tuning.visible import visible
 
 _PARALLEL = 4  # maximum number of concurrent requests; one machine answers them
+_REFUSED = 400  # of a question that is longer than the context, for example
 _TIMEOUT = 120  # seconds for one answer; Google itself ends a request to a shared endpoint after 60
 # https://cloud.google.com/vertex-ai/docs/reference/rest/v1/projects.locations.endpoints/rawPredict
 _ANSWERED_BY = "X-Vertex-AI-Deployed-Model-Id"
@@ -71,10 +74,16 @@ class EndpointPredictor:
 
         def attempt() -> Any:
             response = http.post(url, json=request, timeout=_TIMEOUT)
-            response.raise_for_status()
+            if response.status_code != _REFUSED:
+                response.raise_for_status()
             return response
 
         response = backoff()(attempt)()
+        if response.status_code == _REFUSED:  # a local model gives an empty answer to a question it cannot read whole
+            reason = visible(" ".join(response.text.split())[:300])
+            if "context length" in reason:
+                return Answer("", LIMIT, (reason,), self._answered_by(response.headers.get(_ANSWERED_BY, "")))
+            raise TuningError(f"the endpoint refuses the question: {reason}")
         return msgspec.structs.replace(
             read_completion(url, response.content),
             notes=self._notes,

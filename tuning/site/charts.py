@@ -108,6 +108,13 @@ def curves(title: str, axes: tuple[str, str], lines: Mapping[str, Sequence[tuple
     return Chart(title=title, picture=picture, head=(axes[0], "curve", axes[1]), rows=rows)
 
 
+def _number(value: float | None) -> str:
+    """Return a number for a table, with four digits or more."""
+    if value is None:
+        return "-"
+    return f"{value:,.0f}" if value >= 1_000 else f"{value:.4g}"
+
+
 def by_day(title: str, unit: str, days: Sequence[str], lines: Mapping[str, Sequence[float | None]]) -> Chart:
     """Return a line with points for each series. Each has a value for each of `days` (YYYY-MM-DD), or None for none."""
     values = [
@@ -125,10 +132,7 @@ def by_day(title: str, unit: str, days: Sequence[str], lines: Mapping[str, Seque
         "shape": _by(list(lines)),
     }
     mark = {"type": "line", "point": {"filled": False, "fill": "var(--page)", "size": 24}}
-    rows = [
-        (day, *("-" if numbers[at] is None else f"{numbers[at]:,.4g}" for numbers in lines.values()))
-        for at, day in enumerate(days)
-    ]
+    rows = [(day, *(_number(numbers[at]) for numbers in lines.values())) for at, day in enumerate(days)]
     height = _HEIGHT if len(lines) <= _LEGEND else _HEIGHT + 40
     picture = _draw({"mark": mark, "encoding": encoding}, values, height=height)
     return Chart(title=title, picture=picture, head=("day", *(f"{name}, {unit}" for name in lines)), rows=rows)

@@ -24,6 +24,7 @@ from tuning.site.highlighting import in_color
 from tuning.site.pages import script, write_page
 from tuning.site.word_index import WordIndex, packed
 from tuning.storage import link_or_copy
+from tuning.visible import visible
 
 CARD = "card.html"
 PER_PAGE = 100  # examples
@@ -142,9 +143,9 @@ def _row(page: int, about: Attribution, question: str, example: Example) -> list
     """Return what the search knows of an example: its page, the columns of the table, and its line."""
     return [
         page,
-        title_of(question)[:_TITLE],
-        about.example_id,
-        " ".join(about.tags),
+        visible(title_of(question)[:_TITLE]),
+        visible(about.example_id),
+        visible(" ".join(about.tags)),
         about.split,
         about.answer_score,
         about.answer_created_at[:4],

@@ -24,6 +24,7 @@ _MACHINES = {
     "n1-standard-8": "",
 }
 _KIND = "type.googleapis.com/google.cloud.aiplatform.v1"
+_CONTEXT = 20_000  # characters of a conversation that the container reads
 _ENDPOINT = rf"{PARENT}/endpoints/([^/:]+)"
 
 
@@ -142,6 +143,8 @@ class Endpoints:
             raise RefusedError(400, f"the conversation has the roles {roles}")
         if not 1 <= body["max_tokens"] <= 4096 or not 0 <= body["temperature"] <= 2:
             raise RefusedError(400, "max_tokens or temperature is out of range")
+        if sum(len(message["content"]) for message in body["messages"]) > _CONTEXT:
+            raise RefusedError(400, "This model's maximum context length is 4096 tokens. Please reduce the length.")
         message = {"role": "assistant", "content": self.answers(body["messages"][-1]["content"])}
         choice = {"index": 0, "message": message, "finish_reason": "stop"}
         usage = {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}

@@ -12,6 +12,7 @@ from tuning.command_line.options import BuildOptions, SplitOptions
 from tuning.dataset.benchmark_files import benchmark_files
 from tuning.dataset.denied import deny_list
 from tuning.dataset.options import DatasetOptions, resolve_options, resolve_variables
+from tuning.errors import TuningError
 from tuning.gcs.storage import find_storage
 from tuning.pipelines.plan import TuningPlan
 from tuning.pipelines.release.places import place_in
@@ -95,8 +96,15 @@ def refresh_arguments(
 
 
 def _tracking(settings: Settings) -> str:
-    """Return the trackers of the release step. The image of the steps on Vertex AI has no tracker's package."""
-    names = [name for name in trackers(settings) if name == VERTEX or not find_target(settings).on_vertex]
+    """Return the trackers of the release step.
+
+    Raises TuningError for a tracker that is a package of its own, if the step runs on Vertex AI: its image has none.
+    """
+    names = trackers(settings)
+    if find_target(settings).on_vertex and (others := [name for name in names if name != VERTEX]):
+        raise TuningError(
+            f"a refresh on Vertex AI cannot record its runs in {', '.join(others)}", f"Name only {VERTEX}"
+        )
     return ",".join(names) or NONE
 
 

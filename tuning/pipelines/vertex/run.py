@@ -23,7 +23,7 @@ from tuning.pipelines.vertex.template_job import SubmitOptions, send
 from tuning.pipelines.vertex.tuning_job import tuning_request
 from tuning.registry.deployment import publish
 from tuning.settings import Settings
-from tuning.tuners.tracking import trackers
+from tuning.tuners.tracking import VERTEX, trackers
 
 # The outputs that a release needs, by name. Each value is a task and the name of one of its outputs.
 OUTPUTS = {
@@ -68,8 +68,11 @@ def run_vertex(
 
 
 def track_job(settings: Settings, plan: Plan, job: Job) -> None:
-    """Send a job that has succeeded to the trackers. Register nothing. A failure is a warning on stderr."""
-    if not trackers(settings):
+    """Send a job that has succeeded to Vertex AI Experiments. Register nothing. A failure is a warning on stderr.
+
+    Other trackers would have the run twice if the same command is typed again.
+    """
+    if VERTEX not in trackers(settings):
         return
     try:
         with tempfile.TemporaryDirectory() as folder:
@@ -81,7 +84,7 @@ def track_job(settings: Settings, plan: Plan, job: Job) -> None:
     except TuningError as error:
         print(f"warning: the run {job.id} is not tracked ({error})", file=sys.stderr, flush=True)
         return
-    track(settings, job.id, plan, comparison, verdict)
+    track(msgspec.structs.replace(settings, tracking=VERTEX), job.id, plan, comparison, verdict)
 
 
 def _gone(settings: Settings, job: Job) -> str:

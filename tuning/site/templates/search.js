@@ -104,8 +104,10 @@ const search = async () => {
   table.draw();
 };
 input.addEventListener("input", () => {
-  history.replaceState(null, "", input.value ? `#${new URLSearchParams({ find: input.value })}` : "#find");
   search();
+  try {
+    history.replaceState(null, "", input.value ? `#${new URLSearchParams({ find: input.value })}` : "#find");
+  } catch {} // browsers refuse too many changes of the address
 });
 input.value = new URLSearchParams(location.hash.slice(1)).get("find") ?? ""; // so a link can hold a search
 if (input.value) search();

@@ -4,10 +4,12 @@ Homes that share a BigQuery dataset share the table. Each row names the log that
 the rows of its own log, but for those of any log that are past their day.
 """
 
+import hashlib
+import os
 import re
 import tempfile
 import uuid
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +19,7 @@ import pyarrow.parquet as pq
 
 from tuning.gcs.access import google_errors
 from tuning.settings import Settings
-from tuning.sources.served.answers import ServedAnswer, log_files, log_folder, read_log
+from tuning.sources.served.answers import ServedAnswer, log_files, log_folder, read_log, today
 from tuning.storage import write_bytes
 
 if TYPE_CHECKING:
@@ -67,8 +69,9 @@ def load_served(settings: Settings) -> str:
     log, log_id, kept = read_log(settings), _log_id(settings), timedelta(days=settings.serve_log_days)
     answers = {one.answer_id: one for one in log.answers}
     rows = [
-        {**msgspec.structs.asdict(one), "log_id": log_id, "keep_until": one.answered_at.date() + kept}
+        {**msgspec.structs.asdict(one), "log_id": log_id, "keep_until": until}
         for one in answers.values()
+        if (until := _keep_until(one.answered_at.date(), kept)) >= today()
     ]
     fields = [bigquery.SchemaField(name, kind) for name, kind in columns().items()]
     name, client = table_name(settings), connect(settings)
@@ -84,29 +87,43 @@ def load_served(settings: Settings) -> str:
     return f"{loaded:,} served answers in {name}{damaged}"
 
 
+def _keep_until(answered: date, kept: timedelta) -> date:
+    return answered + kept if kept < date.max - answered else date.max
+
+
 def _log_id(settings: Settings) -> str:
-    """Return the ID of this home's log. The first call makes it; a damaged one is made again, and its rows follow."""
+    """Return the ID of this home's log. The first call makes it; a damaged one is made again, and its rows follow.
+
+    A copy of the home is at another place, so it has another ID.
+    """
     path = log_folder(settings) / _ID
     found = path.read_bytes() if path.exists() else b""
     if not re.fullmatch(rb"[0-9a-f]{32}", found):
         found = uuid.uuid4().hex.encode()
         write_bytes(path, found)
-    return found.decode()
+    return hashlib.sha256(found + os.fsencode(settings.home.resolve())).hexdigest()[:32]
 
 
 def _prepare(client: "bigquery.Client", name: str, fields: list["bigquery.SchemaField"]) -> None:
-    """Create the table if there is none. One of an earlier version, which held one home's log only, is made again."""
+    """Create the table if there is none, and add columns that are new.
+
+    A table of an earlier version, which held one home's log only, is made again.
+    """
     from google.api_core.exceptions import NotFound
     from google.cloud import bigquery
 
     with google_errors(f"preparing {name}"):
         client.create_dataset(name.rpartition(".")[0], exists_ok=True)
         try:
-            found = [field.name for field in client.get_table(name).schema]
+            table = client.get_table(name)
         except NotFound:
-            found = []
-        if found and found != [field.name for field in fields]:
+            table = None
+        there = {field.name for field in table.schema} if table else set()
+        if table and "log_id" not in there:
             client.delete_table(name)
+        elif table and (new := [field for field in fields if field.name not in there]):
+            table.schema = [*table.schema, *new]
+            client.update_table(table, ["schema"])
         client.create_table(bigquery.Table(name, schema=fields), exists_ok=True)
 
 
