@@ -77,7 +77,7 @@ def test_a_run_tunes_evaluates_and_registers_and_the_next_run_reuses_all_of_it(s
     assert answers["characters"].examples == 2
     assert (tracked["name"], tracked["config"]["verdict"]) == (first.id, "undecided")
     assert tracked["heldout_loss"] == first.version.metrics["loss"]
-    assert tracked["answers_characters"] == answers["characters"].mean
+    assert tracked["heldout_characters"] == answers["characters"].mean
     assert sorted(step.name for step in first.steps) == sorted(STEPS)
     assert [step.name for step in first.steps][:2] == ["validate", "tune"]
     assert shown[0].startswith("  1 validate ")

@@ -29,7 +29,7 @@ class Engine(msgspec.Struct, frozen=True):
         The workers of a Ray cluster read and write their files in `store`. On entering it, the result raises
         TuningError if the cluster cannot be used.
         """
-        if self.name == "local":
+        if self.name != "ray":
             return Workers(count or usable_cores())
         from tuning.dataset.workspace.on_ray import RayWorkers
 

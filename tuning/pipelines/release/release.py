@@ -216,8 +216,8 @@ def track(settings: Settings, name: str, plan: Plan, comparison: Comparison, ver
     """Send a finished run to the trackers under `name`: its recipe, the metrics of its model and its verdict.
 
     Metrics are of the tuned model: ``heldout_…`` on held-out examples, ``answers_…`` of its answers to the how-to
-    questions, such as ``answers_executed``. ``gain_base_…`` and ``gain_champion_…`` are
-    its improvements on an opponent, paired by question, as the verdict judges them. `more` holds further parameters.
+    questions, such as ``answers_executed``, if these were asked. ``gain_base_…`` and ``gain_champion_…`` are its
+    improvements on an opponent, paired by question, as the verdict judges them. `more` holds further parameters.
     """
     parameters = {**msgspec.to_builtins(plan.tune), "tuner": plan.tuner, "dataset": plan.dataset.id, **more}
     metrics: dict[str, float] = {}
