@@ -21,7 +21,7 @@ ALLOWED: dict[str, dict[str, str]] = {
         "tuning/gcs/bucket.py": "lets the server copy an object, and uploads a path",
         "tuning/records.py": "refuses a pipe, which only a path can name",
         "tuning/dataset/rows/prepare.py": "rows come in a file or as bytes; neither is in Cloud Storage",
-        "tuning/dataset/workspace/on_ray.py": "gives the paths in options other names on a node; none is in Cloud Storage",
+        "tuning/dataset/workspace/on_ray.py": "gives paths in options other names on a node; none is in Cloud Storage",
     },
 }
 STORAGE = {"Path", "ObjectFile", "FolderStorage", "BucketStorage", "FolderStore", "BucketStore"} | {
