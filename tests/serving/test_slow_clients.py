@@ -137,7 +137,7 @@ def test_a_question_beyond_those_that_wait_is_told_so_and_one_whose_client_left_
     counting.recv(1)
     waiting = [connect(quick, whole(body("How?"))) for _ in range(2)]
     time.sleep(0.3)
-    assert "3 questions are waiting already. Ask again later" in answers(quick)
+    assert "3 questions are open already. Ask again later" in answers(quick)
     assert httpx.get(f"http://127.0.0.1:{quick}/health").status_code == 200
     waiting.pop().close()
     time.sleep(0.3)

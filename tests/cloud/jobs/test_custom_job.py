@@ -133,7 +133,7 @@ def test_a_training_whose_machine_was_taken_back_ends_as_an_unbroken_one(
     assert storage.children(folder) == ["model", "result.json"]
     step.run(on_spot(step.settings), "again")  # another step with the same work takes the model
     assert len(vertex.custom.jobs) == 1
-    storage.clear(f"{folder}/model/weights/adapter")  # by the bucket's rule
+    storage.clear(f"{folder}/model/weights/merged")  # by the bucket's rule
     vertex.custom.run, vertex.custom.outcomes = None, ["FAILED"]
     with pytest.raises(TuningError, match="ended FAILED"):
         step.run(on_spot(step.settings), "third")
