@@ -253,7 +253,7 @@ def test_the_page_of_drift_compares_with_the_champions_dataset(site: Path, page:
 def test_the_page_of_drift_shows_the_served_answers_of_each_day(site: Path, page: Page) -> None:
     page.goto((site / "drift.html").as_uri())
     shown = page.locator("main").inner_text()
-    assert "12 answers on 3 days are in the log of this home; damaged lines, which are left out: 1." in shown
+    assert "The newest 3 days in the log of this home have 12 answers; damaged lines, which are left out: 1." in shown
     rows = page.get_by_label("Served answers by day").locator("tr").all_inner_texts()
     assert [row.split("\t") for row in rows[1:]] == [
         ["2026-02-03", "v2", "6", "50.0", "0.0", "0.0", "0.0", "50.0", "1.75", "2.88"],
