@@ -67,6 +67,11 @@ def read_run_file(path: Path, kinds: Mapping[str, Any], command: str) -> dict[st
 def _converted(value: object, hint: Any) -> object:
     if isinstance(value, dict) or (isinstance(value, list) and any(isinstance(one, dict | list) for one in value)):
         raise ValueError("takes one value, or a list of values")
+    for one in value if isinstance(value, list) else [value]:
+        if isinstance(one, bytes) or (isinstance(one, bool) and msgspec.inspect.BoolType not in _types(hint)):
+            raise ValueError(
+                "takes no such value (YAML reads yes, no, on and off as true or false unless they are quoted)"
+            )
     is_list = msgspec.inspect.type_info(list[int]).__class__ in _types(hint)
     if isinstance(value, list) != is_list:
         value = [value] if is_list else value

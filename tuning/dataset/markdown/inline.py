@@ -56,13 +56,12 @@ class InlineWriter:
                 words = _escaped(node, brackets=self.in_link)
                 text += words.lstrip(" ") if text.endswith((" ", "\n")) else words
                 continue
-            rest = nodes[position + 1 :]
             tag = tag_of(node)
             if tag in IGNORED:
                 continue
             if tag == "br":
                 # Two line breaks in a row would end the paragraph.
-                text += "" if _next_tag(rest) == "br" else "  \n"
+                text += "" if _next_tag(nodes, position + 1) == "br" else "  \n"
             elif tag == "img":
                 text = _before_bracket(text) + self.image(node)
             elif tag == "code" and len(node):
@@ -70,12 +69,12 @@ class InlineWriter:
             elif tag == "code":
                 # Adjacent pieces of code become one, because their backticks would be read as one delimiter.
                 if not (position and _is_plain_code(nodes[position - 1])):
-                    run = takewhile(_is_plain_code, nodes[position:])
+                    run = takewhile(_is_plain_code, (nodes[at] for at in range(position, len(nodes))))
                     text += code_span("".join(code_text(code) for code in run if not isinstance(code, str)))
             elif tag == "a" and node.get("href"):
                 text = _before_bracket(text) + self.link(node, depth)
             elif tag in EMPHASIS:
-                text += self.emphasis(node, text[-1:], rest, depth)
+                text += self.emphasis(node, text[-1:], nodes[position + 1 : position + 2], depth)
             else:
                 text += self.write(children(node), depth + 1)
         return text
@@ -83,7 +82,7 @@ class InlineWriter:
     def emphasis(self, node: Node, before: str, rest: list[str | Node], depth: int) -> str:
         """Write an emphasized element. Uses HTML tags if CommonMark would not read the delimiters as emphasis.
 
-        `before` is the preceding character, `rest` are the following nodes. Raises TooDeep.
+        `before` is the preceding character, `rest` is the following node, if any. Raises TooDeep.
         """
         inner = self.write(children(node), depth + 1)
         text = inner.strip(" ")
@@ -163,9 +162,10 @@ def _title(title: str | None) -> str:
     return ' "' + re.sub(r'(["\\]|&(?=#?\w{1,31};))', r"\\\1", SPACES.sub(" ", title)) + '"'
 
 
-def _next_tag(nodes: list[str | Node]) -> str:
-    """Return the tag of the next node that is not white space, or '' if that node is text."""
-    following = next((node for node in nodes if not isinstance(node, str) or node.strip(" \t\n")), "")
+def _next_tag(nodes: list[str | Node], start: int) -> str:
+    """Return the tag of the first node from `start` on that is not white space, or '' if that node is text."""
+    later = (nodes[at] for at in range(start, len(nodes)))
+    following = next((node for node in later if not isinstance(node, str) or node.strip(" \t\n")), "")
     return "" if isinstance(following, str) else tag_of(following)
 
 

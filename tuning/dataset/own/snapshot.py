@@ -67,7 +67,7 @@ def make_own_snapshot(settings: Settings, sources: Sequence[Source], system: str
             with atomic_folder(folder) as unfinished:
                 template = _write(unfinished / "rows.parquet", sources) or system
                 for source, facts in zip(sources, files, strict=True):  # the snapshot has the name of these contents
-                    if sha256_of(source.path) != facts["sha256"]:
+                    if not source.path.is_file() or sha256_of(source.path) != facts["sha256"]:
                         refuse(source, "changed while it was read", "Run the command again when nothing writes to it")
                 build: dict[str, object] = {
                     "kind": KIND,

@@ -41,9 +41,15 @@ class ServedAnswer(msgspec.Struct, frozen=True, kw_only=True):
     parsing_share: float | None = None  # of the fenced Python blocks, 0-100; None without one
 
     def __post_init__(self) -> None:
-        """Raise ValueError if the time has no zone: it could not be compared with others."""
+        """Raise ValueError if the time has no zone, or if a number or a time in UTC is out of range."""
         if self.answered_at.tzinfo is None:
             raise ValueError("answered_at has no time zone")
+        if not 0 <= self.milliseconds < 2**63:
+            raise ValueError("milliseconds is out of range")
+        try:
+            self.answered_at.astimezone(UTC)
+        except OverflowError as error:
+            raise ValueError(f"answered_at is out of range ({error})") from None
 
 
 @dataclass

@@ -64,6 +64,7 @@ def _download(model: HubName, files: list[str]) -> Path:
     from huggingface_hub.errors import (
         GatedRepoError,
         HfHubHTTPError,
+        HFValidationError,
         LocalEntryNotFoundError,
         RepositoryNotFoundError,
         RevisionNotFoundError,
@@ -83,6 +84,8 @@ def _download(model: HubName, files: list[str]) -> Path:
             f"the base model {name} has no revision {model.revision!r} on the Hugging Face hub",
             "Name another one after @, or none",
         ) from None
+    except HFValidationError as error:
+        raise TuningError(f"{name!r} cannot be the name of a model ({str(error).splitlines()[0]})", CHOICE) from None
     except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
         reason = str(error).splitlines()[0]
         raise TuningError(
