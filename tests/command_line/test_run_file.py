@@ -118,6 +118,8 @@ def test_an_option_wins_over_a_variable_and_a_variable_over_the_file(
         ("limit: {a: 1}", "limit takes one value, or a list of values"),
         ("evaluation-examples: 0", "evaluation-examples takes a whole number above 0"),
         ("format: none", "format cannot be 'none'. Choose one of: notebook"),
+        ("tag-pattern: no", "tag-pattern takes no such value (YAML reads yes, no, on and off"),
+        ("tag-pattern: !!binary aGk=", "tag-pattern takes no such value"),
         ("- limit", "is not a list of names with values. Write lines such as: limit: 2000"),
         ("a: [", "is not valid YAML"),
         ("full: !!bool maybe", "is not valid YAML"),

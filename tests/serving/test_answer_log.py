@@ -75,13 +75,24 @@ def test_a_log_of_a_newer_version_is_refused(settings: Settings) -> None:
         read_log(settings)
 
 
-def test_a_time_without_a_zone_is_damage(settings: Settings, log: AnswerLog) -> None:
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"answered_at": "2026-01-01T00:00:00"}, "answered_at has no time zone"),
+        ({"answered_at": "0001-01-01T00:00:00+14:00"}, "answered_at is out of range"),
+        ({"answered_at": "9999-12-31T23:59:59-12:00"}, "answered_at is out of range"),
+        ({"milliseconds": 10**400}, "milliseconds is out of range"),
+    ],
+)
+def test_a_value_that_nothing_can_compute_with_is_damage(
+    change: dict[str, object], said: str, settings: Settings, log: AnswerLog
+) -> None:
     add(log, "one")
     log.close()
     path = log_file(settings, today())
     line = json.loads(path.read_text())
-    path.write_text(json.dumps(line | {"answered_at": "2026-01-01T00:00:00"}))
-    with pytest.raises(TuningError, match=r"line 1 of .* is damaged \(answered_at has no time zone"):
+    path.write_text(json.dumps(line | change))
+    with pytest.raises(TuningError, match=rf"line 1 of .* is damaged \({said}"):
         read_log(settings)
 
 

@@ -329,6 +329,20 @@ def test_a_file_that_changes_while_it_is_read_is_refused_and_leaves_no_snapshot(
     assert fingerprint(again.folder) == fingerprint(fresh.folder)
 
 
+def test_a_file_that_is_deleted_while_it_is_read_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(tmp_path / "mine.jsonl", pairs(range(30)))
+    write_rows = snapshot._write
+
+    def delete(to: Path, sources: Sequence[Source]) -> str:
+        template = write_rows(to, sources)
+        Path(path).unlink()
+        return template
+
+    monkeypatch.setattr(snapshot, "_write", delete)
+    with pytest.raises(TuningError, match=r"^mine.jsonl: changed while it was read. Run the command again"):
+        made(tmp_path / "home", [path])
+
+
 def test_a_file_of_decisions_that_changes_meanwhile_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path, decisions = write(tmp_path / "mine.jsonl", pairs(range(30))), tmp_path / "decisions.jsonl"
     decisions.write_text("")

@@ -124,6 +124,11 @@ def test_an_estimate_without_the_hub_says_why_the_memory_is_unknown(
     assert notes[1].startswith("memory: unknown, because the base model nobody/nothing is not in the local cache")
 
 
+def test_a_name_that_no_model_can_have_is_one_line(hub: HubServer, dataset: Dataset, settings: Settings) -> None:
+    with pytest.raises(TuningError, match=r"'a/b\?x' cannot be the name of a model"):
+        find_base_model(settings, "a/b?x@main", dataset)
+
+
 def test_a_gated_model_is_one_line(hub: HubServer, dataset: Dataset, settings: Settings) -> None:
     hub.repositories[NAME].gated = True
     with pytest.raises(TuningError, match=f"the base model {NAME} requires a login and accepted terms"):
