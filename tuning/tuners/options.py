@@ -3,8 +3,8 @@
 import msgspec
 
 from tuning.command_line.options import BuildOptions, OwnOptions, SplitOptions, TuningOptions
-from tuning.dataset.formats.codec import ONE_TEXT
-from tuning.dataset.formats.records import PREFERENCE_FORMATS, Format
+from tuning.dataset.formats.codec import CHAT_FORMATS
+from tuning.dataset.formats.records import Format
 from tuning.dataset.options import DatasetOptions, resolve_options
 from tuning.errors import TuningError
 from tuning.settings import Settings
@@ -86,13 +86,10 @@ def refuse_mart_options(made: SplitOptions) -> None:
         raise TuningError("own data stays as it is, so --body cannot be given", "Leave it out")
     if made.split == "time" or made.split_date:
         raise TuningError("own data has no dates to split by", "Use --split hash or random, or name --eval")
-    if made.format in (*ONE_TEXT, *PREFERENCE_FORMATS):
-        raise TuningError(
-            f"own data cannot be written as {made.format}",
-            "Use messages, prompt-completion, sharegpt, alpaca or gemini",
-        )
+    if made.format and made.format not in CHAT_FORMATS:
+        raise TuningError(f"own data cannot be written as {made.format}", f"Use one of: {', '.join(CHAT_FORMATS)}")
 
 
 def own_format(wanted: Format) -> Format:
     """Return the format in which own data is asked like a dataset of the format `wanted`: itself, or messages."""
-    return "messages" if wanted in (*ONE_TEXT, *PREFERENCE_FORMATS) else wanted
+    return wanted if wanted in CHAT_FORMATS else "messages"

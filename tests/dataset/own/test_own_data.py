@@ -17,7 +17,7 @@ from tuning.command_line.options import BuildOptions, OwnOptions, SplitOptions
 from tuning.dataset import create
 from tuning.dataset.create import create_dataset
 from tuning.dataset.dataset import Dataset
-from tuning.dataset.formats.codec import as_question
+from tuning.dataset.formats.codec import CHAT_FORMATS, as_question
 from tuning.dataset.formats.records import Message
 from tuning.dataset.options import resolve_options
 from tuning.dataset.own import snapshot
@@ -241,7 +241,7 @@ def test_one_system_message_of_all_rows_is_the_instruction_and_different_ones_st
 
     rows = [chat("How much is it?", str(number), f"The price is {words(number)}.") for number in range(40)]
     rows += [chat("How much is it, then?", "7")]
-    for format_ in ("messages", "prompt-completion", "sharegpt", "alpaca", "gemini"):
+    for format_ in CHAT_FORMATS:
         path = write(tmp_path / "different.jsonl", rows)
         different = made(tmp_path / format_, [path], format=format_)
         assert dropped(different) == {}
@@ -260,7 +260,13 @@ def test_one_system_message_of_all_rows_is_the_instruction_and_different_ones_st
         (OwnOptions(train=["x"], eval_=["y"]), {}, {"eval_fraction": 0.5}, None, "--eval-fraction cannot be given too"),
         (OwnOptions(train=["x"]), {}, {"body": "html"}, None, "--body cannot be given"),
         (OwnOptions(train=["x"]), {}, {"split": "time"}, None, "own data has no dates"),
-        (OwnOptions(train=["x"]), {}, {"format": "trl-preference"}, None, "cannot be written as trl-preference"),
+        (
+            OwnOptions(train=["x"]),
+            {},
+            {"format": "trl-preference"},
+            None,
+            "as trl-preference. Use one of: gemini, messages,",
+        ),
     ],
 )
 def test_options_of_a_mart_do_not_go_with_own_data(

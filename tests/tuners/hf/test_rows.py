@@ -6,6 +6,7 @@ import pytest
 
 from tests.tuners.tuner_datasets import helpful, helpless, question, write_examples
 from tuning.dataset.dataset import Dataset
+from tuning.dataset.formats.codec import CHAT_FORMATS
 from tuning.dataset.formats.records import Example, Format
 from tuning.errors import TuningError
 from tuning.settings import Settings
@@ -42,7 +43,7 @@ def test_held_out_rows_share_no_group_with_the_training_rows(
     assert not set(read.development["group"]) & set(read.train["group"])
 
 
-@pytest.mark.parametrize("format_", ["messages", "prompt-completion", "sharegpt", "alpaca"])
+@pytest.mark.parametrize("format_", CHAT_FORMATS)
 def test_formats_with_messages_give_the_same_tokens(format_: Format, local_model: Path, tmp_path: Path) -> None:
     tokenizer = load_tokenizer(local_model)
     example = Example(question(1), helpful(1))

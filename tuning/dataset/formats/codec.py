@@ -11,7 +11,7 @@ import orjson
 import pyarrow as pa
 
 from tuning.dataset.formats import records
-from tuning.dataset.formats.records import Example, Format, Line, Message
+from tuning.dataset.formats.records import FORMATS, PREFERENCE_FORMATS, Example, Format, Line, Message
 from tuning.errors import TuningError
 
 Numbers = npt.NDArray[np.uint32]
@@ -21,6 +21,8 @@ ONE_TEXT: dict[Format, tuple[str, str]] = {
     "notebook": ("input_text_instruct", "output_text"),
     "text-bison": ("input_text", "output_text"),
 }
+# Formats with the messages of one question and one answer, which can hold own data.
+CHAT_FORMATS = tuple(one for one in FORMATS if one not in ONE_TEXT and one not in PREFERENCE_FORMATS)
 _LABEL = re.compile(r"\n\s*\n[^\n]*:\s*$")
 _AGAIN = "Delete the dataset and run `invoke dataset` to create it again"
 

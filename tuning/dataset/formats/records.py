@@ -30,14 +30,18 @@ class Example(msgspec.Struct, frozen=True):
     rejected: str | None = None
 
 
-class NotebookLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Line(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Represent a line of any format."""
+
+
+class NotebookLine(Line, frozen=True, forbid_unknown_fields=True):
     """Represent a line of the format ``notebook``."""
 
     input_text_instruct: str
     output_text: str
 
 
-class TextBisonLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class TextBisonLine(Line, frozen=True, forbid_unknown_fields=True):
     """Represent a line of the format ``text-bison``."""
 
     input_text: str
@@ -63,20 +67,20 @@ class Content(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     parts: list[Part]
 
 
-class GeminiLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class GeminiLine(Line, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Represent a line of the format ``gemini``."""
 
-    contents: list[Content]
     systemInstruction: SystemInstruction | None = None  # noqa: N815 - the name in the API
+    contents: list[Content]
 
 
-class MessagesLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class MessagesLine(Line, frozen=True, forbid_unknown_fields=True):
     """Represent a line of the format ``messages``."""
 
     messages: list[Message]
 
 
-class PromptCompletionLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class PromptCompletionLine(Line, frozen=True, forbid_unknown_fields=True):
     """Represent a line of the format ``prompt-completion``."""
 
     prompt: list[Message]
@@ -90,13 +94,13 @@ class Turn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     value: str
 
 
-class ShareGptLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class ShareGptLine(Line, frozen=True, forbid_unknown_fields=True):
     """Represent a line of the format ``sharegpt``."""
 
     conversations: list[Turn]
 
 
-class AlpacaLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class AlpacaLine(Line, frozen=True, forbid_unknown_fields=True):
     """Represent a line of the format ``alpaca``."""
 
     instruction: str
@@ -111,7 +115,7 @@ class Completion(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     completion: Content
 
 
-class GeminiPreferenceLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class GeminiPreferenceLine(Line, frozen=True, forbid_unknown_fields=True):
     """Represent a line of the format ``gemini-preference``."""
 
     system_instruction: SystemInstruction
@@ -119,7 +123,7 @@ class GeminiPreferenceLine(msgspec.Struct, frozen=True, forbid_unknown_fields=Tr
     completions: list[Completion]
 
 
-class TrlPreferenceLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class TrlPreferenceLine(Line, frozen=True, forbid_unknown_fields=True):
     """Represent a line of the format ``trl-preference``."""
 
     prompt: list[Message]
@@ -127,17 +131,6 @@ class TrlPreferenceLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
     rejected: list[Message]
 
 
-Line = (
-    NotebookLine
-    | TextBisonLine
-    | GeminiLine
-    | MessagesLine
-    | PromptCompletionLine
-    | ShareGptLine
-    | AlpacaLine
-    | GeminiPreferenceLine
-    | TrlPreferenceLine
-)
 LINES: dict[Format, type[Line]] = {
     "notebook": NotebookLine,
     "text-bison": TextBisonLine,

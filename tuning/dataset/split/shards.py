@@ -5,36 +5,20 @@ The bytes depend only on the lines and on the version of pyarrow, which is part 
 
 from collections.abc import Iterator
 from itertools import islice
+from types import UnionType
+from typing import Any, Literal, get_args, get_origin
 
+import msgspec
 import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tuning.dataset.dataset import FileFacts, Split
-from tuning.dataset.formats.records import Format
+from tuning.dataset.formats.records import LINES, Format
 from tuning.dataset.workspace.outputs import Output, Outputs
 
 SHARD = 256 << 20  # bytes of lines in a shard, about
 _GROUP = 1000  # rows
-_TEXT = pa.string()
-_MESSAGES = pa.list_(pa.struct([("role", _TEXT), ("content", _TEXT)]))
-_PARTS = pa.struct([("parts", pa.list_(pa.struct([("text", _TEXT)])))])
-_CONTENT = pa.struct([("role", _TEXT), ("parts", pa.list_(pa.struct([("text", _TEXT)])))])
-_COLUMNS: dict[Format, dict[str, pa.DataType]] = {
-    "notebook": {"input_text_instruct": _TEXT, "output_text": _TEXT},
-    "text-bison": {"input_text": _TEXT, "output_text": _TEXT},
-    "gemini": {"systemInstruction": _PARTS, "contents": pa.list_(_CONTENT)},
-    "messages": {"messages": _MESSAGES},
-    "prompt-completion": {"prompt": _MESSAGES, "completion": _MESSAGES},
-    "sharegpt": {"conversations": pa.list_(pa.struct([("from", _TEXT), ("value", _TEXT)]))},
-    "alpaca": {"instruction": _TEXT, "input": _TEXT, "output": _TEXT},
-    "gemini-preference": {
-        "system_instruction": _PARTS,
-        "contents": pa.list_(_CONTENT),
-        "completions": pa.list_(pa.struct([("score", pa.float64()), ("completion", _CONTENT)])),
-    },
-    "trl-preference": {"prompt": _MESSAGES, "chosen": _MESSAGES, "rejected": _MESSAGES},
-}
 
 
 def write_shards(
@@ -47,7 +31,7 @@ def write_shards(
     """
     count = max(1, -(-lines.bytes // shard))
     rows = max(1, -(-lines.rows // count))
-    schema = pa.schema(list(_COLUMNS[format_].items()))
+    schema = pa.schema(_columns(LINES[format_]))
     facts = {}
     with outputs.sources[f"{split}.jsonl"].open("rb") as file:
         for number in range(count):
@@ -56,6 +40,21 @@ def write_shards(
                 _write(islice(file, rows), schema, output)
             facts[name] = output.facts
     return facts
+
+
+def _columns(record: type[msgspec.Struct]) -> list[pa.Field]:
+    return [pa.field(field.encode_name, _kind(field.type)) for field in msgspec.structs.fields(record)]
+
+
+def _kind(hint: Any) -> pa.DataType:
+    """Return the type of Arrow for a field of a record: a text, a number, another record, or a list of one of these."""
+    if get_origin(hint) is list:
+        return pa.list_(_kind(get_args(hint)[0]))
+    if isinstance(hint, type) and issubclass(hint, msgspec.Struct):
+        return pa.struct(_columns(hint))
+    if get_origin(hint) is UnionType:  # a field that a line can lack
+        return _kind(get_args(hint)[0])
+    return {str: pa.string(), float: pa.float64()}[str if get_origin(hint) is Literal else hint]
 
 
 def _write(lines: Iterator[bytes], schema: pa.Schema, output: Output) -> None:
