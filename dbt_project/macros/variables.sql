@@ -27,12 +27,11 @@
         {{ return('must be a text') }}
     {%- elif name == 'since' and not is_date(value) -%}
         {{ return('must be a date (YYYY-MM-DD)') }}
-    {%- elif name in ('minimum_question_score', 'minimum_answer_score') and not is_int64_or_none(value) -%}
-        {{ return('must be a whole number or null') }}
-    {%- elif name in ('minimum_question_length', 'minimum_answer_length')
-        and (not is_int64_or_none(value) or (value is not none and value < 0)) -%}
+    {%- elif name in ('minimum_question_score', 'minimum_answer_score') -%}
+        {{ return('' if is_int64_or_none(value) else 'must be a whole number or null') }}
+    {%- elif name.startswith('minimum_') and (not is_int64_or_none(value) or (value is not none and value < 0)) -%}
         {{ return('must be a whole number of at least 0, or null') }}
-    {%- elif name in filter_switches() and value not in ('keep', 'drop') -%}
+    {%- elif var('defaults')[name] in ('keep', 'drop') and value not in ('keep', 'drop') -%}
         {{ return('must be keep or drop') }}
     {%- elif name == 'match_parent' and value is not boolean -%}
         {{ return('must be true or false') }}
@@ -44,13 +43,6 @@
         {{ return('must be a whole number of at least 1') }}
     {%- endif -%}
     {{ return('') }}
-{% endmacro %}
-
-
-{% macro filter_switches() %}
-    {{ return((
-        'closed_questions', 'duplicate_questions', 'picture_questions', 'leaning_answers', 'python2_answers'
-    )) }}
 {% endmacro %}
 
 

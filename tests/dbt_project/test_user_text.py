@@ -12,6 +12,7 @@ from zetasql.api import Parser, PreparedExpression
 from tests.dbt_project.compiled_project import Compiled
 from tests.dbt_project.google_analyzer import AnalyzerOptions, LanguageOptions
 from tests.dbt_project.running_dbt import Dbt
+from tuning.warehouse.variables import Variables
 
 NASTY = {
     "tag_pattern": "^python$|'|\"|`|\\d'; drop table x; --|{x}|a{2}",
@@ -97,10 +98,14 @@ def test_a_value_that_does_not_fit_has_a_fault_and_one_that_does_has_none(tmp_pa
         ("instruction_template", "", ""),
         ("instruction_template", None, "must be a text"),
     ]
-    calls = ", ".join(f"variable_fault({name!r}, {value!r})" for name, value, _ in values)
+    hostile = [name for name in Variables.__struct_fields__ if name not in ("tag_pattern", "instruction_template")]
+    given = [(name, value) for name, value, _ in values] + [(name, "1 or true") for name in hostile]
+    calls = ", ".join(f"variable_fault({name!r}, {value!r})" for name, value in given)
     dbt = dataclasses.replace(invented, folder=tmp_path)
     done = dbt.run("compile", "--quiet", "--no-populate-cache", "--inline", "{{ tojson([" + calls + "]) }}")
-    assert json.loads(done.stdout) == [fault for _, _, fault in values]
+    faults = json.loads(done.stdout)
+    assert faults[: len(values)] == [fault for _, _, fault in values]
+    assert [name for name, fault in zip(hostile, faults[len(values) :], strict=True) if not fault] == []
 
 
 @pytest.mark.parametrize(

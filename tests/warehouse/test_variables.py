@@ -65,9 +65,8 @@ def test_each_filter_can_be_set_and_gives_the_build_another_key() -> None:
         {"preference_vote_gap": 3},
         {"instruction_template": "Answer:"},
     ]
-    assert len(changes) == 12
     assert all(Variables(**one).overrides() == one for one in changes)
-    assert len({Variables(**one).key() for one in changes} | {"default"}) == 13
+    assert len({Variables(**one).key() for one in changes} | {"default"}) == len(changes) + 1
 
 
 @pytest.mark.parametrize(

@@ -106,8 +106,8 @@ def _check(name: str, value: Any, hint: Any) -> None:
         raise TuningError(f"{option} contains a Jinja delimiter such as {{{{, or a null character", "Remove it")
     elif isinstance(value, int) and not -(2**63) <= value < 2**63:
         raise TuningError(f"{option} {value} is not a 64-bit number")
-    elif name.endswith("_length") and value is not None and value < 0:
-        raise TuningError(f"{option} cannot be {value}", "Use a number of characters, or 0 for no minimum")
+    elif name.startswith("minimum_") and not name.endswith("_score") and value is not None and value < 0:
+        raise TuningError(f"{option} cannot be {value}", "Use a number of at least 0; 0 is no minimum")
 
 
 def _check_pattern(pattern: str) -> None:
