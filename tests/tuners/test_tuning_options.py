@@ -35,6 +35,21 @@ def test_a_full_training_takes_no_rank_and_no_managed_tuner(given: dict[str, Any
     assert str(caught.value) == said
 
 
+def test_what_is_kept_is_checked_before_anything_is_made() -> None:
+    assert tuning_settings(Settings(), TuningOptions(keep="merged"))[1] == TuneOptions(keep="merged")
+    for settings, given, said in (
+        (Settings(), TuningOptions(base_model="tiny", keep="adapter"), "but all weights are trained"),
+        (Settings(), TuningOptions(tuner="gemini", keep="merged"), "--keep is for the tuner hf only"),
+        (
+            Settings(target="gcp"),
+            TuningOptions(base_model="tiny", lora_rank=4, keep="adapter"),
+            "tiny is made on one machine",
+        ),
+    ):
+        with pytest.raises(TuningError, match=said):
+            tuning_settings(settings, given)
+
+
 def test_a_machine_is_for_local_training_on_vertex_ai() -> None:
     given = TuningOptions(machine_cpus=16, accelerator="NVIDIA_L4")
     cloud = Settings(target="gcp")

@@ -193,6 +193,13 @@ class TuningOptions(RunOptions, frozen=True, kw_only=True):
     batch_size: Annotated[
         Annotated[int, Meta(ge=1, le=1_000_000)] | None, Meta(description="examples per optimizer step")
     ] = None
+    keep: Annotated[
+        Literal["adapter", "merged"] | None,
+        Meta(
+            description="adapter: keep only the adapter, and load it on the base model; merged: the whole model too "
+            "(default: merged up to 5 GB of weights; tuner hf)"
+        ),
+    ] = None
     machine_cpus: Annotated[
         Annotated[int, Meta(ge=1, le=96)] | None,
         Meta(description="CPUs of the machine that tunes and evaluates (target gcp, tuner hf)"),

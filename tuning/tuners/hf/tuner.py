@@ -13,6 +13,7 @@ from tuning.settings import Settings
 from tuning.storage import locked
 from tuning.tuners.hf.environment import set_up_libraries
 from tuning.tuners.hf.estimate import estimate
+from tuning.tuners.hf.models.adapted import base_of
 from tuning.tuners.hf.models.base_models import find_base_model
 from tuning.tuners.hf.train.checkpoints import CHECKPOINTS
 from tuning.tuners.hf.train.processes import check_group, count_processes, join, launch
@@ -60,10 +61,11 @@ class HfTuner:
     def tune(self, settings: Settings, dataset: Dataset, options: TuneOptions, output: Path) -> Model:
         """Tune a model and write it to `output`.
 
-        Writes `merged/` (the folder that the model's URI names), `adapter/` (unless all weights were trained),
-        `README.md`, `curves.json`, `curves.svg` and `tensorboard/`. With the same `output`, a killed run resumes from
-        its newest checkpoint, and a finished run is returned at once. Raises TuningError if memory or disk space runs
-        out, if the base model cannot be found, if no example is short enough, or if another process uses `output`.
+        Writes `merged/` (unless only the adapter is kept), `adapter/` (unless all weights were trained), `README.md`,
+        `curves.json`, `curves.svg` and `tensorboard/`. The model's URI names the folder `merged/`, or `adapter/` if
+        there is no other. With the same `output`, a killed run resumes from its newest checkpoint, and a finished run
+        is returned at once. Raises TuningError if memory or disk space runs out, if the base model cannot be found, if
+        no example is short enough, or if another process uses `output`.
 
         If there are several GPUs, a process is started for each. Processes that torchrun or accelerate started share
         the work: each of them calls this function with the same arguments.
@@ -102,13 +104,15 @@ class HfTuner:
         return Model(tuner=self.name, base_model=options.base_model, uri=str(folder))
 
     def predictor(self, settings: Settings, model: Model) -> Predictor:
-        """Load the model in the local folder `model.uri`. Raises TuningError if it cannot be loaded."""
-        del settings
+        """Load the model in the local folder `model.uri`. The base of a kept adapter is downloaded if needed.
+
+        Raises TuningError if it cannot be loaded, or if the base cannot be found.
+        """
         set_up_libraries()  # before torch is imported
         from tuning.tuners.hf.answer.predictor import HfPredictor
 
         with in_one_line():
-            return HfPredictor(Path(model.uri))
+            return HfPredictor(Path(model.uri), base_of(settings, Path(model.uri)))
 
 
 def _is_preference(dataset: Dataset) -> bool:
