@@ -59,7 +59,13 @@ def test_a_machine_is_for_local_training_on_vertex_ai() -> None:
         tuning_settings(Settings(), given)
     with pytest.raises(TuningError, match="trains on Google's own machines, without --accelerator"):
         tuning_settings(cloud, TuningOptions(tuner="gemini", accelerator="NVIDIA_L4"))
-    for given, name in ((TuningOptions(spot=True), "--spot"), (TuningOptions(disk_gb=200), "--disk-gb")):
+    with pytest.raises(TuningError, match=r"a batch of 4 cannot be divided among 3 machines.*multiple of 3"):
+        tuning_settings(cloud, TuningOptions(nodes=3))
+    for given, name in (
+        (TuningOptions(spot=True), "--spot"),
+        (TuningOptions(disk_gb=200), "--disk-gb"),
+        (TuningOptions(nodes=2), "--nodes"),
+    ):
         assert tuning_settings(cloud, given)[0] == msgspec.structs.replace(cloud, **given.given())
         with pytest.raises(TuningError, match=f"{name} is about a machine on Vertex AI"):
             tuning_settings(Settings(), given)

@@ -219,6 +219,10 @@ class TuningOptions(RunOptions, frozen=True, kw_only=True):
         Annotated[int, Meta(ge=100, le=64_000)] | None,
         Meta(description="GB of disk of the machine that tunes (target gcp, tuner hf)"),
     ] = None
+    nodes: Annotated[
+        Annotated[int, Meta(ge=1, le=64)] | None,
+        Meta(description="number of machines that tune together (target gcp, tuner hf)"),
+    ] = None
     budget: Annotated[
         Annotated[float, Meta(ge=0)] | None, Meta(description="maximum cost in US dollars; 0: no limit")
     ] = None

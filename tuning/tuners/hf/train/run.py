@@ -62,20 +62,20 @@ def run(
 ) -> None:
     """Tune a model and write it to `output`. The file FINISHED, a Model as JSON, is written last.
 
-    All processes of `group` call this function, and the main one writes.
+    All processes of `group` call this function, and the main one writes. `output` is a folder of each machine.
 
     Raises TuningError if the base model cannot be found or loaded, if it is too large for the memory, if a line is
     invalid, or if no example is short enough.
     """
     started = time.monotonic()
-    outline = group.tell(find_outline(settings, base_model, dataset) if group.is_main else None)
+    outline = group.tell_here(find_outline(settings, base_model, dataset) if group.is_first_here else None)
     tokenizer = load_tokenizer(outline)
     processor = find_processor()
     shape = measure(load_outline(outline))
-    check_memory(shape, recipe, processor, group.size)
-    base = group.tell(find_base_model(settings, base_model, dataset) if group.is_main else None)
+    check_memory(shape, recipe, processor, group.local_size)
+    base = group.tell_here(find_base_model(settings, base_model, dataset) if group.is_first_here else None)
     encoded = output / ROWS
-    if group.is_main:
+    if group.is_first_here:
         shutil.rmtree(encoded, ignore_errors=True)  # from a killed run
     rows = read_rows(tokenizer, dataset, recipe, encoded, group)
     if group.is_main:
@@ -83,7 +83,7 @@ def run(
     from tuning.tuners.hf.train.callbacks import CopiedCheckpoints
     from tuning.tuners.hf.train.training import Log, train, training_model
 
-    if start.checkpoints and group.is_main:
+    if start.checkpoints and group.is_first_here:
         fetch_checkpoints(settings, start.checkpoints, output / CHECKPOINTS)
     model = training_model(base, recipe, processor, start.adapter)
     copies = [CopiedCheckpoints(settings, start.checkpoints)] if start.checkpoints else []
