@@ -128,7 +128,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             description="GB of disk of the machine that tunes, at least 100; 0: the default",
         ),
     ] = 0
-    machine_price: Annotated[float, Meta(ge=0, description="US dollars per hour of that machine; 0: unknown")] = 0.0
+    nodes: Annotated[
+        int, Meta(ge=1, le=64, description="number of machines that tune one model together on target gcp")
+    ] = 1
+    machine_price: Annotated[float, Meta(ge=0, description="US dollars per hour of one such machine; 0: unknown")] = 0.0
 
     evaluation_examples: Annotated[
         Positive,

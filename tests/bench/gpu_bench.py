@@ -1,4 +1,4 @@
-"""Training a model of Qwen3-0.6B's shape on a GPU: tokens per second, memory, share of the card's peak.
+"""Training models of Qwen's shapes on a GPU beside TRL's defaults: tokens per second, memory, share of the card's peak.
 
 Random weights and generated text: nothing is fetched. `gpu_bench()` is what `invoke bench --gpu` calls. By hand:
 python -m tests.bench.gpu_bench
@@ -35,9 +35,10 @@ class Shape:
     length: int  # tokens of a row
     batch: int  # rows of a step
     steps: int
+    both: bool = True  # an adapter, and all weights, which take 16 bytes each
 
 
-# As its configuration on the hub describes it.
+# As their configurations on the hub describe them.
 QWEN = Shape(
     "Qwen3-0.6B",
     {
@@ -53,6 +54,24 @@ QWEN = Shape(
     length=1024,
     batch=16,
     steps=12,
+)
+# Qwen2.5-1.5B-Instruct, but for the biases of its queries, keys and values, which Qwen3 does not have.
+LARGER = Shape(
+    "Qwen2.5-1.5B",
+    {
+        "vocab_size": 151_936,
+        "hidden_size": 1536,
+        "intermediate_size": 8960,
+        "num_hidden_layers": 28,
+        "num_attention_heads": 12,
+        "num_key_value_heads": 2,
+        "head_dim": 128,
+        "tie_word_embeddings": True,
+    },
+    length=1024,
+    batch=16,
+    steps=12,
+    both=False,
 )
 
 
@@ -75,23 +94,23 @@ class Measured(NamedTuple):
 
 
 def gpu_bench() -> None:
-    """Print the table. Only says so where there is no GPU."""
+    """Print a table for each shape. Only says so where there is no GPU."""
     processor = find_processor()
     if processor.device != "cuda":
         print("no GPU here: `bench --gpu` needs one")
         return
-    print(
-        f"{processor.name}: {QWEN.name}'s shape, rows of {QWEN.length} tokens, {QWEN.batch} a step, {QWEN.steps} steps"
-    )
-    print("\n".join(one.line() for one in measure(QWEN, processor)))
+    for shape in (QWEN, LARGER):
+        size = f"rows of {shape.length} tokens, {shape.batch} a step, {shape.steps} steps"
+        print(f"{processor.name}: {shape.name}'s shape, {size}")
+        print("\n".join(one.line() for one in measure(shape, processor)))
 
 
 def measure(shape: Shape, processor: Processor) -> list[Measured]:
-    """Adapter and full training, each by the tuner and by plain `transformers.Trainer`."""
+    """Adapter and full training, each by the tuner and by TRL's trainer."""
     return [
         _measure(f"{name}, {'all weights' if full else 'adapter'}", way, shape, full, processor)
-        for full in (False, True)
-        for name, way in (("hf tuner", _ours), ("Trainer", _plain))
+        for full in ((False, True) if shape.both else (False,))
+        for name, way in (("hf tuner", _ours), ("TRL", _trl))
     ]
 
 
@@ -152,34 +171,33 @@ def _ours(shape: Shape, full: bool, processor: Processor, work: Path) -> Rate:
     return Rate(trained.tokens, trained.tokens_per_second)
 
 
-def _plain(shape: Shape, full: bool, processor: Processor, work: Path) -> Rate:
-    """The Trainer with bfloat16 products, since nobody trains in fp32 on such a card; the rest its defaults."""
-    from peft import LoraConfig, get_peft_model
-    from transformers import DataCollatorForSeq2Seq, Trainer, TrainingArguments
+def _trl(shape: Shape, full: bool, processor: Processor, work: Path) -> Rate:
+    """TRL's trainer with its defaults, on the same rows in the same steps, with the same adapter."""
+    from peft import LoraConfig
+    from trl import SFTConfig, SFTTrainer
 
     from tuning.tuners.hf.train.callbacks import ProgressLines
 
-    model = _typed_model(shape, full, processor)
-    if not full:
-        adapter = LoraConfig(r=_RANK, lora_alpha=2 * _RANK, target_modules="all-linear", task_type="CAUSAL_LM")
-        model = get_peft_model(model, adapter)
+    adapter = LoraConfig(r=_RANK, lora_alpha=2 * _RANK, target_modules="all-linear", task_type="CAUSAL_LM")
     rows = _rows(shape)
     watch = ProgressLines(shape.steps, rows["length"], shape.batch)
-    arguments = TrainingArguments(
+    arguments = SFTConfig(
         str(work),
         max_steps=shape.steps,
         per_device_train_batch_size=shape.batch,
+        dataset_kwargs={"skip_prepare_dataset": True},  # they are token IDs already
         bf16=processor.half,
         use_cpu=processor.device == "cpu",
         save_strategy="no",
         report_to="none",
         disable_tqdm=True,
     )
-    trainer = Trainer(
-        model=model,
+    trainer = SFTTrainer(
+        model=_typed_model(shape, full, processor),
         args=arguments,
         train_dataset=rows.map(_as_plain, remove_columns=rows.column_names),
-        data_collator=DataCollatorForSeq2Seq(_tokenizer()),
+        processing_class=_tokenizer(),
+        peft_config=None if full else adapter,
         callbacks=[watch],
     )
     trainer.train()
@@ -216,7 +234,7 @@ def _rows(shape: Shape) -> Any:
 
 def _as_plain(row: dict[str, Any]) -> dict[str, Any]:
     ids, start = row["ids"], row["answer_start"]
-    return {"input_ids": ids, "attention_mask": [1] * len(ids), "labels": [-100] * start + ids[start:]}
+    return {"input_ids": ids, "labels": [-100] * start + ids[start:]}
 
 
 def _tokenizer() -> Any:

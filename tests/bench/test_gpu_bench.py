@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.bench.gpu_bench import QWEN, Rate, Shape, _measure, measure, operations_per_token
-from tuning.tuners.hf.device import find_processor
+from tests.bench.gpu_bench import LARGER, QWEN, Rate, Shape, _measure, gpu_bench, measure, operations_per_token
+from tuning.tuners.hf.device import Processor, find_processor
 
 SMALL = Shape(
     "small",
@@ -30,7 +30,7 @@ SMALL_ATTENTION = 3 * 4 * 2 * (2 * 6 * 8)
 def test_each_way_trains_every_token_and_is_a_row_of_the_table() -> None:
     measured = measure(SMALL, find_processor()._replace(device="cpu", name="NVIDIA H100 80GB HBM3"))
     assert [one.name for one in measured] == [
-        "hf tuner, adapter", "Trainer, adapter", "hf tuner, all weights", "Trainer, all weights",
+        "hf tuner, adapter", "TRL, adapter", "hf tuner, all weights", "TRL, all weights",
     ]  # fmt: skip
     for one, full in zip(measured, (False, False, True, True), strict=True):
         assert one.rate.tokens == 2 * 4 * 16
@@ -53,5 +53,12 @@ def test_operations_are_those_counted_by_hand() -> None:
     assert operations_per_token(SMALL, full=True) == 6 * SMALL_MATRICES + 3 * SMALL_ATTENTION
 
 
-def test_the_shape_is_that_of_a_model_of_600_million_weights() -> None:
+def test_the_shapes_are_those_of_models_of_600_million_and_1500_million_weights() -> None:
     assert operations_per_token(QWEN, full=True) == pytest.approx(6 * 596e6 + 6 * 28 * 16 * 128 * 1024, rel=1e-3)
+    assert operations_per_token(LARGER, full=False) == pytest.approx(4 * 1543e6 + 6 * 28 * 12 * 128 * 1024, rel=1e-3)
+
+
+def test_without_a_gpu_it_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("tests.bench.gpu_bench.find_processor", lambda: Processor("cpu", False, "a processor"))
+    gpu_bench()
+    assert capsys.readouterr().out == "no GPU here: `bench --gpu` needs one\n"

@@ -17,6 +17,7 @@ from tuning.command_line.options import DeployOptions
 from tuning.errors import TuningError
 from tuning.registry import deployment, registry
 from tuning.registry.deployment import deploy, publish, roll_back, undeploy
+from tuning.registry.mirror import mirror
 from tuning.settings import Settings
 from tuning.tuners.gemini.prices import MACHINES
 from tuning.tuners.protocol import Model
@@ -44,6 +45,21 @@ def gemini(cloud: Settings, versions: list[str], tmp_path: Path) -> str:
     work = tmp_path / "gemini"
     work.mkdir()
     return register(cloud, Model(tuner="gemini", base_model="gemini-3.5-flash", uri=OWN), work)
+
+
+def test_a_kept_adapter_is_neither_uploaded_nor_deployed_and_the_line_says_why(
+    cloud: Settings, versions: list[str], vertex: Vertex, vertex_api: Loopback, tmp_path: Path
+) -> None:
+    work = tmp_path / "kept"
+    (work / "adapter").mkdir(parents=True)
+    (work / "adapter" / "adapter_model.safetensors").write_bytes(b"small")
+    name = register(cloud, Model(tuner="hf", base_model="a/b", uri=str(work / "adapter")), work)
+    why = "only its adapter was kept, and Google's container needs whole weights: tune it again with --keep merged"
+    assert f"{name} is not in the Model Registry: {why}" in mirror(cloud)
+    assert len(vertex.registry.models) == len(versions)
+    with pytest.raises(TuningError, match=f"{name} cannot be deployed: {why}"):
+        deploy(cloud, DeployOptions(model=name), print)
+    assert not vertex_api.asked("POST", "/endpoints$")
 
 
 Say = Callable[..., list[str]]

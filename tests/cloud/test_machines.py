@@ -101,5 +101,10 @@ def test_the_estimate_and_the_budget_of_a_job_count_its_machine(cloud: Settings)
     assert cost.dollars == pytest.approx(cost.seconds / 1800)
     assert cost.notes[-1].startswith("machine: 8 CPUs, 32 GB, 2 dollars per hour")
     assert math.isnan(estimate_tuning(cloud, dataset, HfTuner(), options).dollars)
+    two = estimate_tuning(msgspec.structs.replace(settings, nodes=2), dataset, HfTuner(), options)
+    assert (two.dollars, two.seconds) == (2 * cost.dollars, cost.seconds)
+    assert two.notes[-1].startswith("2 machines: 8 CPUs, 32 GB, 2 dollars per hour each")
+    with pytest.raises(TuningError, match=r"a batch of 4 cannot be divided among 3 machines"):
+        estimate_tuning(msgspec.structs.replace(settings, nodes=3), dataset, HfTuner(), options)
     here = msgspec.structs.replace(settings, target="local", vertex_endpoint="")
     assert estimate_tuning(here, dataset, HfTuner(), options).dollars == 0

@@ -23,7 +23,8 @@ from tuning.pipelines.steps.requests import (
 )
 from tuning.registry import registry
 from tuning.registry.continuing import check_dataset, continue_version, with_adapter
-from tuning.registry.model_folder import open_model
+from tuning.registry.evaluate_version import evaluate_version
+from tuning.registry.model_folder import TRAINED_ON, open_model, write_training_ids
 from tuning.settings import Settings
 from tuning.storage import sha256_of
 from tuning.tuners.hf.tuner import HfTuner
@@ -77,6 +78,21 @@ def test_the_training_begins_where_the_version_ended(
     assert (recipe["continues"], recipe["lora_rank"], recipe["step_size"]) == ("v1", 4, 1.0)
     assert "| continues | v1 |" in (made / "weights" / "README.md").read_text()
     assert str(home.home) not in (after / "adapter_config.json").read_text()
+
+
+def test_a_kept_adapter_is_evaluated_and_continued(home: Settings, dataset: Dataset, tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    options = msgspec.structs.replace(OPTIONS, lora_rank=4, learning_rate=0.01, keep="adapter")
+    model = HfTuner().tune(home, dataset, options, work)
+    name = register(home, model, work)
+    write_training_ids(home.models_dir / name / "model" / TRAINED_ON, dataset.attributions("train"))
+    judged = evaluate_version(home, name, "d1", 4, 0)
+    (loss,) = (figure for figure in judged.comparison.figures if figure.metric == "loss")
+    assert loss.models["tuned"].mean < loss.models["base"].mean
+    named = with_adapter(home, continue_version(home, name, OPTIONS, None))
+    assert Path(named.adapter).name == "adapter"
+    second = HfTuner().tune(home, dataset, named, tmp_path / "second")
+    assert second.facts["development_loss_before"] == model.facts["development_loss"]
 
 
 def test_the_training_key_names_the_version_and_its_content(home: Settings, dataset: Dataset, first: Model) -> None:

@@ -9,6 +9,7 @@ from tests.registry.candidates import register
 from tests.tuners.tuner_datasets import write_dataset
 from tuning.dataset.dataset import Dataset
 from tuning.settings import Settings
+from tuning.tuners.hf.models.adapted import name_of
 from tuning.tuners.hf.models.base_models import hub_base, load_model, load_tokenizer
 from tuning.tuners.hf.models.tiny import make_tiny
 from tuning.tuners.protocol import Model
@@ -81,7 +82,7 @@ def hub_cache(home: Settings, dataset: Dataset, tmp_path_factory: pytest.TempPat
         yield cache
 
 
-def tuned(base_model: str, folder: Path, work: Path) -> Model:
+def tuned(base_model: str, folder: Path, work: Path, *, keeps_adapter: bool = False) -> Model:
     """What the tuner hf writes to `work` for the base in `folder`, with an adapter of random weights."""
     import torch
     from peft import LoraConfig, get_peft_model
@@ -93,9 +94,11 @@ def tuned(base_model: str, folder: Path, work: Path) -> Model:
         r=4, lora_alpha=8, target_modules=["q_proj", "v_proj"], init_lora_weights=False, task_type="CAUSAL_LM"
     )
     model = get_peft_model(load_model(folder, torch.float32), config)
-    save_adapter(model, load_tokenizer(folder), folder, work, 0.5, hub_base(base_model, folder))
+    kept = name_of(base_model, folder, "d1") if keeps_adapter else None
+    save_adapter(model, load_tokenizer(folder), folder, work, 0.5, hub_base(base_model, folder), kept)
     (work / "README.md").write_text(f"---\nlicense: other\n---\n# {base_model}, tuned on dataset d1\n")
-    return Model(tuner="hf", base_model=base_model, uri=str(work / "merged"), facts={"license": "unknown"})
+    uri = work / ("adapter" if kept else "merged")
+    return Model(tuner="hf", base_model=base_model, uri=str(uri), facts={"license": "unknown"})
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,7 @@ from tuning.dataset.dataset import Dataset
 from tuning.dataset.formats.codec import as_question
 from tuning.errors import TuningError
 from tuning.registry import registry
+from tuning.registry.predict import load
 from tuning.settings import Settings
 from tuning.sharing import gguf
 from tuning.sharing.export_model import export_model, in_lines
@@ -123,6 +124,33 @@ def test_an_adapter_of_an_earlier_version_of_the_project_loses_its_path(
     folder = export_model(home, register(home, model, tmp_path / "old"), "adapter", str(tmp_path / "out")).path
     settings = json.loads((folder / "adapter_config.json").read_bytes())
     assert (settings["base_model_name_or_path"], settings["revision"]) == (HUB_NAME, REVISION)
+
+
+def test_a_version_that_kept_only_its_adapter_leaves_in_the_same_forms(
+    home: Settings, version: str, snapshot: Path, hub_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work = tmp_path / "kept"
+    kept = register(home, tuned(HUB_NAME, snapshot, work, keeps_adapter=True), work)
+    assert not (work / "merged").exists()
+    folders = {form: {name: export_model(home, name, form, str(tmp_path / f"{name}-{form}")).path
+               for name in (version, kept)} for form in ("merged", "adapter")}  # fmt: skip
+    for form, weights in (("merged", "model.safetensors"), ("adapter", "adapter_model.safetensors")):
+        one, other = folders[form][version], folders[form][kept]
+        assert {path.name for path in one.iterdir()} == {path.name for path in other.iterdir()}
+        assert (one / weights).read_bytes() == (other / weights).read_bytes()
+        assert_complete(other, (home.home, hub_cache, tmp_path))
+    monkeypatch.setattr(gguf, "_converter", lambda settings: tmp_path / "convert.py")
+    (tmp_path / "convert.py").write_text(
+        "import pathlib, shutil, sys\n"
+        "shutil.copyfile(pathlib.Path(sys.argv[-1]) / 'model.safetensors', sys.argv[sys.argv.index('--outfile') + 1])\n"
+    )
+    converted = export_model(home, kept, "gguf", str(tmp_path / "converted")).path
+    assert (converted / "model.gguf").read_bytes() == (folders["merged"][version] / "model.safetensors").read_bytes()
+    assert {path.name for path in converted.iterdir()} == {
+        "Modelfile", "NOTICE.md", "README.md", "model.gguf", "training_data",
+    }  # fmt: skip
+    answers = load(home, kept).predictor.generate(PROMPTS, 12)
+    assert answers == load(home, version).predictor.generate(PROMPTS, 12)
 
 
 @pytest.fixture(scope="module")

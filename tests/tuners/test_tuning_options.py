@@ -35,6 +35,21 @@ def test_a_full_training_takes_no_rank_and_no_managed_tuner(given: dict[str, Any
     assert str(caught.value) == said
 
 
+def test_what_is_kept_is_checked_before_anything_is_made() -> None:
+    assert tuning_settings(Settings(), TuningOptions(keep="merged"))[1] == TuneOptions(keep="merged")
+    for settings, given, said in (
+        (Settings(), TuningOptions(base_model="tiny", keep="adapter"), "but all weights are trained"),
+        (Settings(), TuningOptions(tuner="gemini", keep="merged"), "--keep is for the tuner hf only"),
+        (
+            Settings(target="gcp"),
+            TuningOptions(base_model="tiny", lora_rank=4, keep="adapter"),
+            "tiny is made on one machine",
+        ),
+    ):
+        with pytest.raises(TuningError, match=said):
+            tuning_settings(settings, given)
+
+
 def test_a_machine_is_for_local_training_on_vertex_ai() -> None:
     given = TuningOptions(machine_cpus=16, accelerator="NVIDIA_L4")
     cloud = Settings(target="gcp")
@@ -44,7 +59,13 @@ def test_a_machine_is_for_local_training_on_vertex_ai() -> None:
         tuning_settings(Settings(), given)
     with pytest.raises(TuningError, match="trains on Google's own machines, without --accelerator"):
         tuning_settings(cloud, TuningOptions(tuner="gemini", accelerator="NVIDIA_L4"))
-    for given, name in ((TuningOptions(spot=True), "--spot"), (TuningOptions(disk_gb=200), "--disk-gb")):
+    with pytest.raises(TuningError, match=r"a batch of 4 cannot be divided among 3 machines.*multiple of 3"):
+        tuning_settings(cloud, TuningOptions(nodes=3))
+    for given, name in (
+        (TuningOptions(spot=True), "--spot"),
+        (TuningOptions(disk_gb=200), "--disk-gb"),
+        (TuningOptions(nodes=2), "--nodes"),
+    ):
         assert tuning_settings(cloud, given)[0] == msgspec.structs.replace(cloud, **given.given())
         with pytest.raises(TuningError, match=f"{name} is about a machine on Vertex AI"):
             tuning_settings(Settings(), given)

@@ -1,7 +1,8 @@
 """Run a container as a CustomJob of Vertex AI, on machines that a step of a pipeline cannot have.
 
-KFP can set the CPUs, memory and accelerators of a step, but neither its disk nor Spot machines, which Google can take
-back at any time and which cost less (https://cloud.google.com/vertex-ai/docs/training/use-spot-vms).
+KFP can set the CPUs, memory and accelerators of a step, but neither its disk, nor several machines, nor Spot machines,
+which Google can take back at any time and which cost less
+(https://cloud.google.com/vertex-ai/docs/training/use-spot-vms).
 """
 
 import contextlib
@@ -40,6 +41,7 @@ class JobMachine(msgspec.Struct, frozen=True, kw_only=True):
     accelerator_count: int
     disk_gb: int  # 0: Vertex AI's default, 100 GB
     spot: bool
+    nodes: int  # machines of this type
     image: str
     service_account: str
     kms_key: str
@@ -66,10 +68,11 @@ def job_machine(settings: Settings, tuner: str, base_model: str, image: str) -> 
 
     Raises TuningError if Vertex AI has no such machine type, or if there is no container image.
     """
-    if not find_target(settings).on_vertex or tuner != "hf" or not (settings.spot or settings.disk_gb):
+    asked = settings.spot or settings.disk_gb or settings.nodes > 1
+    if not find_target(settings).on_vertex or tuner != "hf" or not asked:
         return ""
     if not image:
-        raise TuningError("a job with --spot or --disk-gb needs a container image", "Set TUNING_IMAGE")
+        raise TuningError("a job with --spot, --disk-gb or --nodes needs a container image", "Set TUNING_IMAGE")
     if 0 < settings.disk_gb < _LEAST_DISK:
         raise TuningError(f"a machine on Vertex AI has at least {_LEAST_DISK} GB of disk", "Set TUNING_DISK_GB")
     machine = machine_of(settings, tuner, base_model)
@@ -79,6 +82,7 @@ def job_machine(settings: Settings, tuner: str, base_model: str, image: str) -> 
         accelerator_count=int(machine.accelerator_count),
         disk_gb=settings.disk_gb,
         spot=settings.spot,
+        nodes=settings.nodes,
         image=image,
         service_account=settings.service_account,
         kms_key=settings.kms_key,
@@ -90,7 +94,9 @@ def job_machine(settings: Settings, tuner: str, base_model: str, image: str) -> 
 def job_message(machine: JobMachine, command: Sequence[str], key: str) -> "CustomJob":
     """Return the request for a job that runs `command`. The start of `key` is its label, by which it is found again.
 
-    It has one machine: the processes of a training cannot be on several (`tuning/tuners/hf/train/processes.py`).
+    Of several machines, the first one is a pool of its own, the chief, as Vertex AI asks
+    (https://cloud.google.com/vertex-ai/docs/training/distributed-training). If one is restarted, all are, because the
+    processes of a training cannot go on without each other.
     """
     from google.cloud.aiplatform_v1.types import (
         ContainerSpec,
@@ -108,19 +114,25 @@ def job_message(machine: JobMachine, command: Sequence[str], key: str) -> "Custo
         if machine.accelerator == NO_ACCELERATOR
         else {"accelerator_type": machine.accelerator, "accelerator_count": machine.accelerator_count}
     )
-    pool = WorkerPoolSpec(
-        machine_spec=MachineSpec(machine_type=machine.machine_type, **accelerators),
-        replica_count=1,
-        container_spec=ContainerSpec(image_uri=machine.image, command=list(command)),
-        disk_spec=DiskSpec(boot_disk_size_gb=machine.disk_gb) if machine.disk_gb else None,
+    pools = [
+        WorkerPoolSpec(
+            machine_spec=MachineSpec(machine_type=machine.machine_type, **accelerators),
+            replica_count=replicas,
+            container_spec=ContainerSpec(image_uri=machine.image, command=list(command)),
+            disk_spec=DiskSpec(boot_disk_size_gb=machine.disk_gb) if machine.disk_gb else None,
+        )
+        for replicas in (1, machine.nodes - 1)
+        if replicas
+    ]
+    scheduling = Scheduling(
+        strategy=Scheduling.Strategy.SPOT if machine.spot else None, restart_job_on_worker_restart=True
     )
-    scheduling = Scheduling(strategy=Scheduling.Strategy.SPOT, restart_job_on_worker_restart=True)
     return CustomJob(
         display_name=f"python-qa-training-{key[:_LABEL]}",
         labels={KEY_LABEL: key[:_LABEL]},
         job_spec=CustomJobSpec(
-            worker_pool_specs=[pool],
-            scheduling=scheduling if machine.spot else None,
+            worker_pool_specs=pools,
+            scheduling=scheduling if machine.spot or machine.nodes > 1 else None,
             service_account=machine.service_account,
             network=machine.network,
         ),

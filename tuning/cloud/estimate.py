@@ -10,6 +10,7 @@ import msgspec
 from tuning.answers.suite import find_suite
 from tuning.cloud.machines import machine_of, memory_of, price_of
 from tuning.dataset.dataset import Dataset
+from tuning.dataset.formats.records import PREFERENCE_FORMATS
 from tuning.errors import TuningError
 from tuning.evaluation.options import EvaluationOptions
 from tuning.evaluation.pairwise import tokens_of_questions
@@ -20,6 +21,8 @@ from tuning.target import find_target
 from tuning.tuners.gemini.prices import BIGQUERY, PIPELINE_RUN, staleness
 from tuning.tuners.hf.estimate import check_device
 from tuning.tuners.hf.models.hub_models import refuse_gated
+from tuning.tuners.hf.train.processes import check_nodes
+from tuning.tuners.hf.train.recipe import make_recipe
 from tuning.tuners.protocol import TuneOptions, Tuner
 from tuning.warehouse.client import connect
 from tuning.warehouse.dbt_process import dbt_files, run_dbt
@@ -112,6 +115,8 @@ def estimate_tuning(settings: Settings, dataset: Dataset, tuner: Tuner, options:
     trains_there = tuner.name == "hf" and find_target(settings).on_vertex
     if trains_there:
         refuse_gated(options.base_model)
+        preference = dataset.manifest.format in PREFERENCE_FORMATS
+        check_nodes(settings.nodes, make_recipe(options, preference).batch_size, preference)
     estimate = tuner.estimate(settings, dataset, options)
     if trains_there:
         machine = machine_of(settings, tuner.name, options.base_model)

@@ -83,7 +83,8 @@ def memory_of(machine: Machine) -> tuple[float, bool, str]:
 def price_of(settings: Settings, machine: Machine, seconds: float) -> tuple[float, float, tuple[str, ...]]:
     """Return the dollars and seconds of a tuning on a machine, and notes about them. NaN means unknown.
 
-    `seconds` is the time on two CPU cores, which is an upper bound for a machine without an accelerator. Raises
+    `seconds` is the time on two CPU cores, which is an upper bound for a machine without an accelerator, and each of
+    several machines costs as much as one for that time. Raises
     TuningError if price or time is not known and a budget is set, because the budget could not be enforced.
     """
     if machine.accelerator != NO_ACCELERATOR:
@@ -94,8 +95,12 @@ def price_of(settings: Settings, machine: Machine, seconds: float) -> tuple[floa
     ]
     if settings.budget and unknown:
         raise TuningError(f"the machine cannot be held to a budget ({unknown[0]})", "Correct that, or omit --budget")
-    dollars = seconds / 3600 * settings.machine_price if settings.machine_price else math.nan
-    rate = f", {settings.machine_price:g} dollars per hour (TUNING_MACHINE_PRICE)" if settings.machine_price else ""
+    dollars = seconds / 3600 * settings.machine_price * settings.nodes if settings.machine_price else math.nan
+    each = " each" if settings.nodes > 1 else ""
+    rate = (
+        f", {settings.machine_price:g} dollars per hour{each} (TUNING_MACHINE_PRICE)" if settings.machine_price else ""
+    )
     rate += ", as a Spot machine, whose price that must be" if rate and settings.spot else ""
-    notes = (f"machine: {machine.in_words}{rate}, without the time of the evaluation ({PRICES})", *unknown)
+    count = f"{settings.nodes} machines" if settings.nodes > 1 else "machine"
+    notes = (f"{count}: {machine.in_words}{rate}, without the time of the evaluation ({PRICES})", *unknown)
     return dollars, seconds, notes

@@ -44,7 +44,7 @@ GRANTS = (
     # A refresh runs dbt. A build with other variables than the defaults makes a dataset.
     Grant("runner", "project", "roles/bigquery.user"),
     Grant("runner", "dataset", "roles/bigquery.dataEditor"),
-    # With --spot or --disk-gb, the step that tunes starts a job that runs as the same account.
+    # With --spot, --disk-gb or --nodes, the step that tunes starts a job that runs as the same account.
     Grant("runner", "account", "roles/iam.serviceAccountUser"),
     # Only with TUNING_WEBHOOK_SECRET.
     Grant("runner", "secret", "roles/secretmanager.secretAccessor"),

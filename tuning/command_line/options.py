@@ -193,6 +193,13 @@ class TuningOptions(RunOptions, frozen=True, kw_only=True):
     batch_size: Annotated[
         Annotated[int, Meta(ge=1, le=1_000_000)] | None, Meta(description="examples per optimizer step")
     ] = None
+    keep: Annotated[
+        Literal["adapter", "merged"] | None,
+        Meta(
+            description="adapter: keep only the adapter, and load it on the base model; merged: the whole model too "
+            "(default: merged up to 5 GB of weights; tuner hf)"
+        ),
+    ] = None
     machine_cpus: Annotated[
         Annotated[int, Meta(ge=1, le=96)] | None,
         Meta(description="CPUs of the machine that tunes and evaluates (target gcp, tuner hf)"),
@@ -211,6 +218,10 @@ class TuningOptions(RunOptions, frozen=True, kw_only=True):
     disk_gb: Annotated[
         Annotated[int, Meta(ge=100, le=64_000)] | None,
         Meta(description="GB of disk of the machine that tunes (target gcp, tuner hf)"),
+    ] = None
+    nodes: Annotated[
+        Annotated[int, Meta(ge=1, le=64)] | None,
+        Meta(description="number of machines that tune together (target gcp, tuner hf)"),
     ] = None
     budget: Annotated[
         Annotated[float, Meta(ge=0)] | None, Meta(description="maximum cost in US dollars; 0: no limit")

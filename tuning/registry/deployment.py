@@ -23,7 +23,7 @@ from tuning.cloud.model_registry import find_model
 from tuning.command_line.options import DeployOptions
 from tuning.errors import TuningError
 from tuning.registry import registry
-from tuning.registry.mirror import mirror
+from tuning.registry.mirror import mirror, why_not_served
 from tuning.registry.records import Version
 from tuning.settings import Settings
 from tuning.target import find_target
@@ -57,6 +57,8 @@ def deploy(settings: Settings, options: DeployOptions, show: Show) -> None:
         return
     if version.tuner != "hf":
         raise TuningError(f"no container serves models of {version.tuner}, such as {version.name}", "Choose another")
+    if reason := why_not_served(settings, version):
+        raise TuningError(f"{version.name} cannot be deployed: {reason}")
     endpoint = settled_endpoint(settings)
     machine = _machine(version.name, options, endpoint)
     share = options.traffic or 100

@@ -4,6 +4,7 @@ Tuning registers a Gemini model there itself. A model that was tuned elsewhere i
 """
 
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import PurePosixPath
 
 from tuning.cloud.model_registry import Upload, find_model, import_metrics, set_alias, upload_model
 from tuning.errors import TuningError
@@ -14,6 +15,7 @@ from tuning.registry import registry
 from tuning.registry.journal import read_journal
 from tuning.registry.records import Version
 from tuning.settings import Settings
+from tuning.tuners.hf.train.saved import ADAPTER
 
 _MOST_WORDS = 500  # characters of a description
 
@@ -55,6 +57,9 @@ def _mirror(settings: Settings, versions: list[Version], champion: Version | Non
             if version.tuner not in ("gemini", "hf"):
                 lines.append(f"{version.name} is not in the Model Registry: no container serves {version.tuner}")
             elif version.tuner == "hf" and not names[version.name]:
+                if reason := why_not_served(settings, version):
+                    lines.append(f"{version.name} is not in the Model Registry: {reason}")
+                    continue
                 names[version.name] = upload_model(settings, _upload(settings, version))
                 lines.append(f"{version.name} is uploaded to the Model Registry ({names[version.name]})")
         placed = [version for version in versions if names[version.name]]
@@ -66,6 +71,17 @@ def _mirror(settings: Settings, versions: list[Version], champion: Version | Non
             what = alias or "neither champion nor challenger"
             lines.append(f"{version.name} is {what} in the Model Registry ({names[version.name]})")
     return lines
+
+
+def why_not_served(settings: Settings, version: Version) -> str:
+    """Return why Google's container cannot serve a version of the tuner hf, or ''.
+
+    The container loads one folder of weights. vLLM also takes adapters, but it needs the weights of the base beside
+    them: https://docs.vllm.ai/en/latest/features/lora.html
+    """
+    if PurePosixPath(registry.describe(settings, version).uri).name != ADAPTER:
+        return ""
+    return "only its adapter was kept, and Google's container needs whole weights: tune it again with --keep merged"
 
 
 def _find(settings: Settings, version: Version) -> str:

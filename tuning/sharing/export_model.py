@@ -4,7 +4,9 @@ It is complete: weights, tokenizer, card, licences and the attribution of the tr
 this machine.
 """
 
+import contextlib
 import shutil
+import tempfile
 from collections.abc import Iterator
 from importlib.metadata import distribution
 from pathlib import Path
@@ -21,7 +23,8 @@ from tuning.settings import Settings
 from tuning.sharing.gguf import write_gguf
 from tuning.sharing.model_card import DATA, Exported, card, notice
 from tuning.storage import atomic_folder, write_bytes
-from tuning.tuners.hf.models.base_models import HubBase, hub_base
+from tuning.tuners.hf.models.adapted import BASE, base_of
+from tuning.tuners.hf.models.base_models import HubBase, hub_base, load_tokenizer
 from tuning.tuners.hf.train.saved import ADAPTER, adapter_settings
 
 Form = Literal["merged", "adapter", "gguf"]
@@ -53,19 +56,20 @@ def export_model(settings: Settings, name: str, form: Form, output: str = "") ->
             f"{version.name} is a Gemini model, whose weights Google keeps", "Export a local version (`invoke models`)"
         )
     model = registry.open_version(settings, version)
-    merged = Path(model.uri)
+    weights = Path(model.uri)
     dataset = _dataset(settings, version)
     licence = str(model.facts.get("license") or "unknown")
-    exported = Exported(version, form, _base(version, merged), licence, dataset)
+    exported = Exported(version, form, _base(version, weights), licence, dataset)
     with in_one_line(), atomic_folder(target) as folder:
         match form:
             case "merged":
-                shutil.copytree(merged, folder, dirs_exist_ok=True)
+                _write_whole(settings, weights, folder)
             case "adapter":
-                _write_adapter(exported, merged.with_name(ADAPTER), folder)
+                _write_adapter(exported, weights.with_name(ADAPTER), folder)
             case "gguf":
-                write_gguf(settings, version, merged, folder)
-        _write_texts(exported, merged.with_name("README.md"), folder)
+                with _whole(settings, weights, folder) as whole:
+                    write_gguf(settings, version, whole, folder)
+        _write_texts(exported, weights.with_name("README.md"), folder)
         files = [path for path in folder.rglob("*") if path.is_file()]
         size = sum(path.stat().st_size for path in files)
     return Folder(target, version, len(files), size, licence, dataset is not None)
@@ -89,12 +93,34 @@ def _dataset(settings: Settings, version: Version) -> Dataset | None:
         return None
 
 
-def _base(version: Version, merged: Path) -> HubBase:
+def _base(version: Version, weights: Path) -> HubBase:
     """Return the base as the adapter names it. Those of earlier versions of the project name the folder of the base."""
-    adapter = merged.with_name(ADAPTER)
+    adapter = weights.with_name(ADAPTER)
     named = adapter_settings(adapter) if adapter.is_dir() else {}
     base = hub_base(version.base_model, Path(str(named.get("base_model_name_or_path") or "")))
     return base._replace(revision=str(named.get("revision") or base.revision))
+
+
+def _write_whole(settings: Settings, weights: Path, folder: Path) -> None:
+    """Write the whole model: a copy, or, if only the adapter was kept, its base with the adapter merged."""
+    base = base_of(settings, weights)
+    if base is None:
+        shutil.copytree(weights, folder, dirs_exist_ok=True)
+        return
+    from tuning.tuners.hf.train.saving import write_merged  # it loads torch
+
+    write_merged(base, weights, load_tokenizer(weights), folder)
+
+
+@contextlib.contextmanager
+def _whole(settings: Settings, weights: Path, folder: Path) -> Iterator[Path]:
+    """Yield a folder with the whole model: `weights`, or, if only the adapter was kept, a temporary one in `folder`."""
+    if weights.name != ADAPTER:
+        yield weights
+        return
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".merge-") as name:
+        _write_whole(settings, weights, Path(name))
+        yield Path(name)
 
 
 def _write_adapter(exported: Exported, adapter: Path, folder: Path) -> None:
@@ -111,7 +137,7 @@ def _write_adapter(exported: Exported, adapter: Path, folder: Path) -> None:
         )
     from tuning.tuners.hf.train.saving import name_base  # it loads torch
 
-    shutil.copytree(adapter, folder, dirs_exist_ok=True)
+    shutil.copytree(adapter, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns(BASE))
     name_base(folder, exported.base)
 
 

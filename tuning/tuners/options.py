@@ -10,10 +10,12 @@ from tuning.errors import TuningError
 from tuning.settings import Settings
 from tuning.target import find_target
 from tuning.tuners.hf.models.base_models import find_tokenizer
+from tuning.tuners.hf.train.processes import check_nodes
+from tuning.tuners.hf.train.recipe import make_recipe
 from tuning.tuners.protocol import TuneOptions
 from tuning.tuners.select import find_tuner
 
-_MACHINE = ("machine_cpus", "machine_memory", "accelerator", "accelerator_count", "spot", "disk_gb")
+_MACHINE = ("machine_cpus", "machine_memory", "accelerator", "accelerator_count", "spot", "disk_gb", "nodes")
 _SETTINGS = ("tuner", "base_model", "budget", "run_answers", *_MACHINE)
 
 
@@ -34,6 +36,17 @@ def tuning_settings(settings: Settings, tuning: TuningOptions, seed: int | None 
     if options.steps and options.epochs:
         raise TuningError("--steps and --epochs both say how long to train", "Use only one of them")
     find_tuner(settings.tuner)
+    if options.keep and settings.tuner != "hf":
+        raise TuningError("--keep is for the tuner hf only", "Leave it out")
+    if settings.tuner == "hf":
+        recipe = make_recipe(options, preference=False)  # raises an error before anything is made
+        if find_target(settings).on_vertex:
+            check_nodes(settings.nodes, recipe.batch_size, preference=False)
+            if options.keep == "adapter" and options.base_model == "tiny":
+                raise TuningError(
+                    "the base model tiny is made on one machine, so other steps cannot load its adapter",
+                    "Leave out --keep",
+                )
     if settings.tuner != "gemini":
         if machine and settings.tuner != "hf":
             raise TuningError(f"{machine[0]} is for the tuner hf only", "Leave it out")

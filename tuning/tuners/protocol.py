@@ -2,13 +2,16 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 import msgspec
 
 from tuning.dataset.dataset import Dataset
 from tuning.dataset.formats.records import Example, Format, Message
 from tuning.settings import Settings
+
+# What a tuning with an adapter keeps: the adapter alone, or the whole model too. Empty: by the size of the base model.
+Keep = Literal["", "adapter", "merged"]
 
 
 class TuneOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -22,6 +25,7 @@ class TuneOptions(msgspec.Struct, frozen=True, kw_only=True):
     full: bool = False  # train all weights instead of a LoRA adapter
     max_length: int = 0  # tokens in prompt and answer; longer examples are left out, and their number is reported
     batch_size: int = 0  # examples per optimizer step
+    keep: Keep = ""
     seed: int = 42
     continues: str = ""  # the registered version whose adapter is trained further
     continues_sha256: str = ""  # of its files

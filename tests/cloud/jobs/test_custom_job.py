@@ -24,6 +24,8 @@ from tuning.cloud.machine_types import machine_type
 from tuning.cloud.machines import NO_ACCELERATOR, Machine
 from tuning.errors import TuningError
 from tuning.gcs.storage import find_storage, put_files
+from tuning.pipelines.steps import custom_job as custom_job_step
+from tuning.pipelines.steps import train_job
 from tuning.pipelines.steps import tune as tune_step
 from tuning.pipelines.steps.code_hash import code_sha256
 from tuning.pipelines.steps.requests import TuningRequest, key_of, step_settings
@@ -158,6 +160,44 @@ def test_the_request_is_the_one_that_was_reviewed_and_fits_googles_document(
     method = find_method("aiplatform.googleapis.com", "POST", sent.path)
     assert method is not None
     assert json_bytes(method.request({}, sent.body)) == GOLDEN.read_bytes()
+
+
+def test_several_machines_are_a_chief_and_its_workers_and_start_again_together(
+    cloud: Settings, vertex: Vertex, vertex_api: Loopback
+) -> None:
+    given = msgspec.structs.replace(cloud, nodes=3, accelerator="NVIDIA_H100_80GB", accelerator_count=8)
+    machine = msgspec.json.decode(job_machine(given, "hf", "some/model", IMAGE), type=JobMachine)
+    find_or_start(cloud, machine, ["python3", "-m", "tuning.pipelines.steps.train_job", "{}"], "0123abcd")
+    (sent,) = vertex_api.asked("POST", "/customJobs$")
+    method = find_method("aiplatform.googleapis.com", "POST", sent.path)
+    assert method is not None
+    assert json_bytes(method.request({}, sent.body)) == GOLDEN.with_name("custom_job_nodes.json").read_bytes()
+    assert len(vertex.custom.jobs) == 1
+
+
+def test_a_machine_that_is_not_the_chief_takes_part_and_uploads_nothing(
+    step: Step, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    training = custom_job_step.Training(
+        folder=f"gs://bucket/{custom_job_step.FOLDER}/{step.key}",
+        settings=step_settings(step.settings),
+        tuner="hf",
+        code=CODE,
+        dataset=custom_job_step.Input(uri="gs://bucket/datasets/d1", metadata={"sha256": "0"}),
+        checked=custom_job_step.Input(uri="gs://bucket/checked", metadata=step.checked.metadata),
+        request=custom_job_step.Input(uri="gs://bucket/requests.json", metadata=step.request.metadata),
+    )
+    shared: list[Path] = []
+    monkeypatch.setattr(
+        "tuning.tuners.hf.tuner.HfTuner.take_part", lambda self, settings, dataset, options, work: shared.append(work)
+    )
+    pools = {"workerpool0": ["a:2222"], "workerpool1": ["b:2222"]}
+    spec = {"cluster": pools, "environment": "cloud", "task": {"type": "workerpool1", "index": 0}}
+    monkeypatch.setenv("CLUSTER_SPEC", msgspec.json.encode(spec).decode())
+    before = list(find_storage(step.settings).addresses("gs://bucket/"))
+    train_job.main(msgspec.json.encode(training).decode())
+    assert [work.name for work in shared] == [step.key]
+    assert list(find_storage(step.settings).addresses("gs://bucket/")) == before
 
 
 def test_a_disk_alone_asks_for_no_spot_machine(cloud: Settings) -> None:

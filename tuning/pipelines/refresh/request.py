@@ -33,7 +33,7 @@ _SETTINGS = (
     *("bigquery_endpoint", "bigquery_port", "bigquery_dataset", "raw_database", "raw_schema"),
     *("maximum_bytes_billed", "job_timeout", "google_endpoint"),
     *("budget", "training_price", "webhook_secret"),
-    *("machine_cpus", "machine_memory", "accelerator", "accelerator_count", "machine_price"),
+    *("machine_cpus", "machine_memory", "accelerator", "accelerator_count", "machine_price", "nodes"),
 )
 _FILES = ("decontaminate", "redact_rules", "decisions")  # options that name files
 

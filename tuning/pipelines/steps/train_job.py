@@ -1,6 +1,7 @@
 """Be the program of the CustomJob that tunes: ``python3 -m tuning.pipelines.steps.train_job TRAINING``.
 
-TRAINING is a `Training` as JSON. The program downloads what it reads, tunes, and uploads the model.
+TRAINING is a `Training` as JSON. The program downloads what it reads, tunes, and uploads the model. Of several
+machines, only the chief uploads.
 """
 
 import sys
@@ -15,10 +16,11 @@ from tuning.gcs.storage import get_files, put_bytes, put_files
 from tuning.pipelines.steps.code_hash import check_code
 from tuning.pipelines.steps.custom_job import CHECKPOINTS, ERROR, MODEL, RESULT, Input, Result, Training
 from tuning.pipelines.steps.process import ERROR_MARK
-from tuning.pipelines.steps.tune import tune_here
+from tuning.pipelines.steps.tune import take_part, tune_here
 from tuning.records import encode_record
 from tuning.resource_errors import in_one_line
 from tuning.settings import Settings, load_settings
+from tuning.tuners.hf.train.processes import find_nodes
 
 
 @dataclass
@@ -49,7 +51,11 @@ def _train(settings: Settings, training: Training) -> None:
     dataset, checked, request = (
         _fetch(settings, here / name, getattr(training, name)) for name in ("dataset", "checked", "request")
     )
-    tune_here(dataset, checked, request, training.code, model, metrics, f"{training.folder}/{CHECKPOINTS}")
+    checkpoints = f"{training.folder}/{CHECKPOINTS}"
+    if find_nodes().rank:
+        take_part(dataset, checked, request, training.code, checkpoints)
+        return
+    tune_here(dataset, checked, request, training.code, model, metrics, checkpoints)
     folder = Path(model.path)
     files = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
     put_files(settings, files, f"{training.folder}/{MODEL}", last="")

@@ -16,9 +16,9 @@ from tuning.pipelines.steps.validation import CHECKED, SAMPLED, Checked, checked
 from tuning.records import write_record
 from tuning.registry.continuing import with_adapter
 from tuning.registry.model_folder import TRAINED_ON, WEIGHTS, contents_sha256, write_model, write_training_ids
-from tuning.settings import load_settings
+from tuning.settings import Settings, load_settings
 from tuning.storage import sha256_of
-from tuning.tuners.protocol import Problem
+from tuning.tuners.protocol import Problem, TuneOptions
 from tuning.tuners.select import find_tuner
 
 _SPLITS: tuple[Split, Split] = ("train", "eval")
@@ -98,12 +98,8 @@ def tune_here(
     if tuning fails.
     """
     spec = read_request(request.path, TuningRequest)
-    settings = load_settings(spec.settings)
-    opened = checked_dataset(dataset, checked)
-    work = settings.home / "work" / key_of(dataset.metadata["sha256"], request.metadata["sha256"], code)
-    work.mkdir(parents=True, exist_ok=True)
-    options = msgspec.structs.replace(with_adapter(settings, spec.options), checkpoints=checkpoints)
-    tuned = find_tuner(spec.tuner).tune(settings, opened, options, work)
+    given = _, opened, _, work = _given(spec, dataset, checked, request, code, checkpoints)
+    tuned = find_tuner(spec.tuner).tune(*given)
     folder = output_folder(model)
     write_training_ids(folder / TRAINED_ON, opened.attributions("train"))
     write_model(folder, tuned, work)
@@ -115,6 +111,28 @@ def tune_here(
     }
     numbers = {name: float(value) for name, value in tuned.facts.items() if isinstance(value, int | float)}
     log_metrics(metrics, numbers)
+
+
+def take_part(dataset: Artifact, checked: Artifact, request: Artifact, code: str, checkpoints: str) -> None:
+    """Compute the share of this machine in a tuning by the tuner hf whose model another machine writes.
+
+    Raises TuningError if tuning fails.
+    """
+    from tuning.tuners.hf.tuner import HfTuner
+
+    spec = read_request(request.path, TuningRequest)
+    HfTuner().take_part(*_given(spec, dataset, checked, request, code, checkpoints))
+
+
+def _given(
+    spec: TuningRequest, dataset: Artifact, checked: Artifact, request: Artifact, code: str, checkpoints: str
+) -> tuple[Settings, Dataset, TuneOptions, Path]:
+    """Return what the tuner is given. Its folder is made."""
+    settings = load_settings(spec.settings)
+    work = settings.home / "work" / key_of(dataset.metadata["sha256"], request.metadata["sha256"], code)
+    work.mkdir(parents=True, exist_ok=True)
+    options = msgspec.structs.replace(with_adapter(settings, spec.options), checkpoints=checkpoints)
+    return settings, checked_dataset(dataset, checked), options, work
 
 
 def _integrity(dataset: Dataset) -> list[Problem]:

@@ -1,6 +1,7 @@
 """Tune in one of several processes, and record which rows it reads. By torchrun: group_tuning.py DATASET MODEL OUTPUT.
 
 The options are a JSON object in the fourth argument. The fifth is the step after which the last process kills itself.
+With CLUSTER_SPEC, be one of several machines.
 """
 
 import json
@@ -11,12 +12,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tuning.dataset.dataset import open_dataset
+from tuning.dataset.dataset import Dataset, open_dataset
 from tuning.settings import Settings
 from tuning.tuners.hf import tuner
 from tuning.tuners.hf.device import Processor
 from tuning.tuners.hf.train import run as tuning_run
-from tuning.tuners.hf.train.processes import ALONE, Group
+from tuning.tuners.hf.train.processes import ALONE, Group, find_nodes
 from tuning.tuners.protocol import TuneOptions
 
 
@@ -57,9 +58,23 @@ def _die_at(step: int) -> None:
     ProgressLines.on_step_begin = dying  # type: ignore[method-assign]
 
 
+def be_machine(settings: Settings, dataset: Dataset, options: TuneOptions, output: Path) -> None:
+    """Do what a job on Vertex AI does on this machine, with recording."""
+    from tests.tuners.hf.train import group_tuning
+
+    tuning_run.run = group_tuning.run  # which the processes of this machine call; this one does not
+    output.mkdir(parents=True)
+    made = tuner.HfTuner()
+    (made.take_part if find_nodes().rank else made.tune)(settings, dataset, options, output)
+
+
 if __name__ == "__main__":
     dataset, model, output, options, dies = sys.argv[1:]
     folder = Path(output)
+    if "CLUSTER_SPEC" in os.environ and "LOCAL_RANK" not in os.environ:
+        given = TuneOptions(base_model=model, **json.loads(options))
+        be_machine(Settings(home=folder.parent / "home"), open_dataset(Path(dataset)), given, folder)
+        sys.exit()
     folder.mkdir(parents=True, exist_ok=True)
     record_rows(folder)
     if int(dies):

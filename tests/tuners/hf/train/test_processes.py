@@ -3,12 +3,15 @@
 import json
 import math
 import os
+import shutil
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -20,11 +23,20 @@ from tuning.settings import PROJECT_ROOT, Settings
 from tuning.tuners.hf.device import Processor
 from tuning.tuners.hf.models.base_models import find_base_model, load_tokenizer
 from tuning.tuners.hf.train.batches import plan_batches
-from tuning.tuners.hf.train.processes import ALONE, Group, check_group, count_processes, join, launch
+from tuning.tuners.hf.train.processes import (
+    ALONE,
+    Group,
+    Nodes,
+    check_group,
+    count_processes,
+    find_nodes,
+    join,
+    launch,
+)
 from tuning.tuners.hf.train.recipe import Recipe, make_recipe
 from tuning.tuners.hf.train.rows import read_rows
 from tuning.tuners.hf.tuner import HfTuner
-from tuning.tuners.protocol import TuneOptions
+from tuning.tuners.protocol import Model, TuneOptions
 
 QUICK = TuneOptions(base_model="tiny", steps=3, batch_size=4, max_length=256)
 
@@ -67,20 +79,100 @@ def check_equal(alone: Path, together: Path) -> None:
         assert facts[name] == pytest.approx(others[name], abs=1e-4)
 
 
+@pytest.fixture(scope="module")
+def alone_folder(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What one process writes."""
+    folder = tmp_path_factory.mktemp("one-process") / "alone"
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tuning.tuners.hf.train.run.find_processor", lambda: Processor("cpu", False, "a processor"))
+        HfTuner().tune(Settings(home=folder.parent / "home"), dataset, QUICK, folder)
+    torch.set_num_threads(threads)
+    return folder
+
+
 @pytest.mark.slow
 def test_two_processes_train_the_same_model_as_one(
-    dataset: Dataset, settings: Settings, tmp_path: Path, in_fp32: None, monkeypatch: pytest.MonkeyPatch
+    dataset: Dataset, settings: Settings, tmp_path: Path, alone_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    alone = HfTuner().tune(settings, dataset, QUICK, tmp_path / "alone")
+    alone = msgspec.json.decode((alone_folder / "finished.json").read_bytes(), type=Model)
     monkeypatch.setattr("tuning.tuners.hf.tuner.count_processes", lambda *_: 2)
     monkeypatch.setattr("tuning.tuners.hf.train.run.run", group_tuning.run)
     together = HfTuner().tune(settings, dataset, QUICK, tmp_path / "together")
-    check_equal(tmp_path / "alone", tmp_path / "together")
+    check_equal(alone_folder, tmp_path / "together")
     assert rows_read(tmp_path / "together", 2) == rows_planned(settings, dataset, QUICK, tmp_path / "rows")
     assert together.facts["tokens"] == alone.facts["tokens"]
     assert len(list((tmp_path / "together" / "tensorboard").iterdir())) == 1
     left = {path.name for path in (tmp_path / "together").iterdir()} - {"rows-0.jsonl", "rows-1.jsonl"}
-    assert left == {path.name for path in (tmp_path / "alone").iterdir()}
+    assert left == {path.name for path in alone_folder.iterdir()}
+
+
+def cluster(rank: int, port: int = 2222) -> str:
+    """CLUSTER_SPEC as Vertex AI sets it on the machine with this rank, of three with names, or of two with a port."""
+    names = ["127.0.0.1"] * 2 if port != 2222 else [f"cmle-training-workerpool{pool}-ab-{n}" for pool, n in
+                                                    ((0, 0), (1, 0), (1, 1))]  # fmt: skip
+    chief, *others = [f"{name}:{port}" for name in names]
+    task = {"type": "workerpool1", "index": rank - 1} if rank else {"type": "workerpool0", "index": 0}
+    pools = {"workerpool0": [chief], "workerpool1": others}
+    return json.dumps({"cluster": pools, "environment": "cloud", "task": task, "job": "{}"})
+
+
+@pytest.mark.slow
+def test_two_machines_of_a_job_train_the_same_model_as_one_process(
+    dataset: Dataset, alone_folder: Path, tmp_path: Path
+) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    options = json.dumps({"steps": QUICK.steps, "batch_size": QUICK.batch_size, "max_length": QUICK.max_length})
+    machines = []
+    for rank in (0, 1):  # each has a disk of its own, and Vertex AI numbers the machines in RANK
+        environment = os.environ | {
+            "PYTHONPATH": str(PROJECT_ROOT), "CLUSTER_SPEC": cluster(rank, port), "RANK": str(rank), "WORLD_SIZE": "2",
+        }  # fmt: skip
+        command = [sys.executable, group_tuning.__file__, str(dataset.folder), "tiny"]
+        machines.append(
+            subprocess.Popen(
+                [*command, str(tmp_path / f"machine{rank}" / "out"), options, "0"],
+                env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            )
+        )  # fmt: skip
+    said = [machine.communicate(timeout=500)[0] for machine in machines]
+    assert [machine.returncode for machine in machines] == [0, 0], "".join(said)
+    chief, other = (tmp_path / f"machine{rank}" / "out" for rank in (0, 1))
+    check_equal(alone_folder, chief)
+    assert "training in 1 process on each of 2 machines" in said[0]
+    assert not {path.name for path in other.iterdir()} & {"merged", "finished.json", "curves.json", "README.md"}
+    shutil.copy(other / "rows-1.jsonl", chief)
+    settings = Settings(home=tmp_path / "home")
+    assert rows_read(chief, 2) == rows_planned(settings, dataset, QUICK, tmp_path / "rows")
+
+
+def test_the_machines_of_a_job_are_read_as_vertex_ai_names_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert find_nodes() == Nodes(1, 0, "")
+    address = "cmle-training-workerpool0-ab-0:2222"
+    for rank in range(3):
+        monkeypatch.setenv("CLUSTER_SPEC", cluster(rank))
+        assert find_nodes() == Nodes(3, rank, address)
+    started(monkeypatch, RANK="2", WORLD_SIZE="3")  # Vertex AI counts machines
+    assert join() is ALONE
+    monkeypatch.setenv(
+        "CLUSTER_SPEC", '{"cluster": {"workerpool0": ["a:1"]}, "task": {"type": "workerpool1", "index": 0}}'
+    )
+    with pytest.raises(TuningError, match="CLUSTER_SPEC does not name this machine"):
+        find_nodes()
+
+
+def test_what_several_machines_cannot_share_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    gpus(monkeypatch, 4)
+    assert count_processes(8, False, nodes=2) == 4
+    assert count_processes(12, False, nodes=3) == 4
+    assert count_processes(6, False, nodes=2) == 3
+    with pytest.raises(TuningError, match=r"a batch of 8 cannot be divided among 3 machines.* multiple of 3"):
+        count_processes(8, False, nodes=3)
+    with pytest.raises(TuningError, match=r"\(DPO\) runs on one machine\. Leave out --nodes"):
+        count_processes(8, True, nodes=2)
 
 
 def _fail(how: str, group: Group) -> None:
@@ -93,7 +185,7 @@ def _fail(how: str, group: Group) -> None:
 
 def test_the_error_of_a_process_ends_the_others_and_is_the_error_of_all() -> None:
     with pytest.raises(TuningError, match=r"line 7 is wrong\. Correct it\.$"):
-        launch(2, _fail, "wrong")
+        launch(2, Nodes(), _fail, "wrong")
 
 
 def options_of(size: int, **more: Any) -> tuple[TuneOptions, str]:
@@ -165,9 +257,9 @@ def test_a_killed_process_is_one_line_and_a_bug_keeps_its_traceback() -> None:
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
     with pytest.raises(TuningError, match=r"a training process was killed .*SIGKILL"):
-        launch(2, _fail, "killed")
+        launch(2, Nodes(), _fail, "killed")
     with pytest.raises(ChildFailedError, match="KeyError: 'unheard of'"):
-        launch(2, _fail, "unheard of")
+        launch(2, Nodes(), _fail, "unheard of")
 
 
 def started(monkeypatch: pytest.MonkeyPatch, **variables: str) -> None:

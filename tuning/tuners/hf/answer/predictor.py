@@ -16,21 +16,25 @@ from tuning.tuners.hf.answer.known import find_known, key_of, with_known
 from tuning.tuners.hf.answer.scoring import example_losses
 from tuning.tuners.hf.chat import decode_answer, encode, encode_prompt, skip_thoughts, stop_tokens
 from tuning.tuners.hf.device import answering_dtype, find_processor, scoring_dtype
-from tuning.tuners.hf.models.base_models import load_model, load_tokenizer
+from tuning.tuners.hf.models.adapted import load_tuned
+from tuning.tuners.hf.models.base_models import load_tokenizer
 from tuning.tuners.protocol import LIMIT, REPETITION, Answer
 
 _SHOWN = 20  # number of answers between two lines of progress
 
 
 class HfPredictor:
-    """Generate and score answers with the model in `folder`, by greedy decoding. An adapter must be merged into it."""
+    """Generate and score answers by greedy decoding.
 
-    def __init__(self, folder: Path) -> None:
+    `folder` has the whole model, or, if there is a folder `base`, the adapter for the base model in that one.
+    """
+
+    def __init__(self, folder: Path, base: Path | None = None) -> None:
         self._folder = folder
         processor = find_processor()
         self._tokenizer = load_tokenizer(folder)
         self._tokenizer.padding_side = "left"  # so that every prompt ends where its answer begins
-        model = load_model(folder, "auto")
+        model = load_tuned(folder, base, "auto")
         self._scoring = scoring_dtype(processor, model.num_parameters())
         self._answering = answering_dtype(processor, model.num_parameters())
         self._model: Any = model.to(device=processor.device)

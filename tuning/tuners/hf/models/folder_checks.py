@@ -14,6 +14,7 @@ _WANTED = {
 }
 _SETTINGS = ("config.json", "generation_config.json", "tokenizer_config.json", "processor_config.json")
 INDEX = "model.safetensors.index.json"
+ADAPTER_SETTINGS = "adapter_config.json"
 # transformers does not read this file. Many tokenizers still have its path on the machine of their author.
 _UNUSED = "special_tokens_map_file"
 _OTHER_MODEL = "Use a --base-model that transformers loads without code of its own"
@@ -32,10 +33,10 @@ def check_safe(folder: Path) -> None:
     """Raise TuningError if the folder has code, or if it names code or files outside of it that would be loaded."""
     if code := next((path for pattern in ("*.py", "*/*.py") for path in sorted(folder.glob(pattern))), None):
         raise _refused(folder, f"contains Python code ({code.relative_to(folder)})", _OTHER_MODEL)
-    if (folder / "adapter_config.json").exists():
+    if (folder / ADAPTER_SETTINGS).exists():
         raise _refused(
             folder,
-            "contains adapter_config.json, so another model would be loaded in its place",
+            f"contains {ADAPTER_SETTINGS}, so another model would be loaded in its place",
             "Use a folder with a complete model, such as one with the adapter merged",
         )
     for name in _SETTINGS:

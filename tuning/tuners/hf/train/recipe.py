@@ -5,9 +5,15 @@ from pathlib import Path
 import msgspec
 
 from tuning.errors import TuningError
+from tuning.tuners.hf.models.adapted import has_name
 from tuning.tuners.hf.models.hub_models import HUB_MODELS, parse_hub_name
 from tuning.tuners.hf.train.saved import adapter_settings
-from tuning.tuners.protocol import TuneOptions
+from tuning.tuners.protocol import Keep, TuneOptions
+
+# A larger base model keeps the adapter alone (bytes of its weights in bfloat16). A whole copy for each version would
+# take as much disk again, and as much memory while it is made.
+LARGE = 5e9
+_BYTES = 2  # of a weight in bfloat16
 
 
 class Recipe(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,6 +34,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     development_rows: int = 200  # number of training rows held out for these evaluations
     seed: int = 42
     continues: str = ""  # the version whose adapter is trained further
+    keep: Keep = ""
 
     @property
     def full(self) -> bool:
@@ -80,7 +87,10 @@ _FULL_RATE = 0.1
 
 
 def make_recipe(options: TuneOptions, preference: bool) -> Recipe:
-    """Return the recipe for `options.base_model` with the options applied. Raises TuningError for negative numbers."""
+    """Return the recipe for `options.base_model` with the options applied.
+
+    Raises TuningError for negative numbers, or if the adapter is to be kept alone and cannot be.
+    """
     recipe = _default_recipe(options.base_model, preference)
     if options.full and not recipe.full:
         recipe = msgspec.structs.replace(recipe, learning_rate=recipe.learning_rate * _FULL_RATE)
@@ -99,7 +109,29 @@ def make_recipe(options: TuneOptions, preference: bool) -> Recipe:
     if options.adapter:
         given["lora_rank"] = int(str(adapter_settings(Path(options.adapter))["r"]))
         given["step_size"] = 1.0  # the change so far was scaled when it was saved, and is not scaled again
-    return msgspec.structs.replace(recipe, seed=options.seed, continues=options.continues, **given)
+    recipe = msgspec.structs.replace(recipe, seed=options.seed, continues=options.continues, keep=options.keep, **given)
+    if recipe.keep == "adapter":
+        _check_kept(options, recipe.full and not options.continues)
+    return recipe
+
+
+def _check_kept(options: TuneOptions, full: bool) -> None:
+    if full:
+        raise TuningError(
+            "--keep adapter needs an adapter, but all weights are trained", "Leave out --keep, or give --lora-rank"
+        )
+    if not has_name(options.base_model):
+        raise TuningError(
+            f"--keep adapter needs a base that other machines find by its name, not the folder {options.base_model}",
+            "Use a name on the Hugging Face hub, or leave out --keep",
+        )
+
+
+def keeps_adapter(recipe: Recipe, parameters: int, base_model: str) -> bool:
+    """Return whether the tuning of a base model with this number of parameters keeps the adapter alone."""
+    if recipe.full or recipe.keep:
+        return recipe.keep == "adapter"
+    return has_name(base_model) and _BYTES * parameters > LARGE
 
 
 def _default_recipe(base_model: str, preference: bool) -> Recipe:

@@ -56,18 +56,20 @@ def read_rows(tokenizer: Any, dataset: Dataset, recipe: Recipe, work: Path, grou
     """Encode train.jsonl into the folder `work`. Raises TuningError if a line is invalid or no example is short enough.
 
     The development rows are whole groups of the train split. They do not come from the evaluation split: it decides on
-    the release, so it must not also choose the checkpoint. The main process of `group` encodes, and all read its files.
+    the release, so it must not also choose the checkpoint. The first process of each machine encodes, and the others of
+    the machine read its files.
     """
     import datasets
 
     datasets.disable_progress_bars()
-    if group.is_main:
-        if note := template_note(tokenizer, dataset.manifest.format):
+    if group.is_first_here:
+        note = template_note(tokenizer, dataset.manifest.format)
+        if note and group.is_main:
             print(f"note: {note}", flush=True)
         encoded = _encode(tokenizer, dataset, recipe.max_length, work)
-        group.tell([file["filename"] for file in encoded.cache_files])
+        group.tell_here([file["filename"] for file in encoded.cache_files])
     else:
-        files: list[str] = group.tell(None)
+        files: list[str] = group.tell_here(None)
         encoded = datasets.concatenate_datasets([datasets.Dataset.from_file(file) for file in files])
     fits = [index for index, length in enumerate(encoded["length"]) if length <= recipe.max_length]
     if not fits:

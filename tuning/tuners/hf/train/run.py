@@ -13,6 +13,7 @@ from tuning.records import write_record
 from tuning.settings import Settings
 from tuning.storage import write_bytes
 from tuning.tuners.hf.device import Processor, find_processor, scoring_dtype
+from tuning.tuners.hf.models.adapted import name_of
 from tuning.tuners.hf.models.base_models import (
     describe_base,
     find_base_model,
@@ -27,9 +28,9 @@ from tuning.tuners.hf.train.curves import Curves, read_history, write_curves
 from tuning.tuners.hf.train.memory import check_memory, measure
 from tuning.tuners.hf.train.model_card import model_card
 from tuning.tuners.hf.train.processes import ALONE, Group
-from tuning.tuners.hf.train.recipe import Recipe
+from tuning.tuners.hf.train.recipe import Recipe, keeps_adapter
 from tuning.tuners.hf.train.rows import ROWS, Rows, read_rows
-from tuning.tuners.hf.train.saved import FINISHED, MERGED
+from tuning.tuners.hf.train.saved import ADAPTER, FINISHED, MERGED
 from tuning.tuners.hf.train.saving import save_adapter, save_full
 from tuning.tuners.protocol import Model
 from tuning.tuners.tracking import set_up_trackers
@@ -61,19 +62,20 @@ def run(
 ) -> None:
     """Tune a model and write it to `output`. The file FINISHED, a Model as JSON, is written last.
 
-    All processes of `group` call this function, and the main one writes.
+    All processes of `group` call this function, and the main one writes. `output` is a folder of each machine.
 
     Raises TuningError if the base model cannot be found or loaded, if it is too large for the memory, if a line is
     invalid, or if no example is short enough.
     """
     started = time.monotonic()
-    outline = group.tell(find_outline(settings, base_model, dataset) if group.is_main else None)
+    outline = group.tell_here(find_outline(settings, base_model, dataset) if group.is_first_here else None)
     tokenizer = load_tokenizer(outline)
     processor = find_processor()
-    check_memory(measure(load_outline(outline)), recipe, processor, group.size)
-    base = group.tell(find_base_model(settings, base_model, dataset) if group.is_main else None)
+    shape = measure(load_outline(outline))
+    check_memory(shape, recipe, processor, group.local_size)
+    base = group.tell_here(find_base_model(settings, base_model, dataset) if group.is_first_here else None)
     encoded = output / ROWS
-    if group.is_main:
+    if group.is_first_here:
         shutil.rmtree(encoded, ignore_errors=True)  # from a killed run
     rows = read_rows(tokenizer, dataset, recipe, encoded, group)
     if group.is_main:
@@ -81,7 +83,7 @@ def run(
     from tuning.tuners.hf.train.callbacks import CopiedCheckpoints
     from tuning.tuners.hf.train.training import Log, train, training_model
 
-    if start.checkpoints and group.is_main:
+    if start.checkpoints and group.is_first_here:
         fetch_checkpoints(settings, start.checkpoints, output / CHECKPOINTS)
     model = training_model(base, recipe, processor, start.adapter)
     copies = [CopiedCheckpoints(settings, start.checkpoints)] if start.checkpoints else []
@@ -97,7 +99,8 @@ def run(
         "base": describe_base(base_model),
     }
     given = (trained.model, tokenizer, base, output, recipe.step_size)
-    saved = save_full(*given) if recipe.full else save_adapter(*given, hub_base(base_model, base))
+    kept = name_of(base_model, base, dataset.id) if keeps_adapter(recipe, shape.parameters, base_model) else None
+    saved = save_full(*given) if recipe.full else save_adapter(*given, hub_base(base_model, base), kept)
     if curves.development and recipe.step_size != 1:  # the curves are of the whole step, which is not saved
         facts["development_loss"] = _development_loss(saved, rows, processor)
     write_curves(output, curves)
@@ -105,7 +108,8 @@ def run(
     preference = dataset.manifest.format in PREFERENCE_FORMATS
     card = model_card(base_model, str(facts["license"]), dataset, recipe, facts, preference)
     write_bytes(output / "README.md", card.encode())
-    tuned = Model(tuner="hf", base_model=base_model, uri=str(output / MERGED), facts=facts)
+    uri = output / (ADAPTER if kept else MERGED)
+    tuned = Model(tuner="hf", base_model=base_model, uri=str(uri), facts=facts)
     write_record(output / FINISHED, tuned)
     group.wait()
 

@@ -5,10 +5,10 @@ from pathlib import Path
 import msgspec
 
 from tuning.errors import TuningError
+from tuning.tuners.hf.models.folder_checks import ADAPTER_SETTINGS
 
 ADAPTER, MERGED = "adapter", "merged"
 FINISHED = "finished.json"  # the Model that the tuning returns, written last
-ADAPTER_SETTINGS = "adapter_config.json"
 
 
 def adapter_settings(adapter: Path) -> dict[str, object]:

@@ -16,6 +16,7 @@ from transformers import EarlyStoppingCallback, PrinterCallback
 from transformers.integrations import TensorBoardCallback
 from trl import DPOConfig, SFTConfig
 
+from tuning.errors import TuningError
 from tuning.progress import progress
 from tuning.tuners.hf.device import Processor
 from tuning.tuners.hf.train.batches import TOKENS, micro_batch, plan_batches
@@ -73,9 +74,13 @@ def train(
     plan = plan_batches(lengths, recipe.batch_size, steps, recipe.seed)
     preference = "rejected_ids" in rows.train.column_names
     checkpoints.mkdir(exist_ok=True)
-    resume = group.tell(newest_checkpoint(checkpoints) if group.is_main else None)
+    newest = newest_checkpoint(checkpoints) if group.is_first_here else None
+    done = group.tell(newest[1] if newest else 0)
+    resume = checkpoints / f"checkpoint-{done}" if done else None
+    if resume and not resume.is_dir():
+        raise TuningError(f"the first machine resumes from step {done}, but there is no {resume} here", "Run it again")
     if resume and group.is_main:
-        print(f"resuming from step {resume[1]} of {steps}", flush=True)
+        print(f"resuming from step {done} of {steps}", flush=True)
     arguments = _arguments(recipe, processor, steps, checkpoints, preference, bool(len(rows.development)), group.size)
     if log.trackers:
         arguments.report_to, arguments.project = list(log.trackers), PROJECT
@@ -94,7 +99,7 @@ def train(
         peft_config=None if recipe.full or recipe.continues else _adapter(model, recipe),
         callbacks=[
             watch,
-            *([_tensorboard(log.folder, resume[1] if resume else 0)] if group.is_main else []),
+            *([_tensorboard(log.folder, done)] if group.is_main else []),
             *_early_stopping(recipe, rows),
             *log.copies,
         ],
@@ -102,10 +107,9 @@ def train(
     )
     trainer.remove_callback(PrinterCallback)  # `watch` prints the progress instead
     started = time.monotonic()
-    done = resume[1] if resume else 0
     shown = progress("training", steps - done, "steps") if group.is_main else contextlib.nullcontext(watch.advance)
     with shown as watch.advance:
-        trainer.train(resume_from_checkpoint=str(resume[0]) if resume else None)
+        trainer.train(resume_from_checkpoint=str(resume) if resume else None)
     return Trained(
         model=trainer.model,
         history=trainer.state.log_history,
