@@ -99,7 +99,10 @@ def run(
     given = (trained.model, tokenizer, base, output, recipe.step_size)
     saved = save_full(*given) if recipe.full else save_adapter(*given, hub_base(base_model, base))
     if curves.development and recipe.step_size != 1:  # the curves are of the whole step, which is not saved
-        facts["development_loss"] = _development_loss(saved, rows, processor)
+        loss = facts["development_loss"] = _development_loss(saved, rows, processor)
+        print(
+            f"saved model: development loss {loss:.3f} (the base plus {recipe.step_size:g} of its change)", flush=True
+        )
     write_curves(output, curves)
     facts["seconds"] = round(time.monotonic() - started, 1)
     preference = dataset.manifest.format in PREFERENCE_FORMATS
