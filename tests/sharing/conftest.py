@@ -95,7 +95,9 @@ def tuned(base_model: str, folder: Path, work: Path) -> Model:
     model = get_peft_model(load_model(folder, torch.float32), config)
     save_adapter(model, load_tokenizer(folder), folder, work, 0.5, hub_base(base_model, folder))
     (work / "README.md").write_text(f"---\nlicense: other\n---\n# {base_model}, tuned on dataset d1\n")
-    return Model(tuner="hf", base_model=base_model, uri=str(work / "merged"), facts={"license": "unknown"})
+    return Model(
+        tuner="hf", base_model=base_model, uri=str(work / "merged"), facts={"license": "unknown", "parameters": 1e5}
+    )
 
 
 @pytest.fixture(scope="module")
