@@ -688,12 +688,14 @@ def rollback(
 
     before, now, is_new = registry.rollback(settings, reason, version or "")
     if is_new:
-        then = f"the champion is now {now}" if now else f"there is none now. `invoke promote {before}` undoes this"
+        undone = registry.promotion_command(settings, before)
+        then = f"the champion is now {now}" if now else f"there is none now. {undone} undoes this"
         print(f"{before} is no longer champion; {then}")
     elif now:
         print(f"{before} is rolled back already: nothing changed. `invoke rollback {now}` also undoes the one before")
     else:
-        print(f"{before} is rolled back already: nothing changed, and there is no champion")
+        undone = registry.promotion_command(settings, before)
+        print(f"{before} is rolled back already: nothing changed, and there is no champion. {undone} undoes this")
     _publish(settings)
 
 

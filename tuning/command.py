@@ -28,10 +28,11 @@ from tuning.values import InputFile, convert, describe_kind, is_repeatable, kind
 from tuning.visible import visible_output
 
 _CONFIG = Annotated[
-    InputFile,
+    InputFile | None,
     Meta(description=f"YAML file of options and settings, such as the {RUN_FILE} of a run; options and variables win"),
 ]
 _JSON = Annotated[bool, Meta(description="print one JSON document instead of text")]
+_READERS: dict[str, Mapping[str, Any]] = {}  # the kinds that the file of --config can have, by command
 _SHARED = {
     "target": "where to run: local (default) or gcp",
     "debug": "show the traceback of an error",
@@ -76,7 +77,9 @@ def command(
             _check_given(result, [name for name in words if values.get(name) == ""])
             values = {name: _convert(name, value, kinds[name]) for name, value in values.items()}
             path = str(values.pop("config", "") or "")
-            from_file = read_run_file(expanded(path), shared_kinds() | repeatable, function.__name__) if path else {}
+            from_file = (
+                read_run_file(expanded(path), shared_kinds() | repeatable, function.__name__, _READERS) if path else {}
+            )
             values = _completed(values, from_file, defaults)
             given_values = {name: value for name, value in values.items() if value not in (defaults[name], [])}
             settings = load_settings({"target": target}, file=_without(from_file, repeatable))
@@ -128,6 +131,7 @@ def command(
             exposed.append(inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default))
     repeatable = dict(kinds)
     if run_file or reads_file:
+        _READERS[function.__name__] = repeatable
         kinds["config"] = _CONFIG
         exposed.append(inspect.Parameter("config", inspect.Parameter.KEYWORD_ONLY, default=None))
     if hints.get("return") is Report:

@@ -94,6 +94,8 @@ def convert(value: Any, hint: Any) -> Any:
         raise ValueError(f"takes {noun or 'another text'}, not {shown(value)}")
     for meta in metas:
         if use := (meta.extra or {}).get("path"):
+            if value == "" and _is_optional(hint):  # else "" means that the option was not given
+                raise ValueError("takes the path of a file, not ''")
             _check_path(str(value), use)
         if (meta.extra or {}).get("address"):
             _check_address(str(value), describe_kind(hint))
@@ -145,6 +147,13 @@ def _plain(hint: Any) -> tuple[Any, list[Meta]]:
             hint = next(one for one in get_args(hint) if one is not type(None))
         else:
             return (list if get_origin(hint) is list else hint), metas
+
+
+def _is_optional(hint: Any) -> bool:
+    """Return whether None, and not an empty text, means that an option of this kind was not given."""
+    while get_origin(hint) is Annotated:
+        hint = get_args(hint)[0]
+    return type(None) in get_args(hint)
 
 
 def _without_none(hint: Any) -> Any:

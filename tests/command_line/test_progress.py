@@ -104,10 +104,10 @@ def test_no_color_takes_the_colors_away() -> None:
     assert not re.search(r"\x1b\[[\d;]+m", written)
 
 
-@pytest.mark.parametrize("is_terminal", [True, False])
-def test_a_dumb_terminal_and_a_pipe_get_lines_and_nothing_else(is_terminal: bool) -> None:
-    if is_terminal:
-        written = in_terminal(WORK, TERM="dumb")[1].replace("\r\n", "\n").strip()
+@pytest.mark.parametrize("terminal", ["dumb", "", None])
+def test_a_dumb_or_unknown_terminal_and_a_pipe_get_lines_and_nothing_else(terminal: str | None) -> None:
+    if terminal is not None:
+        written = in_terminal(WORK, TERM=terminal)[1].replace("\r\n", "\n").strip()
     else:
         command = [sys.executable, "-c", WORK]
         done = subprocess.run(

@@ -14,7 +14,7 @@ from invoke.executor import Executor
 from invoke.parser import Parser
 from msgspec import Meta
 
-from tuning.command import command, options_of
+from tuning.command import _READERS, command, options_of
 from tuning.command_line.options import BuildOptions, OwnOptions, SplitOptions, TuningOptions
 from tuning.command_line.run_file import RUN_FILE, RunFile, run_text, schema_of
 from tuning.pipelines.release.record import start_run
@@ -113,6 +113,7 @@ def test_an_option_wins_over_a_variable_and_a_variable_over_the_file(
         ("limt: 3", "has the unknown key limt. Did you mean limit?"),
         ("home: x", "has the unknown key home"),
         ("access_token: x", "has the unknown key access_token"),
+        ("decisions: ''", "decisions takes the path of a file, not ''"),
         ("limit: many", "limit takes a whole number, not 'many'"),
         ("limit: [1, 2]", "limit takes one value, not a list"),
         ("limit: {a: 1}", "limit takes one value, or a list of values"),
@@ -172,6 +173,7 @@ def test_dataset_and_evaluate_read_a_file_by_the_same_rule(
 ) -> None:
     import tasks
 
+    monkeypatch.delitem(_READERS, "repeat", raising=False)  # that of the tests above
     seen: list[dict[str, Any]] = []
 
     class StopError(Exception):
@@ -199,4 +201,4 @@ def test_dataset_and_evaluate_read_a_file_by_the_same_rule(
     path.write_text("steps: 5\n")
     with pytest.raises(Exit) as ended:
         Executor(tasks.namespace).execute(*Parser(contexts=tasks.namespace.to_contexts()).parse_argv(line))
-    assert "has the unknown key steps" in str(ended.value.message)
+    assert "has the key steps, which belongs to `invoke tune`. Leave it out for" in str(ended.value.message)

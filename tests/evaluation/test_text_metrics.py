@@ -149,3 +149,5 @@ def test_only_the_block_that_the_limit_cut_is_left_out(answer: str, parsing: int
 
 def test_an_answer_that_was_stopped_for_repeating_itself_is_a_loop_whatever_it_repeats():
     assert score_text("." * 96, "REPETITION")["loop"] == 100
+    hidden = score_text(" \n", "REPETITION")
+    assert (hidden["empty"], hidden["loop"], hidden["truncated"]) == (100, 0, 100), "counted once"

@@ -78,11 +78,16 @@ def test_promoting_listing_and_rolling_back(settings, version, model_files):
     assert invoke("promote", "v1") == (0, "v1 is champion already: nothing changed")
     assert "* v1 " in invoke("models")[1]
     assert "promoted by force  v1     champion: v1 (a trial)" in invoke("models", "--history")[1]
+    undone = '`invoke promote v1 --force --reason "…"`'
     assert invoke("rollback", "--reason", "over") == (
         0,
-        "v1 is no longer champion; there is none now. `invoke promote v1` undoes this",
+        f"v1 is no longer champion; there is none now. {undone} undoes this",
     )
-    assert invoke("rollback") == (0, "v1 is rolled back already: nothing changed, and there is no champion")
+    said = f"v1 is rolled back already: nothing changed, and there is no champion. {undone} undoes this"
+    assert invoke("rollback") == (0, said)
+    assert "no version is the champion; files in " in invoke("models")[1]
+    status, said = invoke("predict", "How do I sort?")
+    assert (status, said) == (1, f"error: there is no champion, because v1 was rolled back. {undone} undoes that")
 
 
 def test_a_rollback_that_is_killed_after_its_line_and_typed_again_goes_back_once(settings, version, model_files):

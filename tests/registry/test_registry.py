@@ -57,6 +57,8 @@ def test_promotions_stand_until_they_are_rolled_back(settings, version, model_fi
     assert registry.champion(settings).name == "v1"
     assert registry.rollback(settings, name="v1") == ("v1", None, True)
     assert registry.champion(settings) is None
+    with pytest.raises(TuningError, match=r"no champion, because v1 was rolled back\. `invoke promote v1` undoes that"):
+        registry.find_version(settings, "champion")
     with pytest.raises(TuningError, match="there is no champion to roll back"):
         registry.rollback(settings, name="v2")
     assert registry.history(settings)[4].reason == "answers got worse"

@@ -98,7 +98,7 @@ def tuned(base_model: str, folder: Path, work: Path, *, keeps_adapter: bool = Fa
     save_adapter(model, load_tokenizer(folder), folder, work, 0.5, hub_base(base_model, folder), kept)
     (work / "README.md").write_text(f"---\nlicense: other\n---\n# {base_model}, tuned on dataset d1\n")
     uri = work / ("adapter" if kept else "merged")
-    return Model(tuner="hf", base_model=base_model, uri=str(uri), facts={"license": "unknown"})
+    return Model(tuner="hf", base_model=base_model, uri=str(uri), facts={"license": "unknown", "parameters": 1e5})
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,7 @@
 """An exported model is complete, names no folder of this machine, and gives the answers of the registered one."""
 
+import contextlib
+import io
 import json
 import shutil
 from pathlib import Path
@@ -59,7 +61,13 @@ def run_readme(folder: Path) -> dict[str, Any]:
     """Run the code in the card. Return its variables."""
     (code,) = (folder / "README.md").read_text().split("```python\n")[1:]
     names: dict[str, Any] = {}
-    exec(code.split("```")[0].replace("FOLDER", str(folder)).replace("=512", "=12"), names)  # noqa: S102
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exec(code.split("```")[0].replace("FOLDER", str(folder)).replace("=256", "=12"), names)  # noqa: S102
+    answer = names["output"][0, names["inputs"]["input_ids"].shape[1] :]
+    assert len(answer) <= 12
+    assert printed.getvalue().strip() == names["tokenizer"].decode(answer, skip_special_tokens=True).strip() != ""
+    assert 'from_pretrained("FOLDER", dtype="float32")' in code, "as a small model is evaluated on a CPU"
     asked = as_question("messages", "Answer the question.", "How do I read a file line by line?", "", "markdown")
     assert names["inputs"]["input_ids"].tolist() == [encode_prompt(names["tokenizer"], asked)]
     return names
@@ -217,6 +225,7 @@ def test_a_brace_and_a_quote_in_the_instruction_do_not_change_the_template(
     merged = Path(registry.open_version(home, found).uri)
     text = gguf.modelfile(msgspec.structs.replace(found, template='Use {{ .System }} and "x".'), merged)
     assert 'Use {{ "{{" }} .System }} and "x".' in text
+    assert "PARAMETER num_predict 512\n" in text
     with pytest.raises(TuningError, match="ends a text in a Modelfile"):
         gguf.modelfile(msgspec.structs.replace(found, template='Write """docs""".'), merged)
 

@@ -1,6 +1,7 @@
 """The hub's own client sends datasets and models to a stand-in of the hub."""
 
 import json
+import logging
 import re
 import threading
 from collections.abc import Iterator
@@ -151,9 +152,11 @@ def test_a_hub_that_ends_or_would_get_the_token_unencrypted_is_one_line(
     from huggingface_hub import constants
 
     monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:1")
+    logging.getLogger("huggingface_hub").setLevel(logging.WARNING)
     with pytest.raises(TuningError, match=r"was not sent to http://127\.0\.0\.1:1") as failed:
         sent(home, "d1")
     assert "\n" not in str(failed.value)
+    assert logging.getLogger("huggingface_hub.utils._http").getEffectiveLevel() == logging.ERROR, "no warning before it"
     monkeypatch.setattr(constants, "ENDPOINT", "http://hub.example.com")
     with pytest.raises(
         TuningError, match=re.escape("http://hub.example.com would receive the token without encryption")

@@ -1,12 +1,15 @@
 """Parts of the pages that need no browser."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from tests.pipelines.small_dataset import write_dataset
 from tests.registry.candidates import candidate
-from tests.site.invented_home import FIRST, make_home
+from tests.site.invented_home import FIRST, SECOND, make_home
 from tuning.errors import TuningError
 from tuning.pipelines.outcome import Step
 from tuning.pipelines.release.record import COMPARISON
@@ -15,7 +18,7 @@ from tuning.settings import Settings
 from tuning.site.highlighting import as_code, in_color
 from tuning.site.pages import Pages, web
 from tuning.site.records import plain_name, read_runs
-from tuning.site.run_page import command, write_run_page
+from tuning.site.run_page import command, facts, write_run_page
 
 
 def version(**options: object) -> Version:
@@ -148,6 +151,41 @@ def test_a_verdict_on_other_questions_than_those_of_the_comparison_is_one_line(h
 def test_a_damaged_pipeline_of_a_run_is_one_line(home: Settings, tmp_path: Path, content: bytes) -> None:
     with pytest.raises(TuningError, match=r"pipeline.yaml is damaged \(.*\)\. Delete .*pipeline.yaml to do without it"):
         pages_of(home, tmp_path / "run", "pipeline.yaml", lambda _: content)
+
+
+def test_a_comparison_lists_every_option_that_was_given_or_decided_the_dataset(home: Settings, tmp_path: Path) -> None:
+    first, second = (next(run for run in read_runs(home, 50) if run.id == run_id) for run_id in (FIRST, SECOND))
+    dataset = write_dataset(tmp_path / "d1")
+    options = {"seed": 42, "limit": 500, "code": "any", "decontaminate": {"name": "b.jsonl", "sha256": "0" * 64}}
+    build = {"variables": '{"tag_pattern": "pandas", "minimum_answer_score": 0}'}
+    manifest = msgspec.structs.replace(dataset.manifest, options=options, build=build)
+    given = replace(first, run_file=b"evaluation-examples: 50\nexclude-user: [7, 8]\nsteps: 99\n")
+    shown = {
+        name: value for name, value in facts(given, replace(dataset, manifest=manifest)).items() if "option" in name
+    }
+    assert shown == {
+        "option base model": "smollm2",
+        "option code": "any",
+        "option decontaminate": f"b.jsonl {'0' * 40}",
+        "option evaluation examples": "50",
+        "option exclude user": "7, 8",
+        "option learning rate": "0.001",
+        "option limit": "500",
+        "option seed": "42",
+        "option steps": "20",  # of the version, which is what was done
+        "option tag pattern": "pandas",
+        "option tuner": "hf",
+    }
+    assert "option limit" not in facts(second, None)
+    with pytest.raises(TuningError, match=rf"run.yaml of the run {FIRST} is damaged \(.*\). Delete it"):
+        facts(replace(first, run_file=b"["), None)
+
+
+def test_a_run_that_has_not_ended_shows_no_time(home: Settings) -> None:
+    ended = next(run for run in read_runs(home, 50) if run.id == FIRST)
+    going = replace(ended, record=msgspec.structs.replace(ended.record, status="running", seconds=0.0))
+    assert (ended.took, facts(ended, None)["time"]) == ("240.0 s", "240.0 s")
+    assert (going.took, facts(going, None)["time"]) == ("-", "-")
 
 
 def test_an_empty_pipeline_of_a_run_has_no_graph(home: Settings, tmp_path: Path) -> None:

@@ -76,6 +76,20 @@ def test_each_page_is_silent_asks_for_nothing_and_fits(site: Path, browser: Brow
             page.close()
 
 
+def test_the_table_of_runs_is_whole_on_a_small_desktop(site: Path, browser: Browser, tmp_path: Path) -> None:
+    text = (site / "index.html").read_text()
+    for short, long in (("<td>smollm2<", "<td>HuggingFaceTB/SmolLM2-360M-Instruct<"), (">d1<", ">3ee22ffadb3fcfff<")):
+        assert short in text
+        text = text.replace(short, long)
+    (tmp_path / "index.html").write_text(text)
+    with browser.new_context(viewport={"width": 1200, "height": 900}) as context:
+        page = context.new_page()
+        page.goto((tmp_path / "index.html").as_uri())
+        table = page.get_by_label("Runs", exact=True)
+        assert "3ee22ffadb3fcfff" in table.inner_text()
+        assert table.evaluate("table => table.scrollWidth - table.clientWidth") == 0
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_no_serious_fault(site: Path, browser: Browser, scheme: str) -> None:
     rules = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"] if scheme == "light" else ["color-contrast"]}
@@ -315,6 +329,19 @@ def test_a_forgotten_post_is_on_no_page(settings: Settings) -> None:
     text = "".join(path.read_text() for path in sorted(pages.glob("*.html")))
     assert [number for number in range(10) if f"case {number}?" in text] == [0, 1, 2, 3, 4, 5, 8, 9]
     assert "Not shown: 2 with a forgotten post" in text
+
+
+def test_a_dataset_without_rows_is_shown_as_empty_and_stops_nothing(settings: Settings) -> None:
+    for name, train, evaluation in (("d1", 9, 1), ("d2", 0, 0)):
+        write_dataset(settings.datasets_dir / name, train=train, evaluation=evaluation)
+    site = make_site(settings, newest_runs=1).parent
+    assert "This dataset has no examples." in (site / "datasets" / "d2" / "index.html").read_text()
+    assert "This dataset has no examples." not in (site / "datasets" / "d1" / "index.html").read_text()
+    assert (site / "drift.html").is_file()
+    (settings.datasets_dir / "d1" / "attribution.jsonl").write_bytes(b"")
+    shutil.rmtree(site)
+    with pytest.raises(TuningError, match=r"d1/attribution\.jsonl is empty\. Delete"):
+        make_site(settings, newest_runs=1)
 
 
 @pytest.mark.parametrize("name", ["seconds", "steps"])

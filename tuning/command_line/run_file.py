@@ -24,8 +24,13 @@ class RunFile(msgspec.Struct, frozen=True):
     text: str = ""
 
 
-def read_run_file(path: Path, kinds: Mapping[str, Any], command: str) -> dict[str, object]:
+def read_run_file(
+    path: Path, kinds: Mapping[str, Any], command: str, readers: Mapping[str, Mapping[str, Any]] | None = None
+) -> dict[str, object]:
     """Return the values in the file, by the names in `kinds`, the kinds of the options and settings of `command`.
+
+    `readers` has the kinds of the options of all commands that read such a file, so that an error can name the command
+    that has a key.
 
     Raises TuningError if the file cannot be read, is not a mapping, or has an unknown key or a wrong value.
     """
@@ -51,7 +56,16 @@ def read_run_file(path: Path, kinds: Mapping[str, Any], command: str) -> dict[st
     for key, value in content.items():
         name = names.get(str(key).replace("_", "-"))
         if name is None:
-            hint = nearest(str(key).replace("_", "-"), names).strip()
+            written_key = str(key).replace("_", "-")
+            owners = [
+                f"`invoke {other}`" for other, some in (readers or {}).items() if written_key in map(key_of, some)
+            ]
+            if owners:
+                raise TuningError(
+                    f"--config: {path} has the key {key}, which belongs to {' and '.join(owners)}",
+                    f"Leave it out for `invoke {command}`",
+                )
+            hint = nearest(written_key, names).strip()
             raise TuningError(
                 f"--config: {path} has the unknown key {key}", hint or f"See `invoke config --schema --of {command}`"
             )

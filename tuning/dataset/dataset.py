@@ -139,6 +139,11 @@ class Dataset:
         return self.manifest.id
 
     @property
+    def rows(self) -> int:
+        """Return the number of examples in both splits, as the manifest states it."""
+        return sum(self.manifest.files[f"{split}.jsonl"].rows for split in ("train", "eval"))
+
+    @property
     def address(self) -> str:
         """Return the folder, local or in Cloud Storage, that contains the large files."""
         return next((file.uri.rpartition("/")[0] for file in self.objects.values()), str(self.folder))

@@ -50,13 +50,14 @@ def score_text(answer: str, finish_reason: str) -> dict[str, float]:
     """Return the metrics of an answer that need no reference.
 
     ``parses`` is included only if the answer has a fenced Python block, and ``apis`` only if its code names anything
-    from a library.
+    from a library. An answer that repeats only what is not shown, such as line breaks, is empty, and not a loop too.
     """
+    is_empty = not answer.strip()
     scores = {
         "code": 100.0 * bool(code_blocks(answer)),
         "refusal": 100.0 * bool(_REFUSAL.match(answer)),
-        "empty": 100.0 * (not answer.strip()),
-        "loop": 100.0 * (finish_reason == REPETITION or loops(answer)),
+        "empty": 100.0 * is_empty,
+        "loop": 100.0 * (not is_empty and (finish_reason == REPETITION or loops(answer))),
         "truncated": 100.0 * (finish_reason in _CUT),
         "characters": float(len(answer)),
     }

@@ -56,6 +56,11 @@ def runs(settings: Settings, newest: int | None) -> list[Run]:
     return found[:newest][::-1]
 
 
+def time_of(seconds: float) -> str:
+    """Return how long a run took, such as ``332.1 s``, or "-" for 0: it still runs, or its process was killed."""
+    return f"{seconds:.1f} s" if seconds else "-"
+
+
 def run_file(settings: Settings, run_id: str, name: str) -> str:
     """Return the address of a file of a run: its record or its report."""
     return f"{runs_address(settings)}/{run_id}/{name}"

@@ -9,7 +9,7 @@ from tuning.dataset.dataset import Dataset, datasets, find_dataset
 from tuning.errors import TuningError
 from tuning.monitoring.comparable import differences
 from tuning.monitoring.drift import Drift, Measure, compare
-from tuning.monitoring.history import Run, runs
+from tuning.monitoring.history import Run, runs, time_of
 from tuning.registry import registry
 from tuning.settings import Settings
 
@@ -82,7 +82,7 @@ def find_reference(settings: Settings, current: Dataset) -> tuple[Dataset | None
     champion = registry.champion(settings)
     if champion and champion.dataset_id == current.id:
         return None, f"the champion {champion.name} was tuned on it. Run `invoke dataset` after loading newer data"
-    others = [other for other in datasets(settings) if other.id != current.id]
+    others = [other for other in datasets(settings) if other.id != current.id and other.rows]
     why = "there is no champion"
     if champion:
         for other in others:
@@ -121,6 +121,6 @@ def _history(last: list[Run]) -> Iterator[str]:
     for run in last:
         released = f"{run.version}{' promoted' if run.promoted else ''}" if run.version else run.error
         yield (
-            f"{run.id}  {run.pipeline:16} {run.status:10} {run.seconds:8.1f} s  "
+            f"{run.id}  {run.pipeline:16} {run.status:10} {time_of(run.seconds):>10}  "
             f"{run.dataset_id or '-':16}  {run.verdict or '-':10} {released}"
         )

@@ -26,6 +26,7 @@ from tuning.pipelines.local.run import run_local
 from tuning.pipelines.outcome import Step
 from tuning.pipelines.plan import Plan
 from tuning.pipelines.release.release import PipelineRun
+from tuning.pipelines.steps.validation import MINIMUM_EVALUATION, check_evaluation
 from tuning.pipelines.tuning import STEPS
 from tuning.pipelines.vertex.run import run_vertex
 from tuning.pipelines.vertex.tuning_job import check_build_budget, check_start
@@ -88,12 +89,27 @@ class Given(msgspec.Struct, frozen=True, kw_only=True):
 def tune_all(settings: Settings, given: Given, show: Show) -> PipelineRun:
     """Run every step from the warehouse to an evaluated model.
 
-    Raises TuningError if options conflict or a step fails.
+    Raises TuningError if options conflict, if there are too few rows for evaluation, or if a step fails.
     """
     steps = Steps(show)
     settings, plan = _prepare(settings, given, steps, len(STEPS))
+    rows = {split: plan.dataset.manifest.files[f"{split}.jsonl"].rows for split in ("train", "eval")}
+    check_evaluation(plan.dataset, rows["eval"], _more_rows(given, sum(rows.values())))  # before a run is recorded
     run = run_vertex if find_target(settings).on_vertex else run_local
     return run(settings, plan, before=steps.done, show=show)
+
+
+def _more_rows(given: Given, rows: int) -> str:
+    """Return what a person can do if too few of the `rows` of a dataset are for evaluation."""
+    if given.dataset_id:
+        return "Use another --dataset"
+    if not given.own.given():
+        return "Increase --eval-fraction or --limit"
+    if given.own.eval_:
+        return "Add rows to --eval"
+    share = 2 * MINIMUM_EVALUATION / rows if rows else 1  # twice as many as needed, because a hash decides
+    hold_out = f"hold out more of the {rows} rows with --eval-fraction {share:.1g}, " if share <= 1 / 2 else ""
+    return f"Name other rows for evaluation with --eval FILE, {hold_out}or give more rows"
 
 
 def preview_all(settings: Settings, given: Given, show: Show, examples: int) -> None:

@@ -1,5 +1,7 @@
 """Represent what a pipeline run returned: its steps and its outputs."""
 
+import time
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import msgspec
@@ -13,6 +15,11 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     seconds: Seconds  # 0 if kfp.local took the step from its cache
     cached: bool
+
+
+def took(started: float, before: Sequence[Step] = ()) -> float:
+    """Return the seconds since `started`, a value of ``time.monotonic()``, and of the steps that ran before."""
+    return round(sum(step.seconds for step in before) + time.monotonic() - started, 1)
 
 
 class Output(msgspec.Struct, frozen=True, kw_only=True):

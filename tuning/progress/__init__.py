@@ -26,7 +26,13 @@ Item = TypeVar("Item")
 
 def is_shown() -> bool:
     """Return whether the display is shown, so that lines that only count can be left out."""
-    return sys.stderr is not None and sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+    if sys.stderr is None or not sys.stderr.isatty():
+        return False
+    return os.environ.get("TERM", "").lower() not in (
+        "",
+        "dumb",
+        "unknown",
+    )  # "" and no TERM: nobody knows the terminal
 
 
 @contextlib.contextmanager

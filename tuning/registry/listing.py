@@ -35,7 +35,7 @@ def model_lines(settings: Settings) -> list[str]:
         if posts := forgotten.get(version.name):
             remedy = ": replace it, by `invoke tune`" if mark == "*" else ""
             lines.append(f"! {version.name:6} was tuned on forgotten posts ({', '.join(map(str, posts))}){remedy}")
-    lines.append(f"* champion; files in {place}")
+    lines.append(f"{'* champion' if champion else 'no version is the champion'}; files in {place}")
     return lines
 
 

@@ -341,13 +341,31 @@ def _find(settings: Settings, now: Journal, name: str) -> Version:
     if name == "champion":
         if found := _champion(settings, now):
             return found
-        raise TuningError("there is no champion yet", "Run `invoke tune`, or choose one with `invoke promote VERSION`")
+        raise _no_champion(settings, now)
     if found := _read(settings, now, name):
         return found
     listed = ", ".join(version.name for version in _versions(settings, now)) or "none"
     is_left = name in version_folders(settings)
     why = f": {shown(settings, '')} has its folder, but the journal does not name it" if is_left else ""
     raise TuningError(f"there is no model {name!r}{why}", f"Registered versions: {listed}")
+
+
+def _no_champion(settings: Settings, now: Journal) -> TuningError:
+    """Return the error for a registry without a champion: none was released yet, or the last one was rolled back."""
+    last = next((event for event in reversed(now.events) if event.action in _CHANGES), None)
+    if last is None:
+        return TuningError("there is no champion yet", "Run `invoke tune`, or choose one with `invoke promote VERSION`")
+    return TuningError(
+        f"there is no champion, because {last.version} was rolled back",
+        f"{promotion_command(settings, last.version)} undoes that",
+    )
+
+
+def promotion_command(settings: Settings, name: str) -> str:
+    """Return the command that makes a version that was rolled back the champion again."""
+    found = _read(settings, read_journal(settings), name)
+    forced = "" if found and found.verdict.passed else ' --force --reason "…"'
+    return f"`invoke promote {name}{forced}`"
 
 
 def _champion(settings: Settings, now: Journal) -> Version | None:

@@ -23,6 +23,7 @@ from tuning.settings import Settings
 from tuning.sharing.gguf import write_gguf
 from tuning.sharing.model_card import DATA, Exported, card, notice
 from tuning.storage import atomic_folder, write_bytes
+from tuning.tuners.hf.device import EXACT
 from tuning.tuners.hf.models.adapted import BASE, base_of
 from tuning.tuners.hf.models.base_models import HubBase, hub_base, load_tokenizer
 from tuning.tuners.hf.train.saved import ADAPTER, adapter_settings
@@ -59,7 +60,8 @@ def export_model(settings: Settings, name: str, form: Form, output: str = "") ->
     weights = Path(model.uri)
     dataset = _dataset(settings, version)
     licence = str(model.facts.get("license") or "unknown")
-    exported = Exported(version, form, _base(version, weights), licence, dataset)
+    is_small = float(str(model.facts.get("parameters") or "inf")) <= EXACT
+    exported = Exported(version, form, _base(version, weights), licence, dataset, is_small)
     with in_one_line(), atomic_folder(target) as folder:
         match form:
             case "merged":

@@ -16,6 +16,7 @@ import msgspec
 
 from tuning.dataset.formats.codec import as_question
 from tuning.errors import TuningError
+from tuning.evaluation.options import EvaluationOptions
 from tuning.registry.records import Version
 from tuning.settings import Settings
 from tuning.storage import atomic_folder, locked, write_bytes
@@ -106,6 +107,7 @@ def modelfile(version: Version, merged: Path) -> str:
     settings = msgspec.json.decode((merged / "generation_config.json").read_bytes(), type=_Ends)
     stops = [tokenizer.convert_ids_to_tokens(token) for token in stop_tokens(tokenizer, settings)]
     lines = [f"FROM ./{WEIGHTS}", f'TEMPLATE """{template}"""', "PARAMETER temperature 0", "PARAMETER repeat_penalty 1"]
+    lines.append(f"PARAMETER num_predict {EvaluationOptions().max_new_tokens}")  # else a loop has no end
     return "\n".join([*lines, *(f'PARAMETER stop "{stop}"' for stop in stops), ""])
 
 

@@ -16,6 +16,7 @@ from tuning.visible import visible
 
 DATA = "training_data"  # folder with the attribution and the notice of the dataset
 _QUESTION = "How do I read a file line by line?"
+_TOKENS = 256  # of an answer at most: a model that repeats itself would go on to the end of its context
 _FRONT_MATTER = re.compile(r"\A---\n(.*?)^---\n", re.DOTALL | re.MULTILINE)
 _LIBRARIES = {"merged": "transformers", "adapter": "peft", "gguf": "llama.cpp"}
 
@@ -29,6 +30,7 @@ class Exported:
     base: HubBase
     licence: str  # of the base model
     dataset: Dataset | None  # None if it is not in this home
+    is_small: bool  # answers were evaluated in fp32, if that was on a CPU
 
     @property
     def base_in_words(self) -> str:
@@ -117,20 +119,25 @@ def _conversation(version: Version) -> str:
 
 def _answering(version: Version) -> Iterator[str]:
     yield f"messages = {_conversation(version)}"
+    yield "streamer = TextStreamer(tokenizer, skip_prompt=True, skip_special_tokens=True)  # prints each word at once"
     yield 'options = {"add_generation_prompt": True, "return_tensors": "pt", "return_dict": True}'
     yield "inputs = tokenizer.apply_chat_template(messages, **options)"
-    yield "output = model.generate(**inputs, max_new_tokens=512, do_sample=False)"
-    yield 'print(tokenizer.decode(output[0, inputs["input_ids"].shape[1]:], skip_special_tokens=True))'
+    yield f"output = model.generate(**inputs, max_new_tokens={_TOKENS}, do_sample=False, streamer=streamer)"
     yield "```"
+
+
+def _arguments(exported: Exported) -> str:
+    """Return what loads the model in the data type of its evaluation. Many CPUs only emulate that of the files."""
+    return '"FOLDER", dtype="float32"' if exported.is_small else '"FOLDER"'
 
 
 def _with_transformers(exported: Exported) -> Iterator[str]:
     yield "Ask as in the training, with the same instruction and greedy decoding. FOLDER is this folder:"
     yield ""
     yield "```python"
-    yield "from transformers import AutoModelForCausalLM, AutoTokenizer"
+    yield "from transformers import AutoModelForCausalLM, AutoTokenizer, TextStreamer"
     yield ""
-    yield 'model = AutoModelForCausalLM.from_pretrained("FOLDER")'
+    yield f"model = AutoModelForCausalLM.from_pretrained({_arguments(exported)})"
     yield 'tokenizer = AutoTokenizer.from_pretrained("FOLDER")'
     yield from _answering(exported.version)
 
@@ -146,9 +153,9 @@ def _with_peft(exported: Exported) -> Iterator[str]:
     yield ""
     yield "```python"
     yield "from peft import AutoPeftModelForCausalLM"
-    yield "from transformers import AutoTokenizer"
+    yield "from transformers import AutoTokenizer, TextStreamer"
     yield ""
-    yield 'model = AutoPeftModelForCausalLM.from_pretrained("FOLDER")'
+    yield f"model = AutoPeftModelForCausalLM.from_pretrained({_arguments(exported)})"
     yield 'tokenizer = AutoTokenizer.from_pretrained("FOLDER")'
     yield from _answering(exported.version)
 

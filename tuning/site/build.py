@@ -71,10 +71,10 @@ def _write(settings: Settings, folder: Path, pages: Pages, runs: Sequence[SiteRu
         with stage(f"dataset {one.id}", number, parts):
             pages.part(f"datasets/{one.id}", inputs, make)
     with stage("runs, models and drift", parts, parts):
-        write_runs_page(folder, runs, top | {"here": "index.html"})
+        by_id = {one.id: one for one in found}
+        write_runs_page(folder, runs, by_id, top | {"here": "index.html"})
         view = top | {"here": "datasets.html", "datasets": listed(found)}
         write_page(folder / "datasets.html", "datasets.html.j2", view)
-        by_id = {one.id: one for one in found}
         write_models_page(folder, settings, registry.versions(settings), by_id, top | {"here": "models.html"})
         write_drift_page(folder, settings, found, top | {"here": "drift.html"})
     pages.finish()

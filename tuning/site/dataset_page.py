@@ -109,8 +109,7 @@ def _datatables() -> str:
 
 
 def _pages(dataset: Dataset) -> int:
-    rows = sum(dataset.manifest.files[f"{split}.jsonl"].rows for split in SPLITS)
-    return -(-min(rows, MOST) // PER_PAGE)
+    return -(-min(dataset.rows, MOST) // PER_PAGE)
 
 
 def _in_pages(dataset: Dataset, seen: _Seen, denied: frozenset[int]) -> Iterator[list[dict[str, Any]]]:
@@ -118,6 +117,8 @@ def _in_pages(dataset: Dataset, seen: _Seen, denied: frozenset[int]) -> Iterator
     page: list[dict[str, Any]] = []
     for split in SPLITS:
         rows = dataset.manifest.files[f"{split}.jsonl"].rows
+        if not dataset.rows:  # else an attribution.jsonl without lines is damaged
+            continue
         for about, example in counted(dataset.pairs(split), f"{split}.jsonl", rows, "examples"):
             question = question_of(dataset.manifest.format, dataset.manifest.template, example)
             seen.lengths[split][0].append(len(question))

@@ -21,6 +21,7 @@ _COMPARED = 6  # newest datasets: each comparison reads all examples of two data
 def write_drift_page(folder: Path, settings: Settings, datasets: Sequence[Dataset], shared: dict[str, Any]) -> None:
     """Write drift.html. `datasets` are the newest first. Raises TuningError if a dataset or the log is damaged."""
     champion = registry.champion(settings)
+    datasets = [one for one in datasets if one.rows]
     reference, why = _reference(settings, datasets, champion)
     found: list[tuple[Drift, list[str]]] = []
     if reference is not None:
@@ -44,7 +45,7 @@ def _reference(settings: Settings, datasets: Sequence[Dataset], champion: Versio
     known = next((one for one in datasets if champion and one.id == champion.dataset_id), None)
     if champion and known:
         return known, f"which the champion {champion.name} was tuned on"
-    return find_reference(settings, datasets[0]) if datasets else (None, "there is no dataset")
+    return find_reference(settings, datasets[0]) if datasets else (None, "there is no dataset with examples")
 
 
 def _chart(found: Sequence[tuple[Drift, list[str]]]) -> Any:

@@ -13,7 +13,7 @@ from tuning.errors import TuningError
 from tuning.evaluation.records import Comparison, Interval, Verdict
 from tuning.gcs.storage import find_storage
 from tuning.machine import run_status
-from tuning.monitoring.history import RECORD, run_file
+from tuning.monitoring.history import RECORD, run_file, time_of
 from tuning.pipelines.release.record import COMPARISON, REPORT, VERDICT, RunRecord
 from tuning.pipelines.tuning import STEPS
 from tuning.records import decode_record, unreadable
@@ -51,6 +51,11 @@ class SiteRun:
     def base_model(self) -> str:
         """Return the base model, or "" if the run registered none."""
         return self.version.base_model if self.version else ""
+
+    @property
+    def took(self) -> str:
+        """Return how long the run took, or "-" if that is not known."""
+        return time_of(self.record.seconds)
 
     @property
     def inputs(self) -> list[bytes]:

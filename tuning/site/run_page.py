@@ -1,10 +1,14 @@
 """Make the page of one run: verdict, steps, learning curves, metrics, slices, and every question with its answers."""
 
+import json
 import shlex
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from tuning.command_line.run_file import RUN_FILE
+from tuning.dataset.dataset import Dataset
 from tuning.errors import TuningError
 from tuning.evaluation.gate import in_words
 from tuning.evaluation.options import UNITS
@@ -193,22 +197,25 @@ def _marked(answers: dict[str, str], role: str) -> str:
     return as_code(answers[role] or "(empty)", other)
 
 
-def facts(run: SiteRun) -> dict[str, str]:
-    """Return what the comparison of two runs shows: state, options, and metrics with their intervals."""
+def facts(run: SiteRun, dataset: Dataset | None) -> dict[str, str]:
+    """Return what the comparison of two runs shows: state, options, and metrics with their intervals.
+
+    `dataset` is that of the run, or None if it is not in this home. Raises TuningError if the run's file of options is
+    damaged.
+    """
     record, version = run.record, run.version
     found = {
         "state": record.status,
         "started (UTC)": record.started_at[:16].replace("T", " "),
-        "time, s": f"{record.seconds:.0f}",
+        "time": run.took,
         "pipeline": record.pipeline,
         "dataset": record.dataset_id,
         "base": run.base_model,
         "verdict": record.verdict,
         "model": record.version,
     }
+    found |= {f"option {name}": value for name, value in sorted(_options(run, dataset).items())}
     if version:
-        given = {name: value for name, value in sorted(version.options.items()) if value not in (None, "", 0, False)}
-        found |= {f"option {name.replace('_', ' ')}": str(value) for name, value in given.items()}
         found["command"] = command(version)
     if run.comparison:
         for what, figures in (("how-to", run.comparison.suite.figures), ("held-out", run.comparison.figures)):
@@ -216,3 +223,36 @@ def facts(run: SiteRun) -> dict[str, str]:
                 f"{what} {figure.metric}, tuned": show(figure.models.get("tuned"), figure.metric) for figure in figures
             }
     return found
+
+
+def _options(run: SiteRun, dataset: Dataset | None) -> dict[str, str]:
+    """Return all options and settings of a run: those that were given, and those of its mart, dataset and training.
+
+    Left out is what is empty, 0 or false, which stands for a default.
+    """
+    found = _given(run)
+    if dataset:
+        build = dataset.manifest.build
+        found |= dataset.manifest.options | json.loads(str(build.get("variables") or "{}"))
+    if run.version:
+        trained = {**run.version.options, "tuner": run.version.tuner}
+        found |= {"from": trained.pop("continues", ""), **trained}
+        found.pop("continues_sha256", None)  # of the files of that version
+    return {name.replace("_", " ").replace("-", " "): _as_text(value) for name, value in found.items() if value}
+
+
+def _given(run: SiteRun) -> dict[str, Any]:
+    """Return the options that the person gave, from the file that repeats the run."""
+    try:
+        found = yaml.safe_load(run.run_file) or {}
+        return {str(name): value for name, value in found.items()}
+    except (yaml.YAMLError, ValueError, AttributeError, RecursionError) as error:
+        raise TuningError(
+            f"{RUN_FILE} of the run {run.id} is damaged ({' '.join(str(error).split())})", "Delete it to do without it"
+        ) from None
+
+
+def _as_text(value: Any) -> str:
+    if isinstance(value, dict):  # a file that an option names, or the deny list
+        return " ".join(str(value[name])[:40] for name in ("name", "posts", "sha256") if name in value)
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -1,9 +1,10 @@
 """Make the first page: all runs, the newest first, and a comparison of any two."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tuning.dataset.dataset import Dataset
 from tuning.evaluation.options import UNITS
 from tuning.evaluation.report import show
 from tuning.site.charts import Chart, Mean, intervals
@@ -14,15 +15,17 @@ from tuning.site.run_page import facts
 _DRAWN = 12  # newest runs in a chart
 
 
-def write_runs_page(folder: Path, runs: Sequence[SiteRun], shared: dict[str, Any]) -> None:
-    """Write index.html. `runs` are in the order of the page."""
+def write_runs_page(
+    folder: Path, runs: Sequence[SiteRun], datasets: Mapping[str, Dataset], shared: dict[str, Any]
+) -> None:
+    """Write index.html. `runs` are in the order of the page, and `datasets` are those of this home by ID."""
     view = {
         **shared,
         "runs": runs,
         "show": show,
         "units": UNITS,
         "charts": _charts(runs),
-        "data": [{"name": _name(run), "facts": facts(run)} for run in runs],
+        "data": [{"name": _name(run), "facts": facts(run, datasets.get(run.record.dataset_id))} for run in runs],
     }
     write_page(folder / "index.html", "index.html.j2", view, script("compare.js"))
 

@@ -107,8 +107,11 @@ def test_a_record_is_read_by_its_columns(record: dict[str, Any], row: Row) -> No
             '{"text": "x", "id": 1}',
             "line 2 has none of the known shapes: its columns are id, text, and it needs messages",
         ),
-        ('{"prompt": "x"}', "line 2 cannot be used: Object missing required field `completion`"),
-        ('{"input_text": "x"}', "line 2 cannot be used: it lacks the column output_text"),
+        ('{"prompt": "x"}', "line 2 cannot be used: it lacks the column completion, and its columns are prompt"),
+        (
+            '{"question": "x", "response": "y", "id": 1}',
+            "line 2 cannot be used: it lacks the column answer, and its columns are id, question, response",
+        ),
         ('{"question": 7, "answer": "x"}', "line 2 cannot be used: question is no text"),
         ('{"messages": [{"role": "user", "content": 7}]}', r"line 2 cannot be used: .* at `\$.messages\[0\].content`"),
         ("7", "line 2 is no object with columns"),

@@ -1,5 +1,6 @@
 """Reading kfp.local's output."""
 
+import msgspec
 import pytest
 
 from tuning.pipelines.local.log import Events
@@ -50,6 +51,12 @@ def test_how_a_training_stands_reaches_the_person_and_the_rest_does_not():
     assert shown == ["      step 3/24: loss 2.059, 287 tokens/s, 9 s left"]
 
 
+def test_the_loss_of_the_saved_model_reaches_the_person():
+    found, shown = events()
+    feed(found, BEGUN, "saved model: development loss 1.900 (the base plus 0.5 of its change)")
+    assert shown == ["      saved model: development loss 1.900 (the base plus 0.5 of its change)"]
+
+
 def test_on_how_many_examples_the_model_is_tuned_reaches_the_person():
     recipe = Recipe(steps=20, batch_size=4, max_length=400)
     rows = Rows(train=range(120), development=range(8), total=171, too_long=43)
@@ -60,7 +67,10 @@ def test_on_how_many_examples_the_model_is_tuned_reaches_the_person():
     assert rows.announcement(recipe) == line
     few = Rows(train=range(40), development=range(2), total=50, too_long=8)
     assert few.announcement(recipe).startswith("training on 40 of 50 examples: 8 have more than 400 tokens, 2 are held")
-    assert few.announcement(recipe).endswith("and 20 steps of 4 use all of the other 40")
+    assert few.announcement(recipe).endswith("and 20 steps of 4 use all of the other 40, 2 times each")
+    capped = msgspec.structs.replace(recipe, most_epochs=1.5)
+    said = "and 15 steps of 4 use all of the other 40, 1.5 times each (--steps or --epochs sets another length)"
+    assert few.announcement(capped).endswith(said)
     found, shown = events()
     feed(found, BEGUN, line)
     assert shown == [f"      {line}"]

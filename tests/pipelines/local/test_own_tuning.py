@@ -9,7 +9,9 @@ import pytest
 from tests.marts import words
 from tuning.command_line.options import OwnOptions, TuningOptions
 from tuning.command_line.report import Report
+from tuning.errors import TuningError
 from tuning.pipelines.end_to_end import Given, tune_all
+from tuning.pipelines.release.record import read_run
 from tuning.registry.evaluate_version import evaluate_version, in_lines, summary
 
 
@@ -32,7 +34,8 @@ def test_own_files_are_tuned_on_and_a_file_is_evaluated(settings, tmp_path):
     assert list(facts) == ["verdict", "solved", "loss", "dataset", "model", "time"]
     assert facts["dataset"].endswith(f"  {run.version.dataset_id}: 120 train and 20 eval examples")
     assert facts["model"].endswith("  v1 of tiny, the champion is none")
-    total = sum(step.seconds for step in run.steps)
+    total = read_run(run.folder).seconds
+    assert (run.seconds, total > sum(step.seconds for step in run.steps) - 1) == (total, True)
     assert re.search(rf"  files [\d.]+ s, .*, tune [\d.]+ s, .*; {total:.1f} s in all$", facts["time"])
     assert "own data" in run.report.read_text()
     assert (run.folder / "run.yaml").read_text() == "limit: 0\n"
@@ -45,3 +48,31 @@ def test_own_files_are_tuned_on_and_a_file_is_evaluated(settings, tmp_path):
     assert any("the model was trained on" in line for line in lines)
     assert summary(judged)[-3].split() == ["dataset", f"{judged.dataset.id}:", "15", "examples", "for", "evaluation"]
     assert [path.name for path in settings.datasets_dir.iterdir() if path.name[0] != "."] == [run.version.dataset_id]
+
+
+@pytest.mark.parametrize(
+    ("own", "said"),
+    [
+        (
+            {"train": ["few.jsonl"]},
+            r"has \d rows, but at least 5 are needed\. Name other rows for evaluation with --eval FILE, hold out "
+            r"more of the 30 rows with --eval-fraction 0\.3, or give more rows",
+        ),
+        (
+            {"train": ["few.jsonl"], "eval_": ["two.jsonl"]},
+            r"has 2 rows, but at least 5 are needed\. Add rows to --eval",
+        ),
+    ],
+)
+def test_too_few_own_rows_for_evaluation_are_refused_before_a_run_is_recorded(
+    settings, tmp_path, monkeypatch, own, said
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("tuning.pipelines.end_to_end.run_local", lambda *_, **__: pytest.fail("a run began"))
+    for name, numbers in (("few.jsonl", range(30, 60)), ("two.jsonl", range(70, 72))):
+        rows = [{"question": words(number), "answer": words(number + 5000)} for number in numbers]
+        (tmp_path / name).write_text("".join(json.dumps(row) + "\n" for row in rows))
+    tuning = TuningOptions(base_model="tiny", run_answers="no")
+    with pytest.raises(TuningError, match=said):
+        tune_all(settings, Given(own=OwnOptions(**own), tuning=tuning), lambda _: None)
+    assert not settings.runs_dir.exists()

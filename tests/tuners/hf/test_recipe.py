@@ -41,3 +41,15 @@ def test_an_impossible_number_is_one_line(given: dict[str, float]) -> None:
     (name,) = given
     with pytest.raises(TuningError, match=f"--{name.replace('_', '-')} must be above 0"):
         make_recipe(TuneOptions(**given), preference=False)
+
+
+@pytest.mark.parametrize(("base_model", "of_the_sample", "of_few"), [("smollm2", 20, 18), ("tiny", 40, 9)])
+def test_few_rows_are_read_three_times_at_most_unless_a_length_is_given(
+    base_model: str, of_the_sample: int, of_few: int
+) -> None:
+    recipe = make_recipe(TuneOptions(base_model=base_model), preference=False)
+    assert (steps_of(recipe, 163), steps_of(recipe, 25), steps_of(recipe, 1)) == (of_the_sample, of_few, 1)
+    given = make_recipe(TuneOptions(base_model=base_model, steps=40), preference=False)
+    assert steps_of(given, 25) == 40
+    passes = make_recipe(TuneOptions(base_model=base_model, epochs=8), preference=False)
+    assert steps_of(passes, 25) == round(25 * 8 / passes.batch_size)

@@ -160,7 +160,12 @@ def test_a_dataset_of_another_format_is_a_problem(dataset: Dataset) -> None:
 
 @pytest.mark.parametrize("rank", [0, 4])
 def test_the_development_loss_is_that_of_the_saved_part_of_the_change(
-    dataset: Dataset, local_model: Path, settings: Settings, tmp_path: Path, rank: int
+    dataset: Dataset,
+    local_model: Path,
+    settings: Settings,
+    tmp_path: Path,
+    rank: int,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     losses = {}
     for step_size in (1.0, 0.5, 0.01):
@@ -170,4 +175,7 @@ def test_the_development_loss_is_that_of_the_saved_part_of_the_change(
         run(settings, dataset, str(local_model), recipe, output)
         facts = json.loads((output / "finished.json").read_text())["facts"]
         losses[step_size] = facts["development_loss"]
+        said = [line for line in capsys.readouterr().out.splitlines() if line.startswith("saved model: ")]
+        expected = f"saved model: development loss {losses[step_size]:.3f} (the base plus {step_size:g} of its change)"
+        assert said == ([] if step_size == 1 else [expected])
     assert losses[1.0] < losses[0.5] < losses[0.01] < facts["development_loss_before"]

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-Kind = TypeVar("Kind")
+Kind = TypeVar("Kind", bound=msgspec.Struct)
 
 SHAPES = (
     "messages, conversations (ShareGPT), prompt and completion, instruction and output (Alpaca), "
@@ -121,11 +121,22 @@ def read_row(record: object) -> Row:
         if names[0] in record:
             question, answer = (_text(record, name) for name in names)
             return Row(_text(record, "system") if record.get("system") else "", question, answer)
-    columns = ", ".join(sorted(map(str, record))[:10]) or "none"
-    raise ShapeError(f"has none of the known shapes: its columns are {columns}, and it needs {SHAPES}")
+    raise ShapeError(f"has none of the known shapes: its columns are {_columns(record)}, and it needs {SHAPES}")
+
+
+def _columns(record: dict[str, Any]) -> str:
+    return ", ".join(sorted(map(str, record))[:10]) or "none"
+
+
+def _require(record: dict[str, Any], name: str) -> None:
+    if name not in record:
+        raise ShapeError(f"cannot be used: it lacks the column {name}, and its columns are {_columns(record)}")
 
 
 def _convert(record: dict[str, Any], kind: type[Kind]) -> Kind:
+    for field in msgspec.structs.fields(kind):
+        if field.required:
+            _require(record, field.encode_name)
     try:
         return msgspec.convert(record, kind)
     except msgspec.ValidationError as error:
@@ -133,8 +144,7 @@ def _convert(record: dict[str, Any], kind: type[Kind]) -> Kind:
 
 
 def _text(record: dict[str, Any], name: str) -> str:
-    if name not in record:
-        raise ShapeError(f"cannot be used: it lacks the column {name}")
+    _require(record, name)
     if not isinstance(record[name], str):
         raise ShapeError(f"cannot be used: {name} is no text")
     return str(record[name])

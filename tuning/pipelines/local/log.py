@@ -18,7 +18,9 @@ _BEGUN = re.compile(r"INFO - Executing task '([\w-]+)'")
 _ENDED = re.compile(r"(?:INFO|ERROR) - Task '([\w-]+)' finished with status (SUCCESS|FAILURE)")
 _CACHED = re.compile(r"INFO - Task ([\w-]+) cache hit ")
 # The lines of a step that the user sees: training progress, notes and errors.
-_SHOWN = re.compile(r"step \d+/\d+: |resuming from |training on \d|answer(?:ing|ed) \d|asking the |(note|error): ")
+_SHOWN = re.compile(
+    r"step \d+/\d+: |resuming from |training on \d|saved model: |answer(?:ing|ed) \d|asking the |(note|error): "
+)
 _COUNTED = re.compile(r"answered \d")  # lines that say no more than the display of `tuning.progress`
 
 # The message of the shell if the step's process was killed.

@@ -12,7 +12,7 @@ from tuning.pipelines.hello import compile_hello
 from tuning.pipelines.local.cache import drop_broken_entries, prune_outputs, prune_work
 from tuning.pipelines.local.log import UNKNOWN, Stages
 from tuning.pipelines.local.runner import LocalRun, pipeline_root, run_template
-from tuning.pipelines.outcome import Step
+from tuning.pipelines.outcome import Step, took
 from tuning.pipelines.plan import Plan
 from tuning.pipelines.release.places import dataset_here, place_in
 from tuning.pipelines.release.record import ended, start_run, write_run
@@ -47,13 +47,12 @@ def run_local(
             stages = Stages(len(before), len(before) + len(STEPS))
             ran = run_cached(settings, template, arguments, folder, show, stages=stages)
             steps = [*before, *ran.steps]
-            run = release(settings, plan, folder, record, ran.outputs, steps)
+            released = release(settings, plan, folder, record, ran.outputs, steps)
+            run = replace(released, seconds=took(started, before))
         except BaseException as error:
-            write_run(settings, folder, msgspec.structs.replace(ended(record, error), seconds=since(started)))
+            write_run(settings, folder, msgspec.structs.replace(ended(record, error), seconds=took(started, before)))
             raise
-        write_run(
-            settings, folder, msgspec.structs.replace(run.noted_in(record), status="succeeded", seconds=since(started))
-        )
+        write_run(settings, folder, msgspec.structs.replace(run.noted_in(record), status="succeeded"))
     return run
 
 
@@ -67,7 +66,7 @@ def run_hello(settings: Settings, recipient: str, show: Callable[[str], None] = 
     template = compile_hello(folder / "pipeline.yaml", settings.image)
     ran = run_template(settings, template, {"recipient": recipient}, folder, show, caching=False)
     write_run(
-        settings, folder, msgspec.structs.replace(record, status="succeeded", seconds=since(started), steps=ran.steps)
+        settings, folder, msgspec.structs.replace(record, status="succeeded", seconds=took(started), steps=ran.steps)
     )
     return str(ran.outputs["Output"].value)
 
@@ -93,8 +92,3 @@ def run_cached(
 def requests_folder(settings: Settings) -> str:
     """Return the folder of the requests that the steps read."""
     return str(pipeline_root(settings) / "requests")
-
-
-def since(started: float) -> float:
-    """Return the seconds since `started`, a value of ``time.monotonic()``."""
-    return round(time.monotonic() - started, 1)

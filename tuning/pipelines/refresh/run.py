@@ -11,8 +11,9 @@ from tuning.dataset.options import resolve_variables
 from tuning.errors import TuningError
 from tuning.gcs.access import google_errors, label
 from tuning.pipelines.local.run import requests_folder as local_requests
-from tuning.pipelines.local.run import run_cached, since
+from tuning.pipelines.local.run import run_cached
 from tuning.pipelines.local.runner import pipeline_root
+from tuning.pipelines.outcome import took
 from tuning.pipelines.plan import TuningPlan
 from tuning.pipelines.refresh.outcome import find_outcome
 from tuning.pipelines.refresh.pipeline import compile_refresh
@@ -87,11 +88,11 @@ def _run_here(settings: Settings, plan: TuningPlan, options: RefreshOptions, aga
             ran = run_cached(settings, compile_refresh(settings, folder / "pipeline.yaml"), arguments, folder, show)
         except BaseException as error:
             failed = ended(read_run(folder), error)
-            write_run(settings, folder, msgspec.structs.replace(failed, seconds=since(started)))
+            write_run(settings, folder, msgspec.structs.replace(failed, seconds=took(started)))
             raise
         if (folder / REPORT).exists():
             write_bytes(folder / REPORT, with_steps((folder / REPORT).read_bytes(), ran.steps))
-        done = msgspec.structs.replace(read_run(folder), status="succeeded", seconds=since(started), steps=ran.steps)
+        done = msgspec.structs.replace(read_run(folder), status="succeeded", seconds=took(started), steps=ran.steps)
         write_run(settings, folder, done)
     return _outcome(settings, record.id)
 

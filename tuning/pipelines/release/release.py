@@ -14,6 +14,7 @@ from tuning.evaluation.options import SMOKE_TEST_BASE
 from tuning.evaluation.records import Comparison, Verdict
 from tuning.evaluation.summary import summary_lines
 from tuning.evaluation.text_metrics import TEXT_METRICS
+from tuning.monitoring.history import time_of
 from tuning.pipelines.outcome import Output, Step
 from tuning.pipelines.plan import Plan
 from tuning.pipelines.release.places import model_address
@@ -51,6 +52,7 @@ class PipelineRun:
     registered: bool
     promoted: bool
     champion: str | None
+    seconds: float = 0.0  # of all its steps, and between them; 0 until the run has ended
     outdated: str = ""  # why a model that passed the gate was not promoted: the champion changed during the run
 
     @property
@@ -66,6 +68,7 @@ class PipelineRun:
             version=self.version.name,
             promoted=self.promoted,
             verdict=self.verdict.status,
+            seconds=self.seconds,
         )
 
     @property
@@ -86,7 +89,7 @@ class PipelineRun:
         standing = "the champion" if is_champion else f"the champion is {self.champion or 'none'}"
         took = ", ".join(f"{step.name} {step.seconds:.1f} s" for step in self.steps if not step.cached)
         reused = sum(step.cached for step in self.steps)
-        total = f"{sum(step.seconds for step in self.steps):.1f} s in all"
+        total = f"{time_of(self.seconds)} in all"
         more = [
             ("dataset", f"{self.dataset.id}: {rows}"),
             ("model", f"{self.version.name} of {self.version.base_model}, {standing}"),

@@ -17,7 +17,9 @@ def with_steps(page: bytes, steps: Sequence[Step]) -> bytes:
         return page
     rows = "".join(f"<tr><td>{html.escape(step.name)}</td><td class='number'>{_took(step)}</td></tr>" for step in steps)
     total = sum(step.seconds for step in steps)
-    table = f"<h3>This run</h3><table>{rows}<tr><th>all</th><th class='number'>{total:.1f} s</th></tr></table>"
+    table = (
+        f"<h3>This run</h3><table>{rows}<tr><th>sum of the steps</th><th class='number'>{total:.1f} s</th></tr></table>"
+    )
     return page.replace(_MARK, table.encode(), 1)
 
 

@@ -12,7 +12,7 @@ from tuning.gcs.object_file import Source
 from tuning.pipelines.steps.custom_job import tune_in_job
 from tuning.pipelines.steps.process import Artifact, log_metrics, output_folder
 from tuning.pipelines.steps.requests import TuningRequest, key_of, read_request
-from tuning.pipelines.steps.validation import CHECKED, SAMPLED, Checked, checked_dataset
+from tuning.pipelines.steps.validation import CHECKED, SAMPLED, Checked, check_evaluation, checked_dataset
 from tuning.records import write_record
 from tuning.registry.continuing import with_adapter
 from tuning.registry.model_folder import TRAINED_ON, WEIGHTS, contents_sha256, write_model, write_training_ids
@@ -22,7 +22,6 @@ from tuning.tuners.protocol import Problem, TuneOptions
 from tuning.tuners.select import find_tuner
 
 _SPLITS: tuple[Split, Split] = ("train", "eval")
-MINIMUM_EVALUATION = 5  # rows; with fewer, no verdict of the gate is meaningful
 
 
 def validate(dataset: Artifact, tuner: str, checked: Artifact) -> None:
@@ -40,12 +39,7 @@ def validate(dataset: Artifact, tuner: str, checked: Artifact) -> None:
             f"Run `invoke dataset --format FORMAT` with one of these formats: {', '.join(target.formats)}",
         )
     rows = {split: _count(opened.file(split)) for split in _SPLITS}
-    if rows["eval"] < MINIMUM_EVALUATION:
-        raise TuningError(
-            f"the evaluation set of dataset {opened.id} has {rows['eval']} rows, "
-            f"but at least {MINIMUM_EVALUATION} are needed",
-            "Increase --eval-fraction or --limit, or give more examples",
-        )
+    check_evaluation(opened, rows["eval"])
     limit = target.evaluation_limit(opened.manifest.format, rows["train"])
     folder = output_folder(checked)
     sampled = sample_evaluation(opened, limit, folder / SAMPLED) if 0 < limit < rows["eval"] else 0

@@ -4,6 +4,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -11,9 +12,9 @@ import msgspec
 from tuning.errors import TuningError
 from tuning.evaluation.records import Comparison, Verdict
 from tuning.gcs.storage import get_files, list_files
-from tuning.pipelines.outcome import Output, Step
+from tuning.pipelines.outcome import Output, Step, took
 from tuning.pipelines.plan import Plan
-from tuning.pipelines.release.record import RunRecord, ended, start_run, write_run
+from tuning.pipelines.release.record import ended, start_run, write_run
 from tuning.pipelines.release.release import PipelineRun, release, track
 from tuning.pipelines.steps.process import read_output
 from tuning.pipelines.tuning import NAME, STEPS
@@ -57,13 +58,14 @@ def run_vertex(
             job = jobs.wait(settings, send(settings, request, again=True, show=show).id, show)
         outputs = {name: _fetch(settings, job, folder / "outputs" / name, *source) for name, source in OUTPUTS.items()}
         steps = [*before, *_steps(job)]
-        run = release(settings, plan, folder, record, outputs, steps, job=job.id)
+        released = release(settings, plan, folder, record, outputs, steps, job=job.id)
         for line in publish(settings):
             show(line)
     except BaseException as error:
-        write_run(settings, folder, _ended(ended(record, error), started))
+        write_run(settings, folder, msgspec.structs.replace(ended(record, error), seconds=took(started, before)))
         raise
-    write_run(settings, folder, _ended(run.noted_in(record), started, status="succeeded"))
+    run = replace(released, seconds=took(started, before))
+    write_run(settings, folder, msgspec.structs.replace(run.noted_in(record), status="succeeded"))
     return run
 
 
@@ -113,7 +115,3 @@ def _steps(job: Job) -> list[Step]:
         for task in job.tasks
         if task.name in STEPS
     ]
-
-
-def _ended(record: RunRecord, started: float, **changes: object) -> RunRecord:
-    return msgspec.structs.replace(record, seconds=round(time.monotonic() - started, 1), **changes)

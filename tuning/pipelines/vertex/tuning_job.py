@@ -23,6 +23,7 @@ from tuning.pipelines.compiled import check_pinned
 from tuning.pipelines.plan import Plan
 from tuning.pipelines.release.places import place_in, upload_dataset
 from tuning.pipelines.release.release import arguments_against_champion
+from tuning.pipelines.steps.validation import check_evaluation
 from tuning.pipelines.tuning import compile_pipeline
 from tuning.pipelines.vertex.jobs import JobRequest
 from tuning.pipelines.vertex.period import current_period
@@ -111,6 +112,7 @@ def _check_dataset(tuner: Tuner, dataset: Dataset, show: Callable[[str], None]) 
             f"Run `invoke dataset --format {tuner.formats[0]}`",
         )
     train, evaluation = (dataset.manifest.files[f"{split}.jsonl"].rows for split in ("train", "eval"))
+    check_evaluation(dataset, evaluation)
     limit = tuner.evaluation_limit(dataset.manifest.format, train)
     too_many = 0 < limit < evaluation
     if too_many:

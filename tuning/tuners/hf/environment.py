@@ -9,6 +9,7 @@ import warnings
 _VARIABLES = {
     "HF_HUB_DISABLE_TELEMETRY": "1",  # otherwise, TRL reports every training run
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "HF_HUB_VERBOSITY": "error",  # otherwise, each new attempt of a request is a warning before the error
     "TRANSFORMERS_VERBOSITY": "error",
     "TOKENIZERS_PARALLELISM": "true",
     "TQDM_DISABLE": "1",  # the tuner prints its own progress
@@ -41,6 +42,8 @@ def go_online() -> None:
     """Allow downloads from the Hugging Face hub, unless the user has set HF_HUB_OFFLINE."""
     os.environ.update(_VARIABLES)
     from huggingface_hub import constants
+    from huggingface_hub.utils import logging
 
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]  # the variable counts only at the first import
     constants.HF_HUB_OFFLINE = os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}
     constants.HF_HUB_DISABLE_TELEMETRY = True

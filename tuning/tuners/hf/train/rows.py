@@ -42,13 +42,16 @@ class Rows:
     too_long: int  # lines left out because they have more than `max_length` tokens
 
     def announcement(self, recipe: Recipe) -> str:
-        """Return the line that says on how many of the dataset's training examples the model is tuned, and why."""
+        """Return the line that says on how many of the training examples the model is tuned, why, and how often."""
         kept, steps = len(self.train), steps_of(recipe, len(self.train))
         used = min(kept, steps * recipe.batch_size)
+        passes = steps * recipe.batch_size / kept
+        often = f", {passes:.2g} times each" if passes > 1 else ""
+        capped = " (--steps or --epochs sets another length)" if steps < recipe.steps else ""
         return (
             f"training on {used} of {self.total} examples: {self.too_long} have more than {recipe.max_length} tokens,"
             f" {len(self.development)} are held out to watch the training, and {steps} steps of {recipe.batch_size} use"
-            f" {'all' if used == kept else used} of the other {kept}"
+            f" {'all' if used == kept else used} of the other {kept}{often}{capped}"
         )
 
 

@@ -102,7 +102,10 @@ def run(
     kept = name_of(base_model, base, dataset.id) if keeps_adapter(recipe, shape.parameters, base_model) else None
     saved = save_full(*given) if recipe.full else save_adapter(*given, hub_base(base_model, base), kept)
     if curves.development and recipe.step_size != 1:  # the curves are of the whole step, which is not saved
-        facts["development_loss"] = _development_loss(saved, rows, processor)
+        loss = facts["development_loss"] = _development_loss(saved, rows, processor)
+        print(
+            f"saved model: development loss {loss:.3f} (the base plus {recipe.step_size:g} of its change)", flush=True
+        )
     write_curves(output, curves)
     facts["seconds"] = round(time.monotonic() - started, 1)
     preference = dataset.manifest.format in PREFERENCE_FORMATS
