@@ -1,5 +1,6 @@
 """Versions on an endpoint of Vertex AI: price first, one endpoint, one machine a version, traffic that adds up."""
 
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -127,14 +128,49 @@ def test_a_canary_grows_and_is_rolled_back(run: Say, cloud: Settings, versions: 
     run(model="v2", traffic=40)
     assert vertex.endpoints.traffic() == {"v1": 60, "v2": 40}
     assert run(model="v2")[-1] == ("v1 still runs without traffic: `invoke deploy --undeploy --model v1` stops it")
-    said: list[str] = []
-    for expected in ({"v1": 100, "v2": 0}, {"v1": 0, "v2": 100}):
-        roll_back(cloud, said.append)
-        assert vertex.endpoints.traffic() == expected
+    roll_back(cloud, lambda line: None)
+    assert vertex.endpoints.traffic() == {"v1": 100, "v2": 0}
+    run(model="v2")
     run(model="v1", traffic=20)  # the version that gets the rest is the current one
     assert vertex.endpoints.traffic() == {"v1": 20, "v2": 80}
     run(model="v2", traffic=30)  # and it may be the one that is named
     assert vertex.endpoints.traffic() == {"v1": 70, "v2": 30}
+
+
+@pytest.mark.parametrize("fault", [None, Fault("PATCH", "/endpoints/", "drop")])
+def test_a_rollback_typed_again_changes_nothing(
+    run: Say, cloud: Settings, versions: list[str], vertex: Vertex, vertex_api: Loopback, fault: Fault | None
+) -> None:
+    run()
+    run(model="v2")
+    vertex_api.faults = [fault] if fault else []
+    with pytest.raises(TuningError) if fault else contextlib.nullcontext():
+        roll_back(cloud, lambda line: None)
+    assert vertex.endpoints.traffic() == {"v1": 100, "v2": 0}
+    said: list[str] = []
+    for _ in range(2):
+        roll_back(cloud, said.append)
+    already = "rolled back to v1 already: nothing changed. `invoke deploy v2 --target gcp` gives all requests to v2"
+    assert (said, vertex.endpoints.traffic()) == ([already] * 2, {"v1": 100, "v2": 0})
+    run(model="v2")
+    roll_back(cloud, lambda line: None)
+    assert vertex.endpoints.traffic() == {"v1": 100, "v2": 0}
+    undeploy(cloud, "v2", lambda line: None)
+    roll_back(cloud, said.append)
+    assert said[-1] == "rolled back to v1 already: nothing changed"
+
+
+def test_a_rollback_after_a_promotion_is_a_new_one(
+    run: Say, cloud: Settings, versions: list[str], vertex: Vertex
+) -> None:
+    run()
+    run(model="v2")
+    roll_back(cloud, lambda line: None)
+    registry.promote(cloud, "v2", force=True, reason="a trial")
+    publish(cloud)
+    assert vertex.endpoints.traffic() == {"v1": 0, "v2": 100}
+    roll_back(cloud, lambda line: None)
+    assert vertex.endpoints.traffic() == {"v1": 100, "v2": 0}
 
 
 def test_a_rollback_needs_a_version_to_return_to(run: Say, cloud: Settings, versions: list[str]) -> None:

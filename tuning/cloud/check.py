@@ -1,5 +1,6 @@
 """Check whether a Google Cloud project is ready, and name the command that fixes each problem. Change nothing."""
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -28,6 +29,8 @@ from tuning.target import find_target
 from tuning.tuners.gemini.models import SERVED_FROM
 from tuning.warehouse.client import connect
 
+# https://cloud.google.com/artifact-registry/docs/docker/names
+_ARTIFACT = re.compile(r"([\w-]+)-docker\.pkg\.dev/([^/]+)/([^/]+)/([^@]+@sha256:[0-9a-f]{64})")
 _MANAGER = "https://cloudresourcemanager.googleapis.com/v3/projects"
 INIT = "invoke cloud.init --target gcp"
 
@@ -48,7 +51,7 @@ def check(settings: Settings) -> Iterator[Finding]:
     yield from _bucket(settings, number)
     yield from _dataset(settings)
     yield _region(settings)
-    for part in (_account, _repositories):
+    for part in (_account, _repositories, _image):
         yield from (finding for finding, _ in _seen(part, settings))
 
 
@@ -235,3 +238,21 @@ def _repositories(settings: Settings) -> Iterator[tuple[Finding, str]]:
             held = _held(settings, resource, f"{url}:testIamPermissions")
             for finding in _compare(settings, resource, held, f"on {path}"):
                 yield finding, ""
+
+
+def _image(settings: Settings) -> Iterator[tuple[Finding, str]]:
+    """Look for the image of the steps. One that is not in Artifact Registry cannot be looked up."""
+    found = _ARTIFACT.fullmatch(settings.image)
+    if not found:
+        return
+    place, project, repository, name = found.groups()
+    parent = f"projects/{project}/locations/{place}/repositories/{repository}"
+    url = f"https://artifactregistry.googleapis.com/v1/{parent}/dockerImages/{name.replace('/', '%2F')}"
+    try:
+        call(settings, "GET", url)
+    except requests.HTTPError as error:
+        if error.response.status_code != 404:
+            raise
+        yield Finding("wrong", f"there is no image {settings.image}", f"{INIT} prints the commands that push it"), ""
+    else:
+        yield Finding("right", f"the image {name} exists"), ""

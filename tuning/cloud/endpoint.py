@@ -2,7 +2,8 @@
 
 What is deployed is recorded only at the endpoint itself. A deployed model has the name of our version as its display
 name (``v3``) and its number as its ID, so Google refuses to deploy a version twice. The label `before` names the
-version that a rollback returns to.
+version that a rollback returns to, and `rolled_back_to` the version that got the traffic, if a rollback was the last to
+move it.
 """
 
 import contextlib
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from google.cloud.aiplatform_v1 import EndpointServiceClient
 
 _LONGEST_CREATION, _LONGEST_DEPLOYMENT = 600, 5400  # seconds; Google starts a machine, and copies image and model to it
-_BEFORE = "before"
+_BEFORE, _ROLLED_BACK_TO = "before", "rolled_back_to"
 
 
 class Deployed(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,6 +47,12 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     def before(self) -> str:
         """Return the name of the version that a rollback returns to, or ''."""
         return self.labels.get(_BEFORE, "")
+
+    @property
+    def rolled_back_to(self) -> str:
+        """Return the name of the version that has all traffic since a rollback, or '' if it was moved later."""
+        name = self.labels.get(_ROLLED_BACK_TO, "")
+        return name if any((one.version, one.traffic) == (name, 100) for one in self.deployed) else ""
 
     def find(self, version: str) -> Deployed | None:
         """Return the deployed version with this name, or None."""
@@ -151,23 +158,27 @@ def undeploy_model(settings: Settings, deployed: Deployed) -> None:
         result_of(settings, started.operation.name, _LONGEST_DEPLOYMENT)
 
 
-def set_traffic(settings: Settings, endpoint: Endpoint, shares: Mapping[str, int], before: str) -> None:
+def set_traffic(
+    settings: Settings, endpoint: Endpoint, shares: Mapping[str, int], before: str, rolled_back_to: str = ""
+) -> None:
     """Give each version its share of the traffic in percent, and record to which version a rollback returns.
 
-    `shares` has versions that are deployed, and adds up to 100. Raises EndpointChangedError if the endpoint is not as
-    in `endpoint`, and TuningError if a call fails.
+    `shares` has versions that are deployed, and adds up to 100. `rolled_back_to` is the version that a rollback gives
+    all traffic to. Raises EndpointChangedError if the endpoint is not as in `endpoint`, and TuningError if a call
+    fails.
     """
     from google.cloud.aiplatform_v1.types import Endpoint as Message
     from google.cloud.aiplatform_v1.types import UpdateEndpointRequest
 
     split = {one.id: shares[one.version] for one in endpoint.deployed if shares.get(one.version)}
-    labels = endpoint.labels | ({_BEFORE: before} if before else {})
+    kept = {name: value for name, value in endpoint.labels.items() if name != _ROLLED_BACK_TO}
+    ours = {_BEFORE: before, _ROLLED_BACK_TO: rolled_back_to}
     message = Message(
         name=endpoint.name,
         display_name=_title(settings),  # not in the mask, but a required field
         etag=endpoint.etag,
         traffic_split=split,
-        labels=labels,
+        labels=kept | {name: version for name, version in ours.items() if version},
     )
     request = UpdateEndpointRequest(endpoint=message, update_mask={"paths": ["traffic_split", "labels"]})
     with google_errors(f"moving the traffic of {endpoint.name}"), _noticing_changes():

@@ -80,12 +80,18 @@ def deploy(settings: Settings, options: DeployOptions, show: Show) -> None:
 
 
 def roll_back(settings: Settings, show: Show) -> None:
-    """Give all traffic to the version that had most of it before the last change. A second call undoes the first.
+    """Give all traffic to the version that had most of it before the last change.
 
-    Raises TuningError if there is no such version at the endpoint, or if Google refuses a call.
+    If the last change was a rollback, nothing changes, so that a command that was killed can be repeated. Raises
+    TuningError if there is no such version at the endpoint, or if Google refuses a call.
     """
     require_google(settings)
     endpoint = settled_endpoint(settings)
+    if endpoint and (now := endpoint.rolled_back_to):
+        others = [one.version for one in endpoint.deployed if one.version != now]
+        further = f". `invoke deploy {others[0]} --target gcp` gives all requests to {others[0]}" if others else ""
+        show(f"rolled back to {now} already: nothing changed{further}")
+        return
     before = endpoint.before if endpoint else ""
     if endpoint is None or not before:
         raise TuningError("the traffic was never moved, so there is nothing to roll back", "See `invoke models`")
@@ -94,7 +100,7 @@ def roll_back(settings: Settings, show: Show) -> None:
             f"{before}, which answered before, is not deployed any more",
             f"`invoke deploy --model {before} --target gcp` deploys it",
         )
-    _share(settings, before, 100, show)
+    _share(settings, before, 100, show, is_rollback=True)
 
 
 def undeploy(settings: Settings, name: str, show: Show) -> None:
@@ -263,7 +269,7 @@ def _before(endpoint: Endpoint, version: str) -> str:
     return most.version if most.traffic and most.version != version else endpoint.before
 
 
-def _share(settings: Settings, version: str, share: int, show: Show) -> None:
+def _share(settings: Settings, version: str, share: int, show: Show, *, is_rollback: bool = False) -> None:
     endpoint = settled_endpoint(settings)
     if endpoint is None or endpoint.find(version) is None:
         raise TuningError(f"{version} was undeployed meanwhile", "Run the same command again")
@@ -271,7 +277,7 @@ def _share(settings: Settings, version: str, share: int, show: Show) -> None:
     if shares == {one.version: one.traffic for one in endpoint.deployed if one.traffic}:
         show(f"{_split(shares)} of {endpoint.name} already: nothing changed")
         return
-    set_traffic(settings, endpoint, shares, _before(endpoint, version))
+    set_traffic(settings, endpoint, shares, _before(endpoint, version), version if is_rollback else "")
     show(f"{_split(shares)} of {endpoint.name}")
     for one in endpoint.deployed:
         if one.version not in shares:

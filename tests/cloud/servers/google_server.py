@@ -30,6 +30,7 @@ class Google:
     operations: dict[str, str] = field(default_factory=dict)  # running: by name, the repository that they make
     fails: str = ""  # why a running operation ends without a repository
     repositories: set[str] = field(default_factory=lambda: {f"us-central1/{name}" for name in FORMATS})
+    images: set[str] = field(default_factory=set)  # such as us-central1/python-qa/tuning@sha256:…
     secrets: dict[str, str] = field(default_factory=dict)
 
     def routes(self) -> list[tuple[str, str, Callable[[Request], Any]]]:
@@ -45,6 +46,7 @@ class Google:
             ),
             ("GET", r"/serviceusage\.googleapis\.com/v1/projects/mine/services:batchGet", self.services),
             ("GET", rf"{REGISTRY}/([\w-]+)", self.repository),
+            ("GET", rf"{REGISTRY}/([\w-]+)/dockerImages/(.+)", self.image),
             ("GET", rf"{SECRETS}/([\w-]+)/versions/latest:access", self.secret),
             ("POST", rf"{REGISTRY}/[\w-]+:testIamPermissions", self.held),
             ("POST", REGISTRY, self.create_repository),
@@ -76,6 +78,12 @@ class Google:
         if "/".join(request.groups) not in self.repositories:
             raise RefusedError(404, f"repository {request.groups[1]} not found")
         return {"name": f"projects/mine/locations/{request.groups[0]}/repositories/{request.groups[1]}"}
+
+    def image(self, request: Request) -> dict[str, Any]:
+        place, repository, name = request.groups
+        if "/".join(request.groups) not in self.images:
+            raise RefusedError(404, f"image {name} not found")
+        return {"name": f"projects/mine/locations/{place}/repositories/{repository}/dockerImages/{name}"}
 
     def secret(self, request: Request) -> dict[str, Any]:
         (name,) = request.groups
