@@ -9,10 +9,7 @@
     ('answer leans on other posts', 'leaning_answers', 'leans_on_others'),
     ('Python 2 code', 'python2_answers', 'has_python2_code'),
 ] %}
-{%- set missing = quality_rules() | map(attribute='variable') | reject('in', switches | map(attribute=1) | list) | list %}
-{%- if missing %}
-    {{ exceptions.raise_compiler_error("add to the filters of this test: " ~ missing | join(", ")) }}
-{%- endif %}
+{{- require_every_rule(switches | map(attribute=1) | list) }}
 
 with rows_with_faults as (
     select

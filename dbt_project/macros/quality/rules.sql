@@ -92,3 +92,12 @@ Models, funnel and tests use the same list.
     {%- endfor -%}
     {{ return(steps) }}
 {% endmacro %}
+
+
+{% macro require_every_rule(variables) %}
+    {#- Stop if a rule's variable is not among these. A test that lists the filters calls this. -#}
+    {%- set missing = quality_rules() | map(attribute='variable') | reject('in', variables) | list -%}
+    {%- if missing -%}
+        {{ exceptions.raise_compiler_error("add to the filters of this test: " ~ missing | join(", ")) }}
+    {%- endif -%}
+{% endmacro %}
