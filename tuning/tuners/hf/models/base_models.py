@@ -128,7 +128,7 @@ def load_tokenizer(folder: Path) -> Any:
     set_up_libraries()
     from transformers import AutoTokenizer
 
-    with _loading(folder, "a tokenizer"):
+    with loading(folder, "a tokenizer"):
         tokenizer = AutoTokenizer.from_pretrained(str(folder), trust_remote_code=False)
     if tokenizer.eos_token_id is None:
         raise TuningError(f"the tokenizer in {folder} has no end-of-text token", "Use another --base-model")
@@ -146,7 +146,7 @@ def load_model(folder: Path, dtype: Any) -> Any:
     set_up_libraries()
     from transformers import AutoModelForCausalLM
 
-    with _loading(folder, "a model"):
+    with loading(folder, "a model"):
         model = AutoModelForCausalLM.from_pretrained(
             str(folder), dtype=dtype, use_safetensors=True, trust_remote_code=False
         )
@@ -162,14 +162,14 @@ def load_outline(folder: Path) -> Any:
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
 
-    with _loading(folder, "a model"):
+    with loading(folder, "a model"):
         config = AutoConfig.from_pretrained(str(folder), trust_remote_code=False)
         with torch.device("meta"):
             return AutoModelForCausalLM.from_config(config, trust_remote_code=False)
 
 
 @contextlib.contextmanager
-def _loading(folder: Path, what: str) -> Iterator[None]:
+def loading(folder: Path, what: str) -> Iterator[None]:
     """Raise TuningError if transformers cannot load the files in `folder`. It raises many errors for damaged ones."""
     with in_one_line():
         try:
@@ -189,6 +189,6 @@ def _again(folder: Path) -> str:
     """Return how to get the files of a model again: by the names of the folders that this package makes."""
     if folder.name.startswith(f"smollm2-{smollm2.WHEEL.version}") or folder.parent.name == "tiny":
         return f"Delete {folder} and run the command again, which makes it again"
-    if folder.name == "merged":
+    if folder.name in ("merged", "adapter"):
         return "If it is a registered model, no command can make it again: restore it from a backup, or tune a new one"
     return CHOICE

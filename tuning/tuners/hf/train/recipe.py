@@ -6,7 +6,7 @@ import msgspec
 
 from tuning.errors import TuningError
 from tuning.tuners.hf.models.hub_models import HUB_MODELS, parse_hub_name
-from tuning.tuners.hf.train.saved import adapter_settings
+from tuning.tuners.hf.train.saved import adapter_rank
 from tuning.tuners.protocol import TuneOptions
 
 
@@ -97,7 +97,7 @@ def make_recipe(options: TuneOptions, preference: bool) -> Recipe:
     if options.full:
         given["lora_rank"] = 0
     if options.adapter:
-        given["lora_rank"] = int(str(adapter_settings(Path(options.adapter))["r"]))
+        given["lora_rank"] = adapter_rank(Path(options.adapter))
         given["step_size"] = 1.0  # the change so far was scaled when it was saved, and is not scaled again
     return msgspec.structs.replace(recipe, seed=options.seed, continues=options.continues, **given)
 
