@@ -61,6 +61,11 @@ def file_error(error: OSError) -> TuningError | None:
         return _no_space()
     if error.errno == errno.EFBIG:
         return _too_large()
+    if isinstance(error, shutil.SpecialFileError):  # a pipe in place of a file
+        return TuningError(str(error), "Delete it, and restore the file")
+    if isinstance(error, shutil.Error):  # one or several files of a folder could not be copied
+        reasons = [str(one[-1]) for one in error.args[0]] if isinstance(error.args[0], list) else [str(error)]
+        return disk_error(str(error)) or TuningError(reasons[0], "Check this file, and restore it if it is damaged")
     if error.errno is None:
         return disk_error(str(error))
     if "No usable temporary directory" in str(error.strerror):  # Python's tempfile does not say why

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import msgspec
 import pytest
 
 from tuning.dataset.options import SEED, dataset_id, resolve_options
@@ -62,14 +61,15 @@ def test_a_bad_value_or_combination_is_one_clear_line(given: dict[str, object], 
 
 
 def test_an_id_follows_from_input_options_build_and_versions() -> None:
-    known = ("digest", SEED, {"instruction_template": "template"}, {"orjson": "1"})
+    seed, one = SEED.recorded(), resolve_options(preset="seed", limit=1).recorded()
+    known = ("digest", seed, {"instruction_template": "template"}, {"orjson": "1"})
     assert dataset_id(*known) == dataset_id(*known)
     others = [
-        ("other", SEED, {"instruction_template": "template"}, {"orjson": "1"}),
-        ("digest", resolve_options(preset="seed", limit=1), {"instruction_template": "template"}, {"orjson": "1"}),
-        ("digest", msgspec.structs.replace(SEED, code="parses"), {"instruction_template": "template"}, {"orjson": "1"}),
-        ("digest", SEED, {"instruction_template": "other"}, {"orjson": "1"}),
-        ("digest", SEED, {"instruction_template": "template"}, {"orjson": "2"}),
+        ("other", seed, {"instruction_template": "template"}, {"orjson": "1"}),
+        ("digest", one, {"instruction_template": "template"}, {"orjson": "1"}),
+        ("digest", seed | {"code": "parses"}, {"instruction_template": "template"}, {"orjson": "1"}),
+        ("digest", seed, {"instruction_template": "other"}, {"orjson": "1"}),
+        ("digest", seed, {"instruction_template": "template"}, {"orjson": "2"}),
     ]
     assert len({dataset_id(*known), *(dataset_id(*other) for other in others)}) == 6
 

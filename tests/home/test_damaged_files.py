@@ -26,6 +26,7 @@ from tuning.registry import registry
 from tuning.registry.listing import history_lines, model_lines
 from tuning.registry.model_folder import count_seen
 from tuning.settings import Settings
+from tuning.sharing.export_model import export_model
 from tuning.tuners.options import dataset_options
 
 DAMAGES: dict[str, Callable[[bytes], bytes] | None] = {
@@ -160,6 +161,7 @@ def test_each_damage_of_each_file_is_named_or_changes_nothing(settings: Settings
     [
         *("models/v1/version.json", "models/v1/model/model.json", "models/journal.jsonl"),
         *(f"{DATASET}/manifest.json", f"{DATASET}/attribution.jsonl", f"{SNAPSHOT}/snapshot.json"),
+        *(f"{SNAPSHOT}/part-00000.parquet", "models/v1/model/trained_on.npz"),
         "runs/20261129-104907-7149f2/run.json",
     ],
 )
@@ -188,6 +190,49 @@ def test_a_file_of_a_newer_version_of_the_project_is_refused(settings: Settings,
     errors = [result_of(run, settings)[1] for run in COMMANDS]
     assert any(f"{path} was written by a newer version of this project" in error for error in errors)
     assert any("Update the project" in error for error in errors)
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize(
+    ("name", "damage", "said"),
+    [
+        ("attribution.jsonl", "missing", "is missing"),
+        ("attribution.jsonl", "pipe", "a pipe or device, not a file"),
+        ("attribution.jsonl", "half", "is damaged (it is not the file that manifest.json describes)"),
+        ("NOTICE.md", "missing", "is missing"),
+        ("manifest.json", "half", "is damaged"),
+    ],
+)
+def test_a_model_is_not_exported_with_a_wrong_attribution(
+    settings: Settings, old_home: Path, tmp_path: Path, name: str, damage: str, said: str
+) -> None:
+    path, target = old_home / DATASET / name, tmp_path / "exported"
+    content = path.read_bytes()
+    path.unlink()
+    if damage == "pipe":
+        os.mkfifo(path)
+    elif damage == "half":
+        path.write_bytes(content[: len(content) // 2])
+    with pytest.raises(TuningError) as caught:
+        export_model(settings, "v1", "merged", str(target))
+    assert f"{path} " in str(caught.value)
+    assert said in str(caught.value)
+    assert not target.exists()
+
+
+def test_a_damaged_card_is_one_line(settings: Settings, old_home: Path, tmp_path: Path) -> None:
+    card = old_home / "models/v1/model/weights/README.md"
+    card.write_bytes(card.read_bytes() + b"\x85")
+    with pytest.raises(TuningError, match=rf"{card} is damaged .* Restore the model from a backup"):
+        export_model(settings, "v1", "merged", str(tmp_path / "exported"))
+
+
+def test_a_file_that_cannot_be_copied_is_one_line(settings: Settings, old_home: Path, tmp_path: Path) -> None:
+    settings_file = old_home / "models/v1/model/weights/merged/generation_config.json"
+    settings_file.unlink()
+    os.mkfifo(settings_file)
+    with pytest.raises(TuningError, match=rf"{settings_file}. is a named pipe"):
+        export_model(settings, "v1", "merged", str(tmp_path / "exported"))
 
 
 @pytest.mark.parametrize("damage", ["missing", *DAMAGES])

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from tuning.monitoring.tracing.trace import Trace, trace
 from tuning.pipelines.release.record import start_run, write_run
 from tuning.registry import registry
 from tuning.registry.listing import model_lines
-from tuning.registry.model_folder import TRAINED_ON
+from tuning.registry.model_folder import TRAINED_ON, count_seen
 from tuning.settings import PROJECT_ROOT, Settings
 from tuning.tuners.protocol import Model
 
@@ -179,6 +180,33 @@ def test_a_version_whose_dataset_is_gone_is_searched_by_its_list_of_questions(
         f"model {name}: the post, by its questions"
     ]
     assert trace(settings, Post(8)).versions == []
+
+
+def encrypted(content: bytes) -> bytes:
+    """Set the flag of encryption in the ZIP archive's list of members."""
+    at = content.index(b"PK\x01\x02") + 8
+    return content[:at] + bytes([content[at] | 1]) + content[at + 1 :]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda content: b"",
+        lambda content: content[: len(content) // 2],
+        lambda content: content.replace(b"NUMPY", b"numpy"),
+        encrypted,
+    ],
+)
+def test_a_damaged_list_of_questions_is_named(
+    settings: Settings, tmp_path: Path, damage: Callable[[bytes], bytes]
+) -> None:
+    name = tuned(settings, tmp_path, "one", "gone")
+    path = settings.models_dir / name / "model" / TRAINED_ON
+    np.savez(path, questions=np.array([7]), groups=np.array([7]))
+    path.write_bytes(damage(path.read_bytes()))
+    assert [line for line in trace(settings, Post(7)).unsearched if "and neither is its list of questions" in line]
+    with pytest.raises(TuningError, match=r"trained_on\.npz is missing or damaged"):
+        count_seen(path.parent, np.array([7]), np.array([7]))
 
 
 def test_damaged_and_missing_files_are_named_and_the_rest_is_searched(settings: Settings, made: Dataset) -> None:

@@ -1,5 +1,7 @@
 """`invoke tune --from VERSION` trains the adapter of a version further."""
 
+import os
+import shutil
 from pathlib import Path
 
 import msgspec
@@ -135,6 +137,15 @@ def test_what_does_not_fit_the_adapter_is_one_line(
         check_dataset(home, options, write_dataset(tmp_path / "d2", train=8, evaluation=2))
     with pytest.raises(TuningError, match="does not continue on pairs"):
         check_dataset(home, options, write_dataset(tmp_path / "d1", "trl-preference", train=8, evaluation=2))
+
+
+def test_a_damaged_adapter_is_one_line(home: Settings, dataset: Dataset, first: Model, tmp_path: Path) -> None:
+    adapter = tmp_path / "adapter"
+    shutil.copytree(Path(first.uri).with_name("adapter"), adapter)
+    os.truncate(adapter / "adapter_model.safetensors", 1_000)
+    options = msgspec.structs.replace(OPTIONS, adapter=str(adapter), continues="v1")
+    with pytest.raises(TuningError, match=rf"{adapter} is not an adapter that transformers can load .* restore it"):
+        HfTuner().tune(home, dataset, options, tmp_path / "work")
 
 
 def test_the_command_passes_the_version_on(home: Settings, dataset: Dataset, first: Model) -> None:

@@ -2,6 +2,7 @@
 
 import html
 import json
+import os
 import shutil
 import time
 from collections.abc import Iterator
@@ -316,10 +317,22 @@ def test_the_same_home_gives_the_same_bytes_and_unchanged_pages_are_reused(home:
     make_site(home, newest_runs=50)
     assert content() == before
     assert (site / "datasets" / "d1" / "examples-1.html").stat().st_ino == number
+    (site / "datasets" / "d1" / "examples-1.html").write_text("<h1>")  # damaged
+    (site / "datasets" / "d2" / "index.html").unlink()
+    make_site(home, newest_runs=50)
+    assert content() == before
     shutil.rmtree(site / "datasets" / "d2")
     (site / "parts.json").write_text("{")
     make_site(home, newest_runs=50)
     assert content() == before
+
+
+@pytest.mark.timeout(120)
+def test_a_pipe_in_place_of_a_card_is_named(settings: Settings) -> None:
+    made = write_dataset(settings.datasets_dir / "d1", train=2, evaluation=1)
+    os.mkfifo(made.folder / "card.html")
+    with pytest.raises(TuningError, match=r"card\.html cannot be read \(a pipe or device, not a file\)\. Delete .*d1 "):
+        make_site(settings, newest_runs=1)
 
 
 def test_a_forgotten_post_is_on_no_page(settings: Settings) -> None:

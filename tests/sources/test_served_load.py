@@ -1,5 +1,6 @@
 """Homes that share a BigQuery dataset share the table of served answers, and none replaces the rows of another."""
 
+import os
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -104,6 +105,16 @@ def test_an_answer_that_is_loaded_again_is_there_once(shared: Settings, tmp_path
     home.serve("a", text="So it is.")
     home.load()
     assert rows(shared) == [("a", "So it is.")]
+
+
+@pytest.mark.timeout(120)
+def test_a_pipe_in_place_of_the_id_of_the_log_is_replaced(shared: Settings, tmp_path: Path) -> None:
+    home = Home(shared, tmp_path / "one")
+    home.serve("a")
+    os.mkfifo(tmp_path / "one" / "log_id")
+    home.load()
+    home.load()
+    assert (names(shared), (tmp_path / "one" / "log_id").is_file()) == (["a"], True)
 
 
 def test_rows_of_a_home_that_is_gone_end_with_their_day(shared: Settings, tmp_path: Path) -> None:

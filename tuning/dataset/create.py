@@ -5,6 +5,7 @@ import os
 import shutil
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -25,13 +26,11 @@ from tuning.dataset.dataset import (
     is_out_of_reach,
     open_dataset,
 )
-from tuning.dataset.decisions import rejected
 from tuning.dataset.denied import denied_in
 from tuning.dataset.funnel import Funnel, FunnelRow
 from tuning.dataset.leaks.check import find_leaks, refuse_leaks
 from tuning.dataset.leaks.lines import Written
 from tuning.dataset.options import DatasetOptions, dataset_id
-from tuning.dataset.redact.own_rules import load_rules
 from tuning.dataset.rows.pass_one import run_pass_one
 from tuning.dataset.similar.decontaminate import read_benchmark
 from tuning.dataset.snapshot.export import kind_of
@@ -71,8 +70,8 @@ def create_dataset(
     The bytes depend only on the snapshot's rows, the options, the deny list, and the library versions. They do not
     depend on `workers` (None: all cores) or `engine`, on the order of the rows and files, or on how often the command
     was killed and run again.
-    Raises TuningError if the snapshot does not fit the options, a split is empty, the leak check finds a leak, the Ray
-    cluster does not answer or gives up, or a file that the options name changes meanwhile.
+    Raises TuningError if the snapshot is not complete or does not fit the options, a split is empty, the leak check
+    finds a leak, the Ray cluster does not answer or gives up, or a file that the options name changes while it is read.
     """
     if snapshot.kind != kind_of(options):
         raise TuningError(
@@ -85,42 +84,73 @@ def create_dataset(
     if options.decontaminate:
         read_benchmark(options.decontaminate)  # raises an error before the work begins
         _name_left_out(options.decontaminate)
+    snapshot.check_rows()
     snapshot.roles.check(column_names(snapshot.files), str(snapshot.folder))
     options = msgspec.structs.replace(options, denied=denied_in(settings, snapshot))
-    identity = _identity(snapshot, options)
-    for remembered in (read_benchmark, load_rules, rejected, load_tokenizer):
-        remembered.cache_clear()  # it may be of an earlier content than the ID
+    recorded = options.recorded()
+    identity = dataset_id(snapshot.digest, recorded, snapshot.recorded_build(), _versions(options))
     folder = settings.datasets_dir / identity
     with locked(settings.datasets_dir / f".{identity}.lock", f"the dataset {identity}"):
         for left_over in settings.datasets_dir.glob(f".{identity}.*.tmp"):  # written by a killed run
             shutil.rmtree(left_over)
         place = find_place(settings, identity)
         if not _is_finished(settings, folder, place):
+            if options.tokenizer:
+                load_tokenizer(options.tokenizer)  # raises an error that names this folder, not the copy
             parts = Parts(place.store.within(mark_of(snapshot)), is_spent=options.is_seed)
-            with engine.workers(workers, parts.store, options) as pool, atomic_folder(folder) as unfinished:
-                try:
-                    _make(unfinished, place.outputs(unfinished), parts, snapshot, options, pool, identity)
-                except BaseException:
-                    if not _is_of(identity, snapshot, options):
-                        _clear(place.store)  # some working files have the earlier content, and others the later one
-                    raise
+            copies = folder.with_name(f".{identity}.inputs.tmp")
+            with (
+                _own_copies(options, recorded, copies) as options,
+                engine.workers(workers, parts.store, options) as pool,
+                atomic_folder(folder) as unfinished,
+            ):
+                outputs = place.outputs(unfinished)
+                _make(unfinished, outputs, parts, snapshot, options, pool, identity, recorded)
         os.utime(folder)  # now the newest dataset, which `find_dataset` returns by default
         _clear(place.store)
     _remove_forgotten(settings)
     return open_dataset(folder, settings)
 
 
-def _identity(snapshot: Snapshot, options: DatasetOptions) -> str:
-    libraries = versions(with_tokenizer=bool(options.tokenizer), with_parquet=options.parquet)
-    return dataset_id(snapshot.digest, options, snapshot.recorded_build(), libraries)
+def _versions(options: DatasetOptions) -> dict[str, str]:
+    return versions(with_tokenizer=bool(options.tokenizer), with_parquet=options.parquet)
 
 
-def _is_of(identity: str, snapshot: Snapshot, options: DatasetOptions) -> bool:
-    """Return whether the files that the options name still have the content of which `identity` was made."""
+@contextlib.contextmanager
+def _own_copies(options: DatasetOptions, recorded: dict[str, object], folder: Path) -> Iterator[DatasetOptions]:
+    """Copy the files that the options name into `folder` during the block. Yield the options with the copies.
+
+    So each part is made from the content that the ID names, also if the files change meanwhile and this run is killed.
+    Raises TuningError if the files have changed since `recorded` was read of them.
+    """
+    what = "a file that the options name changed while it was read"
+    changed = TuningError(what, "Run the command again when nothing writes to it")
     try:
-        return _identity(snapshot, options) == identity
-    except TuningError:  # a file is gone
-        return False
+        try:
+            copied = msgspec.structs.replace(options, **_copies(options, folder))
+        except FileNotFoundError:
+            raise changed from None
+        if _sums(copied.recorded()) != _sums(recorded):
+            raise changed
+        yield copied
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _copies(options: DatasetOptions, folder: Path) -> dict[str, Path]:
+    """Copy the files that the options name into `folder`, and return the copies by option, with the same names."""
+    copies: dict[str, Path] = {}
+    for name, (path, content) in options.files().items():
+        copies[name] = folder / name / (path.name if path.name not in ("", "..") else "folder")
+        for file in content:
+            copy = copies[name] / file.relative_to(path)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, copy)
+    return copies
+
+
+def _sums(recorded: dict[str, object]) -> dict[str, object]:
+    return {name: value["sha256"] for name, value in recorded.items() if isinstance(value, dict)}
 
 
 def _name_left_out(benchmark: Path) -> None:
@@ -168,6 +198,7 @@ def _make(
     options: DatasetOptions,
     workers: Workers,
     identity: str,
+    recorded: dict[str, object],
 ) -> None:
     funnel = Funnel(snapshot.rows, "files" if options.is_own else "mart")
     index = run_pass_one(parts, snapshot, options, workers, funnel)
@@ -193,9 +224,9 @@ def _make(
         id=identity,
         format=options.format,
         template=snapshot.template,
-        options=options.recorded(),
+        options=recorded,
         build=snapshot.recorded_build(),
-        versions=versions(with_tokenizer=bool(options.tokenizer), with_parquet=options.parquet),
+        versions=_versions(options),
         funnel=funnel.rows(),
         files=files,
         tokens=token_facts(index, selection, options.tokenizer),
@@ -209,11 +240,6 @@ def _make(
     pairs = pair_facts(index, selection) if options.is_preference else None
     write_card(folder, manifest, facts, funnel.kinds(), shown, pairs)
     write_record(folder / MANIFEST, manifest)
-    if not _is_of(identity, snapshot, options):
-        raise TuningError(
-            "a file that the options name changed while the dataset was made",
-            "Run the command again when nothing writes to it",
-        )
     outputs.finish(folder)
 
 

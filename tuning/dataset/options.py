@@ -184,14 +184,13 @@ def _check(options: DatasetOptions, chosen: Set[str]) -> None:
         rejected(options.decisions)
 
 
-def dataset_id(digest: str, options: DatasetOptions, build: dict[str, object], versions: dict[str, str]) -> str:
+def dataset_id(digest: str, options: dict[str, object], build: dict[str, object], versions: dict[str, str]) -> str:
     """Return the ID of a dataset: 16 hex digits of a hash of the arguments and FORMAT_VERSION.
 
-    `digest` is that of the snapshot's rows, and `build` is the build as the manifest records it, with the instruction
-    template. Two builds can have the same rows, but a manifest names one build only. Raises TuningError if a file that
-    the options name cannot be read.
+    `digest` is that of the snapshot's rows, and `options` and `build` are those that the manifest records, with the
+    instruction template. Two builds can have the same rows, but a manifest names one build only.
     """
-    parts = [FORMAT_VERSION, digest, options.recorded(), build, versions]
+    parts = [FORMAT_VERSION, digest, options, build, versions]
     return hashlib.sha256(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal, TypedDict
 from tuning.errors import TuningError
 from tuning.gcs.access import backoff, credentials, google_errors
 from tuning.gcs.upload import as_stored
+from tuning.paths import refuse_pipe
 from tuning.settings import Settings
 from tuning.storage import CHUNK, split_uri
 
@@ -212,12 +213,13 @@ def mark_of(source: Source) -> list[str | int]:
 def open_parts(source: Source) -> Iterator[tuple[BinaryIO | Path, int]]:
     """Yield a path or a seekable reader, for reading single parts, and how many bytes to read at a time.
 
-    Raises TuningError if the object no longer exists.
+    Raises TuningError if the object no longer exists, and OSError if a pipe or device is in place of the file.
     """
     if isinstance(source, ObjectFile):
         with source.open_ranges(_LEAST_READ) as reader:
             yield reader, _READ_FAR
     else:
+        refuse_pipe(source)
         yield source, _READ
 
 

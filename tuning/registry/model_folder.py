@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from tuning.dataset.dataset import Attribution
 from tuning.errors import TuningError
+from tuning.paths import refuse_pipe
 from tuning.records import read_record, write_record
 from tuning.storage import sha256_of, total_sha256
 from tuning.tuners.protocol import Model
@@ -20,6 +21,8 @@ from tuning.tuners.protocol import Model
 MODEL = "model.json"
 WEIGHTS = "weights"
 TRAINED_ON = "trained_on.npz"
+# What NumPy raises for a damaged TRAINED_ON. RuntimeError: its ZIP archive claims to be encrypted or newer.
+DAMAGED = (OSError, ValueError, TypeError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
 _RECORDS = {"README.md", "curves.json", "curves.svg", "finished.json", "tensorboard"}  # beside the weights
 
 
@@ -81,9 +84,10 @@ def count_seen(folder: Path, questions: NDArray[np.int64], groups: NDArray[np.in
     """
     path = folder / TRAINED_ON
     try:
+        refuse_pipe(path)
         with np.load(path) as seen:
             return int(np.sum(np.isin(questions, seen["questions"]) | np.isin(groups, seen["groups"])))
-    except (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except DAMAGED as error:
         raise TuningError(f"{path} is missing or damaged ({error})", _lost(folder)) from None
 
 

@@ -13,16 +13,17 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from tuning.dataset.card.notice import NOTICE
-from tuning.dataset.dataset import ATTRIBUTION, Dataset, find_dataset
+from tuning.dataset.dataset import ATTRIBUTION, MANIFEST, Dataset, find_dataset, is_out_of_reach
 from tuning.errors import TuningError
 from tuning.paths import expanded
+from tuning.records import numbered_lines
 from tuning.registry import registry
 from tuning.registry.records import Version
 from tuning.resource_errors import in_one_line
 from tuning.settings import Settings
 from tuning.sharing.gguf import write_gguf
 from tuning.sharing.model_card import DATA, Exported, card, notice
-from tuning.storage import atomic_folder, write_bytes
+from tuning.storage import atomic_folder, sha256_of, write_bytes
 from tuning.tuners.hf.device import EXACT
 from tuning.tuners.hf.models.adapted import BASE, base_of
 from tuning.tuners.hf.models.base_models import HubBase, hub_base, load_tokenizer
@@ -89,9 +90,13 @@ def in_lines(folder: Folder, form: Form) -> Iterator[str]:
 
 
 def _dataset(settings: Settings, version: Version) -> Dataset | None:
+    """Return the dataset of a version, or None if it is not in this home. Raises TuningError if it is damaged."""
+    folder = settings.datasets_dir / version.dataset_id
     try:
         return find_dataset(settings, version.dataset_id)
     except TuningError:
+        if (folder / MANIFEST).exists() and not is_out_of_reach(settings, folder):
+            raise
         return None
 
 
@@ -154,5 +159,15 @@ def _write_texts(exported: Exported, training_card: Path, folder: Path) -> None:
         write_bytes(folder / "LICENSE", text.encode())
     if exported.dataset:
         (folder / DATA).mkdir()
-        for name in (ATTRIBUTION, NOTICE):
-            shutil.copyfile(exported.dataset.folder / name, folder / DATA / name)
+        _copy_attribution(exported.dataset, folder / DATA)
+
+
+def _copy_attribution(dataset: Dataset, folder: Path) -> None:
+    """Copy the attribution and the notice of a dataset. Raises TuningError if one is missing, or not as it was made."""
+    again = f"Delete {dataset.folder} and run `invoke dataset` to create the dataset again"
+    for name in (ATTRIBUTION, NOTICE):
+        source, facts = dataset.source(name), dataset.manifest.files.get(name)
+        with (folder / name).open("wb") as copy:
+            copy.writelines(line for _, line in numbered_lines(source, again))
+        if facts and sha256_of(folder / name) != facts.sha256:
+            raise TuningError(f"{source} is damaged (it is not the file that {MANIFEST} describes)", again)

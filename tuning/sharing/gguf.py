@@ -17,6 +17,7 @@ import msgspec
 from tuning.dataset.formats.codec import as_question
 from tuning.errors import TuningError
 from tuning.evaluation.options import EvaluationOptions
+from tuning.records import read_record
 from tuning.registry.records import Version
 from tuning.settings import Settings
 from tuning.storage import atomic_folder, locked, write_bytes
@@ -40,6 +41,7 @@ _NEEDED = re.compile(rf"{re.escape(_ROOT)}({re.escape(_SCRIPT)}|(conversion|gguf
 _TYPES = {"float32": "f32", "bfloat16": "bf16", "float16": "f16"}
 # Jinja marks of transformers for the training. Other programs refuse a template with them.
 _GENERATION = re.compile(r"\{%-?\s*(?:end)?generation\s*-?%\}")
+_LOST = "Restore the model from a backup, or tune a new one"
 _QUESTION = "\uf8ff"  # stands for the user's question; no post and no template contains this private character
 
 
@@ -62,7 +64,7 @@ def write_gguf(settings: Settings, version: Version, merged: Path, folder: Path)
 
 
 def _convert(script: Path, model: Path, target: Path, version: Version) -> None:
-    kind = msgspec.json.decode((model / "config.json").read_bytes(), type=dict[str, object]).get("dtype")
+    kind = read_record(model / "config.json", dict[str, object], _LOST).get("dtype")
     arguments = ["--outtype", _TYPES.get(str(kind), "auto"), "--outfile", str(target)]
     arguments += ["--model-name", f"{Path(version.base_model).name} {version.name}"]
     environment = {name: value for name, value in os.environ.items() if "TOKEN" not in name}
@@ -104,7 +106,7 @@ def modelfile(version: Version, merged: Path) -> str:
             f'the prompt of {version.name} contains """, which ends a text in a Modelfile', "Use --form merged"
         )
     template = "{{ .Prompt }}".join(part.replace("{{", '{{ "{{" }}') for part in text.split(_QUESTION))
-    settings = msgspec.json.decode((merged / "generation_config.json").read_bytes(), type=_Ends)
+    settings = read_record(merged / "generation_config.json", _Ends, _LOST)
     stops = [tokenizer.convert_ids_to_tokens(token) for token in stop_tokens(tokenizer, settings)]
     lines = [f"FROM ./{WEIGHTS}", f'TEMPLATE """{template}"""', "PARAMETER temperature 0", "PARAMETER repeat_penalty 1"]
     lines.append(f"PARAMETER num_predict {EvaluationOptions().max_new_tokens}")  # else a loop has no end

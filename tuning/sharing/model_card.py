@@ -42,14 +42,15 @@ class Exported:
 def card(exported: Exported, training_card: Path) -> str:
     """Return the README as Markdown: the card that was written at the training, and how to load this form.
 
-    Raises TuningError if `training_card` is missing.
+    Raises TuningError if `training_card` is missing or damaged.
     """
-    if not training_card.is_file():
-        raise TuningError(
-            f"the files of {exported.version.name} have no card ({training_card})", "Tune the model again"
-        )
     version = exported.version
-    told = _FRONT_MATTER.sub("", training_card.read_text(encoding="utf-8"))
+    if not training_card.is_file():
+        raise TuningError(f"the files of {version.name} have no card ({training_card})", "Tune the model again")
+    try:
+        told = _FRONT_MATTER.sub("", training_card.read_text(encoding="utf-8"))
+    except UnicodeDecodeError as error:
+        raise TuningError(f"{training_card} is damaged ({error})", "Restore the model from a backup") from None
     if Path(version.base_model).is_absolute():
         told = told.replace(version.base_model, Path(version.base_model).name)
     verdict = f"The release gate says *{version.verdict.status}*: {'; '.join(version.verdict.reasons)}."

@@ -18,7 +18,9 @@ from tuning.dataset.formats.codec import question_of
 from tuning.dataset.formats.records import Example
 from tuning.dataset.funnel import STEPS
 from tuning.evaluation.report import title_of
+from tuning.paths import read_whole
 from tuning.progress import counted
+from tuning.records import unreadable
 from tuning.site.charts import Chart, bars, histogram
 from tuning.site.highlighting import in_color
 from tuning.site.pages import script, write_page
@@ -51,8 +53,16 @@ class _Seen:
 
 
 def dataset_inputs(dataset: Dataset) -> list[bytes]:
-    """Return what the pages of a dataset are made from, as bytes: the manifest has the hashes of all examples."""
-    return [(dataset.folder / name).read_bytes() for name in (MANIFEST, CARD) if (dataset.folder / name).exists()]
+    """Return what the pages of a dataset are made from, as bytes: the manifest has the hashes of all examples.
+
+    Raises TuningError if one of its files cannot be read.
+    """
+    paths = [dataset.folder / name for name in (MANIFEST, CARD) if (dataset.folder / name).exists()]
+    try:
+        return [read_whole(path) for path in paths]
+    except OSError as error:
+        again = f"Delete {dataset.folder} and run `invoke dataset` to create the dataset again"
+        raise unreadable(error.filename or dataset.folder, error, again) from None
 
 
 def write_dataset_pages(

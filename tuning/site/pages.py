@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from tuning.errors import TuningError
 from tuning.records import read_record, write_record
-from tuning.storage import link_or_copy, write_bytes
+from tuning.storage import link_or_copy, sha256_of, total_sha256, write_bytes
 from tuning.visible import visible
 
 TEMPLATES = Path(__file__).with_name("templates")
@@ -23,9 +23,10 @@ _STYLE, _SCRIPT = Markup("<!--style-->"), Markup("<!--script-->")
 
 
 class _Parts(msgspec.Struct, frozen=True, kw_only=True):
-    """Hold a hash of the inputs of each part of the site, by the part's folder."""
+    """Hold a hash of the inputs of each part of the site, and one of its pages, by the part's folder."""
 
     keys: dict[str, str] = {}
+    pages: dict[str, str] = {}
 
 
 class Pages:
@@ -37,41 +38,47 @@ class Pages:
     def __init__(self, folder: Path, earlier: Path, code: str) -> None:
         self.folder = folder
         self._earlier, self._code = earlier, code
-        self._keys: dict[str, str] = {}
+        self._made = _Parts(keys={}, pages={})
         self._known = _read_parts(earlier / _PARTS)
 
     def part(self, name: str, inputs: Iterable[bytes], make: Callable[[Path], None]) -> None:
-        """Let ``make(folder)`` write the folder `name`, or link its files from the earlier site.
+        """Let ``make(folder)`` write the folder `name`, or link its files from the earlier site if they are as written.
 
         `inputs` are all that the pages of this part show. Raises TuningError if the name, which ends with an ID that
         a file of the home states, leads out of the site, or if two parts have it.
         """
         kind, _, stated = name.partition("/")
-        if not stated or stated in (".", "..") or "/" in stated or name in self._keys:
-            why = "belongs to two folders" if name in self._keys else "is no name of a folder"
+        if not stated or stated in (".", "..") or "/" in stated or name in self._made.keys:
+            why = "belongs to two folders" if name in self._made.keys else "is no name of a folder"
             raise TuningError(f"the ID {stated!r} in {kind} of the home {why}", "Move the copy or damaged folder away")
         digest = hashlib.sha256(self._code.encode())
         for content in inputs:
             digest.update(hashlib.sha256(content).digest())
-        key = self._keys[name] = digest.hexdigest()
-        old = self._earlier / name
-        if self._known.get(name) == key and old.is_dir():
+        key = self._made.keys[name] = digest.hexdigest()
+        old, new = self._earlier / name, self.folder / name
+        if self._known.keys.get(name) == key and _sum(old) == self._known.pages.get(name):
             for file in sorted(old.iterdir()):
-                link_or_copy(file, self.folder / name / file.name)
-            return
-        (self.folder / name).mkdir(parents=True)
-        make(self.folder / name)
+                link_or_copy(file, new / file.name)
+        else:
+            new.mkdir(parents=True)
+            make(new)
+        self._made.pages[name] = _sum(new)
 
     def finish(self) -> None:
         """Write which inputs the parts were made from."""
-        write_record(self.folder / _PARTS, _Parts(keys=self._keys))
+        write_record(self.folder / _PARTS, self._made)
 
 
-def _read_parts(path: Path) -> dict[str, str]:
-    """Return the keys of an earlier site. Without them, or if they are damaged, every part is made again."""
+def _read_parts(path: Path) -> _Parts:
+    """Return what is known of an earlier site. If that is missing or damaged, every part is made again."""
     with contextlib.suppress(TuningError):
-        return read_record(path, _Parts, "").keys
-    return {}
+        return read_record(path, _Parts, "")
+    return _Parts()
+
+
+def _sum(folder: Path) -> str:
+    """Return a hash of the names and contents of the pages in a folder, or "" if there is none."""
+    return total_sha256(folder, sha256_of) if folder.is_dir() else ""
 
 
 def write_page(path: Path, template: str, view: dict[str, Any], *scripts: str) -> None:

@@ -267,22 +267,6 @@ def test_a_line_that_breaks_and_a_server_that_is_busy_change_nothing(
     assert contents(cloud, f"gs://bucket/datasets/{dataset.id}") == expected
 
 
-def test_a_dataset_of_a_file_that_changed_meanwhile_is_not_published(
-    cloud: Settings, few: Snapshot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    decisions, write = tmp_path / "decisions.jsonl", create.write_card
-    decisions.write_text("")
-
-    def change(*given: Any) -> None:
-        decisions.write_text("\n")
-        write(*given)
-
-    monkeypatch.setattr(create, "write_card", change)
-    with pytest.raises(TuningError, match="changed while the dataset was made"):
-        create_dataset(cloud, few, resolve_options(decisions=decisions), 1)
-    assert not [uri for uri in find_storage(cloud).addresses("gs://bucket/datasets/") if uri.endswith("manifest.json")]
-
-
 def test_another_machine_finds_what_one_has_made(
     cloud: Settings, few: Snapshot, monkeypatch: pytest.MonkeyPatch
 ) -> None:

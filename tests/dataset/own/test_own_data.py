@@ -1,5 +1,6 @@
 """A user's own files: which shapes are read, which rows are left out, and the dataset that comes of them."""
 
+import contextlib
 import gzip
 import json
 from collections.abc import Sequence
@@ -28,6 +29,8 @@ from tuning.errors import TuningError
 from tuning.pipelines.end_to_end import Steps, make_own_dataset
 from tuning.settings import Settings
 from tuning.tuners.options import check_own
+
+REJECTED = '{"example_id": "mine.jsonl:1", "decision": "reject", "reason": "wrong"}\n'
 
 
 def chat(question: str, answer: str, system: str = "") -> dict[str, Any]:
@@ -352,29 +355,55 @@ def test_a_file_that_is_deleted_while_it_is_read_is_refused(tmp_path: Path, monk
         made(tmp_path / "home", [path])
 
 
-def test_a_file_of_decisions_that_changes_meanwhile_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_of_decisions_that_changes_while_it_is_read_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path, decisions = write(tmp_path / "mine.jsonl", pairs(range(30))), tmp_path / "decisions.jsonl"
     decisions.write_text("")
-    make = create._make
+    identify = create.dataset_id
+
+    def change(*given: Any) -> str:
+        decisions.write_text(REJECTED)  # after its hash was taken
+        return identify(*given)
+
+    monkeypatch.setattr(create, "dataset_id", change)
+    with pytest.raises(TuningError, match="a file that the options name changed while it was read"):
+        made(tmp_path / "home", [path], decisions=decisions)
+    assert [one.suffix for one in (tmp_path / "home" / "datasets").iterdir()] == [".lock"]
+
+
+@pytest.mark.parametrize("is_killed", [False, True])
+def test_decisions_that_change_for_a_while_do_not_mix_with_the_first_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_killed: bool
+) -> None:
+    path, decisions = write(tmp_path / "mine.jsonl", pairs(range(30))), tmp_path / "decisions.jsonl"
+    decisions.write_text("")
+    make, pick = create._make, create.select
 
     def change(*given: Any) -> None:
-        decisions.write_text('{"example_id": "mine.jsonl:1", "decision": "reject", "reason": "wrong"}\n')
-        try:
-            make(*given)
-        finally:
-            assert [*tmp_path.glob("home/datasets/.*.parts/*")] != []
+        decisions.write_text(REJECTED)
+        make(*given)
+
+    def back(*given: Any) -> Any:
+        decisions.write_text("")
+        if is_killed:
+            raise KeyboardInterrupt
+        return pick(*given)
 
     monkeypatch.setattr(create, "_make", change)
-    with pytest.raises(TuningError, match="a file that the options name changed while the dataset was made"):
+    monkeypatch.setattr(create, "select", back)
+    with pytest.raises(KeyboardInterrupt) if is_killed else contextlib.nullcontext():
         made(tmp_path / "home", [path], decisions=decisions)
-    assert [*tmp_path.glob("home/datasets/.*.parts/*")] == [*tmp_path.glob("home/datasets/[!.]*")] == []
+    monkeypatch.undo()
+    again, fresh = (made(tmp_path / name, [path], decisions=decisions) for name in ("home", "other"))
+    assert fingerprint(again.folder) == fingerprint(fresh.folder)
 
 
 def test_decisions_that_change_after_the_options_were_read_are_honored(tmp_path: Path) -> None:
     path, decisions = write(tmp_path / "mine.jsonl", pairs(range(30))), tmp_path / "decisions.jsonl"
     decisions.write_text("")
     resolve_options(decisions=decisions)
-    decisions.write_text('{"example_id": "mine.jsonl:1", "decision": "reject", "reason": "wrong"}\n')
+    decisions.write_text(REJECTED)
     dataset = made(tmp_path / "home", [path], decisions=decisions)
     assert sum(file.rows for name, file in dataset.manifest.files.items() if name != "attribution.jsonl") == 29
 

@@ -88,7 +88,7 @@ def test_no_pattern_can_block_the_run(tmp_path: Path) -> None:
 
 def test_the_content_of_the_file_is_part_of_the_id_and_the_seed_preset_refuses_it(tmp_path: Path) -> None:
     def identity(options: DatasetOptions) -> str:
-        return dataset_id("0", options, {}, {})
+        return dataset_id("0", options.recorded(), {}, {})
 
     path = write(tmp_path, TICKETS)
     first = identity(resolve_options(redact_rules=str(path)))

@@ -1,15 +1,30 @@
 """A snapshot's digest depends on its rows, not on how the files divide and order them."""
 
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
 from tests.marts import BUILD, row, write_snapshot
+from tuning.dataset.create import create_dataset
+from tuning.dataset.options import DatasetOptions
 from tuning.dataset.snapshot.snapshot import digest_rows, open_snapshot, parquet_files
 from tuning.errors import TuningError
+from tuning.settings import Settings
 
 ROWS = [row(number) for number in range(1_500)]
+
+
+@pytest.mark.parametrize("change", [Path.unlink, lambda path: shutil.copy(path, path.with_name("part-999.parquet"))])
+def test_a_file_that_is_gone_or_too_many_is_seen_by_the_rows(tmp_path: Path, change: Callable[[Path], object]) -> None:
+    snapshot = write_snapshot(tmp_path / "snapshot", [row(number) for number in range(40)], files=2)
+    change(snapshot.folder / "part-000.parquet")
+    changed = open_snapshot(snapshot.folder)
+    said = rf"the files in {snapshot.folder} have (20|60) rows, but 40 were written\. Delete this folder"
+    with pytest.raises(TuningError, match=said):
+        create_dataset(Settings(home=tmp_path / "home"), changed, DatasetOptions(), 1)
 
 
 def test_order_files_and_row_groups_do_not_change_the_digest(tmp_path: Path) -> None:

@@ -13,6 +13,8 @@ from tuning.errors import TuningError
 from tuning.settings import Settings
 from tuning.tuners.hf import limited
 from tuning.tuners.hf.models.base_models import find_base_model, load_model, load_tokenizer
+from tuning.tuners.hf.train.recipe import make_recipe
+from tuning.tuners.protocol import TuneOptions
 
 AUTO_MAP = {"AutoModelForCausalLM": "modeling_evil.Evil", "AutoConfig": "configuration_evil.Evil"}
 
@@ -28,10 +30,10 @@ def add(name: str, **entries: Any) -> Callable[[Path], None]:
     return change
 
 
-def write(name: str, text: str = "raise SystemExit('this ran')") -> Callable[[Path], None]:
+def write(name: str, text: str = "raise SystemExit('this ran')", encoding: str = "utf-8") -> Callable[[Path], None]:
     def change(folder: Path) -> None:
         (folder / name).parent.mkdir(exist_ok=True)
-        (folder / name).write_text(text)
+        (folder / name).write_text(text, encoding=encoding)
 
     return change
 
@@ -47,6 +49,17 @@ def changed(local_model: Path, tmp_path: Path) -> Callable[[Callable[[Path], Non
         return folder
 
     return make
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b'{"r": "\xe4"}', b'{"a":' * 100_000, b"[4]", b'{"r": 10e30}', b'{"r": "4"}', b"{}"]
+)
+def test_damaged_settings_of_an_adapter_are_one_line(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "adapter_config.json").write_bytes(content)
+    with pytest.raises(
+        TuningError, match=r"adapter_config\.json is damaged .* Restore the model from a backup, or tune"
+    ):
+        make_recipe(TuneOptions(base_model="tiny", adapter=str(tmp_path)), preference=False)
 
 
 @pytest.mark.parametrize(
@@ -69,10 +82,11 @@ def changed(local_model: Path, tmp_path: Path) -> Callable[[Callable[[Path], Non
         ),
         (add("model.safetensors.index.json", weight_map={"a": "../x.safetensors"}), "not a *.safetensors file in it"),
         (add("model.safetensors.index.json", weight_map={"a": "pytorch_model.bin"}), "not a *.safetensors file in it"),
-        (write("config.json", "[" * 100_000), "config.json cannot be read"),
+        (write("config.json", "[" * 100_000), "config.json is damaged"),
+        (write("generation_config.json", '{"a": "\x80"}', "latin-1"), "generation_config.json is damaged"),
         (
             write("config.json", "\ud83d{".encode("utf-16", "surrogatepass").decode("latin-1")),
-            "config.json cannot be read",
+            "config.json is damaged",
         ),
     ],
 )

@@ -14,7 +14,6 @@ from tuning.dataset.rows.plan import DENIED, Plan, read_plan
 from tuning.dataset.rows.prepare import Job, prepare
 from tuning.dataset.rows.quality import without_rejected
 from tuning.dataset.snapshot.snapshot import Snapshot
-from tuning.dataset.tokens import load_tokenizer
 from tuning.dataset.workspace.index import Index, build_index
 from tuning.dataset.workspace.parallel import Workers
 from tuning.dataset.workspace.parts import Parts, notes_of
@@ -29,11 +28,9 @@ def run_pass_one(parts: Parts, snapshot: Snapshot, options: DatasetOptions, work
     """Prepare the parts that are not finished yet. Return the index of the rows.
 
     Dropped rows are counted in `funnel`. Raises TuningError if the snapshot has no rows or cannot be read, or if
-    the tokenizer or the benchmark file is not valid.
+    the benchmark file is not valid.
     """
     plan = read_plan(snapshot, options)
-    if options.tokenizer:
-        load_tokenizer(options.tokenizer)  # raises an error before the work begins
     rules = Rules(
         options=options,
         template=snapshot.template,

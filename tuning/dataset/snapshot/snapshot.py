@@ -67,6 +67,23 @@ class Snapshot:
         """Return values that change when a file is replaced, without reading the content of the files."""
         return [mark_of(file) for file in self.files]
 
+    def check_rows(self) -> None:
+        """Raise TuningError if the local files have not the rows that were written: one is gone, or there is another.
+
+        An object in Cloud Storage is named in FACTS, so it cannot be gone unseen.
+        """
+        if not all(isinstance(file, Path) for file in self.files):
+            return
+        rows = 0
+        for source in self.files:
+            with _opened(source) as file:
+                rows += file.metadata.num_rows
+        if rows != self.rows:
+            raise TuningError(
+                f"the files in {self.folder} have {rows:,} rows, but {self.rows:,} were written",
+                "Delete this folder and run the command again, which makes it again",
+            )
+
 
 def open_snapshot(folder: Path, settings: Settings | None = None) -> Snapshot:
     """Return the finished snapshot in `folder`. `settings` is required if its files are in Cloud Storage.

@@ -27,7 +27,7 @@ from tuning.monitoring.tracing.near import (
 from tuning.monitoring.tracing.post import Post
 from tuning.registry import registry
 from tuning.registry.forgotten import with_continued
-from tuning.registry.model_folder import TRAINED_ON
+from tuning.registry.model_folder import DAMAGED, TRAINED_ON
 from tuning.registry.records import Version
 from tuning.settings import Settings
 from tuning.target import find_target
@@ -283,7 +283,7 @@ def _search_list(settings: Settings, version: Version, found: Trace, direct: set
     try:
         with find_storage(settings).open(uri) as file, np.load(file) as seen:
             is_seen = bool(np.isin(found.post.id, seen["questions"]))
-    except (TuningError, OSError, ValueError, KeyError, EOFError) as error:
+    except (TuningError, *DAMAGED) as error:
         found.unsearched.append(f"{what}, and neither is its list of questions ({error})")
         return
     if is_seen:

@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tuning.gcs.access import google_errors
+from tuning.paths import read_whole
 from tuning.settings import Settings
 from tuning.sources.served.answers import ServedAnswer, log_files, log_folder, read_log, today
 from tuning.storage import write_bytes
@@ -97,7 +98,10 @@ def _log_id(settings: Settings) -> str:
     A copy of the home is at another place, so it has another ID.
     """
     path = log_folder(settings) / _ID
-    found = path.read_bytes() if path.exists() else b""
+    try:
+        found = read_whole(path)
+    except OSError:  # there is none, or a pipe or device, which the new one replaces
+        found = b""
     if not re.fullmatch(rb"[0-9a-f]{32}", found):
         found = uuid.uuid4().hex.encode()
         write_bytes(path, found)

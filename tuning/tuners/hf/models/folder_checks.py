@@ -3,9 +3,8 @@
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
-import msgspec
-
 from tuning.errors import TuningError
+from tuning.records import read_record
 
 _WANTED = {
     "config.json": ["config.json"],
@@ -60,10 +59,7 @@ def _entries(path: Path) -> Iterator[tuple[str, object]]:
     """
     if not path.exists():
         return
-    try:
-        waiting = [msgspec.json.decode(path.read_bytes())]
-    except (OSError, msgspec.DecodeError, RecursionError) as error:
-        raise TuningError(f"{path} cannot be read ({error})", "Save model and tokenizer in its folder again") from None
+    waiting: list[object] = [read_record(path, dict[str, object], "Save model and tokenizer in its folder again")]
     while waiting:
         value = waiting.pop()
         if isinstance(value, dict):

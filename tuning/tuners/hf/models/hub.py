@@ -4,9 +4,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from tuning.errors import TuningError
+from tuning.records import read_record
 from tuning.tuners.hf.environment import go_online
 from tuning.tuners.hf.models.folder_checks import INDEX, check_complete
 from tuning.tuners.hf.models.hub_models import HubName, parse_hub_name
@@ -49,9 +48,9 @@ def _shards(folder: Path) -> list[str]:
     if not (folder / INDEX).is_file():
         return [_WEIGHTS]
     try:
-        index = msgspec.json.decode((folder / INDEX).read_bytes(), type=dict[str, Any])
+        index = read_record(folder / INDEX, dict[str, Any], "Use another --base-model")
         names = sorted(set(index["weight_map"].values()))
-    except (msgspec.DecodeError, KeyError, AttributeError, TypeError) as error:
+    except (KeyError, AttributeError, TypeError) as error:
         raise TuningError(f"{folder / INDEX} cannot be read ({error})", "Use another --base-model") from None
     if wrong := [name for name in names if not re.fullmatch(r"[\w.-]+\.safetensors", str(name))]:
         raise TuningError(f"{folder / INDEX} names {wrong[0]!r}, which is no *.safetensors file beside it", CHOICE)

@@ -7,7 +7,7 @@ import msgspec
 from tuning.errors import TuningError
 from tuning.tuners.hf.models.adapted import has_name
 from tuning.tuners.hf.models.hub_models import HUB_MODELS, parse_hub_name
-from tuning.tuners.hf.train.saved import adapter_settings
+from tuning.tuners.hf.train.saved import adapter_rank
 from tuning.tuners.protocol import Keep, TuneOptions
 
 # A larger base model keeps the adapter alone (bytes of its weights in bfloat16). A whole copy for each version would
@@ -122,7 +122,7 @@ def make_recipe(options: TuneOptions, preference: bool) -> Recipe:
     if options.full:
         given["lora_rank"] = 0
     if options.adapter:
-        given["lora_rank"] = int(str(adapter_settings(Path(options.adapter))["r"]))
+        given["lora_rank"] = adapter_rank(Path(options.adapter))
         given["step_size"] = 1.0  # the change so far was scaled when it was saved, and is not scaled again
     recipe = msgspec.structs.replace(recipe, seed=options.seed, continues=options.continues, keep=options.keep, **given)
     if recipe.keep == "adapter":

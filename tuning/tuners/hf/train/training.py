@@ -202,8 +202,11 @@ def training_model(folder: Path, recipe: Recipe, processor: Processor, adapter: 
     with products in bfloat16), because bfloat16 would round small updates away. Raises TuningError if the model cannot
     be loaded.
     """
-    from tuning.tuners.hf.models.base_models import load_model
+    from tuning.tuners.hf.models.base_models import load_model, loading
 
     half = processor.half and not recipe.full
     model = load_model(folder, torch.bfloat16 if half else torch.float32)
-    return PeftModel.from_pretrained(model, str(adapter), is_trainable=True) if adapter else model
+    if adapter is None:
+        return model
+    with loading(adapter, "an adapter"):
+        return PeftModel.from_pretrained(model, str(adapter), is_trainable=True)
