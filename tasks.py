@@ -31,7 +31,7 @@ from tuning.command_line.shown import Groups, hint_at_names, in_groups, show_kin
 from tuning.errors import TuningError
 from tuning.settings import BigQueryDataset, Settings, describe, load_settings, shared_kinds
 from tuning.storage import check_home, json_bytes
-from tuning.target import find_target
+from tuning.target import command_in_words, find_target
 from tuning.values import (
     Address,
     Age,
@@ -419,8 +419,9 @@ def export_model(
     version: Annotated[Version, Meta(description="model version, such as v2, or champion")],
     form: ModelForm = "merged",
     output: Annotated[
-        NotAnOption, Meta(description="folder to write, which must not exist (default: VERSION-FORM)")
-    ] = "",
+        Annotated[NotAnOption, Meta(min_length=1)] | None,
+        Meta(description="folder to write, which must not exist (default: VERSION-FORM)"),
+    ] = None,
 ) -> None:
     """Write a registered local model as a folder that other programs load, with its card and licences.
 
@@ -429,7 +430,7 @@ def export_model(
     from tuning.sharing.export_model import export_model as export_version
     from tuning.sharing.export_model import in_lines
 
-    print("\n".join(in_lines(export_version(settings, version, form, output), form)))
+    print("\n".join(in_lines(export_version(settings, version, form, output or ""), form)))
 
 
 @command(positional=["name"])
@@ -487,7 +488,9 @@ def hello(
 def compile_(
     c: Context,
     settings: Settings,
-    output: Annotated[OutputFile, Meta(description="file to write (default: pipeline.yaml under TUNING_HOME)")] = "",
+    output: Annotated[
+        OutputFile | None, Meta(description="file to write (default: pipeline.yaml under TUNING_HOME)")
+    ] = None,
     pipeline: Annotated[Literal["tune", "refresh"], Meta(description="tune_python_qa or refresh_python_qa")] = "tune",
 ) -> None:
     """Write a pipeline as YAML. kfp.local and Vertex AI Pipelines run the same file.
@@ -542,8 +545,8 @@ def evaluate(
         ),
     ] = "",
     output: Annotated[
-        OutputFile, Meta(description="JSONL file for the how-to questions, both answers and what their code did")
-    ] = "",
+        OutputFile | None, Meta(description="JSONL file for the how-to questions, both answers and what their code did")
+    ] = None,
 ) -> Report:
     """Evaluate a registered model and its base model on a dataset. The registry does not change.
 
@@ -568,8 +571,8 @@ def predict(
     model: Annotated[
         Version, Meta(description="model version, champion, or base: the untuned TUNING_BASE_MODEL")
     ] = "champion",
-    file: Annotated[InputFile, Meta(description='JSONL file of questions, each {"title": …, "body": …}')] = "",
-    output: Annotated[OutputFile, Meta(description="JSONL file for the answers (with --file)")] = "",
+    file: Annotated[InputFile | None, Meta(description='JSONL file of questions, each {"title": …, "body": …}')] = None,
+    output: Annotated[OutputFile | None, Meta(description="JSONL file for the answers (with --file)")] = None,
     max_tokens: Annotated[
         Annotated[int, Meta(ge=1, le=1_000_000)], Meta(description="maximum tokens of an answer")
     ] = 512,
@@ -687,15 +690,16 @@ def rollback(
     from tuning.registry import registry
 
     before, now, is_new = registry.rollback(settings, reason, version or "")
+    command = None if now else registry.promotion_command(settings, before)
+    undone = f". {command} undoes this" if command else ""
     if is_new:
-        undone = registry.promotion_command(settings, before)
-        then = f"the champion is now {now}" if now else f"there is none now. {undone} undoes this"
+        then = f"the champion is now {now}" if now else f"there is none now{undone}"
         print(f"{before} is no longer champion; {then}")
     elif now:
-        print(f"{before} is rolled back already: nothing changed. `invoke rollback {now}` also undoes the one before")
+        again = command_in_words(settings, f"rollback {now}")
+        print(f"{before} is rolled back already: nothing changed. {again} also undoes the one before")
     else:
-        undone = registry.promotion_command(settings, before)
-        print(f"{before} is rolled back already: nothing changed, and there is no champion. {undone} undoes this")
+        print(f"{before} is rolled back already: nothing changed, and there is no champion{undone}")
     _publish(settings)
 
 

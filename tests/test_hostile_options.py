@@ -120,6 +120,27 @@ def test_the_line_says_what_the_option_takes(given: str, said: str) -> None:
     assert said in outcome("dataset" if "pattern" in given else "tune", [given, "--target=gcp"])
 
 
+@pytest.mark.parametrize(
+    ("task", "option"),
+    [
+        ("compile", "output"),
+        ("dataset", "redact-rules"),
+        ("evaluate", "output"),
+        ("predict", "file"),
+        ("predict", "output"),
+        ("review", "decisions"),
+        ("tune", "decontaminate"),
+    ],
+)
+def test_an_empty_path_is_refused(task: str, option: str) -> None:
+    assert outcome(task, [f"--{option}=", "--target=gcp"]) == f"error: --{option} takes the path of a file, not ''."
+
+
+def test_an_empty_folder_for_a_model_is_refused() -> None:
+    said = outcome("export.model", ["--version=v1", "--output=", "--target=gcp"])
+    assert said == "error: --output takes one line that begins with no -, not ''."
+
+
 def refusal(field: str, value: str) -> str:
     try:
         load_settings(environ={variable(field): value})

@@ -121,6 +121,12 @@ def find_target(settings: Settings) -> Target:
     return Local(settings) if settings.target == Local.name else Gcp(settings)
 
 
+def command_in_words(settings: Settings, command: str) -> str:
+    """Return a command as a message names it, such as ``promote v1``: with the target if it is not the default."""
+    target = find_target(settings).name
+    return f"`invoke {command}{'' if target == Settings().target else f' --target {target}'}`"
+
+
 def at_home(settings: Settings) -> Settings:
     """Return settings with which objects are files under TUNING_HOME, whatever the target is."""
     return msgspec.structs.replace(settings, target=Local.name, storage_endpoint="")

@@ -94,7 +94,7 @@ def convert(value: Any, hint: Any) -> Any:
         raise ValueError(f"takes {noun or 'another text'}, not {shown(value)}")
     for meta in metas:
         if use := (meta.extra or {}).get("path"):
-            if value == "" and _is_optional(hint):  # else "" means that the option was not given
+            if value == "":
                 raise ValueError("takes the path of a file, not ''")
             _check_path(str(value), use)
         if (meta.extra or {}).get("address"):
@@ -147,13 +147,6 @@ def _plain(hint: Any) -> tuple[Any, list[Meta]]:
             hint = next(one for one in get_args(hint) if one is not type(None))
         else:
             return (list if get_origin(hint) is list else hint), metas
-
-
-def _is_optional(hint: Any) -> bool:
-    """Return whether None, and not an empty text, means that an option of this kind was not given."""
-    while get_origin(hint) is Annotated:
-        hint = get_args(hint)[0]
-    return type(None) in get_args(hint)
 
 
 def _without_none(hint: Any) -> Any:
@@ -227,11 +220,11 @@ def _check_address(text: str, kind: str) -> None:
 
 
 def _check_path(text: str, use: str) -> None:
-    """Raise ValueError if the path cannot be read or written. An empty text means that the option was not given."""
+    """Raise ValueError if the path cannot be read or written."""
     path = expanded(text)
     try:
         problem = output_problem(path) if use == "write" else input_problem(path, folders=use == "read any")
     except OSError as error:
         problem = f"cannot be used ({error.strerror})"
-    if text and problem:
+    if problem:
         raise ValueError(f"names {shown(text)}, which {problem}")

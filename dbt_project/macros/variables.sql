@@ -27,7 +27,7 @@
         {{ return('must be a text') }}
     {%- elif name == 'since' and not is_date(value) -%}
         {{ return('must be a date (YYYY-MM-DD)') }}
-    {%- elif name in ('minimum_question_score', 'minimum_answer_score') -%}
+    {%- elif name.startswith('minimum_') and name.endswith('_score') -%}
         {{ return('' if is_int64_or_none(value) else 'must be a whole number or null') }}
     {%- elif name.startswith('minimum_') and (not is_int64_or_none(value) or (value is not none and value < 0)) -%}
         {{ return('must be a whole number of at least 0, or null') }}

@@ -76,6 +76,7 @@ def test_a_value_that_does_not_fit_has_a_fault_and_one_that_does_has_none(tmp_pa
         ("minimum_answer_score", True, "must be a whole number or null"),
         ("minimum_question_score", 2**63, "must be a whole number or null"),
         ("minimum_question_score", -(2**63), ""),
+        ("minimum_invented_score", -5, ""),
         ("minimum_answer_length", 0, ""),
         ("minimum_answer_length", -1, "must be a whole number of at least 0, or null"),
         ("minimum_question_length", "9", "must be a whole number of at least 0, or null"),

@@ -98,7 +98,7 @@ def test_datasets_of_other_files_are_not_alike(home: Settings) -> None:
 def test_a_dataset_alone_has_nothing_to_be_compared_with(home: Settings) -> None:
     add(home, "now", 0, PYTHON)
     assert in_lines(watch(home, "", "", 0))[0] == (
-        "dataset now: nothing to compare with, because there is no champion, and it is the only dataset"
+        "dataset now: nothing to compare with, because there is no champion, and it is the only dataset with examples"
     )
     with pytest.raises(TuningError):
         in_lines(watch(home, "", "none", 0))

@@ -13,6 +13,7 @@ from tuning.evaluation.records import Interval, Judgement
 from tuning.registry import registry
 from tuning.registry.listing import history_lines, model_lines
 from tuning.registry.model_folder import open_model
+from tuning.target import command_in_words
 
 
 def actions(settings) -> list[tuple[str, str, str | None]]:
@@ -62,6 +63,28 @@ def test_promotions_stand_until_they_are_rolled_back(settings, version, model_fi
     with pytest.raises(TuningError, match="there is no champion to roll back"):
         registry.rollback(settings, name="v2")
     assert registry.history(settings)[4].reason == "answers got worse"
+
+
+def test_the_command_that_undoes_a_rollback_is_one_that_is_not_refused(settings, version, model_files):
+    registry.register(settings, version("k1"), model_files)
+    registry.register(settings, version("k2", against="v1"), model_files)
+    assert registry.promotion_command(settings, "v1") == "`invoke promote v1`"
+    registry.promote(settings, "v2", force=True, reason="a trial")
+    registry.rollback(settings)
+    with pytest.raises(TuningError, match="v2 was compared with v1, but the champion now is none"):
+        registry.promote(settings, "v2")
+    with pytest.raises(TuningError, match=r'v2 was rolled back\. `invoke promote v2 --force --reason "…"` undoes that'):
+        registry.find_version(settings, "champion")
+    shutil.rmtree(settings.models_dir / "v2")
+    with pytest.raises(TuningError, match=r"v2 was rolled back\. Run `invoke tune`, or choose one"):
+        registry.find_version(settings, "champion")
+    assert registry.promotion_command(settings, "v2") is None
+
+
+def test_a_command_that_a_message_names_has_the_target(settings):
+    on_google = msgspec.structs.replace(settings, target="gcp")
+    assert command_in_words(settings, "rollback v1") == "`invoke rollback v1`"
+    assert command_in_words(on_google, "rollback v1") == "`invoke rollback v1 --target gcp`"
 
 
 def test_a_rollback_that_is_repeated_is_recorded_once(settings, version, model_files):

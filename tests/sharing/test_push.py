@@ -147,12 +147,12 @@ def test_a_model_whose_authors_cannot_be_named_is_not_sent(
 
 
 def test_a_hub_that_ends_or_would_get_the_token_unencrypted_is_one_line(
-    home: Settings, dataset: Dataset, hub: Hub, monkeypatch: pytest.MonkeyPatch
+    home: Settings, dataset: Dataset, hub: Hub, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     from huggingface_hub import constants
 
     monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:1")
-    logging.getLogger("huggingface_hub").setLevel(logging.WARNING)
+    caplog.set_level(logging.WARNING, "huggingface_hub")
     with pytest.raises(TuningError, match=r"was not sent to http://127\.0\.0\.1:1") as failed:
         sent(home, "d1")
     assert "\n" not in str(failed.value)

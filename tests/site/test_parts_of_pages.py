@@ -19,6 +19,7 @@ from tuning.site.highlighting import as_code, in_color
 from tuning.site.pages import Pages, web
 from tuning.site.records import plain_name, read_runs
 from tuning.site.run_page import command, facts, write_run_page
+from tuning.site.runs_page import write_runs_page
 
 
 def version(**options: object) -> Version:
@@ -144,6 +145,7 @@ def test_a_verdict_on_other_questions_than_those_of_the_comparison_is_one_line(h
         b"root: {dag: {tasks: {a: {dependentTasks: 5}}}}\n",
         b"root: {dag: {tasks: {a: {dependentTasks: [b]}, b: {dependentTasks: [a]}}}}\n",
         b"root: 2020-13-99\n",
+        b"root: !!bool x\n",
         b"\xff\xfe\xfa",
         b"[" * 5000,
     ],
@@ -157,9 +159,12 @@ def test_a_comparison_lists_every_option_that_was_given_or_decided_the_dataset(h
     first, second = (next(run for run in read_runs(home, 50) if run.id == run_id) for run_id in (FIRST, SECOND))
     dataset = write_dataset(tmp_path / "d1")
     options = {"seed": 42, "limit": 500, "code": "any", "decontaminate": {"name": "b.jsonl", "sha256": "0" * 64}}
-    build = {"variables": '{"tag_pattern": "pandas", "minimum_answer_score": 0}'}
+    options |= {"tokenizer": None, "max_length": 0, "steps": 5}
+    build = {"variables": '{"tag_pattern": "pandas", "minimum_answer_score": 0, "match_parent": false, "since": ""}'}
     manifest = msgspec.structs.replace(dataset.manifest, options=options, build=build)
-    given = replace(first, run_file=b"evaluation-examples: 50\nexclude-user: [7, 8]\nsteps: 99\n")
+    given = replace(
+        first, run_file=b"evaluation-examples: 50\nevaluation-answers: 0\nexclude-user: [7, 8]\nsteps: 99\n"
+    )
     shown = {
         name: value for name, value in facts(given, replace(dataset, manifest=manifest)).items() if "option" in name
     }
@@ -167,18 +172,36 @@ def test_a_comparison_lists_every_option_that_was_given_or_decided_the_dataset(h
         "option base model": "smollm2",
         "option code": "any",
         "option decontaminate": f"b.jsonl {'0' * 40}",
+        "option evaluation answers": "0",
         "option evaluation examples": "50",
         "option exclude user": "7, 8",
         "option learning rate": "0.001",
         "option limit": "500",
+        "option match parent": "False",
+        "option max length": "0",
+        "option minimum answer score": "0",
         "option seed": "42",
         "option steps": "20",  # of the version, which is what was done
+        "option steps of the dataset": "5",
         "option tag pattern": "pandas",
         "option tuner": "hf",
     }
     assert "option limit" not in facts(second, None)
-    with pytest.raises(TuningError, match=rf"run.yaml of the run {FIRST} is damaged \(.*\). Delete it"):
-        facts(replace(first, run_file=b"["), None)
+    for damaged in (b"[", b"a: !!bool x", b'a: !!int ""'):
+        with pytest.raises(TuningError, match=rf"run.yaml of the run {FIRST} is damaged \(.*\). Delete it"):
+            facts(replace(first, run_file=damaged), None)
+
+
+@pytest.mark.parametrize(
+    ("status", "shown"), [("succeeded", "better"), ("failed", "failed"), ("interrupted", "interrupted")]
+)
+def test_a_run_that_failed_after_its_verdict_is_shown_as_failed(
+    home: Settings, tmp_path: Path, status: str, shown: str
+) -> None:
+    run = next(run for run in read_runs(home, 50) if run.id == FIRST)
+    run = replace(run, record=msgspec.structs.replace(run.record, status=status, verdict="better"))
+    write_runs_page(tmp_path, [run], {}, {"root": "", "here": "", "docs": "", "dataset_ids": set()})
+    assert f'<td class="nowrap"><span class="{shown}">{shown}</span></td>' in (tmp_path / "index.html").read_text()
 
 
 def test_a_run_that_has_not_ended_shows_no_time(home: Settings) -> None:

@@ -15,6 +15,8 @@ from tuning.errors import TuningError
 from tuning.values import convert
 
 RUN_FILE = "run.yaml"  # in the folder of each run
+# What PyYAML raises beside its YAMLError for values such as `!!bool x`, `!!int ""`, 2020-13-99 and very deep lists.
+WRONG_YAML = (ValueError, LookupError, AttributeError, RecursionError)
 _HEAD = "# The options and settings of a run. Repeat it: invoke {command} --config {file}\n"
 
 
@@ -41,7 +43,7 @@ def read_run_file(
         content, root = yaml.safe_load(text), yaml.compose(text, Loader=yaml.SafeLoader)
     except OSError as error:
         raise TuningError(f"--config: {path} cannot be read ({error.strerror})") from None
-    except (yaml.YAMLError, ValueError, LookupError, AttributeError, RecursionError) as error:  # `!!bool x`, `!!int ""`
+    except (yaml.YAMLError, *WRONG_YAML) as error:
         reason = " ".join(str(error).split())
         raise TuningError(f"--config: {path} is not valid YAML ({reason})") from None
     if content is None:

@@ -93,7 +93,7 @@ def find_reference(settings: Settings, current: Dataset) -> tuple[Dataset | None
         if not differences(other, current):
             return other, f"the newest other one that was made alike ({why})"
     if not others:
-        return None, f"{why}, and it is the only dataset"
+        return None, f"{why}, and it is the only dataset with examples"
     newest = others[0].id
     return None, (
         f"{why}, and all other datasets were made differently. The newest of them, {newest}: "

@@ -3,6 +3,7 @@
 A step that is already finished is reused.
 """
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -94,21 +95,30 @@ def tune_all(settings: Settings, given: Given, show: Show) -> PipelineRun:
     steps = Steps(show)
     settings, plan = _prepare(settings, given, steps, len(STEPS))
     rows = {split: plan.dataset.manifest.files[f"{split}.jsonl"].rows for split in ("train", "eval")}
-    check_evaluation(plan.dataset, rows["eval"], _more_rows(given, sum(rows.values())))  # before a run is recorded
+    advice = more_rows(given, plan.dataset, sum(rows.values()))
+    check_evaluation(plan.dataset, rows["eval"], advice)  # before a run is recorded
     run = run_vertex if find_target(settings).on_vertex else run_local
     return run(settings, plan, before=steps.done, show=show)
 
 
-def _more_rows(given: Given, rows: int) -> str:
-    """Return what a person can do if too few of the `rows` of a dataset are for evaluation."""
+def more_rows(given: Given, dataset: Dataset, rows: int) -> str:
+    """Return what a person can do if too few of the `rows` of the dataset are for evaluation."""
+    options = dataset.manifest.options
     if given.dataset_id:
         return "Use another --dataset"
     if not given.own.given():
-        return "Increase --eval-fraction or --limit"
+        limit = " or a larger --limit" if given.made.limit else ""
+        if options["split"] == "time":
+            return f"Give an earlier --split-date{limit}"
+        if options["preset"]:  # which sets the share
+            return "Increase --limit" if limit else "Leave out --preset"
+        return f"Give a larger --eval-fraction{limit}"
     if given.own.eval_:
         return "Add rows to --eval"
-    share = 2 * MINIMUM_EVALUATION / rows if rows else 1  # twice as many as needed, because a hash decides
-    hold_out = f"hold out more of the {rows} rows with --eval-fraction {share:.1g}, " if share <= 1 / 2 else ""
+    # Twice as many rows as needed, because a hash decides, and at least twice the share that gave too few.
+    share = max(2 * MINIMUM_EVALUATION / rows if rows else 1, 2 * float(str(options["eval_fraction"])))
+    share = math.ceil(round(100 * share, 6)) / 100
+    hold_out = f"hold out more of the {rows} rows with --eval-fraction {share:g}, " if share <= 1 / 2 else ""
     return f"Name other rows for evaluation with --eval FILE, {hold_out}or give more rows"
 
 

@@ -28,11 +28,8 @@ def is_shown() -> bool:
     """Return whether the display is shown, so that lines that only count can be left out."""
     if sys.stderr is None or not sys.stderr.isatty():
         return False
-    return os.environ.get("TERM", "").lower() not in (
-        "",
-        "dumb",
-        "unknown",
-    )  # "" and no TERM: nobody knows the terminal
+    # With "" and without TERM, nobody knows the terminal.
+    return os.environ.get("TERM", "").lower() not in ("", "dumb", "unknown")
 
 
 @contextlib.contextmanager

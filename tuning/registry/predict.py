@@ -49,12 +49,12 @@ def print_answer(settings: Settings, name: str, text: str, max_new_tokens: int, 
 
 
 def write_answers(
-    settings: Settings, name: str, questions: str, output: str, max_new_tokens: int, *, endpoint: bool = False
+    settings: Settings, name: str, questions: str, output: str | None, max_new_tokens: int, *, endpoint: bool = False
 ) -> str:
     """Answer a file of questions and return a message about the file written.
 
     With `endpoint`, the deployed versions are asked, and not the version `name`. Raises TuningError if `output` is
-    empty, `max_new_tokens` is below 1, there is no such model, or a line of the file is not a question.
+    missing, `max_new_tokens` is below 1, there is no such model, or a line of the file is not a question.
     """
     _check_length(max_new_tokens)
     if not output:

@@ -35,7 +35,7 @@ from tuning.registry.records import Action, Candidate, Event, Version
 from tuning.resource_errors import in_one_line
 from tuning.settings import Settings
 from tuning.storage import sha256_of
-from tuning.target import find_target
+from tuning.target import command_in_words, find_target
 from tuning.tuners.protocol import Model
 
 MODEL = "model"
@@ -353,19 +353,22 @@ def _find(settings: Settings, now: Journal, name: str) -> Version:
 def _no_champion(settings: Settings, now: Journal) -> TuningError:
     """Return the error for a registry without a champion: none was released yet, or the last one was rolled back."""
     last = next((event for event in reversed(now.events) if event.action in _CHANGES), None)
+    advice = "Run `invoke tune`, or choose one with `invoke promote VERSION`"
     if last is None:
-        return TuningError("there is no champion yet", "Run `invoke tune`, or choose one with `invoke promote VERSION`")
+        return TuningError("there is no champion yet", advice)
+    undone = promotion_command(settings, last.version)
     return TuningError(
-        f"there is no champion, because {last.version} was rolled back",
-        f"{promotion_command(settings, last.version)} undoes that",
+        f"there is no champion, because {last.version} was rolled back", f"{undone} undoes that" if undone else advice
     )
 
 
-def promotion_command(settings: Settings, name: str) -> str:
-    """Return the command that makes a version that was rolled back the champion again."""
+def promotion_command(settings: Settings, name: str) -> str | None:
+    """Return the command that makes a version the champion if there is none, or None if the version is not there."""
     found = _read(settings, read_journal(settings), name)
-    forced = "" if found and found.verdict.passed else ' --force --reason "…"'
-    return f"`invoke promote {name}{forced}`"
+    if found is None:
+        return None
+    is_allowed = found.verdict.passed and found.verdict.champion is None  # what `promote` asks without --force
+    return command_in_words(settings, f"promote {name}" if is_allowed else f'promote {name} --force --reason "…"')
 
 
 def _champion(settings: Settings, now: Journal) -> Version | None:

@@ -15,7 +15,9 @@ from tuning.tuners.hf.models.base_models import HubBase, describe_base
 from tuning.visible import visible
 
 DATA = "training_data"  # folder with the attribution and the notice of the dataset
-_QUESTION = "How do I read a file line by line?"
+_QUESTION, _OWN_QUESTION = "How do I read a file line by line?", "YOUR QUESTION"
+# An older version of transformers does not know `dtype`.
+_ASKING = "Ask with transformers 5, with the instruction of the training and greedy decoding. FOLDER is this folder:"
 _TOKENS = 256  # of an answer at most: a model that repeats itself would go on to the end of its context
 _FRONT_MATTER = re.compile(r"\A---\n(.*?)^---\n", re.DOTALL | re.MULTILINE)
 _LIBRARIES = {"merged": "transformers", "adapter": "peft", "gguf": "llama.cpp"}
@@ -30,7 +32,7 @@ class Exported:
     base: HubBase
     licence: str  # of the base model
     dataset: Dataset | None  # None if it is not in this home
-    is_small: bool  # answers were evaluated in fp32, if that was on a CPU
+    is_small: bool  # fp32, exact on a CPU, is cheap enough
 
     @property
     def base_in_words(self) -> str:
@@ -101,8 +103,11 @@ def _front_matter(exported: Exported) -> str:
     if exported.base.name:
         relation = "adapter" if exported.form == "adapter" else "finetune"
         fields |= {"base_model": exported.base.name, "base_model_relation": relation}
-    tags = ["python", "stack-exchange", *(["gguf"] if exported.form == "gguf" else [])]
-    text: str = yaml.safe_dump(fields | {"pipeline_tag": "text-generation", "tags": tags}, sort_keys=False)
+    fields["pipeline_tag"] = "text-generation"
+    tags = [] if _is_own(exported.version) else ["python", "stack-exchange"]
+    if tags := [*tags, *(["gguf"] if exported.form == "gguf" else [])]:
+        fields["tags"] = tags
+    text: str = yaml.safe_dump(fields, sort_keys=False)
     return text
 
 
@@ -112,8 +117,17 @@ def _usage(exported: Exported) -> str:
     )
 
 
+def _is_own(version: Version) -> bool:
+    """Return whether the version was tuned on own data, about which nothing is known."""
+    return version.body == "text"
+
+
+def _question(version: Version) -> str:
+    return _OWN_QUESTION if _is_own(version) else _QUESTION
+
+
 def _conversation(version: Version) -> str:
-    prompt = as_question(version.format, version.template, _QUESTION, "", version.body)
+    prompt = as_question(version.format, version.template, _question(version), "", version.body)
     messages = [{"role": message.role, "content": message.content} for message in prompt]
     return json.dumps(messages, ensure_ascii=False, indent=4)
 
@@ -128,12 +142,12 @@ def _answering(version: Version) -> Iterator[str]:
 
 
 def _arguments(exported: Exported) -> str:
-    """Return what loads the model in the data type of its evaluation. Many CPUs only emulate that of the files."""
+    """Return what loads the model. A small one gets fp32, exact on a CPU: many CPUs only emulate the files' type."""
     return '"FOLDER", dtype="float32"' if exported.is_small else '"FOLDER"'
 
 
 def _with_transformers(exported: Exported) -> Iterator[str]:
-    yield "Ask as in the training, with the same instruction and greedy decoding. FOLDER is this folder:"
+    yield _ASKING
     yield ""
     yield "```python"
     yield "from transformers import AutoModelForCausalLM, AutoTokenizer, TextStreamer"
@@ -150,7 +164,7 @@ def _with_peft(exported: Exported) -> Iterator[str]:
     if exported.version.base_model == "smollm2":
         yield "The adapter was trained on that model's weights in 4 bits, converted to bfloat16, so answers on the"
         yield "original differ a little from those that were evaluated. The merged form has the evaluated weights."
-    yield "Ask as in the training, with the same instruction and greedy decoding. FOLDER is this folder:"
+    yield _ASKING
     yield ""
     yield "```python"
     yield "from peft import AutoPeftModelForCausalLM"
@@ -162,10 +176,9 @@ def _with_peft(exported: Exported) -> Iterator[str]:
 
 
 def _with_llama_cpp(exported: Exported) -> Iterator[str]:
-    del exported
     yield "The `Modelfile` holds the prompt of the training and asks for greedy decoding:"
     yield ""
     yield "```text"
     yield "ollama create python-qa -f Modelfile"
-    yield f'ollama run python-qa "{_QUESTION}"'
+    yield f'ollama run python-qa "{_question(exported.version)}"'
     yield "```"

@@ -8,7 +8,7 @@ from typing import TypeVar
 import msgspec
 import yaml
 
-from tuning.command_line.run_file import RUN_FILE
+from tuning.command_line.run_file import RUN_FILE, WRONG_YAML
 from tuning.errors import TuningError
 from tuning.evaluation.records import Comparison, Interval, Verdict
 from tuning.gcs.storage import find_storage
@@ -179,7 +179,7 @@ def _order(settings: Settings, run_id: str) -> dict[str, list[str]]:
         steps = {name: task for name, task in sorted(tasks.items()) if not name.startswith("importer")}
         order = {name: sorted(steps.keys() & task.dependent_tasks) for name, task in steps.items()}
         TopologicalSorter(order).prepare()
-    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:  # of these, ValueError is also a circle
+    except (yaml.YAMLError, *WRONG_YAML, TypeError) as error:  # of these, ValueError is also a circle
         where = find_storage(settings).shown(address)
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise TuningError(f"{where} is damaged ({reason})", f"Delete {where} to do without it") from None

@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from tuning.command_line.run_file import RUN_FILE
+from tuning.command_line.run_file import RUN_FILE, WRONG_YAML
 from tuning.dataset.dataset import Dataset
 from tuning.errors import TuningError
 from tuning.evaluation.gate import in_words
@@ -228,17 +228,29 @@ def facts(run: SiteRun, dataset: Dataset | None) -> dict[str, str]:
 def _options(run: SiteRun, dataset: Dataset | None) -> dict[str, str]:
     """Return all options and settings of a run: those that were given, and those of its mart, dataset and training.
 
-    Left out is what is empty, 0 or false, which stands for a default.
+    Left out is what is empty and, of the training, also 0 and false, which stand for a default. An option of the
+    dataset says so if the training has another value of the same name.
     """
-    found = _given(run)
+    found, made = _plain(_given(run)), dict[str, Any]()
     if dataset:
         build = dataset.manifest.build
-        found |= dataset.manifest.options | json.loads(str(build.get("variables") or "{}"))
+        made = _plain(dataset.manifest.options | json.loads(str(build.get("variables") or "{}")))
+    found |= made
     if run.version:
-        trained = {**run.version.options, "tuner": run.version.tuner}
-        found |= {"from": trained.pop("continues", ""), **trained}
-        found.pop("continues_sha256", None)  # of the files of that version
-    return {name.replace("_", " ").replace("-", " "): _as_text(value) for name, value in found.items() if value}
+        options = {**run.version.options, "tuner": run.version.tuner}
+        options["from"] = options.pop("continues", "")
+        options.pop("continues_sha256", None)  # of the files of that version
+        trained = {name: value for name, value in _plain(options).items() if value}
+        found |= trained
+        both = {name: value for name, value in made.items() if trained.get(name, value) != value}
+        found |= {f"{name} of the dataset": value for name, value in both.items()}
+    return {name: _as_text(value) for name, value in found.items()}
+
+
+def _plain(options: dict[str, Any]) -> dict[str, Any]:
+    """Return the options that are not empty, with names in words."""
+    given = {name.replace("_", " ").replace("-", " "): value for name, value in options.items()}
+    return {name: value for name, value in given.items() if value not in (None, "", [])}
 
 
 def _given(run: SiteRun) -> dict[str, Any]:
@@ -246,7 +258,7 @@ def _given(run: SiteRun) -> dict[str, Any]:
     try:
         found = yaml.safe_load(run.run_file) or {}
         return {str(name): value for name, value in found.items()}
-    except (yaml.YAMLError, ValueError, AttributeError, RecursionError) as error:
+    except (yaml.YAMLError, *WRONG_YAML) as error:
         raise TuningError(
             f"{RUN_FILE} of the run {run.id} is damaged ({' '.join(str(error).split())})", "Delete it to do without it"
         ) from None

@@ -152,6 +152,12 @@ def test_what_is_wrong_is_said_before_any_request_that_costs_money(
     assert list(find_storage(cloud).addresses("gs://bucket/")) == []
 
 
+def test_too_few_evaluation_rows_are_said_with_the_command_that_makes_more(cloud: Settings) -> None:
+    make_dataset(cloud, "gemini", train=40, evaluation=3)
+    with pytest.raises(TuningError, match=r"at least 5 are needed\. Make another with `invoke dataset`, with a "):
+        submit_tuning(cloud, "gemini", TuneOptions(), SubmitOptions(), print)
+
+
 def test_an_evaluation_set_above_the_limit_is_said_before_anything_is_made_and_sampled(
     cloud: Settings, created: Callable[[], list[str]]
 ) -> None:

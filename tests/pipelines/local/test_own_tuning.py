@@ -2,15 +2,17 @@
 
 import json
 import re
+from dataclasses import replace
 
 import msgspec
 import pytest
 
 from tests.marts import words
-from tuning.command_line.options import OwnOptions, TuningOptions
+from tests.pipelines.small_dataset import write_dataset
+from tuning.command_line.options import OwnOptions, SplitOptions, TuningOptions
 from tuning.command_line.report import Report
 from tuning.errors import TuningError
-from tuning.pipelines.end_to_end import Given, tune_all
+from tuning.pipelines.end_to_end import Given, more_rows, tune_all
 from tuning.pipelines.release.record import read_run
 from tuning.registry.evaluate_version import evaluate_version, in_lines, summary
 
@@ -56,7 +58,7 @@ def test_own_files_are_tuned_on_and_a_file_is_evaluated(settings, tmp_path):
         (
             {"train": ["few.jsonl"]},
             r"has \d rows, but at least 5 are needed\. Name other rows for evaluation with --eval FILE, hold out "
-            r"more of the 30 rows with --eval-fraction 0\.3, or give more rows",
+            r"more of the 30 rows with --eval-fraction 0\.34, or give more rows",
         ),
         (
             {"train": ["few.jsonl"], "eval_": ["two.jsonl"]},
@@ -76,3 +78,35 @@ def test_too_few_own_rows_for_evaluation_are_refused_before_a_run_is_recorded(
     with pytest.raises(TuningError, match=said):
         tune_all(settings, Given(own=OwnOptions(**own), tuning=tuning), lambda _: None)
     assert not settings.runs_dir.exists()
+
+
+OWN = {"own": OwnOptions(train=["a.jsonl"])}
+LIMITED = {"made": SplitOptions(limit=40)}
+
+
+@pytest.mark.parametrize(
+    ("given", "options", "rows", "said"),
+    [
+        (OWN, {}, 80, "hold out more of the 80 rows with --eval-fraction 0.2, or give more rows"),
+        (OWN, {}, 30, "hold out more of the 30 rows with --eval-fraction 0.34, or give more rows"),
+        (
+            OWN,
+            {"eval_fraction": 0.02},
+            120,
+            "hold out more of the 120 rows with --eval-fraction 0.09, or give more rows",
+        ),
+        (OWN, {"eval_fraction": 0.3}, 15, "Name other rows for evaluation with --eval FILE, or give more rows"),
+        ({}, {}, 30, "Give a larger --eval-fraction"),
+        (LIMITED, {}, 30, "Give a larger --eval-fraction or a larger --limit"),
+        ({}, {"split": "time"}, 30, "Give an earlier --split-date"),
+        (LIMITED, {"split": "time"}, 30, "Give an earlier --split-date or a larger --limit"),
+        ({}, {"preset": "seed"}, 20, "Leave out --preset"),
+        (LIMITED, {"preset": "seed"}, 20, "Increase --limit"),
+        ({"dataset_id": "d1"}, {}, 30, "Use another --dataset"),
+    ],
+)
+def test_the_advice_for_too_few_rows_helps(tmp_path, given, options, rows, said):
+    dataset = write_dataset(tmp_path / "d1")
+    options = {"split": "hash", "preset": "", "eval_fraction": 0.1} | options
+    dataset = replace(dataset, manifest=msgspec.structs.replace(dataset.manifest, options=options))
+    assert more_rows(Given(**given), dataset, rows).endswith(said)

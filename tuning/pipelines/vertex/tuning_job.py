@@ -112,7 +112,9 @@ def _check_dataset(tuner: Tuner, dataset: Dataset, show: Callable[[str], None]) 
             f"Run `invoke dataset --format {tuner.formats[0]}`",
         )
     train, evaluation = (dataset.manifest.files[f"{split}.jsonl"].rows for split in ("train", "eval"))
-    check_evaluation(dataset, evaluation)
+    check_evaluation(
+        dataset, evaluation, "Make another with `invoke dataset`, with a larger --eval-fraction or --limit"
+    )
     limit = tuner.evaluation_limit(dataset.manifest.format, train)
     too_many = 0 < limit < evaluation
     if too_many:
