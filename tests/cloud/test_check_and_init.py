@@ -135,7 +135,7 @@ def test_a_missing_role_is_named_for_each_repository(project: Settings, google: 
 
 
 def test_an_image_of_artifact_registry_is_looked_for(project: Settings, google: Google) -> None:
-    name = f"python-qa/tuning@sha256:{'0' * 64}"
+    name = f"python-qa/nested/tuning@sha256:{'0' * 64}"
     settings = msgspec.structs.replace(project, image=f"us-central1-docker.pkg.dev/mine/{name}")
     hint = "invoke cloud.init --target gcp prints the commands that push it"
     assert wrong(settings) == [Finding("wrong", f"there is no image {settings.image}", hint)]
