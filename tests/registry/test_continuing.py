@@ -82,7 +82,7 @@ def test_the_training_begins_where_the_version_ended(
 
 
 def test_a_kept_adapter_is_evaluated_and_continued(
-    home: Settings, dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    home: Settings, dataset: Dataset, first: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     work = tmp_path / "work"
     options = msgspec.structs.replace(OPTIONS, lora_rank=4, learning_rate=0.01, keep="adapter")
