@@ -11,6 +11,7 @@ from google.cloud import bigquery
 from tests.cloud.servers.google_server import Google
 from tests.cloud.servers.loopback import Fault, Loopback
 from tests.homes import free_port
+from tuning.cloud.apis import call
 from tuning.cloud.check import check
 from tuning.cloud.init import init
 from tuning.cloud.required import GRANTS, STAGING_PREFIXES, contains, grant_command, grants
@@ -134,13 +135,24 @@ def test_a_missing_role_is_named_for_each_repository(project: Settings, google: 
     ]
 
 
-def test_an_image_of_artifact_registry_is_looked_for(project: Settings, google: Google) -> None:
-    name = f"python-qa/tuning@sha256:{'0' * 64}"
+def test_an_image_of_artifact_registry_is_looked_for(
+    project: Settings, google: Google, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = f"python-qa/nested/tuning@sha256:{'0' * 64}"
     settings = msgspec.structs.replace(project, image=f"us-central1-docker.pkg.dev/mine/{name}")
     hint = "invoke cloud.init --target gcp prints the commands that push it"
     assert wrong(settings) == [Finding("wrong", f"there is no image {settings.image}", hint)]
     google.images.add(f"us-central1/{name}")
+    sent: list[str] = []
+
+    def recorded(*given: Any, **more: Any) -> Any:
+        sent.append(given[2])
+        return call(*given, **more)
+
+    monkeypatch.setattr("tuning.cloud.check.call", recorded)
     assert wrong(settings) == []
+    # The name is one part of the path. The stand-in decodes it before it looks.
+    assert any(url.endswith(f"/dockerImages/nested%2Ftuning@sha256:{'0' * 64}") for url in sent)
     assert len(list(check(settings))) == 19
     elsewhere = msgspec.structs.replace(project, image=f"ghcr.io/mine/tuning@sha256:{'0' * 64}")
     assert len(list(check(elsewhere))) == 18

@@ -61,6 +61,9 @@ def test_a_kept_adapter_is_neither_uploaded_nor_deployed_and_the_line_says_why(
     with pytest.raises(TuningError, match=f"{name} cannot be deployed: {why}"):
         deploy(cloud, DeployOptions(model=name), print)
     assert not vertex_api.asked("POST", "/endpoints$")
+    deploy(cloud, DeployOptions(model="v1"), print)
+    registry.promote(cloud, name, force=True, reason="a trial")
+    assert publish(cloud)[-1] == f"{name} cannot be deployed ({why}), and v1 still gets the traffic"
 
 
 Say = Callable[..., list[str]]

@@ -13,6 +13,7 @@ from tests.tuners.tuner_datasets import write_dataset
 from tuning.command_line.options import TuningOptions
 from tuning.dataset.dataset import Dataset
 from tuning.errors import TuningError
+from tuning.pipelines.clean import clean
 from tuning.pipelines.end_to_end import Given, preview_all, tune_all
 from tuning.pipelines.plan import Plan
 from tuning.pipelines.steps import tune as tune_step
@@ -82,13 +83,27 @@ def test_the_training_begins_where_the_version_ended(
     assert str(home.home) not in (after / "adapter_config.json").read_text()
 
 
-def test_a_kept_adapter_is_evaluated_and_continued(home: Settings, dataset: Dataset, tmp_path: Path) -> None:
+def test_a_kept_adapter_is_evaluated_and_continued(
+    home: Settings, dataset: Dataset, first: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     work = tmp_path / "work"
     options = msgspec.structs.replace(OPTIONS, lora_rank=4, learning_rate=0.01, keep="adapter")
     model = HfTuner().tune(home, dataset, options, work)
     name = register(home, model, work)
     write_training_ids(home.models_dir / name / "model" / TRAINED_ON, dataset.attributions("train"))
+    adapters, base = [], HfTuner.base
+
+    def seen(self: HfTuner, settings: Settings, dataset: Dataset, options: TuneOptions) -> Model:
+        adapters.append(options.adapter)
+        return base(self, settings, dataset, options)
+
+    monkeypatch.setattr(HfTuner, "base", seen)
     judged = evaluate_version(home, name, "d1", 4, 0)
+    assert adapters == [str(home.models_dir / name / "model" / "weights" / "adapter")]  # it names the base
+    stays = home.cache_dir / "tiny"
+    kept_base = [path.name for path in stays.iterdir() if path.is_dir()]
+    list(clean(home, "0d", dry_run=False))
+    assert [path.name for path in stays.iterdir() if path.is_dir()] == kept_base
     (loss,) = (figure for figure in judged.comparison.figures if figure.metric == "loss")
     assert loss.models["tuned"].mean < loss.models["base"].mean
     named = with_adapter(home, continue_version(home, name, OPTIONS, None))
@@ -152,6 +167,9 @@ def test_the_command_passes_the_version_on(home: Settings, dataset: Dataset, fir
     given = Given(tuning=TuningOptions(lora_rank=8), dataset_id="d1", continues="v1")
     with pytest.raises(TuningError, match="trains the adapter of v1 with its own rank"):
         tune_all(home, given, print)
+    kept = msgspec.structs.replace(given, tuning=TuningOptions(keep="adapter"))
+    plain = msgspec.structs.replace(home, base_model=str(home.home))
+    preview_all(plain, kept, [].append, 1)  # the base is that of v1, not the one of the settings
     lines: list[str] = []
     preview_all(home, msgspec.structs.replace(given, tuning=TuningOptions()), lines.append, 1)
     assert lines[0].startswith("the first 1 of 40 training examples")

@@ -106,17 +106,27 @@ def estimate_build(settings: Settings, variables: "Variables") -> Cost:
     )
 
 
+def check_shared(settings: Settings, dataset: Dataset, tuner: Tuner, options: TuneOptions) -> None:
+    """Raise TuningError if a tuning on Vertex AI cannot be shared among the machines of the settings."""
+    if _trains_there(settings, tuner):
+        preference = dataset.manifest.format in PREFERENCE_FORMATS
+        check_nodes(settings.nodes, make_recipe(options, preference).batch_size, preference)
+
+
+def _trains_there(settings: Settings, tuner: Tuner) -> bool:
+    return tuner.name == "hf" and find_target(settings).on_vertex
+
+
 def estimate_tuning(settings: Settings, dataset: Dataset, tuner: Tuner, options: TuneOptions) -> Cost:
     """Estimate the cost and duration of a tuning with ``tuner.estimate``.
 
     Raises TuningError if the tuner does, such as when there is a budget and no price is known for the model, or if that
     is so for the machine on Vertex AI, or if its steps cannot download the model.
     """
-    trains_there = tuner.name == "hf" and find_target(settings).on_vertex
+    trains_there = _trains_there(settings, tuner)
     if trains_there:
         refuse_gated(options.base_model)
-        preference = dataset.manifest.format in PREFERENCE_FORMATS
-        check_nodes(settings.nodes, make_recipe(options, preference).batch_size, preference)
+    check_shared(settings, dataset, tuner, options)
     estimate = tuner.estimate(settings, dataset, options)
     if trains_there:
         machine = machine_of(settings, tuner.name, options.base_model)

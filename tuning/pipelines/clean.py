@@ -19,10 +19,13 @@ from tuning.pipelines.local.cache import delete, freed_by, last_written, remove_
 from tuning.pipelines.local.runner import pipeline_root
 from tuning.pipelines.release.record import KEPT, REPORT, in_progress
 from tuning.pipelines.tuning import PIPELINES
+from tuning.registry.model_folder import WEIGHTS
 from tuning.registry.registry import unfinished, versions
 from tuning.settings import Settings
 from tuning.storage import locked, sha256_of
 from tuning.target import at_home
+from tuning.tuners.hf.models.adapted import BASE, base_name
+from tuning.tuners.hf.train.saved import ADAPTER
 
 _SECONDS = {"h": 3600, "d": 86_400, "w": 604_800}
 _FILES = ("decontaminate", "redact_rules", "decisions")  # options of a dataset that name files of a person
@@ -138,6 +141,7 @@ def _find(settings: Settings, oldest: float, notes: list[str]) -> Iterator[LeftO
     unused = [path for name in PIPELINES for path in unused_outputs(root, name)]
     yield from _all("outputs that the cache does not use", unused)
     yield from _runs(settings, oldest)
+    used = _bases(settings)
     for kind, pattern in (
         ("unfinished tunings", "work/[!.]*"),
         ("working files of unfinished datasets", "datasets/.*.parts"),
@@ -146,10 +150,17 @@ def _find(settings: Settings, oldest: float, notes: list[str]) -> Iterator[LeftO
         ("models downloaded from the registry", "cache/models/*"),
         ("reports downloaded from the registry", "cache/reports/*"),
     ):
-        yield from _all(kind, (path for path in settings.home.glob(pattern) if last_written(path) < oldest))
+        paths = (path for path in settings.home.glob(pattern) if path not in used)
+        yield from _all(kind, (path for path in paths if last_written(path) < oldest))
     folders = (settings.models_dir / name for name in unfinished(at_home(settings)))
     yield from _all("unfinished registrations", (path for path in folders if last_written(path) < oldest))
     yield from _data(settings, oldest, notes)
+
+
+def _bases(settings: Settings) -> set[Path]:
+    """Return where the tiny base models of registered versions are that kept only their adapter."""
+    kept = settings.models_dir.glob(f"*/model/{WEIGHTS}/{ADAPTER}/{BASE}")
+    return {settings.cache_dir / "tiny" / base_name(path.parent).revision for path in kept}
 
 
 def _all(kind: str, paths: Iterator[Path] | list[Path]) -> Iterator[LeftOver]:

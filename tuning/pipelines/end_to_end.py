@@ -137,7 +137,7 @@ def preview_all(settings: Settings, given: Given, show: Show, examples: int) -> 
 def _prepare(settings: Settings, given: Given, steps: Steps, after: int) -> tuple[Settings, Plan]:
     """Run the steps before the pipeline, which has `after` steps. Return the tuning's settings and its plan."""
     check_trackers(settings)
-    settings, options = tuning_settings(settings, given.tuning, given.made.seed)
+    settings, options = tuning_settings(settings, given.tuning, given.made.seed, continues=bool(given.continues))
     if given.continues:
         options = continue_version(settings, given.continues, options, given.tuning.base_model)
     on_vertex = find_target(settings).on_vertex

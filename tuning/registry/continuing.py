@@ -12,6 +12,7 @@ from tuning.registry import registry
 from tuning.registry.records import Version
 from tuning.settings import Settings
 from tuning.target import find_target
+from tuning.tuners.hf.train.recipe import make_recipe
 from tuning.tuners.hf.train.saved import ADAPTER
 from tuning.tuners.protocol import TuneOptions
 
@@ -21,7 +22,7 @@ def continue_version(settings: Settings, name: str, options: TuneOptions, base_m
 
     They name the version and the hash of its files, so the training key does too. `base_model` is the one that the user
     gave, or None: then it is that of the version. Raises TuningError if there is no such version, if it has no adapter,
-    or if an option does not fit the adapter.
+    or if an option does not fit the adapter or its base.
     """
     version = registry.find_version(settings, name)
     if settings.tuner != "hf" or find_target(settings).on_vertex:
@@ -38,9 +39,11 @@ def continue_version(settings: Settings, name: str, options: TuneOptions, base_m
         raise TuningError(
             f"--from trains the adapter of {version.name} with its own rank", "Leave out --full and --lora-rank"
         )
-    return msgspec.structs.replace(
+    options = msgspec.structs.replace(
         options, base_model=version.base_model, continues=version.name, continues_sha256=version.contents_sha256
     )
+    make_recipe(options, preference=False)  # raises an error before anything is made
+    return options
 
 
 def check_dataset(settings: Settings, options: TuneOptions, dataset: Dataset) -> None:

@@ -157,6 +157,8 @@ def _follow_champion(settings: Settings) -> list[str]:
         if champion is None:
             return [f"{serving} is still deployed: {_STOP} stops it"]
         deployed = endpoint.find(champion.name)
+        if deployed is None and champion.tuner == "hf" and (reason := why_not_served(settings, champion)):
+            return [f"{champion.name} cannot be deployed ({reason}), and {serving} still gets the traffic"]
         if deployed is None:
             return [
                 f"{champion.name} is not deployed, and {serving} still gets the traffic: "

@@ -133,7 +133,9 @@ def _judged(
     model = registry.open_version(settings, version)
     tuner = find_tuner(model.tuner)
     tune = msgspec.convert(version.options, TuneOptions)
-    base = tuner.base(settings, base_from, TuneOptions(base_model=version.base_model, seed=tune.seed))
+    # If only the adapter was kept, it names the base that it was made for.
+    untuned = TuneOptions(base_model=version.base_model, seed=tune.seed, adapter=model.uri)
+    base = tuner.base(settings, base_from, untuned)
     content = sha256_of(dataset.folder / "manifest.json")
     evaluations = {
         role: _evaluate(settings, tuner, role, evaluated, dataset, options, content)

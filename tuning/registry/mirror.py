@@ -79,9 +79,14 @@ def why_not_served(settings: Settings, version: Version) -> str:
     The container loads one folder of weights. vLLM also takes adapters, but it needs the weights of the base beside
     them: https://docs.vllm.ai/en/latest/features/lora.html
     """
-    if PurePosixPath(registry.describe(settings, version).uri).name != ADAPTER:
+    if not has_only_adapter(settings, version):
         return ""
     return "only its adapter was kept, and Google's container needs whole weights: tune it again with --keep merged"
+
+
+def has_only_adapter(settings: Settings, version: Version) -> bool:
+    """Return whether only the adapter of a version of the tuner hf was kept."""
+    return PurePosixPath(registry.describe(settings, version).uri).name == ADAPTER
 
 
 def _find(settings: Settings, version: Version) -> str:

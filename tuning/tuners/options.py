@@ -19,10 +19,13 @@ _MACHINE = ("machine_cpus", "machine_memory", "accelerator", "accelerator_count"
 _SETTINGS = ("tuner", "base_model", "budget", "run_answers", *_MACHINE)
 
 
-def tuning_settings(settings: Settings, tuning: TuningOptions, seed: int | None = None) -> tuple[Settings, TuneOptions]:
+def tuning_settings(
+    settings: Settings, tuning: TuningOptions, seed: int | None = None, *, continues: bool = False
+) -> tuple[Settings, TuneOptions]:
     """Return the settings and the tuning options that result from the given ones. `seed` is None if not given.
 
-    The returned base model is the one that is tuned: the tuner gemini replaces the default of local tuning. Raises
+    The returned base model is the one that is tuned: the tuner gemini replaces the default of local tuning. With
+    `continues`, that of a version follows, and `continue_version` checks the options that depend on it. Raises
     TuningError if options exclude each other or if the base model can no longer be tuned.
     """
     given = tuning.given() if seed is None else tuning.given() | {"seed": seed}
@@ -38,7 +41,7 @@ def tuning_settings(settings: Settings, tuning: TuningOptions, seed: int | None 
     find_tuner(settings.tuner)
     if options.keep and settings.tuner != "hf":
         raise TuningError("--keep is for the tuner hf only", "Leave it out")
-    if settings.tuner == "hf":
+    if settings.tuner == "hf" and not continues:
         recipe = make_recipe(options, preference=False)  # raises an error before anything is made
         if find_target(settings).on_vertex:
             check_nodes(settings.nodes, recipe.batch_size, preference=False)

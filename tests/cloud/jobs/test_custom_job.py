@@ -31,6 +31,7 @@ from tuning.pipelines.steps.code_hash import code_sha256
 from tuning.pipelines.steps.requests import TuningRequest, key_of, step_settings
 from tuning.settings import PROJECT_ROOT, Settings
 from tuning.storage import json_bytes, sha256_of
+from tuning.tuners.hf.train.processes import LostPeerError
 from tuning.tuners.protocol import TuneOptions
 
 IMAGE = "us-central1-docker.pkg.dev/mine/python-qa/tuning@sha256:" + "0" * 64
@@ -175,9 +176,7 @@ def test_several_machines_are_a_chief_and_its_workers_and_start_again_together(
     assert len(vertex.custom.jobs) == 1
 
 
-def test_a_machine_that_is_not_the_chief_takes_part_and_uploads_nothing(
-    step: Step, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def training_of(step: Step) -> str:
     training = custom_job_step.Training(
         folder=f"gs://bucket/{custom_job_step.FOLDER}/{step.key}",
         settings=step_settings(step.settings),
@@ -187,17 +186,51 @@ def test_a_machine_that_is_not_the_chief_takes_part_and_uploads_nothing(
         checked=custom_job_step.Input(uri="gs://bucket/checked", metadata=step.checked.metadata),
         request=custom_job_step.Input(uri="gs://bucket/requests.json", metadata=step.request.metadata),
     )
+    return msgspec.json.encode(training).decode()
+
+
+def machine_of_two(rank: int) -> str:
+    pools = {"workerpool0": ["a:2222"], "workerpool1": ["b:2222"]}
+    spec = {"cluster": pools, "environment": "cloud", "task": {"type": f"workerpool{rank}", "index": 0}}
+    return msgspec.json.encode(spec).decode()
+
+
+def test_a_machine_that_is_not_the_chief_takes_part_and_uploads_nothing(
+    step: Step, monkeypatch: pytest.MonkeyPatch
+) -> None:
     shared: list[Path] = []
     monkeypatch.setattr(
         "tuning.tuners.hf.tuner.HfTuner.take_part", lambda self, settings, dataset, options, work: shared.append(work)
     )
-    pools = {"workerpool0": ["a:2222"], "workerpool1": ["b:2222"]}
-    spec = {"cluster": pools, "environment": "cloud", "task": {"type": "workerpool1", "index": 0}}
-    monkeypatch.setenv("CLUSTER_SPEC", msgspec.json.encode(spec).decode())
+    monkeypatch.setenv("CLUSTER_SPEC", machine_of_two(1))
     before = list(find_storage(step.settings).addresses("gs://bucket/"))
-    train_job.main(msgspec.json.encode(training).decode())
+    train_job.main(training_of(step))
     assert [work.name for work in shared] == [step.key]
     assert list(find_storage(step.settings).addresses("gs://bucket/")) == before
+
+
+def test_that_another_machine_is_gone_is_no_reason_and_the_reason_of_the_chief_stays(
+    step: Step, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage, address = find_storage(step.settings), f"gs://bucket/pipelines/training/{step.key}/error/reason.txt"
+
+    def reason_after(rank: int, error: TuningError) -> str:
+        def fail(*_: object) -> None:
+            raise error
+
+        monkeypatch.setattr(train_job, "_train", fail)
+        monkeypatch.setenv("CLUSTER_SPEC", machine_of_two(rank))
+        with pytest.raises(SystemExit):
+            train_job.main(training_of(step))
+        found = storage.read(address)
+        return found.content.decode() if found else ""
+
+    assert reason_after(1, LostPeerError("a process was killed")) == ""
+    assert reason_after(1, TuningError("line 7 is wrong")) == "line 7 is wrong."
+    assert reason_after(1, TuningError("line 8 is wrong")) == "line 7 is wrong."
+    assert reason_after(0, LostPeerError("a process was killed")) == ""  # the chief starts, so that one is of before
+    assert reason_after(0, TuningError("the disk is full")) == "the disk is full."
+    assert reason_after(1, TuningError("line 7 is wrong")) == "the disk is full."
 
 
 def test_a_disk_alone_asks_for_no_spot_machine(cloud: Settings) -> None:

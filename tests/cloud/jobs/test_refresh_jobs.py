@@ -19,7 +19,9 @@ from tests.cloud.servers.caching_runner import CachingRunner, Lifecycle
 from tests.cloud.servers.google_server import Google
 from tests.cloud.servers.loopback import TOKEN, Loopback, Request
 from tests.cloud.servers.vertex_server import Vertex
+from tests.pipelines.artifacts import FakeArtifact
 from tests.pipelines.small_dataset import write_dataset
+from tests.tuners.tuner_datasets import write_dataset as write_pairs
 from tests.verdicts import verdict
 from tuning.command_line.options import BuildOptions, SplitOptions, TuningOptions
 from tuning.dataset.dataset import open_dataset
@@ -40,7 +42,7 @@ from tuning.records import encode_record
 from tuning.registry import registry
 from tuning.registry.model_folder import contents_sha256, write_model
 from tuning.settings import Settings
-from tuning.tuners.protocol import Model
+from tuning.tuners.protocol import Model, TuneOptions
 
 MONDAY = date(2026, 1, 5)
 ADDED = {"build-mart", "export-snapshot", "prepare-dataset", "release", "notify"}
@@ -397,3 +399,20 @@ def test_what_no_step_could_use_is_refused_before_anything_is_sent(
     with pytest.raises(TuningError, match=message):
         schedule(world, options, **more)
     assert created() == []
+
+
+def test_pairs_for_several_machines_are_refused_when_the_dataset_is_there(
+    cloud: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pairs = write_pairs(tmp_path / "d1", "trl-preference", train=8, evaluation=2)
+    for name, value in (
+        ("read_request", SimpleNamespace(tuner="hf", tune=TuneOptions())),
+        ("resolve", (msgspec.structs.replace(cloud, nodes=2), None, None)),
+        ("open_snapshot", None),
+        ("create_dataset", pairs),
+        ("remarks", []),
+    ):
+        monkeypatch.setattr(steps, name, lambda *_, value=value: value)
+    given = FakeArtifact(tmp_path / "given")
+    with pytest.raises(TuningError, match=r"\(DPO\) runs on one machine\. Leave out --nodes"):
+        steps.prepare_dataset(given, given, given, "code")

@@ -4,6 +4,7 @@ import logging
 import math
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from tests.cloud.servers.loopback import Loopback
 from tests.cloud.servers.vertex_server import Vertex
 from tests.cloud.storage.cloud_dataset import make_dataset
+from tests.registry.candidates import register
 from tuning.cloud.custom_job import JobMachine, find_or_start
 from tuning.cloud.estimate import Cost
 from tuning.command_line.options import TuningOptions
@@ -19,14 +21,42 @@ from tuning.errors import TuningError
 from tuning.gcs.storage import find_storage
 from tuning.pipelines.end_to_end import Given, tune_all
 from tuning.pipelines.plan import Plan
+from tuning.pipelines.release.release import opponent_arguments
 from tuning.pipelines.steps.requests import TuningRequest, dataset_sha256, training_key
 from tuning.pipelines.vertex import jobs
 from tuning.pipelines.vertex.job import Job
 from tuning.pipelines.vertex.template_job import SubmitOptions, send
 from tuning.pipelines.vertex.tuning_job import check_start, tuning_request
+from tuning.registry import registry
 from tuning.settings import Settings
 from tuning.tuners.options import tuning_settings
-from tuning.tuners.protocol import TuneOptions
+from tuning.tuners.protocol import Model, TuneOptions
+
+
+def test_a_champion_whose_base_needs_a_login_is_refused_before_anything_is_sent(
+    cloud: Settings, tmp_path: Path
+) -> None:
+    base = "meta-llama/Llama-3.2-3B-Instruct"
+
+    def promote(form: str) -> None:
+        folder = tmp_path / form / form
+        folder.mkdir(parents=True)
+        (folder / "model.safetensors").write_bytes(form.encode())
+        name = register(cloud, Model(tuner="hf", base_model=base, uri=str(folder)), folder.parent)
+        registry.promote(cloud, name, force=True, reason="a trial")
+
+    placed: list[str] = []
+
+    def place(name: str, _: bytes) -> str:
+        placed.append(name)
+        return name
+
+    promote("merged")
+    assert opponent_arguments(cloud, "smollm2", "k", place)["champion_uri"] == placed.pop()
+    promote("adapter")
+    with pytest.raises(TuningError, match=f"must beat v2, an adapter of {base}, which asks for a login on the hub"):
+        opponent_arguments(cloud, "smollm2", "k", place)
+    assert placed == []
 
 
 def submit_tuning(

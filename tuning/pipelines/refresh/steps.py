@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from tuning.cloud.estimate import check_budget, estimate_run, estimate_tuning
+from tuning.cloud.estimate import check_budget, check_shared, estimate_run, estimate_tuning
 from tuning.dataset.create import create_dataset, remarks
 from tuning.dataset.dataset import open_dataset
 from tuning.dataset.snapshot.export import export
@@ -93,7 +93,8 @@ def export_snapshot(request: Artifact, snapshot: Artifact) -> None:
 def prepare_dataset(request: Artifact, snapshot: Artifact, tuning: Artifact, tuner_code: str) -> Prepared:
     """Make the dataset, and find the champion that its model must beat. Return the arguments that name them.
 
-    Raises TuningError if the snapshot does not give a dataset, or if the tuning on it exceeds the budget.
+    Raises TuningError if the snapshot does not give a dataset, if the tuning on it exceeds the budget, or
+    if it cannot be shared among several machines.
     """
     spec = read_request(request.path, RefreshRequest)
     settings, _, options = resolve(spec)
@@ -102,8 +103,9 @@ def prepare_dataset(request: Artifact, snapshot: Artifact, tuning: Artifact, tun
     print(f"note: dataset {dataset.id}: {rows['train.jsonl']:,} train and {rows['eval.jsonl']:,} eval examples")
     for remark in remarks(dataset):
         print(f"note: {remark}", flush=True)
+    tuner = find_tuner(read_request(tuning.path, TuningRequest).tuner)
+    check_shared(settings, dataset, tuner, spec.tune)
     if settings.budget:
-        tuner = find_tuner(read_request(tuning.path, TuningRequest).tuner)
         check_budget(settings, [estimate_tuning(settings, dataset, tuner, spec.tune), estimate_run(settings)])
     if find_target(settings).on_vertex:
         address, _ = upload_dataset(settings, dataset)

@@ -30,10 +30,13 @@ from tuning.pipelines.steps.requests import (
     tuning_arguments,
 )
 from tuning.registry import registry
+from tuning.registry.mirror import has_only_adapter
 from tuning.registry.model_folder import contents_sha256
 from tuning.registry.records import Candidate, Version
 from tuning.settings import Settings
 from tuning.storage import write_bytes
+from tuning.target import find_target
+from tuning.tuners.hf.models.hub_models import is_gated
 from tuning.tuners.tracking import track_run
 
 
@@ -132,9 +135,21 @@ def opponent_arguments(settings: Settings, base_model: str, key: str, place: Pla
         # This run would reproduce the champion, so compare its model with the previous champion.
         before = opponent.verdict.champion
         opponent = registry.find_version(settings, before) if before else None
+    if opponent and find_target(settings).on_vertex:
+        _check_base(settings, opponent)
     folder = model_address(settings, opponent) if opponent else None
     request = ChampionRequest(version=opponent.name if opponent else None, folder=folder)
     return store_requests(settings, {"champion": request}, place)
+
+
+def _check_base(settings: Settings, version: Version) -> None:
+    """Raise TuningError if the steps on Vertex AI cannot download the base of a version that kept only its adapter."""
+    if is_gated(version.base_model) and has_only_adapter(settings, version):
+        raise TuningError(
+            f"a new model must beat {version.name}, an adapter of {version.base_model}, which asks for a login on the "
+            "hub that the steps on Vertex AI do not have",
+            "Tune on a machine of your own, or promote a version that is a whole model (--keep merged)",
+        )
 
 
 def release(

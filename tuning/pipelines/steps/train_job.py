@@ -12,7 +12,8 @@ from typing import Any
 import msgspec
 
 from tuning.errors import TuningError
-from tuning.gcs.storage import get_files, put_bytes, put_files
+from tuning.gcs.object_file import ABSENT
+from tuning.gcs.storage import find_storage, get_files, put_bytes, put_files
 from tuning.pipelines.steps.code_hash import check_code
 from tuning.pipelines.steps.custom_job import CHECKPOINTS, ERROR, MODEL, RESULT, Input, Result, Training
 from tuning.pipelines.steps.process import ERROR_MARK
@@ -20,7 +21,7 @@ from tuning.pipelines.steps.tune import take_part, tune_here
 from tuning.records import encode_record
 from tuning.resource_errors import in_one_line
 from tuning.settings import Settings, load_settings
-from tuning.tuners.hf.train.processes import find_nodes
+from tuning.tuners.hf.train.processes import LostPeerError, find_nodes
 
 
 @dataclass
@@ -32,15 +33,28 @@ class Local:
 
 
 def main(argument: str) -> None:
-    """Do the training that `argument` describes. A TuningError is kept for the step that waits, and ends with 1."""
+    """Do the training that `argument` describes. A TuningError is kept for the step that waits, and ends with 1.
+
+    A LostPeerError is not kept, so that the step starts the next job. Of several machines, the reason of the chief
+    counts, else the first one.
+    """
     training = msgspec.json.decode(argument, type=Training)
     settings = load_settings(training.settings)
+    reason_at, rank = f"{training.folder}/{ERROR}", 0
     try:
         with in_one_line():
+            rank = find_nodes().rank
+            if rank == 0:
+                find_storage(settings).clear(reason_at.rpartition("/")[0])  # that of a start before this one
             check_code(tune_here.__module__, training.tuner, training.code)
             _train(settings, training)
     except TuningError as error:
-        put_bytes(settings, str(error).encode(), f"{training.folder}/{ERROR}")
+        if not isinstance(error, LostPeerError):
+            reason = str(error).encode()
+            if rank == 0:
+                put_bytes(settings, reason, reason_at)
+            else:
+                find_storage(settings).replace(reason_at, reason, ABSENT)
         print(f"{ERROR_MARK}{error}", flush=True)
         sys.exit(1)
 

@@ -13,7 +13,7 @@ from tuning.settings import Settings
 from tuning.storage import locked
 from tuning.tuners.hf.environment import set_up_libraries
 from tuning.tuners.hf.estimate import estimate
-from tuning.tuners.hf.models.adapted import base_of
+from tuning.tuners.hf.models.adapted import base_of, find_base
 from tuning.tuners.hf.models.base_models import find_base_model
 from tuning.tuners.hf.train.checkpoints import CHECKPOINTS
 from tuning.tuners.hf.train.processes import check_group, count_processes, find_nodes, join, launch
@@ -113,9 +113,13 @@ class HfTuner:
                     shutil.rmtree(output / name, ignore_errors=True)
 
     def base(self, settings: Settings, dataset: Dataset, options: TuneOptions) -> Model:
-        """Return the untuned base model. It is downloaded if needed. Raises TuningError if it cannot be found."""
+        """Return the untuned base model, or that of `options.adapter` if the adapter names it.
+
+        It is downloaded if needed. Raises TuningError if it cannot be found.
+        """
         with in_one_line():
-            folder = find_base_model(settings, options.base_model, dataset)
+            adapter = Path(options.adapter) if options.adapter else None
+            folder = find_base(settings, options.base_model, dataset, adapter)
         return Model(tuner=self.name, base_model=options.base_model, uri=str(folder))
 
     def predictor(self, settings: Settings, model: Model) -> Predictor:

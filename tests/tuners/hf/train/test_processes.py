@@ -26,6 +26,7 @@ from tuning.tuners.hf.train.batches import plan_batches
 from tuning.tuners.hf.train.processes import (
     ALONE,
     Group,
+    LostPeerError,
     Nodes,
     check_group,
     count_processes,
@@ -35,6 +36,7 @@ from tuning.tuners.hf.train.processes import (
 )
 from tuning.tuners.hf.train.recipe import Recipe, make_recipe
 from tuning.tuners.hf.train.rows import read_rows
+from tuning.tuners.hf.train.run import Start, run
 from tuning.tuners.hf.tuner import HfTuner
 from tuning.tuners.protocol import Model, TuneOptions
 
@@ -122,6 +124,7 @@ def cluster(rank: int, port: int = 2222) -> str:
 def test_two_machines_of_a_job_train_the_same_model_as_one_process(
     dataset: Dataset, alone_folder: Path, tmp_path: Path
 ) -> None:
+    """Each machine has one process. Several on each, as with several GPUs, are not covered."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -260,6 +263,49 @@ def test_a_killed_process_is_one_line_and_a_bug_keeps_its_traceback() -> None:
         launch(2, Nodes(), _fail, "killed")
     with pytest.raises(ChildFailedError, match="KeyError: 'unheard of'"):
         launch(2, Nodes(), _fail, "unheard of")
+
+
+def test_of_several_machines_the_loss_of_one_is_told_apart_from_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    from torch.distributed import DistNetworkError
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
+
+    killed = ChildFailedError("work", {0: ProcessFailure(0, 1, -signal.SIGKILL, "/nowhere")})
+    for nodes, error, expected in (
+        (Nodes(2, 1, "a:1"), killed, LostPeerError),
+        (Nodes(2, 1, "a:1"), DistNetworkError("no answer"), LostPeerError),
+        (Nodes(), killed, TuningError),
+    ):
+
+        def launcher(*_: object, error: Exception = error) -> Any:
+            def fail(*_: object) -> None:
+                raise error
+
+            return fail
+
+        monkeypatch.setattr("torch.distributed.launcher.api.elastic_launch", launcher)
+        with pytest.raises(TuningError) as caught:
+            launch(1, nodes, _fail, "killed")
+        assert type(caught.value) is expected
+
+
+def test_the_processes_of_a_machine_wait_until_the_checkpoints_are_there(
+    dataset: Dataset, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str] = []
+
+    class Watched(Group):
+        def wait(self) -> None:
+            seen.append("wait")
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("tuning.tuners.hf.train.run.fetch_checkpoints", lambda *_: seen.append("fetch"))
+    monkeypatch.setattr("tuning.tuners.hf.train.training.training_model", stop)
+    recipe = make_recipe(QUICK, preference=False)
+    with pytest.raises(KeyboardInterrupt):
+        run(settings, dataset, "tiny", recipe, tmp_path, Start(checkpoints="gs://bucket/checkpoints"), Watched())
+    assert seen[-2:] == ["fetch", "wait"]
 
 
 def started(monkeypatch: pytest.MonkeyPatch, **variables: str) -> None:

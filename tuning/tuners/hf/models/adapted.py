@@ -9,16 +9,18 @@ from typing import Any
 
 import msgspec
 
+from tuning.dataset.dataset import Dataset
 from tuning.errors import TuningError
 from tuning.paths import expanded
 from tuning.records import read_record
 from tuning.settings import Settings
 from tuning.tuners.hf.models import smollm2
-from tuning.tuners.hf.models.base_models import hub_base, load_model, loading
+from tuning.tuners.hf.models.base_models import find_base_model, find_outline, hub_base, load_model, loading
 from tuning.tuners.hf.models.folder_checks import ADAPTER_SETTINGS
 from tuning.tuners.hf.models.hub import fetch_model
 
 BASE = "base.json"  # beside the adapter
+WEIGHTS = "adapter_model.safetensors"
 _LOST = "Restore the model from a backup, or tune a new one"
 
 
@@ -55,9 +57,29 @@ def base_of(settings: Settings, folder: Path) -> Path | None:
     The base is downloaded if needed. Raises TuningError if it cannot be found; the message names the command that
     fetches it.
     """
-    if not (folder / ADAPTER_SETTINGS).exists():
-        return None
-    base = read_record(folder / BASE, Base, _LOST)
+    return _base_in(settings, folder) if (folder / ADAPTER_SETTINGS).exists() else None
+
+
+def find_base(
+    settings: Settings, name: str, dataset: Dataset, adapter: Path | None = None, *, weights: bool = True
+) -> Path:
+    """Return the local folder of the base model `name`, or with `weights` False at least its settings and tokenizer.
+
+    If the folder `adapter` names its base, return that one: today, `name` can stand for other weights than those that
+    the adapter was made for. Raises TuningError if the model cannot be found or downloaded.
+    """
+    if adapter and (adapter / BASE).exists():
+        return _base_in(settings, adapter)
+    return (find_base_model if weights else find_outline)(settings, name, dataset)
+
+
+def base_name(folder: Path) -> Base:
+    """Return the name of the base of the kept adapter in a folder. Raises TuningError if it is missing or damaged."""
+    return read_record(folder / BASE, Base, _LOST)
+
+
+def _base_in(settings: Settings, folder: Path) -> Path:
+    base = base_name(folder)
     match base.name:
         case "smollm2":
             if base.revision != smollm2.WHEEL.version:
@@ -92,9 +114,25 @@ def load_tuned(folder: Path, base: Path | None, dtype: Any) -> Any:
     """
     if base is None:
         return load_model(folder, dtype)
-    model = load_model(base, dtype)
-    from peft import PeftModel
+    return load_adapter(load_model(base, dtype), folder, autocast_adapter_dtype=False).get_base_model().eval()
+
+
+def load_adapter(model: Any, folder: Path, **given: bool) -> Any:
+    """Return a PeftModel: `model` with the adapter in `folder`. `given` are options of ``PeftModel.from_pretrained``.
+
+    Raises TuningError if the adapter cannot be loaded, or if its weights are not those that its settings ask for in
+    this model. PEFT only warns of missing ones, and leaves them as they are at the start of a training.
+    """
+    weights = folder / WEIGHTS
+    if not weights.is_file():  # PEFT would look for it on the hub
+        raise TuningError(f"{weights} is missing", _LOST)
+    from peft import PeftModel, get_peft_model_state_dict
+    from safetensors import safe_open
 
     with loading(folder, "an adapter"):
-        adapted = PeftModel.from_pretrained(model, str(folder), autocast_adapter_dtype=False)
-        return adapted.get_base_model().eval()
+        adapted = PeftModel.from_pretrained(model, str(folder), **given)
+        with safe_open(weights, "pt") as file:
+            found = set(file.keys())
+        if wrong := found ^ get_peft_model_state_dict(adapted, save_embedding_layers=False).keys():
+            raise ValueError(f"{len(wrong)} weights are missing or do not fit, such as {min(wrong)}")
+        return adapted

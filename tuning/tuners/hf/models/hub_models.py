@@ -58,10 +58,15 @@ def parse_hub_name(text: str) -> HubName:
     return HubName(name, revision or (listed.revision if listed else ""))
 
 
+def is_gated(base_model: str) -> bool:
+    """Return whether the list says that the model can be downloaded only after a login."""
+    listed = HUB_MODELS.get(parse_hub_name(base_model).name)
+    return listed is not None and listed.gated
+
+
 def refuse_gated(base_model: str) -> None:
     """Raise TuningError if the model can be downloaded only after a login: the steps on Vertex AI have none."""
-    listed = HUB_MODELS.get(parse_hub_name(base_model).name)
-    if listed and listed.gated:
+    if is_gated(base_model):
         raise TuningError(
             f"{base_model} asks for a login on the hub, which the steps on Vertex AI do not have",
             "Choose another base model, or tune it on a machine of your own",

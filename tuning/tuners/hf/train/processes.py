@@ -28,6 +28,10 @@ _CLUSTER = "CLUSTER_SPEC"  # set by Vertex AI
 _UNSUPPORTED = {"ACCELERATE_USE_FSDP": "FSDP", "ACCELERATE_USE_DEEPSPEED": "DeepSpeed"}
 
 
+class LostPeerError(TuningError):
+    """Report that this machine cannot go on because another one is gone. That is not the reason why a job failed."""
+
+
 @dataclass(frozen=True)
 class Group:
     """Describe the processes that train a model together, from the view of one of them."""
@@ -198,7 +202,8 @@ def launch(count: int, nodes: Nodes, work: Callable[..., None], *arguments: obje
     """Call `work` with the arguments and the group in `count` new processes, and wait for them.
 
     Each of the machines does the same, and their processes are one group. If a process fails, the others of its machine
-    are ended. Raises its TuningError, or TuningError if it was killed, or if the machines do not meet.
+    are ended. Raises its TuningError, or TuningError if it was killed, or if the machines do not meet. Of several
+    machines, these two are a LostPeerError, because that is how the others end if one is taken back.
     """
     from torch.distributed import DistNetworkError, DistStoreError
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
@@ -223,7 +228,7 @@ def launch(count: int, nodes: Nodes, work: Callable[..., None], *arguments: obje
     except (DistNetworkError, DistStoreError) as error:
         if nodes.size == 1:
             raise
-        raise TuningError(
+        raise LostPeerError(
             f"machine {nodes.rank + 1} of {nodes.size} does not reach {nodes.address} ({error})", "Run the job again"
         ) from None
     except ChildFailedError as error:
@@ -233,7 +238,7 @@ def launch(count: int, nodes: Nodes, work: Callable[..., None], *arguments: obje
         if kind == TuningError.__name__:
             raise TuningError(text) from None
         if failure.exitcode < 0:
-            raise TuningError(
+            raise (LostPeerError if nodes.size > 1 else TuningError)(
                 f"a training process was killed ({failure.message})",
                 "Run the command again to resume; if memory ran out, lower --max-length or --batch-size",
             ) from None

@@ -13,11 +13,9 @@ from tuning.records import write_record
 from tuning.settings import Settings
 from tuning.storage import write_bytes
 from tuning.tuners.hf.device import Processor, find_processor, scoring_dtype
-from tuning.tuners.hf.models.adapted import name_of
+from tuning.tuners.hf.models.adapted import find_base, name_of
 from tuning.tuners.hf.models.base_models import (
     describe_base,
-    find_base_model,
-    find_outline,
     hub_base,
     license_of,
     load_outline,
@@ -68,12 +66,13 @@ def run(
     invalid, or if no example is short enough.
     """
     started = time.monotonic()
-    outline = group.tell_here(find_outline(settings, base_model, dataset) if group.is_first_here else None)
+    wanted = (settings, base_model, dataset, start.adapter)
+    outline = group.tell_here(find_base(*wanted, weights=False) if group.is_first_here else None)
     tokenizer = load_tokenizer(outline)
     processor = find_processor()
     shape = measure(load_outline(outline))
     check_memory(shape, recipe, processor, group.local_size)
-    base = group.tell_here(find_base_model(settings, base_model, dataset) if group.is_first_here else None)
+    base = group.tell_here(find_base(*wanted) if group.is_first_here else None)
     encoded = output / ROWS
     if group.is_first_here:
         shutil.rmtree(encoded, ignore_errors=True)  # from a killed run
@@ -83,8 +82,10 @@ def run(
     from tuning.tuners.hf.train.callbacks import CopiedCheckpoints
     from tuning.tuners.hf.train.training import Log, train, training_model
 
-    if start.checkpoints and group.is_first_here:
-        fetch_checkpoints(settings, start.checkpoints, output / CHECKPOINTS)
+    if start.checkpoints:
+        if group.is_first_here:
+            fetch_checkpoints(settings, start.checkpoints, output / CHECKPOINTS)
+        group.wait()  # the other processes of this machine look for a checkpoint too
     model = training_model(base, recipe, processor, start.adapter)
     copies = [CopiedCheckpoints(settings, start.checkpoints)] if start.checkpoints else []
     log = Log(output, set_up_trackers(settings) if group.is_main else (), copies)

@@ -9,7 +9,7 @@ import torch
 from tuning.records import write_record
 from tuning.storage import atomic_folder, write_json
 from tuning.tuners.hf.chat import stop_tokens
-from tuning.tuners.hf.models.adapted import BASE, Base
+from tuning.tuners.hf.models.adapted import BASE, Base, load_adapter
 from tuning.tuners.hf.models.base_models import NOT_ON_HUB, HubBase, load_model
 from tuning.tuners.hf.models.folder_checks import ADAPTER_SETTINGS
 from tuning.tuners.hf.train.saved import ADAPTER, MERGED, adapter_settings
@@ -67,11 +67,9 @@ def save_adapter(
 def write_merged(base: Path, adapter: Path, tokenizer: Any, folder: Path) -> Any:
     """Write a copy of the base model with the adapter merged into its weights to `folder`, and return it.
 
-    Raises TuningError if the base model cannot be loaded.
+    Raises TuningError if the base model or the adapter cannot be loaded.
     """
-    from peft import PeftModel
-
-    merged = PeftModel.from_pretrained(load_model(base, "auto"), str(adapter)).merge_and_unload()
+    merged = load_adapter(load_model(base, "auto"), adapter).merge_and_unload()
     _write_complete(merged, tokenizer, folder)
     return merged
 
@@ -89,13 +87,13 @@ def name_base(adapter: Path, hub: HubBase) -> None:
 
 
 def _scaled(model: Any, step_size: float) -> Any:
-    """Return the model, in which the adapter adds `step_size` times what it added."""
+    """Return the model in evaluation mode. The adapter in it adds `step_size` times what it added."""
     from peft.tuners.lora import LoraLayer
 
     for module in model.modules():
         if isinstance(module, LoraLayer):
             module.scale_layer(step_size)
-    return model.get_base_model()
+    return model.get_base_model().eval()
 
 
 def _write_complete(model: Any, tokenizer: Any, folder: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from peft import LoraConfig, PeftModel
+from peft import LoraConfig
 from transformers import EarlyStoppingCallback, PrinterCallback
 from transformers.integrations import TensorBoardCallback
 from trl import DPOConfig, SFTConfig
@@ -202,11 +202,9 @@ def training_model(folder: Path, recipe: Recipe, processor: Processor, adapter: 
     with products in bfloat16), because bfloat16 would round small updates away. Raises TuningError if the model cannot
     be loaded.
     """
-    from tuning.tuners.hf.models.base_models import load_model, loading
+    from tuning.tuners.hf.models.adapted import load_adapter
+    from tuning.tuners.hf.models.base_models import load_model
 
     half = processor.half and not recipe.full
     model = load_model(folder, torch.bfloat16 if half else torch.float32)
-    if adapter is None:
-        return model
-    with loading(adapter, "an adapter"):
-        return PeftModel.from_pretrained(model, str(adapter), is_trainable=True)
+    return load_adapter(model, adapter, is_trainable=True) if adapter else model
