@@ -31,9 +31,13 @@ def test_what_is_given_wins_over_the_defaults_and_full_over_a_rank() -> None:
 def test_pairs_have_a_recipe_of_their_own_or_a_tenth_of_the_rate() -> None:
     alone, pairs = (make_recipe(TuneOptions(base_model="smollm2"), preference) for preference in (False, True))
     assert (pairs.max_length, pairs.steps) > (alone.max_length, alone.steps)
-    assert (pairs.learning_rate, pairs.step_size, alone.step_size) == (3e-4, 1.0, 0.5)
+    assert (pairs.learning_rate, pairs.pull, alone.pull) == (3e-4, 0, 0.3)
     other = make_recipe(TuneOptions(base_model="some/model"), preference=True)
     assert other == Recipe(learning_rate=pytest.approx(Recipe().learning_rate / 10))
+
+
+def test_all_weights_are_not_pulled_to_a_base_that_is_gone() -> None:
+    assert make_recipe(TuneOptions(base_model="smollm2", full=True), preference=False).pull == 0
 
 
 @pytest.mark.parametrize("given", [{"steps": -1}, {"learning_rate": -1e-4}, {"lora_rank": -8}])

@@ -10,6 +10,7 @@ from tests.tuners.tuner_datasets import question, write_dataset
 from tuning.dataset.dataset import Dataset
 from tuning.dataset.formats.codec import parse_line
 from tuning.settings import Settings
+from tuning.tuners.hf.answer.scoring import answer_logits, collate
 from tuning.tuners.hf.models.base_models import load_model
 from tuning.tuners.hf.train.recipe import Recipe
 from tuning.tuners.hf.train.run import run
@@ -179,3 +180,25 @@ def test_the_development_loss_is_that_of_the_saved_part_of_the_change(
         expected = f"saved model: development loss {losses[step_size]:.3f} (the base plus {step_size:g} of its change)"
         assert said == ([] if step_size == 1 else [expected])
     assert losses[1.0] < losses[0.5] < losses[0.01] < facts["development_loss_before"]
+
+
+def test_a_pull_adds_the_divergence_from_the_base_to_the_training_loss_and_keeps_the_model_near_it(
+    dataset: Dataset, local_model: Path, settings: Settings, tmp_path: Path
+) -> None:
+    batch = collate([(range(5, 60), 20), (range(9, 40), 12)], 0)
+    with torch.no_grad():
+        base = answer_logits(load_model(local_model, torch.float32), batch).log_softmax(-1)
+    divergence, curves = {}, {}
+    for pull in (0.0, 1e-9, 10.0):
+        output = tmp_path / str(pull)
+        output.mkdir()
+        recipe = Recipe(steps=6, batch_size=4, max_length=256, lora_rank=4, learning_rate=0.01, pull=pull)
+        run(settings, dataset, str(local_model), recipe, output)
+        with torch.no_grad():
+            tuned = answer_logits(load_model(output / "merged", torch.float32), batch).log_softmax(-1)
+        divergence[pull] = float((tuned.exp() * (tuned - base)).sum(-1).mean())
+        curves[pull] = [point["loss"] for point in json.loads((output / "curves.json").read_text())["train"]]
+    assert curves[1e-9] == pytest.approx(curves[0.0], abs=1e-3)  # without a pull, both ways give the same loss
+    assert curves[10.0][0] == pytest.approx(curves[0.0][0], abs=1e-3)  # before the first step the model is the base
+    assert curves[10.0][-1] > curves[0.0][-1]
+    assert 0 < divergence[10.0] < divergence[0.0] / 2

@@ -45,13 +45,25 @@ def answer_token_losses(model: Any, batch: Batch) -> tuple[torch.Tensor, torch.T
 
     The cross entropies are in nats, in one dimension, row by row.
     """
+    logits = answer_logits(model, batch)
     targets = batch.labels[:, 1:]
+    losses = functional.cross_entropy(logits, targets[targets != -100], reduction="none")
+    return losses, _predicting(batch).sum(dim=1)
+
+
+def answer_logits(model: Any, batch: Batch) -> torch.Tensor:
+    """Return the logits for each answer token, with shape (answer tokens, vocabulary), row by row, in fp32."""
+    with _output_layer_at(model, _predicting(batch)):
+        output = model(input_ids=batch.input_ids, attention_mask=batch.attention_mask, use_cache=False)
+    logits: torch.Tensor = output.logits[0].float()
+    return logits
+
+
+def _predicting(batch: Batch) -> torch.Tensor:
+    """Return whether each position, with shape (rows, width), predicts an answer token."""
     predicting = torch.zeros_like(batch.labels, dtype=torch.bool)
-    predicting[:, :-1] = targets != -100
-    with _output_layer_at(model, predicting):
-        logits = model(input_ids=batch.input_ids, attention_mask=batch.attention_mask, use_cache=False).logits[0]
-    losses = functional.cross_entropy(logits.float(), targets[targets != -100], reduction="none")
-    return losses, predicting.sum(dim=1)
+    predicting[:, :-1] = batch.labels[:, 1:] != -100
+    return predicting
 
 
 def example_losses(

@@ -9,9 +9,10 @@ from typing import Any
 
 import torch
 from accelerate.utils import gather_object
+from torch.nn import functional
 from trl import SFTTrainer
 
-from tuning.tuners.hf.answer.scoring import Batch, answer_token_losses, collate, example_losses
+from tuning.tuners.hf.answer.scoring import Batch, answer_logits, answer_token_losses, collate, example_losses
 from tuning.tuners.hf.train.checkpoints import mark_complete
 from tuning.tuners.hf.train.rows import Row
 
@@ -31,20 +32,23 @@ class AnswerTrainer(SFTTrainer):  # type: ignore[misc]
     """Train on answer tokens only.
 
     The training loss is the mean over the answer tokens of a batch, in all processes together. The evaluation loss is
-    the mean over the examples of the mean loss of each.
+    the mean over the examples of the mean loss of each, without the pull toward the base.
     """
+
+    pull = 0.0  # weight of the KL divergence from the base, the model without its adapter, in the training loss
 
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
         """Return the loss of a batch.
 
-        On a GPU this is TRL's own loss, which never has all logits in memory. On a CPU, TRL would also compute the
-        logits of prompt and padding, which takes a third of the time.
+        On a GPU without a pull this is TRL's own loss, which never has all logits in memory. On a CPU, TRL would also
+        compute the logits of prompt and padding, which takes a third of the time.
         """
-        if model.training and inputs["input_ids"].device.type == "cpu" and not return_outputs:
+        on_cpu = inputs["input_ids"].device.type == "cpu"
+        if model.training and (on_cpu or self.pull) and not return_outputs:
             batch = Batch(inputs["input_ids"], inputs["attention_mask"], inputs["labels"])
-            losses, counts = answer_token_losses(model, batch)
+            losses, counts = answer_token_losses(model, batch) if not self.pull else self._pulled(model, batch)
             self._total_train_tokens += int(self.accelerator.gather(batch.attention_mask.sum()).sum())
             self._metrics["train"]["num_tokens"] = [self._total_train_tokens]
             if num_items_in_batch is None:
@@ -52,6 +56,17 @@ class AnswerTrainer(SFTTrainer):  # type: ignore[misc]
             # These are the tokens of all processes, and the gradient is the mean of the processes.
             return losses.sum() / num_items_in_batch * self.accelerator.num_processes
         return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
+
+    def _pulled(self, model: Any, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return what `answer_token_losses` does, with the weighted KL divergence from the base added to each loss."""
+        plain = self.accelerator.unwrap_model(model)
+        with torch.no_grad(), plain.disable_adapter():
+            base = answer_logits(plain, batch).log_softmax(-1)
+        tuned = answer_logits(model, batch).log_softmax(-1)
+        targets = batch.labels[:, 1:]
+        losses = functional.nll_loss(tuned, targets[targets != -100], reduction="none")
+        divergence = functional.kl_div(tuned, base, reduction="none", log_target=True).sum(-1)
+        return losses + self.pull * divergence, (targets != -100).sum(dim=1)
 
     def evaluate(self, eval_dataset: Any = None, metric_key_prefix: str = "eval", **_: Any) -> dict[str, float]:
         """Return the loss as the report computes it, because TRL's loss depends on the batches.

@@ -105,6 +105,8 @@ def train(
         ],
         **collator,
     )
+    if not preference:
+        trainer.pull = recipe.pull
     trainer.remove_callback(PrinterCallback)  # `watch` prints the progress instead
     started = time.monotonic()
     shown = progress("training", steps - done, "steps") if group.is_main else contextlib.nullcontext(watch.advance)
