@@ -225,7 +225,7 @@ def test_a_promotion_counts_from_the_next_request(tmp_path: Path, serve: Serve) 
     registry.rollback(settings)
     assert answer(server, "Who?", "champion").choices[0].message.content == "one: Who?"
     registry.rollback(settings, name="v1")
-    with pytest.raises(openai.InternalServerError, match="there is no champion yet") as failed:
+    with pytest.raises(openai.InternalServerError, match="there is no champion, because v1 was rolled back") as failed:
         answer(server, "Who?", "champion")
     assert failed.value.status_code == 503
 

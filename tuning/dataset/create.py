@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
@@ -58,6 +59,13 @@ _FEW = 5  # examples for evaluation: with fewer, their share says little
 _FORGOTTEN = 7 * 24 * 3600  # seconds; older working files of killed runs are deleted
 
 
+class _Named(NamedTuple):
+    """Hold the ID of a dataset, and its options as the manifest records them, with the hashes of their files."""
+
+    id: str
+    options: dict[str, object]
+
+
 def create_dataset(
     settings: Settings,
     snapshot: Snapshot,
@@ -89,6 +97,7 @@ def create_dataset(
     options = msgspec.structs.replace(options, denied=denied_in(settings, snapshot))
     recorded = options.recorded()
     identity = dataset_id(snapshot.digest, recorded, snapshot.recorded_build(), _versions(options))
+    named = _Named(identity, recorded)
     folder = settings.datasets_dir / identity
     with locked(settings.datasets_dir / f".{identity}.lock", f"the dataset {identity}"):
         for left_over in settings.datasets_dir.glob(f".{identity}.*.tmp"):  # written by a killed run
@@ -105,7 +114,7 @@ def create_dataset(
                 atomic_folder(folder) as unfinished,
             ):
                 outputs = place.outputs(unfinished)
-                _make(unfinished, outputs, parts, snapshot, options, pool, identity, recorded)
+                _make(unfinished, outputs, parts, snapshot, options, pool, named)
         os.utime(folder)  # now the newest dataset, which `find_dataset` returns by default
         _clear(place.store)
     _remove_forgotten(settings)
@@ -197,8 +206,7 @@ def _make(
     snapshot: Snapshot,
     options: DatasetOptions,
     workers: Workers,
-    identity: str,
-    recorded: dict[str, object],
+    named: _Named,
 ) -> None:
     funnel = Funnel(snapshot.rows, "files" if options.is_own else "mart")
     index = run_pass_one(parts, snapshot, options, workers, funnel)
@@ -221,10 +229,10 @@ def _make(
     facts = gather(outputs.sources[ATTRIBUTION], lengths)
     facts.deceptive = deceptive
     manifest = Manifest(
-        id=identity,
+        id=named.id,
         format=options.format,
         template=snapshot.template,
-        options=recorded,
+        options=named.options,
         build=snapshot.recorded_build(),
         versions=_versions(options),
         funnel=funnel.rows(),

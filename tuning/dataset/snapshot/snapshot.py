@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tuning.errors import TuningError
-from tuning.gcs.object_file import ObjectFacts, ObjectFile, Source, mark_of, open_parts
+from tuning.gcs.object_file import ObjectFacts, ObjectFile, Source, mark_of, objects_in, open_parts
 from tuning.records import read_record, write_record
 from tuning.settings import Settings
 from tuning.warehouse.mart_columns import MartColumns
@@ -72,7 +72,7 @@ class Snapshot:
 
         An object in Cloud Storage is named in FACTS, so it cannot be gone unseen.
         """
-        if not all(isinstance(file, Path) for file in self.files):
+        if objects_in(self.files):
             return
         rows = 0
         for source in self.files:
