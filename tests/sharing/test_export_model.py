@@ -5,7 +5,7 @@ import io
 import json
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 import pytest
@@ -22,8 +22,8 @@ from tuning.registry.predict import load
 from tuning.registry.records import Version
 from tuning.settings import Settings
 from tuning.sharing import gguf
-from tuning.sharing.export_model import export_model, in_lines
-from tuning.sharing.model_card import Exported, card
+from tuning.sharing.export_model import Form, export_model, in_lines
+from tuning.sharing.model_card import Exported, card, notice
 from tuning.tuners.hf.chat import encode_prompt
 from tuning.tuners.hf.models import smollm2
 from tuning.tuners.hf.models.base_models import HubBase, load_model, load_tokenizer
@@ -104,16 +104,21 @@ def test_merged_weights_give_the_same_answers(home: Settings, version: str, hub_
     assert "CC0" in (folder.path / "NOTICE.md").read_text()
 
 
-@pytest.mark.parametrize("form", ["merged", "adapter", "gguf"])
-def test_the_card_of_a_model_of_own_data_says_nothing_of_stack_exchange_and_python(tmp_path: Path, form: str) -> None:
+@pytest.mark.parametrize("form", get_args(Form))
+def test_card_and_notice_of_a_model_of_own_data_claim_only_what_is_known(
+    dataset: Dataset, tmp_path: Path, form: Form
+) -> None:
     (tmp_path / "README.md").write_text("---\nlicense: mit\n---\n# A model\n")
     made = candidate(body="text", template="")
     version = Version(**{name: getattr(made, name) for name in made.__struct_fields__}, name="v1")
-    text = card(Exported(version, form, HubBase(HUB_NAME, REVISION), "MIT", None, True), tmp_path / "README.md")
+    exported = Exported(version, form, HubBase(HUB_NAME, REVISION), "MIT", dataset, True)
+    text = card(exported, tmp_path / "README.md")
     (tmp_path / "README.md").write_text(text)
     assert front_matter(tmp_path).get("tags") == (["gguf"] if form == "gguf" else None)
     assert "YOUR QUESTION" in text
     assert "read a file" not in text
+    assert "The text is own data, whose licence is not known here" in notice(exported)
+    assert "attribution.jsonl" not in notice(exported)
 
 
 def test_an_adapter_names_its_base_on_the_hub_and_gives_the_same_answers(

@@ -84,7 +84,12 @@ def notice(exported: Exported) -> str:
         f"It was tuned on the dataset {version.dataset_id}. It is not settled what the licence of the training text "
         "requires of a model.",
     ]
-    if exported.dataset:
+    if exported.dataset and _is_own(version):
+        lines += [
+            "The text is own data, whose licence is not known here, so check it before you share the model. "
+            f"`{DATA}/NOTICE.md` names the files and states the changes.",
+        ]
+    elif exported.dataset:
         build = exported.dataset.manifest.build
         licence = build.get("license") or f"named in {ATTRIBUTION}"
         lines += [

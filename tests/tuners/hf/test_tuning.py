@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import math
 from pathlib import Path
@@ -12,6 +13,7 @@ from tuning.dataset.formats.codec import parse_line
 from tuning.settings import Settings
 from tuning.tuners.hf.answer.scoring import answer_logits, collate
 from tuning.tuners.hf.models.base_models import load_model
+from tuning.tuners.hf.train.model_card import model_card
 from tuning.tuners.hf.train.recipe import Recipe
 from tuning.tuners.hf.train.run import run
 from tuning.tuners.hf.tuner import HfTuner
@@ -69,6 +71,16 @@ def test_the_output_holds_card_curves_and_events(adapted: tuple[Model, Path], da
     assert "on questions of Invented questions and their accepted answers." in card
     assert "| learning rate | 0.01 |" in card
     assert f"| development loss | {model.facts['development_loss']} |" in card
+
+
+def test_the_card_of_a_model_of_own_data_claims_no_licence_and_no_accepted_answers(dataset: Dataset) -> None:
+    facts = dict.fromkeys(("rows_total", "rows_left_out", "rows_development", "rows_used"), 1)
+    build = {**dataset.manifest.build, "kind": "own", "name": "own data"} | {"license": ""}
+    own = dataclasses.replace(dataset, manifest=msgspec.structs.replace(dataset.manifest, build=build))
+    card = model_card("tiny", "none", own, Recipe(), facts, preference=False)
+    assert "Supervised fine-tuning with a LoRA adapter of rank 16, on own data." in card
+    assert "The licence of the training text is not known here." in card
+    assert "attribution.jsonl" not in card
 
 
 def test_tensorboard_finds_every_step(adapted: tuple[Model, Path]) -> None:

@@ -21,7 +21,7 @@ tags: [{tags}]
 ## Data
 Dataset `{dataset}` ({format}), built from {source}: {total} training examples. {used} were used for training and
 {development} were held out to choose the checkpoint. {too_long} were left out because they have more than {max_length}
-tokens. The dataset's card and `attribution.jsonl` name the source, author and licence of every example.
+tokens. {origin}
 
 ## Settings
 | setting | value |
@@ -49,6 +49,11 @@ def model_card(
     """Return the README as Markdown."""
     build = dataset.manifest.build
     source = dataset.manifest.source_name
+    is_own = build.get("kind") == "own"
+    texts = source if is_own else f"questions of {source} and their accepted answers"
+    origin = "The dataset's NOTICE.md names their files; their licence is not known here."
+    if not is_own:
+        origin = "The dataset's card and `attribution.jsonl` name the source, author and licence of every example."
     method = "Preference optimization (DPO)" if preference else "Supervised fine-tuning"
     card = _CARD.format(
         base_model=base_model,
@@ -56,9 +61,10 @@ def model_card(
         tags="dpo" if preference else "sft" if recipe.full else "sft, lora",
         dataset=dataset.id,
         format=dataset.manifest.format,
-        what=f"{method} with {recipe.trained}, on questions of {source} and their accepted answers.",
+        what=f"{method} with {recipe.trained}, on {texts}.",
         source=source,
-        data_license=build.get("license") or "named in the dataset's card",
+        origin=origin,
+        data_license=build.get("license") or ("not known here" if is_own else "named in the dataset's card"),
         total=facts["rows_total"],
         too_long=facts["rows_left_out"],
         development=facts["rows_development"],
