@@ -76,7 +76,7 @@ def test_the_command_that_undoes_a_rollback_is_one_that_is_not_refused(settings,
     with pytest.raises(TuningError, match=r'v2 was rolled back\. `invoke promote v2 --force --reason "…"` undoes that'):
         registry.find_version(settings, "champion")
     shutil.rmtree(settings.models_dir / "v2")
-    with pytest.raises(TuningError, match=r"v2 was rolled back\. Run `invoke tune`, or choose one"):
+    with pytest.raises(TuningError, match=r"v2 was rolled back\. Run `invoke tune`, or name a version"):
         registry.find_version(settings, "champion")
     assert registry.promotion_command(settings, "v2") is None
 

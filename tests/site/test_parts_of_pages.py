@@ -181,6 +181,7 @@ def test_a_comparison_lists_every_option_that_was_given_or_decided_the_dataset(h
         "option max length": "0",
         "option minimum answer score": "0",
         "option seed": "42",
+        "option seed of the dataset": "42",
         "option steps": "20",  # of the version, which is what was done
         "option steps of the dataset": "5",
         "option tag pattern": "pandas",

@@ -353,7 +353,7 @@ def _find(settings: Settings, now: Journal, name: str) -> Version:
 def _no_champion(settings: Settings, now: Journal) -> TuningError:
     """Return the error for a registry without a champion: none was released yet, or the last one was rolled back."""
     last = next((event for event in reversed(now.events) if event.action in _CHANGES), None)
-    advice = "Run `invoke tune`, or choose one with `invoke promote VERSION`"
+    advice = "Run `invoke tune`, or name a version (`invoke models` lists them)"
     if last is None:
         return TuningError("there is no champion yet", advice)
     undone = promotion_command(settings, last.version)

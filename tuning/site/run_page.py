@@ -229,21 +229,18 @@ def _options(run: SiteRun, dataset: Dataset | None) -> dict[str, str]:
     """Return all options and settings of a run: those that were given, and those of its mart, dataset and training.
 
     Left out is what is empty and, of the training, also 0 and false, which stand for a default. An option of the
-    dataset says so if the training has another value of the same name.
+    dataset says so if the training has an option of the same name, so that a name means the same for each run.
     """
-    found, made = _plain(_given(run)), dict[str, Any]()
+    found = _plain(_given(run))
+    trained = dict(run.version.options) if run.version else {}
     if dataset:
         build = dataset.manifest.build
-        made = _plain(dataset.manifest.options | json.loads(str(build.get("variables") or "{}")))
-    found |= made
+        made = dataset.manifest.options | json.loads(str(build.get("variables") or "{}"))
+        found |= _plain({f"{name} of the dataset" if name in trained else name: value for name, value in made.items()})
     if run.version:
-        options = {**run.version.options, "tuner": run.version.tuner}
-        options["from"] = options.pop("continues", "")
-        options.pop("continues_sha256", None)  # of the files of that version
-        trained = {name: value for name, value in _plain(options).items() if value}
-        found |= trained
-        both = {name: value for name, value in made.items() if trained.get(name, value) != value}
-        found |= {f"{name} of the dataset": value for name, value in both.items()}
+        trained |= {"tuner": run.version.tuner, "from": trained.pop("continues", "")}
+        trained.pop("continues_sha256", None)  # of the files of that version
+        found |= {name: value for name, value in _plain(trained).items() if value}
     return {name: _as_text(value) for name, value in found.items()}
 
 
