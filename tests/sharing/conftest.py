@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.registry.candidates import register
+from tests.tuners.threads import one_thread
 from tests.tuners.tuner_datasets import write_dataset
 from tuning.dataset.dataset import Dataset
 from tuning.settings import Settings
@@ -18,14 +19,9 @@ HUB_NAME, REVISION = "some-one/small", "0123456789abcdef0123456789abcdef01234567
 
 
 @pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    """Models this small are slower with two threads."""
-    import torch
-
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+def on_one_thread() -> Iterator[None]:
+    with one_thread():
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.tuners.threads import one_thread
 from tests.tuners.tuner_datasets import write_dataset
 from tuning.dataset.dataset import Dataset
 from tuning.settings import Settings
@@ -13,15 +14,10 @@ from tuning.tuners.hf.models.tiny import make_tiny
 
 
 @pytest.fixture(autouse=True)
-def one_thread(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Models this small are slower with two threads, and far slower where other work shares the cores."""
-    import torch
-
+def on_one_thread(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("OMP_NUM_THREADS", "1")  # for processes that a test starts
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+    with one_thread():
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from tests.tuners.threads import one_thread
 from tests.tuners.tuner_datasets import question
 from tuning.dataset.dataset import Dataset
 from tuning.errors import TuningError
@@ -37,13 +38,9 @@ def tuned(settings: Settings, dataset: Dataset, output: Path, keep: str) -> Mode
 
 @pytest.fixture(scope="module", autouse=True)
 def one_thread_for_all() -> Iterator[None]:
-    """As `one_thread`, also for the trainings that several tests share."""
-    import torch
-
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+    """As for each test, also for the trainings that several tests share."""
+    with one_thread():
+        yield
 
 
 @pytest.fixture(scope="module")
