@@ -152,7 +152,7 @@ def test_a_run_shows_its_verdict_graph_questions_and_command(site: Path, page: P
     assert (
         "invoke tune --dataset d1 --tuner hf --base-model smollm2 --steps 20 --learning-rate 0.001 --seed 42" in shown
     )
-    assert "run.yaml, for invoke tune --config run.yaml" in shown
+    assert "run.yaml: save it, and type invoke tune --config run.yaml beside it" in shown
     steps = page.locator(".graph > li").all_inner_texts()
     assert [step.split("\n")[0] for step in steps][:3] == ["build", "validate", "tune"]
     assert {"evaluate-base", "evaluate-champion", "evaluate-tuned"} <= set(steps[3].split("\n"))
@@ -182,11 +182,12 @@ def test_two_runs_stand_side_by_side_with_their_differences_marked(site: Path, p
     steps = table.locator("tr", has_text="option steps").locator("td")
     assert steps.all_inner_texts() == ["20", "36"]
     assert "differs" in str(steps.first.get_attribute("class"))
-    same = table.locator("tr", has_text="option seed").locator("td")
+    seed = table.locator("tr", has=page.get_by_text("option seed", exact=True))
+    same = seed.locator("td")
     assert same.all_inner_texts() == ["42", "42"]
     assert "differs" not in str(same.first.get_attribute("class"))
     page.get_by_label("only differences").check()
-    assert table.locator("tr", has_text="option seed").count() == 0
+    assert seed.count() == 0
     page.get_by_label("First run").select_option(index=0)
     assert table.locator("tr", has_text="state").locator("td").all_inner_texts() == ["failed", "succeeded"]
     page.screenshot(path=SCREENSHOTS / "site-runs.png", full_page=True)
