@@ -186,3 +186,23 @@ def test_guesses_change_the_number_of_passes_and_not_the_tokens(
     tokens = max(map(len, expected.values()))
     assert max(passes[1:]) > 1
     assert len(passes) > tokens * 0.8 if wrong else len(passes) < tokens * 0.6
+
+
+def test_what_all_prompts_begin_with_is_read_once_and_the_rest_by_length(
+    model: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    beginning = list(range(3, 23))
+    begun = sorted(([*beginning, *prompt] for prompt in prompts()), key=len)
+    expected = {number: alone(model, prompt) for number, prompt in enumerate(begun)}
+    read: list[tuple[int, ...]] = []
+    forward = batching._Batch._forward
+    monkeypatch.setattr(
+        batching._Batch,
+        "_forward",
+        lambda batch, ids, *rest: read.append(tuple(ids.shape)) or forward(batch, ids, *rest),  # type: ignore[func-returns-value]
+    )
+    assert dict(generate(model, begun, LIMIT, ENDS)) == expected
+    together = batching._READ_TOGETHER
+    widths = [len(begun[together - 1]) - len(beginning), len(begun[-1]) - len(beginning)]
+    assert widths[0] < widths[1]
+    assert read[:4] == [(1, 20), (together, widths[0]), (1, 20), (40 - together, widths[1])]

@@ -1,7 +1,8 @@
-"""Write the answers of smollm2 that ship with the package.
+"""Write the answers and losses of smollm2 that ship with the package.
 
-``python -m tests.tuners.hf.answer.write_known_answers ID`` writes the answers to the judging questions and to the
-held-out examples that a report on the sample's dataset ID shows. `invoke dataset` in an empty home makes that dataset.
+``python -m tests.tuners.hf.answer.write_known_answers ID`` writes the answers to the judging questions, and for the
+sample's dataset ID the losses of the held-out examples and the answers that a report shows. `invoke tune --preview 1`
+in an empty home makes that dataset and prints its ID.
 """
 
 import sys
@@ -25,7 +26,7 @@ from tuning.warehouse.variables import Variables
 
 def main() -> None:
     set_up_libraries()  # before torch is imported
-    from tuning.tuners.hf.answer.predictor import HfPredictor
+    from tuning.tuners.hf.answer.predictor import HfPredictor, scored_row
 
     settings, options = load_settings(), EvaluationOptions()
     folder = fetch(settings)
@@ -35,7 +36,8 @@ def main() -> None:
         as_question("messages", template, question.title, question.body) for question in find_suite(JUDGING).questions
     ]
     dataset = find_dataset(settings, sys.argv[1])
-    prompts += [row.example.prompt for row in read_examples(dataset, options.examples)[: options.answers]]
+    examples = [row.example for row in read_examples(dataset, options.examples)]
+    prompts += [example.prompt for example in examples[: options.answers]]
     known.FILE.unlink(missing_ok=True)  # otherwise, its answers would be used
     predictor = HfPredictor(folder)
     answers = predictor.generate(prompts, limit)
@@ -44,15 +46,24 @@ def main() -> None:
         for start in range(0, len(prompts), known.CHECKED)
         for answer in predictor.generate(prompts[start : start + known.CHECKED], limit)
     ]
-    keys = [known.key_of(encode_prompt(load_tokenizer(folder), prompt)) for prompt in prompts]
-    content = known.KnownAnswers(
+    tokenizer = load_tokenizer(folder)
+    keys = [known.key_of(encode_prompt(tokenizer, prompt)) for prompt in prompts]
+    rows = [scored_row(tokenizer, example, options.max_length) for example in examples]
+    content = known.Known(
         weights_sha256=sha256_of(folder / known.WEIGHTS),
         max_new_tokens=limit,
         answers=dict(zip(keys, answers, strict=True)),
         unstable=[key for key, one, other in zip(keys, answers, again, strict=True) if one != other],
+        losses=dict(
+            zip(
+                [known.key_of([start, *ids]) for ids, start in rows],
+                predictor.losses(examples, options.max_length),
+                strict=True,
+            )
+        ),
     )
     write_bytes(known.FILE, msgspec.json.format(msgspec.json.encode(content), indent=1) + b"\n")
-    print(f"{len(answers)} answers in {known.FILE}")
+    print(f"{len(answers)} answers and {len(content.losses)} losses in {known.FILE}")
 
 
 if __name__ == "__main__":

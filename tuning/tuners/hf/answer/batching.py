@@ -7,6 +7,7 @@ it loads torch.
 """
 
 from collections.abc import Callable, Collection, Iterator, Sequence
+from itertools import takewhile
 from typing import Any
 
 import torch
@@ -17,6 +18,8 @@ from transformers.cache_utils import DynamicLayer
 # Maximum rows in the batch. More rows give more tokens per second until the processor is fully used, and take more
 # memory.
 ROWS = 128
+# Maximum prompts that are read together. They are sorted by length, so that few tokens are padding.
+_READ_TOGETHER = 32
 _SPARE = 64  # when a layer's buffers grow, they get room for this number of further tokens
 # An answer is stopped if it ends in a passage of at most this many tokens, this often in a row, over at least this many
 # tokens together. Greedy decoding does not leave such a repetition: of 96 answers of smollm2, this would stop 6, and
@@ -65,26 +68,41 @@ class _Batch:
     """Hold the rows that are being generated: their cache, attention mask, positions and newest tokens."""
 
     def __init__(self, model: Any, rows: Sequence[int], prompts: Sequence[Sequence[int]]) -> None:
-        """Run the prompts, padded on the left, through the model."""
+        """Run the prompts through the model. They are padded on the left, or after the tokens that all begin with."""
         self._model = model
         self.rows = list(rows)
+        self._cache = _new_cache(model)
+        shared = self._read_shared(prompts) if self.can_grow and len(prompts) > 1 else 0
         width = max(map(len, prompts))
         ids = torch.zeros((len(prompts), width), dtype=torch.long)
         self._mask = torch.zeros((len(prompts), width), dtype=torch.long)
+        self._mask[:, :shared] = 1
         for row, prompt in enumerate(prompts):
-            ids[row, width - len(prompt) :] = torch.tensor(prompt)
-            self._mask[row, width - len(prompt) :] = 1
+            ids[row, width - len(prompt) + shared :] = torch.tensor(prompt[shared:])
+            self._mask[row, width - len(prompt) + shared :] = 1
         ids, self._mask = ids.to(model.device), self._mask.to(model.device)
-        self._cache: Any = DynamicCache(config=model.config)
-        self._cache.layers = [RoomyLayer() if type(layer) is DynamicLayer else layer for layer in self._cache.layers]
         positions = (self._mask.cumsum(dim=1) - 1).clamp(min=0)
         self._positions = positions[:, -1:] + 1
-        self.tokens = self._forward(ids, positions, 1)[:, 0]
+        self.tokens = self._forward(ids[:, shared:], positions[:, shared:], 1)[:, 0]
+
+    def _read_shared(self, prompts: Sequence[Sequence[int]]) -> int:
+        """Run the tokens that all prompts begin with through the model once, for all rows. Return their number.
+
+        The last token of a prompt is not one of them, because what follows it is wanted from each row.
+        """
+        same = takewhile(lambda column: len(set(column)) == 1, zip(*(prompt[:-1] for prompt in prompts), strict=False))
+        if not (shared := [column[0] for column in same]):
+            return 0
+        self._mask = torch.ones((1, len(shared)), dtype=torch.long, device=self._model.device)
+        self._forward(torch.tensor([shared], device=self._model.device), self._mask.cumsum(dim=1) - 1, 1)
+        for layer in self._cache.layers:
+            layer.replace(*(states.expand(len(prompts), -1, -1, -1) for states in (layer.keys, layer.values)))
+        return len(shared)
 
     @property
     def can_grow(self) -> bool:
-        """Return whether rows can be added. Other kinds of cache layers, such as sliding windows, cannot be padded."""
-        return all(isinstance(layer, RoomyLayer) for layer in self._cache.layers)
+        """Return whether rows can be added."""
+        return _can_grow(self._cache)
 
     def newest(self) -> list[list[int]]:
         """Return a list with the newest token of each row."""
@@ -153,6 +171,17 @@ class _Batch:
         return likely
 
 
+def _new_cache(model: Any) -> Any:
+    cache: Any = DynamicCache(config=model.config)
+    cache.layers = [RoomyLayer() if type(layer) is DynamicLayer else layer for layer in cache.layers]
+    return cache
+
+
+def _can_grow(cache: Any) -> bool:
+    """Return whether rows can be added. Other kinds of cache layers, such as sliding windows, cannot be padded."""
+    return bool(cache.layers) and all(isinstance(layer, RoomyLayer) for layer in cache.layers)
+
+
 def _padded(states: torch.Tensor, width: int, dimension: int) -> torch.Tensor:
     missing = width - states.shape[dimension]
     after = 2 * (states.dim() - 1 - dimension)  # functional.pad counts dimensions from the last one
@@ -207,12 +236,13 @@ def generate(
     new: dict[int, list[int]] = {index: [] for index in waiting}
 
     ended: set[int] = set()
+    together = _READ_TOGETHER if _can_grow(_new_cache(model)) else rows
     batch: _Batch | None = None
     with torch.inference_mode():
         while waiting or batch:
             # Add and remove rows in groups, because each change copies the cache.
             if batch is None or (waiting and batch.can_grow and len(batch.rows) <= rows * 3 // 4):
-                room = rows - (len(batch.rows) if batch else 0)
+                room = min(rows - (len(batch.rows) if batch else 0), together)
                 entering, waiting = waiting[:room], waiting[room:]
                 changed = _Batch(model, entering, [prompts[index] for index in entering])
                 added = changed.newest()

@@ -1,5 +1,6 @@
 """Generate and score answers with a local model. Import this module inside functions only, because it loads torch."""
 
+import functools
 import sys
 import threading
 from collections.abc import Iterator, Sequence
@@ -12,7 +13,7 @@ from transformers import TextIteratorStreamer
 from tuning.dataset.formats.records import Example, Message
 from tuning.progress import is_shown, progress
 from tuning.tuners.hf.answer.batching import generate
-from tuning.tuners.hf.answer.known import find_known, key_of, with_known
+from tuning.tuners.hf.answer.known import Known, Loss, find_known, is_same_loss, key_of, with_known
 from tuning.tuners.hf.answer.scoring import example_losses
 from tuning.tuners.hf.chat import decode_answer, encode, encode_prompt, skip_thoughts, stop_tokens
 from tuning.tuners.hf.device import answering_dtype, find_processor, scoring_dtype
@@ -48,7 +49,6 @@ class HfPredictor:
         question, and memory grows with its length.
         """
         encoded = [encode_prompt(self._tokenizer, prompt) for prompt in prompts]
-        known = find_known(self._folder, max_new_tokens)
 
         def generated(numbers: Sequence[int]) -> list[Answer]:
             answers = {number: unread for number in numbers if (unread := self._unread(encoded[number]))}
@@ -64,7 +64,8 @@ class HfPredictor:
                         print(f"answered {count} of {len(asked)} questions", flush=True)
             return [answers[number] for number in numbers]
 
-        return with_known([key_of(ids) for ids in encoded], known, generated)
+        known, keys = self._known, [key_of(ids) for ids in encoded]
+        return with_known("answers", keys, known.answers_up_to(max_new_tokens), generated, known.checks)
 
     def stream(self, prompt: Sequence[Message], max_new_tokens: int) -> Iterator[str | Answer]:
         """Yield pieces of text as they are generated, then the complete Answer. If it is closed, generation ends."""
@@ -108,17 +109,23 @@ class HfPredictor:
         """Return the number of tokens of an answer's text."""
         return len(self._tokenizer.encode(text, add_special_tokens=False))
 
-    def losses(self, examples: Sequence[Example], max_length: int) -> list[tuple[float, int]]:
+    def losses(self, examples: Sequence[Example], max_length: int) -> list[Loss]:
         """Return the loss and the number of answer tokens of each example, cut to `max_length` tokens.
 
         The loss of an example does not depend on the other examples.
         """
-        rows = []
-        for example in examples:
-            tokens = encode(self._tokenizer, example.prompt, example.answer)
-            rows.append((tokens.ids[:max_length], tokens.answer_start))
-        with progress("scoring", len(rows), "examples") as advance:
-            return example_losses(self._model.to(self._scoring), rows, advance)
+        rows = [scored_row(self._tokenizer, example, max_length) for example in examples]
+
+        def scored(numbers: Sequence[int]) -> list[Loss]:
+            with progress("scoring", len(numbers), "examples") as advance:
+                return example_losses(self._model.to(self._scoring), [rows[number] for number in numbers], advance)
+
+        keys = [key_of([start, *ids]) for ids, start in rows]
+        return with_known("losses", keys, self._known.losses, scored, is_same=is_same_loss)
+
+    @functools.cached_property
+    def _known(self) -> Known:
+        return find_known(self._folder)
 
     def _unread(self, ids: list[int]) -> Answer | None:
         """Return the empty answer to a prompt that leaves no room for an answer in the model's context, else None."""
@@ -133,3 +140,9 @@ class HfPredictor:
 
     def _ends(self) -> list[int]:
         return stop_tokens(self._tokenizer, self._model.generation_config)
+
+
+def scored_row(tokenizer: Any, example: Example, max_length: int) -> tuple[list[int], int]:
+    """Return at most `max_length` token IDs of an example, and the index of its first answer token."""
+    tokens = encode(tokenizer, example.prompt, example.answer)
+    return tokens.ids[:max_length], tokens.answer_start
