@@ -13,7 +13,15 @@ from tuning.target import find_target
 from tuning.tuners.hf.device import Processor, find_processor
 from tuning.tuners.hf.models.base_models import find_outline, is_here, is_on_hub, load_outline, load_tokenizer
 from tuning.tuners.hf.train.batches import TOKENS, micro_batch
-from tuning.tuners.hf.train.memory import Shape, check_memory, measure, refuse_more, training_bytes, weights_bytes
+from tuning.tuners.hf.train.memory import (
+    Shape,
+    check_memory,
+    measure,
+    model_bytes,
+    refuse_more,
+    training_bytes,
+    weights_bytes,
+)
 from tuning.tuners.hf.train.recipe import Recipe, keeps_adapter, make_recipe, steps_of
 from tuning.tuners.hf.train.rows import encode_row, read_examples
 from tuning.tuners.protocol import Estimate, TuneOptions
@@ -71,9 +79,14 @@ def _memory(settings: Settings, dataset: Dataset, recipe: Recipe, base_model: st
     if not isinstance(shape, Shape):
         return shape
     check_memory(shape, recipe, processor, 1)
-    kept = _kept(recipe, shape, base_model)
+    kept = _kept(recipe, shape, base_model, processor.half)
     least = f"{weights_bytes(shape, recipe, processor.half) / 1e9:,.1f} GB for weights, gradients and optimizer"
-    if processor.device == "cuda" or recipe.max_length > TOKENS["cpu"] or dataset.manifest.format in PREFERENCE_FORMATS:
+    if (
+        processor.device == "cuda"
+        or recipe.quantize
+        or recipe.max_length > TOKENS["cpu"]
+        or dataset.manifest.format in PREFERENCE_FORMATS
+    ):
         where = " on each GPU" * (processor.device == "cuda")
         return [f"memory{where}: more than {least}; the rest was not measured here", *kept]
     tokens = micro_batch(recipe.batch_size, recipe.max_length, TOKENS["cpu"]) * recipe.max_length
@@ -92,18 +105,23 @@ def check_device(
     shape = _shape(settings, dataset, options.base_model)
     if not isinstance(shape, Shape):
         return shape
-    needed = weights_bytes(shape, recipe, half)
-    refuse_more(shape, recipe, needed, there, f"the {device} has")
-    least = f"{needed / 1e9:,.1f} GB for weights, gradients and optimizer"
+    refuse_more(shape, recipe, half, there, f"the {device} has")
+    least = f"{weights_bytes(shape, recipe, half) / 1e9:,.1f} GB for weights, gradients and optimizer"
     memory = f"memory: more than {least} on each {device}, which has {there / 1e9:,.1f} GB; the rest was not measured"
-    return [memory, *_kept(recipe, shape, options.base_model)]
+    return [memory, *_kept(recipe, shape, options.base_model, half)]
 
 
-def _kept(recipe: Recipe, shape: Shape, base_model: str) -> list[str]:
-    """Return a note if only the adapter will be kept."""
-    if not keeps_adapter(recipe, shape.parameters, base_model):
-        return []
-    return ["only the adapter is kept, and loaded on the base model; with --keep merged, the whole model is kept too"]
+def _kept(recipe: Recipe, shape: Shape, base_model: str, half: bool) -> list[str]:
+    """Return notes if only the adapter will be kept, and if the model that answers needs more than the training."""
+    notes = []
+    if recipe.quantize:
+        whole = f"{model_bytes(shape.parameters, half) / 1e9:,.1f} GB"
+        notes.append(f"only the training uses {recipe.quantize[0]}-bit weights: the weights that answer need {whole}")
+    if keeps_adapter(recipe, shape.parameters, base_model):
+        notes.append(
+            "only the adapter is kept, and loaded on the base model; with --keep merged, the whole model is kept too"
+        )
+    return notes
 
 
 def _shape(settings: Settings, dataset: Dataset, base_model: str) -> Shape | list[str]:

@@ -21,6 +21,7 @@ from tuning.tuners.hf.models.base_models import (
     load_outline,
     load_tokenizer,
 )
+from tuning.tuners.hf.models.quantized import check_installed
 from tuning.tuners.hf.train.checkpoints import CHECKPOINTS, fetch_checkpoints
 from tuning.tuners.hf.train.curves import Curves, read_history, write_curves
 from tuning.tuners.hf.train.memory import check_memory, measure
@@ -69,6 +70,7 @@ def run(
     wanted = (settings, base_model, dataset, start.adapter)
     outline = group.tell_here(find_base(*wanted, weights=False) if group.is_first_here else None)
     tokenizer = load_tokenizer(outline)
+    check_installed(recipe.quantize)
     processor = find_processor()
     shape = measure(load_outline(outline))
     check_memory(shape, recipe, processor, group.local_size)
@@ -94,7 +96,7 @@ def run(
         group.wait()  # until the main process has saved the model
         return
     curves = read_history(trained.history)
-    facts = _facts(rows, recipe, trained, curves) | {
+    facts = _facts(rows, recipe, trained, curves, shape.parameters) | {
         "processor": processor.name,
         "license": license_of(base_model, base),
         "base": describe_base(base_model),
@@ -126,9 +128,9 @@ def _development_loss(model: Any, rows: Rows, processor: Processor) -> float:
     return round(sum(loss for loss, _ in losses) / len(losses), 4)
 
 
-def _facts(rows: Rows, recipe: Recipe, trained: Any, curves: Curves) -> dict[str, Any]:
-    """Return the numbers for the report, the model card and the registry."""
-    weights = list(trained.model.parameters())
+def _facts(rows: Rows, recipe: Recipe, trained: Any, curves: Curves, parameters: int) -> dict[str, Any]:
+    """Return the numbers for the report, the model card and the registry. The base has this number of parameters."""
+    changed = sum(weight.numel() for weight in trained.model.parameters() if weight.requires_grad)
     used = min(len(rows.train), trained.steps * recipe.batch_size)
     facts = {
         "recipe": msgspec.to_builtins(recipe),
@@ -143,8 +145,8 @@ def _facts(rows: Rows, recipe: Recipe, trained: Any, curves: Curves) -> dict[str
         "tokens": trained.tokens,
         "tokens_per_second": round(trained.tokens_per_second, 1),
         "training_seconds": round(trained.seconds, 1),
-        "parameters": sum(weight.numel() for weight in weights),
-        "parameters_trained": sum(weight.numel() for weight in weights if weight.requires_grad),
+        "parameters": parameters if recipe.full else parameters + changed,
+        "parameters_trained": changed,
         "resumed_from_step": trained.resumed_from,
     }
     if curves.development:
