@@ -65,6 +65,7 @@ def test_only_the_training_is_on_quantized_weights(
     assert dtypes == {torch.float32}
     assert tuned.facts["development_loss"] < tuned.facts["development_loss_before"] - 0.3
     assert tuned.facts["trained"] == f"a LoRA adapter of rank 4 on {quantize[0]}-bit weights"
+    assert tuned.facts["kernels"] == "default attention"  # no other is for a CPU
     assert tuned.facts["parameters"] == measure(load_outline(base)).parameters + tuned.facts["parameters_trained"]
     assert f"| quantize | {quantize} |" in (tmp_path / "out" / "README.md").read_text()
 

@@ -140,15 +140,18 @@ def load_tokenizer(folder: Path) -> Any:
     return tokenizer
 
 
-def load_model(folder: Path, dtype: Any, quantize: Quantize = "") -> Any:
+def load_model(folder: Path, dtype: Any, quantize: Quantize = "", attention: str = "") -> Any:
     """Load the model in `folder` on the CPU, in evaluation mode. A quantized one is loaded on the GPU, if there is one.
 
-    `dtype` is a torch data type, or "auto" for that of the files. Raises TuningError if the model cannot be loaded.
+    `dtype` is a torch data type, or "auto" for that of the files. `attention` names an implementation of transformers,
+    if not its default. Raises TuningError if the model cannot be loaded.
     """
     set_up_libraries()
     from transformers import AutoModelForCausalLM
 
     given = {"quantization_config": quantization(quantize, dtype)} if quantize else {}
+    if attention:
+        given["attn_implementation"] = attention
     with loading(folder, "a model"):
         model = AutoModelForCausalLM.from_pretrained(
             str(folder), dtype=dtype, use_safetensors=True, trust_remote_code=False, **given

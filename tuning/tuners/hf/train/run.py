@@ -12,7 +12,7 @@ from tuning.dataset.formats.records import PREFERENCE_FORMATS
 from tuning.records import write_record
 from tuning.settings import Settings
 from tuning.storage import write_bytes
-from tuning.tuners.hf.device import Processor, find_processor, scoring_dtype
+from tuning.tuners.hf.device import Processor, find_kernels, find_processor, scoring_dtype
 from tuning.tuners.hf.models.adapted import find_base, name_of
 from tuning.tuners.hf.models.base_models import (
     describe_base,
@@ -72,7 +72,8 @@ def run(
     tokenizer = load_tokenizer(outline)
     check_installed(recipe.quantize)
     processor = find_processor()
-    shape = measure(load_outline(outline))
+    structure = load_outline(outline)
+    shape, kernels = measure(structure), find_kernels(processor, structure, recipe.full)
     check_memory(shape, recipe, processor, group.local_size)
     base = group.tell_here(find_base(*wanted) if group.is_first_here else None)
     encoded = output / ROWS
@@ -81,6 +82,8 @@ def run(
     rows = read_rows(tokenizer, dataset, recipe, encoded, group)
     if group.is_main:
         print(rows.announcement(recipe), flush=True)
+        if processor.device == "cuda":
+            print(f"training on {processor.name} with {kernels}", flush=True)
     from tuning.tuners.hf.train.callbacks import CopiedCheckpoints
     from tuning.tuners.hf.train.training import Log, train, training_model
 
@@ -88,7 +91,7 @@ def run(
         if group.is_first_here:
             fetch_checkpoints(settings, start.checkpoints, output / CHECKPOINTS)
         group.wait()  # the other processes of this machine look for a checkpoint too
-    model = training_model(base, recipe, processor, start.adapter)
+    model = training_model(base, recipe, processor, start.adapter, kernels)
     copies = [CopiedCheckpoints(settings, start.checkpoints)] if start.checkpoints else []
     log = Log(output, set_up_trackers(settings) if group.is_main else (), copies)
     trained = train(model, tokenizer, rows, recipe, processor, log, group)
@@ -98,6 +101,7 @@ def run(
     curves = read_history(trained.history)
     facts = _facts(rows, recipe, trained, curves, shape.parameters) | {
         "processor": processor.name,
+        "kernels": str(kernels),
         "license": license_of(base_model, base),
         "base": describe_base(base_model),
     }

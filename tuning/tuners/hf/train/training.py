@@ -18,7 +18,7 @@ from trl import DPOConfig, SFTConfig
 
 from tuning.errors import TuningError
 from tuning.progress import progress
-from tuning.tuners.hf.device import Processor
+from tuning.tuners.hf.device import DEFAULT_KERNELS, Kernels, Processor, apply_liger
 from tuning.tuners.hf.train.batches import TOKENS, micro_batch, plan_batches
 from tuning.tuners.hf.train.callbacks import CopiedCheckpoints, ProgressLines
 from tuning.tuners.hf.train.checkpoints import CHECKPOINTS, newest_checkpoint
@@ -202,7 +202,9 @@ def _tensorboard(output: Path, step: int) -> Any:
     return TensorBoardCallback(SummaryWriter(str(output / "tensorboard"), purge_step=step + 1))
 
 
-def training_model(folder: Path, recipe: Recipe, processor: Processor, adapter: Path | None = None) -> Any:
+def training_model(
+    folder: Path, recipe: Recipe, processor: Processor, adapter: Path | None = None, kernels: Kernels = DEFAULT_KERNELS
+) -> Any:
     """Load the base model in the data type for training, with the adapter that is trained further, if one is given.
 
     With an adapter, this is bfloat16 where that is native, else fp32. If all weights are trained, it is fp32 (on a GPU
@@ -215,5 +217,7 @@ def training_model(folder: Path, recipe: Recipe, processor: Processor, adapter: 
     from tuning.tuners.hf.models.base_models import load_model
 
     half = processor.half and not recipe.full
-    model = load_model(folder, torch.bfloat16 if half else torch.float32, recipe.quantize)
+    model = load_model(folder, torch.bfloat16 if half else torch.float32, recipe.quantize, kernels.attention)
+    if kernels.liger:
+        apply_liger(model)
     return load_adapter(model, adapter, is_trainable=True) if adapter else model
