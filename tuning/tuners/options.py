@@ -40,7 +40,7 @@ def tuning_settings(
     if options.steps and options.epochs:
         raise TuningError("--steps and --epochs both say how long to train", "Use only one of them")
     find_tuner(settings.tuner)
-    for name in ("keep", "quantize"):
+    for name in ("keep", "quantize", "shard"):
         if getattr(options, name) and settings.tuner != "hf":
             raise TuningError(f"--{name} is for the tuner hf only", "Leave it out")
     if options.quantize and not find_target(settings).on_vertex:  # the image has what it needs

@@ -29,6 +29,7 @@ class TuneOptions(msgspec.Struct, frozen=True, kw_only=True):
     batch_size: int = 0  # examples per optimizer step
     keep: Keep = ""
     quantize: Quantize = ""
+    shard: bool = False  # the weights are shared among the GPUs, also if they fit one
     seed: int = 42
     continues: str = ""  # the registered version whose adapter is trained further
     continues_sha256: str = ""  # of its files

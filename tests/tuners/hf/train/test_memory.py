@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import psutil
 import pytest
 
@@ -13,7 +14,7 @@ from tuning.dataset.dataset import Dataset
 from tuning.errors import TuningError
 from tuning.settings import PROJECT_ROOT, Settings
 from tuning.tuners.hf.device import Processor
-from tuning.tuners.hf.train.memory import Shape, check_memory, weights_bytes
+from tuning.tuners.hf.train.memory import Shape, check_device_memory, check_memory, weights_bytes
 from tuning.tuners.hf.train.recipe import Recipe
 from tuning.tuners.hf.tuner import HfTuner
 from tuning.tuners.protocol import TuneOptions
@@ -67,8 +68,31 @@ def test_what_cannot_fit_is_refused_and_processes_on_one_machine_share_it(monkey
     quantized = Recipe(quantize="4bit")
     check_memory(LARGE, quantized, CPU, 3)
     monkeypatch.setattr("psutil.virtual_memory", lambda: free._replace(available=3 * 10**9))
-    with pytest.raises(TuningError, match=r"1\.00 billion weights, which --quantize does not shrink .* than 4\.0 GB"):
+    with pytest.raises(TuningError, match=r"answering with the whole model of 1\.00 billion needs more than 4\.0 GB"):
         check_memory(LARGE, quantized, CPU, 1)
+
+
+def test_gpus_share_the_weights_if_the_training_fits_them_only_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    full, adapter = Recipe(lora_rank=0), Recipe()  # 16 GB and 2 GB
+
+    def shared(recipe: Recipe, gpus: int, there: float = 10e9) -> bool:
+        return check_device_memory(LARGE, recipe, True, there, "the GPU has", gpus)
+
+    assert [shared(full, gpus) for gpus in (2, 8)] == [True, True]
+    assert not shared(full, 1, there=17e9)
+    assert not shared(adapter, 8)
+    assert shared(msgspec.structs.replace(adapter, shard=True), 8)
+    for gpus, there in ((1, 10e9), (2, 7e9)):
+        with pytest.raises(TuningError, match=r"training all weights of 1\.00 billion needs more than (16|8)\.0 GB"):
+            shared(full, gpus, there)
+    with pytest.raises(TuningError, match=r"answering with the whole model .* than 4\.0 GB"):  # in fp32
+        shared(full, 8, there=3e9)
+    with pytest.raises(TuningError, match="training a LoRA adapter of rank 16 on 4-bit weights"):
+        shared(Recipe(quantize="4bit"), 8, there=0.5e9)
+    with pytest.raises(TuningError, match="--shard shares the weights among several GPUs, and one trains"):
+        shared(Recipe(shard=True), 1)
+    with pytest.raises(TuningError, match="--shard shares the weights among GPUs, and there is none"):
+        check_memory(LARGE, Recipe(shard=True), CPU, 2, 2)
 
 
 def test_a_tuning_that_cannot_fit_ends_before_the_weights_are_read(

@@ -134,8 +134,15 @@ def test_what_cannot_be_quantized_is_one_line_before_anything_is_made(monkeypatc
     for options in (TuneOptions(base_model="tiny", quantize="4bit"), TuneOptions(full=True, quantize="8bit")):
         with pytest.raises(TuningError, match=r"--quantize needs an adapter, but all weights are trained"):
             make_recipe(options, preference=False)
-    with pytest.raises(TuningError, match="--quantize is for the tuner hf only"):
-        tuning_settings(Settings(), TuningOptions(tuner="gemini", quantize="4bit"))
+    for given, said in (
+        (TuningOptions(tuner="gemini", quantize="4bit"), "--quantize is for the tuner hf only"),
+        (TuningOptions(tuner="gemini", shard=True), "--shard is for the tuner hf only"),
+        (TuningOptions(base_model="some/model", quantize="4bit", shard=True), "Leave out --shard or --quantize"),
+    ):
+        with pytest.raises(TuningError, match=said):
+            tuning_settings(Settings(), given)
+    with pytest.raises(TuningError, match=r"\(DPO\) runs on one GPU\. Leave out --shard"):
+        make_recipe(TuneOptions(shard=True), preference=True)
     given = TuningOptions(base_model="some/model", quantize="4bit")
     assert tuning_settings(Settings(), given)[1].quantize == "4bit"
     monkeypatch.setattr("tuning.tuners.hf.models.quantized.find_spec", lambda _: None)

@@ -86,36 +86,50 @@ def training_bytes(shape: Shape, recipe: Recipe, half: bool, tokens: int, answer
     return _LIBRARIES + weights_bytes(shape, recipe, half) + kept + logits
 
 
-def check_memory(shape: Shape, recipe: Recipe, processor: Processor, processes: int) -> None:
-    """Raise TuningError if the training, or the model that answers after it, needs more memory than there is.
+def check_memory(shape: Shape, recipe: Recipe, processor: Processor, processes: int, gpus: int = 1) -> bool:
+    """Return whether the `gpus` that train together must share the weights.
 
-    On a GPU that is the memory of the device; on a CPU what is free, which all `processes` share.
+    Raises TuningError if the training, or the model that answers after it, needs more memory than there is. On a GPU
+    that is the memory of the device; on a CPU what is free, which all `processes` of the machine share.
     """
     if processor.device == "cuda":
         import torch
 
-        there, where, processes = torch.cuda.get_device_properties(0).total_memory, "the GPU has", 1
-    else:
-        there, where = psutil.virtual_memory().available, "this machine has free"
-    refuse_more(shape, recipe, processor.half, there, where, processes)
+        there = torch.cuda.get_device_properties(0).total_memory
+        return check_device_memory(shape, recipe, processor.half, there, "the GPU has", gpus)
+    if recipe.shard:
+        raise TuningError("--shard shares the weights among GPUs, and there is none", "Leave it out")
+    _refuse_more(shape, recipe, processor.half, psutil.virtual_memory().available, "this machine has free", processes)
+    return False
 
 
-def refuse_more(shape: Shape, recipe: Recipe, half: bool, there: float, where: str, processes: int = 1) -> None:
-    """Raise TuningError if `processes` that train, or one that answers, need more bytes than there are.
+def check_device_memory(shape: Shape, recipe: Recipe, half: bool, there: float, where: str, gpus: int) -> bool:
+    """Return whether `gpus` with `there` bytes each must share the weights. `where` is such as "the GPU has".
 
-    Of a training only weights, gradients and optimizer count. Answers come from weights that are not quantized. `where`
-    is such as "the GPU has".
+    They do not share quantized weights, which FSDP2 leaves whole. Raises TuningError as `check_memory` does.
+    """
+    if recipe.shard and gpus == 1:
+        raise TuningError("--shard shares the weights among several GPUs, and one trains", "Leave it out")
+    shared = recipe.shard or (gpus > 1 and not recipe.quantize and weights_bytes(shape, recipe, half) > there)
+    _refuse_more(shape, recipe, half, there, where, 1 / gpus if shared else 1)
+    return shared
+
+
+def _refuse_more(shape: Shape, recipe: Recipe, half: bool, there: float, where: str, share: float) -> None:
+    """Raise TuningError if this share of the training, or the whole model that answers, needs more than `there` bytes.
+
+    Of a training only weights, gradients and optimizer count. A model answers on one device, and is not quantized.
     """
     billions = f"{shape.parameters / 1e9:,.2f} billion"
     for what, needed, hint in (
         (
             f"training {recipe.trained} of {billions}",
-            weights_bytes(shape, recipe, half) * processes,
+            weights_bytes(shape, recipe, half) * share,
             "Leave out --full, lower --lora-rank, or choose a smaller --base-model",
         ),
         (
-            f"a model with {billions} weights, which --quantize does not shrink when it answers,",
-            model_bytes(shape.parameters, half),
+            f"answering with the whole model of {billions}",
+            model_bytes(shape.parameters, half and not recipe.full),
             "Choose a smaller --base-model",
         ),
     ):

@@ -40,6 +40,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     continues: str = ""  # the version whose adapter is trained further
     keep: Keep = ""
     quantize: Quantize = ""
+    shard: bool = False  # each process has a part of the weights (FSDP2)
 
     @property
     def full(self) -> bool:
@@ -111,8 +112,8 @@ _FULL_RATE = 0.1
 def make_recipe(options: TuneOptions, preference: bool) -> Recipe:
     """Return the recipe for `options.base_model` with the options applied.
 
-    Raises TuningError for negative numbers, if the adapter is to be kept alone and cannot be, or if weights that are
-    trained are to be quantized.
+    Raises TuningError for negative numbers, if the adapter is to be kept alone and cannot be, or if weights are to be
+    quantized or shared that cannot be.
     """
     recipe = _default_recipe(options.base_model, preference)
     if options.full and not recipe.full:
@@ -136,7 +137,7 @@ def make_recipe(options: TuneOptions, preference: bool) -> Recipe:
         given["step_size"] = 1.0  # the change so far was scaled when it was saved, and is not scaled again
     if not given.get("lora_rank", recipe.lora_rank):
         given["pull"] = 0.0  # the base is no longer there to compare with
-    taken = {name: getattr(options, name) for name in ("seed", "continues", "keep", "quantize")}
+    taken = {name: getattr(options, name) for name in ("seed", "continues", "keep", "quantize", "shard")}
     recipe = msgspec.structs.replace(recipe, **taken, **given)
     full = recipe.full and not options.continues
     if recipe.keep == "adapter":
@@ -145,6 +146,10 @@ def make_recipe(options: TuneOptions, preference: bool) -> Recipe:
         raise TuningError(
             "--quantize needs an adapter, but all weights are trained", "Leave out --quantize, or give --lora-rank"
         )
+    if recipe.shard and recipe.quantize:
+        raise TuningError("quantized weights are not shared among GPUs", "Leave out --shard or --quantize")
+    if recipe.shard and preference:
+        raise TuningError("tuning on preferences (DPO) runs on one GPU", "Leave out --shard")
     return recipe
 
 

@@ -1,5 +1,6 @@
 """Run a local tuning: encode, train, save, and record what was done."""
 
+import dataclasses
 import shutil
 import time
 from pathlib import Path
@@ -30,7 +31,7 @@ from tuning.tuners.hf.train.processes import ALONE, Group
 from tuning.tuners.hf.train.recipe import Recipe, keeps_adapter
 from tuning.tuners.hf.train.rows import ROWS, Rows, read_rows
 from tuning.tuners.hf.train.saved import ADAPTER, FINISHED, MERGED
-from tuning.tuners.hf.train.saving import save_adapter, save_full
+from tuning.tuners.hf.train.saving import put_together, save_adapter, save_full
 from tuning.tuners.protocol import Model
 from tuning.tuners.tracking import set_up_trackers
 
@@ -74,7 +75,8 @@ def run(
     processor = find_processor()
     structure = load_outline(outline)
     shape, kernels = measure(structure), find_kernels(processor, structure, recipe.full)
-    check_memory(shape, recipe, processor, group.local_size)
+    shared = check_memory(shape, recipe, processor, group.local_size, group.size)
+    recipe = msgspec.structs.replace(recipe, shard=shared)
     base = group.tell_here(find_base(*wanted) if group.is_first_here else None)
     encoded = output / ROWS
     if group.is_first_here:
@@ -82,6 +84,8 @@ def run(
     rows = read_rows(tokenizer, dataset, recipe, encoded, group)
     if group.is_main:
         print(rows.announcement(recipe), flush=True)
+        if shared:
+            print(f"{group.size} processes share the weights (FSDP2)", flush=True)
         if processor.device == "cuda":
             print(f"training on {processor.name} with {kernels}", flush=True)
     from tuning.tuners.hf.train.callbacks import CopiedCheckpoints
@@ -95,6 +99,10 @@ def run(
     copies = [CopiedCheckpoints(settings, start.checkpoints)] if start.checkpoints else []
     log = Log(output, set_up_trackers(settings) if group.is_main else (), copies)
     trained = train(model, tokenizer, rows, recipe, processor, log, group)
+    if recipe.shard:
+        del model
+        whole = put_together(trained.model, lambda: training_model(base, recipe, processor, start.adapter), group)
+        trained = dataclasses.replace(trained, model=whole)
     if not group.is_main:
         group.wait()  # until the main process has saved the model
         return

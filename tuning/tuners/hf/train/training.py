@@ -4,6 +4,7 @@ Import this module inside functions only, because TRL takes seconds to load.
 """
 
 import contextlib
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from typing import Any, NamedTuple
 
 import torch
 from peft import LoraConfig
+from torch.distributed.fsdp import MixedPrecisionPolicy
 from transformers import EarlyStoppingCallback, PrinterCallback
 from transformers.integrations import TensorBoardCallback
 from trl import DPOConfig, SFTConfig
@@ -21,7 +23,7 @@ from tuning.progress import progress
 from tuning.tuners.hf.device import DEFAULT_KERNELS, Kernels, Processor, apply_liger
 from tuning.tuners.hf.train.batches import TOKENS, micro_batch, plan_batches
 from tuning.tuners.hf.train.callbacks import CopiedCheckpoints, ProgressLines
-from tuning.tuners.hf.train.checkpoints import CHECKPOINTS, newest_checkpoint
+from tuning.tuners.hf.train.checkpoints import CHECKPOINTS, SHARED_WEIGHTS, newest_checkpoint
 from tuning.tuners.hf.train.dpo_trainer import PreferenceTrainer
 from tuning.tuners.hf.train.processes import ALONE, Group
 from tuning.tuners.hf.train.recipe import Recipe, steps_of
@@ -80,6 +82,11 @@ def train(
     if resume and not resume.is_dir():
         raise TuningError(f"the first machine resumes from step {done}, but there is no {resume} here", "Run it again")
     if resume and group.is_main:
+        if (resume / SHARED_WEIGHTS).exists() != recipe.shard:
+            raise TuningError(
+                f"the training in {log.folder} was killed when GPUs did {'not ' * recipe.shard}share the weights",
+                f"Run it again on as many GPUs and with the same --shard, or delete {checkpoints}",
+            )
         print(f"resuming from step {done} of {steps}", flush=True)
     arguments = _arguments(recipe, processor, steps, checkpoints, preference, bool(len(rows.development)), group.size)
     if log.trackers:
@@ -112,11 +119,14 @@ def train(
                 weight.data = given.get(weight, weight.data).float()
     if not preference:
         trainer.pull = recipe.pull
+    if recipe.shard and not trainer.is_fsdp_enabled:
+        raise RuntimeError("Accelerate does not share the weights")
     trainer.remove_callback(PrinterCallback)  # `watch` prints the progress instead
     started = time.monotonic()
     shown = progress("training", steps - done, "steps") if group.is_main else contextlib.nullcontext(watch.advance)
     with shown as watch.advance:
         trainer.train(resume_from_checkpoint=str(resume) if resume else None)
+    os.environ.pop("ACCELERATE_USE_FSDP", None)  # Accelerate sets it, and would share the weights in the next training
     return Trained(
         model=trainer.model,
         history=trainer.state.log_history,
@@ -167,10 +177,14 @@ def _arguments(
         "log_level_replica": "error",  # as `set_up_libraries` sets for the main process
         "report_to": "none",
     }
+    if recipe.shard:  # of each decoder layer; a checkpoint has whole weights
+        shared |= {"fsdp": True, "fsdp_config": {"version": 2}}
     if preference:
         arguments = DPOConfig(**shared, max_length=None, precompute_ref_log_probs=False)
     else:
         arguments = SFTConfig(**shared, max_length=None, dataset_kwargs={"skip_prepare_dataset": True})
+    if recipe.shard and shared["bf16"]:  # Accelerate would also add up gradients in bfloat16
+        arguments.fsdp_plugin_args["mixed_precision_policy"] = MixedPrecisionPolicy(torch.bfloat16, torch.float32)
     # With several GPUs in one process, transformers would use torch's DataParallel, which makes other batches.
     arguments._n_gpu = min(arguments.n_gpu, 1)
     return arguments
