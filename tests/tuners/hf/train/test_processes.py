@@ -36,7 +36,7 @@ from tuning.tuners.hf.train.processes import (
     launch,
 )
 from tuning.tuners.hf.train.recipe import Recipe, make_recipe
-from tuning.tuners.hf.train.rows import read_rows
+from tuning.tuners.hf.train.rows import Rows, read_rows
 from tuning.tuners.hf.train.run import Start, run
 from tuning.tuners.hf.tuner import HfTuner
 from tuning.tuners.protocol import Model, TuneOptions
@@ -241,11 +241,20 @@ def torchrun(
         {},
         {"lora_rank": 4},
         {"max_length": 1024, "batch_size": 16},
+        {"quantize": "4bit", "lora_rank": 4},
         {"shard": True},
         {"shard": True, "lora_rank": 4},
         {"shard": True, "lora_rank": 4, "max_length": 2100, "batch_size": 16},  # with activation checkpointing
     ],
-    ids=["all weights", "adapter", "in several passes", "shared", "shared adapter", "shared, in several passes"],
+    ids=[
+        "all weights",
+        "adapter",
+        "in several passes",
+        "quantized",
+        "shared",
+        "shared adapter",
+        "shared, in several passes",
+    ],
 )
 def test_processes_of_torchrun_train_the_same_model_as_one(
     size: int, more: dict[str, Any], dataset: Dataset, settings: Settings, tmp_path: Path, in_fp32: None
@@ -352,6 +361,22 @@ def test_each_process_computes_as_many_losses_and_none_counts_twice(monkeypatch:
         sft_trainer.AnswerTrainer.evaluate(trainer)
     assert list(map(len, computed)) == [2, 2]
     assert sorted(counted) == [0, 1, 2]
+
+
+@pytest.mark.parametrize("shard", [False, True])
+def test_a_training_goes_on_only_as_it_began(shard: bool, tmp_path: Path) -> None:
+    from datasets import Dataset as Table
+
+    from tuning.tuners.hf.train.training import Log, train
+
+    checkpoint = tmp_path / "checkpoints" / "checkpoint-1"
+    checkpoint.mkdir(parents=True)
+    for name in ("complete", *(["pytorch_model_fsdp.bin"] * (not shard))):
+        (checkpoint / name).touch()
+    table = Table.from_dict({"ids": [[1, 2]] * 8, "answer_start": [1] * 8, "length": [2] * 8})
+    rows, recipe = Rows(table, table.select([]), 8, 0), Recipe(steps=2, batch_size=4, shard=shard)
+    with pytest.raises(TuningError, match=f"was killed when GPUs did {'not ' * shard}share the weights"):
+        train(None, None, rows, recipe, Processor("cpu", False, "a processor"), Log(tmp_path))
 
 
 def started(monkeypatch: pytest.MonkeyPatch, **variables: str) -> None:

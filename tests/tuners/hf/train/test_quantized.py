@@ -35,7 +35,7 @@ def weights_of(model: Any) -> dict[str, torch.Tensor]:
     return {name.removeprefix("base_model.model."): weight for name, weight in model.named_parameters()}
 
 
-@pytest.mark.parametrize("quantize", ["4bit", "8bit"])
+@pytest.mark.parametrize("quantize", ["4bit", pytest.param("8bit", marks=pytest.mark.hard)])
 def test_only_the_training_is_on_quantized_weights(
     quantize: Quantize, dataset: Dataset, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
