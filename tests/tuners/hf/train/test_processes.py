@@ -99,7 +99,11 @@ def alone_folder(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("shard", [False, True], ids=["with all weights", "with shares of the weights"])
+@pytest.mark.parametrize(
+    "shard",
+    [pytest.param(False, marks=pytest.mark.hard), True],  # the two machines below also have all weights each
+    ids=["with all weights", "with shares of the weights"],
+)
 def test_two_processes_train_the_same_model_as_one(
     shard: bool,
     dataset: Dataset,
