@@ -15,7 +15,7 @@ ENV PATH=/opt/tuning/bin:$PATH
 # First install what rarely changes: every library at its version in the lock. torch itself requires its GPU libraries.
 COPY pyproject.toml requirements.lock README.md LICENSE ./
 RUN mkdir tuning dbt_project && touch tuning/__init__.py tasks.py \
-    && pip install --constraint requirements.lock ".[local]"
+    && pip install --constraint requirements.lock ".[local,gpu]"
 COPY tuning ./tuning
 COPY dbt_project ./dbt_project
 COPY tasks.py ./

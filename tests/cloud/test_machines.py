@@ -74,6 +74,12 @@ def test_a_model_that_cannot_fit_on_the_machine_is_refused(cloud: Settings, tmp_
     (note,) = check_device(cloud, dataset, options, *memory_of(large))
     assert note.startswith("memory: more than 30.")
     assert "on each NVIDIA_TESLA_A100, which has 40.0 GB" in note
+    several = memory_of(machine(cloud, accelerator="NVIDIA_A100_80GB"))
+    full = TuneOptions(base_model=options.base_model, full=True)
+    (note,) = check_device(cloud, dataset, full, *several, (4, 2))
+    assert "GB for weights, gradients and optimizer, shared among 8 GPUs on each NVIDIA_A100_80GB" in note
+    with pytest.raises(TuningError, match="training all weights"):
+        check_device(cloud, dataset, full, *several, (2, 1))
     for accelerator, has in (("NVIDIA_L4", "24"), ("NVIDIA_TESLA_T4", "16")):
         with pytest.raises(
             TuningError, match=rf"needs more than .* GB of memory, and the {accelerator} has {has}\.0 GB"

@@ -34,6 +34,8 @@ def version(**options: object) -> Version:
         ({"steps": 20, "learning_rate": 0.001}, " --steps 20 --learning-rate 0.001"),
         ({"full": True, "epochs": 2.0}, " --epochs 2.0 --full"),
         ({"base_model": "my models/one"}, " --base-model 'my models/one'"),
+        ({"quantize": "4bit", "shard": False}, " --quantize 4bit"),
+        ({"quantize": "", "shard": True}, " --shard"),
         ({"continues": "v1", "continues_sha256": "0"}, " --from v1"),
     ],
 )

@@ -131,7 +131,8 @@ def estimate_tuning(settings: Settings, dataset: Dataset, tuner: Tuner, options:
     if trains_there:
         machine = machine_of(settings, tuner.name, options.base_model)
         dollars, seconds, notes = price_of(settings, machine, estimate.seconds)
-        fitting = check_device(settings, dataset, options, *memory_of(machine))
+        gpus = int(machine.accelerator_count), settings.nodes
+        fitting = check_device(settings, dataset, options, *memory_of(machine), gpus)
         notes = (*estimate.notes, *fitting, *notes)
         estimate = msgspec.structs.replace(estimate, dollars=dollars, seconds=seconds, notes=list(notes))
     return Cost(

@@ -200,6 +200,13 @@ class TuningOptions(RunOptions, frozen=True, kw_only=True):
             "(default: merged up to 5 GB of weights; tuner hf)"
         ),
     ] = None
+    quantize: Annotated[
+        Literal["4bit", "8bit"] | None,
+        Meta(description="train the adapter on weights of so many bits, to save memory (tuner hf; needs bitsandbytes)"),
+    ] = None
+    shard: Annotated[
+        bool, Meta(description="share the weights among the GPUs, also if they fit one of them (tuner hf)")
+    ] = False
     machine_cpus: Annotated[
         Annotated[int, Meta(ge=1, le=96)] | None,
         Meta(description="CPUs of the machine that tunes and evaluates (target gcp, tuner hf)"),

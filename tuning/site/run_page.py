@@ -27,7 +27,7 @@ from tuning.storage import write_bytes
 # Options of a version that `invoke tune` takes; 0, "" and False stand for the defaults.
 _OPTIONS = (
     *("base_model", "steps", "epochs", "learning_rate", "lora_rank", "full", "max_length", "batch_size", "keep"),
-    "seed",
+    *("quantize", "shard", "seed"),
 )
 
 

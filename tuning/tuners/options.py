@@ -10,6 +10,7 @@ from tuning.errors import TuningError
 from tuning.settings import Settings
 from tuning.target import find_target
 from tuning.tuners.hf.models.base_models import find_tokenizer
+from tuning.tuners.hf.models.quantized import check_installed
 from tuning.tuners.hf.train.processes import check_nodes
 from tuning.tuners.hf.train.recipe import make_recipe
 from tuning.tuners.protocol import TuneOptions
@@ -39,8 +40,11 @@ def tuning_settings(
     if options.steps and options.epochs:
         raise TuningError("--steps and --epochs both say how long to train", "Use only one of them")
     find_tuner(settings.tuner)
-    if options.keep and settings.tuner != "hf":
-        raise TuningError("--keep is for the tuner hf only", "Leave it out")
+    for name in ("keep", "quantize", "shard"):
+        if getattr(options, name) and settings.tuner != "hf":
+            raise TuningError(f"--{name} is for the tuner hf only", "Leave it out")
+    if options.quantize and not find_target(settings).on_vertex:  # the image has what it needs
+        check_installed(options.quantize)
     if settings.tuner == "hf" and not continues:
         recipe = make_recipe(options, preference=False)  # raises an error before anything is made
         if find_target(settings).on_vertex:

@@ -12,6 +12,8 @@ from tuning.settings import Settings
 
 # What a tuning with an adapter keeps: the adapter alone, or the whole model too. Empty: by the size of the base model.
 Keep = Literal["", "adapter", "merged"]
+# The bits of the base's weights while an adapter is trained on them. Empty: as many as without quantization.
+Quantize = Literal["", "4bit", "8bit"]
 
 
 class TuneOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,6 +28,8 @@ class TuneOptions(msgspec.Struct, frozen=True, kw_only=True):
     max_length: int = 0  # tokens in prompt and answer; longer examples are left out, and their number is reported
     batch_size: int = 0  # examples per optimizer step
     keep: Keep = ""
+    quantize: Quantize = ""
+    shard: bool = False  # the weights are shared among the GPUs, also if they fit one
     seed: int = 42
     continues: str = ""  # the registered version whose adapter is trained further
     continues_sha256: str = ""  # of its files

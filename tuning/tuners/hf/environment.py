@@ -5,6 +5,7 @@ With this configuration, they print no logs, do not use the network, and leave p
 
 import os
 import warnings
+from logging import ERROR, getLogger
 
 _VARIABLES = {
     "HF_HUB_DISABLE_TELEMETRY": "1",  # otherwise, TRL reports every training run
@@ -25,6 +26,7 @@ def set_up_libraries() -> None:
     Call this before you import torch, transformers, TRL, PEFT or datasets.
     """
     os.environ.update(_VARIABLES)
+    getLogger("bitsandbytes").setLevel(ERROR)  # it warns when it finds no kernels from the hub
     # TRL uses an attribute that transformers has deprecated, which only TRL can change.
     warnings.filterwarnings("ignore", message="`is_gradient_checkpointing` is deprecated", category=FutureWarning)
     from huggingface_hub import constants

@@ -13,7 +13,16 @@ from tuning.target import find_target
 from tuning.tuners.hf.device import Processor, find_processor
 from tuning.tuners.hf.models.base_models import find_outline, is_here, is_on_hub, load_outline, load_tokenizer
 from tuning.tuners.hf.train.batches import TOKENS, micro_batch
-from tuning.tuners.hf.train.memory import Shape, check_memory, measure, refuse_more, training_bytes, weights_bytes
+from tuning.tuners.hf.train.memory import (
+    Shape,
+    check_device_memory,
+    check_memory,
+    measure,
+    model_bytes,
+    training_bytes,
+    weights_bytes,
+)
+from tuning.tuners.hf.train.processes import count_processes, fitting_gpus
 from tuning.tuners.hf.train.recipe import Recipe, keeps_adapter, make_recipe, steps_of
 from tuning.tuners.hf.train.rows import encode_row, read_examples
 from tuning.tuners.protocol import Estimate, TuneOptions
@@ -70,10 +79,12 @@ def _memory(settings: Settings, dataset: Dataset, recipe: Recipe, base_model: st
     shape = _shape(settings, dataset, base_model)
     if not isinstance(shape, Shape):
         return shape
-    check_memory(shape, recipe, processor, 1)
-    kept = _kept(recipe, shape, base_model)
-    least = f"{weights_bytes(shape, recipe, processor.half) / 1e9:,.1f} GB for weights, gradients and optimizer"
-    if processor.device == "cuda" or recipe.max_length > TOKENS["cpu"] or dataset.manifest.format in PREFERENCE_FORMATS:
+    preference = dataset.manifest.format in PREFERENCE_FORMATS
+    gpus = count_processes(recipe.batch_size, preference)
+    shared = check_memory(shape, recipe, processor, 1, gpus)
+    kept = _kept(recipe, shape, base_model, processor.half)
+    least = _least(shape, recipe, processor.half, gpus if shared else 1)
+    if processor.device == "cuda" or recipe.quantize or recipe.max_length > TOKENS["cpu"] or preference:
         where = " on each GPU" * (processor.device == "cuda")
         return [f"memory{where}: more than {least}; the rest was not measured here", *kept]
     tokens = micro_batch(recipe.batch_size, recipe.max_length, TOKENS["cpu"]) * recipe.max_length
@@ -82,28 +93,48 @@ def _memory(settings: Settings, dataset: Dataset, recipe: Recipe, base_model: st
 
 
 def check_device(
-    settings: Settings, dataset: Dataset, options: TuneOptions, there: float, half: bool, device: str
+    settings: Settings,
+    dataset: Dataset,
+    options: TuneOptions,
+    there: float,
+    half: bool,
+    device: str,
+    gpus: tuple[int, int] = (1, 1),
 ) -> list[str]:
     """Return a note about the memory of the training on a device with `there` bytes, if the model's shape is known.
 
-    `half`: the device computes in bfloat16. `device` is its name. Raises TuningError if the training cannot fit.
+    `half`: the device computes in bfloat16. `device` is its name. `gpus`: how many of it each machine has, or
+    0 if it is a CPU, and how many machines there are. Raises TuningError if the training cannot fit.
     """
-    recipe = make_recipe(options, dataset.manifest.format in PREFERENCE_FORMATS)
+    preference = dataset.manifest.format in PREFERENCE_FORMATS
+    recipe = make_recipe(options, preference)
     shape = _shape(settings, dataset, options.base_model)
     if not isinstance(shape, Shape):
         return shape
-    needed = weights_bytes(shape, recipe, half)
-    refuse_more(shape, recipe, needed, there, f"the {device} has")
-    least = f"{needed / 1e9:,.1f} GB for weights, gradients and optimizer"
+    together = 1 if preference or not gpus[0] else fitting_gpus(recipe.batch_size, *gpus) * gpus[1]
+    shared = check_device_memory(shape, recipe, half, there, f"the {device} has", together)
+    least = _least(shape, recipe, half, together if shared else 1)
     memory = f"memory: more than {least} on each {device}, which has {there / 1e9:,.1f} GB; the rest was not measured"
-    return [memory, *_kept(recipe, shape, options.base_model)]
+    return [memory, *_kept(recipe, shape, options.base_model, half)]
 
 
-def _kept(recipe: Recipe, shape: Shape, base_model: str) -> list[str]:
-    """Return a note if only the adapter will be kept."""
-    if not keeps_adapter(recipe, shape.parameters, base_model):
-        return []
-    return ["only the adapter is kept, and loaded on the base model; with --keep merged, the whole model is kept too"]
+def _least(shape: Shape, recipe: Recipe, half: bool, parts: int) -> str:
+    """Return the least memory of a training whose weights are in this number of parts."""
+    least = weights_bytes(shape, recipe, half) / parts / 1e9
+    return f"{least:,.1f} GB for weights, gradients and optimizer" + f", shared among {parts} GPUs" * (parts > 1)
+
+
+def _kept(recipe: Recipe, shape: Shape, base_model: str, half: bool) -> list[str]:
+    """Return notes if only the adapter will be kept, and if the model that answers needs more than the training."""
+    notes = []
+    if recipe.quantize:
+        whole = f"{model_bytes(shape.parameters, half) / 1e9:,.1f} GB"
+        notes.append(f"only the training uses {recipe.quantize[0]}-bit weights: the weights that answer need {whole}")
+    if keeps_adapter(recipe, shape.parameters, base_model):
+        notes.append(
+            "only the adapter is kept, and loaded on the base model; with --keep merged, the whole model is kept too"
+        )
+    return notes
 
 
 def _shape(settings: Settings, dataset: Dataset, base_model: str) -> Shape | list[str]:

@@ -12,6 +12,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
+from accelerate import PartialState
+from accelerate.utils import DistributedType
+
 from tuning.dataset.dataset import Dataset, open_dataset
 from tuning.settings import Settings
 from tuning.tuners.hf import tuner
@@ -37,9 +41,24 @@ def record_rows(output: Path) -> None:
     sft_trainer.AnswerCollator.__call__ = recording  # type: ignore[method-assign]
 
 
+def share_on_cpus() -> None:
+    """Let Accelerate, which shares weights among GPUs only, take the processes of a CPU for some, as the tuner does."""
+    tuning_run.check_memory = lambda *_: True  # type: ignore[attr-defined]
+    plain = PartialState.__init__
+
+    def pretending(self: Any, *given: Any, **more: Any) -> None:
+        plain(self, *given, **more)
+        if self.distributed_type == DistributedType.MULTI_CPU:
+            self.distributed_type = DistributedType.MULTI_GPU
+
+    PartialState.__init__ = pretending  # type: ignore[method-assign]
+
+
 def run(*arguments: Any) -> None:
     """Call the tuner's `run` with recording. `launch` can import this function in new processes."""
     record_rows(arguments[4])
+    if arguments[3].shard:
+        share_on_cpus()
     group: Group = arguments[-1] if isinstance(arguments[-1], Group) else ALONE
     tuning_run.run(*arguments[:6], group)
 
@@ -77,6 +96,8 @@ if __name__ == "__main__":
         sys.exit()
     folder.mkdir(parents=True, exist_ok=True)
     record_rows(folder)
+    if json.loads(options).get("shard"):
+        share_on_cpus()
     if int(dies):
         _die_at(int(dies))
     tuner.HfTuner().tune(
@@ -85,3 +106,5 @@ if __name__ == "__main__":
         TuneOptions(base_model=model, **json.loads(options)),
         folder,
     )
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from unittest.mock import MagicMock
 
 import msgspec
 import pytest
@@ -35,7 +36,7 @@ from tuning.tuners.hf.train.processes import (
     launch,
 )
 from tuning.tuners.hf.train.recipe import Recipe, make_recipe
-from tuning.tuners.hf.train.rows import read_rows
+from tuning.tuners.hf.train.rows import Rows, read_rows
 from tuning.tuners.hf.train.run import Start, run
 from tuning.tuners.hf.tuner import HfTuner
 from tuning.tuners.protocol import Model, TuneOptions
@@ -64,21 +65,24 @@ def rows_planned(settings: Settings, dataset: Dataset, options: TuneOptions, wor
     return [train[row]["ids"] for row in plan]
 
 
-def check_equal(alone: Path, together: Path) -> None:
-    """Weights within 1e-5, evaluation losses within 1e-6, and the same number of points in the curves."""
+def check_equal(alone: Path, together: Path, shard: bool = False) -> None:
+    """Weights within 1e-5, evaluation losses within 1e-6, and the same number of points in the curves.
+
+    Shares of the weights add up the norm of the gradients in another order: then losses are within 1e-5.
+    """
     for name in ("merged/model.safetensors", "adapter/adapter_model.safetensors"):
         if (alone / name).exists():
             weights, others = load_file(alone / name), load_file(together / name)
             assert weights.keys() == others.keys()
             assert max(float((weights[key] - others[key]).abs().max()) for key in weights) < 1e-5
     curves, others = (json.loads((folder / "curves.json").read_text()) for folder in (alone, together))
-    for name, near in (("development", 1e-6), ("train", 1e-5)):
+    for name, near in (("development", 1e-5 if shard else 1e-6), ("train", 1e-5)):
         assert [point["step"] for point in curves[name]] == [point["step"] for point in others[name]]
         for point, other in zip(curves[name], others[name], strict=True):
             assert math.isclose(point["loss"], other["loss"], rel_tol=0, abs_tol=near)
     facts, others = (json.loads((folder / "finished.json").read_text())["facts"] for folder in (alone, together))
     for name in ("rows_used", "steps", "parameters_trained", "development_loss"):
-        assert facts[name] == pytest.approx(others[name], abs=1e-4)
+        assert facts[name] == pytest.approx(others[name], abs=2e-4)  # rounded to 1e-4
 
 
 @pytest.fixture(scope="module")
@@ -95,14 +99,27 @@ def alone_folder(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    "shard",
+    [pytest.param(False, marks=pytest.mark.hard), True],  # the two machines below also have all weights each
+    ids=["with all weights", "with shares of the weights"],
+)
 def test_two_processes_train_the_same_model_as_one(
-    dataset: Dataset, settings: Settings, tmp_path: Path, alone_folder: Path, monkeypatch: pytest.MonkeyPatch
+    shard: bool,
+    dataset: Dataset,
+    settings: Settings,
+    tmp_path: Path,
+    alone_folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     alone = msgspec.json.decode((alone_folder / "finished.json").read_bytes(), type=Model)
     monkeypatch.setattr("tuning.tuners.hf.tuner.count_processes", lambda *_: 2)
     monkeypatch.setattr("tuning.tuners.hf.train.run.run", group_tuning.run)
-    together = HfTuner().tune(settings, dataset, QUICK, tmp_path / "together")
-    check_equal(alone_folder, tmp_path / "together")
+    options = msgspec.structs.replace(QUICK, shard=shard)
+    together = HfTuner().tune(settings, dataset, options, tmp_path / "together")
+    assert ("2 processes share the weights (FSDP2)" in capfd.readouterr().out) == shard
+    check_equal(alone_folder, tmp_path / "together", shard)
     assert rows_read(tmp_path / "together", 2) == rows_planned(settings, dataset, QUICK, tmp_path / "rows")
     assert together.facts["tokens"] == alone.facts["tokens"]
     assert len(list((tmp_path / "together" / "tensorboard").iterdir())) == 1
@@ -224,35 +241,52 @@ def torchrun(
 @pytest.mark.parametrize("size", [2, 4])
 @pytest.mark.parametrize(
     "more",
-    [{}, {"lora_rank": 4}, {"max_length": 1024, "batch_size": 16}],
-    ids=["all weights", "adapter", "in several passes"],
+    [
+        {},
+        {"lora_rank": 4},
+        {"max_length": 1024, "batch_size": 16},
+        {"quantize": "4bit", "lora_rank": 4},
+        {"shard": True},
+        {"shard": True, "lora_rank": 4},
+        {"shard": True, "lora_rank": 4, "max_length": 2100, "batch_size": 16},  # with activation checkpointing
+    ],
+    ids=[
+        "all weights",
+        "adapter",
+        "in several passes",
+        "quantized",
+        "shared",
+        "shared adapter",
+        "shared, in several passes",
+    ],
 )
 def test_processes_of_torchrun_train_the_same_model_as_one(
     size: int, more: dict[str, Any], dataset: Dataset, settings: Settings, tmp_path: Path, in_fp32: None
 ) -> None:
     options, given = options_of(size, **more)
-    HfTuner().tune(settings, dataset, options, tmp_path / "alone")
+    HfTuner().tune(settings, dataset, msgspec.structs.replace(options, shard=False), tmp_path / "alone")
     done = torchrun(size, dataset, tmp_path / "together", given)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("training on ") == 1
-    check_equal(tmp_path / "alone", tmp_path / "together")
+    check_equal(tmp_path / "alone", tmp_path / "together", options.shard)
     read = rows_read(tmp_path / "together", size)
     assert read == rows_planned(settings, dataset, options, tmp_path / "rows")[: len(read)]
 
 
 @pytest.mark.hard
+@pytest.mark.parametrize("more", [{}, {"shard": True}, {"shard": True, "lora_rank": 4}])
 def test_a_tuning_in_processes_of_which_one_was_killed_goes_on(
-    dataset: Dataset, settings: Settings, tmp_path: Path, in_fp32: None
+    more: dict[str, Any], dataset: Dataset, settings: Settings, tmp_path: Path, in_fp32: None
 ) -> None:
-    options, given = options_of(2, steps=12)  # a checkpoint at step 6
-    HfTuner().tune(settings, dataset, options, tmp_path / "alone")
+    options, given = options_of(2, steps=12, **more)  # a checkpoint at step 6
+    HfTuner().tune(settings, dataset, msgspec.structs.replace(options, shard=False), tmp_path / "alone")
     killed = torchrun(2, dataset, tmp_path / "together", given, dies=8)
     assert killed.returncode != 0
     assert not (tmp_path / "together" / "finished.json").exists()
     done = torchrun(2, dataset, tmp_path / "together", given)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("resuming from step 6 of 12") == 1
-    check_equal(tmp_path / "alone", tmp_path / "together")
+    check_equal(tmp_path / "alone", tmp_path / "together", options.shard)
 
 
 @pytest.mark.hard
@@ -308,6 +342,47 @@ def test_the_processes_of_a_machine_wait_until_the_checkpoints_are_there(
     assert seen[-2:] == ["fetch", "wait"]
 
 
+def test_each_process_computes_as_many_losses_and_none_counts_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three rows in two processes, which would wait for each other forever if they shared weights."""
+    from tuning.tuners.hf.train import sft_trainer
+
+    computed: list[list[int]] = []
+    counted: list[float] = []
+
+    def losses(_: Any, rows: list[tuple[list[int], int]]) -> list[tuple[float, int]]:
+        computed.append([ids[0] for ids, _ in rows])
+        return [(float(ids[0]), 1) for ids, _ in rows]
+
+    def gather(own: list[float]) -> list[float]:
+        counted.extend(own)
+        return own
+
+    monkeypatch.setattr(sft_trainer, "example_losses", losses)
+    monkeypatch.setattr(sft_trainer, "gather_object", gather)
+    for rank in (0, 1):
+        trainer = MagicMock(eval_dataset=[{"ids": [number], "answer_start": 0} for number in range(3)])
+        trainer.accelerator.process_index, trainer.accelerator.num_processes = rank, 2
+        sft_trainer.AnswerTrainer.evaluate(trainer)
+    assert list(map(len, computed)) == [2, 2]
+    assert sorted(counted) == [0, 1, 2]
+
+
+@pytest.mark.parametrize("shard", [False, True])
+def test_a_training_goes_on_only_as_it_began(shard: bool, tmp_path: Path) -> None:
+    from datasets import Dataset as Table
+
+    from tuning.tuners.hf.train.training import Log, train
+
+    checkpoint = tmp_path / "checkpoints" / "checkpoint-1"
+    checkpoint.mkdir(parents=True)
+    for name in ("complete", *(["pytorch_model_fsdp.bin"] * (not shard))):
+        (checkpoint / name).touch()
+    table = Table.from_dict({"ids": [[1, 2]] * 8, "answer_start": [1] * 8, "length": [2] * 8})
+    rows, recipe = Rows(table, table.select([]), 8, 0), Recipe(steps=2, batch_size=4, shard=shard)
+    with pytest.raises(TuningError, match=f"was killed when GPUs did {'not ' * shard}share the weights"):
+        train(None, None, rows, recipe, Processor("cpu", False, "a processor"), Log(tmp_path))
+
+
 def started(monkeypatch: pytest.MonkeyPatch, **variables: str) -> None:
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
@@ -328,8 +403,8 @@ def test_a_process_that_nothing_started_in_a_group_is_alone(monkeypatch: pytest.
     ("variables", "line"),
     [
         ({"LOCAL_WORLD_SIZE": "2"}, "4 processes were started, but only 2 on this machine"),
-        ({"ACCELERATE_USE_FSDP": "true"}, "does not support FSDP"),
-        ({"ACCELERATE_USE_DEEPSPEED": "True"}, "does not support DeepSpeed"),
+        ({"ACCELERATE_USE_FSDP": "true"}, "takes no FSDP from the launcher"),
+        ({"ACCELERATE_USE_DEEPSPEED": "True"}, "takes no DeepSpeed from the launcher"),
         ({}, "4 processes were started, but there are 2 GPUs"),
     ],
 )

@@ -16,7 +16,9 @@ from tuning.tuners.hf.models import smollm2
 from tuning.tuners.hf.models.folder_checks import check_complete, check_safe
 from tuning.tuners.hf.models.hub import CHOICE, fetch_model, fetch_outline
 from tuning.tuners.hf.models.hub_models import parse_hub_name
+from tuning.tuners.hf.models.quantized import let_gradients_pass, quantization
 from tuning.tuners.hf.models.tiny import make_tiny
+from tuning.tuners.protocol import Quantize
 
 
 def find_base_model(settings: Settings, name: str, dataset: Dataset) -> Path:
@@ -138,18 +140,23 @@ def load_tokenizer(folder: Path) -> Any:
     return tokenizer
 
 
-def load_model(folder: Path, dtype: Any) -> Any:
-    """Load the model in `folder` on the CPU, in evaluation mode.
+def load_model(folder: Path, dtype: Any, quantize: Quantize = "", attention: str = "") -> Any:
+    """Load the model in `folder` on the CPU, in evaluation mode. A quantized one is loaded on the GPU, if there is one.
 
-    `dtype` is a torch data type, or "auto" for that of the files. Raises TuningError if the model cannot be loaded.
+    `dtype` is a torch data type, or "auto" for that of the files. `attention` names an implementation of transformers,
+    if not its default. Raises TuningError if the model cannot be loaded.
     """
     set_up_libraries()
     from transformers import AutoModelForCausalLM
 
+    given = {"quantization_config": quantization(quantize, dtype)} if quantize else {}
+    if attention:
+        given["attn_implementation"] = attention
     with loading(folder, "a model"):
         model = AutoModelForCausalLM.from_pretrained(
-            str(folder), dtype=dtype, use_safetensors=True, trust_remote_code=False
+            str(folder), dtype=dtype, use_safetensors=True, trust_remote_code=False, **given
         )
+        let_gradients_pass(model)
         return model.eval()
 
 

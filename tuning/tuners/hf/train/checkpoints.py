@@ -9,6 +9,7 @@ from tuning.settings import Settings
 from tuning.storage import write_bytes
 
 CHECKPOINTS = "checkpoints"  # the folder of the checkpoints, which exists only until the training ends
+SHARED_WEIGHTS = "pytorch_model_fsdp.bin"  # Accelerate writes it if processes shared the weights
 _COMPLETE = "complete"
 
 

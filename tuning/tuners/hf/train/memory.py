@@ -16,6 +16,9 @@ _OF_WIDTH, _OF_INNER = 11, 4
 _WITH_ADAPTER = 1.6  # factor: adapters of all linear layers keep their own results too
 _LOGITS = 3  # logits, their logarithms and the gradient
 _FP32 = 4
+# Bytes of a weight of 4 bits, in blocks of 64 with a scale of 8 bits, in blocks of 256 with a scale in fp32
+# (https://arxiv.org/abs/2305.14314, section 3); and of 8 bits, whose scales, one for a row of a matrix, do not count.
+_QUANTIZED = {"4bit": 1 / 2 + 1 / 64 + 4 / (64 * 256), "8bit": 1.0}
 _ADAM = 3 * _FP32  # the gradient and the two means of each trained weight (https://arxiv.org/abs/1412.6980)
 
 
@@ -23,7 +26,8 @@ class Shape(NamedTuple):
     """Describe what a model's memory depends on."""
 
     parameters: int
-    adapted: int  # sum of inputs and outputs of the linear layers that can get an adapter
+    linear: int  # those of the linear layers that can get an adapter
+    adapted: int  # sum of inputs and outputs of these layers
     layers: int
     width: int
     inner: int  # width inside the MLP
@@ -36,14 +40,15 @@ def measure(model: Any) -> Shape:
 
     text = model.config.get_text_config()
     linear = [
-        module.in_features + module.out_features
+        (module.in_features, module.out_features)
         for module in model.modules()
         if isinstance(module, torch.nn.Linear) and module is not model.get_output_embeddings()
     ]
     inner = getattr(text, "intermediate_size", None) or 4 * text.hidden_size
     return Shape(
         parameters=sum(weight.numel() for weight in model.parameters()),
-        adapted=sum(linear),
+        linear=sum(inputs * outputs for inputs, outputs in linear),
+        adapted=sum(map(sum, linear)),
         layers=text.num_hidden_layers,
         width=text.hidden_size,
         inner=inner,
@@ -59,7 +64,14 @@ def weights_bytes(shape: Shape, recipe: Recipe, half: bool) -> float:
     if recipe.full:
         return shape.parameters * (_FP32 + _ADAM)
     trained = recipe.lora_rank * shape.adapted * recipe.lora_share
-    return shape.parameters * (2 if half else _FP32) + trained * (_FP32 + _ADAM)
+    quantized = shape.linear if recipe.quantize else 0
+    base = model_bytes(shape.parameters - quantized, half) + quantized * _QUANTIZED.get(recipe.quantize, 0)
+    return base + trained * (_FP32 + _ADAM)
+
+
+def model_bytes(parameters: int, half: bool) -> float:
+    """Return the memory of this number of weights that are not trained, in bfloat16 if `half`, else in fp32."""
+    return parameters * (2 if half else _FP32)
 
 
 def training_bytes(shape: Shape, recipe: Recipe, half: bool, tokens: int, answer_tokens: int) -> float:
@@ -74,25 +86,54 @@ def training_bytes(shape: Shape, recipe: Recipe, half: bool, tokens: int, answer
     return _LIBRARIES + weights_bytes(shape, recipe, half) + kept + logits
 
 
-def check_memory(shape: Shape, recipe: Recipe, processor: Processor, processes: int) -> None:
-    """Raise TuningError if weights, gradients and optimizer alone need more memory than there is.
+def check_memory(shape: Shape, recipe: Recipe, processor: Processor, processes: int, gpus: int = 1) -> bool:
+    """Return whether the `gpus` that train together must share the weights.
 
-    On a GPU that is the memory of the device; on a CPU what is free, which all `processes` share.
+    Raises TuningError if the training, or the model that answers after it, needs more memory than there is. On a GPU
+    that is the memory of the device; on a CPU what is free, which all `processes` of the machine share.
     """
     if processor.device == "cuda":
         import torch
 
-        there, where, processes = torch.cuda.get_device_properties(0).total_memory, "the GPU has", 1
-    else:
-        there, where = psutil.virtual_memory().available, "this machine has free"
-    refuse_more(shape, recipe, weights_bytes(shape, recipe, processor.half) * processes, there, where)
+        there = torch.cuda.get_device_properties(0).total_memory
+        return check_device_memory(shape, recipe, processor.half, there, "the GPU has", gpus)
+    if recipe.shard:
+        raise TuningError("--shard shares the weights among GPUs, and there is none", "Leave it out")
+    _refuse_more(shape, recipe, processor.half, psutil.virtual_memory().available, "this machine has free", processes)
+    return False
 
 
-def refuse_more(shape: Shape, recipe: Recipe, needed: float, there: float, where: str) -> None:
-    """Raise TuningError if the training needs more bytes than there are. `where` is such as "the GPU has"."""
-    if needed > there:
-        raise TuningError(
-            f"training {recipe.trained} of {shape.parameters / 1e9:,.2f} billion needs more than {needed / 1e9:,.1f} GB"
-            f" of memory, and {where} {there / 1e9:,.1f} GB",
+def check_device_memory(shape: Shape, recipe: Recipe, half: bool, there: float, where: str, gpus: int) -> bool:
+    """Return whether `gpus` with `there` bytes each must share the weights. `where` is such as "the GPU has".
+
+    They do not share quantized weights, which FSDP2 leaves whole. Raises TuningError as `check_memory` does.
+    """
+    if recipe.shard and gpus == 1:
+        raise TuningError("--shard shares the weights among several GPUs, and one trains", "Leave it out")
+    shared = recipe.shard or (gpus > 1 and not recipe.quantize and weights_bytes(shape, recipe, half) > there)
+    _refuse_more(shape, recipe, half, there, where, 1 / gpus if shared else 1)
+    return shared
+
+
+def _refuse_more(shape: Shape, recipe: Recipe, half: bool, there: float, where: str, share: float) -> None:
+    """Raise TuningError if this share of the training, or the whole model that answers, needs more than `there` bytes.
+
+    Of a training only weights, gradients and optimizer count. A model answers on one device, and is not quantized.
+    """
+    billions = f"{shape.parameters / 1e9:,.2f} billion"
+    for what, needed, hint in (
+        (
+            f"training {recipe.trained} of {billions}",
+            weights_bytes(shape, recipe, half) * share,
             "Leave out --full, lower --lora-rank, or choose a smaller --base-model",
-        )
+        ),
+        (
+            f"answering with the whole model of {billions}",
+            model_bytes(shape.parameters, half and not recipe.full),
+            "Choose a smaller --base-model",
+        ),
+    ):
+        if needed > there:
+            raise TuningError(
+                f"{what} needs more than {needed / 1e9:,.1f} GB of memory, and {where} {there / 1e9:,.1f} GB", hint
+            )

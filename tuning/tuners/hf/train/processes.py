@@ -139,7 +139,10 @@ def join() -> Group:
     )
     for name, what in _UNSUPPORTED.items():
         if os.environ.get(name, "").lower() == "true":
-            raise TuningError(f"the tuner hf does not support {what}", "Start the processes without it, by torchrun")
+            raise TuningError(
+                f"the tuner hf takes no {what} from the launcher",
+                "Start the processes without it, by torchrun; --shard shares the weights among GPUs",
+            )
     if size != local_size * find_nodes().size:
         raise TuningError(
             f"{size} processes were started, but only {local_size} on this machine, and the tuner hf uses one machine",
@@ -190,12 +193,17 @@ def count_processes(batch_size: int, preference: bool, nodes: int = 1) -> int:
     import torch
 
     gpus = torch.cuda.device_count() if torch.cuda.is_available() else 1
-    fitting = 1 if preference else max(count for count in range(1, gpus + 1) if batch_size % (count * nodes) == 0)
+    fitting = 1 if preference else fitting_gpus(batch_size, gpus, nodes)
     if fitting < gpus:
         why = f"a batch of {batch_size} is not divisible by {gpus * nodes}"
         why = "preferences are tuned on one" if preference else why
         print(f"note: {fitting} of {gpus} GPUs are used: {why}", flush=True)
     return fitting
+
+
+def fitting_gpus(batch_size: int, gpus: int, nodes: int = 1) -> int:
+    """Return how many of the GPUs of each of the `nodes` machines can share the batch: at most `gpus`."""
+    return max(count for count in range(1, gpus + 1) if batch_size % (count * nodes) == 0)
 
 
 def launch(count: int, nodes: Nodes, work: Callable[..., None], *arguments: object) -> None:
@@ -250,3 +258,6 @@ def _member(work: Callable[..., None], *arguments: object) -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     with in_one_line():
         work(*arguments, join())
+    import torch
+
+    torch.distributed.destroy_process_group()  # else, a process that shared weights does not end

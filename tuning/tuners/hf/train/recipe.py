@@ -8,7 +8,7 @@ from tuning.errors import TuningError
 from tuning.tuners.hf.models.adapted import has_name
 from tuning.tuners.hf.models.hub_models import HUB_MODELS, parse_hub_name
 from tuning.tuners.hf.train.saved import adapter_rank
-from tuning.tuners.protocol import Keep, TuneOptions
+from tuning.tuners.protocol import Keep, Quantize, TuneOptions
 
 # A larger base model keeps the adapter alone (bytes of its weights in bfloat16). A whole copy for each version would
 # take as much disk again, and as much memory while it is made.
@@ -39,6 +39,8 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     seed: int = 42
     continues: str = ""  # the version whose adapter is trained further
     keep: Keep = ""
+    quantize: Quantize = ""
+    shard: bool = False  # each process has a part of the weights (FSDP2)
 
     @property
     def full(self) -> bool:
@@ -48,7 +50,9 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def trained(self) -> str:
         """Return a description of what is trained."""
-        return "all weights" if self.full else f"a LoRA adapter of rank {self.lora_rank}"
+        if self.full:
+            return "all weights"
+        return f"a LoRA adapter of rank {self.lora_rank}" + f" on {self.quantize[:1]}-bit weights" * bool(self.quantize)
 
 
 # A few own rows are not read more often than this. The steps below are for the sample, of which they read a part.
@@ -108,7 +112,8 @@ _FULL_RATE = 0.1
 def make_recipe(options: TuneOptions, preference: bool) -> Recipe:
     """Return the recipe for `options.base_model` with the options applied.
 
-    Raises TuningError for negative numbers, or if the adapter is to be kept alone and cannot be.
+    Raises TuningError for negative numbers, if the adapter is to be kept alone and cannot be, or if weights are to be
+    quantized or shared that cannot be.
     """
     recipe = _default_recipe(options.base_model, preference)
     if options.full and not recipe.full:
@@ -132,9 +137,19 @@ def make_recipe(options: TuneOptions, preference: bool) -> Recipe:
         given["step_size"] = 1.0  # the change so far was scaled when it was saved, and is not scaled again
     if not given.get("lora_rank", recipe.lora_rank):
         given["pull"] = 0.0  # the base is no longer there to compare with
-    recipe = msgspec.structs.replace(recipe, seed=options.seed, continues=options.continues, keep=options.keep, **given)
+    taken = {name: getattr(options, name) for name in ("seed", "continues", "keep", "quantize", "shard")}
+    recipe = msgspec.structs.replace(recipe, **taken, **given)
+    full = recipe.full and not options.continues
     if recipe.keep == "adapter":
-        _check_kept(options, recipe.full and not options.continues)
+        _check_kept(options, full)
+    if recipe.quantize and full:
+        raise TuningError(
+            "--quantize needs an adapter, but all weights are trained", "Leave out --quantize, or give --lora-rank"
+        )
+    if recipe.shard and recipe.quantize:
+        raise TuningError("quantized weights are not shared among GPUs", "Leave out --shard or --quantize")
+    if recipe.shard and preference:
+        raise TuningError("tuning on preferences (DPO) runs on one GPU", "Leave out --shard")
     return recipe
 
 

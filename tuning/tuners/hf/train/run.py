@@ -1,5 +1,6 @@
 """Run a local tuning: encode, train, save, and record what was done."""
 
+import dataclasses
 import shutil
 import time
 from pathlib import Path
@@ -12,7 +13,7 @@ from tuning.dataset.formats.records import PREFERENCE_FORMATS
 from tuning.records import write_record
 from tuning.settings import Settings
 from tuning.storage import write_bytes
-from tuning.tuners.hf.device import Processor, find_processor, scoring_dtype
+from tuning.tuners.hf.device import Processor, find_kernels, find_processor, scoring_dtype
 from tuning.tuners.hf.models.adapted import find_base, name_of
 from tuning.tuners.hf.models.base_models import (
     describe_base,
@@ -21,6 +22,7 @@ from tuning.tuners.hf.models.base_models import (
     load_outline,
     load_tokenizer,
 )
+from tuning.tuners.hf.models.quantized import check_installed
 from tuning.tuners.hf.train.checkpoints import CHECKPOINTS, fetch_checkpoints
 from tuning.tuners.hf.train.curves import Curves, read_history, write_curves
 from tuning.tuners.hf.train.memory import check_memory, measure
@@ -29,7 +31,7 @@ from tuning.tuners.hf.train.processes import ALONE, Group
 from tuning.tuners.hf.train.recipe import Recipe, keeps_adapter
 from tuning.tuners.hf.train.rows import ROWS, Rows, read_rows
 from tuning.tuners.hf.train.saved import ADAPTER, FINISHED, MERGED
-from tuning.tuners.hf.train.saving import save_adapter, save_full
+from tuning.tuners.hf.train.saving import put_together, save_adapter, save_full
 from tuning.tuners.protocol import Model
 from tuning.tuners.tracking import set_up_trackers
 
@@ -69,9 +71,12 @@ def run(
     wanted = (settings, base_model, dataset, start.adapter)
     outline = group.tell_here(find_base(*wanted, weights=False) if group.is_first_here else None)
     tokenizer = load_tokenizer(outline)
+    check_installed(recipe.quantize)
     processor = find_processor()
-    shape = measure(load_outline(outline))
-    check_memory(shape, recipe, processor, group.local_size)
+    structure = load_outline(outline)
+    shape, kernels = measure(structure), find_kernels(processor, structure, recipe.full)
+    shared = check_memory(shape, recipe, processor, group.local_size, group.size)
+    recipe = msgspec.structs.replace(recipe, shard=shared)
     base = group.tell_here(find_base(*wanted) if group.is_first_here else None)
     encoded = output / ROWS
     if group.is_first_here:
@@ -79,6 +84,10 @@ def run(
     rows = read_rows(tokenizer, dataset, recipe, encoded, group)
     if group.is_main:
         print(rows.announcement(recipe), flush=True)
+        if shared:
+            print(f"{group.size} processes share the weights (FSDP2)", flush=True)
+        if processor.device == "cuda":
+            print(f"training on {processor.name} with {kernels}", flush=True)
     from tuning.tuners.hf.train.callbacks import CopiedCheckpoints
     from tuning.tuners.hf.train.training import Log, train, training_model
 
@@ -86,16 +95,21 @@ def run(
         if group.is_first_here:
             fetch_checkpoints(settings, start.checkpoints, output / CHECKPOINTS)
         group.wait()  # the other processes of this machine look for a checkpoint too
-    model = training_model(base, recipe, processor, start.adapter)
+    model = training_model(base, recipe, processor, start.adapter, kernels)
     copies = [CopiedCheckpoints(settings, start.checkpoints)] if start.checkpoints else []
     log = Log(output, set_up_trackers(settings) if group.is_main else (), copies)
     trained = train(model, tokenizer, rows, recipe, processor, log, group)
+    if recipe.shard:
+        del model
+        whole = put_together(trained.model, lambda: training_model(base, recipe, processor, start.adapter), group)
+        trained = dataclasses.replace(trained, model=whole)
     if not group.is_main:
         group.wait()  # until the main process has saved the model
         return
     curves = read_history(trained.history)
-    facts = _facts(rows, recipe, trained, curves) | {
+    facts = _facts(rows, recipe, trained, curves, shape.parameters) | {
         "processor": processor.name,
+        "kernels": str(kernels),
         "license": license_of(base_model, base),
         "base": describe_base(base_model),
     }
@@ -126,9 +140,9 @@ def _development_loss(model: Any, rows: Rows, processor: Processor) -> float:
     return round(sum(loss for loss, _ in losses) / len(losses), 4)
 
 
-def _facts(rows: Rows, recipe: Recipe, trained: Any, curves: Curves) -> dict[str, Any]:
-    """Return the numbers for the report, the model card and the registry."""
-    weights = list(trained.model.parameters())
+def _facts(rows: Rows, recipe: Recipe, trained: Any, curves: Curves, parameters: int) -> dict[str, Any]:
+    """Return the numbers for the report, the model card and the registry. The base has this number of parameters."""
+    changed = sum(weight.numel() for weight in trained.model.parameters() if weight.requires_grad)
     used = min(len(rows.train), trained.steps * recipe.batch_size)
     facts = {
         "recipe": msgspec.to_builtins(recipe),
@@ -143,8 +157,8 @@ def _facts(rows: Rows, recipe: Recipe, trained: Any, curves: Curves) -> dict[str
         "tokens": trained.tokens,
         "tokens_per_second": round(trained.tokens_per_second, 1),
         "training_seconds": round(trained.seconds, 1),
-        "parameters": sum(weight.numel() for weight in weights),
-        "parameters_trained": sum(weight.numel() for weight in weights if weight.requires_grad),
+        "parameters": parameters if recipe.full else parameters + changed,
+        "parameters_trained": changed,
         "resumed_from_step": trained.resumed_from,
     }
     if curves.development:

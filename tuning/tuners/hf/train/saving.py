@@ -1,6 +1,7 @@
 """Save a tuned model: the adapter, and the complete model."""
 
 import gc
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,32 @@ from tuning.tuners.hf.chat import stop_tokens
 from tuning.tuners.hf.models.adapted import BASE, Base, load_adapter
 from tuning.tuners.hf.models.base_models import NOT_ON_HUB, HubBase, load_model
 from tuning.tuners.hf.models.folder_checks import ADAPTER_SETTINGS
+from tuning.tuners.hf.train.processes import Group
 from tuning.tuners.hf.train.saved import ADAPTER, MERGED, adapter_settings
+
+
+def put_together(sharded: Any, load: Callable[[], Any], group: Group) -> Any:
+    """Return in the main process an ordinary model on the CPU with the trained weights of `sharded`, else None.
+
+    The processes of `group` share the weights of `sharded`, and all of them call this
+    (https://docs.pytorch.org/docs/stable/distributed.fsdp.fully_shard.html). `load` loads the model as it was before
+    the training, with an adapter if one was trained further.
+    """
+    from peft import PeftModel, get_peft_model
+    from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
+
+    options = StateDictOptions(full_state_dict=True, cpu_offload=True, ignore_frozen_params=True)
+    weights = get_model_state_dict(sharded, options=options)
+    if not group.is_main:
+        return None
+    model = load()
+    if isinstance(sharded, PeftModel) and not isinstance(model, PeftModel):
+        model = get_peft_model(model, sharded.peft_config["default"])
+    trained = {name for name, weight in model.named_parameters() if weight.requires_grad}
+    if missing := trained - weights.keys():
+        raise RuntimeError(f"{len(missing)} trained weights are in no shard, such as {min(missing)}")
+    model.load_state_dict(weights, strict=False)
+    return model
 
 
 def save_full(model: Any, tokenizer: Any, base: Path, output: Path, step_size: float) -> Any:

@@ -43,10 +43,11 @@ class AnswerTrainer(SFTTrainer):  # type: ignore[misc]
         """Return the loss of a batch.
 
         On a GPU without a pull this is TRL's own loss, which never has all logits in memory. On a CPU, TRL would also
-        compute the logits of prompt and padding, which takes a third of the time.
+        compute the logits of prompt and padding, which takes a third of the time. With shares of the weights, TRL's
+        loss would read the output layer's, of which each process has only a part.
         """
         on_cpu = inputs["input_ids"].device.type == "cpu"
-        if model.training and (on_cpu or self.pull) and not return_outputs:
+        if model.training and (on_cpu or self.pull or self.is_fsdp_enabled) and not return_outputs:
             batch = Batch(inputs["input_ids"], inputs["attention_mask"], inputs["labels"])
             losses, counts = answer_token_losses(model, batch) if not self.pull else self._pulled(model, batch)
             self._total_train_tokens += int(self.accelerator.gather(batch.attention_mask.sum()).sum())
@@ -71,15 +72,18 @@ class AnswerTrainer(SFTTrainer):  # type: ignore[misc]
     def evaluate(self, eval_dataset: Any = None, metric_key_prefix: str = "eval", **_: Any) -> dict[str, float]:
         """Return the loss as the report computes it, because TRL's loss depends on the batches.
 
-        Each process computes its share of the rows.
+        Each process computes its share of the rows. All compute as many, because processes that share weights go
+        through the model together: the rows begin again where they end, and the losses of those do not count.
         """
         rows = self.eval_dataset if eval_dataset is None else eval_dataset
         was_training = self.model.training
         self.model.eval()
         with self.compute_loss_context_manager():
-            share = range(self.accelerator.process_index, len(rows), self.accelerator.num_processes)
-            own = example_losses(self.model, [(rows[row]["ids"], rows[row]["answer_start"]) for row in share])
-        losses = gather_object([loss for loss, _ in own])
+            processes = self.accelerator.num_processes
+            share = range(self.accelerator.process_index, -(-len(rows) // processes) * processes, processes)
+            taken = [rows[number % len(rows)] for number in share]
+            own = example_losses(self.model, [(row["ids"], row["answer_start"]) for row in taken])
+        losses = gather_object([loss for number, (loss, _) in zip(share, own, strict=True) if number < len(rows)])
         metrics = {f"{metric_key_prefix}_loss": math.fsum(losses) / len(losses)}
         self.log(metrics)
         self.control: Any = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)

@@ -4,6 +4,7 @@ Import this module inside functions only, because TRL takes seconds to load.
 """
 
 import contextlib
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,16 +13,17 @@ from typing import Any, NamedTuple
 
 import torch
 from peft import LoraConfig
+from torch.distributed.fsdp import MixedPrecisionPolicy
 from transformers import EarlyStoppingCallback, PrinterCallback
 from transformers.integrations import TensorBoardCallback
 from trl import DPOConfig, SFTConfig
 
 from tuning.errors import TuningError
 from tuning.progress import progress
-from tuning.tuners.hf.device import Processor
+from tuning.tuners.hf.device import DEFAULT_KERNELS, Kernels, Processor, apply_liger
 from tuning.tuners.hf.train.batches import TOKENS, micro_batch, plan_batches
 from tuning.tuners.hf.train.callbacks import CopiedCheckpoints, ProgressLines
-from tuning.tuners.hf.train.checkpoints import CHECKPOINTS, newest_checkpoint
+from tuning.tuners.hf.train.checkpoints import CHECKPOINTS, SHARED_WEIGHTS, newest_checkpoint
 from tuning.tuners.hf.train.dpo_trainer import PreferenceTrainer
 from tuning.tuners.hf.train.processes import ALONE, Group
 from tuning.tuners.hf.train.recipe import Recipe, steps_of
@@ -80,6 +82,11 @@ def train(
     if resume and not resume.is_dir():
         raise TuningError(f"the first machine resumes from step {done}, but there is no {resume} here", "Run it again")
     if resume and group.is_main:
+        if (resume / SHARED_WEIGHTS).exists() != recipe.shard:
+            raise TuningError(
+                f"the training in {log.folder} was killed when GPUs did {'not ' * recipe.shard}share the weights",
+                f"Run it again on as many GPUs and with the same --shard, or delete {checkpoints}",
+            )
         print(f"resuming from step {done} of {steps}", flush=True)
     arguments = _arguments(recipe, processor, steps, checkpoints, preference, bool(len(rows.development)), group.size)
     if log.trackers:
@@ -90,6 +97,7 @@ def train(
     watch = ProgressLines(steps, [lengths[row] for row in plan], recipe.batch_size)
     trainer_class: Any = PreferenceTrainer if preference else AnswerTrainer
     collator = {} if preference else {"data_collator": AnswerCollator(tokenizer.pad_token_id)}
+    given = {weight: weight.data for weight in model.parameters()}
     trainer = trainer_class(
         model=model,
         args=arguments,
@@ -105,13 +113,20 @@ def train(
         ],
         **collator,
     )
+    if recipe.quantize:  # TRL has made the adapter bfloat16, which would round small updates away
+        for weight in trainer.model.parameters():
+            if weight.requires_grad:
+                weight.data = given.get(weight, weight.data).float()
     if not preference:
         trainer.pull = recipe.pull
+    if recipe.shard and not trainer.is_fsdp_enabled:
+        raise RuntimeError("Accelerate does not share the weights")
     trainer.remove_callback(PrinterCallback)  # `watch` prints the progress instead
     started = time.monotonic()
     shown = progress("training", steps - done, "steps") if group.is_main else contextlib.nullcontext(watch.advance)
     with shown as watch.advance:
         trainer.train(resume_from_checkpoint=str(resume) if resume else None)
+    os.environ.pop("ACCELERATE_USE_FSDP", None)  # Accelerate sets it, and would share the weights in the next training
     return Trained(
         model=trainer.model,
         history=trainer.state.log_history,
@@ -162,10 +177,14 @@ def _arguments(
         "log_level_replica": "error",  # as `set_up_libraries` sets for the main process
         "report_to": "none",
     }
+    if recipe.shard:  # of each decoder layer; a checkpoint has whole weights
+        shared |= {"fsdp": True, "fsdp_config": {"version": 2}}
     if preference:
         arguments = DPOConfig(**shared, max_length=None, precompute_ref_log_probs=False)
     else:
         arguments = SFTConfig(**shared, max_length=None, dataset_kwargs={"skip_prepare_dataset": True})
+    if recipe.shard and shared["bf16"]:  # Accelerate would also add up gradients in bfloat16
+        arguments.fsdp_plugin_args["mixed_precision_policy"] = MixedPrecisionPolicy(torch.bfloat16, torch.float32)
     # With several GPUs in one process, transformers would use torch's DataParallel, which makes other batches.
     arguments._n_gpu = min(arguments.n_gpu, 1)
     return arguments
@@ -197,16 +216,22 @@ def _tensorboard(output: Path, step: int) -> Any:
     return TensorBoardCallback(SummaryWriter(str(output / "tensorboard"), purge_step=step + 1))
 
 
-def training_model(folder: Path, recipe: Recipe, processor: Processor, adapter: Path | None = None) -> Any:
+def training_model(
+    folder: Path, recipe: Recipe, processor: Processor, adapter: Path | None = None, kernels: Kernels = DEFAULT_KERNELS
+) -> Any:
     """Load the base model in the data type for training, with the adapter that is trained further, if one is given.
 
     With an adapter, this is bfloat16 where that is native, else fp32. If all weights are trained, it is fp32 (on a GPU
-    with products in bfloat16), because bfloat16 would round small updates away. Raises TuningError if the model cannot
-    be loaded.
+    with products in bfloat16), because bfloat16 would round small updates away. With `recipe.quantize`, the linear
+    layers but the output have fewer bits, and compute in that data type. Other weights stay as they are without it:
+    `prepare_model_for_kbit_training` of PEFT would make them fp32, which for Qwen2.5-7B takes 2.2 GB more. Raises
+    TuningError if the model cannot be loaded.
     """
     from tuning.tuners.hf.models.adapted import load_adapter
     from tuning.tuners.hf.models.base_models import load_model
 
     half = processor.half and not recipe.full
-    model = load_model(folder, torch.bfloat16 if half else torch.float32)
+    model = load_model(folder, torch.bfloat16 if half else torch.float32, recipe.quantize, kernels.attention)
+    if kernels.liger:
+        apply_liger(model)
     return load_adapter(model, adapter, is_trainable=True) if adapter else model
