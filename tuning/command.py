@@ -90,6 +90,7 @@ def command(
             if run_file:
                 repeated = changed(settings) | given_values
                 values[run_file] = RunFile(run_text(called_as(result.name), repeated))
+            values = {name: "" if value is None and name in unset else value for name, value in values.items()}
             check_home(settings, writes=writes)
             as_json = bool(values.pop("json", False))
             with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext(), visible_output():
@@ -119,8 +120,12 @@ def command(
     positional = [parameter for parameter in parameters if parameter.name not in groups]
     # invoke copies the signature and the types, and a Meta cannot be copied.
     run.__annotations__ = {}
+    # An option that is given as '' is no option that is not given.
+    unset = {parameter.name for parameter in positional if parameter.default == ""}
     exposed = [
-        parameter.replace(default=_as_text(parameter.default), annotation=inspect.Parameter.empty)
+        parameter.replace(
+            default=None if parameter.name in unset else _as_text(parameter.default), annotation=inspect.Parameter.empty
+        )
         for parameter in positional
     ]
     kinds = {parameter.name: hints[parameter.name] for parameter in positional}
