@@ -3,6 +3,7 @@
 import contextlib
 import gzip
 import json
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -428,3 +429,23 @@ def test_the_command_says_how_many_rows_were_left_out(tmp_path: Path) -> None:
     options = resolve_options(eval_fraction=0.4)
     make_own_dataset(Settings(home=tmp_path / "home"), OwnOptions(train=[path]), options, Steps(lines.append), 1)
     assert [line for line in lines if "eval examples (1 rows left out: see its card) in " in line]
+
+
+def test_a_damaged_snapshot_names_the_command_that_makes_it_again(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path / "var")
+    sources = find_sources([write(tmp_path / "mine.jsonl", pairs(range(100)))], [])
+    snapshot = make_own_snapshot(settings, sources)
+    for name in ("rows.parquet", "snapshot.json"):
+        (snapshot.folder / name).write_bytes((snapshot.folder / name).read_bytes()[:20])
+        with pytest.raises(TuningError) as raised:
+            create_dataset(
+                settings,
+                make_own_snapshot(settings, sources),
+                msgspec.structs.replace(resolve_options(), body="text"),
+                1,
+            )
+        assert f"Delete {snapshot.folder} and run the command with your files (--train, --eval or --data)" in str(
+            raised.value
+        )
+        shutil.rmtree(snapshot.folder)
+        make_own_snapshot(settings, sources)
