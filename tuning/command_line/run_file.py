@@ -48,7 +48,7 @@ def read_run_file(
     except (yaml.YAMLError, *WRONG_YAML) as error:
         reason = " ".join(str(error).split())
         raise TuningError(f"--config: {path} is not valid YAML ({reason})") from None
-    if content is None:
+    if root is None or content is None:
         return {}
     if not isinstance(content, dict):
         raise TuningError(f"--config: {path} is not a list of names with values", "Write lines such as: limit: 2000")

@@ -63,10 +63,11 @@ def _error_with_hint(machine: ParseMachine, message: str) -> None:
         word = unknown[1]
         context = machine.context if machine.context is not None else machine.initial
         message += nearest(word, context.flags if word.startswith("-") else machine.contexts)
-    if message.endswith("needed value and was not given one!"):
-        option = f"--{str(machine.flag.name).strip('_').replace('_', '-')}"
-        word = vars(machine.flag).get("kind_shown", "TEXT")
-        message = f"error: {option} needs a value: {option}={word}. `invoke --help {machine.context.name}` explains it"
+    flag, context = machine.flag, machine.context
+    if flag and context and message.endswith("needed value and was not given one!"):
+        option = f"--{str(flag.name).strip('_').replace('_', '-')}"
+        word = vars(flag).get("kind_shown", "TEXT")
+        message = f"error: {option} needs a value: {option}={word}. `invoke --help {context.name}` explains it"
     _error(machine, message)
 
 
