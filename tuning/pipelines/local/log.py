@@ -3,7 +3,7 @@
 import contextlib
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -41,12 +41,14 @@ UNKNOWN = Stages()
 class Events:
     """Collect the events of a run from the lines that the runner prints, and show progress.
 
-    The display shows each step as one of the `stages`. Call `close` at the end.
+    The display shows each step as one of the `stages`. Steps in `idle` have nothing to do in this run, so they are not
+    among its steps. Call `close` at the end.
     """
 
     show: Callable[[str], None]
     clock: Callable[[], float] = time.monotonic
     stages: Stages = UNKNOWN
+    idle: Collection[str] = ()
     steps: list[Step] = field(default_factory=list)
     failed: str = ""
     _running: str = ""
@@ -105,7 +107,7 @@ class Events:
         return TuningError(f"{failed}: {messages[-1]}", f"See {log}")
 
     def _add(self, step: Step) -> None:
-        if step.name.startswith("importer"):
+        if step.name.startswith("importer") or step.name in self.idle:
             return
         self.steps.append(step)
         took = "unchanged, taken from the cache" if step.cached else f"{step.seconds:.1f} s"

@@ -1,7 +1,7 @@
 """Tune on this machine: run the compiled pipeline with kfp.local, then register the model."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from tuning.pipelines.plan import Plan
 from tuning.pipelines.release.places import dataset_here, place_in
 from tuning.pipelines.release.record import ended, start_run, write_run
 from tuning.pipelines.release.release import PipelineRun, arguments_against_champion, release
+from tuning.pipelines.steps.requests import ChampionRequest, read_request
 from tuning.pipelines.tuning import NAME, PIPELINES, STEPS, compile_pipeline
 from tuning.settings import Settings
 from tuning.storage import locked
@@ -45,7 +46,9 @@ def run_local(
             record = msgspec.structs.replace(record, arguments=arguments)
             template = compile_pipeline(settings, folder / "pipeline.yaml")
             stages = Stages(len(before), len(before) + len(STEPS))
-            ran = run_cached(settings, template, arguments, folder, show, stages=stages)
+            opponent = read_request(arguments["champion_uri"], ChampionRequest)
+            idle = () if opponent.folder else ("evaluate-champion",)
+            ran = run_cached(settings, template, arguments, folder, show, stages=stages, idle=idle)
             steps = [*before, *ran.steps]
             released = release(settings, plan, folder, record, ran.outputs, steps)
             run = replace(released, seconds=took(started, before))
@@ -78,6 +81,7 @@ def run_cached(
     folder: Path,
     show: Callable[[str], None],
     stages: Stages = UNKNOWN,
+    idle: Collection[str] = (),
 ) -> LocalRun:
     """Run a compiled pipeline as `run_template` does. First remove broken entries of the cache, and left-overs."""
     root = pipeline_root(settings)
@@ -86,7 +90,7 @@ def run_cached(
     freed = sum(prune_outputs(root, name) for name in PIPELINES) + prune_work(settings.home / "work", _UNFINISHED_DAYS)
     if freed:
         show(f"  removed {freed:,} bytes of unused files from earlier runs")
-    return run_template(settings, template, arguments, folder, show, stages=stages)
+    return run_template(settings, template, arguments, folder, show, stages=stages, idle=idle)
 
 
 def requests_folder(settings: Settings) -> str:
