@@ -18,6 +18,7 @@ from tuning.tuners.hf.models import smollm2
 from tuning.tuners.hf.models.base_models import find_base_model, find_outline, hub_base, load_model, loading
 from tuning.tuners.hf.models.folder_checks import ADAPTER_SETTINGS
 from tuning.tuners.hf.models.hub import fetch_model
+from tuning.tuners.hf.models.made import is_as_made
 
 BASE = "base.json"  # beside the adapter
 WEIGHTS = "adapter_model.safetensors"
@@ -98,10 +99,10 @@ def _base_in(settings: Settings, folder: Path) -> Path:
             return smollm2.fetch(settings)
         case "tiny":
             found = settings.cache_dir / "tiny" / base.revision
-            if re.fullmatch(r"[0-9a-f]+", base.revision) and found.is_dir():
+            if re.fullmatch(r"[0-9a-f]+", base.revision) and is_as_made(found):
                 return found
             raise TuningError(
-                f"the base model tiny of the adapter in {folder} is not here",
+                f"the base model tiny of the adapter in {folder} is not here, or is damaged",
                 f"`invoke tune --preview 1 --base-model tiny --dataset {base.dataset}` makes it again",
             )
     try:
