@@ -28,10 +28,14 @@ _KILLED = re.compile(r"(Killed|Segmentation fault|Aborted|Bus error)( \(core dum
 
 
 class Stages(NamedTuple):
-    """Count the stages of a command for the display: those before its pipeline, and all (0: it is not known)."""
+    """Count the stages of a command for the display: those before its pipeline, and all (0: it is not known).
+
+    The steps in `idle` have nothing to do in this run, so they are not among its stages and steps.
+    """
 
     before: int = 0
     all: int = 0
+    idle: Collection[str] = ()
 
 
 UNKNOWN = Stages()
@@ -41,14 +45,12 @@ UNKNOWN = Stages()
 class Events:
     """Collect the events of a run from the lines that the runner prints, and show progress.
 
-    The display shows each step as one of the `stages`. Steps in `idle` have nothing to do in this run, so they are not
-    among its steps. Call `close` at the end.
+    The display shows each step as one of the `stages`. Call `close` at the end.
     """
 
     show: Callable[[str], None]
     clock: Callable[[], float] = time.monotonic
     stages: Stages = UNKNOWN
-    idle: Collection[str] = ()
     steps: list[Step] = field(default_factory=list)
     failed: str = ""
     _running: str = ""
@@ -68,7 +70,7 @@ class Events:
             self._running, self._since = found[1], self.clock()
             self._lines = self._lines if self.failed else []  # an exit step runs after a failed one
             self.close()
-            if not found[1].startswith("importer"):
+            if not found[1].startswith("importer") and found[1] not in self.stages.idle:
                 number = self.stages.before + len(self.steps) + 1
                 self._shown.enter_context(stage(found[1].replace("-", " "), number, self.stages.all))
         elif found := _ENDED.search(line):
@@ -107,7 +109,7 @@ class Events:
         return TuningError(f"{failed}: {messages[-1]}", f"See {log}")
 
     def _add(self, step: Step) -> None:
-        if step.name.startswith("importer") or step.name in self.idle:
+        if step.name.startswith("importer") or step.name in self.stages.idle:
             return
         self.steps.append(step)
         took = "unchanged, taken from the cache" if step.cached else f"{step.seconds:.1f} s"

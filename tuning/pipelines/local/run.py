@@ -1,7 +1,7 @@
 """Tune on this machine: run the compiled pipeline with kfp.local, then register the model."""
 
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -45,10 +45,10 @@ def run_local(
             arguments = arguments_against_champion(settings, plan, str(plan.dataset.folder), place)
             record = msgspec.structs.replace(record, arguments=arguments)
             template = compile_pipeline(settings, folder / "pipeline.yaml")
-            stages = Stages(len(before), len(before) + len(STEPS))
             opponent = read_request(arguments["champion_uri"], ChampionRequest)
             idle = () if opponent.folder else ("evaluate-champion",)
-            ran = run_cached(settings, template, arguments, folder, show, stages=stages, idle=idle)
+            stages = Stages(len(before), len(before) + len(STEPS) - len(idle), idle)
+            ran = run_cached(settings, template, arguments, folder, show, stages=stages)
             steps = [*before, *ran.steps]
             released = release(settings, plan, folder, record, ran.outputs, steps)
             run = replace(released, seconds=took(started, before))
@@ -81,7 +81,6 @@ def run_cached(
     folder: Path,
     show: Callable[[str], None],
     stages: Stages = UNKNOWN,
-    idle: Collection[str] = (),
 ) -> LocalRun:
     """Run a compiled pipeline as `run_template` does. First remove broken entries of the cache, and left-overs."""
     root = pipeline_root(settings)
@@ -90,7 +89,7 @@ def run_cached(
     freed = sum(prune_outputs(root, name) for name in PIPELINES) + prune_work(settings.home / "work", _UNFINISHED_DAYS)
     if freed:
         show(f"  removed {freed:,} bytes of unused files from earlier runs")
-    return run_template(settings, template, arguments, folder, show, stages=stages, idle=idle)
+    return run_template(settings, template, arguments, folder, show, stages=stages)
 
 
 def requests_folder(settings: Settings) -> str:

@@ -5,7 +5,7 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,12 +38,11 @@ def run_template(
     show: Callable[[str], None],
     caching: bool = True,
     stages: Stages = UNKNOWN,
-    idle: Collection[str] = (),
 ) -> LocalRun:
     """Run a compiled pipeline and return its outputs. Logs go into `folder`.
 
     Without `caching`, the files of the steps are deleted after the run, and only the values that the pipeline returns
-    remain. `stages` and `idle` are those of `Events`. Raises TuningError with the step's own message if a step fails.
+    remain. `stages` are those of `Events`. Raises TuningError with the step's own message if a step fails.
     """
     scratch = folder / "scratch"
     log = folder / "pipeline.log"
@@ -57,7 +56,7 @@ def run_template(
         caching=caching,
     )
     write_record(folder / "request.json", request)
-    events = Events(show, stages=stages, idle=idle)
+    events = Events(show, stages=stages)
     try:
         status = _run(folder, scratch, log, events)
         result = folder / "result.json"
