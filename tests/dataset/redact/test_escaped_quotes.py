@@ -8,7 +8,8 @@ from tuning.dataset.redact.redact import find_secrets, redact
 
 # `§` and `¶` are the two halves of the password.
 _STRINGS = (
-    r'password = "§\"¶"', r"password = '§\'¶'", r'password = "§\'¶"', r'password = `§\`¶`', r'password = "\"§¶\""',
+    r'password = "§\\¶"', r'password = "§\"¶"', r"password = '§\'¶'", r'password = "§\'¶"', r'password = `§\`¶`',
+    r'password = "\"§¶\""',
     r'password = "§""¶"', r"password := '§''¶';", r'password = "§' + "'" + r'¶"', r"password = '§" + '"' + r"¶'",
     r'password = """§"¶"""', r"password = '''§'¶'''", r'$password = "§`"¶"', r"PASSWORD='§'\''¶'",
     "PASSWORD='§'\"'\"'¶'", r'x = "{\"password\": \"§\\\"¶\"}"', r'string password = @"§""¶";', r'@"password=""§¶"""',
