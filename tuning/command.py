@@ -19,6 +19,7 @@ from tuning.command_line.positional import Positional, QuestionOrFile, called_as
 from tuning.command_line.report import Report
 from tuning.command_line.run_file import RUN_FILE, RunFile, read_run_file, run_text
 from tuning.command_line.shown import Command
+from tuning.command_line.stopped import STATUS, StoppedError, stopped_by_signal
 from tuning.errors import TuningError
 from tuning.paths import expanded
 from tuning.resource_errors import file_error
@@ -90,9 +91,11 @@ def command(
             if run_file:
                 repeated = changed(settings) | given_values
                 values[run_file] = RunFile(run_text(called_as(result.name), repeated))
+            values = {name: "" if value is None and name in unset else value for name, value in values.items()}
             check_home(settings, writes=writes)
             as_json = bool(values.pop("json", False))
-            with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext(), visible_output():
+            redirected = contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext()
+            with stopped_by_signal(), redirected, visible_output():
                 report = function(c, settings, **values)
                 if isinstance(report, Report) and not as_json:
                     for text in report.lines:
@@ -104,6 +107,8 @@ def command(
             _flush()
         except TuningError as error:
             raise _failed(error, debug) from None
+        except StoppedError:
+            raise Exit("stopped (SIGTERM). Run the command again to resume.", code=STATUS) from None
         except KeyboardInterrupt:
             raise Exit("interrupted. Run the command again to resume.", code=130) from None
         except BrokenPipeError:
@@ -119,8 +124,12 @@ def command(
     positional = [parameter for parameter in parameters if parameter.name not in groups]
     # invoke copies the signature and the types, and a Meta cannot be copied.
     run.__annotations__ = {}
+    # An option that is given as '' is no option that is not given.
+    unset = {parameter.name for parameter in positional if parameter.default == ""}
     exposed = [
-        parameter.replace(default=_as_text(parameter.default), annotation=inspect.Parameter.empty)
+        parameter.replace(
+            default=None if parameter.name in unset else _as_text(parameter.default), annotation=inspect.Parameter.empty
+        )
         for parameter in positional
     ]
     kinds = {parameter.name: hints[parameter.name] for parameter in positional}

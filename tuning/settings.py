@@ -360,6 +360,8 @@ def _is_secret(name: str) -> bool:
 def _convert(field: str, value: object, where: str) -> object:
     if field not in Settings.__struct_fields__:
         raise TuningError(f"unknown setting {field!r}", "`invoke config` lists the settings")
+    if value == "" and getattr(Settings(), field) == "":  # not set
+        return value
     hint = get_type_hints(Settings, include_extras=True)[field]
     try:
         return convert(value, hint)

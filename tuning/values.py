@@ -27,6 +27,7 @@ Name = Annotated[
         extra={"word": "NAME"},
     ),
 ]
+Text = Annotated[str, Meta(min_length=1)]
 # A text that no program takes for an option or for several lines.
 NotAnOption = Annotated[str, Meta(pattern=r"(?!-)[^\x00-\x1f\x7f]{1,4096}", title="one line that begins with no -")]
 Address = Annotated[str, Meta(pattern=r"(gs://|\./)[!-~]{1,1000}", title="gs://BUCKET/NAME", extra={"word": "ADDRESS"})]
@@ -86,6 +87,10 @@ def convert(value: Any, hint: Any) -> Any:
             raise ValueError(f"takes text in UTF-8, not {shown(value)}")
         if "\0" in value:
             raise ValueError(f"cannot contain a null character, as in {shown(value)}")
+    if value == "" and _needs_text(kind, metas):
+        is_path = any("path" in (meta.extra or {}) for meta in metas)
+        noun = "the path of a file" if is_path else describe_kind(hint) or "a text"
+        raise ValueError(f"takes {noun}, not '' (or leave it out)")
     result = _parsed(value, kind)
     if result is None or not _fits(result, kind, metas):
         if get_origin(kind) is Literal:
@@ -94,8 +99,6 @@ def convert(value: Any, hint: Any) -> Any:
         raise ValueError(f"takes {noun or 'another text'}, not {shown(value)}")
     for meta in metas:
         if use := (meta.extra or {}).get("path"):
-            if value == "":
-                raise ValueError("takes the path of a file, not ''")
             _check_path(str(value), use)
         if (meta.extra or {}).get("address"):
             _check_address(str(value), describe_kind(hint))
@@ -190,10 +193,15 @@ def _meets(value: Any, meta: Meta) -> bool:
         or (meta.gt is not None and value <= meta.gt)
         or (meta.le is not None and value > meta.le)
         or (meta.lt is not None and value >= meta.lt)
-        or (meta.pattern is not None and value != "" and not re.fullmatch(meta.pattern, value))
+        or (meta.pattern is not None and not re.fullmatch(meta.pattern, value))
         or (meta.min_length is not None and len(value) < meta.min_length)
         or (meta.max_length is not None and len(value) > meta.max_length)
     )
+
+
+def _needs_text(kind: Any, metas: list[Meta]) -> bool:
+    """Return whether a kind is the name of something. Other texts, such as a template, can be empty."""
+    return kind is str and any(meta.pattern or meta.min_length or "path" in (meta.extra or {}) for meta in metas)
 
 
 def _noun(kind: Any) -> str:

@@ -31,7 +31,7 @@
         {{ return('' if is_int64_or_none(value) else 'must be a whole number or null') }}
     {%- elif name.startswith('minimum_') and (not is_int64_or_none(value) or (value is not none and value < 0)) -%}
         {{ return('must be a whole number of at least 0, or null') }}
-    {%- elif var('defaults')[name] in ('keep', 'drop') and value not in ('keep', 'drop') -%}
+    {%- elif default_values()[name] in ('keep', 'drop') and value not in ('keep', 'drop') -%}
         {{ return('must be keep or drop') }}
     {%- elif name == 'match_parent' and value is not boolean -%}
         {{ return('must be true or false') }}
@@ -43,6 +43,15 @@
         {{ return('must be a whole number of at least 1') }}
     {%- endif -%}
     {{ return('') }}
+{% endmacro %}
+
+
+{% macro default_values() %}
+    {#- Return the default of every variable. `defaults` itself is no variable that a build can have. -#}
+    {%- if 'defaults' in (invocation_args_dict.get('vars') or {}) -%}
+        {{ exceptions.raise_compiler_error("variable defaults cannot be set; it has the defaults of the others, in dbt_project.yml") }}
+    {%- endif -%}
+    {{ return(var('defaults')) }}
 {% endmacro %}
 
 
@@ -65,7 +74,7 @@
 {% macro variables() %}
     {#- Return every variable with its effective value, in alphabetical order. -#}
     {%- set effective = {} -%}
-    {%- for name in var('defaults') | sort -%}
+    {%- for name in default_values() | sort -%}
         {%- do effective.update({name: variable(name)}) -%}
     {%- endfor -%}
     {{ return(effective) }}
@@ -99,7 +108,7 @@
 {% macro overriding_variables() %}
     {#- Return the variables whose values differ from the defaults. An unknown variable stops dbt. -#}
     {%- set defaults = {} -%}
-    {%- do defaults.update(var('defaults')) -%}
+    {%- do defaults.update(default_values()) -%}
     {%- do defaults.update(raw_table_defaults()) -%}
     {%- for name, value in (invocation_args_dict.get('vars') or {}).items() -%}
         {%- if name not in defaults -%}

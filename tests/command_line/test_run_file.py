@@ -114,13 +114,19 @@ def test_an_option_wins_over_a_variable_and_a_variable_over_the_file(
         ("home: x", "has the unknown key home"),
         ("access_token: x", "has the unknown key access_token"),
         ("decisions: ''", "decisions takes the path of a file, not ''"),
+        ("bucket: ''", "bucket takes a bucket, without gs://, not '' (or leave it out)"),
+        ("base-model: ''", "base-model takes one line that begins with no -, not '' (or leave it out)"),
         ("limit: many", "limit takes a whole number, not 'many'"),
         ("limit: [1, 2]", "limit takes one value, not a list"),
         ("limit: {a: 1}", "limit takes one value, or a list of values"),
         ("evaluation-examples: 0", "evaluation-examples takes a whole number above 0"),
         ("format: none", "format cannot be 'none'. Choose one of: notebook"),
-        ("tag-pattern: no", "tag-pattern takes no such value (YAML reads yes, no, on and off"),
-        ("tag-pattern: !!binary aGk=", "tag-pattern takes no such value"),
+        ("limit: 12:30", "limit takes a whole number, not '12:30'"),
+        ("full: yes", "full takes true or false, not 'yes'"),
+        ("exclude-user: [7, null]", "exclude-user takes a list without empty values"),
+        ("tag-pattern: !!binary aGk=", "is not valid YAML (it has a tag in line 1: write the value without it)"),
+        ("tag-pattern: !mine x", "is not valid YAML (it has a tag in line 1"),
+        ("train: &a [*a]", "is not valid YAML"),
         ("- limit", "is not a list of names with values. Write lines such as: limit: 2000"),
         ("a: [", "is not valid YAML"),
         ("full: !!bool maybe", "is not valid YAML"),
@@ -137,6 +143,16 @@ def test_a_mistake_in_the_file_is_one_line(tmp_path: Path, content: str, said: s
         ran("--config", str(path))
     assert said in str(ended.value.message)
     assert len(str(ended.value.message).splitlines()) == 1
+
+
+@pytest.mark.parametrize("written", ["0123", "12:30", "3.10", "1e3", "0x1F", "2020-01-02", "no", "True", "'null'"])
+def test_a_text_is_read_as_it_is_written(tmp_path: Path, written: str) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(f"tag-pattern: {written}\ntrain: [{written}]\nfull: True\nlearning-rate: 1e-4\nlimit: 0010\n")
+    text = written.strip("'")
+    read = ran("--config", str(path))[1]
+    assert (read["tag_pattern"], read["train"], read["full"]) == (text, [text], True)
+    assert (read["learning_rate"], read["limit"]) == (1e-4, 10)
 
 
 def test_one_value_is_a_list_where_an_option_can_be_repeated(tmp_path: Path) -> None:

@@ -122,9 +122,10 @@ def test_a_value_that_does_not_fit_has_a_fault_and_one_that_does_has_none(tmp_pa
             {"tagpattern": "python"},
             "unknown variable tagpattern; choose one of: closed_questions, duplicate_questions,",
         ),
+        ({"defaults": "x"}, "variable defaults cannot be set"),
         ({"python2_answers": "no"}, 'variable python2_answers must be keep or drop, not "no"'),
     ],
-    ids=["pattern", "template", "raw table", "unknown", "filter"],
+    ids=["pattern", "template", "raw table", "unknown", "defaults", "filter"],
 )
 def test_a_wrong_variable_stops_dbt_with_one_clear_error(
     invented: Dbt, tmp_path: Path, variables: dict[str, Any], message: str

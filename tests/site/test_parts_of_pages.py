@@ -18,7 +18,7 @@ from tuning.settings import Settings
 from tuning.site.highlighting import as_code, in_color
 from tuning.site.pages import Pages, web
 from tuning.site.records import plain_name, read_runs
-from tuning.site.run_page import command, facts, write_run_page
+from tuning.site.run_page import command, default_of, facts, write_run_page
 from tuning.site.runs_page import write_runs_page
 
 
@@ -190,6 +190,12 @@ def test_a_comparison_lists_every_option_that_was_given_or_decided_the_dataset(h
         "option tuner": "hf",
     }
     assert "option limit" not in facts(second, None)
+    written = replace(first, run_file=b"{}")
+    defaults = {"evaluation examples": "36", "batch size": "4", "run answers": "sandboxed"}
+    for name, value in defaults.items():
+        assert default_of(written, f"option {name}") == f"{value} (default)"
+    assert [default_of(written, name) for name in ("option limit", "verdict")] == ["", ""]
+    assert default_of(replace(written, run_file=b""), "option run answers") == ""  # of an earlier version
     for damaged in (b"[", b"a: !!bool x", b'a: !!int ""'):
         with pytest.raises(TuningError, match=rf"run.yaml of the run {FIRST} is damaged \(.*\). Delete it"):
             facts(replace(first, run_file=damaged), None)

@@ -336,6 +336,26 @@ def test_a_pipe_in_place_of_a_card_is_named(settings: Settings) -> None:
         make_site(settings, newest_runs=1)
 
 
+@pytest.mark.parametrize("name", ["manifest.json", "attribution.jsonl"])
+def test_a_damaged_dataset_is_named_on_its_page_and_the_rest_is_written(settings: Settings, name: str) -> None:
+    for dataset in ("d1", "d2"):
+        write_dataset(settings.datasets_dir / dataset, train=2, evaluation=1)
+    path = settings.datasets_dir / "d1" / name
+    content = path.read_bytes()
+    path.write_bytes(content[:20])
+    with pytest.raises(TuningError, match=rf"index\.html is written without dataset d1: .*{name}.* damaged") as raised:
+        make_site(settings, newest_runs=1)
+    assert len(str(raised.value).splitlines()) == 1
+    site = settings.home / "site"
+    assert "This dataset cannot be shown" in (site / "datasets" / "d1" / "index.html").read_text()
+    assert "d1</a> cannot be shown" in (site / "datasets.html").read_text()
+    assert "This dataset cannot be shown" not in (site / "datasets" / "d2" / "index.html").read_text()
+    assert (site / "drift.html").is_file()
+    path.write_bytes(content)
+    make_site(settings, newest_runs=1)
+    assert "cannot be shown" not in (settings.home / "site" / "datasets" / "d1" / "index.html").read_text()
+
+
 def test_a_forgotten_post_is_on_no_page(settings: Settings) -> None:
     write_dataset(settings.datasets_dir / "d1", train=9, evaluation=1)
     deny(settings, Denied(post_id=1007))  # the question of one example, and the answer of the one before

@@ -135,7 +135,7 @@ class SplitOptions(Options, frozen=True, kw_only=True):
         InputFile | None, Meta(description="file of `invoke review`; drop the examples that it rejects")
     ] = None
     tokenizer: Annotated[
-        str | None,
+        NotAnOption | None,
         Meta(description="model that counts tokens: smollm2, or a Hugging Face name or folder (tune: the base model)"),
     ] = None
 

@@ -17,6 +17,7 @@ from tuning.values import convert
 RUN_FILE = "run.yaml"  # in the folder of each run
 # What PyYAML raises beside its YAMLError for values such as `!!bool x`, `!!int ""`, 2020-13-99 and very deep lists.
 WRONG_YAML = (ValueError, LookupError, AttributeError, RecursionError)
+_UNTAGGED = ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq", "tag:yaml.org,2002:str")
 _HEAD = "# The options and settings of a run. Repeat it: invoke {command} --config {file}\n"
 
 
@@ -34,24 +35,26 @@ def read_run_file(
     `readers` has the kinds of the options of all commands that read such a file, so that an error can name the command
     that has a key.
 
-    Raises TuningError if the file cannot be read, is not a mapping, or has an unknown key or a wrong value.
+    A value is the text that is written, as on the command line: YAML itself would read 0123, 12:30 and 3.10 as other
+    numbers. Raises TuningError if the file cannot be read, is not a mapping, or has an unknown key or a wrong value.
     """
     import yaml
 
     try:
-        text = path.read_text(encoding="utf-8")
-        content, root = yaml.safe_load(text), yaml.compose(text, Loader=yaml.SafeLoader)
+        root = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.BaseLoader)
+        content = None if root is None else _content(root)
     except OSError as error:
         raise TuningError(f"--config: {path} cannot be read ({error.strerror})") from None
     except (yaml.YAMLError, *WRONG_YAML) as error:
         reason = " ".join(str(error).split())
         raise TuningError(f"--config: {path} is not valid YAML ({reason})") from None
-    if content is None:
+    if root is None or content is None:
         return {}
-    if not isinstance(content, dict) or not isinstance(root, yaml.MappingNode):
+    if not isinstance(content, dict):
         raise TuningError(f"--config: {path} is not a list of names with values", "Write lines such as: limit: 2000")
     names = {key_of(name): name for name in kinds}
-    written = [str(key.value).replace("_", "-") for key, _ in root.value]  # YAML keeps the last of two equal keys
+    # Of two equal keys, the last one counts.
+    written = [str(key.value).replace("_", "-") for key, _ in root.value]
     if twice := next((key for key in written if written.count(key) > 1), None):
         raise TuningError(f"--config: {path} has the key {twice} twice", "Delete one of the two lines")
     values: dict[str, object] = {}
@@ -80,20 +83,35 @@ def read_run_file(
     return values
 
 
+def _content(node: Any) -> object:
+    """Return the content of a YAML node: a text, None, or a list or mapping of these.
+
+    Raises ValueError at a tag such as `!!int`.
+    """
+    import yaml
+
+    if node.tag not in _UNTAGGED:
+        raise ValueError(f"it has a tag in line {node.start_mark.line + 1}: write the value without it")
+    if isinstance(node, yaml.MappingNode):
+        return {str(key.value): _content(value) for key, value in node.value}
+    if isinstance(node, yaml.SequenceNode):
+        return [_content(one) for one in node.value]
+    return None if node.style is None and node.value.lower() in ("", "~", "null") else node.value
+
+
 def _converted(value: object, hint: Any) -> object:
     if isinstance(value, dict) or (isinstance(value, list) and any(isinstance(one, dict | list) for one in value)):
         raise ValueError("takes one value, or a list of values")
-    for one in value if isinstance(value, list) else [value]:
-        if isinstance(one, bytes) or (isinstance(one, bool) and msgspec.inspect.BoolType not in _types(hint)):
-            raise ValueError(
-                "takes no such value (YAML reads yes, no, on and off as true or false unless they are quoted)"
-            )
     is_list = msgspec.inspect.type_info(list[int]).__class__ in _types(hint)
     if isinstance(value, list) != is_list:
         value = [value] if is_list else value
+    if isinstance(value, list) and None in value:
+        raise ValueError("takes a list without empty values")
     if isinstance(value, list) and not is_list:
         raise ValueError("takes one value, not a list")
-    return convert(value if isinstance(value, bool | int | float | list) else str(value), hint)
+    if msgspec.inspect.BoolType in _types(hint) and str(value) in ("True", "TRUE", "False", "FALSE"):
+        value = str(value).lower()
+    return convert(value, hint)
 
 
 def _types(hint: Any) -> set[type]:

@@ -27,6 +27,7 @@ class Command(Task[Any]):
         arguments: list[Argument] = super().get_arguments(ignore_unknown_help)
         for argument in arguments:
             vars(argument)["kind_shown"] = self.kinds.get(str(argument.name), "TEXT")
+            argument.raw_value = None  # that of a list is []: invoke would take `--train` without a value for no option
         return arguments
 
 
@@ -57,11 +58,16 @@ def nearest(word: str, names: Iterable[str]) -> str:
 
 
 def _error_with_hint(machine: ParseMachine, message: str) -> None:
-    """Raise invoke's error for an unknown word, with the command or the option of the current command that is near."""
+    """Raise invoke's error, with the command or option that is near an unknown word, or the kind of a missing value."""
     if unknown := re.fullmatch(r"No idea what '(\S+)' is!", message):
         word = unknown[1]
         context = machine.context if machine.context is not None else machine.initial
         message += nearest(word, context.flags if word.startswith("-") else machine.contexts)
+    flag, context = machine.flag, machine.context
+    if flag and context and message.endswith("needed value and was not given one!"):
+        option = f"--{str(flag.name).strip('_').replace('_', '-')}"
+        word = vars(flag).get("kind_shown", "TEXT")
+        message = f"error: {option} needs a value: {option}={word}. `invoke --help {context.name}` explains it"
     _error(machine, message)
 
 

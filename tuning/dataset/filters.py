@@ -111,7 +111,8 @@ _WORD = re.compile(r"[^\W\d_]+")
 def _has_substance(text: str, least: int) -> bool:
     """Return whether the text has `least` letters and digits outside HTML tags. A text with code needs only one."""
     least = 1 if "`" in text or "<code" in text else least
-    found = _LETTER_OR_DIGIT.finditer(_TAG.sub(" ", text) if "<" in text else text)
+    head, end, tail = text.rpartition(">")  # no tag begins after it, and each `<` there would be searched for its end
+    found = _LETTER_OR_DIGIT.finditer(_TAG.sub(" ", head + end) + tail if "<" in head else text)
     return len(list(islice(found, least))) == least
 
 

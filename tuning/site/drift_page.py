@@ -45,7 +45,7 @@ def _reference(settings: Settings, datasets: Sequence[Dataset], champion: Versio
     known = next((one for one in datasets if champion and one.id == champion.dataset_id), None)
     if champion and known:
         return known, f"which the champion {champion.name} was tuned on"
-    return find_reference(settings, datasets[0]) if datasets else (None, "there is no dataset with examples")
+    return find_reference(settings, datasets[0], datasets) if datasets else (None, "there is no dataset with examples")
 
 
 def _chart(found: Sequence[tuple[Drift, list[str]]]) -> Any:

@@ -4,6 +4,7 @@ import base64
 import contextlib
 import functools
 import hashlib
+import shutil
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -41,11 +42,18 @@ class Pages:
         self._made = _Parts(keys={}, pages={})
         self._known = _read_parts(earlier / _PARTS)
 
-    def part(self, name: str, inputs: Iterable[bytes], make: Callable[[Path], None]) -> None:
+    def part(
+        self,
+        name: str,
+        inputs: Iterable[bytes],
+        make: Callable[[Path], None],
+        instead: Callable[[Path, TuningError], None] | None = None,
+    ) -> None:
         """Let ``make(folder)`` write the folder `name`, or link its files from the earlier site if they are as written.
 
-        `inputs` are all that the pages of this part show. Raises TuningError if the name, which ends with an ID that
-        a file of the home states, leads out of the site, or if two parts have it.
+        `inputs` are all that the pages of this part show. If `make` raises a TuningError and ``instead(folder, error)``
+        is given, that one writes the folder, and the next site makes the part anew. Raises TuningError if the name,
+        which ends with an ID that a file of the home states, leads out of the site, or if two parts have it.
         """
         kind, _, stated = name.partition("/")
         if not stated or stated in (".", "..") or "/" in stated or name in self._made.keys:
@@ -61,7 +69,14 @@ class Pages:
                 link_or_copy(file, new / file.name)
         else:
             new.mkdir(parents=True)
-            make(new)
+            try:
+                make(new)
+            except TuningError as error:
+                if instead is None:
+                    raise
+                shutil.rmtree(new)
+                instead(new, error)
+                self._made.keys[name] = ""
         self._made.pages[name] = _sum(new)
 
     def finish(self) -> None:

@@ -5,10 +5,12 @@ import shlex
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import yaml
 
 from tuning.command_line.run_file import RUN_FILE, WRONG_YAML
 from tuning.dataset.dataset import Dataset
+from tuning.dataset.formats.records import PREFERENCE_FORMATS
 from tuning.errors import TuningError
 from tuning.evaluation.gate import in_words
 from tuning.evaluation.options import UNITS
@@ -18,17 +20,21 @@ from tuning.evaluation.text_metrics import DESCRIPTIONS
 from tuning.pipelines.outcome import Step
 from tuning.pipelines.release.record import COMPARISON, REPORT, VERDICT
 from tuning.registry.records import Version
+from tuning.settings import Settings, shared_kinds
 from tuning.site.charts import Chart, Mean, bars, curves, intervals
 from tuning.site.highlighting import as_code
 from tuning.site.pages import write_page
 from tuning.site.records import SiteRun, plain_name
 from tuning.storage import write_bytes
+from tuning.tuners.hf.train.recipe import make_recipe
+from tuning.tuners.protocol import TuneOptions
 
 # Options of a version that `invoke tune` takes; 0, "" and False stand for the defaults.
 _OPTIONS = (
     *("base_model", "steps", "epochs", "learning_rate", "lora_rank", "full", "max_length", "batch_size", "keep"),
     *("quantize", "shard", "seed"),
 )
+_OPTION = "option "  # before the name of an option, among the facts of a run
 
 
 def write_run_page(folder: Path, run: SiteRun, shared: dict[str, Any]) -> None:
@@ -214,7 +220,7 @@ def facts(run: SiteRun, dataset: Dataset | None) -> dict[str, str]:
         "verdict": record.verdict,
         "model": record.version,
     }
-    found |= {f"option {name}": value for name, value in sorted(_options(run, dataset).items())}
+    found |= {f"{_OPTION}{name}": value for name, value in sorted(_options(run, dataset).items())}
     if version:
         found["command"] = command(version)
     if run.comparison:
@@ -223,6 +229,24 @@ def facts(run: SiteRun, dataset: Dataset | None) -> dict[str, str]:
                 f"{what} {figure.metric}, tuned": show(figure.models.get("tuned"), figure.metric) for figure in figures
             }
     return found
+
+
+def default_of(run: SiteRun, fact: str) -> str:
+    """Return the default of an option or setting of which the facts of a run say nothing, or "" if it is not known.
+
+    It is the default of this version of the project.
+    """
+    if not fact.startswith(_OPTION) or not (run.version and run.run_file):
+        return ""
+    name = fact.removeprefix(_OPTION).replace(" ", "_")
+    if name in shared_kinds():
+        return f"{_as_text(getattr(Settings(), name))} (default)"
+    if run.version.tuner != "hf" or run.version.options.get("continues"):  # of that version, or of the service
+        return ""
+    known = {one: value for one, value in run.version.options.items() if one in TuneOptions.__struct_fields__}
+    recipe = make_recipe(msgspec.convert(known, TuneOptions), run.version.format in PREFERENCE_FORMATS)
+    value = getattr(recipe, name, None)
+    return f"{_as_text(value)} (default)" if value not in (None, "", 0) else ""
 
 
 def _options(run: SiteRun, dataset: Dataset | None) -> dict[str, str]:

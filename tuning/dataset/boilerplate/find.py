@@ -5,8 +5,10 @@ tables. The result is a list of places in the HTML, so that the check of the con
 """
 
 import re
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import pairwise
 
 from tuning.dataset.boilerplate.blocks import banners, images
@@ -177,7 +179,13 @@ def _outside_content(html: str, at: int, text: str, places: list[Place]) -> list
 
 
 def _is_within(tag: str, html: str, at: int) -> bool:
-    return html.count(f"<{tag}", 0, at) > html.count(f"</{tag}>", 0, at)
+    start, end = f"<{tag}", f"</{tag}>"
+    return bisect_right(_places(start, html), at - len(start)) > bisect_right(_places(end, html), at - len(end))
+
+
+@lru_cache(maxsize=8)  # of the post that is searched: each of its places asks for the same lists
+def _places(tag: str, html: str) -> list[int]:
+    return [match.start() for match in re.finditer(tag, html)]
 
 
 # The end of a sentence, or of a line in the source. A pattern that begins with a set of characters is searched fast.

@@ -33,13 +33,13 @@ def render(markdown: str) -> str:
 
 # The quick comparison -------------------------------------------------------------------------------------------------
 
-_CODE = re.compile(rb"<code[^>]*>([^<]*)</code>")
-_BLOCK_TAG = re.compile(rb"(</?(?:[uo]l|li|blockquote|h[1-6r]|t(?:able|[rhd]|head|body)|d[ltd])\b[^>]*>)")
+_CODE = re.compile(rb"<code[^<>]*>([^<]*)</code>")
+_BLOCK_TAG = re.compile(rb"(</?(?:[uo]l|li|blockquote|h[1-6r]|t(?:able|[rhd]|head|body)|d[ltd])\b[^<>]*>)")
 _ITEM_OF_PARAGRAPHS = re.compile(rb"<li>\s*<p>")
 # Markup that html-to-markdown and lxml ignore: comments, `<span>`, and a `<div>` that only wraps blocks.
-_IGNORED_MARKUP = re.compile(
-    r"<!--.*?-->|</?span\b[^>]*>|</?div\b[^>]*>\s*(?=</?(?:div|p|pre|table|[uo]l|h\d|blockquote)\b|$)", re.DOTALL
-)
+_IGNORED_TAG = r"</?span\b[^<>]*>|</?div\b[^<>]*>\s*(?=</?(?:div|p|pre|table|[uo]l|h\d|blockquote)\b|$)"
+_IGNORED_MARKUP = re.compile(rf"<!--.*?-->|{_IGNORED_TAG}", re.DOTALL)
+_IGNORED_TAGS = re.compile(_IGNORED_TAG)
 
 
 def looks_same(html: str, rendered: str) -> bool:
@@ -82,7 +82,9 @@ def plainer(html: str) -> str:
 
     The pattern matches only tags and comments. Text and code cannot match, because they contain no raw `<`.
     """
-    return _IGNORED_MARKUP.sub("", html)
+    # After the last end of a comment, each start of one would be searched for an end in vain.
+    head, end, tail = html.rpartition("-->")
+    return _IGNORED_MARKUP.sub("", head + end) + _IGNORED_TAGS.sub("", tail)
 
 
 def _codes(pieces: list[bytes]) -> list[bytes]:
@@ -117,9 +119,9 @@ _TRANSPARENT = frozenset({"p", "div", "section", "thead", "tbody", "tfoot", "bod
 # Markers of inline elements within a line of text. They are control characters, which no text contains here: bodies
 # with such characters are dropped before the comparison.
 _OPEN, _CLOSE, _END, _CODE_SPACE = "\x01", "\x02", "\x03", "\x04"
-_SPACE_INSIDE_START = re.compile(r"(\x01[^\x03]*\x03) +")
-_SPACE_INSIDE_END = re.compile(r" +(\x02[^\x03]*\x03)")
-_EMPTY = re.compile(r"\x01([a-z]+)[^\x03]*\x03( *)\x02\1\x03")
+_SPACE_INSIDE_START = re.compile(r"(\x01[^\x01\x03]*\x03) +")
+_SPACE_INSIDE_END = re.compile(r" +(\x02[^\x02\x03]*\x03)")
+_EMPTY = re.compile(r"\x01([a-z]+)[^\x01\x03]*\x03( *)\x02\1\x03")
 _BREAK = "\x05"
 _BETWEEN_CODE = "\x02code\x03\x01code\x03"  # two pieces of inline code without a character between them equal one
 

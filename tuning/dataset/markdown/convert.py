@@ -135,7 +135,7 @@ def _by_hand(html: str, base_url: str) -> tuple[str | None, int]:
 
 _WIDE_SPACE = re.compile("[\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]")
 # Markdown with such a link is rejected: some renderers display `<https://…/a%20b>` as `https://…/a b`.
-_DECODED_LINK = re.compile(r"<\w+:[^>\s]*%")
+_DECODED_LINK = re.compile(r"<\w+:[^<>\s]*%")
 
 
 @cache

@@ -36,7 +36,7 @@ _BLOCK = r"<pre([^<>]*)>(\s*)<code([^<>]*)>"
 _PRE = re.compile(_BLOCK)
 _PRE_WITH_HINT = re.compile(rf"(?:<!--\s*language:\s*(?:lang-)?([\w+#.-]+)\s*-->\s*)?{_BLOCK}", re.IGNORECASE)
 _ALL = re.compile(r"<!--\s*language-all:\s*(?:lang-)?([\w+#.-]+)\s*-->", re.IGNORECASE)
-_TAG = re.compile(r"<[^>]*>")
+_TAG = re.compile(r"<[^<>]*>")
 
 
 def name_languages(html: str) -> str:

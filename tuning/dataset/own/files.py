@@ -5,6 +5,7 @@ Rows are read one after another, so memory does not grow with a file.
 
 import contextlib
 import gzip
+import math
 import re
 import zlib
 from collections.abc import Iterator
@@ -32,7 +33,8 @@ _METADATA |= {"attribution.jsonl", "objects.json"}
 _SPLIT = re.compile(r"(?:^|[^a-z])(train(?:ing)?|validation|valid|val|dev|test(?:ing)?|eval(?:uation)?)(?:[^a-z]|$)")
 _LONGEST_LINE = 64 << 20  # bytes
 _ROWS = 64  # of a table that become Python objects at once
-_WEIGHT = re.compile(r"(.+)=([0-9]{1,4}(?:\.[0-9]{1,4})?)")
+# Of a file. More would fill the disk with copies of a few rows, and less leaves hardly a row of a small file.
+_LEAST_WEIGHT, _MOST_WEIGHT = 0.1, 100
 _USE = "Use JSON Lines (also as .gz), Parquet, or a folder of a Hugging Face dataset"
 
 Side = Literal["train", "eval"]
@@ -79,15 +81,28 @@ def read_record(source: Source, number: int, record: object) -> Row:
 
 
 def _weighted(text: str) -> tuple[str, float]:
-    found = _WEIGHT.fullmatch(text)
-    is_name = False
-    with contextlib.suppress(OSError):  # such as a name that is too long
-        is_name = expanded(text).exists()
-    if not found or is_name:
+    """Return the path and the weight, 1 if none is given. Raises TuningError if the weight is out of its range."""
+    name, _, number = text.rpartition("=")
+    if not name or _exists(text):
         return text, 1
-    if not float(found[2]):
-        raise TuningError(f"--train {shown(text)}: a weight must be above 0", "Leave the file out instead")
-    return found[1], float(found[2])
+    try:
+        weight = float(number)
+    except ValueError:
+        weight = math.nan
+    if math.isnan(weight) and not _exists(name):
+        return text, 1
+    if not _LEAST_WEIGHT <= weight <= _MOST_WEIGHT:
+        raise TuningError(
+            f"--train {shown(text)}: a weight is a number from {_LEAST_WEIGHT} to {_MOST_WEIGHT}, not {shown(number)}",
+            "Leave the file out to use none of its rows",
+        )
+    return name, weight
+
+
+def _exists(text: str) -> bool:
+    with contextlib.suppress(OSError):  # such as a name that is too long
+        return expanded(text).exists()
+    return False
 
 
 def _files(text: str, weight: float, side: Side) -> Iterator[Source]:

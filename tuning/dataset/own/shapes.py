@@ -34,6 +34,7 @@ class Left(StrEnum):
     TOOLS = "calls a tool"
     NOT_TEXT = "content other than text"
     WEIGHT = "beyond the weight of its file"
+    NOT_LEARNED = "answer of weight 0"
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -57,12 +58,13 @@ class _Part(msgspec.Struct):
 
 
 class _Message(msgspec.Struct):
-    """Represent a turn as OpenAI's chat API writes it."""
+    """Represent a turn as OpenAI's chat API writes it. An answer of weight 0 is not to be learned."""
 
     role: str
     content: str | list[_Part] | None = None
     tool_calls: list[Any] | None = None
     function_call: Any = None
+    weight: float | None = None
 
 
 class _Turn(msgspec.Struct):
@@ -174,6 +176,10 @@ def _of_messages(messages: Sequence[_Message]) -> Row:
             reason = Left.NOT_TEXT
         if message.tool_calls or message.function_call:
             reason = Left.TOOLS
+        if message.weight not in (None, 0, 1):
+            raise ShapeError(f"cannot be used: the weight of a message is 0 or 1, not {message.weight:g}")
+        if message.weight == 0 and _role(message.role) == "assistant":
+            reason = reason or Left.NOT_LEARNED
         turns.append((_role(message.role), "".join(part.text or "" for part in parts)))
     row = _of_turns(turns)
     return msgspec.structs.replace(row, reason=reason) if reason else row

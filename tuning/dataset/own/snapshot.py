@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from tuning.dataset.options import FORMAT_VERSION
 from tuning.dataset.own.files import Source, read_record, records, refuse
 from tuning.dataset.own.shapes import Left, Row
-from tuning.dataset.snapshot.snapshot import Snapshot, open_snapshot, seal_snapshot
+from tuning.dataset.snapshot.snapshot import OWN, Snapshot, open_snapshot, seal_snapshot
 from tuning.errors import TuningError
 from tuning.sampling import salted
 from tuning.settings import Settings
@@ -61,7 +61,7 @@ def make_own_snapshot(settings: Settings, sources: Sequence[Source], system: str
         {"name": one.name, "sha256": sha256_of(one.path), "side": one.side, "weight": one.weight} for one in sources
     ]
     key = hashlib.sha256(orjson.dumps([FORMAT_VERSION, files, system], option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
-    folder = settings.home / "snapshots" / f"own-{key}"
+    folder = settings.home / "snapshots" / f"{OWN}{key}"
     with locked(folder.with_name(f".{folder.name}.lock"), f"the snapshot {folder.name}"):
         if not (folder / "snapshot.json").exists():
             with atomic_folder(folder) as unfinished:

@@ -3,6 +3,8 @@
 import re
 from typing import NamedTuple
 
+from tuning.dataset.redact.strings import PREFIX
+
 Span = tuple[int, int]
 
 
@@ -16,7 +18,10 @@ class Argument(NamedTuple):
     after: str  # the character before the argument: a bracket or a separator
 
 
-_STRING = re.compile(r"[brufBRUF]{0,2}(?P<quote>[\"'])(?P<text>(?:(?!(?P=quote))[^\\\n]|\\[^\n]){0,400})(?P=quote)")
+_STRING = re.compile(
+    rf"{PREFIX}?(?P<quote>\"\"\"|'''|[\"'])"
+    r"(?P<text>(?:(?!(?P=quote))[^\\\n]|\\[^\n]|(?P=quote){2}){0,400})(?P=quote)"
+)
 _KEY_AFTER = (
     r"\s{0,3}\+\s{0,3}(?:Keys\.\w{1,20}|b?[\"']\\[rn][\\rn]{0,2}[\"'])"  # as in `"…" + Keys.ENTER`, `"…" + "\n"`
 )

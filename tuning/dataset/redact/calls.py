@@ -6,6 +6,7 @@ from itertools import chain
 
 from tuning.dataset.redact.arguments import Argument, positional, read_arguments, without_new_line
 from tuning.dataset.redact.hints import Hints, starts
+from tuning.dataset.redact.strings import text_in
 from tuning.dataset.redact.values import is_password
 
 Span = tuple[int, int]
@@ -48,7 +49,8 @@ _PLACES = {
 }  # fmt: skip
 _FORMATTED_PAIR = re.compile(r"(?:%s:%s|\{\}:\{\})[\"']\s{0,3}(?:%\s{0,3}|\.format)\(")
 _USER_COLON_PASSWORD = re.compile(
-    r"(?i)(?:b64encode\(|basic_auth[\"']?\s{0,3}[=:]\s{0,3})[bruf]{0,2}[\"'][^\s:\"'{}%]{1,60}:(?P<secret>[^\s\"'{}]{4,200})[\"']"
+    r"(?i)(?:b64encode\(|basic_auth[\"']?\s{0,3}[=:]\s{0,3})[bruf]{0,2}(?P<quote>[\"'])[^\s:\"'{}%]{1,60}:"
+    rf"(?P<secret>{text_in('quote', '{}', '4,200')})(?P=quote)"
 )
 # Assignments to several names, as in `user, password = "joe", "…"`: the names before and after, and the assignment.
 _NAMES_BEFORE = re.compile(r"(?P<open>[(\[]?)[ \t]*(?P<names>(?:[\w.]{1,40}[ \t]*,[ \t]*){0,5})[\w.]{0,30}\Z")

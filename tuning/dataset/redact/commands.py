@@ -3,14 +3,18 @@
 import re
 from collections.abc import Iterator
 
+from tuning.dataset.redact.strings import ESCAPED, text_in
 from tuning.dataset.redact.values import is_password
 
 Span = tuple[int, int]
 
 # In a list such as `["mysql", "-p…"]` quotes and commas separate the words of a command.
 _GAP = r"[\s\"',]{1,4}"
-_VALUE = r"(?P<quote>\\?[\"']?)(?P<secret>[^\s\"'`,;|<>]{4,200})"
-_IN_SQL = r"\\?[\"'](?P<secret>[^\s\"'`]{4,200}?)\\?[\"']"
+_VALUE = (
+    r"(?P<quote>\\?[\"']?)"
+    rf"(?P<secret>(?>{ESCAPED}|[^\s\"'`,;|<>\\]|\\(?![\"'`])|'\\''|'\"'\"'|\"'\"'\"|(?<=\w)[\"'](?=\w)){{4,200}})"
+)
+_IN_SQL = rf"(?P<quote>\\?[\"'])(?P<secret>{text_in('quote', length='4,200')}|[^\s\"'`]{{4,200}}?)(?P=quote)"
 _SAME_LINE = r"[^\n`|;]{0,200}?"
 
 
@@ -42,7 +46,7 @@ _COMMANDS = (
     ("twine", _command("twine", rf"-p{_GAP}")),
     ("openssl", _command("openssl", "-pass(?:in|out)?[ \"',]{1,4}pass:")),
     *(
-        (word, re.compile(rf"\b{word}\b[^\n/|;]{{1,60}}?/" + _VALUE.replace("[^", "[^@", 1) + "@"))
+        (word, re.compile(rf"\b{word}\b[^\n/|;]{{1,60}}?/" + _VALUE.replace("[^", "[^@", 2) + "@"))
         for word in ("impdp", "expdp", "sqlldr")
     ),
     ("mysqladmin", _command("mysqladmin", rf"password{_GAP}")),
@@ -96,7 +100,7 @@ _COMMANDS = (
         (words, re.compile(rf"(?i)\b{words}\b[^;`]{{1,200}}?\bpassword\s{{1,9}}{_IN_SQL}"))
         for words in ("create user", "alter user", "create role", "alter role")
     ),
-    ("sqlplus", re.compile(r"\bsqlplus\b[^\n/|;]{1,60}?/" + _VALUE.replace("[^", "[^@", 1) + "@")),
+    ("sqlplus", re.compile(r"\bsqlplus\b[^\n/|;]{1,60}?/" + _VALUE.replace("[^", "[^@", 2) + "@")),
     ("sudo -s", re.compile(r"\becho\s{1,3}(?:-\w\s{1,3})?" + _VALUE + r"(?P=quote)\s{0,3}\|\s{0,3}sudo\s{1,3}-S\b")),
     ("password", re.compile(r"\blogin\s{1,9}\S{1,100}\s{1,9}password\s{1,9}" + _VALUE)),  # .netrc
 )

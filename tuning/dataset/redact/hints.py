@@ -40,7 +40,7 @@ _SIEVE = Sieve(
         "compared string": r"[\"'][ \t]*[!=]=",
         "table": r"-:?[ \t]*[|+][ \t]*:?-",
         "provider": "|".join(rule.sign for rule in RULES),
-        "URL with password": r"://[^\s:/@\"'`<>]*:[^\s/\"'`<>]+@",
+        "URL with password": r"://[^\s:/@\"'`<>]*:(?:[^\s/\"'`<>]|\\[\"'`])+@",
         "typed text": r"\.send_keys|\.fill\(|\.type\(|\.set|\.press_|_text\(|fill_in\(",
         "call with password": r"(?i)(?:create_(?:super)?user|yagmail\.smtp|simple_bind(?:_s)?|setpassword|extractall)\("
         r"|(?:b64encode|encodestring)\(|expect\([^)\n]*assw|execute_command\(|wifi\.begin\(",

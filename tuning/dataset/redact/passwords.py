@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from urllib.parse import unquote
 
 from tuning.dataset.redact.hints import FOREIGN_WORDS, KINDS_OF_KEYS, Hints, starts
+from tuning.dataset.redact.strings import ESCAPED, PREFIX, QUOTES, text_in
 from tuning.dataset.redact.values import Trust, has_symbol, is_mixed, is_password, is_placeholder, is_random
 
 Span = tuple[int, int]
@@ -44,30 +45,30 @@ _ASSIGNED = re.compile(
     r"_?(?:"
     rf"\\?[\"'`]?{_CLOSE}?\]?\)?(?:\.(?:value|data|text|get\(\)|text\(\)|strip\(\)|lower\(\))){{0,2}}"
     rf"(?:[ \t]*(?::=|=>|==?|[:：])(?:[ \t]?{_CLOSE}(?=\s|(?<=>)))?[ \t]*"
-    r"(?:(?:\([ \t]*\n?|\\\n)[ \t]{0,80}(?=[brufBRUF]{0,2}[\"']))?"
-    r"|[ \t]*[!=]==?[ \t]*(?=[brufBRUF]{0,2}[\"'])"
+    rf"(?:(?:\([ \t]*\n?|\\\n)[ \t]{{0,80}}(?={PREFIX}?[\"']))?"
+    rf"|[ \t]*[!=]==?[ \t]*(?={PREFIX}?[\"'])"
     r"|[ \t]{1,3}(?:is|was)(?::[ \t]*|[ \t]+)|[ \t]+value[ \t]*=[ \t]*)"
-    r"(?:[A-Za-z\[\]]{3,14}[ \t]*=[ \t]*)?(?:[brufBRUF]{1,2}(?=[\"']))?"
+    rf"(?:[A-Za-z\[\]]{{3,14}}[ \t]*=[ \t]*)?(?:{PREFIX}(?=[\"']))?"
     rf"|(?=[\\\"'\r\n])(?:{_DEFAULT}|{_VALUE_BELOW})"
     r"|[:?\s]{0,4}[\"']\)(?:\.\w{1,20}\(\))?[ \t]*[!=]==?[ \t]*(?=[\"'])"  # as in `input("Password: ") == "…"`
     r"|\\?[\"']\s*,\s*(?=\\?[\"'])|(?P<tag>>)|(?P<space>[ \t]+)"
     r")"
     rf"{_OPEN}?"
-    r"(?:(?P<open>\\?(?:\"\"\"|'''|[\"'`]))(?P<quoted>[^\s\"'`]{4,300}?|[a-z]{4}(?: [a-z]{4}){3})(?P=open)"
+    rf"(?:(?P<open>{QUOTES})(?P<quoted>{text_in('open')}|[^\s\"'`]{{4,300}}?|[a-z]{{4}}(?: [a-z]{{4}}){{3}})(?P=open)"
     r"|(?<==)\{(?P<braced>[^\s{}\"'`;]{4,200})\}"
-    r"|(?P<bare>[^\s\"'`,;<>(){}\[\]&|]{4,300}))"
+    rf"|(?P<bare>(?>{ESCAPED}|[^\s\"'`,;<>(){{}}\[\]&|]){{4,300}}))"
 )
 # The option of a command, a constant of C and a variable of a Dockerfile are separated from their value by a space.
 _BEFORE_SPACE = re.compile(r"--[^ ]{0,22}\Z|(?:#[ \t]*define|(?<![\w.-])ENV)[ \t]+\w{0,40}\Z")
 _INPUT = re.compile(
-    r"(?i)<input\b(?=[^<>]{0,200}?\b(?:type|name|id)\s?=\s?[\"']?\w{0,20}passw)[^<>]{0,200}?\bvalue\s?=\s?[\"']"
-    r"(?P<secret>[^\s\"'<>]{4,200})[\"']"
+    r"(?i)<input\b(?=[^<>]{0,200}?\b(?:type|name|id)\s?=\s?[\"']?\w{0,20}passw)[^<>]{0,200}?\bvalue\s?=\s?"
+    r"(?P<quote>[\"'])(?P<secret>(?:(?!(?P=quote))[^\s<>]){4,200})(?P=quote)"
 )
 _COMPARED = re.compile(
     r"(?<=[\"' \t])[!=]==?[ \t]{0,3}(?:[\w.]{0,40}[._])?"
     r"(?i:pass(?:w(?:or)?d?)?|pwd?|passphrase|passcode|pswd?)\d?(?!\w)"
 )
-_STRING_BEFORE = re.compile(r"(?P<quote>[\"'])(?P<secret>[^\s\"'`]{4,200})(?P=quote)[ \t]{0,3}\Z")
+_STRING_BEFORE = re.compile(rf"(?P<quote>[\"'])(?P<secret>{text_in('quote', length='4,200')})(?P=quote)[ \t]{{0,3}}\Z")
 # The line below the header of a table.
 _RULE_OF_TABLE = re.compile(
     r"^[ \t>]{0,20}[|+]?[ \t]{0,9}:?-{2,}:?(?:[ \t]{0,9}[|+][ \t]{0,9}:?-+:?)+[ \t]{0,9}[|+]?[ \t]{0,9}$", re.MULTILINE
@@ -85,7 +86,7 @@ _HEADER = re.compile(
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,30}\Z")
 # The last `@` ends a password. A host follows it, or a variable, or the end of a string to which a host is added.
 _CREDENTIALS = re.compile(
-    r"([^\s:/@\"'`<>]{0,200}):([^\s/\"'`<>@]{1,200}(?:@[^\s/?#&,;:\"'`<>@]{0,80}){0,3})@(?=[\w\[.${%/<\"'-])"
+    r"([^\s:/@\"'`<>]{0,200}):((?>\\[\"'`]|[^\s/\"'`<>@]){1,200}(?:@[^\s/?#&,;:\"'`<>@]{0,80}){0,3})@(?=[\w\[.${%/<\"'-])"
 )
 _HOST = re.compile(r"[\w\[.-]")
 _REGEX = re.compile(r"\[\^|[\])][*+?{]|\.[*+]|\\[A-Za-z]")  # a regular expression for URLs

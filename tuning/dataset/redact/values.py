@@ -19,7 +19,7 @@ _PLACEHOLDER = re.compile(
     r"(?:api|secret|access|auth)_?(?:key|token)|_here\b)"
 )
 # A variable, a format, a path, a URL or a call: the program fills in the real value when it runs.
-_TEMPLATE = re.compile(r"\$[{(A-Z]|[{}<>]|%\w?\(|%[sdr]\b|\\[ux]|^[/.~]|://|^[\w.-]+\(")
+_TEMPLATE = re.compile(r"\$[{(A-Z]|[{}<>]|%\w?\(|%[sdr]\b|(?<!\\)\\[ux]|^[/.~]|://|^[\w.-]+\(")
 _WHOLE_TEMPLATE = re.compile(r".*\{.*\}.*|[%$]?(?:\[.*\]|\(.*\)|<.*>)s?|\$\w+|%[A-Z_\d]+%|%(?:\(\w*\))?[sdr]")
 _NAME = re.compile(r"[A-Za-z]+\d{0,4}(?:[._/:-][A-Za-z]*\d{0,4})*")
 _PART_OF_WORD = re.compile("[a-z]{3,}")

@@ -24,6 +24,7 @@ from tuning.warehouse.mart_columns import MartColumns
 
 Kind = Literal["instructions", "preferences", "own"]
 FACTS = "snapshot.json"
+OWN = "own-"  # begins the name of the folder of a snapshot of own data
 _READ_OF_BUILD = ("kind", "variables", "instruction_template")
 _BATCH_ROWS = 1024
 _MODULUS = 1 << 256
@@ -92,8 +93,8 @@ def open_snapshot(folder: Path, settings: Settings | None = None) -> Snapshot:
     """
     path = folder / FACTS
     if not path.exists():
-        raise TuningError(f"{folder} contains no finished snapshot", "Run `invoke export` to create one")
-    again = f"Delete {folder} and run `invoke export` to create the snapshot again"
+        raise TuningError(f"{folder} contains no finished snapshot", _again(folder))
+    again = _again(folder)
     facts = read_record(path, _Facts, again)
     if missing := [name for name in _READ_OF_BUILD if not isinstance(facts.build.get(name), str)]:
         raise TuningError(f"{path} is damaged (it does not tell the build's {missing[0]})", again)
@@ -122,6 +123,17 @@ def seal_snapshot(
     facts = {"kind": kind, "rows": rows, "digest": digest, "build": build, "roles": msgspec.to_builtins(roles)}
     write_record(folder / FACTS, facts | ({"objects": [one.facts() for one in objects]} if objects else {}))
     return open_snapshot(folder, objects[0].settings if objects else None)
+
+
+def _again(folder: Path) -> str:
+    """Return the advice that names the command that makes the snapshot in `folder` again."""
+    if folder.name.startswith(OWN):
+        return f"Delete {folder} and run the command with your files (--train, --eval or --data), which makes it again"
+    return f"Delete {folder} and run `invoke export` to create the snapshot again"
+
+
+def _again_of(source: Source) -> str:
+    return _again(source.parent) if isinstance(source, Path) else "Delete the snapshot and run `invoke export` again"
 
 
 def parquet_files(folder: Path) -> list[Path]:
@@ -168,9 +180,7 @@ def _opened(source: Source) -> Iterator[pq.ParquetFile]:
             file = pq.ParquetFile(opened, buffer_size=size, pre_buffer=False, page_checksum_verification=True)
             yield stack.enter_context(file)
     except (pa.ArrowInvalid, OSError) as error:
-        raise TuningError(
-            f"{source} is not a complete Parquet file ({error})", "Delete the snapshot and run `invoke export` again"
-        ) from None
+        raise TuningError(f"{source} is not a complete Parquet file ({error})", _again_of(source)) from None
 
 
 def column_names(files: Sequence[Source]) -> list[str]:
@@ -183,8 +193,5 @@ def column_names(files: Sequence[Source]) -> list[str]:
         with _opened(source) as file:
             names.append(sorted(file.schema_arrow.names))
     if any(other != names[0] for other in names):
-        raise TuningError(
-            f"{files[0]} and other files of its snapshot have different columns",
-            "Delete the snapshot and run `invoke export` again",
-        )
+        raise TuningError(f"{files[0]} and other files of its snapshot have different columns", _again_of(files[0]))
     return names[0] if names else []

@@ -3,7 +3,7 @@
 import contextlib
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -28,10 +28,14 @@ _KILLED = re.compile(r"(Killed|Segmentation fault|Aborted|Bus error)( \(core dum
 
 
 class Stages(NamedTuple):
-    """Count the stages of a command for the display: those before its pipeline, and all (0: it is not known)."""
+    """Count the stages of a command for the display: those before its pipeline, and all (0: it is not known).
+
+    The steps in `idle` have nothing to do in this run, so they are not among its stages and steps.
+    """
 
     before: int = 0
     all: int = 0
+    idle: Collection[str] = ()
 
 
 UNKNOWN = Stages()
@@ -66,7 +70,7 @@ class Events:
             self._running, self._since = found[1], self.clock()
             self._lines = self._lines if self.failed else []  # an exit step runs after a failed one
             self.close()
-            if not found[1].startswith("importer"):
+            if not found[1].startswith("importer") and found[1] not in self.stages.idle:
                 number = self.stages.before + len(self.steps) + 1
                 self._shown.enter_context(stage(found[1].replace("-", " "), number, self.stages.all))
         elif found := _ENDED.search(line):
@@ -105,7 +109,7 @@ class Events:
         return TuningError(f"{failed}: {messages[-1]}", f"See {log}")
 
     def _add(self, step: Step) -> None:
-        if step.name.startswith("importer"):
+        if step.name.startswith("importer") or step.name in self.stages.idle:
             return
         self.steps.append(step)
         took = "unchanged, taken from the cache" if step.cached else f"{step.seconds:.1f} s"

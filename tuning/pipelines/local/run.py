@@ -17,6 +17,7 @@ from tuning.pipelines.plan import Plan
 from tuning.pipelines.release.places import dataset_here, place_in
 from tuning.pipelines.release.record import ended, start_run, write_run
 from tuning.pipelines.release.release import PipelineRun, arguments_against_champion, release
+from tuning.pipelines.steps.requests import ChampionRequest, read_request
 from tuning.pipelines.tuning import NAME, PIPELINES, STEPS, compile_pipeline
 from tuning.settings import Settings
 from tuning.storage import locked
@@ -44,7 +45,9 @@ def run_local(
             arguments = arguments_against_champion(settings, plan, str(plan.dataset.folder), place)
             record = msgspec.structs.replace(record, arguments=arguments)
             template = compile_pipeline(settings, folder / "pipeline.yaml")
-            stages = Stages(len(before), len(before) + len(STEPS))
+            opponent = read_request(arguments["champion_uri"], ChampionRequest)
+            idle = () if opponent.folder else ("evaluate-champion",)
+            stages = Stages(len(before), len(before) + len(STEPS) - len(idle), idle)
             ran = run_cached(settings, template, arguments, folder, show, stages=stages)
             steps = [*before, *ran.steps]
             released = release(settings, plan, folder, record, ran.outputs, steps)

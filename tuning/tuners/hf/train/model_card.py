@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
+
 from tuning.dataset.dataset import Dataset
 from tuning.tuners.hf.train.recipe import Recipe
 from tuning.visible import visible
@@ -47,7 +49,7 @@ def model_card(
     base_model: str, license_: str, dataset: Dataset, recipe: Recipe, facts: Mapping[str, Any], preference: bool
 ) -> str:
     """Return the README as Markdown."""
-    build = dataset.manifest.build
+    build, settings = dataset.manifest.build, recipe.__struct_fields__
     source = dataset.manifest.source_name
     is_own = build.get("kind") == "own"
     texts = source if is_own else f"questions of {source} and their accepted answers"
@@ -70,8 +72,8 @@ def model_card(
         development=facts["rows_development"],
         used=facts["rows_used"],
         max_length=recipe.max_length,
-        settings=_table({name: getattr(recipe, name) for name in recipe.__struct_fields__}),
-        facts=_table(facts),
+        settings=_table(as_it_was(msgspec.to_builtins(recipe), facts)),
+        facts=_table({name: value for name, value in facts.items() if name not in {"recipe", *settings}}),
         smoke="The base model has random weights and only tests the pipeline, so the answers are meaningless."
         if base_model == "tiny"
         else "",
@@ -80,4 +82,27 @@ def model_card(
 
 
 def _table(values: Mapping[str, Any]) -> str:
-    return "\n".join(f"| {name.replace('_', ' ')} | {value} |" for name, value in values.items() if value != "")
+    rows = ((name.replace("_", " "), value_in_words(value)) for name, value in values.items() if value != "")
+    return "\n".join(f"| {name} | {value} |" for name, value in rows)
+
+
+def as_it_was(settings: Mapping[str, Any], facts: Mapping[str, Any]) -> dict[str, str]:
+    """Return the settings of a training in words. What the training measured stands before a setting that differs."""
+    found = {}
+    for name, setting in settings.items():
+        measured = facts.get(name, setting)
+        # The epochs are a setting only without steps.
+        is_set = measured != setting and setting and not (name == "epochs" and settings.get("steps"))
+        found[name] = value_in_words(measured) + (f" (the setting was {value_in_words(setting)})" if is_set else "")
+    return found
+
+
+def value_in_words(value: object) -> str:
+    """Return a value as a person reads it: no braces, brackets, True or None."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {value_in_words(one)}" for name, one in value.items()) or "none"
+    if isinstance(value, list | tuple):
+        return "; ".join(map(value_in_words, value)) or "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "none" if value is None else str(value)
