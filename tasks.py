@@ -158,10 +158,10 @@ def up(c: Context, settings: Settings) -> None:
     Example: invoke warehouse.up
     """
     from tuning.sources.load_sample import load_sample_if_empty
-    from tuning.warehouse.emulator import ensure
+    from tuning.warehouse.client import find_warehouse
     from tuning.warehouse.in_lines import server_lines
 
-    print("\n".join(server_lines(settings, ensure(settings))))
+    print("\n".join(server_lines(settings, find_warehouse(settings).start())))
     if report := load_sample_if_empty(settings):
         print("\n".join(report.lines()))
 
