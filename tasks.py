@@ -647,11 +647,10 @@ def models(
 
 def _publish(settings: Settings) -> None:
     """On target gcp, show the champion in Vertex AI: in Model Registry, and at the endpoint if it is deployed."""
-    if find_target(settings).uses_google:
-        from tuning.registry.deployment import publish
+    from tuning.registry.deployment import publish
 
-        for line in publish(settings):
-            print(line)
+    for line in publish(settings):
+        print(line)
 
 
 @command(positional=["version"])
