@@ -159,10 +159,10 @@ def up(c: Context, settings: Settings) -> None:
     Example: invoke warehouse.up
     """
     from tuning.sources.load_sample import load_sample_if_empty
-    from tuning.warehouse.emulator import ensure
+    from tuning.warehouse.client import find_warehouse
     from tuning.warehouse.in_lines import server_lines
 
-    print("\n".join(server_lines(settings, ensure(settings))))
+    print("\n".join(server_lines(settings, find_warehouse(settings).start())))
     if report := load_sample_if_empty(settings):
         print("\n".join(report.lines()))
 
@@ -648,11 +648,10 @@ def models(
 
 def _publish(settings: Settings) -> None:
     """On target gcp, show the champion in Vertex AI: in Model Registry, and at the endpoint if it is deployed."""
-    if find_target(settings).uses_google:
-        from tuning.registry.deployment import publish
+    from tuning.registry.deployment import publish
 
-        for line in publish(settings):
-            print(line)
+    for line in publish(settings):
+        print(line)
 
 
 @command(positional=["version"])

@@ -1,6 +1,10 @@
-"""Where a command runs is decided in one module for each question; no other module decides it again."""
+"""Where a command runs is decided in one module for each question; no other module decides it again.
+
+What a target means is asked only where one `if` is the whole difference, and each such place is written down here.
+"""
 
 import ast
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +13,7 @@ import pytest
 
 from tuning.errors import TuningError
 from tuning.settings import PROJECT_ROOT, Settings
-from tuning.target import at_home, find_target
+from tuning.target import Target, at_home, find_target
 
 # The one place of each decision, and the exceptions with their reason.
 ALLOWED: dict[str, dict[str, str]] = {
@@ -25,10 +29,48 @@ ALLOWED: dict[str, dict[str, str]] = {
     },
 }
 STORAGE = {"Path", "ObjectFile", "FolderStorage", "BucketStorage", "FolderStore", "BucketStore"} | {
-    *("FolderOutputs", "BucketOutputs", "Local", "Gcp")
+    *("FolderOutputs", "BucketOutputs", "FolderInputs", "BucketInputs", "Warehouse", "HomeWarehouse", "Local", "Gcp")
 }
 SCHEMES = {"gs:", "/gcs"}
 TARGETS = {"local", "gcp"}
+
+# What each module asks a target, and why it may.
+ASKS: dict[str, tuple[str, str]] = {
+    # Each of these chooses one object, and the rest of the command only uses it.
+    "tuning/gcs/storage.py": ("has_bucket", "chooses the storage"),
+    "tuning/dataset/workspace/place.py": ("has_bucket", "chooses working files and outputs of a dataset"),
+    "tuning/warehouse/client.py": ("has_own_bigquery", "chooses the warehouse"),
+    "tuning/pipelines/end_to_end.py": (
+        "has_own_bigquery on_vertex",
+        "chooses what runs `tune`, and whether it fills the warehouse, which is one more step on the display",
+    ),
+    "tuning/tuners/where.py": ("on_vertex", "says for all others where a tuner trains"),
+    # Each of these is the one `if` of a command between two ways that share nothing.
+    "tuning/pipelines/refresh/run.py": ("on_vertex", "chooses what runs `refresh`"),
+    "tuning/pipelines/submit.py": ("on_vertex", "`submit` without a template runs here or sends a job"),
+    "tuning/pipelines/job_lines.py": ("on_vertex", "`status` reads a job or the record of a local run"),
+    "tasks.py": (
+        "has_own_bigquery name uses_google",
+        "`build` explains 0 bytes, `config` prints the target, and `hello` runs here or sends a job",
+    ),
+    "tuning/monitoring/doctor.py": ("uses_google", "checks the local server or the Google account"),
+    # Each of these is one value or one message that differs.
+    "tuning/cloud/estimate.py": ("reports_bytes uses_google", "the notes of two prices"),
+    "tuning/dataset/dataset.py": ("has_bucket has_bucket", "files out of reach; datasets of other homes"),
+    "tuning/dataset/snapshot/export.py": ("has_bucket", "leaves out snapshots out of reach"),
+    "tuning/monitoring/tracing/trace.py": ("uses_google", "names the alias in Model Registry"),
+    "tuning/pipelines/refresh/steps.py": ("on_vertex", "only Vertex AI names the error of the failed step"),
+    "tuning/pipelines/refresh/webhook.py": ("on_vertex", "which of two settings may be set"),
+    "tuning/pipelines/steps/requests.py": ("uses_google", "a container has a home of its own"),
+    "tuning/registry/deployment.py": ("uses_google", "publishes nothing on target local"),
+    "tuning/registry/local_copy.py": ("has_bucket", "a folder of this machine needs no download"),
+    "tuning/registry/registry.py": ("has_bucket", "without a bucket, one registration runs at a time"),
+    "tuning/tuners/gemini/estimate.py": ("uses_google", "only Google counts tokens"),
+    "tuning/tuners/tracking.py": ("on_vertex uses_google", "the default tracker, and whether it is there"),
+    "tuning/warehouse/dbt_client.py": ("has_own_bigquery", "the local server knows its home by dbt's own token"),
+    "tuning/warehouse/dbt_process.py": ("name", "the name of dbt's target and of its folder"),
+}
+ANSWERS = {one for one in {*vars(Target), *Target.__annotations__} if not one.startswith(("_", "require_"))}
 
 
 def name_of(node: ast.expr) -> str:
@@ -66,19 +108,68 @@ def decisions(tree: ast.AST) -> Iterator[tuple[str, int]]:
                 yield "tells storage by its class", kind.lineno
 
 
+def asks(tree: ast.AST) -> Iterator[tuple[str, int]]:
+    """Yield what is asked of a target, and the line. Other things have a name too, so it counts at its source."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Attribute(attr="name", value=ast.Call(func=function)) if name_of(function) == "find_target":
+                yield "name", node.lineno
+            case ast.Attribute(attr=answer) if answer in ANSWERS - {"name"}:
+                yield answer, node.lineno
+
+
+@functools.cache
+def modules_in(folder: Path) -> dict[str, ast.Module]:
+    """The modules in the folder by their paths."""
+    paths = [*(folder / "tuning").rglob("*.py"), *folder.glob("tasks.py")]
+    return {path.relative_to(folder).as_posix(): ast.parse(path.read_text()) for path in paths}
+
+
 def found_in(folder: Path) -> set[tuple[str, str, int]]:
     """What is decided where: the decision, the file and the line."""
-    return {
-        (what, path.relative_to(folder).as_posix(), line)
-        for path in [*(folder / "tuning").rglob("*.py"), *folder.glob("tasks.py")]
-        for what, line in decisions(ast.parse(path.read_text()))
-    }
+    return {(what, name, line) for name, tree in modules_in(folder).items() for what, line in decisions(tree)}
 
 
 def test_no_other_module_decides_where_something_runs() -> None:
     found = found_in(PROJECT_ROOT)
     assert sorted(f"{name}:{line} {what}" for what, name, line in found if name not in ALLOWED[what]) == []
     assert {(what, name) for what, name, _ in found} == {(what, name) for what in ALLOWED for name in ALLOWED[what]}
+
+
+def asks_in(folder: Path) -> dict[str, list[tuple[str, int]]]:
+    """What each module asks a target, without the module that answers."""
+    found = {name: sorted(asks(tree)) for name, tree in modules_in(folder).items()}
+    return {name: asked for name, asked in found.items() if asked and name != "tuning/target.py"}
+
+
+def test_each_ask_of_a_target_is_written_down_with_its_reason() -> None:
+    found = asks_in(PROJECT_ROOT)
+    new = [
+        f"{name} asks {', '.join(f'{answer} in line {line}' for answer, line in asked)}"
+        for name, asked in found.items()
+        if [answer for answer, _ in asked] != ASKS.get(name, ("", ""))[0].split()
+    ]
+    assert new == [], (
+        f"{'; '.join(new)}. Let an object that was chosen before know the way: that of find_storage, find_place, "
+        "find_warehouse or inputs_in, or ask tuning/tuners/where.py. If one `if` is the simplest design, write it into "
+        "ASKS with the reason"
+    )
+    assert ASKS.keys() == found.keys()
+
+
+@pytest.mark.parametrize(
+    ("what", "line"),
+    [
+        ("on_vertex", "if find_target(settings).on_vertex: pass"),
+        ("uses_google", "x = self.target.uses_google"),
+        ("name", "x = find_target(load_settings()).name"),
+    ],
+)
+def test_a_planted_ask_is_found(what: str, line: str, tmp_path: Path) -> None:
+    (tmp_path / "tuning").mkdir()
+    (tmp_path / "tuning" / "planted.py").write_text(f"import this\n\n{line}\nx = path.name\n")
+    (tmp_path / "tuning" / "target.py").write_text(f"{line}\n")
+    assert asks_in(tmp_path) == {"tuning/planted.py": [(what, 3)]}
 
 
 @pytest.mark.parametrize(

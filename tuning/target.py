@@ -33,8 +33,8 @@ class Target(Protocol):
     def on_vertex(self) -> bool:
         """Return whether pipelines run on Vertex AI or on the server that TUNING_VERTEX_ENDPOINT names."""
 
-    def require_google(self) -> None:
-        """Raise TuningError if the command has no Google Cloud project to work in."""
+    def require_google(self, command: str = "this command", remedy: str = "Add --target gcp", /) -> None:
+        """Raise TuningError, with the command's name, if it has no Google Cloud project to work in."""
 
     def require_vertex(self) -> None:
         """Raise TuningError if pipelines run on this machine, or as `require_project` does."""
@@ -63,9 +63,9 @@ class Local:
         """Return whether TUNING_VERTEX_ENDPOINT names a server for pipelines."""
         return bool(self.settings.vertex_endpoint)
 
-    def require_google(self) -> None:
+    def require_google(self, command: str = "this command", remedy: str = "Add --target gcp", /) -> None:
         """Raise TuningError."""
-        raise TuningError("this command needs a Google Cloud project, and the target is local", "Add --target gcp")
+        raise TuningError(f"{command} needs a Google Cloud project, and the target is local", remedy)
 
     def require_vertex(self) -> None:
         """Raise TuningError unless TUNING_VERTEX_ENDPOINT is set."""
@@ -92,7 +92,7 @@ class Gcp:
         """Return whether BigQuery is Google's, and not the server that TUNING_BIGQUERY_ENDPOINT names."""
         return not self.settings.bigquery_endpoint
 
-    def require_google(self) -> None:
+    def require_google(self, _command: str = "", _remedy: str = "", /) -> None:
         """Raise TuningError if the project or the bucket is still the default, as `require_project` does."""
         self.require_project()
 

@@ -170,6 +170,8 @@ def test_a_rollback_after_a_promotion_is_a_new_one(
     run(model="v2")
     roll_back(cloud, lambda line: None)
     registry.promote(cloud, "v2", force=True, reason="a trial")
+    assert publish(msgspec.structs.replace(cloud, target="local")) == []
+    assert vertex.endpoints.traffic() == {"v1": 100, "v2": 0}
     publish(cloud)
     assert vertex.endpoints.traffic() == {"v1": 0, "v2": 100}
     roll_back(cloud, lambda line: None)

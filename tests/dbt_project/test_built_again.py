@@ -10,7 +10,7 @@ import pytest
 from tests.dbt_project.compiled_project import Compiled
 from tests.dbt_project.google_analyzer import Tables, declared, relation
 from tests.dbt_project.running_dbt import Dbt
-from tuning.warehouse.client import connect, endpoint, query
+from tuning.warehouse.client import connect, find_warehouse, query
 
 pytestmark = pytest.mark.slow
 
@@ -98,7 +98,7 @@ def test_a_slim_build_makes_what_a_change_touches_and_reads_the_rest_from_the_ot
 
 def test_a_command_for_another_home_is_refused(built: Dbt, tmp_path: Path) -> None:
     stranger = msgspec.structs.replace(
-        built.settings, home=tmp_path / "stranger", bigquery_endpoint=endpoint(built.settings)
+        built.settings, home=tmp_path / "stranger", bigquery_endpoint=find_warehouse(built.settings).endpoint()
     )
     done = Dbt(stranger, built.project, tmp_path).run("debug")
     assert done.returncode != 0

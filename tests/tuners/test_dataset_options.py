@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from tuning.command_line.options import SplitOptions
@@ -51,6 +52,13 @@ def test_a_tokenizer_that_was_named_counts_in_place_of_the_base_models(settings,
 @pytest.mark.parametrize(("preset", "base_model"), [(None, ""), (None, "tiny"), ("seed", "smollm2")])
 def test_without_a_model_that_is_there_before_the_dataset_bytes_are_counted(settings, fetched, preset, base_model):
     assert dataset_options(settings, preset, SplitOptions(), base_model).tokenizer is None
+    assert fetched == []
+
+
+@pytest.mark.parametrize("elsewhere", [{"tuner": "gemini"}, {"target": "gcp"}])
+def test_a_model_that_is_trained_elsewhere_is_not_fetched_to_count(settings, fetched, elsewhere):
+    changed = msgspec.structs.replace(settings, **elsewhere)
+    assert dataset_options(changed, None, SplitOptions(), "smollm2").tokenizer is None
     assert fetched == []
 
 

@@ -12,7 +12,7 @@ import pytest
 from tuning.errors import TuningError
 from tuning.settings import Settings
 from tuning.warehouse import emulator
-from tuning.warehouse.client import connect, endpoint, query, quoted
+from tuning.warehouse.client import connect, find_warehouse, query, quoted
 
 
 class Recorded(BaseHTTPRequestHandler):
@@ -46,9 +46,30 @@ def recorder() -> Iterator[tuple[str, list[dict[str, object]]]]:
 
 @pytest.mark.cloud
 def test_locally_it_is_the_homes_own_server_on_gcp_googles_own(warehouse: Settings) -> None:
-    assert endpoint(warehouse) == emulator.ensure(warehouse).endpoint
-    assert endpoint(Settings(target="gcp")) == ""
-    assert endpoint(Settings(target="gcp", bigquery_endpoint="http://127.0.0.1:1/")) == "http://127.0.0.1:1"
+    assert find_warehouse(warehouse).endpoint() == emulator.ensure(warehouse).endpoint
+    google = find_warehouse(Settings(target="gcp"))
+    assert google.endpoint() == ""
+    assert google.own_server() is None
+    with pytest.raises(TuningError, match=r"works only with target local\. Omit --target"):
+        google.start()
+    elsewhere = Settings(target="gcp", bigquery_endpoint="http://127.0.0.1:1/")
+    assert find_warehouse(elsewhere).endpoint() == "http://127.0.0.1:1"
+
+
+@pytest.mark.cloud
+def test_each_target_says_what_its_source_tables_allow(settings: Settings) -> None:
+    google = find_warehouse(Settings(target="gcp"))
+    assert google.how_to_fill() == "Check TUNING_RAW_SCHEMA"
+    with pytest.raises(TuningError, match=r"the raw tables are Google's bigquery-public-data, which is read-only"):
+        google.require_writable()
+    find_warehouse(Settings(target="gcp", raw_database="mine")).require_writable()
+    here = find_warehouse(settings)
+    assert here.how_to_fill() == "Run `invoke ingest DUMP` or `invoke sample` to load data"
+    here.require_writable()
+    assert (here.is_new(), google.is_new()) == (True, False)
+    assert not find_warehouse(msgspec.structs.replace(settings, bigquery_endpoint="http://127.0.0.1:1")).is_new()
+    settings.warehouse_dir.mkdir(parents=True)
+    assert not here.is_new()
 
 
 @pytest.mark.cloud

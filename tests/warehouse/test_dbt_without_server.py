@@ -14,7 +14,7 @@ from tests.homes import free_port
 from tuning.errors import TuningError
 from tuning.settings import DBT_PROJECT, Settings
 from tuning.warehouse import emulator
-from tuning.warehouse.client import require_answer
+from tuning.warehouse.client import find_warehouse
 from tuning.warehouse.dbt_client import require_server
 
 
@@ -63,7 +63,7 @@ def test_the_remedy_is_the_command_that_helps(new_home: Callable[..., Settings])
 
     def hint(settings: Settings) -> str:
         with pytest.raises(TuningError) as refused:
-            require_answer(settings, address)
+            find_warehouse(settings).require_answer(address)
         return str(refused.value).rpartition("refused). ")[2]
 
     assert hint(settings) == "Start it: `invoke warehouse.up`"

@@ -16,7 +16,7 @@ from tuning.errors import TuningError
 from tuning.settings import Settings, load_settings
 from tuning.storage import write_json
 from tuning.warehouse import emulator
-from tuning.warehouse.client import connect, own_server, query
+from tuning.warehouse.client import connect, find_warehouse, query
 from tuning.warehouse.local.start_errors import explained
 from tuning.warehouse.restart.revival import Revival
 
@@ -97,8 +97,9 @@ def test_the_endpoint_that_a_person_exports_is_watched_too(new_home: NewHome) ->
     settings = new_home()
     server = emulator.ensure(settings)
     for address in (server.endpoint, f"http://localhost:{server.rest_port}/"):
-        assert own_server(msgspec.structs.replace(settings, bigquery_endpoint=address)) == server
-    assert own_server(msgspec.structs.replace(settings, bigquery_endpoint="http://127.0.0.1:1")) is None
+        assert find_warehouse(msgspec.structs.replace(settings, bigquery_endpoint=address)).own_server() == server
+    elsewhere = msgspec.structs.replace(settings, bigquery_endpoint="http://127.0.0.1:1")
+    assert find_warehouse(elsewhere).own_server() is None
 
 
 def test_a_port_that_is_taken_between_the_choice_and_the_start_is_not_used(

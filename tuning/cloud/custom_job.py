@@ -20,7 +20,7 @@ from tuning.cloud.machines import NO_ACCELERATOR, machine_of
 from tuning.errors import TuningError
 from tuning.gcs.access import backoff, google_errors, vertex_client
 from tuning.settings import Settings
-from tuning.target import find_target
+from tuning.tuners.where import trains_on_vertex
 
 if TYPE_CHECKING:
     from google.cloud.aiplatform_v1 import JobServiceClient
@@ -69,7 +69,7 @@ def job_machine(settings: Settings, tuner: str, base_model: str, image: str) -> 
     Raises TuningError if Vertex AI has no such machine type, or if there is no container image.
     """
     asked = settings.spot or settings.disk_gb or settings.nodes > 1
-    if not find_target(settings).on_vertex or tuner != "hf" or not asked:
+    if not asked or not trains_on_vertex(settings, tuner):
         return ""
     if not image:
         raise TuningError("a job with --spot, --disk-gb or --nodes needs a container image", "Set TUNING_IMAGE")

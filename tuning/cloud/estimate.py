@@ -24,6 +24,7 @@ from tuning.tuners.hf.models.hub_models import refuse_gated
 from tuning.tuners.hf.train.processes import check_nodes
 from tuning.tuners.hf.train.recipe import make_recipe
 from tuning.tuners.protocol import TuneOptions, Tuner
+from tuning.tuners.where import trains_on_vertex
 from tuning.warehouse.client import connect
 from tuning.warehouse.dbt_process import dbt_files, run_dbt
 from tuning.warehouse.fingerprint import source
@@ -108,13 +109,9 @@ def estimate_build(settings: Settings, variables: "Variables") -> Cost:
 
 def check_shared(settings: Settings, dataset: Dataset, tuner: Tuner, options: TuneOptions) -> None:
     """Raise TuningError if a tuning on Vertex AI cannot be shared among the machines of the settings."""
-    if _trains_there(settings, tuner):
+    if trains_on_vertex(settings, tuner.name):
         preference = dataset.manifest.format in PREFERENCE_FORMATS
         check_nodes(settings.nodes, make_recipe(options, preference).batch_size, preference)
-
-
-def _trains_there(settings: Settings, tuner: Tuner) -> bool:
-    return tuner.name == "hf" and find_target(settings).on_vertex
 
 
 def estimate_tuning(settings: Settings, dataset: Dataset, tuner: Tuner, options: TuneOptions) -> Cost:
@@ -123,7 +120,7 @@ def estimate_tuning(settings: Settings, dataset: Dataset, tuner: Tuner, options:
     Raises TuningError if the tuner does, such as when there is a budget and no price is known for the model, or if that
     is so for the machine on Vertex AI, or if its steps cannot download the model.
     """
-    trains_there = _trains_there(settings, tuner)
+    trains_there = trains_on_vertex(settings, tuner.name)
     if trains_there:
         refuse_gated(options.base_model)
     check_shared(settings, dataset, tuner, options)

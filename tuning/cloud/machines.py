@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 from tuning.errors import TuningError
 from tuning.settings import Settings
-from tuning.target import find_target
 from tuning.tuners.hf.train.recipe import RECIPES
+from tuning.tuners.where import trains_on_vertex
 
 PRICES = "https://cloud.google.com/vertex-ai/pricing"
 # Google's name: "unspecified accelerator type, which means no accelerator" (API of Vertex AI, MachineSpec).
@@ -53,10 +53,8 @@ def machine_of(settings: Settings, tuner: str, base_model: str) -> Machine:
     Another tuner than hf trains elsewhere, so its steps get Vertex AI's default. Raises TuningError if the settings
     give a number of accelerators but no type.
     """
-    if not find_target(settings).on_vertex:
+    if not trains_on_vertex(settings, tuner):
         return DEFAULT  # the local runner ignores it
-    if tuner != "hf":
-        return DEFAULT
     default = _SMALL_MODEL if base_model in RECIPES else _OTHER_MODEL
     kind = {"default": default.accelerator, "none": NO_ACCELERATOR}.get(settings.accelerator, settings.accelerator)
     count = settings.accelerator_count or 1

@@ -296,10 +296,9 @@ def dataset_folders(settings: Settings) -> list[Path]:
 
     With a bucket, datasets of other homes that share it get a folder here.
     """
-    if find_target(settings).has_bucket:
-        for name in find_storage(settings).children(bucket_address(settings, "").rstrip("/")):
-            if not (settings.datasets_dir / name).exists():
-                _adopt_here(settings, name)
+    for name in find_storage(settings).children(bucket_address(settings, "").rstrip("/")):
+        if not (settings.datasets_dir / name).exists():
+            _adopt_here(settings, name)
     names = (MANIFEST, ATTRIBUTION)  # without its manifest, a dataset is an error
     folders = {path.parent for name in names for path in settings.datasets_dir.glob(f"[!.]*/{name}")}
     return sorted(folders, key=lambda folder: (folder.stat().st_mtime_ns, folder.name), reverse=True)

@@ -30,9 +30,10 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield from _packages()
     yield _disk(settings)
     yield _memory()
-    yield _server(settings)
+    uses_google = find_target(settings).uses_google
+    yield Finding("right", "target gcp needs no local BigQuery") if uses_google else _server(settings)
     yield from _gpu()
-    yield _google(settings)
+    yield _google(settings) if uses_google else Finding("right", "target local needs no Google account")
     yield _hub()
     yield _sandbox()
 
@@ -117,8 +118,6 @@ def _memory() -> Finding:
 def _server(settings: Settings) -> Finding:
     from tuning.warehouse import emulator
 
-    if not find_target(settings).has_own_bigquery:
-        return Finding("right", "target gcp needs no local BigQuery")
     try:
         if server := emulator.running(settings):
             return Finding("right", f"the local BigQuery runs at {server.endpoint}")
@@ -149,8 +148,6 @@ def _gpu() -> Iterator[Finding]:
 def _google(settings: Settings) -> Finding:
     from tuning.gcs.access import credentials
 
-    if not find_target(settings).uses_google:
-        return Finding("right", "target local needs no Google account")
     try:
         credentials(settings.google_endpoint, settings)
     except TuningError as error:

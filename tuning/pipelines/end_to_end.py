@@ -38,6 +38,7 @@ from tuning.sources.load_sample import load_sample_if_empty
 from tuning.target import find_target
 from tuning.tuners.hf.preview import preview
 from tuning.tuners.options import check_own, dataset_options, tuning_settings
+from tuning.tuners.protocol import TuneOptions
 from tuning.tuners.tracking import check_trackers
 from tuning.warehouse.dbt import Variables, ensure_built
 
@@ -87,18 +88,38 @@ class Given(msgspec.Struct, frozen=True, kw_only=True):
     continues: str = ""  # the version whose adapter is trained further
 
 
+@dataclass(frozen=True)
+class _Runner:
+    """Hold how the pipeline runs on a target: what is checked before the dataset is made, and what runs it."""
+
+    check_start: Callable[[Settings, TuneOptions], None]
+    check_build: Callable[[Settings, Variables], None]
+    run: Callable[..., PipelineRun]
+
+
+def _find_runner(settings: Settings) -> _Runner:
+    target = find_target(settings)
+    if target.on_vertex:
+        return _Runner(check_start, check_build_budget, run_vertex)
+
+    def refuse_gemini(chosen: Settings, _: TuneOptions) -> None:
+        if chosen.tuner == "gemini":
+            target.require_vertex()
+
+    return _Runner(refuse_gemini, lambda *_: None, run_local)
+
+
 def tune_all(settings: Settings, given: Given, show: Show) -> PipelineRun:
     """Run every step from the warehouse to an evaluated model.
 
     Raises TuningError if options conflict, if there are too few rows for evaluation, or if a step fails.
     """
-    steps = Steps(show)
-    settings, plan = _prepare(settings, given, steps, len(STEPS))
+    steps, runner = Steps(show), _find_runner(settings)
+    settings, plan = _prepare(settings, given, steps, runner, len(STEPS))
     rows = {split: plan.dataset.manifest.files[f"{split}.jsonl"].rows for split in ("train", "eval")}
     advice = more_rows(given, plan.dataset, sum(rows.values()))
     check_evaluation(plan.dataset, rows["eval"], advice)  # before a run is recorded
-    run = run_vertex if find_target(settings).on_vertex else run_local
-    return run(settings, plan, before=steps.done, show=show)
+    return runner.run(settings, plan, before=steps.done, show=show)
 
 
 def more_rows(given: Given, dataset: Dataset, rows: int) -> str:
@@ -129,22 +150,18 @@ def preview_all(settings: Settings, given: Given, show: Show, examples: int) -> 
     """
     if examples < 1:
         raise TuningError("--preview takes a number of at least 1", "Leave it out to start the tuning")
-    settings, plan = _prepare(settings, given, Steps(show), 0)
+    settings, plan = _prepare(settings, given, Steps(show), _find_runner(settings), 0)
     for line in preview(settings, plan.dataset, plan.tune, examples):
         show(line)
 
 
-def _prepare(settings: Settings, given: Given, steps: Steps, after: int) -> tuple[Settings, Plan]:
+def _prepare(settings: Settings, given: Given, steps: Steps, runner: _Runner, after: int) -> tuple[Settings, Plan]:
     """Run the steps before the pipeline, which has `after` steps. Return the tuning's settings and its plan."""
     check_trackers(settings)
     settings, options = tuning_settings(settings, given.tuning, given.made.seed, continues=bool(given.continues))
     if given.continues:
         options = continue_version(settings, given.continues, options, given.tuning.base_model)
-    on_vertex = find_target(settings).on_vertex
-    if settings.tuner == "gemini":
-        find_target(settings).require_vertex()
-    if on_vertex:
-        check_start(settings, settings.tuner, options)
+    runner.check_start(settings, options)
     if given.own.given():
         check_own(given.own, given.build, given.made, given.preset)
         find_sources(given.own.train or [], given.own.eval_ or [])  # raises an error before a base model is fetched
@@ -157,21 +174,20 @@ def _prepare(settings: Settings, given: Given, steps: Steps, after: int) -> tupl
         dataset = find_dataset(settings, given.dataset_id)
     else:
         variables = resolve_variables(given.preset, given.build)
-        if on_vertex and not given.own.train:
-            check_build_budget(settings, variables)
-        trains_here = settings.tuner == "hf" and not on_vertex
+        if not given.own.train:
+            runner.check_build(settings, variables)
         with steps.step("base model") as ended:
             before = time.time()
-            wanted = dataset_options(settings, given.preset, given.made, options.base_model if trains_here else "")
+            wanted = dataset_options(settings, given.preset, given.made, options.base_model)
             if wanted.tokenizer:
                 ended(f"token counts use {wanted.tokenizer}", wanted.tokenizer.stat().st_mtime < before)
-        filled = find_target(settings).has_own_bigquery  # with the sample, if it is empty
-        coming = OWN_STAGES if given.own.train else MART_STAGES + filled
+        fill = find_target(settings).has_own_bigquery  # with the sample, if it is empty
+        coming = OWN_STAGES if given.own.train else MART_STAGES + fill
         steps.stages = len(steps.done) + coming + after
         if given.own.train:
             dataset = make_own_dataset(settings, given.own, wanted, steps)
         else:
-            dataset = make_dataset(settings, variables, wanted, steps, fill=True)
+            dataset = make_dataset(settings, variables, wanted, steps, fill=fill)
         for remark in remarks(dataset):
             steps.show(remark)
     if options.continues:
@@ -195,7 +211,7 @@ def make_dataset(
     """
     if options.decontaminate:
         read_benchmark(options.decontaminate)  # a benchmark that cannot be used is an error before the mart is built
-    if fill and find_target(settings).has_own_bigquery:
+    if fill:
         with steps.step("warehouse") as ended:
             loaded = load_sample_if_empty(settings)
             ended("loaded the sample of questions" if loaded else "already has data", loaded is None)

@@ -111,7 +111,7 @@ def _request(
     if not template:
         _refuse_parameters(parameters)
         check_trackers(settings)
-        check_start(settings, settings.tuner, tune)
+        check_start(settings, tune)
         plan = _plan(settings, tune, options)
         return tuning_request(settings, plan, options, show), plan
     if settings.budget:

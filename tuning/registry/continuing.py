@@ -11,10 +11,10 @@ from tuning.evaluation.options import SMOKE_TEST_BASE
 from tuning.registry import registry
 from tuning.registry.records import Version
 from tuning.settings import Settings
-from tuning.target import find_target
 from tuning.tuners.hf.train.recipe import make_recipe
 from tuning.tuners.hf.train.saved import ADAPTER
 from tuning.tuners.protocol import TuneOptions
+from tuning.tuners.where import trains_here
 
 
 def continue_version(settings: Settings, name: str, options: TuneOptions, base_model: str | None) -> TuneOptions:
@@ -25,7 +25,7 @@ def continue_version(settings: Settings, name: str, options: TuneOptions, base_m
     or if an option does not fit the adapter or its base.
     """
     version = registry.find_version(settings, name)
-    if settings.tuner != "hf" or find_target(settings).on_vertex:
+    if not trains_here(settings, settings.tuner):
         raise TuningError("--from continues the tuner hf on this machine only", "Leave out --from")
     if version.tuner != "hf" or not adapter_of(settings, version).is_dir():
         raise TuningError(

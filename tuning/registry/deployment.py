@@ -132,8 +132,11 @@ def undeploy(settings: Settings, name: str, show: Show) -> None:
 def publish(settings: Settings) -> list[str]:
     """Show the registry on Vertex AI: the models in Model Registry, and the champion at the endpoint.
 
-    Return a line for each change. Raises TuningError if a call fails; the message names the command to try again.
+    On target local, do nothing. Return a line for each change. Raises TuningError if a call fails; the message names
+    the command to try again.
     """
+    if not find_target(settings).uses_google:
+        return []
     lines = mirror(settings)
     try:
         return [*lines, *_follow_champion(settings)]
@@ -178,12 +181,8 @@ def _follow_champion(settings: Settings) -> list[str]:
 
 def require_google(settings: Settings) -> None:
     """Raise TuningError if the target is local, where nothing can be deployed."""
-    if not find_target(settings).uses_google:
-        raise TuningError(
-            "deploy needs a Google Cloud project, and the target is local",
-            "`invoke serve` serves a model on this machine, and --target gcp deploys it",
-        )
-    find_target(settings).require_google()
+    remedy = "`invoke serve` serves a model on this machine, and --target gcp deploys it"
+    find_target(settings).require_google("deploy", remedy)
 
 
 def _show_own_endpoint(settings: Settings, version: Version, options: DeployOptions, show: Show) -> None:

@@ -9,14 +9,10 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tuning.errors import TuningError
-from tuning.settings import Settings, variable
+from tuning.settings import Settings
 from tuning.sources.origin import Origin, table_id
 from tuning.sources.schemas import TABLES, arrow_schema, bigquery_schema
 from tuning.storage import locked
-from tuning.target import find_target
-
-_PUBLIC = "bigquery-public-data"
 
 
 @contextlib.contextmanager
@@ -26,11 +22,9 @@ def staging(settings: Settings) -> Iterator[Path]:
     A lock makes sure that only one process uses the folder. Files that a killed process left there are deleted. Raises
     TuningError if the raw tables are Google's public dataset, or if another process loads tables at the moment.
     """
-    if not find_target(settings).has_own_bigquery and settings.raw_database == _PUBLIC:
-        raise TuningError(
-            f"the raw tables are Google's {_PUBLIC}, which is read-only",
-            f"Set {variable('raw_database')} to your own project, or omit --target",
-        )
+    from tuning.warehouse.client import find_warehouse
+
+    find_warehouse(settings).require_writable()
     with locked(settings.home / "sources.lock", "loading of the raw tables"):
         folder = settings.home / "sources"
         shutil.rmtree(folder, ignore_errors=True)

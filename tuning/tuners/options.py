@@ -8,13 +8,13 @@ from tuning.dataset.formats.records import Format
 from tuning.dataset.options import DatasetOptions, resolve_options
 from tuning.errors import TuningError
 from tuning.settings import Settings
-from tuning.target import find_target
 from tuning.tuners.hf.models.base_models import find_tokenizer
 from tuning.tuners.hf.models.quantized import check_installed
 from tuning.tuners.hf.train.processes import check_nodes
 from tuning.tuners.hf.train.recipe import make_recipe
 from tuning.tuners.protocol import TuneOptions
 from tuning.tuners.select import find_tuner
+from tuning.tuners.where import trains_here, trains_on_vertex
 
 _MACHINE = ("machine_cpus", "machine_memory", "accelerator", "accelerator_count", "spot", "disk_gb", "nodes")
 _SETTINGS = ("tuner", "base_model", "budget", "run_answers", *_MACHINE)
@@ -31,7 +31,7 @@ def tuning_settings(
     """
     given = tuning.given() if seed is None else tuning.given() | {"seed": seed}
     machine = [f"--{name.replace('_', '-')}" for name in _MACHINE if name in given]
-    if machine and not find_target(settings).on_vertex:
+    if machine and trains_here(settings, "hf"):
         raise TuningError(f"{machine[0]} is about a machine on Vertex AI", "Leave it out, or add --target gcp")
     settings = msgspec.structs.replace(settings, **{name: given.pop(name) for name in _SETTINGS if name in given})
     options = TuneOptions(**{"base_model": settings.base_model} | given)
@@ -47,7 +47,7 @@ def tuning_settings(
         check_installed(options.quantize)
     if settings.tuner == "hf" and not continues:
         recipe = make_recipe(options, preference=False)  # raises an error before anything is made
-        if find_target(settings).on_vertex:
+        if trains_on_vertex(settings, settings.tuner):
             check_nodes(settings.nodes, recipe.batch_size, preference=False)
             if options.keep == "adapter" and options.base_model == "tiny":
                 raise TuningError(
@@ -72,14 +72,15 @@ def dataset_options(
 ) -> DatasetOptions:
     """Return the dataset options that result from `made`, the given ones, and `max_length`, and find the tokenizer.
 
-    The tokenizer is that of the model named by ``tokenizer``, else of `base_model`. The seed preset uses none. The
-    model is downloaded if it is missing, so that the same command always builds the same dataset. The maximum length of
-    a tuning run is not a dataset option: runs with different lengths share a dataset and are compared on the same
-    questions. Raises TuningError if an option is invalid or if the model or its tokenizer cannot be found.
+    The tokenizer is that of the model named by ``tokenizer``, else of `base_model` if it is trained on this machine.
+    The seed preset uses none. The model is downloaded if it is missing, so that the same command always builds the same
+    dataset. The maximum length of a tuning run is not a dataset option: runs with different lengths share a dataset and
+    are compared on the same questions. Raises TuningError if an option is invalid or if the model or its tokenizer
+    cannot be found.
     """
     options = resolve_options(preset, settings.tuner, **made.given(), max_length=max_length)
     named = str(options.tokenizer or "")
-    wanted = named or ("" if options.is_seed else base_model)
+    wanted = named or (base_model if trains_here(settings, settings.tuner) and not options.is_seed else "")
     if not wanted:
         return options
     folder = find_tokenizer(settings, wanted)

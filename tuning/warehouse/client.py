@@ -3,6 +3,7 @@
 import re
 import socket
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -18,17 +19,117 @@ if TYPE_CHECKING:
 LABELS = {"application": "python-qa-tuning"}  # on every job, to find its cost in the billing export
 LOCAL_PATIENCE = 10  # seconds of retries against the local server, or one at TUNING_BIGQUERY_ENDPOINT
 GOOGLE_PATIENCE = 120  # seconds of retries against Google
+_PUBLIC = "bigquery-public-data"
 
 
-def endpoint(settings: Settings) -> str:
-    """Return the address of the BigQuery server, or '' for Google's.
+@dataclass(frozen=True)
+class Warehouse:
+    """Reach BigQuery in the cloud: Google's, or the server that TUNING_BIGQUERY_ENDPOINT names."""
 
-    For target local without an endpoint, start the home's server if it is not running. Raises TuningError if the
-    server cannot start.
-    """
-    if settings.bigquery_endpoint:
-        return settings.bigquery_endpoint.rstrip("/")
-    return emulator.ensure(settings).endpoint if find_target(settings).has_own_bigquery else ""
+    settings: Settings
+
+    def start(self) -> emulator.Server:
+        """Return the home's own server. Start it if it is not running. Raises TuningError if the target has none."""
+        raise TuningError("the local BigQuery works only with target local", "Omit --target")
+
+    def endpoint(self) -> str:
+        """Return the address of the BigQuery server, or '' for Google's."""
+        return self.settings.bigquery_endpoint.rstrip("/")
+
+    def own_server(self) -> emulator.Server | None:
+        """Return the running server of the home, or None if the settings name another one."""
+        return None
+
+    def is_new(self) -> bool:
+        """Return whether there is nothing to read, because the home's own server has never run."""
+        return False
+
+    def how_to_fill(self) -> str:
+        """Return what helps if there are no source tables."""
+        return f"Check {variable('raw_schema')}"
+
+    def require_writable(self) -> None:
+        """Raise TuningError if the source tables are Google's public dataset."""
+        if self.settings.raw_database == _PUBLIC:
+            raise TuningError(
+                f"the raw tables are Google's {_PUBLIC}, which is read-only",
+                f"Set {variable('raw_database')} to your own project, or omit --target",
+            )
+
+    def require_answer(self, address: str, seconds: float = 2) -> None:  # noqa: ARG002 - for the home's own server
+        """Raise TuningError with the command that helps if no server listens at the address.
+
+        On target local, do so too if another home's server answers there. One that does not answer within `seconds` is
+        not judged.
+        """
+        parts = urlsplit(address)
+        try:
+            socket.create_connection((parts.hostname or "", parts.port or 443), timeout=5).close()
+        except (OSError, ValueError) as error:
+            raise TuningError(f"no BigQuery server answers at {address} ({error})", self._remedy()) from None
+
+    def require_running(self, address: str) -> None:
+        """Raise TuningError if the home's own server should be at the address, and neither runs nor can be revived."""
+
+    def _remedy(self) -> str:
+        return f"Start it (`invoke warehouse.up`), or unset {variable('bigquery_endpoint')}"
+
+
+class HomeWarehouse(Warehouse):
+    """Reach the home's own BigQuery server, also if TUNING_BIGQUERY_ENDPOINT names it or another one."""
+
+    def start(self) -> emulator.Server:
+        """Return the home's server. Start it if it is not running. Raises TuningError if it cannot start."""
+        return emulator.ensure(self.settings)
+
+    def endpoint(self) -> str:
+        """Return the address of the server. Without a setting for it, start the home's. Raises as `start` does."""
+        return super().endpoint() or self.start().endpoint
+
+    def own_server(self) -> emulator.Server | None:
+        """Return the running server of the home, or None if the settings name another one."""
+        server, named = emulator.running(self.settings), super().endpoint()
+        return server if server is not None and (not named or server.is_at(named)) else None
+
+    def is_new(self) -> bool:
+        """Return whether the home's server has never run, and no other one is named."""
+        return not super().endpoint() and not self.settings.warehouse_dir.exists()
+
+    def how_to_fill(self) -> str:
+        """Return the commands that load data."""
+        return "Run `invoke ingest DUMP` or `invoke sample` to load data"
+
+    def require_writable(self) -> None:
+        """Do nothing: the home has its own tables, whatever the name of their project is."""
+
+    def require_answer(self, address: str, seconds: float = 2) -> None:
+        """Raise TuningError with the command that helps if no server, or that of another home, is at the address."""
+        super().require_answer(address)
+        other = identity.home_at(address, seconds)
+        if other is None or other.resolve() == self.settings.home.resolve():
+            return
+        named = f"Unset {variable('bigquery_endpoint')}, or set {variable('home')}={other}"
+        raise TuningError(
+            f"the BigQuery server at {address} belongs to {other}, not to {self.settings.home}",
+            named if self.settings.bigquery_endpoint else self._remedy(),
+        )
+
+    def require_running(self, address: str) -> None:
+        """Raise TuningError if the home's server is not at the address, as `require_answer` does."""
+        server = emulator.newest(self.settings)
+        if server is None or not server.is_at(address):
+            self.require_answer(address)
+
+    def _remedy(self) -> str:
+        if server := emulator.running(self.settings):
+            here = f"`export {variable('bigquery_endpoint')}={server.endpoint}`"
+            return f"The one of this home runs elsewhere: {here}"
+        return super()._remedy() if self.settings.bigquery_endpoint else "Start it: `invoke warehouse.up`"
+
+
+def find_warehouse(settings: Settings) -> Warehouse:
+    """Return the BigQuery that the target selects."""
+    return HomeWarehouse(settings) if find_target(settings).has_own_bigquery else Warehouse(settings)
 
 
 def connect(settings: Settings) -> "bigquery.Client":
@@ -42,12 +143,10 @@ def connect(settings: Settings) -> "bigquery.Client":
     from tuning.warehouse.restart.bounded_client import BoundedClient
     from tuning.warehouse.restart.revival import Revival
 
-    address = endpoint(settings)
-    server = own_server(settings)
+    warehouse = find_warehouse(settings)
+    address, server = warehouse.endpoint(), warehouse.own_server()
     if address and server is None:
-        require_answer(settings, address)
-        if find_target(settings).has_own_bigquery:
-            require_own_home(settings, address, settings.job_timeout)
+        warehouse.require_answer(address, settings.job_timeout)
     elif not address and settings.project == Settings().project:
         raise TuningError("no Google Cloud project is set", f"Set {variable('project')}")
     return BoundedClient(
@@ -66,17 +165,6 @@ def connect(settings: Settings) -> "bigquery.Client":
     )
 
 
-def own_server(settings: Settings) -> emulator.Server | None:
-    """Return the running server of the home, or None if the settings name another one."""
-    server = _home_server(settings)
-    named = settings.bigquery_endpoint
-    return server if server is not None and (not named or server.is_at(named)) else None
-
-
-def _home_server(settings: Settings) -> emulator.Server | None:
-    return emulator.running(settings) if find_target(settings).has_own_bigquery else None
-
-
 def query(client: "bigquery.Client", sql: str, parameters: Sequence[Any] = ()) -> list["bigquery.Row"]:
     """Run one SQL statement and return its rows. `parameters` are bigquery.ScalarQueryParameter objects and similar.
 
@@ -93,35 +181,3 @@ def quoted(table: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_]+\.[A-Za-z0-9_-]+", table):
         raise TuningError(f"{table!r} is not a table name of the form project.dataset.table")
     return f"`{table}`"
-
-
-def require_answer(settings: Settings, address: str) -> None:
-    """Raise TuningError with the command that helps if no server listens at the address."""
-    parts = urlsplit(address)
-    try:
-        socket.create_connection((parts.hostname or "", parts.port or 443), timeout=5).close()
-    except (OSError, ValueError) as error:
-        raise TuningError(f"no BigQuery server answers at {address} ({error})", _remedy(settings)) from None
-
-
-def _remedy(settings: Settings) -> str:
-    server = _home_server(settings)
-    if server is not None:
-        return f"The one of this home runs elsewhere: `export {variable('bigquery_endpoint')}={server.endpoint}`"
-    if settings.bigquery_endpoint:
-        return f"Start it (`invoke warehouse.up`), or unset {variable('bigquery_endpoint')}"
-    return "Start it: `invoke warehouse.up`"
-
-
-def require_own_home(settings: Settings, address: str, seconds: float = 2) -> None:
-    """Raise TuningError with the command that helps if another home's local BigQuery answers at the address.
-
-    A server that does not answer within `seconds` is not judged.
-    """
-    other = identity.home_at(address, seconds)
-    if other is None or other.resolve() == settings.home.resolve():
-        return
-    remedy = _remedy(settings)
-    if settings.bigquery_endpoint:
-        remedy = f"Unset {variable('bigquery_endpoint')}, or set {variable('home')}={other}"
-    raise TuningError(f"the BigQuery server at {address} belongs to {other}, not to {settings.home}", remedy)

@@ -15,7 +15,7 @@ from tuning.gcs.access import is_loopback
 from tuning.settings import Settings
 from tuning.target import find_target
 from tuning.warehouse import emulator
-from tuning.warehouse.client import LOCAL_PATIENCE, require_answer, require_own_home
+from tuning.warehouse.client import LOCAL_PATIENCE, find_warehouse
 
 if TYPE_CHECKING:
     from google.cloud import bigquery
@@ -49,13 +49,10 @@ def require_server(settings: Settings, address: str) -> None:
     """
     from dbt_common.exceptions import DbtRuntimeError
 
-    if not find_target(settings).has_own_bigquery or not is_loopback(address) or os.environ.get(WATCHED):
+    if not is_loopback(address) or os.environ.get(WATCHED):
         return
     try:
-        server = emulator.newest(settings)
-        if server is None or not server.is_at(address):
-            require_answer(settings, address)
-            require_own_home(settings, address)
+        find_warehouse(settings).require_running(address)
     except TuningError as error:
         raise DbtRuntimeError(str(error)) from None
 

@@ -22,7 +22,7 @@ from tuning.settings import DBT_PROJECT, Settings, variable
 from tuning.storage import locked, remove
 from tuning.target import find_target
 from tuning.warehouse import emulator
-from tuning.warehouse.client import endpoint, own_server
+from tuning.warehouse.client import find_warehouse
 from tuning.warehouse.dbt_client import WATCHED
 from tuning.warehouse.fingerprint import parse_inputs
 from tuning.warehouse.restart.revival import Revival
@@ -74,6 +74,7 @@ class DbtFiles:
     """Locate the files that dbt writes for one target and one set of variables."""
 
     folder: Path
+    target_name: str  # as dbt calls the target
 
     @property
     def target(self) -> Path:
@@ -116,7 +117,8 @@ class DbtFiles:
 
 def dbt_files(settings: Settings, variables: Variables) -> DbtFiles:
     """Return where dbt writes its files for these settings and variables."""
-    return DbtFiles(settings.home / "dbt" / f"{find_target(settings).name}-{variables.key()}")
+    name = find_target(settings).name
+    return DbtFiles(settings.home / "dbt" / f"{name}-{variables.key()}", name)
 
 
 def run_dbt(settings: Settings, arguments: list[str], variables: Variables | None = None) -> RunResults | None:
@@ -132,7 +134,7 @@ def run_dbt(settings: Settings, arguments: list[str], variables: Variables | Non
         remove(files.run_results)
         remove(files.parsed)
         given, revival = environment(settings), None
-        if server := own_server(settings):
+        if server := find_warehouse(settings).own_server():
             revival = Revival(settings, server)
         while True:
             server = revival.server if revival else None
@@ -163,7 +165,7 @@ def command(settings: Settings, arguments: list[str], variables: Variables) -> l
         str(Path(sys.executable).parent / "dbt"),
         *arguments,
         *("--project-dir", str(DBT_PROJECT), "--profiles-dir", str(DBT_PROJECT)),
-        *("--target", find_target(settings).name),
+        *("--target", files.target_name),
         *("--target-path", str(files.target), "--log-path", str(files.log.parent), "--log-format", "json"),
         "--no-use-colors",
         *(("--vars", json.dumps(overrides, sort_keys=True, ensure_ascii=False)) if overrides else ()),
@@ -176,7 +178,7 @@ def environment(settings: Settings) -> dict[str, str]:
     dbt gets the access token from the file that `hide_secrets` writes.
     """
     ours = {variable(name): str(getattr(settings, name)) for name in _READ_BY_DBT}
-    return os.environ | ours | {variable("bigquery_endpoint"): endpoint(settings), WATCHED: "1"}
+    return os.environ | ours | {variable("bigquery_endpoint"): find_warehouse(settings).endpoint(), WATCHED: "1"}
 
 
 def _run(

@@ -22,7 +22,6 @@ from tuning.errors import TuningError
 from tuning.records import read_record
 from tuning.settings import PREFIX, Settings, variable
 from tuning.storage import locked, remove
-from tuning.target import find_target
 from tuning.warehouse import identity
 from tuning.warehouse.local.start_errors import explained, last_lines
 
@@ -66,13 +65,10 @@ def ensure(settings: Settings) -> Server:
 
     The server listens on ``settings.bigquery_port``. If the server of another home uses that port, the new server uses
     a free port, and this function prints the environment variable that you need to run `dbt` directly. Raises
-    TuningError if another program uses the port, if the target is not local, or, with the end of the log, if the server
-    does not start.
+    TuningError if another program uses the port, or, with the end of the log, if the server does not start.
     """
     import requests
 
-    if not find_target(settings).has_own_bigquery:
-        raise TuningError("the local BigQuery works only with target local", "Omit --target")
     server = None
     for _ in range(2):
         with contextlib.suppress(TuningError):  # a damaged state file: below, the server starts again

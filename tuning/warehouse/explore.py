@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from tuning.errors import TuningError
 from tuning.gcs.access import google_errors
-from tuning.settings import Settings, variable
-from tuning.target import find_target
-from tuning.warehouse.client import connect
+from tuning.settings import Settings
+from tuning.warehouse.client import connect, find_warehouse
 
 if TYPE_CHECKING:
     from google.cloud import bigquery
@@ -38,7 +37,7 @@ def list_tables(settings: Settings) -> list[TableFacts]:
             names = []  # the local server also returns no tables if the dataset does not exist
         tables = [client.get_table(f"{source}.{name}") for name in names]
     if not tables:
-        raise TuningError(f"there are no tables in {source}", _fill(settings))
+        raise TuningError(f"there are no tables in {source}", find_warehouse(settings).how_to_fill())
     return [TableFacts(table.table_id, table.num_rows, table.num_bytes) for table in tables]
 
 
@@ -98,8 +97,3 @@ def table_lines(tables: list[TableFacts]) -> Iterator[str]:
     """Yield one line per table with its numbers of rows and bytes."""
     for table in tables:
         yield f"{table.name:32} {table.rows or 0:>14,} rows {table.bytes or 0:>18,} bytes"
-
-
-def _fill(settings: Settings) -> str:
-    local = find_target(settings).has_own_bigquery
-    return "Run `invoke ingest DUMP` or `invoke sample` to load data" if local else f"Check {variable('raw_schema')}"

@@ -390,6 +390,7 @@ def test_files_of_options_travel_whole_and_outlive_those_of_the_machine(
         ({}, RefreshOptions(made=SplitOptions(decontaminate="b.txt")), {}, "there is no file b.txt"),
         ({}, RefreshOptions(build=BuildOptions(since="soon")), {}, "--since 'soon' is not a date"),
         ({"image": "tuning:latest"}, RefreshOptions(), {}, "is not named by its digest"),
+        ({"tracking": "vertex,json"}, RefreshOptions(), {}, "cannot record its runs in json. Name only vertex"),
     ],
 )
 def test_what_no_step_could_use_is_refused_before_anything_is_sent(

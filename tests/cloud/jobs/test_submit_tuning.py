@@ -21,6 +21,7 @@ from tuning.errors import TuningError
 from tuning.gcs.storage import find_storage
 from tuning.pipelines.end_to_end import Given, tune_all
 from tuning.pipelines.plan import Plan
+from tuning.pipelines.release.places import inputs_in
 from tuning.pipelines.release.release import opponent_arguments
 from tuning.pipelines.steps.requests import TuningRequest, dataset_sha256, training_key
 from tuning.pipelines.vertex import jobs
@@ -45,24 +46,22 @@ def test_a_champion_whose_base_needs_a_login_is_refused_before_anything_is_sent(
         name = register(cloud, Model(tuner="hf", base_model=base, uri=str(folder)), folder.parent)
         registry.promote(cloud, name, force=True, reason="a trial")
 
-    placed: list[str] = []
+    def placed() -> list[str]:
+        return list(find_storage(cloud).addresses("gs://bucket/requests/"))
 
-    def place(name: str, _: bytes) -> str:
-        placed.append(name)
-        return name
-
+    inputs = inputs_in(cloud, "gs://bucket/requests")
     promote("merged")
-    assert opponent_arguments(cloud, "smollm2", "k", place)["champion_uri"] == placed.pop()
+    assert [opponent_arguments(cloud, "smollm2", "k", inputs)["champion_uri"]] == placed()
     promote("adapter")
     with pytest.raises(TuningError, match=f"must beat v2, an adapter of {base}, which asks for a login on the hub"):
-        opponent_arguments(cloud, "smollm2", "k", place)
-    assert placed == []
+        opponent_arguments(cloud, "smollm2", "k", inputs)
+    assert len(placed()) == 1
 
 
 def submit_tuning(
     settings: Settings, tuner: str, tune: TuneOptions, options: SubmitOptions, show: Callable[[str], None]
 ) -> Job:
-    check_start(settings, tuner, tune)
+    check_start(msgspec.structs.replace(settings, tuner=tuner), tune)
     plan = Plan(dataset=find_dataset(settings, options.dataset), tuner=tuner, tune=tune)
     return send(settings, tuning_request(settings, plan, options, show), options.again, show)
 
@@ -143,7 +142,7 @@ def test_with_a_spot_machine_the_step_is_small_and_the_job_has_the_machine_and_i
     assert vertex.custom.jobs[late.name]["state"] == "JOB_STATE_CANCELLED"
     three, options = tuning_settings(with_image, TuningOptions(spot=True, accelerator="NVIDIA_L4", accelerator_count=3))
     with pytest.raises(TuningError, match="no machine type of Vertex AI has 8 CPUs, 32 GB, 3 NVIDIA_L4"):
-        check_start(three, "hf", options)
+        check_start(three, options)
 
 
 def test_a_second_submit_uploads_nothing_and_sends_nothing(cloud: Settings, vertex_api: Loopback) -> None:

@@ -8,16 +8,19 @@ import pytest
 
 from tests.cloud.servers.loopback import Loopback, Request
 from tests.homes import free_port
-from tuning.command_line.options import TuningOptions
+from tuning.command_line.options import SplitOptions, TuningOptions
 from tuning.dataset.dataset import find_dataset
 from tuning.errors import TuningError
-from tuning.pipelines.refresh.request import RefreshOptions
+from tuning.pipelines.plan import TuningPlan
+from tuning.pipelines.refresh.request import RefreshOptions, RefreshRequest, refresh_arguments
 from tuning.pipelines.refresh.run import run_refresh
 from tuning.pipelines.release.record import RunRecord, newest_report, read_run
+from tuning.pipelines.steps.requests import read_request
 from tuning.pipelines.tuning import STEPS
 from tuning.registry import registry
 from tuning.settings import Settings
 from tuning.sources.load_sample import load_sample
+from tuning.tuners.protocol import TuneOptions
 from tuning.warehouse import emulator
 
 TUNING = TuningOptions(
@@ -60,6 +63,23 @@ def questions(settings: Settings) -> set[int]:
 
 def newest_run(settings: Settings) -> RunRecord:
     return read_run(max(settings.runs_dir.iterdir(), key=lambda folder: folder.name))
+
+
+def test_steps_read_the_files_of_options_from_any_folder_and_a_missing_one_is_refused_before_anything_is_stored(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def arguments(name: str) -> dict[str, str]:
+        made, folder = SplitOptions(decontaminate=name), str(tmp_path / "requests")
+        return refresh_arguments(settings, plan, RefreshOptions(made=made), folder)
+
+    plan = TuningPlan(tuner="hf", tune=TuneOptions())
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(TuningError, match=r"there is no file bench\.txt"):
+        arguments("bench.txt")
+    assert not (tmp_path / "requests").exists()
+    (tmp_path / "bench.txt").write_text("a question")
+    request = read_request(arguments("bench.txt")["refresh_uri"], RefreshRequest)
+    assert request.made.decontaminate == str(tmp_path / "bench.txt")
 
 
 @pytest.mark.slow

@@ -21,9 +21,10 @@ from tuning.evaluation.records import Comparison, Verdict
 from tuning.evaluation.text_metrics import TEXT_METRICS
 from tuning.pipelines.local import run as local
 from tuning.pipelines.plan import Plan
+from tuning.pipelines.release.places import inputs_in
 from tuning.pipelines.release.record import RunRecord, newest_report
 from tuning.pipelines.release.release import arguments_against_champion
-from tuning.pipelines.steps.requests import ChampionRequest
+from tuning.pipelines.steps.requests import ChampionRequest, read_request
 from tuning.records import read_record
 from tuning.registry import registry
 from tuning.registry.model_folder import open_model
@@ -193,18 +194,10 @@ def release_as_champion(settings: Settings, base_model: str) -> None:
 
 def test_a_smoke_test_is_no_champion_that_a_real_model_must_beat(settings, dataset):
     def opponent(base_model: str) -> ChampionRequest:
-        placed: dict[str, bytes] = {}
-        arguments_against_champion(
-            settings,
-            Plan(dataset=dataset, tuner=TUNER, tune=TuneOptions(base_model=base_model)),
-            str(dataset.folder),
-            lambda name, content: placed.setdefault(name, content) and name,
-        )
-        return next(
-            msgspec.json.decode(content, type=ChampionRequest)
-            for name, content in placed.items()
-            if name.startswith("champion")
-        )
+        plan = Plan(dataset=dataset, tuner=TUNER, tune=TuneOptions(base_model=base_model))
+        inputs = inputs_in(settings, str(settings.home / "requests"))
+        arguments = arguments_against_champion(settings, plan, str(dataset.folder), inputs)
+        return read_request(arguments["champion_uri"], ChampionRequest)
 
     release_as_champion(settings, "tiny")
     assert opponent("smollm2") == ChampionRequest()

@@ -110,12 +110,11 @@ def _open_datasets(settings: Settings, found: Trace) -> list[Dataset]:
 
 def _search_marts(settings: Settings, found: Trace) -> Callable[[], list[Text]]:
     """Add the rows of the marts that hold the post. Return a function that reads the post's texts from one of them."""
-    from tuning.warehouse.client import connect
+    from tuning.warehouse.client import connect, find_warehouse
     from tuning.warehouse.contract import contract
     from tuning.warehouse.dbt import Variables
 
-    own = find_target(settings).has_own_bigquery and not settings.bigquery_endpoint
-    if own and not settings.warehouse_dir.exists():
+    if find_warehouse(settings).is_new():
         found.unsearched.append("marts: this home has no warehouse")
         return list
     searched, holding = 0, list[tuple[str, MartColumns]]()

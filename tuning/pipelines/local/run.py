@@ -14,7 +14,7 @@ from tuning.pipelines.local.log import UNKNOWN, Stages
 from tuning.pipelines.local.runner import LocalRun, pipeline_root, run_template
 from tuning.pipelines.outcome import Step, took
 from tuning.pipelines.plan import Plan
-from tuning.pipelines.release.places import dataset_here, place_in
+from tuning.pipelines.release.places import inputs_in
 from tuning.pipelines.release.record import ended, start_run, write_run
 from tuning.pipelines.release.release import PipelineRun, arguments_against_champion, release
 from tuning.pipelines.steps.requests import ChampionRequest, read_request
@@ -40,9 +40,10 @@ def run_local(
         folder, record = start_run(settings, NAME, plan.dataset.id, plan.run_file)
         started = time.monotonic()
         try:
-            plan = replace(plan, dataset=dataset_here(settings, plan.dataset))
-            place = place_in(settings, requests_folder(settings))
-            arguments = arguments_against_champion(settings, plan, str(plan.dataset.folder), place)
+            inputs = inputs_in(settings, requests_folder(settings))
+            dataset, address = inputs.dataset(plan.dataset)
+            plan = replace(plan, dataset=dataset)
+            arguments = arguments_against_champion(settings, plan, address, inputs)
             record = msgspec.structs.replace(record, arguments=arguments)
             template = compile_pipeline(settings, folder / "pipeline.yaml")
             opponent = read_request(arguments["champion_uri"], ChampionRequest)

@@ -9,21 +9,17 @@ import msgspec
 import orjson
 
 from tuning.command_line.options import BuildOptions, SplitOptions
-from tuning.dataset.benchmark_files import benchmark_files
 from tuning.dataset.denied import deny_list
 from tuning.dataset.options import DatasetOptions, resolve_options, resolve_variables
-from tuning.errors import TuningError
-from tuning.gcs.storage import find_storage
 from tuning.pipelines.plan import TuningPlan
-from tuning.pipelines.release.places import place_in
+from tuning.pipelines.release.places import Inputs, inputs_in
 from tuning.pipelines.steps.code_hash import code_sha256
 from tuning.pipelines.steps.requests import step_settings, store_requests, tuning_arguments
 from tuning.settings import Settings, load_settings
-from tuning.storage import mounted, sha256_of
-from tuning.target import find_target
+from tuning.storage import mounted
 from tuning.tuners.options import dataset_options
 from tuning.tuners.protocol import TuneOptions
-from tuning.tuners.tracking import NONE, VERTEX, trackers
+from tuning.tuners.tracking import NONE, trackers
 from tuning.warehouse.client import connect
 from tuning.warehouse.fingerprint import parse_inputs, source
 from tuning.warehouse.variables import Variables
@@ -77,12 +73,12 @@ def refresh_arguments(
     cannot be read, or if an upload fails.
     """
     resolve_variables(options.preset, options.build)  # raises an error before anything is stored, as the next line does
-    made = _with_reachable_files(settings, options, folder)
-    place = place_in(settings, folder)
-    arguments = tuning_arguments(settings, plan, place, image=image, period=period)
+    inputs = inputs_in(settings, folder)
+    made = _with_reachable_files(settings, options, inputs)
+    arguments = tuning_arguments(settings, plan, inputs.store, image=image, period=period)
     arguments["refresh_code"] = code_sha256("tuning.pipelines.refresh.steps", plan.tuner, image)
     request = RefreshRequest(
-        settings=step_settings(settings, _SETTINGS) | {"tracking": _tracking(settings)},
+        settings=step_settings(settings, _SETTINGS) | {"tracking": ",".join(trackers(settings)) or NONE},
         build=options.build,
         made=made,
         preset=options.preset,
@@ -92,46 +88,16 @@ def refresh_arguments(
         requests=folder,
         again=again,
     )
-    return arguments | store_requests(settings, {"refresh": request}, place)
+    return arguments | store_requests(settings, {"refresh": request}, inputs.store)
 
 
-def _tracking(settings: Settings) -> str:
-    """Return the trackers of the release step.
-
-    Raises TuningError for a tracker that is a package of its own, if the step runs on Vertex AI: its image has none.
-    """
-    names = trackers(settings)
-    if find_target(settings).on_vertex and (others := [name for name in names if name != VERTEX]):
-        raise TuningError(
-            f"a refresh on Vertex AI cannot record its runs in {', '.join(others)}", f"Name only {VERTEX}"
-        )
-    return ",".join(names) or NONE
-
-
-def _with_reachable_files(settings: Settings, options: RefreshOptions, folder: str) -> SplitOptions:
-    """Return the dataset's options with files that the steps can read: absolute paths, or addresses below `folder`.
-
-    An object's address has the hash of its content, so that a changed file is another one.
-    """
+def _with_reachable_files(settings: Settings, options: RefreshOptions, inputs: Inputs) -> SplitOptions:
+    """Return the dataset's options with files that the steps can read."""
     made = options.made
     given = {name: Path(path) for name in _FILES if (path := getattr(made, name))}
-    if not find_target(settings).on_vertex:
-        return msgspec.structs.replace(made, **{name: str(path.absolute()) for name, path in given.items()})
     if given:  # an invalid file is an error before anything is stored
         resolve_options(options.preset, settings.tuner, **made.given())
-    return msgspec.structs.replace(made, **{name: _stored(settings, path, folder) for name, path in given.items()})
-
-
-def _stored(settings: Settings, path: Path, folder: str) -> str:
-    """Store a file, or the benchmark files of a folder, with the name of `path`, and return the address."""
-    files = {file.relative_to(path) if file != path else Path(): file for file in benchmark_files(path)}
-    digest = hashlib.sha256()
-    for name, file in files.items():
-        digest.update(f"{name.as_posix()} {sha256_of(file)}\n".encode())
-    address = f"{folder}/options/{digest.hexdigest()[:16]}/{path.absolute().name}"
-    for name, file in files.items():
-        find_storage(settings).put(file, f"{address}/{name.as_posix()}" if name.parts else address)
-    return address
+    return msgspec.structs.replace(made, **{name: inputs.file(path) for name, path in given.items()})
 
 
 def resolve(request: RefreshRequest) -> tuple[Settings, Variables, DatasetOptions]:
@@ -140,10 +106,9 @@ def resolve(request: RefreshRequest) -> tuple[Settings, Variables, DatasetOption
     Raises TuningError if an option is invalid, or if the tokenizer cannot be had.
     """
     settings = msgspec.structs.replace(load_settings(request.settings), tuner=request.tuner)
-    trains_here = settings.tuner == "hf" and not find_target(settings).on_vertex
-    tokenizer_of = request.tune.base_model if trains_here else ""
     files = {name: str(mounted(address)) for name in _FILES if (address := getattr(request.made, name))}
-    options = dataset_options(settings, request.preset, msgspec.structs.replace(request.made, **files), tokenizer_of)
+    made = msgspec.structs.replace(request.made, **files)
+    options = dataset_options(settings, request.preset, made, request.tune.base_model)
     return settings, resolve_variables(request.preset, request.build), options
 
 

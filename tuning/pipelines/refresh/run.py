@@ -32,7 +32,7 @@ from tuning.settings import Settings
 from tuning.storage import locked, write_bytes
 from tuning.target import find_target
 from tuning.tuners.options import tuning_settings
-from tuning.tuners.tracking import check_trackers
+from tuning.tuners.tracking import VERTEX, check_trackers, trackers
 from tuning.warehouse.client import connect
 
 Show = Callable[[str], None]
@@ -113,7 +113,8 @@ def _job_request(
     again: bool = False,
     scheduled: bool = False,
 ) -> JobRequest:
-    check_start(settings, plan.tuner, plan.tune)
+    check_start(settings, plan.tune)
+    _refuse_packages(settings)
     if settings.budget:  # the step that makes the dataset adds the cost of the tuning
         variables = resolve_variables(options.preset, options.build)
         check_budget(settings, [estimate_build(settings, variables), estimate_run(settings)])
@@ -145,6 +146,14 @@ def _job_request(
         failure_policy=submit.failure_policy,
         repeats=True,
     )
+
+
+def _refuse_packages(settings: Settings) -> None:
+    """Raise TuningError for a tracker that is a package of its own: the image of the release step has none."""
+    if others := [name for name in trackers(settings) if name != VERTEX]:
+        raise TuningError(
+            f"a refresh on Vertex AI cannot record its runs in {', '.join(others)}", f"Name only {VERTEX}"
+        )
 
 
 def _outcome(settings: Settings, name: str) -> list[str]:

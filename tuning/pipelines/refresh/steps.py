@@ -20,7 +20,7 @@ from tuning.pipelines.plan import Plan
 from tuning.pipelines.refresh.outcome import Outcome, find_outcome, write_outcome
 from tuning.pipelines.refresh.request import RefreshRequest, refresh_key, resolve
 from tuning.pipelines.refresh.webhook import notify as send
-from tuning.pipelines.release.places import dataset_here, place_in, upload_dataset
+from tuning.pipelines.release.places import inputs_in
 from tuning.pipelines.release.record import read_run, start_run, write_run
 from tuning.pipelines.release.release import opponent_arguments
 from tuning.pipelines.release.release import release as release_model
@@ -107,14 +107,11 @@ def prepare_dataset(request: Artifact, snapshot: Artifact, tuning: Artifact, tun
     check_shared(settings, dataset, tuner, spec.tune)
     if settings.budget:
         check_budget(settings, [estimate_tuning(settings, dataset, tuner, spec.tune), estimate_run(settings)])
-    if find_target(settings).on_vertex:
-        address, _ = upload_dataset(settings, dataset)
-    else:
-        dataset = dataset_here(settings, dataset)
-        address = str(dataset.folder)
+    inputs = inputs_in(settings, spec.requests)
+    dataset, address = inputs.dataset(dataset)
     arguments = dataset_arguments(dataset, address)
     key = training_key({**arguments, "tuning_sha256": tuning.metadata["sha256"], "tuner_code": tuner_code})
-    arguments |= opponent_arguments(settings, spec.tune.base_model, key, place_in(settings, spec.requests))
+    arguments |= opponent_arguments(settings, spec.tune.base_model, key, inputs)
     return Prepared(**arguments)
 
 
@@ -159,7 +156,7 @@ def release(request: Artifact, sources: ReleaseSources, tuner_code: str, run: st
     write_outcome(settings, run or job, outcome)
     if not released.outdated:  # else the next refresh compares the model with the new champion
         write_outcome(settings, read_record(Path(sources.source.path), Source, "Run the command again").key, outcome)
-    for line in [*released.in_lines, *(publish(settings) if find_target(settings).uses_google else [])]:
+    for line in [*released.in_lines, *publish(settings)]:
         print(line, flush=True)
 
 

@@ -41,7 +41,7 @@ def notify(settings: Settings, text: str) -> bool:
 
     Raises TuningError if the address cannot be read, or if the webhook refuses the text; no message names the address.
     """
-    if settings.webhook_secret and find_target(settings).on_vertex:
+    if settings.webhook_secret:  # only for jobs on Vertex AI, as `check_webhook` says
         address = _stored(settings)
     elif settings.webhook:
         address = settings.webhook

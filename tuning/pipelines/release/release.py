@@ -17,26 +17,22 @@ from tuning.evaluation.text_metrics import TEXT_METRICS
 from tuning.monitoring.history import time_of
 from tuning.pipelines.outcome import Output, Step
 from tuning.pipelines.plan import Plan
-from tuning.pipelines.release.places import model_address
+from tuning.pipelines.release.places import Inputs
 from tuning.pipelines.release.record import COMPARISON, REPORT, SUMMARY, VERDICT, RunRecord
 from tuning.pipelines.release.times import with_steps
 from tuning.pipelines.steps.process import read_output
 from tuning.pipelines.steps.requests import (
     ChampionRequest,
-    Place,
     dataset_arguments,
     store_requests,
     training_key,
     tuning_arguments,
 )
 from tuning.registry import registry
-from tuning.registry.mirror import has_only_adapter
 from tuning.registry.model_folder import contents_sha256
 from tuning.registry.records import Candidate, Version
 from tuning.settings import Settings
 from tuning.storage import write_bytes
-from tuning.target import find_target
-from tuning.tuners.hf.models.hub_models import is_gated
 from tuning.tuners.tracking import track_run
 
 
@@ -105,7 +101,7 @@ def arguments_against_champion(
     settings: Settings,
     plan: Plan,
     dataset_uri: str,
-    place: Place,
+    inputs: Inputs,
     *,
     image: str = "",
     period: str = "",
@@ -116,13 +112,13 @@ def arguments_against_champion(
     registry is damaged.
     """
     values = {
-        **tuning_arguments(settings, plan, place, image=image, period=period),
+        **tuning_arguments(settings, plan, inputs.store, image=image, period=period),
         **dataset_arguments(plan.dataset, dataset_uri),
     }
-    return values | opponent_arguments(settings, plan.tune.base_model, training_key(values), place)
+    return values | opponent_arguments(settings, plan.tune.base_model, training_key(values), inputs)
 
 
-def opponent_arguments(settings: Settings, base_model: str, key: str, place: Place) -> dict[str, str]:
+def opponent_arguments(settings: Settings, base_model: str, key: str, inputs: Inputs) -> dict[str, str]:
     """Return the arguments that name the version that a new model must beat.
 
     `base_model` is that of the new model, and `key` its training key. Raises TuningError if the registry is damaged, or
@@ -135,21 +131,9 @@ def opponent_arguments(settings: Settings, base_model: str, key: str, place: Pla
         # This run would reproduce the champion, so compare its model with the previous champion.
         before = opponent.verdict.champion
         opponent = registry.find_version(settings, before) if before else None
-    if opponent and find_target(settings).on_vertex:
-        _check_base(settings, opponent)
-    folder = model_address(settings, opponent) if opponent else None
+    folder = inputs.model(opponent) if opponent else None
     request = ChampionRequest(version=opponent.name if opponent else None, folder=folder)
-    return store_requests(settings, {"champion": request}, place)
-
-
-def _check_base(settings: Settings, version: Version) -> None:
-    """Raise TuningError if the steps on Vertex AI cannot download the base of a version that kept only its adapter."""
-    if is_gated(version.base_model) and has_only_adapter(settings, version):
-        raise TuningError(
-            f"a new model must beat {version.name}, an adapter of {version.base_model}, which asks for a login on the "
-            "hub that the steps on Vertex AI do not have",
-            "Tune on a machine of your own, or promote a version that is a whole model (--keep merged)",
-        )
+    return store_requests(settings, {"champion": request}, inputs.store)
 
 
 def release(

@@ -21,7 +21,7 @@ from tuning.errors import TuningError
 from tuning.gcs.access import google_errors, label
 from tuning.pipelines.compiled import check_pinned
 from tuning.pipelines.plan import Plan
-from tuning.pipelines.release.places import place_in, upload_dataset
+from tuning.pipelines.release.places import inputs_in, upload_dataset
 from tuning.pipelines.release.release import arguments_against_champion
 from tuning.pipelines.steps.validation import check_evaluation
 from tuning.pipelines.tuning import compile_pipeline
@@ -53,8 +53,8 @@ def tuning_request(settings: Settings, plan: Plan, options: SubmitOptions, show:
     period = current_period()
     with google_errors("uploading the job's inputs"):
         home, sent = upload_dataset(settings, dataset)
-        place = place_in(settings, requests_folder(settings, period))
-        arguments = arguments_against_champion(settings, plan, home, place, image=settings.image, period=period)
+        inputs = inputs_in(settings, requests_folder(settings, period))
+        arguments = arguments_against_champion(settings, plan, home, inputs, image=settings.image, period=period)
     show(f"dataset {dataset.id} in {home}: {sent} files uploaded, {len(dataset.files()) - sent} already there")
     parameters = fit_parameters(template, arguments)
     return JobRequest(
@@ -76,13 +76,13 @@ def tuning_request(settings: Settings, plan: Plan, options: SubmitOptions, show:
     )
 
 
-def check_start(settings: Settings, name: str, tune: TuneOptions) -> None:
+def check_start(settings: Settings, tune: TuneOptions) -> None:
     """Check everything that does not depend on the dataset. Call it before the dataset is built. No request is sent.
 
     Raises TuningError if access, region, price or container image do not allow a tuning job.
     """
     check_access(settings)
-    if name == GeminiTuner.name:
+    if settings.tuner == GeminiTuner.name:
         name_of_base = base_model(settings, tune)
         check_service(settings, name_of_base)
         training_price(settings, name_of_base)
@@ -92,7 +92,7 @@ def check_start(settings: Settings, name: str, tune: TuneOptions) -> None:
             "Build the Dockerfile, push the image, and set TUNING_IMAGE (`invoke cloud.init` prints the commands)",
         )
     check_pinned(settings.image)
-    job_machine(settings, name, tune.base_model, settings.image)  # raises an error if there is no such machine
+    job_machine(settings, settings.tuner, tune.base_model, settings.image)  # raises an error if there is none
 
 
 def check_build_budget(settings: Settings, variables: Variables) -> None:

@@ -9,7 +9,6 @@ from tuning.errors import TuningError
 from tuning.resource_errors import in_one_line
 from tuning.sampling import draw
 from tuning.settings import Settings
-from tuning.target import find_target
 from tuning.tuners.hf.device import Processor, find_processor
 from tuning.tuners.hf.models.base_models import find_outline, is_here, is_on_hub, load_outline, load_tokenizer
 from tuning.tuners.hf.train.batches import TOKENS, micro_batch
@@ -26,6 +25,7 @@ from tuning.tuners.hf.train.processes import count_processes, fitting_gpus
 from tuning.tuners.hf.train.recipe import Recipe, keeps_adapter, make_recipe, steps_of
 from tuning.tuners.hf.train.rows import encode_row, read_examples
 from tuning.tuners.protocol import Estimate, TuneOptions
+from tuning.tuners.where import trains_here
 
 # Tokens per second, measured on two cores that support bfloat16. The keys are the base model and whether all weights
 # are trained, which uses fp32.
@@ -74,7 +74,7 @@ def _memory(settings: Settings, dataset: Dataset, recipe: Recipe, base_model: st
 
     Raises TuningError if the training cannot fit.
     """
-    if find_target(settings).on_vertex:
+    if not trains_here(settings, "hf"):
         return []
     shape = _shape(settings, dataset, base_model)
     if not isinstance(shape, Shape):
