@@ -43,7 +43,7 @@ def tuning_settings(
     for name in ("keep", "quantize", "shard"):
         if getattr(options, name) and settings.tuner != "hf":
             raise TuningError(f"--{name} is for the tuner hf only", "Leave it out")
-    if options.quantize and not find_target(settings).on_vertex:  # the image has what it needs
+    if options.quantize and trains_here(settings, settings.tuner):  # the image has what it needs
         check_installed(options.quantize)
     if settings.tuner == "hf" and not continues:
         recipe = make_recipe(options, preference=False)  # raises an error before anything is made

@@ -125,15 +125,15 @@ def seal_snapshot(
     return open_snapshot(folder, objects[0].settings if objects else None)
 
 
-def _again(folder: Path) -> str:
-    """Return the advice that names the command that makes the snapshot in `folder` again."""
-    if folder.name.startswith(OWN):
+def _again(folder: Path | str) -> str:
+    """Return the advice that names the command that makes the snapshot in `folder`, also of a bucket, again."""
+    if str(folder).rpartition("/")[2].startswith(OWN):
         return f"Delete {folder} and run the command with your files (--train, --eval or --data), which makes it again"
     return f"Delete {folder} and run `invoke export` to create the snapshot again"
 
 
 def _again_of(source: Source) -> str:
-    return _again(source.parent) if isinstance(source, Path) else "Delete the snapshot and run `invoke export` again"
+    return _again(str(source).rpartition("/")[0])
 
 
 def parquet_files(folder: Path) -> list[Path]:
