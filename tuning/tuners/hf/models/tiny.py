@@ -35,10 +35,10 @@ _SHAPE = {
 
 
 def make_tiny(settings: Settings, dataset: Dataset) -> Path:
-    """Return the folder of the tiny model for the train split of `dataset`. It is built if it does not exist, or
-    if a file of it was changed.
+    """Return the folder of the tiny model for the train split of `dataset`.
 
-    The same split always gives the same model. Raises TuningError if a line of the split is invalid.
+    It is built if it does not exist, or if a file of it was changed. The same split always gives the same model. Raises
+    TuningError if a line of the split is invalid.
     """
     content = dataset.sha256(dataset.file("train")) + repr((VOCABULARY, SEED, _EXAMPLES, _SHAPE))
     folder = settings.cache_dir / "tiny" / hashlib.sha256(content.encode()).hexdigest()[:16]
