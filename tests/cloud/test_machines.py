@@ -85,7 +85,7 @@ def test_a_model_that_cannot_fit_on_the_machine_is_refused(cloud: Settings, tmp_
             TuningError, match=rf"needs more than .* GB of memory, and the {accelerator} has {has}\.0 GB"
         ):
             check_device(cloud, dataset, options, *memory_of(machine(cloud, accelerator=accelerator)))
-    assert check_device(cloud, dataset, options, *memory_of(machine(cloud, "smollm2")))  # its CPUs may have bfloat16
+    assert check_device(cloud, dataset, options, *memory_of(machine(cloud, "smollm2")))
     with pytest.raises(TuningError, match=r"needs more than .* GB of memory, and the machine has 30\.0 GB"):
         check_device(cloud, dataset, options, *memory_of(machine(cloud, "smollm2", machine_memory=30)))
     for kind in get_args(Accelerator):
