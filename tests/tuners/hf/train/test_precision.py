@@ -3,6 +3,7 @@
 There is no GPU in the tests, so what torch says about one is planted, and fp16 runs on a CPU with Accelerate's scaler.
 """
 
+import math
 import shutil
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from safetensors.torch import load_file
 
 from tuning.dataset.dataset import Dataset
 from tuning.errors import TuningError
+from tuning.findings import Finding
+from tuning.monitoring import doctor
 from tuning.settings import Settings
 from tuning.tuners.hf.answer.batching import generate
 from tuning.tuners.hf.answer.scoring import example_losses
@@ -218,6 +221,17 @@ def test_a_model_that_overflows_in_fp16_is_one_line_in_training_scoring_and_answ
         with pytest.raises(TuningError, match=said):
             HfTuner().tune(settings, dataset, TuneOptions(**options, **given), tmp_path / name)
     assert len(scaling) == 2
+
+
+def test_the_time_on_the_gpu_of_apple_is_unknown_and_doctor_names_its_precision(
+    dataset: Dataset, local_model: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tuning.tuners.hf.device.find_processor", lambda: MAC)
+    assert list(doctor._gpu()) == [Finding("right", "the GPU: models run on Apple M2 in bf16")]
+    monkeypatch.setattr("tuning.tuners.hf.estimate.find_processor", lambda: MAC)
+    estimate = HfTuner().estimate(settings, dataset, TuneOptions(base_model=str(local_model)))
+    assert math.isnan(estimate.seconds)
+    assert estimate.notes[1].startswith("memory: more than 0.")
 
 
 def test_the_gpu_of_apple_trains_in_one_process_within_the_free_memory_of_the_machine(
