@@ -186,7 +186,8 @@ def _trl(shape: Shape, full: bool, processor: Processor, work: Path) -> Rate:
         max_steps=shape.steps,
         per_device_train_batch_size=shape.batch,
         dataset_kwargs={"skip_prepare_dataset": True},  # they are token IDs already
-        bf16=processor.half,
+        bf16=processor.precision == "bf16",
+        fp16=processor.precision == "fp16",
         use_cpu=processor.device == "cpu",
         save_strategy="no",
         report_to="none",
@@ -216,7 +217,7 @@ def _typed_model(shape: Shape, full: bool, processor: Processor) -> Any:
     import torch
 
     torch.manual_seed(0)
-    return _model(shape).to(torch.bfloat16 if processor.half and not full else torch.float32)
+    return _model(shape).to(torch.float32 if full else processor.dtype)
 
 
 def _rows(shape: Shape) -> Any:

@@ -59,6 +59,6 @@ def test_the_shapes_are_those_of_models_of_600_million_and_1500_million_weights(
 
 
 def test_without_a_gpu_it_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr("tests.bench.gpu_bench.find_processor", lambda: Processor("cpu", False, "a processor"))
+    monkeypatch.setattr("tests.bench.gpu_bench.find_processor", lambda: Processor("cpu", "fp32", "a processor"))
     gpu_bench()
     assert capsys.readouterr().out == "no GPU here: `bench --gpu` needs one\n"

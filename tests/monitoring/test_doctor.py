@@ -26,7 +26,7 @@ def machine(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(10**12, 0, 10**11))
     monkeypatch.setattr(limits, "machine_memory", lambda: 16e9)
-    monkeypatch.setattr(device, "find_processor", lambda: device.Processor("cpu", False, "a processor, CPU"))
+    monkeypatch.setattr(device, "find_processor", lambda: device.Processor("cpu", "fp32", "a processor, CPU"))
     monkeypatch.setattr(sandbox, "protection", lambda: "namespaces")
     monkeypatch.setenv("HF_TOKEN", "hf_planted")
     return msgspec.structs.replace(settings, bigquery_port=free_port())

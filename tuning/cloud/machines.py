@@ -12,15 +12,15 @@ PRICES = "https://cloud.google.com/vertex-ai/pricing"
 # Google's name: "unspecified accelerator type, which means no accelerator" (API of Vertex AI, MachineSpec).
 NO_ACCELERATOR = "ACCELERATOR_TYPE_UNSPECIFIED"
 
-# GB of memory, and whether it has bfloat16 (https://cloud.google.com/compute/docs/gpus).
+# GB of memory (https://cloud.google.com/compute/docs/gpus).
 _DEVICES = {
-    "NVIDIA_TESLA_T4": (16, False),
-    "NVIDIA_TESLA_V100": (16, False),
-    "NVIDIA_L4": (24, True),
-    "NVIDIA_TESLA_A100": (40, True),
-    "NVIDIA_A100_80GB": (80, True),
-    "NVIDIA_H100_80GB": (80, True),
-    "NVIDIA_H200_141GB": (141, True),
+    "NVIDIA_TESLA_T4": 16,
+    "NVIDIA_TESLA_V100": 16,
+    "NVIDIA_L4": 24,
+    "NVIDIA_TESLA_A100": 40,
+    "NVIDIA_A100_80GB": 80,
+    "NVIDIA_H100_80GB": 80,
+    "NVIDIA_H200_141GB": 141,
 }
 
 
@@ -70,12 +70,11 @@ def machine_of(settings: Settings, tuner: str, base_model: str) -> Machine:
     )
 
 
-def memory_of(machine: Machine) -> tuple[float, bool, str]:
-    """Return the bytes of the device that trains, whether it may compute in bfloat16, and its name."""
-    if machine.accelerator == NO_ACCELERATOR:  # some of its CPUs do
-        return int(machine.memory.removesuffix("G")) * 1e9, True, "machine"
-    gigabytes, half = _DEVICES[machine.accelerator]
-    return gigabytes * 1e9, half, machine.accelerator
+def memory_of(machine: Machine) -> tuple[float, str]:
+    """Return the bytes of the device that trains, and its name. GPUs compute in 16 bits, and some CPUs do."""
+    if machine.accelerator == NO_ACCELERATOR:
+        return int(machine.memory.removesuffix("G")) * 1e9, "machine"
+    return _DEVICES[machine.accelerator] * 1e9, machine.accelerator
 
 
 def price_of(settings: Settings, machine: Machine, seconds: float) -> tuple[float, float, tuple[str, ...]]:

@@ -141,8 +141,8 @@ def _gpu() -> Iterator[Finding]:
         what = f"there is an NVIDIA GPU, but PyTorch {_version('torch')} cannot use it"
         yield Finding("note", what, "nvidia-smi shows the driver's CUDA version; install the PyTorch build for it")
     else:
-        name = "the GPU" if processor.device == "cuda" else "no GPU"
-        yield Finding("right", f"{name}: models run on {processor.name}")
+        name = "no GPU" if processor.device == "cpu" else "the GPU"
+        yield Finding("right", f"{name}: models run on {processor.name} in {processor.precision}")
 
 
 def _google(settings: Settings) -> Finding:

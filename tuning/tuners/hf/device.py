@@ -1,52 +1,85 @@
 """Find the processor that runs the model, the precision to use on it, and faster kernels that are installed."""
 
 from importlib import import_module
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
+from tuning.errors import TuningError
 from tuning.tuners.hf.environment import set_up_libraries
 
 # For models with at most this number of parameters, fp32 costs no noticeable time.
 SMALL = 20_000_000
-# Models with at most this number of parameters answer in fp32 on a CPU. In bfloat16, the other rows of a batch change
-# the rounding and thereby the words: in bfloat16, 50 of 96 answers were the same with batches of 48 and of 96 rows; in
-# fp32, 95 were.
+# Models with at most this number of parameters answer in fp32, except on CUDA, where speed counts more. In bfloat16,
+# the other rows of a batch change the rounding and thereby the words: in bfloat16, 50 of 96 answers were the same with
+# batches of 48 and of 96 rows; in fp32, 95 were. That was measured on a CPU.
 EXACT = 1_000_000_000
+
+
+Precision = Literal["bf16", "fp16", "fp32"]
+_DTYPES = {"bf16": "bfloat16", "fp16": "float16", "fp32": "float32"}  # torch's names
 
 
 class Processor(NamedTuple):
     """Describe the processor that runs the model."""
 
-    device: str  # "cuda" or "cpu"
-    half: bool  # whether bfloat16 is native and therefore faster than fp32
+    device: Literal["cuda", "mps", "cpu"]  # torch's names; "mps" is Apple's GPU
+    precision: Precision  # the fastest that the processor has: bfloat16, else fp16 on CUDA, else fp32
     name: str
+
+    @property
+    def half(self) -> bool:
+        """Return whether a number has 16 bits, and so half the bytes of one in fp32."""
+        return self.precision != "fp32"
+
+    @property
+    def dtype(self) -> Any:
+        """Return the torch data type of the precision."""
+        import torch
+
+        return getattr(torch, _DTYPES[self.precision])
 
 
 def find_processor() -> Processor:
-    """Return the first GPU if there is one, else the CPU."""
+    """Return the first GPU if there is one, of NVIDIA (or AMD by torch's build for ROCm) or of Apple, else the CPU."""
     set_up_libraries()
     import torch
 
     if torch.cuda.is_available():
-        return Processor("cuda", torch.cuda.is_bf16_supported(including_emulation=False), torch.cuda.get_device_name(0))
+        # GPUs before Ampere, such as T4 and V100, only emulate bfloat16.
+        native = torch.cuda.is_bf16_supported(including_emulation=False)
+        return Processor("cuda", "bf16" if native else "fp16", torch.cuda.get_device_name(0))
+    if torch.backends.mps.is_available():
+        # This is also the condition of transformers and Accelerate.
+        precision: Precision = "bf16" if torch.backends.mps.is_macos_or_newer(14, 0) else "fp32"
+        return Processor("mps", precision, torch.backends.mps.get_name())
     abilities = torch.cpu.get_capabilities()
     # Without one of these capabilities, bfloat16 is emulated and slower than fp32.
     native = any(abilities.get(name) for name in ("avx512_bf16", "amx_bf16"))
-    return Processor("cpu", native, f"{abilities.get('cpu_name') or abilities.get('architecture')}, CPU")
+    return Processor(
+        "cpu", "bf16" if native else "fp32", f"{abilities.get('cpu_name') or abilities.get('architecture')}, CPU"
+    )
 
 
 def scoring_dtype(processor: Processor, parameters: int) -> Any:
-    """Return the torch data type for losses: bfloat16 where it is native, but fp32 for models up to SMALL."""
+    """Return the torch data type for losses: that of the processor's precision, but fp32 for models up to SMALL."""
     import torch
 
-    return torch.bfloat16 if processor.half and parameters > SMALL else torch.float32
+    return processor.dtype if parameters > SMALL else torch.float32
 
 
 def answering_dtype(processor: Processor, parameters: int) -> Any:
-    """Return the torch data type for answers: that for losses, but fp32 for models up to EXACT on a CPU."""
+    """Return the torch data type for answers: that for losses, but fp32 for models up to EXACT except on CUDA."""
     import torch
 
-    is_exact = processor.device == "cpu" and parameters <= EXACT
+    is_exact = processor.device != "cuda" and parameters <= EXACT
     return torch.float32 if is_exact else scoring_dtype(processor, parameters)
+
+
+def overflow() -> TuningError:
+    """Return the error about a model whose numbers exceed 65,504, the largest of fp16. It happens in training too."""
+    return TuningError(
+        "numbers of this model overflow in fp16, the precision of this GPU",
+        "Use a GPU with bfloat16 (Ampere or newer), another --base-model, or the CPU (CUDA_VISIBLE_DEVICES=-1)",
+    )
 
 
 # The capabilities of the GPUs that FlashAttention 2 (Ampere and newer) and 3 (Hopper) run on, and the widest head

@@ -56,7 +56,7 @@ def estimate(settings: Settings, dataset: Dataset, recipe: Recipe, base_model: s
     rate = _RATES.get((base_model, recipe.full))
     if rate and dataset.manifest.format in PREFERENCE_FORMATS:
         rate *= _OF_PAIRS
-    if rate is None or processor.device == "cuda":
+    if rate is None or processor.device != "cpu":
         notes.append(
             f"no speed was measured for {base_model} with {recipe.trained} on {processor.name}: the time is unknown"
         )
@@ -84,7 +84,7 @@ def _memory(settings: Settings, dataset: Dataset, recipe: Recipe, base_model: st
     shared = check_memory(shape, recipe, processor, 1, gpus)
     kept = _kept(recipe, shape, base_model, processor.half)
     least = _least(shape, recipe, processor.half, gpus if shared else 1)
-    if processor.device == "cuda" or recipe.quantize or recipe.max_length > TOKENS["cpu"] or preference:
+    if processor.device != "cpu" or recipe.quantize or recipe.max_length > TOKENS["cpu"] or preference:
         where = " on each GPU" * (processor.device == "cuda")
         return [f"memory{where}: more than {least}; the rest was not measured here", *kept]
     tokens = micro_batch(recipe.batch_size, recipe.max_length, TOKENS["cpu"]) * recipe.max_length
@@ -97,13 +97,12 @@ def check_device(
     dataset: Dataset,
     options: TuneOptions,
     there: float,
-    half: bool,
     device: str,
     gpus: tuple[int, int] = (1, 1),
 ) -> list[str]:
     """Return a note about the memory of the training on a device with `there` bytes, if the model's shape is known.
 
-    `half`: the device computes in bfloat16. `device` is its name. `gpus`: how many of it each machine has, or
+    The device computes in 16 bits, and `device` is its name. `gpus`: how many of it each machine has, or
     0 if it is a CPU, and how many machines there are. Raises TuningError if the training cannot fit.
     """
     preference = dataset.manifest.format in PREFERENCE_FORMATS
@@ -112,10 +111,10 @@ def check_device(
     if not isinstance(shape, Shape):
         return shape
     together = 1 if preference or not gpus[0] else fitting_gpus(recipe.batch_size, *gpus) * gpus[1]
-    shared = check_device_memory(shape, recipe, half, there, f"the {device} has", together)
-    least = _least(shape, recipe, half, together if shared else 1)
+    shared = check_device_memory(shape, recipe, True, there, f"the {device} has", together)
+    least = _least(shape, recipe, True, together if shared else 1)
     memory = f"memory: more than {least} on each {device}, which has {there / 1e9:,.1f} GB; the rest was not measured"
-    return [memory, *_kept(recipe, shape, options.base_model, half)]
+    return [memory, *_kept(recipe, shape, options.base_model, True)]
 
 
 def _least(shape: Shape, recipe: Recipe, half: bool, parts: int) -> str:

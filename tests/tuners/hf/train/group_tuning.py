@@ -29,7 +29,7 @@ def record_rows(output: Path) -> None:
     """Write the token IDs of each batch that this process reads to rows-RANK.jsonl, and train in fp32 everywhere."""
     from tuning.tuners.hf.train import sft_trainer
 
-    tuning_run.find_processor = lambda: Processor("cpu", False, "a processor")  # type: ignore[attr-defined]
+    tuning_run.find_processor = lambda: Processor("cpu", "fp32", "a processor")  # type: ignore[attr-defined]
     path = output / f"rows-{os.environ.get('RANK', '0')}.jsonl"
     plain = sft_trainer.AnswerCollator.__call__
 

@@ -56,7 +56,7 @@ def main(size: str, rank: int) -> None:
     )
     with tempfile.TemporaryDirectory() as folder:
         given = Rows(train=rows, development=rows.select([]), total=count, too_long=0)
-        train(model, _tokenizer(), given, recipe, Processor("cpu", False, "a processor"), Log(Path(folder)))
+        train(model, _tokenizer(), given, recipe, Processor("cpu", "fp32", "a processor"), Log(Path(folder)))
     measured = peak_of_this_process()
     tokens = batch * LENGTH
     print(json.dumps([measured, training_bytes(shape, recipe, False, tokens, tokens // 2)]))

@@ -21,7 +21,7 @@ from tuning.tuners.hf.train.recipe import Recipe
 from tuning.tuners.hf.tuner import HfTuner
 from tuning.tuners.protocol import TuneOptions
 
-GPU = Processor("cuda", True, "NVIDIA H100 80GB HBM3")
+GPU = Processor("cuda", "bf16", "NVIDIA H100 80GB HBM3")
 
 
 @pytest.fixture
@@ -69,8 +69,9 @@ def test_flash_attention_needs_sixteen_bits_and_a_model_that_has_it(
     install(monkeypatch, "flash_attn_2", "liger_kernel")
     assert find_kernels(GPU, outline, full=False) == Kernels("flash_attention_2", liger=True)
     assert find_kernels(GPU, outline, full=True) == Kernels(liger=True)
-    assert find_kernels(GPU._replace(half=False), outline, full=False) == Kernels(liger=True)
-    assert find_kernels(Processor("cpu", True, "a processor"), outline, full=False) == DEFAULT_KERNELS
+    assert find_kernels(GPU._replace(precision="fp16"), outline, full=False) == Kernels("flash_attention_2", liger=True)
+    assert find_kernels(GPU._replace(precision="fp32"), outline, full=False) == Kernels(liger=True)
+    assert find_kernels(Processor("cpu", "bf16", "a processor"), outline, full=False) == DEFAULT_KERNELS
     monkeypatch.setattr(outline.config, "model_type", "unheard_of")
     assert find_kernels(GPU, outline, full=False) == Kernels("flash_attention_2")
     monkeypatch.setattr(outline.config, "head_dim", 512)
@@ -105,7 +106,7 @@ def test_what_is_used_is_printed_and_reaches_the_model(
     monkeypatch.setattr("tuning.tuners.hf.models.base_models.load_model", stop)
     with pytest.raises(KeyboardInterrupt):
         HfTuner().tune(settings, dataset, TuneOptions(base_model="tiny", lora_rank=4), tmp_path / "out")
-    said = "training on NVIDIA H100 80GB HBM3 with flash_attention_3, Liger kernels\n"
+    said = "training on NVIDIA H100 80GB HBM3 in bf16 with flash_attention_3, Liger kernels\n"
     assert said in capsys.readouterr().out
     assert loaded == [(torch.bfloat16, "", "flash_attention_3")]
 

@@ -42,7 +42,7 @@ def test_the_estimate_is_within_15_percent_of_the_measured_peak(size: str, rank:
 
 
 LARGE = Shape(parameters=10**9, linear=8 * 10**8, adapted=10**5, layers=16, width=2048, inner=8192, vocabulary=10**5)
-CPU = Processor("cpu", False, "a processor")
+CPU = Processor("cpu", "fp32", "a processor")
 
 
 def test_all_weights_take_sixteen_bytes_each_and_an_adapter_little_more_than_the_base() -> None:
@@ -91,7 +91,7 @@ def test_gpus_share_the_weights_if_the_training_fits_them_only_together(monkeypa
         shared(Recipe(quantize="4bit"), 8, there=0.5e9)
     with pytest.raises(TuningError, match="--shard shares the weights among several GPUs, and one trains"):
         shared(Recipe(shard=True), 1)
-    with pytest.raises(TuningError, match="--shard shares the weights among GPUs, and there is none"):
+    with pytest.raises(TuningError, match="--shard shares the weights among several GPUs of CUDA, and there is none"):
         check_memory(LARGE, Recipe(shard=True), CPU, 2, 2)
 
 

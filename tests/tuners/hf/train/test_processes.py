@@ -46,7 +46,7 @@ QUICK = TuneOptions(base_model="tiny", steps=3, batch_size=4, max_length=256)
 
 @pytest.fixture
 def in_fp32(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tuning.tuners.hf.train.run.find_processor", lambda: Processor("cpu", False, "a processor"))
+    monkeypatch.setattr("tuning.tuners.hf.train.run.find_processor", lambda: Processor("cpu", "fp32", "a processor"))
 
 
 def rows_read(output: Path, count: int) -> list[list[int]]:
@@ -92,7 +92,7 @@ def alone_folder(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> 
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tuning.tuners.hf.train.run.find_processor", lambda: Processor("cpu", False, "a processor"))
+        patch.setattr("tuning.tuners.hf.train.run.find_processor", lambda: Processor("cpu", "fp32", "a processor"))
         HfTuner().tune(Settings(home=folder.parent / "home"), dataset, QUICK, folder)
     torch.set_num_threads(threads)
     return folder
@@ -380,7 +380,7 @@ def test_a_training_goes_on_only_as_it_began(shard: bool, tmp_path: Path) -> Non
     table = Table.from_dict({"ids": [[1, 2]] * 8, "answer_start": [1] * 8, "length": [2] * 8})
     rows, recipe = Rows(table, table.select([]), 8, 0), Recipe(steps=2, batch_size=4, shard=shard)
     with pytest.raises(TuningError, match=f"was killed when GPUs did {'not ' * shard}share the weights"):
-        train(None, None, rows, recipe, Processor("cpu", False, "a processor"), Log(tmp_path))
+        train(None, None, rows, recipe, Processor("cpu", "fp32", "a processor"), Log(tmp_path))
 
 
 def started(monkeypatch: pytest.MonkeyPatch, **variables: str) -> None:
@@ -450,7 +450,7 @@ def test_one_process_uses_one_gpu_and_never_data_parallel(tmp_path: Path, monkey
 
     monkeypatch.setattr(TrainingArguments, "__post_init__", lambda self: setattr(self, "_n_gpu", 4))
     monkeypatch.setattr("trl.SFTConfig.__post_init__", TrainingArguments.__post_init__)
-    arguments = _arguments(Recipe(), Processor("cpu", False, "a processor"), 1, tmp_path, False, False, 1)
+    arguments = _arguments(Recipe(), Processor("cpu", "fp32", "a processor"), 1, tmp_path, False, False, 1)
     assert arguments.n_gpu == 1
 
 

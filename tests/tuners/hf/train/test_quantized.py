@@ -28,7 +28,7 @@ NAMES = {"4bit": "Params4bit", "8bit": "Int8Params"}
 
 @pytest.fixture(autouse=True)
 def in_fp32(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tuning.tuners.hf.train.run.find_processor", lambda: Processor("cpu", False, "a processor"))
+    monkeypatch.setattr("tuning.tuners.hf.train.run.find_processor", lambda: Processor("cpu", "fp32", "a processor"))
 
 
 def weights_of(model: Any) -> dict[str, torch.Tensor]:

@@ -15,6 +15,8 @@ from torch.nn import functional
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
 
+from tuning.tuners.hf.device import overflow
+
 # Maximum rows in the batch. More rows give more tokens per second until the processor is fully used, and take more
 # memory.
 ROWS = 128
@@ -157,7 +159,10 @@ class _Batch:
             )
 
     def _forward(self, ids: torch.Tensor, positions: torch.Tensor, last: int) -> torch.Tensor:
-        """Return the most likely token after each of the `last` columns (rows, last)."""
+        """Return the most likely token after each of the `last` columns (rows, last).
+
+        Raises TuningError if the model is in fp16 and its numbers overflow.
+        """
         output = self._model(
             input_ids=ids,
             attention_mask=self._mask,
@@ -166,6 +171,8 @@ class _Batch:
             use_cache=True,
             logits_to_keep=last,
         )
+        if output.logits.dtype == torch.float16 and output.logits[..., 0].isnan().any():
+            raise overflow()
         self._cache = output.past_key_values
         likely: torch.Tensor = output.logits.argmax(dim=-1)
         return likely

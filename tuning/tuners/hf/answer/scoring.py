@@ -4,6 +4,7 @@ The output layer, a fifth of a small model's work, is computed for these tokens 
 """
 
 import contextlib
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -12,6 +13,7 @@ from torch.nn import functional
 from torch.nn.parallel import DistributedDataParallel
 
 from tuning.progress import Advance
+from tuning.tuners.hf.device import overflow
 
 
 class Batch(NamedTuple):
@@ -72,7 +74,8 @@ def example_losses(
     """Return the mean loss and the number of answer tokens of each row, or (nan, 0) for a row without answer tokens.
 
     Each row goes through the model alone, because in bfloat16 other rows in the batch would change the last digits. On
-    a CPU this costs little: one row is enough work for all cores. `advance` counts the rows.
+    a CPU this costs little: one row is enough work for all cores. `advance` counts the rows. Raises TuningError if the
+    model is in fp16 and its numbers overflow.
     """
     results = []
     for ids, answer_start in rows:
@@ -83,7 +86,10 @@ def example_losses(
         with torch.no_grad():
             batch = Batch(*(part.to(model.device) for part in collate([(ids, answer_start)], 0)))
             losses, _ = answer_token_losses(model, batch)
-        results.append((float(losses.mean()), len(losses)))
+        loss = float(losses.mean())
+        if model.dtype == torch.float16 and not math.isfinite(loss):
+            raise overflow()
+        results.append((loss, len(losses)))
     return results
 
 

@@ -13,7 +13,8 @@ import numpy as np
 _POOL = 64
 # Maximum number of tokens in one forward and backward pass. More tokens use the processor better but take more memory.
 # For a model with 135 M parameters, 2,048 tokens take 4 GB without gradient checkpointing.
-TOKENS = {"cpu": 2048, "cuda": 16_384}
+# Nobody has measured "mps": its memory is that of the machine, as a CPU's.
+TOKENS = {"cpu": 2048, "mps": 2048, "cuda": 16_384}
 
 
 def plan_batches(lengths: Sequence[int], batch_size: int, steps: int, seed: int) -> list[int]:

@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from transformers import TrainerCallback
+from transformers import EarlyStoppingCallback, TrainerCallback
 
 from tuning.progress import Advance
 from tuning.settings import Settings
+from tuning.tuners.hf.device import overflow
 from tuning.tuners.hf.train.checkpoints import send_checkpoints
 
 _LINES = 12  # number of progress lines in a complete run
@@ -63,6 +64,53 @@ class ProgressLines(TrainerCallback):  # type: ignore[misc]
                 f"{self.tokens_per_second:.0f} tokens/s, {left:.0f} s left",
                 flush=True,
             )
+
+
+class SkippedSteps(TrainerCallback):  # type: ignore[misc]
+    """Count the steps that change no weight, because a gradient times the scale is not finite in fp16.
+
+    Each such step halves the scale, so the first steps of a training find it. The rows of the step are not used again,
+    and a checkpoint keeps the scale (https://docs.pytorch.org/docs/stable/amp.html#gradient-scaling). What Accelerate
+    says of the step is not used: a fused optimizer skips the step itself, and Accelerate does not see it.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._scale = 0.0
+
+    def on_step_begin(self, *_: Any, optimizer: Any, **__: Any) -> None:
+        """Record the scale before the step."""
+        self._scale = optimizer.scaler.get_scale()
+
+    def on_step_end(self, *_: Any, optimizer: Any, **__: Any) -> None:
+        """Count the step if it was skipped. Raises TuningError if the gradients are not finite without a scale either.
+
+        Larger scales are tried first: torch begins with 65,536.
+        """
+        scale = optimizer.scaler.get_scale()
+        self.count += scale < self._scale
+        if scale < 1:
+            raise overflow()
+
+    def on_train_end(self, _args: Any, state: Any, *_: Any, **__: Any) -> None:
+        """Print how many steps were skipped, if any. Raises TuningError if all were."""
+        if self.count == state.global_step:
+            raise overflow()
+        if self.count and state.is_world_process_zero:
+            print(f"{self.count} steps changed no weight, because gradients overflowed in fp16", flush=True)
+
+
+class EarlyStopping(EarlyStoppingCallback):  # type: ignore[misc]
+    """Stop when the development loss gets no better, but not because all steps so far were skipped."""
+
+    def __init__(self, patience: int, skipped: SkippedSteps) -> None:
+        super().__init__(early_stopping_patience=patience)
+        self._skipped = skipped
+
+    def on_evaluate(self, args: Any, state: Any, *given: Any, **more: Any) -> None:
+        """Count the evaluation, if a step has changed the weights."""
+        if state.global_step > self._skipped.count:
+            super().on_evaluate(args, state, *given, **more)
 
 
 class CopiedCheckpoints(TrainerCallback):  # type: ignore[misc]

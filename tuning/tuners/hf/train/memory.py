@@ -59,7 +59,7 @@ def measure(model: Any) -> Shape:
 def weights_bytes(shape: Shape, recipe: Recipe, half: bool) -> float:
     """Return the memory of weights, gradients and optimizer, which no shorter batch makes smaller.
 
-    `half`: the weights of the base are bfloat16. Trained weights are fp32.
+    `half`: the weights of the base have 16 bits. Trained weights are fp32.
     """
     if recipe.full:
         return shape.parameters * (_FP32 + _ADAM)
@@ -70,7 +70,7 @@ def weights_bytes(shape: Shape, recipe: Recipe, half: bool) -> float:
 
 
 def model_bytes(parameters: int, half: bool) -> float:
-    """Return the memory of this number of weights that are not trained, in bfloat16 if `half`, else in fp32."""
+    """Return the memory of this number of weights that are not trained, of 16 bits if `half`, else in fp32."""
     return parameters * (2 if half else _FP32)
 
 
@@ -89,8 +89,9 @@ def training_bytes(shape: Shape, recipe: Recipe, half: bool, tokens: int, answer
 def check_memory(shape: Shape, recipe: Recipe, processor: Processor, processes: int, gpus: int = 1) -> bool:
     """Return whether the `gpus` that train together must share the weights.
 
-    Raises TuningError if the training, or the model that answers after it, needs more memory than there is. On a GPU
-    that is the memory of the device; on a CPU what is free, which all `processes` of the machine share.
+    Raises TuningError if the training, or the model that answers after it, needs more memory than there is. On CUDA
+    that is the memory of the device; else what is free on the machine, which all its `processes` share, and Apple's GPU
+    has no other memory. Also raises it for what that GPU does not do: several processes, and quantized weights.
     """
     if processor.device == "cuda":
         import torch
@@ -98,7 +99,11 @@ def check_memory(shape: Shape, recipe: Recipe, processor: Processor, processes: 
         there = torch.cuda.get_device_properties(0).total_memory
         return check_device_memory(shape, recipe, processor.half, there, "the GPU has", gpus)
     if recipe.shard:
-        raise TuningError("--shard shares the weights among GPUs, and there is none", "Leave it out")
+        raise TuningError("--shard shares the weights among several GPUs of CUDA, and there is none", "Leave it out")
+    if processor.device == "mps" and processes > 1:
+        raise TuningError(f"{processes} processes were started, and {processor.name} trains in one", "Start one")
+    if processor.device == "mps" and recipe.quantize:
+        raise TuningError(f"--quantize needs a GPU of CUDA or a CPU, not {processor.name}", "Leave it out")
     _refuse_more(shape, recipe, processor.half, psutil.virtual_memory().available, "this machine has free", processes)
     return False
 

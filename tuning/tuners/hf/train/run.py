@@ -86,8 +86,8 @@ def run(
         print(rows.announcement(recipe), flush=True)
         if shared:
             print(f"{group.size} processes share the weights (FSDP2)", flush=True)
-        if processor.device == "cuda":
-            print(f"training on {processor.name} with {kernels}", flush=True)
+        if processor.device != "cpu":
+            print(f"training on {processor.name} in {processor.precision} with {kernels}", flush=True)
     from tuning.tuners.hf.train.callbacks import CopiedCheckpoints
     from tuning.tuners.hf.train.training import Log, train, training_model
 
@@ -161,6 +161,8 @@ def _facts(rows: Rows, recipe: Recipe, trained: Any, curves: Curves, parameters:
         "parameters_trained": changed,
         "resumed_from_step": trained.resumed_from,
     }
+    if trained.skipped:
+        facts["steps_skipped"] = trained.skipped
     if curves.development:
         facts["development_loss_before"] = round(curves.development[0].loss, 4)
         # Leave out step 0, the loss of the untuned model, because that model is never saved.

@@ -42,12 +42,12 @@ class AnswerTrainer(SFTTrainer):  # type: ignore[misc]
     ) -> Any:
         """Return the loss of a batch.
 
-        On a GPU without a pull this is TRL's own loss, which never has all logits in memory. On a CPU, TRL would also
-        compute the logits of prompt and padding, which takes a third of the time. With shares of the weights, TRL's
-        loss would read the output layer's, of which each process has only a part.
+        On CUDA without a pull this is TRL's own loss, which never has all logits in memory. On a CPU, TRL would also
+        compute the logits of prompt and padding, which takes a third of the time; Apple's GPU does as a CPU. With
+        shares of the weights, TRL's loss would read the output layer's, of which each process has only a part.
         """
-        on_cpu = inputs["input_ids"].device.type == "cpu"
-        if model.training and (on_cpu or self.pull or self.is_fsdp_enabled) and not return_outputs:
+        on_cuda = inputs["input_ids"].device.type == "cuda"
+        if model.training and (not on_cuda or self.pull or self.is_fsdp_enabled) and not return_outputs:
             batch = Batch(inputs["input_ids"], inputs["attention_mask"], inputs["labels"])
             losses, counts = answer_token_losses(model, batch) if not self.pull else self._pulled(model, batch)
             self._total_train_tokens += int(self.accelerator.gather(batch.attention_mask.sum()).sum())

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import torch
 from peft import LoraConfig
 from torch.distributed.fsdp import MixedPrecisionPolicy
-from transformers import EarlyStoppingCallback, PrinterCallback
+from transformers import PrinterCallback
 from transformers.integrations import TensorBoardCallback
 from trl import DPOConfig, SFTConfig
 
@@ -22,7 +22,7 @@ from tuning.errors import TuningError
 from tuning.progress import progress
 from tuning.tuners.hf.device import DEFAULT_KERNELS, Kernels, Processor, apply_liger
 from tuning.tuners.hf.train.batches import TOKENS, micro_batch, plan_batches
-from tuning.tuners.hf.train.callbacks import CopiedCheckpoints, ProgressLines
+from tuning.tuners.hf.train.callbacks import CopiedCheckpoints, EarlyStopping, ProgressLines, SkippedSteps
 from tuning.tuners.hf.train.checkpoints import CHECKPOINTS, SHARED_WEIGHTS, newest_checkpoint
 from tuning.tuners.hf.train.dpo_trainer import PreferenceTrainer
 from tuning.tuners.hf.train.processes import ALONE, Group
@@ -38,7 +38,8 @@ class Trained:
 
     model: Any
     history: list[dict[str, float]]  # TRL's log, which for a resumed run begins at the first step
-    steps: int
+    steps: int  # with those that were skipped
+    skipped: int  # steps since this process began whose gradients overflowed in fp16, so they changed no weight
     tokens: int  # trained on since this process began, in all processes, without padding
     tokens_per_second: float  # in the training steps, without evaluations and checkpoints
     seconds: float  # of this process, with evaluations
@@ -94,6 +95,7 @@ def train(
         arguments.run_name = f"training {log.folder.name[:12]}"
     # A resumed run already has this evaluation in its log.
     arguments.eval_on_start = arguments.eval_on_start and not resume
+    skipped = SkippedSteps()
     watch = ProgressLines(steps, [lengths[row] for row in plan], recipe.batch_size)
     trainer_class: Any = PreferenceTrainer if preference else AnswerTrainer
     collator = {} if preference else {"data_collator": AnswerCollator(tokenizer.pad_token_id)}
@@ -107,8 +109,9 @@ def train(
         peft_config=None if recipe.full or recipe.continues else _adapter(model, recipe),
         callbacks=[
             watch,
+            *([skipped] if arguments.fp16 else []),
             *([_tensorboard(log.folder, done)] if group.is_main else []),
-            *_early_stopping(recipe, rows),
+            *([EarlyStopping(recipe.patience, skipped)] if len(rows.development) else []),
             *log.copies,
         ],
         **collator,
@@ -131,6 +134,7 @@ def train(
         model=trainer.model,
         history=trainer.state.log_history,
         steps=trainer.state.global_step,
+        skipped=skipped.count,
         tokens=watch.tokens,
         tokens_per_second=watch.tokens_per_second,
         seconds=time.monotonic() - started,
@@ -144,7 +148,7 @@ def _arguments(
     share = recipe.batch_size // processes
     micro = micro_batch(share, recipe.max_length, TOKENS[processor.device] // (2 if preference else 1))
     interval = max(1, -(-steps // recipe.evaluations))
-    on_gpu = processor.device == "cuda"
+    on_gpu = processor.device != "cpu"
     shared = {
         "output_dir": str(output),
         "max_steps": steps,
@@ -159,7 +163,8 @@ def _arguments(
         "data_seed": recipe.seed,
         "use_cpu": not on_gpu,
         "ddp_find_unused_parameters": False,  # every trained weight is used in every step
-        "bf16": on_gpu and processor.half,  # on a CPU, the weights themselves can be bfloat16, which is faster
+        "bf16": on_gpu and processor.precision == "bf16",  # a CPU is faster without autocast, on weights in bfloat16
+        "fp16": processor.precision == "fp16",  # also scales the gradients, which would else be too small for fp16
         # Saves memory but costs a fifth of the speed. Used on a CPU only if a single row can exceed TOKENS.
         "activation_checkpointing": on_gpu or recipe.max_length > TOKENS["cpu"],
         "logging_steps": max(1, steps // 100),
@@ -171,7 +176,7 @@ def _arguments(
         "save_total_limit": 2,
         "load_best_model_at_end": evaluated,
         "metric_for_best_model": "eval_loss" if evaluated else None,
-        "dataloader_pin_memory": on_gpu,
+        "dataloader_pin_memory": processor.device == "cuda",
         "remove_unused_columns": preference,
         "disable_tqdm": True,
         "log_level_replica": "error",  # as `set_up_libraries` sets for the main process
@@ -183,8 +188,8 @@ def _arguments(
         arguments = DPOConfig(**shared, max_length=None, precompute_ref_log_probs=False)
     else:
         arguments = SFTConfig(**shared, max_length=None, dataset_kwargs={"skip_prepare_dataset": True})
-    if recipe.shard and shared["bf16"]:  # Accelerate would also add up gradients in bfloat16
-        arguments.fsdp_plugin_args["mixed_precision_policy"] = MixedPrecisionPolicy(torch.bfloat16, torch.float32)
+    if recipe.shard and (shared["bf16"] or shared["fp16"]):  # Accelerate would also add up gradients in 16 bits
+        arguments.fsdp_plugin_args["mixed_precision_policy"] = MixedPrecisionPolicy(processor.dtype, torch.float32)
     # With several GPUs in one process, transformers would use torch's DataParallel, which makes other batches.
     arguments._n_gpu = min(arguments.n_gpu, 1)
     return arguments
@@ -205,10 +210,6 @@ def _adapter(model: Any, recipe: Recipe) -> Any:
     return LoraConfig(target_modules=sorted(linear), layers_to_transform=list(range(first, blocks)), **shared)
 
 
-def _early_stopping(recipe: Recipe, rows: Rows) -> list[Any]:
-    return [EarlyStoppingCallback(early_stopping_patience=recipe.patience)] if len(rows.development) else []
-
-
 def _tensorboard(output: Path, step: int) -> Any:
     from tensorboardX import SummaryWriter
 
@@ -221,17 +222,16 @@ def training_model(
 ) -> Any:
     """Load the base model in the data type for training, with the adapter that is trained further, if one is given.
 
-    With an adapter, this is bfloat16 where that is native, else fp32. If all weights are trained, it is fp32 (on a GPU
-    with products in bfloat16), because bfloat16 would round small updates away. With `recipe.quantize`, the linear
-    layers but the output have fewer bits, and compute in that data type. Other weights stay as they are without it:
-    `prepare_model_for_kbit_training` of PEFT would make them fp32, which for Qwen2.5-7B takes 2.2 GB more. Raises
-    TuningError if the model cannot be loaded.
+    With an adapter, this is the one of the processor's precision, and the adapter's weights are fp32. If all weights
+    are trained, it is fp32 (on a GPU with products in 16 bits), because 16 bits would round small updates away. With
+    `recipe.quantize`, the linear layers but the output have fewer bits, and compute in that data type. Other weights
+    stay as they are without it: `prepare_model_for_kbit_training` of PEFT would make them fp32, which for Qwen2.5-7B
+    takes 2.2 GB more. Raises TuningError if the model cannot be loaded.
     """
     from tuning.tuners.hf.models.adapted import load_adapter
     from tuning.tuners.hf.models.base_models import load_model
 
-    half = processor.half and not recipe.full
-    model = load_model(folder, torch.bfloat16 if half else torch.float32, recipe.quantize, kernels.attention)
+    model = load_model(folder, torch.float32 if recipe.full else processor.dtype, recipe.quantize, kernels.attention)
     if kernels.liger:
         apply_liger(model)
     return load_adapter(model, adapter, is_trainable=True) if adapter else model
