@@ -174,7 +174,7 @@ def test_options_of_numbers_choices_and_truth_values_are_converted_or_refused(
     for wrong, said in (
         ({"match_parent": "no"}, "--match-parent takes true or false, not 'no'"),
         ({"minimum_answer_length": "x"}, "--minimum-answer-length takes a whole number, not 'x'"),
-        ({"decisions": ""}, "--decisions takes the path of a file, not ''"),
+        ({"decisions": ""}, "--decisions must not be empty"),
         ({"python2_answers": "yes"}, "--python2-answers cannot be 'yes'. Choose one of: keep, drop"),
     ):
         with pytest.raises(Exit, match=said):

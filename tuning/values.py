@@ -88,9 +88,7 @@ def convert(value: Any, hint: Any) -> Any:
         if "\0" in value:
             raise ValueError(f"cannot contain a null character, as in {shown(value)}")
     if value == "" and _needs_text(kind, metas):
-        is_path = any("path" in (meta.extra or {}) for meta in metas)
-        noun = "the path of a file" if is_path else describe_kind(hint) or "a text"
-        raise ValueError(f"takes {noun}, not '' (or leave it out)")
+        raise ValueError("must not be empty. Give a value, or leave it out")
     result = _parsed(value, kind)
     if result is None or not _fits(result, kind, metas):
         if get_origin(kind) is Literal:

@@ -16,7 +16,8 @@ from msgspec import Meta
 
 from tuning.command import _READERS, command, options_of
 from tuning.command_line.options import BuildOptions, OwnOptions, SplitOptions, TuningOptions
-from tuning.command_line.run_file import RUN_FILE, RunFile, run_text, schema_of
+from tuning.command_line.run_file import RUN_FILE, RunFile, read_run_file, run_text, schema_of
+from tuning.errors import TuningError
 from tuning.pipelines.release.record import start_run
 from tuning.settings import Settings, shared_kinds
 from tuning.tuners.options import tuning_settings
@@ -113,11 +114,14 @@ def test_an_option_wins_over_a_variable_and_a_variable_over_the_file(
         ("limt: 3", "has the unknown key limt. Did you mean limit?"),
         ("home: x", "has the unknown key home"),
         ("access_token: x", "has the unknown key access_token"),
-        ("decisions: ''", "decisions takes the path of a file, not ''"),
-        ("bucket: ''", "bucket takes a bucket, without gs://, not '' (or leave it out)"),
-        ("base-model: ''", "base-model takes one line that begins with no -, not '' (or leave it out)"),
+        ("decisions: ''", "decisions must not be empty"),
+        ("bucket: ''", "bucket must not be empty. Give a value, or leave it out"),
+        ("base-model: ''", "base-model must not be empty. Give a value, or leave it out"),
         ("limit: many", "limit takes a whole number, not 'many'"),
         ("limit: [1, 2]", "limit takes one value, not a list"),
+        ("a: &a [1]\nlimit: [*a, *a]", "has the unknown key a"),
+        ("limit: [[1], [2]]", "limit takes one value, or a list of values"),
+        ("? [limit]\n: 3", "has the unknown key []"),
         ("limit: {a: 1}", "limit takes one value, or a list of values"),
         ("evaluation-examples: 0", "evaluation-examples takes a whole number above 0"),
         ("format: none", "format cannot be 'none'. Choose one of: notebook"),
@@ -126,7 +130,7 @@ def test_an_option_wins_over_a_variable_and_a_variable_over_the_file(
         ("exclude-user: [7, null]", "exclude-user takes a list without empty values"),
         ("tag-pattern: !!binary aGk=", "is not valid YAML (it has a tag in line 1: write the value without it)"),
         ("tag-pattern: !mine x", "is not valid YAML (it has a tag in line 1"),
-        ("train: &a [*a]", "is not valid YAML"),
+        ("train: &a [*a]", "train takes one value, or a list of values"),
         ("- limit", "is not a list of names with values. Write lines such as: limit: 2000"),
         ("a: [", "is not valid YAML"),
         ("full: !!bool maybe", "is not valid YAML"),
@@ -218,3 +222,11 @@ def test_dataset_and_evaluate_read_a_file_by_the_same_rule(
     with pytest.raises(Exit) as ended:
         Executor(tasks.namespace).execute(*Parser(contexts=tasks.namespace.to_contexts()).parse_argv(line))
     assert "has the key steps, which belongs to `invoke tune`. Leave it out for" in str(ended.value.message)
+
+
+def test_aliases_inside_lists_are_not_followed(tmp_path: Path) -> None:
+    levels = [f"- &a{number} [{', '.join([f'*a{number - 1}' if number else 'x'] * 10)}]" for number in range(10)]
+    path = tmp_path / "run.yaml"
+    path.write_text("\n".join(["train:", *levels]))
+    with pytest.raises(TuningError, match="train takes one value, or a list of values"):
+        read_run_file(path, {"train": list[str] | None}, "tune")

@@ -17,6 +17,7 @@ from tuning.values import convert
 RUN_FILE = "run.yaml"  # in the folder of each run
 # What PyYAML raises beside its YAMLError for values such as `!!bool x`, `!!int ""`, 2020-13-99 and very deep lists.
 WRONG_YAML = (ValueError, LookupError, AttributeError, RecursionError)
+_DEPTH = 2  # the file has values, and a value can have values
 _UNTAGGED = ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq", "tag:yaml.org,2002:str")
 _HEAD = "# The options and settings of a run. Repeat it: invoke {command} --config {file}\n"
 
@@ -83,19 +84,21 @@ def read_run_file(
     return values
 
 
-def _content(node: Any) -> object:
+def _content(node: Any, depth: int = 0) -> object:
     """Return the content of a YAML node: a text, None, or a list or mapping of these.
 
-    Raises ValueError at a tag such as `!!int`.
+    What is in a list inside a list is left out, because no option takes it, and aliases could make it endless. Raises
+    ValueError at a tag such as `!!int`.
     """
     import yaml
 
     if node.tag not in _UNTAGGED:
         raise ValueError(f"it has a tag in line {node.start_mark.line + 1}: write the value without it")
+    inside = node.value if depth < _DEPTH else []
     if isinstance(node, yaml.MappingNode):
-        return {str(key.value): _content(value) for key, value in node.value}
+        return {str(_content(key, _DEPTH)): _content(value, depth + 1) for key, value in inside}
     if isinstance(node, yaml.SequenceNode):
-        return [_content(one) for one in node.value]
+        return [_content(one, depth + 1) for one in inside]
     return None if node.style is None and node.value.lower() in ("", "~", "null") else node.value
 
 

@@ -133,14 +133,12 @@ def _whole(settings: Settings, weights: Path, folder: Path) -> Iterator[Path]:
 def _write_adapter(exported: Exported, adapter: Path, folder: Path) -> None:
     version = exported.version
     if not adapter.is_dir():
-        raise TuningError(
-            f"{version.name} has no adapter, because all its weights were trained", "Use --form merged or gguf"
-        )
+        raise TuningError(f"{version.name} has no adapter, because all its weights were trained", "Use --form merged")
     if not exported.base.name:
         raise TuningError(
             f"the base model of {version.name} ({exported.base_in_words}) is not on the Hugging Face hub, so nobody "
             "else can load the adapter",
-            "Use --form merged or gguf",
+            "Use --form merged",
         )
     from tuning.tuners.hf.train.saving import name_base  # it loads torch
 

@@ -62,8 +62,8 @@ def _opened(settings: Settings) -> dict[str, Dataset | TuningError]:
         except TuningError as error:
             found[folder.name] = error
         else:
-            if one.id in found:
-                raise TuningError(f"the ID {one.id!r} belongs to two folders", f"Move {folder} away if it is a copy")
+            if isinstance(other := found.get(one.id), Dataset):
+                raise TuningError(f"{folder} and {other.folder} contain the same dataset", "Move the copy away")
             found[one.id] = one
     return found
 

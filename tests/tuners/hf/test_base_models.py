@@ -1,3 +1,4 @@
+import os
 import shutil
 from pathlib import Path
 
@@ -35,6 +36,30 @@ def test_tiny_is_made_again_if_a_file_of_it_is_gone_or_changed(
     find_base_model(settings, "tiny", dataset)
     find_base_model(settings, "tiny", dataset)
     assert capsys.readouterr().out.count("made again") == 1
+
+
+@pytest.mark.parametrize("kind", ["file", "pipe", "link to a changed folder", "dangling link", "dangling seal"])
+def test_tiny_is_made_again_if_something_else_is_in_its_place(
+    kind: str, dataset: Dataset, settings: Settings, tmp_path: Path
+) -> None:
+    folder = find_base_model(settings, "tiny", dataset)
+    made = {path.name: path.read_bytes() for path in folder.iterdir()}
+    elsewhere = tmp_path / "elsewhere"
+    folder.rename(elsewhere)
+    (elsewhere / "config.json").write_text("{}")
+    if kind == "file":
+        folder.write_text("x")
+    elif kind == "pipe":
+        os.mkfifo(folder)
+    elif kind == "dangling seal":
+        elsewhere.rename(folder)
+        (folder / "made.json").unlink()
+        (folder / "made.json").symlink_to("nowhere")
+    else:
+        folder.symlink_to(elsewhere if kind == "link to a changed folder" else tmp_path / "nowhere")
+    assert find_base_model(settings, "tiny", dataset) == folder
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == made
+    assert not folder.is_symlink()
 
 
 def test_tiny_is_another_for_another_train_split(dataset: Dataset, settings: Settings, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from tuning.dataset.formats.records import Example, Message
 from tuning.progress import is_shown, progress
 from tuning.tuners.hf.answer.batching import generate
 from tuning.tuners.hf.answer.known import Known, Loss, find_known, is_same_loss, key_of, with_known
+from tuning.tuners.hf.answer.packed import pack, packed_layers, unpack
 from tuning.tuners.hf.answer.scoring import example_losses
 from tuning.tuners.hf.chat import decode_answer, encode, encode_prompt, skip_thoughts, stop_tokens
 from tuning.tuners.hf.device import answering_dtype, find_processor, scoring_dtype
@@ -55,7 +56,7 @@ class HfPredictor:
             asked = [number for number in numbers if number not in answers]
             print(f"answering {len(asked)} questions with up to {max_new_tokens} tokens each", flush=True)
             prompt_ids = [encoded[number] for number in asked]
-            pieces = generate(self._model.to(self._answering), prompt_ids, max_new_tokens, self._ends())
+            pieces = generate(self._answerer(), prompt_ids, max_new_tokens, self._ends())
             with progress("answering", len(asked), "questions") as advance:
                 for count, (index, ids) in enumerate(pieces, start=1):
                     answers[asked[index]] = self._answer(ids, max_new_tokens)
@@ -84,7 +85,7 @@ class HfPredictor:
 
         def work() -> None:
             try:
-                model = self._model.to(self._answering)
+                model = self._answerer()
                 result.extend(new for _, new in generate(model, [ids], max_new_tokens, self._ends(), on_token=put))
             except BaseException as error:
                 result.append(error)
@@ -118,10 +119,20 @@ class HfPredictor:
 
         def scored(numbers: Sequence[int]) -> list[Loss]:
             with progress("scoring", len(numbers), "examples") as advance:
-                return example_losses(self._model.to(self._scoring), [rows[number] for number in numbers], advance)
+                return example_losses(self._scorer(), [rows[number] for number in numbers], advance)
 
         keys = [key_of([start, *ids]) for ids, start in rows]
         return with_known("losses", keys, self._known.losses, scored, is_same=is_same_loss)
+
+    def _answerer(self) -> Any:
+        """Return the model as it generates fastest."""
+        if not packed_layers(self._model):
+            pack(self._model.to(self._answering))
+        return self._model
+
+    def _scorer(self) -> Any:
+        unpack(self._model)
+        return self._model.to(self._scoring)
 
     @functools.cached_property
     def _known(self) -> Known:

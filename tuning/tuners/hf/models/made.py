@@ -3,6 +3,7 @@
 A library that loads a folder from which a file is gone may use another value in silence, such as for a chat template.
 """
 
+import os
 import shutil
 from functools import cache
 from pathlib import Path
@@ -32,7 +33,7 @@ def is_as_made(folder: Path) -> bool:
 
     A folder of an earlier version of the project has no seal, so its files are not checked.
     """
-    if not (folder / _SEAL).exists():
+    if not os.path.lexists(folder / _SEAL):
         return folder.is_dir()
     try:
         return read_record(folder / _SEAL, _Seal, "").sha256 == _content(folder)
@@ -41,10 +42,13 @@ def is_as_made(folder: Path) -> bool:
 
 
 def remove_changed(folder: Path) -> None:
-    """Delete a folder that is not as it was made, if there is one, and say that it is made again."""
-    if folder.exists():
+    """Delete a folder that is not as it was made, or what is in its place, and say that it is made again."""
+    if os.path.lexists(folder):
         print(f"note: the files in {folder} have changed, so they are made again", flush=True)
-        shutil.rmtree(folder)
+        if folder.is_dir() and not folder.is_symlink():
+            shutil.rmtree(folder)
+        else:
+            folder.unlink()
 
 
 def _content(folder: Path) -> str:

@@ -21,9 +21,8 @@ tags: [{tags}]
 {what}
 
 ## Data
-Dataset `{dataset}` ({format}), built from {source}: {total} training examples. {used} were used for training and
-{development} were held out to choose the checkpoint. {too_long} were left out because they have more than {max_length}
-tokens. {origin}
+Dataset `{dataset}` ({format}), built from {source}: {total} training examples. Used for training: {used}. Held out to
+choose the checkpoint: {development}. Left out because they have more than {max_length} tokens: {too_long}. {origin}
 
 ## Settings
 | setting | value |
@@ -36,7 +35,8 @@ tokens. {origin}
 {facts}
 
 The development loss is the cross entropy per answer token in nats, averaged over each held-out training example and
-then over the examples. The evaluation report, on other examples, shows whether the model is better than its base.
+then over the examples. {measured}The evaluation report, on other examples, shows whether the model is better than its
+base.
 
 ## Licence and limits
 The licence of the base model is {license}. The licence of the training text is {data_license}. It is not settled what
@@ -74,6 +74,9 @@ def model_card(
         max_length=recipe.max_length,
         settings=_table(as_it_was(msgspec.to_builtins(recipe), facts)),
         facts=_table({name: value for name, value in facts.items() if name not in {"recipe", *settings}}),
+        measured="It was measured on quantized weights, but the model that was saved and evaluated is not quantized. "
+        if recipe.quantize
+        else "",
         smoke="The base model has random weights and only tests the pipeline, so the answers are meaningless."
         if base_model == "tiny"
         else "",

@@ -47,10 +47,11 @@ class Rows:
         used = min(kept, steps * recipe.batch_size)
         passes = steps * recipe.batch_size / kept
         often = f", {passes:.2g} times each" if passes > 1 else ""
+        held_out = f"{len(self.development)} {'is' if len(self.development) == 1 else 'are'}"
         capped = " (--steps or --epochs sets another length)" if steps < recipe.steps else ""
         return (
             f"training on {used} of {self.total} examples: {self.too_long} have more than {recipe.max_length} tokens,"
-            f" {len(self.development)} are held out to watch the training, and {steps} steps of {recipe.batch_size} use"
+            f" {held_out} held out to watch the training, and {steps} steps of {recipe.batch_size} use"
             f" {'all' if used == kept else used} of the other {kept}{often}{capped}"
         )
 
