@@ -48,3 +48,11 @@ def test_a_guardrail_that_is_worse_is_named_and_so_is_why_no_question_was_asked(
     assert any(re.match(r"  guardrails +worse: loop; of ", line) for line in worse)
     silent = summed(compared(MORE, HALF, pairs([0.3] * 48), reason="the code in the answers was not run"))
     assert any(re.match(r"  solved +the code in the answers was not run", line) for line in silent)
+
+
+def test_why_no_question_was_asked_is_said_once_for_all_opponents() -> None:
+    comparison = compared(MORE, HALF, pairs([0.3] * 48), reason="the code in the answers was not run")
+    verdict = judge(comparison, OPTIONS)
+    (base,) = verdict.judgements
+    both = msgspec.structs.replace(verdict, judgements=[base, msgspec.structs.replace(base, opponent="champion")])
+    assert sum("was not run" in line for line in summary_lines(both, comparison, [])) == 1

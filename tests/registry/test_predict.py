@@ -114,6 +114,9 @@ def test_a_version_answers_with_its_own_template(settings, version, model_files,
     assert seen == [str(settings.models_dir / "v1" / "model" / "weights")]
     print_answer(settings, "champion", "Why?", 5)
     assert capsys.readouterr().out == "Why?\n[v1: MAX_TOKENS]\n"
+    monkeypatch.setattr(Typing, "stream", lambda self, prompt, limit: iter(["\n", " \n", Answer("", "REPETITION")]))
+    print_answer(settings, "champion", "Why?", 5)
+    assert capsys.readouterr().out.endswith("[v1: REPETITION, the answer is empty]\n")
 
 
 def test_without_a_champion_predict_says_what_to_do(settings):

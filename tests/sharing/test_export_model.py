@@ -250,6 +250,16 @@ def test_an_architecture_that_llama_cpp_does_not_know_is_refused_before_the_conv
     assert not (tmp_path / "out").exists()
 
 
+def test_a_model_of_tiny_is_refused_before_the_converter_is_fetched(
+    home: Settings, version: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gguf, "_converter", lambda settings: pytest.fail("the converter was fetched"))
+    found = msgspec.structs.replace(registry.find_version(home, version), base_model="tiny")
+    with pytest.raises(TuningError, match=f"the tokenizer of tiny, the base of {version}. Use --form merged"):
+        gguf.write_gguf(home, found, Path(registry.open_version(home, found).uri), tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_model_that_the_converter_does_not_know_is_one_line(
     home: Settings, version: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -20,6 +20,7 @@ from tuning.site.pages import Pages, web
 from tuning.site.records import plain_name, read_runs
 from tuning.site.run_page import command, default_of, facts, write_run_page
 from tuning.site.runs_page import write_runs_page
+from tuning.tuners.hf.train.curves import Curves, Point
 
 
 def version(**options: object) -> Version:
@@ -218,6 +219,13 @@ def test_a_run_that_has_not_ended_shows_no_time(home: Settings) -> None:
     going = replace(ended, record=msgspec.structs.replace(ended.record, status="running", seconds=0.0))
     assert (ended.took, facts(ended, None)["time"]) == ("240.0 s", "240.0 s")
     assert (going.took, facts(going, None)["time"]) == ("-", "-")
+
+
+def test_a_comparison_has_the_steps_that_were_trained(home: Settings) -> None:
+    run = next(run for run in read_runs(home, 50) if run.id == FIRST)
+    curves = Curves(train=[Point(1, 2.0), Point(37, 1.5)], development=[Point(30, 1.9)])
+    assert facts(replace(run, curves=curves), None)["steps trained"] == "37"
+    assert "steps trained" not in facts(replace(run, curves=None), None)
 
 
 def test_an_empty_pipeline_of_a_run_has_no_graph(home: Settings, tmp_path: Path) -> None:

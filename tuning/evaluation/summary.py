@@ -26,8 +26,8 @@ def _rows(judgement: Judgement, verdict: Verdict, comparison: Comparison) -> Ite
         solved = ", ".join(f"{role} {judgement.solved.get(role, 0)}" for role in (other, "tuned"))
         changed = f"{len(judgement.gained)} gained, {len(judgement.lost)} lost"
         yield f"solved{suffix}", f"{solved} of {asked}: {show(judgement.executed, 'executed', True)} points; {changed}"
-    elif comparison.suite.reason:
-        yield f"solved{suffix}", comparison.suite.reason
+    elif comparison.suite.reason and not suffix:  # it is the same for every opponent
+        yield "solved", comparison.suite.reason
     metric = verdict.primary_metric
     figure = next((one for one in comparison.figures if one.metric == metric), None)
     if figure and (gain := verdict.improvements.get(other)):

@@ -37,11 +37,13 @@ def print_answer(settings: Settings, name: str, text: str, max_new_tokens: int, 
     parse_question(text)  # an empty one is an error before the model is loaded
     asked = load_endpoint(settings) if endpoint else load(settings, name)
     with contextlib.closing(ask(asked, text, max_new_tokens)) as pieces:
+        is_empty = True
         for piece in pieces:
             if isinstance(piece, str):
+                is_empty = is_empty and not piece.strip()
                 print(piece, end="", flush=True)
                 continue
-            print(f"\n[{piece.model}: {piece.finish_reason}]")
+            print(f"\n[{piece.model}: {piece.finish_reason}{', the answer is empty' * is_empty}]")
             for note in piece.notes:
                 print(f"[note: {note}]")
             for secret in piece.secrets:

@@ -16,7 +16,7 @@ import msgspec
 
 from tuning.dataset.formats.codec import as_question
 from tuning.errors import TuningError
-from tuning.evaluation.options import EvaluationOptions
+from tuning.evaluation.options import SMOKE_TEST_BASE, EvaluationOptions
 from tuning.records import read_record
 from tuning.registry.records import Version
 from tuning.settings import Settings
@@ -66,7 +66,12 @@ def write_gguf(settings: Settings, version: Version, merged: Path, folder: Path)
 
 
 def _check_known(model: Path, version: Version) -> None:
-    """Raise TuningError if llama.cpp does not know the architecture of a model."""
+    """Raise TuningError if llama.cpp does not know the architecture of a model, or the tokenizer of its base `tiny`."""
+    if version.base_model == SMOKE_TEST_BASE:
+        raise TuningError(
+            f"llama.cpp does not know the tokenizer of {SMOKE_TEST_BASE}, the base of {version.name}",
+            "Use --form merged",
+        )
     named = read_record(model / "config.json", _Architectures, _LOST).architectures
     if not ARCHITECTURES.intersection(named):
         raise TuningError(

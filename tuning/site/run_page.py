@@ -119,7 +119,8 @@ def _charts(run: SiteRun) -> list[Chart]:
     if run.curves and (run.curves.train or run.curves.development):
         lines = {"training": run.curves.train, "development": run.curves.development}
         points = {name: [(point.step, point.loss) for point in line] for name, line in lines.items() if line}
-        charts.append(curves("Learning curves", ("optimizer step", "loss, nats per token"), points))
+        weights = " on quantized weights" if run.version and run.version.options.get("quantize") else ""
+        charts.append(curves("Learning curves", ("optimizer step", f"loss{weights}, nats per token"), points))
     if run.comparison:
         executed = [figure for figure in run.comparison.suite.figures if not figure.metric.startswith("char")]
         if executed:
@@ -221,6 +222,8 @@ def facts(run: SiteRun, dataset: Dataset | None) -> dict[str, str]:
         "model": record.version,
     }
     found |= {f"{_OPTION}{name}": value for name, value in sorted(_options(run, dataset).items())}
+    if run.curves and (points := [*run.curves.train, *run.curves.development]):
+        found["steps trained"] = str(max(point.step for point in points))
     if version:
         found["command"] = command(version)
     if run.comparison:

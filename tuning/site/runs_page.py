@@ -47,9 +47,9 @@ def _charts(runs: Sequence[SiteRun]) -> list[Chart]:
         charts.append(intervals("How-to questions solved: tuned minus base", "points", means, zero=True))
     for metric, unit in UNITS.items():
         gains = [(run, run.held_out_gain) for run in runs if run.metric == metric][:_DRAWN]
-        means = [_mean(run, "gain", found) for run, found in gains if found]
+        means = [_mean(run, "improvement", found) for run, found in gains if found]
         if means:
-            charts.append(intervals(f"Gain over the base in {metric}", unit, means, zero=True, digits=3))
+            charts.append(intervals(f"Improvement on the base in {metric}", unit, means, zero=True, digits=3))
     return charts
 
 
