@@ -189,7 +189,8 @@ def test_a_killed_clean_leaves_no_half_and_the_next_one_ends_it(
 
 @pytest.mark.parametrize("age", ["30", "d", "-1d", "30 days", "", "1y"])
 def test_an_age_that_is_none_is_refused(age: str) -> None:
-    with pytest.raises(ValueError, match=r"takes a number of hours, days or weeks: 12h, 30d or 4w, not "):
+    said = "takes a number of hours, days or weeks: 12h, 30d or 4w, not " if age else "must not be empty"
+    with pytest.raises(ValueError, match=said):
         convert(age, Age)
 
 

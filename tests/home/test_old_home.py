@@ -41,7 +41,7 @@ def test_its_models_runs_and_datasets_are_listed(settings: Settings, old_home: P
 def test_its_champion_answers(settings: Settings, old_home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     print_answer(settings, "champion", "How do I sort a list?", 3)
     printed = capsys.readouterr()
-    assert printed.out.strip().endswith("[v1: MAX_TOKENS]")
+    assert printed.out.strip().endswith("[v1: MAX_TOKENS, the answer is empty]")  # its base has random weights
     assert "have changed" not in printed.err
 
 
