@@ -53,7 +53,10 @@ class Plan:
         """Return the rows of the batch that are chosen."""
         if self.chosen is None:
             return batch
-        return batch.take(as_indices(np.flatnonzero(np.isin(self._ids(batch), self.chosen))))
+        ids = self._ids(batch)
+        # Ids larger than all are compared with the last one. `numpy.isin` would hash all chosen ids for each batch.
+        is_chosen = self.chosen[np.searchsorted(self.chosen[:-1], ids)] == ids
+        return batch if is_chosen.all() else batch.take(as_indices(np.flatnonzero(is_chosen)))
 
     def places(self, batch: pa.RecordBatch) -> Column:
         """Return the sort keys of the batch's rows, which order them in their part."""
