@@ -169,6 +169,8 @@ def _is_forbidden(reference: str) -> bool:
 # All links and images except links whose only attribute is an absolute URL.
 _TAG = re.compile(r'<(a|img)\b(?! href="https?://[^"]*">)((?:[^<>"]|"[^"<]*")*)>')
 _ATTRIBUTE = re.compile(r'\s+([a-z-]+)="([^"]*)"')
+# A `<` that begins no tag is text. For many of these, html-to-markdown takes quadratic time.
+_TEXT = re.compile(r"<(?![A-Za-z/!?])")
 _ENTITY = re.compile(r"&(?!amp;|lt;|gt;|quot;)(?:#\d+|#[xX][\da-fA-F]+|[A-Za-z][A-Za-z\d]*);")
 
 
@@ -181,6 +183,7 @@ def _prepared(html: str, base_url: str) -> str:
     """
     if "\r" in html:
         html = html.replace("\r\n", "\n").replace("\r", "\n")
+    html = _TEXT.sub("&lt;", html)
     if "<pre" in html:
         html = name_languages(html)
     if "<a " in html or "<img" in html:
