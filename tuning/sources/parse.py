@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tuning.sources.reading.xml_rows import Counts, Row, parse_rows
-from tuning.sources.schemas import Column, Kind, arrow_schema, columns
+from tuning.sources.reading.plain_rows import read_plain
+from tuning.sources.reading.xml_rows import LONGEST_ROW, Counts, parse_rows
+from tuning.sources.schemas import TABLES, Column, Kind, arrow_schema, columns
 from tuning.sources.tables import text_bytes
 
 READ = "read"
@@ -46,6 +47,13 @@ _FIRST_TIME = datetime.datetime(1, 1, 1, tzinfo=datetime.UTC)
 _LICENSE = re.compile(r"CC[ _-]BY[ _-]SA[ _-](\d\.\d)", re.IGNORECASE | re.ASCII)
 
 
+def _attribute(column: str) -> str:
+    return "".join(word.capitalize() for word in column.split("_"))
+
+
+_ATTRIBUTES = frozenset(_attribute(column.name) for table in TABLES for column in columns(table))
+
+
 @dataclass
 class Parsed:
     """Hold parsed rows and counts. `batches` has the table as its key.
@@ -68,16 +76,14 @@ Parser = Callable[[Sequence[bytes]], Parsed]
 def parse_posts(blocks: Sequence[bytes]) -> Parsed:
     """Parse the questions and answers in the blocks. Count other kinds of posts, but do not parse them further."""
     parsed = Parsed()
-    rows: dict[str, list[Row]] = {table: [] for table in _POST_TABLES.values()}
-    for row in itertools.chain.from_iterable(parse_rows(block, "posts", parsed.counts) for block in blocks):
-        kind = row.get("PostTypeId", "")
+    rows = _rows(blocks, "posts", parsed.counts)
+    kinds = _texts(rows, "PostTypeId").fill_null("")
+    for kind, count in zip(*(one.to_pylist() for one in kinds.value_counts().flatten()), strict=True):
         table = _POST_TABLES.get(kind)
-        parsed.counts[table or post_type_name(kind), READ] += 1
-        if table:
-            rows[table].append(row)
-    for table, table_rows in rows.items():
-        if table_rows:
-            _to_batch(table, table_rows, parsed)
+        parsed.counts[table or post_type_name(kind), READ] += count
+    for kind, table in _POST_TABLES.items():
+        if (chosen := rows.filter(pc.equal(kinds, kind))).num_rows:
+            _to_batch(table, chosen, parsed)
     return parsed
 
 
@@ -93,15 +99,37 @@ def post_type_name(kind: str) -> str:
 
 def _parse_table(table: str, blocks: Sequence[bytes]) -> Parsed:
     parsed = Parsed()
-    rows = [row for block in blocks for row in parse_rows(block, table, parsed.counts)]
-    parsed.counts[table, READ] += len(rows)
-    if rows:
+    rows = _rows(blocks, table, parsed.counts)
+    parsed.counts[table, READ] += rows.num_rows
+    if rows.num_rows:
         _to_batch(table, rows, parsed)
     return parsed
 
 
-def _to_batch(table: str, rows: list[Row], parsed: Parsed) -> None:
-    reasons: list[str | None] = [None] * len(rows)
+def _rows(blocks: Sequence[bytes], table: str, counts: Counts) -> pa.Table:
+    """Return the rows of the blocks in order, with a string column for each attribute that a raw table has."""
+    whole = read_plain(b"".join(blocks), _ATTRIBUTES) if max(map(len, blocks), default=0) <= LONGEST_ROW else None
+    tables = [_block(block, table, counts) for block in blocks or [b""]] if whole is None else [whole]
+    return pa.concat_tables(tables, promote_options="default")
+
+
+def _block(block: bytes, table: str, counts: Counts) -> pa.Table:
+    if len(block) <= LONGEST_ROW and (plain := read_plain(block, _ATTRIBUTES)) is not None:
+        return plain
+    rows = parse_rows(block, table, counts)
+    names = sorted(_ATTRIBUTES & {"Id", *itertools.chain.from_iterable(rows)})
+    return pa.table({name: pa.array([row.get(name) for row in rows], pa.string()) for name in names})
+
+
+def _texts(rows: pa.Table, attribute: str) -> pa.StringArray:
+    """Return the attribute of each row, with null where it has none."""
+    if attribute not in rows.column_names:
+        return pa.nulls(rows.num_rows, pa.string())
+    return rows.column(attribute).combine_chunks()
+
+
+def _to_batch(table: str, rows: pa.Table, parsed: Parsed) -> None:
+    reasons: list[str | None] = [None] * rows.num_rows
     arrays = {}
     for column in columns(table):
         arrays[column.name] = _column(table, column, rows, reasons)
@@ -116,12 +144,12 @@ def _to_batch(table: str, rows: list[Row], parsed: Parsed) -> None:
     parsed.batches[table] = batch
 
 
-def _column(table: str, column: Column, rows: list[Row], reasons: list[str | None]) -> pa.Array:
+def _column(table: str, column: Column, rows: pa.Table, reasons: list[str | None]) -> pa.Array:
     """Return one column's values. A malformed value becomes null, and its row gets a reason to be dropped."""
     attribute = _attribute(column.name)
     if column.name in _UNUSED.get(table, ()):
-        return pa.nulls(len(rows), arrow_schema(table).field(column.name).type)
-    text = pa.array([row.get(attribute) for row in rows], pa.string())
+        return pa.nulls(rows.num_rows, arrow_schema(table).field(column.name).type)
+    text = _texts(rows, attribute)
     if column.name == "content_license":
         return _stated_licenses(text)
     values = _convert(text, column.kind)
@@ -147,10 +175,6 @@ def _stated_licenses(texts: pa.Array) -> pa.Array:
     stated = [(text.strip(), _LICENSE.fullmatch(text.strip())) for text in encoded.dictionary.to_pylist()]
     names = [f"CC BY-SA {match[1]}" if match else text or None for text, match in stated]
     return pa.DictionaryArray.from_arrays(encoded.indices, pa.array(names, pa.string())).cast(pa.string())
-
-
-def _attribute(column: str) -> str:
-    return "".join(word.capitalize() for word in column.split("_"))
 
 
 def _convert(text: pa.Array, kind: Kind) -> pa.Array:

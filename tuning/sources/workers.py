@@ -7,12 +7,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from tuning.sources.parse import Parsed, Parser
 from tuning.sources.rows import BLOCK
 
-# Bytes parsed at a time: some eight blocks. With fewer, Arrow's overhead would exceed the cost of parsing XML.
+# Bytes parsed at a time: some eight blocks. With fewer, Arrow's calls would take longer than their work.
 _BATCH = 8 * BLOCK
 
 
 class Parsers:
-    """Parse blocks in threads, while the main thread reads and writes. lxml, Arrow and zstd release the GIL.
+    """Parse blocks in threads, while the main thread reads and writes. Arrow and zstd release the GIL.
 
     Processes would take as long to start as it takes to load a dump of about 100 MB, and they would outlive a killed
     parent.

@@ -11,7 +11,7 @@ Counts = Counter[tuple[str, str]]
 # Keys of the numbers of mended rows, replaced characters and joined surrogate pairs.
 MENDED_ROWS, REPLACED, JOINED = ("mended", "rows"), ("mended", "replaced"), ("mended", "joined")
 # Bytes. A post has at most 30,000 characters of Markdown, which as escaped HTML have well below 1 MB.
-_LONGEST_ROW = 2 << 20
+LONGEST_ROW = 2 << 20
 
 Row = dict[str, str]
 
@@ -22,7 +22,7 @@ def parse_rows(block: bytes, table: str, counts: Counts) -> list[Row]:
     Characters that XML forbids are replaced and counted. Rows are only searched for them if they cannot be parsed. A
     row that is too long for a post is dropped too, because parsing takes many times its length in memory.
     """
-    if len(block) <= _LONGEST_ROW and (found := _parsed(block)) is not None:
+    if len(block) <= LONGEST_ROW and (found := _parsed(block)) is not None:
         return _rows_of(found, table, counts)
     pieces = [b"<row" + piece for piece in block.split(b"<row")[1:]]
     return [row for piece in pieces for row in _parse_one(piece, table, counts)]
@@ -30,8 +30,8 @@ def parse_rows(block: bytes, table: str, counts: Counts) -> list[Row]:
 
 def _parse_one(row: bytes, table: str, counts: Counts) -> list[Row]:
     """Parse one row. If it cannot be parsed, replace forbidden characters and try again."""
-    if len(row) > _LONGEST_ROW:
-        counts[table, f"longer than {_LONGEST_ROW >> 20} MB"] += 1
+    if len(row) > LONGEST_ROW:
+        counts[table, f"longer than {LONGEST_ROW >> 20} MB"] += 1
         return []
     if (found := _parsed(row)) is not None:
         return _rows_of(found, table, counts)
