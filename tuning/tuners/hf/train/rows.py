@@ -77,9 +77,7 @@ def read_rows(tokenizer: Any, dataset: Dataset, recipe: Recipe, work: Path, grou
         encoded = datasets.concatenate_datasets([datasets.Dataset.from_file(file) for file in files])
     fits = [index for index, length in enumerate(encoded["length"]) if length <= recipe.max_length]
     if not fits:
-        raise TuningError(
-            f"none of the {len(encoded)} training examples has at most {recipe.max_length} tokens", "Raise --max-length"
-        )
+        raise none_fits(len(encoded), recipe.max_length)
     groups = list(encoded["group"])
     held_out = _held_out([groups[index] for index in fits], recipe.development_rows, recipe.seed)
     return Rows(
@@ -88,6 +86,11 @@ def read_rows(tokenizer: Any, dataset: Dataset, recipe: Recipe, work: Path, grou
         total=len(encoded),
         too_long=len(encoded) - len(fits),
     )
+
+
+def none_fits(examples: int, longest: int) -> TuningError:
+    """Return the error of a training whose examples all have more than `longest` tokens."""
+    return TuningError(f"none of the {examples} training examples has at most {longest} tokens", "Raise --max-length")
 
 
 def _encode(tokenizer: Any, dataset: Dataset, max_length: int, work: Path) -> Any:
