@@ -4,7 +4,6 @@ It is complete: weights, tokenizer, card, licences and the attribution of the tr
 this machine.
 """
 
-import contextlib
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -64,14 +63,19 @@ def export_model(settings: Settings, name: str, form: Form, output: str = "") ->
     is_small = float(str(model.facts.get("parameters") or "inf")) <= EXACT
     exported = Exported(version, form, _base(version, weights), licence, dataset, is_small)
     with in_one_line(), atomic_folder(target) as folder:
-        match form:
-            case "merged":
-                _write_whole(settings, weights, folder)
-            case "adapter":
+        match form, None if form == "adapter" else base_of(settings, weights):
+            case "adapter", _:
                 _write_adapter(exported, weights.with_name(ADAPTER), folder)
-            case "gguf":
-                with _whole(settings, weights, folder) as whole:
-                    write_gguf(settings, version, whole, folder)
+            case "merged", None:
+                shutil.copytree(weights, folder, dirs_exist_ok=True)
+            case "merged", Path() as base:
+                _merge(base, weights, folder)
+            case "gguf", None:
+                write_gguf(settings, version, weights, folder)
+            case "gguf", Path() as base:
+                with tempfile.TemporaryDirectory(dir=folder, prefix=".merge-") as name:
+                    _merge(base, weights, Path(name))
+                    write_gguf(settings, version, Path(name), folder)
         _write_texts(exported, weights.with_name("README.md"), folder)
         files = [path for path in folder.rglob("*") if path.is_file()]
         size = sum(path.stat().st_size for path in files)
@@ -108,26 +112,11 @@ def _base(version: Version, weights: Path) -> HubBase:
     return base._replace(revision=str(named.get("revision") or base.revision))
 
 
-def _write_whole(settings: Settings, weights: Path, folder: Path) -> None:
-    """Write the whole model: a copy, or, if only the adapter was kept, its base with the adapter merged."""
-    base = base_of(settings, weights)
-    if base is None:
-        shutil.copytree(weights, folder, dirs_exist_ok=True)
-        return
+def _merge(base: Path, adapter: Path, folder: Path) -> None:
+    """Write the whole model of a version of which only the adapter was kept."""
     from tuning.tuners.hf.train.saving import write_merged  # it loads torch
 
-    write_merged(base, weights, load_tokenizer(weights), folder)
-
-
-@contextlib.contextmanager
-def _whole(settings: Settings, weights: Path, folder: Path) -> Iterator[Path]:
-    """Yield a folder with the whole model: `weights`, or, if only the adapter was kept, a temporary one in `folder`."""
-    if weights.name != ADAPTER:
-        yield weights
-        return
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".merge-") as name:
-        _write_whole(settings, weights, Path(name))
-        yield Path(name)
+    write_merged(base, adapter, load_tokenizer(adapter), folder)
 
 
 def _write_adapter(exported: Exported, adapter: Path, folder: Path) -> None:
