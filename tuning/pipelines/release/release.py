@@ -115,22 +115,30 @@ def arguments_against_champion(
         **tuning_arguments(settings, plan, inputs.store, image=image, period=period),
         **dataset_arguments(plan.dataset, dataset_uri),
     }
-    return values | opponent_arguments(settings, plan.tune.base_model, training_key(values), inputs)
+    opponent = find_opponent(settings, plan.tune.base_model, training_key(values))
+    return values | opponent_arguments(settings, opponent, inputs)
 
 
-def opponent_arguments(settings: Settings, base_model: str, key: str, inputs: Inputs) -> dict[str, str]:
+def find_opponent(settings: Settings, base_model: str, key: str) -> Version | None:
+    """Return the version that a new model must beat, or None if there is none.
+
+    `base_model` is that of the new model, and `key` its training key. Raises TuningError if the registry is damaged.
+    """
+    champion = registry.champion(settings)
+    if champion and champion.base_model == SMOKE_TEST_BASE != base_model:
+        return None  # The champion is only a smoke test, so the new model need not beat it.
+    if champion and champion.training_key == key:
+        # This run would reproduce the champion, so compare its model with the previous champion.
+        before = champion.verdict.champion
+        return registry.find_version(settings, before) if before else None
+    return champion
+
+
+def opponent_arguments(settings: Settings, opponent: Version | None, inputs: Inputs) -> dict[str, str]:
     """Return the arguments that name the version that a new model must beat.
 
-    `base_model` is that of the new model, and `key` its training key. Raises TuningError if the registry is damaged, or
-    if the version's model cannot be brought to where the steps read it.
+    Raises TuningError if the version's model cannot be brought to where the steps read it.
     """
-    opponent = registry.champion(settings)
-    if opponent and opponent.base_model == SMOKE_TEST_BASE != base_model:
-        opponent = None  # The champion is only a smoke test, so the new model need not beat it.
-    elif opponent and opponent.training_key == key:
-        # This run would reproduce the champion, so compare its model with the previous champion.
-        before = opponent.verdict.champion
-        opponent = registry.find_version(settings, before) if before else None
     folder = inputs.model(opponent) if opponent else None
     request = ChampionRequest(version=opponent.name if opponent else None, folder=folder)
     return store_requests(settings, {"champion": request}, inputs.store)
