@@ -227,14 +227,15 @@ def track(settings: Settings, name: str, plan: Plan, comparison: Comparison, ver
 
     Metrics are of the tuned model: ``heldout_…`` on held-out examples, ``answers_…`` of its answers to the how-to
     questions, such as ``answers_executed``, if these were asked. ``gain_base_…`` and ``gain_champion_…`` are its
-    improvements on an opponent, paired by question, as the verdict judges them. `more` holds further parameters.
+    changes from an opponent, paired by question, as the verdict judges them: positive if the tuned model is better, so
+    with the sign turned for the loss. `more` holds further parameters.
     """
     parameters = {**msgspec.to_builtins(plan.tune), "tuner": plan.tuner, "dataset": plan.dataset.id, **more}
     metrics: dict[str, float] = {}
     for prefix, figures in (("heldout", comparison.figures), ("answers", comparison.suite.figures)):
         metrics |= {f"{prefix}_{one.metric}": one.models["tuned"].mean for one in figures}
-    for opponent, gain in verdict.improvements.items():
-        metrics[f"gain_{opponent}_{verdict.primary_metric}"] = gain.mean
+    for opponent, better in verdict.improvements.items():
+        metrics[f"gain_{opponent}_{verdict.primary_metric}"] = better.mean
     for one in verdict.judgements:
         if one.executed:
             metrics[f"gain_{one.opponent}_executed"] = one.executed.mean
