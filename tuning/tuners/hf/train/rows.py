@@ -49,9 +49,10 @@ class Rows:
         often = f", {passes:.2g} times each" if passes > 1 else ""
         held_out = f"{len(self.development)} {'is' if len(self.development) == 1 else 'are'}"
         capped = " (--steps or --epochs sets another length)" if steps < recipe.steps else ""
+        taken = "step of {} uses" if steps == 1 else "steps of {} use"
         return (
             f"training on {used} of {self.total} examples: {self.too_long} have more than {recipe.max_length} tokens,"
-            f" {held_out} held out to watch the training, and {steps} steps of {recipe.batch_size} use"
+            f" {held_out} held out to watch the training, and {steps} {taken.format(recipe.batch_size)}"
             f" {'all' if used == kept else used} of the other {kept}{often}{capped}"
         )
 
