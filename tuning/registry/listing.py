@@ -47,7 +47,7 @@ def changes(verdict: Verdict) -> Iterator[str]:
         figures = [_solved(judged[opponent])] if opponent in judged and judged[opponent].executed else []
         if better := verdict.improvements.get(opponent):
             metric = verdict.primary_metric
-            figures.append(f"{metric} {with_sign(change(better, metric).mean)} ({which_is_better(metric)})")
+            figures.append(f"{metric} changes by {with_sign(change(better, metric).mean)} ({which_is_better(metric)})")
         if figures:
             yield f"{opponent}: {', '.join(figures)}"
 
