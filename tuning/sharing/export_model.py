@@ -63,19 +63,18 @@ def export_model(settings: Settings, name: str, form: Form, output: str = "") ->
     is_small = float(str(model.facts.get("parameters") or "inf")) <= EXACT
     exported = Exported(version, form, _base(version, weights), licence, dataset, is_small)
     with in_one_line(), atomic_folder(target) as folder:
-        match form, None if form == "adapter" else base_of(settings, weights):
-            case "adapter", _:
+        base = None if form == "adapter" else base_of(settings, weights)  # None: the whole model was kept
+        match form:
+            case "adapter":
                 _write_adapter(exported, weights.with_name(ADAPTER), folder)
-            case "merged", None:
-                shutil.copytree(weights, folder, dirs_exist_ok=True)
-            case "merged", Path() as base:
-                _merge(base, weights, folder)
-            case "gguf", None:
+            case "merged":
+                _write_whole(base, weights, folder)
+            case "gguf" if base is None:
                 write_gguf(settings, version, weights, folder)
-            case "gguf", Path() as base:
-                with tempfile.TemporaryDirectory(dir=folder, prefix=".merge-") as name:
-                    _merge(base, weights, Path(name))
-                    write_gguf(settings, version, Path(name), folder)
+            case "gguf":
+                with tempfile.TemporaryDirectory(dir=folder, prefix=".merge-") as whole:
+                    _write_whole(base, weights, Path(whole))
+                    write_gguf(settings, version, Path(whole), folder)
         _write_texts(exported, weights.with_name("README.md"), folder)
         files = [path for path in folder.rglob("*") if path.is_file()]
         size = sum(path.stat().st_size for path in files)
@@ -112,11 +111,14 @@ def _base(version: Version, weights: Path) -> HubBase:
     return base._replace(revision=str(named.get("revision") or base.revision))
 
 
-def _merge(base: Path, adapter: Path, folder: Path) -> None:
-    """Write the whole model of a version of which only the adapter was kept."""
+def _write_whole(base: Path | None, weights: Path, folder: Path) -> None:
+    """Write the whole model: a copy, or, if only the adapter was kept, its `base` with the adapter merged."""
+    if base is None:
+        shutil.copytree(weights, folder, dirs_exist_ok=True)
+        return
     from tuning.tuners.hf.train.saving import write_merged  # it loads torch
 
-    write_merged(base, adapter, load_tokenizer(adapter), folder)
+    write_merged(base, weights, load_tokenizer(weights), folder)
 
 
 def _write_adapter(exported: Exported, adapter: Path, folder: Path) -> None:
