@@ -266,7 +266,10 @@ def test_the_page_of_a_run_says_how_it_was_trained(home: Settings, tmp_path: Pat
     assert said in text
     run = one_run(home, SECOND)
     write_run_page(tmp_path / "run", run, {"root": "", "here": "", "docs": "", "run_ids": set(), "dataset_ids": set()})
-    assert "a LoRA adapter of rank 16 on 4-bit weights; 36 steps" in (tmp_path / "run" / "index.html").read_text()
+    quantized = (tmp_path / "run" / "index.html").read_text()
+    assert "a LoRA adapter of rank 16 on 4-bit weights; 36 steps" in quantized
+    assert "<figcaption>Learning curves, measured on 4-bit weights</figcaption>" in quantized
+    assert "<figcaption>Learning curves</figcaption>" in text
 
 
 @pytest.mark.parametrize(

@@ -124,8 +124,9 @@ def _charts(run: SiteRun) -> list[Chart]:
     if run.curves and (run.curves.train or run.curves.development):
         lines = {"training": run.curves.train, "development": run.curves.development}
         points = {name: [(point.step, point.loss) for point in line] for name, line in lines.items() if line}
-        weights = " on quantized weights" if run.version and run.version.options.get("quantize") else ""
-        charts.append(curves("Learning curves", ("optimizer step", f"loss{weights}, nats per token"), points))
+        bits = run.recipe.quantize[:1] if run.recipe else ""
+        title = f"Learning curves, measured on {bits}-bit weights" if bits else "Learning curves"
+        charts.append(curves(title, ("optimizer step", "loss, nats per token"), points))
     if run.comparison:
         executed = [figure for figure in run.comparison.suite.figures if not figure.metric.startswith("char")]
         if executed:
