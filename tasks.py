@@ -806,8 +806,8 @@ def tune(
     preview: Annotated[
         Count | None,
         Meta(
-            description="train nothing; show this number of training examples as the model sees them; "
-            "mark what is learned"
+            description="train nothing; show this number of examples that are short enough to train on, as the model "
+            "sees them; mark what is learned"
         ),
     ] = None,
 ) -> None:

@@ -56,7 +56,9 @@ def test_an_equal_model_with_a_better_loss_is_not_worse_and_may_be_released() ->
 def test_no_difference_is_0_without_a_sign() -> None:
     reasons = verdict(half()).reasons
     assert "and the base 48 (0 points, 95% interval 0 to 0; 0 gained, 0 lost)" in reasons[0]
-    assert "held-out examples)" in reasons[1]
+    assert "held-out examples; lower is better)" in reasons[1]
+    same = "loss changes from the base by 0 nats per answer token (95% interval 0 to 0, "
+    assert any(reason.startswith(same) for reason in verdict(half(), loss=SAME_LOSS).reasons)
 
 
 def test_an_equal_model_without_a_better_loss_is_undecided() -> None:
@@ -75,7 +77,10 @@ def test_a_model_that_may_be_15_points_worse_is_undecided() -> None:
 def test_a_model_that_solves_fewer_questions_beyond_chance_is_worse() -> None:
     found = verdict(more(0, 25))
     assert (found.status, found.passed) == ("worse", False)
-    assert "the share of questions whose answer does what was asked changed by -26 points" in found.reasons[0]
+    assert (
+        "the share of questions whose answer does what was asked changes from the base by -26 points"
+        in found.reasons[0]
+    )
 
 
 @pytest.mark.parametrize(
@@ -101,7 +106,7 @@ def test_answers_that_were_not_run_are_always_undecided() -> None:
     found = verdict(more(40), loss=BETTER_LOSS, reason="the code was not run")
     assert (found.status, found.passed) == ("undecided", False)
     assert found.reasons[:2] == ["the code was not run", LOSS_SAYS_LITTLE]
-    assert "loss improves on the base by +0.3 nats per answer token" in found.reasons[2]
+    assert "loss changes from the base by -0.3 nats per answer token" in found.reasons[2]
 
 
 def test_no_suite_at_all_is_undecided() -> None:
@@ -169,7 +174,8 @@ def test_a_large_slice_that_is_certainly_worse_blocks_a_release() -> None:
     found = verdict(more(4, 4), loss=loss)
     assert found.status == "undecided"
     assert (
-        found.reasons[0] == "worse is worse than the base: -0.5 (-0.5 to -0.5, adjusted for 2 slices) on 100 examples"
+        found.reasons[0]
+        == "worse is worse than the base: loss changes by +0.5 (+0.5 to +0.5), adjusted for 2 slices, on 100 examples"
     )
 
 

@@ -38,7 +38,7 @@ def test_the_summary_has_the_verdict_and_the_numbers_against_each_opponent() -> 
     change = r"\+12\.5 \(\+[\d.]+ to \+[\d.]+\) points; 12 gained"
     assert re.fullmatch(rf"base 48, tuned 60 of 96: {change}, 0 lost", facts["solved"])
     assert re.fullmatch(rf"champion 61, tuned 60 of 96: {change}, 1 lost", facts["solved (champion)"])
-    assert facts["loss"] == "base 2.000, tuned 1.700: improvement +0.300 (+0.200 to +0.400)"
+    assert facts["loss"] == "base 2.000, tuned 1.700: -0.300 (-0.400 to -0.200); lower is better"
     assert facts["guardrails"].startswith("none is worse: ")
     assert facts["dataset"] == "d1: 9 rows"
 

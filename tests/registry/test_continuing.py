@@ -172,5 +172,5 @@ def test_the_command_passes_the_version_on(home: Settings, dataset: Dataset, fir
     preview_all(plain, kept, [].append, 1)  # the base is that of v1, not the one of the settings
     lines: list[str] = []
     preview_all(home, msgspec.structs.replace(given, tuning=TuningOptions()), lines.append, 1)
-    assert lines[0].startswith("the first 1 of 40 training examples")
+    assert lines[0].startswith("the first of 40 training examples in ")
     assert registry.find_version(home, "v1").base_model == "tiny"

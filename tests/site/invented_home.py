@@ -26,7 +26,8 @@ from tuning.settings import PROJECT_ROOT, Settings
 from tuning.sources.served.answers import ServedAnswer, log_file
 from tuning.storage import write_bytes
 from tuning.tuners.hf.train.curves import Curves, Point, write_curves
-from tuning.tuners.protocol import Model
+from tuning.tuners.hf.train.recipe import make_recipe
+from tuning.tuners.protocol import Model, TuneOptions
 
 EVIL = '<script>document.title = "planted"</script></script><img src="x" onerror="document.title = \'planted\'">\u202e'
 LINK = "javascript:document.title='planted'"
@@ -156,14 +157,16 @@ def finished_run(settings: Settings, work: Path, run_id: str, dataset: Dataset, 
     (work / "weights.bin").write_bytes(run_id.encode())
     points = [Point(step, 3.0 - step / 20) for step in range(1, 20)]
     write_curves(work, Curves(train=points, development=points[4::5]))
+    options = TuneOptions(steps=solved, learning_rate=0.001, quantize="4bit" if run_id == SECOND else "")
+    recipe = msgspec.to_builtins(make_recipe(options, preference=False))
     version = register(
         settings,
-        Model(tuner="hf", base_model="smollm2", uri=""),
+        Model(tuner="hf", base_model="smollm2", uri="", facts={"recipe": recipe, "steps": solved}),
         work,
         run_id=run_id,
         dataset_id=dataset.id,
         verdict=verdict,
-        options={"base_model": "smollm2", "steps": solved, "learning_rate": 0.001, "seed": 42},
+        options=msgspec.to_builtins(options),
     )
     folder = settings.runs_dir / run_id
     seconds = {"build": 30.0, "validate": 0.5, "tune": 120.0, "evaluate-base": 0.0, "evaluate-champion": 0.2}
@@ -182,6 +185,6 @@ def finished_run(settings: Settings, work: Path, run_id: str, dataset: Dataset, 
     )
     for name, value in (("run.json", record), (COMPARISON, comparison), (VERDICT, verdict)):
         write_record(folder / name, value)
-    (folder / "run.yaml").write_text("steps: 20\n")
+    (folder / "run.yaml").write_text("steps: 20\nlearning-rate: 0.001\n")
     (folder / REPORT).write_text("<!doctype html><title>report</title>")
     shutil.copy(GOLDEN, folder / "pipeline.yaml")

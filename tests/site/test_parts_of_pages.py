@@ -10,15 +10,17 @@ import pytest
 from tests.pipelines.small_dataset import write_dataset
 from tests.registry.candidates import candidate
 from tests.site.invented_home import FIRST, SECOND, make_home
+from tuning.dataset.dataset import Dataset
 from tuning.errors import TuningError
 from tuning.pipelines.outcome import Step
 from tuning.pipelines.release.record import COMPARISON
 from tuning.registry.records import Version
 from tuning.settings import Settings
+from tuning.site.compared import compare_runs, facts
 from tuning.site.highlighting import as_code, in_color
 from tuning.site.pages import Pages, web
-from tuning.site.records import plain_name, read_runs
-from tuning.site.run_page import command, default_of, facts, write_run_page
+from tuning.site.records import SiteRun, plain_name, read_runs
+from tuning.site.run_page import command, write_run_page
 from tuning.site.runs_page import write_runs_page
 from tuning.tuners.hf.train.curves import Curves, Point
 
@@ -158,48 +160,116 @@ def test_a_damaged_pipeline_of_a_run_is_one_line(home: Settings, tmp_path: Path,
         pages_of(home, tmp_path / "run", "pipeline.yaml", lambda _: content)
 
 
-def test_a_comparison_lists_every_option_that_was_given_or_decided_the_dataset(home: Settings, tmp_path: Path) -> None:
-    first, second = (next(run for run in read_runs(home, 50) if run.id == run_id) for run_id in (FIRST, SECOND))
+def one_run(home: Settings, run_id: str) -> SiteRun:
+    return next(run for run in read_runs(home, 50) if run.id == run_id)
+
+
+def options_of(run: SiteRun, dataset: Dataset | None) -> dict[str, str]:
+    """The options as the page shows them."""
+    found = facts(run, dataset)["Options"]
+    return {name: fact.text + " (default)" * fact.is_default for name, fact in found.items()}
+
+
+def test_a_comparison_lists_every_option_and_marks_the_defaults_in_one_way(home: Settings, tmp_path: Path) -> None:
     dataset = write_dataset(tmp_path / "d1")
     options = {"seed": 42, "limit": 500, "code": "any", "decontaminate": {"name": "b.jsonl", "sha256": "0" * 64}}
     options |= {"tokenizer": None, "max_length": 0, "steps": 5}
-    build = {"variables": '{"tag_pattern": "pandas", "minimum_answer_score": 0, "match_parent": false, "since": ""}'}
-    manifest = msgspec.structs.replace(dataset.manifest, options=options, build=build)
-    given = replace(
-        first, run_file=b"evaluation-examples: 50\nevaluation-answers: 0\nexclude-user: [7, 8]\nsteps: 99\n"
+    build = {"variables": '{"tag_pattern": "pandas", "minimum_answer_score": 0, "match_parent": true, "since": ""}'}
+    dataset = replace(dataset, manifest=msgspec.structs.replace(dataset.manifest, options=options, build=build))
+    written = b"evaluation-examples: 50\nevaluation-answers: 0\nexclude-user: [7, 8]\nsteps: 99\nlearning-rate: 0.001\n"
+    written += b"dataset: d1\n"
+    assert options_of(replace(one_run(home, FIRST), run_file=written), dataset) == {
+        "base model": "smollm2 (default)",
+        "batch size": "4 (default)",
+        "code": "any (default)",
+        "dataset": "d1",
+        "decisions": "none (default)",
+        "decontaminate": f"b.jsonl {'0' * 40}",
+        "evaluation answers": "0",
+        "evaluation examples": "50",
+        "exclude user": "7; 8",
+        "from": "none (default)",
+        "keep": "merged (default)",
+        "learning rate": "0.001",
+        "limit": "500",
+        "lora rank": "16 (default)",
+        "match parent": "yes (default)",
+        "max length": "400 (default)",
+        "max length of the dataset": "no limit (default)",
+        "minimum answer score": "0",
+        "parquet": "no (default)",
+        "quantize": "no (default)",
+        "redact rules": "none (default)",
+        "seed": "42 (default)",
+        "seed of the dataset": "42 (default)",
+        "since": "none",
+        "steps of the dataset": "5",
+        "steps or epochs": "20 steps",  # of the version, which is what was done
+        "tag pattern": "pandas",
+        "tokenizer": "none (default)",
+        "tuner": "hf (default)",
+    }
+
+
+def test_options_of_a_comparison_are_those_that_the_training_used(home: Settings) -> None:
+    first = one_run(home, FIRST)
+    assert first.recipe
+    assert first.version
+    assert options_of(one_run(home, SECOND), None)["quantize"] == "4bit"
+    full = options_of(
+        replace(first, recipe=msgspec.structs.replace(first.recipe, lora_rank=0, steps=0, epochs=1.5)), None
     )
-    shown = {
-        name: value for name, value in facts(given, replace(dataset, manifest=manifest)).items() if "option" in name
-    }
-    assert shown == {
-        "option base model": "smollm2",
-        "option code": "any",
-        "option decontaminate": f"b.jsonl {'0' * 40}",
-        "option evaluation answers": "0",
-        "option evaluation examples": "50",
-        "option exclude user": "7, 8",
-        "option learning rate": "0.001",
-        "option limit": "500",
-        "option match parent": "False",
-        "option max length": "0",
-        "option minimum answer score": "0",
-        "option seed": "42",
-        "option seed of the dataset": "42",
-        "option steps": "20",  # of the version, which is what was done
-        "option steps of the dataset": "5",
-        "option tag pattern": "pandas",
-        "option tuner": "hf",
-    }
-    assert "option limit" not in facts(second, None)
-    written = replace(first, run_file=b"{}")
-    defaults = {"evaluation examples": "36", "batch size": "4", "run answers": "sandboxed"}
-    for name, value in defaults.items():
-        assert default_of(written, f"option {name}") == f"{value} (default)"
-    assert [default_of(written, name) for name in ("option limit", "verdict")] == ["", ""]
-    assert default_of(replace(written, run_file=b""), "option run answers") == ""  # of an earlier version
+    assert full["lora rank"] == "none: all weights are trained (default)"
+    assert full["steps or epochs"] == "1.5 epochs"
+    capped = msgspec.structs.replace(first.recipe, most_epochs=3.0)
+    assert options_of(replace(first, recipe=capped), None)["steps or epochs"] == "20 steps, at most 3 epochs"
+    managed = msgspec.structs.replace(first.version, tuner="gemini", options={"lora_rank": 4, "epochs": 2})
+    shown = options_of(replace(first, recipe=None, version=managed), None)
+    assert [shown[name] for name in ("tuner", "lora rank", "steps or epochs", "learning rate")] == [
+        "gemini (default)",
+        "4",
+        "2 epochs",
+        "chosen by the tuner (default)",
+    ]
+    failed = options_of(replace(first, recipe=None, version=None, run_file=b"full: true\nepochs: 2\n"), None)
+    assert failed == {"lora rank": "none: all weights are trained", "steps or epochs": "2 epochs"}
+
+
+def test_a_comparison_knows_the_settings_that_a_run_did_not_change(home: Settings) -> None:
+    first, second = one_run(home, FIRST), one_run(home, SECOND)
+    found = compare_runs([replace(first, run_file=b"run-answers: no\n"), replace(second, run_file=b"{}")], {})
+    assert [run["facts"]["Options"]["run answers"] for run in found["runs"]] == [("no", False), ("sandboxed", True)]
+    assert found["parts"]["Options"] == sorted(found["parts"]["Options"])
+    assert "from" not in found["parts"]["Options"], "no run continues another"
+    without = compare_runs([replace(first, run_file=b"run-answers: no\n"), replace(second, run_file=b"")], {})
+    assert "run answers" not in without["runs"][1]["facts"]["Options"], "an earlier version wrote no file"
+
+
+def test_damaged_records_of_options_are_one_line(home: Settings) -> None:
+    first = one_run(home, FIRST)
     for damaged in (b"[", b"a: !!bool x", b'a: !!int ""'):
         with pytest.raises(TuningError, match=rf"run.yaml of the run {FIRST} is damaged \(.*\). Delete it"):
             facts(replace(first, run_file=damaged), None)
+    (path,) = home.home.glob("models/v1/model/model.json")
+    before = path.read_bytes()
+    path.write_bytes(before.replace(b'"batch_size": 4', b'"batch_size": "x"'))
+    try:
+        with pytest.raises(TuningError, match=r"model.json is damaged \(Expected `int`, got `str`.*Restore it"):
+            read_runs(home, 50)
+    finally:
+        path.write_bytes(before)
+
+
+def test_the_page_of_a_run_says_how_it_was_trained(home: Settings, tmp_path: Path) -> None:
+    text = pages_of(home, tmp_path / "run", COMPARISON, lambda content: content)
+    said = "a LoRA adapter of rank 16; 20 steps of 4 examples with at most 400 tokens; learning rate 0.001"
+    assert said in text
+    run = one_run(home, SECOND)
+    write_run_page(tmp_path / "run", run, {"root": "", "here": "", "docs": "", "run_ids": set(), "dataset_ids": set()})
+    quantized = (tmp_path / "run" / "index.html").read_text()
+    assert "a LoRA adapter of rank 16 on 4-bit weights; 36 steps" in quantized
+    assert "<figcaption>Learning curves, measured on 4-bit weights</figcaption>" in quantized
+    assert "<figcaption>Learning curves</figcaption>" in text
 
 
 @pytest.mark.parametrize(
@@ -217,15 +287,15 @@ def test_a_run_that_failed_after_its_verdict_is_shown_as_failed(
 def test_a_run_that_has_not_ended_shows_no_time(home: Settings) -> None:
     ended = next(run for run in read_runs(home, 50) if run.id == FIRST)
     going = replace(ended, record=msgspec.structs.replace(ended.record, status="running", seconds=0.0))
-    assert (ended.took, facts(ended, None)["time"]) == ("240.0 s", "240.0 s")
-    assert (going.took, facts(going, None)["time"]) == ("-", "-")
+    assert (ended.took, facts(ended, None)["Run"]["time"].text) == ("240.0 s", "240.0 s")
+    assert (going.took, facts(going, None)["Run"]["time"].text) == ("-", "-")
 
 
 def test_a_comparison_has_the_steps_that_were_trained(home: Settings) -> None:
     run = next(run for run in read_runs(home, 50) if run.id == FIRST)
     curves = Curves(train=[Point(1, 2.0), Point(37, 1.5)], development=[Point(30, 1.9)])
-    assert facts(replace(run, curves=curves), None)["steps trained"] == "37"
-    assert "steps trained" not in facts(replace(run, curves=None), None)
+    assert facts(replace(run, curves=curves), None)["Results"]["steps trained"].text == "37"
+    assert "steps trained" not in facts(replace(run, curves=None), None)["Results"]
 
 
 def test_an_empty_pipeline_of_a_run_has_no_graph(home: Settings, tmp_path: Path) -> None:

@@ -152,6 +152,7 @@ def test_a_run_shows_its_verdict_graph_questions_and_command(site: Path, page: P
     assert (
         "invoke tune --dataset d1 --tuner hf --base-model smollm2 --steps 20 --learning-rate 0.001 --seed 42" in shown
     )
+    assert "a LoRA adapter of rank 16; 20 steps of 4 examples" in shown
     assert "run.yaml: save it, and type invoke tune --config run.yaml beside it" in shown
     steps = page.locator(".graph > li").all_inner_texts()
     assert [step.split("\n")[0] for step in steps][:3] == ["build", "validate", "tune"]
@@ -179,12 +180,13 @@ def test_a_failed_run_says_why(site: Path, page: Page) -> None:
 def test_two_runs_stand_side_by_side_with_their_differences_marked(site: Path, page: Page) -> None:
     page.goto((site / "index.html").as_uri())
     table = page.locator("#compared")
-    steps = table.locator("tr", has_text="option steps").locator("td")
-    assert steps.all_inner_texts() == ["20", "36"]
+    assert table.locator(".part").all_inner_texts() == ["Run", "Options", "Results"]
+    steps = table.locator("tr", has_text="steps or epochs").locator("td")
+    assert steps.all_inner_texts() == ["20 steps", "36 steps"]
     assert "differs" in str(steps.first.get_attribute("class"))
-    seed = table.locator("tr", has=page.get_by_text("option seed", exact=True))
+    seed = table.locator("tr", has=page.get_by_text("seed", exact=True))
     same = seed.locator("td")
-    assert same.all_inner_texts() == ["42", "42"]
+    assert same.all_inner_texts() == ["42 (default)", "42 (default)"]
     assert "differs" not in str(same.first.get_attribute("class"))
     page.get_by_label("only differences").check()
     assert seed.count() == 0

@@ -98,7 +98,7 @@ def _judgement(
     options: GateOptions,
 ) -> Judgement:
     """Return the verdict against one opponent. `loss` is None if it does not count, and `doubt` then says why."""
-    suite = comparison.suite
+    suite, metric = comparison.suite, comparison.primary_metric
     asked = [side for side in suite.sides if opponent in side.answers]
     guardrails = judge_guardrails(asked, opponent, options)
     executed = _change(asked, opponent, "executed", options)
@@ -111,7 +111,7 @@ def _judgement(
         why = [suite.reason or f"no question of the suite was asked to both the tuned model and the {opponent}"]
         why += [doubt, LOSS_SAYS_LITTLE] if doubt else [LOSS_SAYS_LITTLE]
     else:
-        blocking = [_slice_sentence(row, slices) for row in slices if row.blocks and row.opponent == opponent]
+        blocking = [_slice_sentence(row, slices, metric) for row in slices if row.blocks and row.opponent == opponent]
         status, why = _decide(executed, complete, loss, options)
         if status == "undecided":
             why = [*([doubt] if doubt else []), *(why or _incomplete_sentence(asked, opponent))]
@@ -120,7 +120,7 @@ def _judgement(
     reasons = [*why]
     solved = {role: sum(_score(side, role, "executed") > 0 for side in asked) for role in (TUNED, opponent)}
     reasons += [_executed_sentence(asked, solved, executed, opponent, options)] if executed else []
-    reasons += [describe(comparison.primary_metric, opponent, loss, options)] if loss else []
+    reasons += [describe(metric, opponent, loss, options)] if loss else []
     return Judgement(
         opponent=opponent,
         status=status,
@@ -279,11 +279,10 @@ def _signed(points: float) -> str:
 
 
 def _guardrail_sentence(rail: Guardrail, opponent: str, count: int) -> str:
-    sign = -1 if rail.metric in SMALLER_IS_BETTER else 1
-    low, high = sorted((sign * rail.change.low, sign * rail.change.high))
+    found = change(rail.change, rail.metric)
     return (
-        f"{_GUARDRAIL_NAMES[rail.metric]} changed by {_signed(sign * rail.change.mean)} points against the {opponent} "
-        f"({_signed(low)} to {_signed(high)}, adjusted for {count} guardrails)"
+        f"{_GUARDRAIL_NAMES[rail.metric]} changes from the {opponent} by {_signed(found.mean)} points "
+        f"({_signed(found.low)} to {_signed(found.high)}, adjusted for {count} guardrails)"
     )
 
 
@@ -297,12 +296,24 @@ _GUARDRAIL_NAMES: Mapping[str, str] = {
 }
 
 
-def _slice_sentence(row: SliceVerdict, slices: Sequence[SliceVerdict]) -> str:
+def _slice_sentence(row: SliceVerdict, slices: Sequence[SliceVerdict], metric: str) -> str:
     tested = sum(other.judged for other in slices if other.opponent == row.opponent)
     return (
-        f"{row.name} is worse than the {row.opponent}: {row.mean:+.3g} ({row.low:+.3g} to {row.high:+.3g}, adjusted "
-        f"for {tested} slices) on {row.examples} examples"
+        f"{row.name} is worse than the {row.opponent}: {metric} changes by {show_slice(row, metric)}, adjusted for "
+        f"{tested} slices, on {row.examples} examples"
     )
+
+
+def show_slice(row: SliceVerdict, metric: str) -> str:
+    """Return the change of `metric` in a slice with its interval: tuned minus opponent."""
+    found = change(Interval(row.mean, row.low, row.high, row.examples), metric)
+    return f"{with_sign(found.mean)} ({with_sign(found.low)} to {with_sign(found.high)})"
+
+
+def with_sign(number: float) -> str:
+    """Return a number of three digits with its sign. 0 has none, because +0 reads like a gain."""
+    text = f"{number:+.3g}"
+    return text if float(text) else "0"
 
 
 def improvement(pairs: Sequence[Pair], options: GateOptions) -> Interval:
@@ -355,13 +366,29 @@ def judge_slices(pairs: Sequence[Pair], opponent: str, metric: str, options: Gat
     return rows
 
 
-def describe(metric: str, opponent: str, found: Interval, options: GateOptions) -> str:
-    """Return one sentence about the improvement on an opponent."""
-    unit = UNITS.get(metric, metric)
+def describe(metric: str, opponent: str, better: Interval, options: GateOptions) -> str:
+    """Return one sentence about the change from an opponent. `better` is positive if the tuned model is better."""
+    found = change(better, metric)
     return (
-        f"{metric} improves on the {opponent} by {found.mean:+.3g} {unit} "
-        f"({options.level:.0%} interval {found.low:+.3g} to {found.high:+.3g}, {found.examples} held-out examples)"
+        f"{metric} changes from the {opponent} by {with_sign(found.mean)} {UNITS.get(metric, metric)} "
+        f"({options.level:.0%} interval {with_sign(found.low)} to {with_sign(found.high)}, {found.examples} held-out "
+        f"examples; {which_is_better(metric)})"
     )
+
+
+def change(better: Interval, metric: str) -> Interval:
+    """Return tuned minus opponent, which people read, from a value that is positive if the tuned model is better.
+
+    The two have opposite signs where a smaller number is better, as in the loss.
+    """
+    if metric not in SMALLER_IS_BETTER:
+        return better
+    return Interval(-better.mean, -better.high, -better.low, better.examples)
+
+
+def which_is_better(metric: str) -> str:
+    """Say whether a smaller or a larger number of this metric is better."""
+    return f"{'lower' if metric in SMALLER_IS_BETTER else 'higher'} is better"
 
 
 HEADS = {

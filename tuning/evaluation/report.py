@@ -6,7 +6,7 @@ from typing import Any
 
 from tuning.dataset.card.notice import SYNTHETIC
 from tuning.dataset.dataset import Manifest
-from tuning.evaluation.gate import in_words
+from tuning.evaluation.gate import in_words, show_slice, which_is_better
 from tuning.evaluation.records import Comparison, Figure, Interval, Side, SuiteSide, Verdict
 from tuning.evaluation.text_metrics import DESCRIPTIONS
 from tuning.tuners.hf.train.curves import Curves, draw
@@ -92,6 +92,8 @@ def _view(inputs: ReportInputs) -> dict[str, Any]:
         "slices_left_out": max(0, len(shown) - _SLICES_SHOWN),
         "sides": comparison.sides,
         "show": show,
+        "show_slice": show_slice,
+        "better": which_is_better(comparison.primary_metric),
         "cells": cells,
         "ended": _ended,
         "title": title_of,

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+from tuning.evaluation.gate import change, which_is_better
 from tuning.evaluation.records import Comparison, Judgement, Verdict
 from tuning.evaluation.report import show
 
@@ -30,10 +31,11 @@ def _rows(judgement: Judgement, verdict: Verdict, comparison: Comparison) -> Ite
         yield "solved", comparison.suite.reason
     metric = verdict.primary_metric
     figure = next((one for one in comparison.figures if one.metric == metric), None)
-    if figure and (gain := verdict.improvements.get(other)):
+    if figure and (better := verdict.improvements.get(other)):
         roles = [role for role in (other, "tuned") if role in figure.models]
         means = ", ".join(f"{role} {figure.models[role].mean:.3f}" for role in roles)
-        yield f"{metric}{suffix}", f"{means}: improvement {show(gain, metric, True)}"
+        changed = show(change(better, metric), metric, True)
+        yield f"{metric}{suffix}", f"{means}: {changed}; {which_is_better(metric)}"
     if judgement.guardrails:
         worse = [one.metric for one in judgement.guardrails if one.is_worse]
         names = ", ".join(one.metric for one in judgement.guardrails)

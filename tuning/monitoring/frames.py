@@ -108,8 +108,8 @@ def open_metrics(
 
     - `heldout_…`: held-out examples of the dataset. `heldout_loss` is of all that were scored (36 by default), and the
       metrics of answers, such as `heldout_loop`, are of the few that were answered (5 by default). They are means of
-      the tuned model. `heldout_improvement_base` is the paired improvement over the base in the gate's metric (the
-      loss; for managed models, chrF), positive if the tuned model is better.
+      the tuned model. `heldout_improvement_base` is the paired change from the base in the gate's metric (the loss;
+      for managed models, chrF), with the sign turned for the loss: positive if the tuned model is better.
     - `suite_…`: the 96 how-to questions. `suite_executed_tuned` and `suite_executed_base` are the shares of questions
       that each model solves in per cent, and `suite_executed_change_base` is tuned minus base in points.
 

@@ -13,12 +13,13 @@ from tuning.settings import Settings
 NAME = "tune-python-qa"
 REFRESH = "refresh-python-qa"  # defined in `refresh/pipeline.py`, from the same steps
 PIPELINES = (NAME, REFRESH)
+CHAMPION_STEP = "evaluate-champion"  # it has nothing to do if there is no champion that the model must beat
 STEPS = {
     "validate": "1 validate",
     "tune": "2 tune",
     "evaluate-base": "3 evaluate base",
     "evaluate-tuned": "3 evaluate tuned",
-    "evaluate-champion": "3 evaluate champion",
+    CHAMPION_STEP: "3 evaluate champion",
     "compare": "4 compare",
     "gate": "5 gate",
     "report": "6 report",

@@ -193,7 +193,7 @@ def summary(judged: Judged) -> list[str]:
 
 def _table(title: str, figures: Sequence[Figure]) -> Iterator[str]:
     yield title
-    yield f"{'metric':14} {'base':>36} {'tuned':>36} {'tuned minus base':>36}"
+    yield f"{'metric':14} {'base':>36} {'tuned':>36} {'change from base':>36}"
     for figure in figures:
         yield f"{figure.metric:14} " + " ".join(f"{cell:>36}" for cell in cells(figure, ("base", "tuned"), ("base",)))
 

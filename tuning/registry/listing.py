@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from tuning.dataset.denied import deny_list
+from tuning.evaluation.gate import change, which_is_better, with_sign
 from tuning.evaluation.records import Judgement, Verdict
 from tuning.gcs.storage import find_storage
 from tuning.registry import registry
@@ -44,9 +45,9 @@ def changes(verdict: Verdict) -> Iterator[str]:
     judged = {judgement.opponent: judgement for judgement in verdict.judgements}
     for opponent in sorted({*judged, *verdict.improvements}):
         figures = [_solved(judged[opponent])] if opponent in judged and judged[opponent].executed else []
-        if improvement := verdict.improvements.get(opponent):
-            word = "better" if improvement.mean >= 0 else "worse"
-            figures.append(f"{verdict.primary_metric} {word} by {abs(improvement.mean):.3g}")
+        if better := verdict.improvements.get(opponent):
+            metric = verdict.primary_metric
+            figures.append(f"{metric} changes by {with_sign(change(better, metric).mean)} ({which_is_better(metric)})")
         if figures:
             yield f"{opponent}: {', '.join(figures)}"
 

@@ -4,7 +4,6 @@ It is complete: weights, tokenizer, card, licences and the attribution of the tr
 this machine.
 """
 
-import contextlib
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -64,14 +63,18 @@ def export_model(settings: Settings, name: str, form: Form, output: str = "") ->
     is_small = float(str(model.facts.get("parameters") or "inf")) <= EXACT
     exported = Exported(version, form, _base(version, weights), licence, dataset, is_small)
     with in_one_line(), atomic_folder(target) as folder:
+        base = None if form == "adapter" else base_of(settings, weights)  # None: the whole model was kept
         match form:
-            case "merged":
-                _write_whole(settings, weights, folder)
             case "adapter":
                 _write_adapter(exported, weights.with_name(ADAPTER), folder)
+            case "merged":
+                _write_whole(base, weights, folder)
+            case "gguf" if base is None:
+                write_gguf(settings, version, weights, folder)
             case "gguf":
-                with _whole(settings, weights, folder) as whole:
-                    write_gguf(settings, version, whole, folder)
+                with tempfile.TemporaryDirectory(dir=folder, prefix=".merge-") as whole:
+                    _write_whole(base, weights, Path(whole))
+                    write_gguf(settings, version, Path(whole), folder)
         _write_texts(exported, weights.with_name("README.md"), folder)
         files = [path for path in folder.rglob("*") if path.is_file()]
         size = sum(path.stat().st_size for path in files)
@@ -108,26 +111,14 @@ def _base(version: Version, weights: Path) -> HubBase:
     return base._replace(revision=str(named.get("revision") or base.revision))
 
 
-def _write_whole(settings: Settings, weights: Path, folder: Path) -> None:
-    """Write the whole model: a copy, or, if only the adapter was kept, its base with the adapter merged."""
-    base = base_of(settings, weights)
+def _write_whole(base: Path | None, weights: Path, folder: Path) -> None:
+    """Write the whole model: a copy, or, if only the adapter was kept, its `base` with the adapter merged."""
     if base is None:
         shutil.copytree(weights, folder, dirs_exist_ok=True)
         return
     from tuning.tuners.hf.train.saving import write_merged  # it loads torch
 
     write_merged(base, weights, load_tokenizer(weights), folder)
-
-
-@contextlib.contextmanager
-def _whole(settings: Settings, weights: Path, folder: Path) -> Iterator[Path]:
-    """Yield a folder with the whole model: `weights`, or, if only the adapter was kept, a temporary one in `folder`."""
-    if weights.name != ADAPTER:
-        yield weights
-        return
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".merge-") as name:
-        _write_whole(settings, weights, Path(name))
-        yield Path(name)
 
 
 def _write_adapter(exported: Exported, adapter: Path, folder: Path) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
+from pathlib import PurePosixPath
 from typing import TypeVar
 
 import msgspec
@@ -10,6 +11,7 @@ import yaml
 
 from tuning.command_line.run_file import RUN_FILE, WRONG_YAML
 from tuning.errors import TuningError
+from tuning.evaluation.gate import change
 from tuning.evaluation.records import Comparison, Interval, Verdict
 from tuning.gcs.storage import find_storage
 from tuning.machine import run_status
@@ -18,15 +20,19 @@ from tuning.pipelines.release.record import COMPARISON, REPORT, VERDICT, RunReco
 from tuning.pipelines.tuning import STEPS
 from tuning.records import decode_record, unreadable
 from tuning.registry import registry
-from tuning.registry.model_folder import WEIGHTS
+from tuning.registry.model_folder import MODEL, WEIGHTS
 from tuning.registry.records import Version
 from tuning.settings import Settings
 from tuning.storage import runs_address
 from tuning.tuners.hf.train.curves import JSON as CURVES
 from tuning.tuners.hf.train.curves import Curves
+from tuning.tuners.hf.train.recipe import Recipe
+from tuning.tuners.hf.train.saved import ADAPTER, MERGED
+from tuning.tuners.protocol import Model
 
 Kind = TypeVar("Kind")
 _PIPELINE = "pipeline.yaml"
+_RESTORE = "No command can make it again. Restore it from a backup"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +44,8 @@ class SiteRun:
     comparison: Comparison | None
     verdict: Verdict | None
     curves: Curves | None
+    model: Model | None  # the tuned model, with what the tuner noted
+    recipe: Recipe | None  # the settings that the training used; None if its tuner notes none
     report: bytes  # the page that the run wrote
     run_file: bytes  # repeats the run with `invoke tune --config`
     before: Mapping[str, list[str]]  # by step: the steps that end before it begins
@@ -58,9 +66,14 @@ class SiteRun:
         return time_of(self.record.seconds)
 
     @property
+    def kept(self) -> str:
+        """Return what was kept of the model, as `--keep` says it: the adapter, or the whole model."""
+        return ADAPTER if self.model and PurePosixPath(self.model.uri).name == ADAPTER else MERGED
+
+    @property
     def inputs(self) -> list[bytes]:
         """Return all of the above as bytes, to find out whether a page of the run is still right."""
-        values = (self.record, self.version, self.comparison, self.verdict, self.curves, self.before)
+        values = (self.record, self.version, self.comparison, self.verdict, self.curves, self.model, self.before)
         return [*(msgspec.json.encode(value, order="deterministic") for value in values), self.report, self.run_file]
 
     def solved(self, role: str) -> Interval | None:
@@ -85,9 +98,10 @@ class SiteRun:
         return next((one.models.get(role) for one in figures if one.metric == self.metric), None)
 
     @property
-    def held_out_gain(self) -> Interval | None:
-        """Return how much better the tuned model is than the base in that metric; a positive number is better."""
-        return self.verdict.improvements.get("base") if self.verdict else None
+    def held_out_change(self) -> Interval | None:
+        """Return that metric of the tuned model minus that of the base."""
+        better = self.verdict.improvements.get("base") if self.verdict else None
+        return better and change(better, self.metric)
 
 
 def read_runs(settings: Settings, newest: int) -> list[SiteRun]:
@@ -112,9 +126,12 @@ def _with_results(settings: Settings, record: RunRecord, versions: dict[str, Ver
     verdict = _read(settings, record.id, VERDICT, Verdict)
     if verdict is None and version and version.run_id == record.id:
         verdict = version.verdict  # runs of earlier versions of the project have only this
+    model = _model(settings, version) if version else None
     return SiteRun(
         record=record,
         version=version,
+        model=model,
+        recipe=_recipe(settings, version, model) if version and model and "recipe" in model.facts else None,
         comparison=_read(settings, record.id, COMPARISON, Comparison),
         verdict=verdict,
         curves=_curves(settings, version) if version else None,
@@ -136,9 +153,23 @@ def _read(settings: Settings, run_id: str, name: str, kind: type[Kind]) -> Kind 
 def _curves(settings: Settings, version: Version) -> Curves | None:
     address = f"{registry.model_address(settings, version)}/{WEIGHTS}/{CURVES}"
     content = _content(settings, address)
-    remedy = "No command can make it again. Restore it from a backup"
     where = find_storage(settings).shown(address)
-    return None if content is None else decode_record(content, Curves, where, remedy)
+    return None if content is None else decode_record(content, Curves, where, _RESTORE)
+
+
+def _model(settings: Settings, version: Version) -> Model | None:
+    address = f"{registry.model_address(settings, version)}/{MODEL}"
+    content = _content(settings, address)
+    where = find_storage(settings).shown(address)
+    return None if content is None else decode_record(content, Model, where, _RESTORE)
+
+
+def _recipe(settings: Settings, version: Version, model: Model) -> Recipe:
+    try:
+        return msgspec.convert(model.facts["recipe"], Recipe)
+    except msgspec.ValidationError as error:
+        where = find_storage(settings).shown(f"{registry.model_address(settings, version)}/{MODEL}")
+        raise TuningError(f"{where} is damaged ({error})", _RESTORE) from None
 
 
 def _content(settings: Settings, address: str) -> bytes | None:

@@ -1,40 +1,30 @@
 """Make the page of one run: verdict, steps, learning curves, metrics, slices, and every question with its answers."""
 
-import json
 import shlex
 from pathlib import Path
 from typing import Any
 
-import msgspec
-import yaml
-
-from tuning.command_line.run_file import RUN_FILE, WRONG_YAML
-from tuning.dataset.dataset import Dataset
-from tuning.dataset.formats.records import PREFERENCE_FORMATS
+from tuning.command_line.run_file import RUN_FILE
 from tuning.errors import TuningError
-from tuning.evaluation.gate import in_words
+from tuning.evaluation.gate import in_words, show_slice, which_is_better
 from tuning.evaluation.options import UNITS
 from tuning.evaluation.records import Figure, Side, SuiteSide
-from tuning.evaluation.report import ROLES, cells, show, title_of
+from tuning.evaluation.report import ROLES, cells, title_of
 from tuning.evaluation.text_metrics import DESCRIPTIONS
 from tuning.pipelines.outcome import Step
 from tuning.pipelines.release.record import COMPARISON, REPORT, VERDICT
 from tuning.registry.records import Version
-from tuning.settings import Settings, shared_kinds
 from tuning.site.charts import Chart, Mean, bars, curves, intervals
 from tuning.site.highlighting import as_code
 from tuning.site.pages import write_page
 from tuning.site.records import SiteRun, plain_name
 from tuning.storage import write_bytes
-from tuning.tuners.hf.train.recipe import make_recipe
-from tuning.tuners.protocol import TuneOptions
 
 # Options of a version that `invoke tune` takes; 0, "" and False stand for the defaults.
 _OPTIONS = (
     *("base_model", "steps", "epochs", "learning_rate", "lora_rank", "full", "max_length", "batch_size", "keep"),
     *("quantize", "shard", "seed"),
 )
-_OPTION = "option "  # before the name of an option, among the facts of a run
 
 
 def write_run_page(folder: Path, run: SiteRun, shared: dict[str, Any]) -> None:
@@ -62,9 +52,12 @@ def write_run_page(folder: Path, run: SiteRun, shared: dict[str, Any]) -> None:
         "guardrails": against_base.guardrails if against_base else [],
         "levels": _levels(run),
         "command": command(run.version) if run.version else "",
+        "training": _training(run),
         "charts": _charts(run),
         "tables": _tables(run),
-        "slices": verdict.slices if verdict else [],
+        "slices": [(row, show_slice(row, run.metric)) for row in verdict.slices] if verdict else [],
+        "better": which_is_better(run.metric),
+        "metric": run.metric,
         "held_out": [_held_out(side) for side in comparison.sides] if comparison else [],
         "descriptions": DESCRIPTIONS,
         "has_report": bool(run.report),
@@ -89,6 +82,18 @@ def command(version: Version) -> str:
     if continues := version.options.get("continues"):
         words += ["--from", str(continues)]
     return shlex.join(words)
+
+
+def _training(run: SiteRun) -> str:
+    """Return how the model was trained, with the settings that were used, or "" if its tuner notes none."""
+    recipe, noted = run.recipe, run.model.facts if run.model else {}
+    if recipe is None:
+        return ""
+    steps = noted.get("steps", recipe.steps)
+    length = f"{steps} {'step' if steps == 1 else 'steps'} of {recipe.batch_size} examples"
+    return (
+        f"{recipe.trained}; {length} with at most {recipe.max_length:,} tokens; learning rate {recipe.learning_rate:g}"
+    )
 
 
 def _levels(run: SiteRun) -> list[list[tuple[Step, list[str]]]]:
@@ -119,8 +124,9 @@ def _charts(run: SiteRun) -> list[Chart]:
     if run.curves and (run.curves.train or run.curves.development):
         lines = {"training": run.curves.train, "development": run.curves.development}
         points = {name: [(point.step, point.loss) for point in line] for name, line in lines.items() if line}
-        weights = " on quantized weights" if run.version and run.version.options.get("quantize") else ""
-        charts.append(curves("Learning curves", ("optimizer step", f"loss{weights}, nats per token"), points))
+        bits = run.recipe.quantize[:1] if run.recipe else ""
+        title = f"Learning curves, measured on {bits}-bit weights" if bits else "Learning curves"
+        charts.append(curves(title, ("optimizer step", "loss, nats per token"), points))
     if run.comparison:
         executed = [figure for figure in run.comparison.suite.figures if not figure.metric.startswith("char")]
         if executed:
@@ -202,93 +208,3 @@ def _marked(answers: dict[str, str], role: str) -> str:
     """Return an answer in colors, with the lines marked that the tuned model (or, for it, the base) does not have."""
     other = answers.get("base" if role == "tuned" else "tuned")
     return as_code(answers[role] or "(empty)", other)
-
-
-def facts(run: SiteRun, dataset: Dataset | None) -> dict[str, str]:
-    """Return what the comparison of two runs shows: state, options, and metrics with their intervals.
-
-    `dataset` is that of the run, or None if it is not in this home. Raises TuningError if the run's file of options is
-    damaged.
-    """
-    record, version = run.record, run.version
-    found = {
-        "state": record.status,
-        "started (UTC)": record.started_at[:16].replace("T", " "),
-        "time": run.took,
-        "pipeline": record.pipeline,
-        "dataset": record.dataset_id,
-        "base": run.base_model,
-        "verdict": record.verdict,
-        "model": record.version,
-    }
-    found |= {f"{_OPTION}{name}": value for name, value in sorted(_options(run, dataset).items())}
-    if run.curves and (points := [*run.curves.train, *run.curves.development]):
-        found["steps trained"] = str(max(point.step for point in points))
-    if version:
-        found["command"] = command(version)
-    if run.comparison:
-        for what, figures in (("how-to", run.comparison.suite.figures), ("held-out", run.comparison.figures)):
-            found |= {
-                f"{what} {figure.metric}, tuned": show(figure.models.get("tuned"), figure.metric) for figure in figures
-            }
-    return found
-
-
-def default_of(run: SiteRun, fact: str) -> str:
-    """Return the default of an option or setting of which the facts of a run say nothing, or "" if it is not known.
-
-    It is the default of this version of the project.
-    """
-    if not fact.startswith(_OPTION) or not (run.version and run.run_file):
-        return ""
-    name = fact.removeprefix(_OPTION).replace(" ", "_")
-    if name in shared_kinds():
-        return f"{_as_text(getattr(Settings(), name))} (default)"
-    if run.version.tuner != "hf" or run.version.options.get("continues"):  # of that version, or of the service
-        return ""
-    known = {one: value for one, value in run.version.options.items() if one in TuneOptions.__struct_fields__}
-    recipe = make_recipe(msgspec.convert(known, TuneOptions), run.version.format in PREFERENCE_FORMATS)
-    value = getattr(recipe, name, None)
-    return f"{_as_text(value)} (default)" if value not in (None, "", 0) else ""
-
-
-def _options(run: SiteRun, dataset: Dataset | None) -> dict[str, str]:
-    """Return all options and settings of a run: those that were given, and those of its mart, dataset and training.
-
-    Left out is what is empty and, of the training, also 0 and false, which stand for a default. An option of the
-    dataset says so if the training has an option of the same name, so that a name means the same for each run.
-    """
-    found = _plain(_given(run))
-    trained = dict(run.version.options) if run.version else {}
-    if dataset:
-        build = dataset.manifest.build
-        made = dataset.manifest.options | json.loads(str(build.get("variables") or "{}"))
-        found |= _plain({f"{name} of the dataset" if name in trained else name: value for name, value in made.items()})
-    if run.version:
-        trained |= {"tuner": run.version.tuner, "from": trained.pop("continues", "")}
-        trained.pop("continues_sha256", None)  # of the files of that version
-        found |= {name: value for name, value in _plain(trained).items() if value}
-    return {name: _as_text(value) for name, value in found.items()}
-
-
-def _plain(options: dict[str, Any]) -> dict[str, Any]:
-    """Return the options that are not empty, with names in words."""
-    given = {name.replace("_", " ").replace("-", " "): value for name, value in options.items()}
-    return {name: value for name, value in given.items() if value not in (None, "", [])}
-
-
-def _given(run: SiteRun) -> dict[str, Any]:
-    """Return the options that the person gave, from the file that repeats the run."""
-    try:
-        found = yaml.safe_load(run.run_file) or {}
-        return {str(name): value for name, value in found.items()}
-    except (yaml.YAMLError, *WRONG_YAML) as error:
-        raise TuningError(
-            f"{RUN_FILE} of the run {run.id} is damaged ({' '.join(str(error).split())})", "Delete it to do without it"
-        ) from None
-
-
-def _as_text(value: Any) -> str:
-    if isinstance(value, dict):  # a file that an option names, or the deny list
-        return " ".join(str(value[name])[:40] for name in ("name", "posts", "sha256") if name in value)
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -5,12 +5,14 @@ from pathlib import Path
 from typing import Any
 
 from tuning.dataset.dataset import Dataset
+from tuning.evaluation.gate import which_is_better
 from tuning.evaluation.options import UNITS
+from tuning.evaluation.records import Interval
 from tuning.evaluation.report import show
 from tuning.site.charts import Chart, Mean, intervals
+from tuning.site.compared import compare_runs
 from tuning.site.pages import script, write_page
 from tuning.site.records import SiteRun
-from tuning.site.run_page import default_of, facts
 
 _DRAWN = 12  # newest runs in a chart
 
@@ -19,40 +21,33 @@ def write_runs_page(
     folder: Path, runs: Sequence[SiteRun], datasets: Mapping[str, Dataset], shared: dict[str, Any]
 ) -> None:
     """Write index.html. `runs` are in the order of the page, and `datasets` are those of this home by ID."""
-    found = [facts(run, datasets.get(run.record.dataset_id)) for run in runs]
-    names = sorted({name for one in found for name in one})
-    for run, one in zip(runs, found, strict=True):
-        one.update({name: value for name in names if name not in one and (value := default_of(run, name))})
     view = {
         **shared,
         "runs": runs,
         "show": show,
         "units": UNITS,
         "charts": _charts(runs),
-        "data": [{"name": _name(run), "facts": one} for run, one in zip(runs, found, strict=True)],
+        "data": compare_runs(runs, datasets),
     }
     write_page(folder / "index.html", "index.html.j2", view, script("compare.js"))
-
-
-def _name(run: SiteRun) -> str:
-    return " ".join(filter(None, (run.id, run.base_model, run.record.verdict or run.record.status)))
 
 
 def _charts(runs: Sequence[SiteRun]) -> list[Chart]:
     """Return the difference of the newest runs from their base: in how-to questions, and in held-out examples."""
     charts = []
     solved = [(run, run.solved_change) for run in runs][:_DRAWN]
-    means = [_mean(run, "tuned minus base", found) for run, found in solved if found]
+    means = [_mean(run, found) for run, found in solved if found]
     if means:
-        charts.append(intervals("How-to questions solved: tuned minus base", "points", means, zero=True))
+        charts.append(intervals("Change of the how-to questions solved", "points", means, zero=True))
     for metric, unit in UNITS.items():
-        gains = [(run, run.held_out_gain) for run in runs if run.metric == metric][:_DRAWN]
-        means = [_mean(run, "improvement", found) for run, found in gains if found]
+        changes = [(run, run.held_out_change) for run in runs if run.metric == metric][:_DRAWN]
+        means = [_mean(run, found) for run, found in changes if found]
         if means:
-            charts.append(intervals(f"Improvement on the base in {metric}", unit, means, zero=True, digits=3))
+            title = f"Change of the {metric} ({which_is_better(metric)})"
+            charts.append(intervals(title, unit, means, zero=True, digits=3))
     return charts
 
 
-def _mean(run: SiteRun, series: str, found: Any) -> Mean:
+def _mean(run: SiteRun, found: Interval) -> Mean:
     label = f"{run.record.started_at[5:16].replace('T', ' ')} {run.record.version}".strip()
-    return Mean(label=label, series=series, mean=found.mean, low=found.low, high=found.high)
+    return Mean(label=label, series="change", mean=found.mean, low=found.low, high=found.high)

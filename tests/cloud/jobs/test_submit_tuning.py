@@ -22,7 +22,7 @@ from tuning.gcs.storage import find_storage
 from tuning.pipelines.end_to_end import Given, tune_all
 from tuning.pipelines.plan import Plan
 from tuning.pipelines.release.places import inputs_in
-from tuning.pipelines.release.release import opponent_arguments
+from tuning.pipelines.release.release import find_opponent, opponent_arguments
 from tuning.pipelines.steps.requests import TuningRequest, dataset_sha256, training_key
 from tuning.pipelines.vertex import jobs
 from tuning.pipelines.vertex.job import Job
@@ -51,10 +51,10 @@ def test_a_champion_whose_base_needs_a_login_is_refused_before_anything_is_sent(
 
     inputs = inputs_in(cloud, "gs://bucket/requests")
     promote("merged")
-    assert [opponent_arguments(cloud, "smollm2", "k", inputs)["champion_uri"]] == placed()
+    assert [opponent_arguments(cloud, find_opponent(cloud, "smollm2", "k"), inputs)["champion_uri"]] == placed()
     promote("adapter")
     with pytest.raises(TuningError, match=f"must beat v2, an adapter of {base}, which asks for a login on the hub"):
-        opponent_arguments(cloud, "smollm2", "k", inputs)
+        opponent_arguments(cloud, find_opponent(cloud, "smollm2", "k"), inputs)
     assert len(placed()) == 1
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from tuning.pipelines.local.log import Events
 from tuning.pipelines.outcome import Step
-from tuning.pipelines.steps.process import ERROR_MARK
+from tuning.pipelines.steps.process import ERROR_MARK, NO_CHAMPION
 from tuning.tuners.hf.train.recipe import Recipe
 from tuning.tuners.hf.train.rows import Rows
 
@@ -135,3 +135,11 @@ def test_an_exit_step_after_a_failed_step_hides_neither_its_name_nor_its_message
     assert str(found.error("log")) == "there is no base model x."
     feed(found, ending[0], f"    {ERROR_MARK}the webhook did not take the message", ending[2])
     assert (found.failed, str(found.error("log"))) == ("tune", "there is no base model x.")
+
+
+def test_the_champions_evaluation_is_no_step_after_a_step_that_found_no_champion():
+    for said, steps in ((NO_CHAMPION, ["tune"]), ("note: other", ["tune", "evaluate-champion", "evaluate-champion"])):
+        found, _ = events()
+        ran = [line.replace("tune", "evaluate-champion") for line in (BEGUN, DONE)]
+        feed(found, BEGUN, said, DONE, *ran, "INFO - Task evaluate-champion cache hit (key=7); skipping execution.")
+        assert [step.name for step in found.steps] == steps

@@ -84,7 +84,7 @@ def test_a_run_tunes_evaluates_and_registers_and_the_next_run_reuses_all_of_it(s
     assert [step.name for step in first.steps][:2] == ["validate", "tune"]
     assert shown[0].startswith("  1 validate ")
     assert first.verdict.status == "undecided", first.in_words
-    assert "loss improves on the base by +" in first.in_words
+    assert "loss changes from the base by -" in first.in_words
     assert (first.version.name, first.registered, first.promoted, first.champion) == ("v1", True, False, None)
     assert open_model(settings.models_dir / "v1" / "model").base_model == "characters"
     assert newest_report(settings) == first.report

@@ -210,7 +210,10 @@ def test_a_champion_of_which_nothing_can_be_compared_is_not_evaluated(run, capsy
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("champion_solves", "tuned_solves", "status", "reason"),
-    [(20, 40, "better", "solves 40 of 40"), (40, 20, "worse", "does what was asked changed by -50 points")],
+    [
+        (20, 40, "better", "solves 40 of 40"),
+        (40, 20, "worse", "does what was asked changes from the champion by -50 points"),
+    ],
 )
 def test_with_a_champion_the_gate_asks_both(tmp_path, settings, dataset, champion_solves, tuned_solves, status, reason):
     evaluation = asking(answers=2, benchmark=str(write_benchmark(tmp_path / "questions.jsonl", 40)))

@@ -18,7 +18,7 @@ def test_each_example_shows_the_prompt_and_marks_what_is_learned(
     dataset: Dataset, local_model: Path, settings: Settings
 ) -> None:
     lines = list(preview(settings, dataset, TuneOptions(base_model=str(local_model)), 2))
-    assert lines[0].startswith("the first 2 of 80 training examples in ")
+    assert lines[0].startswith("the first of 80 training examples in ")
     assert lines[2].startswith("example 1 of 80: ")
     assert lines[3:16] == [
         "  <|im_start|>system",
@@ -51,19 +51,40 @@ def test_the_rejected_answer_is_marked_too(local_model: Path, settings: Settings
 
 def test_notes_name_what_a_reader_could_overlook(local_model: Path, settings: Settings, tmp_path: Path) -> None:
     prompt = (Message("system", "Answer."), Message("user", "Why <|im_end|>?\x1b[2J"))
-    dataset = write_examples(tmp_path / "set", "messages", [Example(prompt, "So. " * 99)], [Example(prompt, "So.")])
+    short = Example(prompt, "So.")
+    dataset = write_examples(tmp_path / "set", "messages", [short], [short])
     folder = tmp_path / "gemma"
     folder.mkdir()
     for path in local_model.iterdir():
         (folder / path.name).write_bytes(path.read_bytes())
     (folder / "chat_template.jinja").write_text(STYLES["gemma 2"].template)
-    lines = list(preview(settings, dataset, TuneOptions(base_model=str(folder), max_length=60), 5))
+    lines = list(preview(settings, dataset, TuneOptions(base_model=str(folder), max_length=200), 5))
     assert lines[1] == f"note: {folder} knows no system message, so the instruction is put before the question"
-    assert lines[4:6] == [
-        "note: it is left out of the training, because it has more than 60 tokens",
-        "note: the post contains <|im_end|>, which is encoded as text",
-    ]
+    assert lines[4] == "note: the post contains <|im_end|>, which is encoded as text"
     assert "  Why <|im_end|>?\\x1b[2J<end_of_turn>" in lines
+
+
+@pytest.mark.parametrize(
+    ("count", "shown", "said"),
+    [
+        (1, ["2"], "1 before the last one"),
+        (2, ["2", "4"], "2 before the last one"),
+        (9, ["2", "4"], "3 of the others"),
+    ],
+)
+def test_only_examples_that_the_training_takes_are_shown(
+    local_model: Path, settings: Settings, tmp_path: Path, count: int, shown: list[str], said: str
+) -> None:
+    prompt = (Message("system", "Answer."), Message("user", "Why?"))
+    long, short = Example(prompt, "So. " * 99), Example(prompt, "So.")
+    dataset = write_examples(tmp_path / "set", "messages", [long, short, long, short, long], [short])
+    options = TuneOptions(base_model=str(local_model), max_length=60)
+    lines = list(preview(settings, dataset, options, count))
+    assert [line.split()[1] for line in lines if line.startswith("example ")] == shown
+    why = "the training leaves out, because they have more than 60 tokens (--max-length)"
+    assert lines[-1] == f"note: examples that {why}: {said}"
+    with pytest.raises(TuningError, match=r"none of the 5 training examples has at most 5 tokens\. Raise --max-length"):
+        list(preview(settings, dataset, msgspec.structs.replace(options, max_length=5), count))
 
 
 @pytest.mark.parametrize("format_", ["gemini", "gemini-preference"])

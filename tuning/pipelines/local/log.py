@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 from tuning.errors import TuningError
 from tuning.pipelines.outcome import Step
-from tuning.pipelines.steps.process import ERROR_MARK
-from tuning.pipelines.tuning import STEPS
+from tuning.pipelines.steps.process import ERROR_MARK, NO_CHAMPION
+from tuning.pipelines.tuning import CHAMPION_STEP, STEPS
 from tuning.progress import Relay, is_relayed, is_shown, stage
 
 _COLOUR = re.compile(r"\x1b\[\d+m")
@@ -82,6 +82,8 @@ class Events:
             self._running = ""
         elif not self.failed:  # ignores the runner's own traceback after a failed step
             self._lines = [*self._lines[-50:], line.strip()]
+            if line.strip() == NO_CHAMPION:
+                self.stages = self.stages._replace(idle=(*self.stages.idle, CHAMPION_STEP))
             if self._running and _SHOWN.match(line.strip()) and not (is_shown() and _COUNTED.match(line.strip())):
                 self.show(f"      {line.strip()}")
 

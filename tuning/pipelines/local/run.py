@@ -18,7 +18,7 @@ from tuning.pipelines.release.places import inputs_in
 from tuning.pipelines.release.record import ended, start_run, write_run
 from tuning.pipelines.release.release import PipelineRun, arguments_against_champion, release
 from tuning.pipelines.steps.requests import ChampionRequest, read_request
-from tuning.pipelines.tuning import NAME, PIPELINES, STEPS, compile_pipeline
+from tuning.pipelines.tuning import CHAMPION_STEP, NAME, PIPELINES, STEPS, compile_pipeline
 from tuning.settings import Settings
 from tuning.storage import locked
 from tuning.tuners.tracking import check_trackers
@@ -47,7 +47,7 @@ def run_local(
             record = msgspec.structs.replace(record, arguments=arguments)
             template = compile_pipeline(settings, folder / "pipeline.yaml")
             opponent = read_request(arguments["champion_uri"], ChampionRequest)
-            idle = () if opponent.folder else ("evaluate-champion",)
+            idle = () if opponent.folder else (CHAMPION_STEP,)
             stages = Stages(len(before), len(before) + len(STEPS) - len(idle), idle)
             ran = run_cached(settings, template, arguments, folder, show, stages=stages)
             steps = [*before, *ran.steps]

@@ -22,9 +22,9 @@ from tuning.pipelines.refresh.request import RefreshRequest, refresh_key, resolv
 from tuning.pipelines.refresh.webhook import notify as send
 from tuning.pipelines.release.places import inputs_in
 from tuning.pipelines.release.record import read_run, start_run, write_run
-from tuning.pipelines.release.release import opponent_arguments
+from tuning.pipelines.release.release import find_opponent, opponent_arguments
 from tuning.pipelines.release.release import release as release_model
-from tuning.pipelines.steps.process import Artifact, output_folder
+from tuning.pipelines.steps.process import NO_CHAMPION, Artifact, output_folder
 from tuning.pipelines.steps.requests import TuningRequest, dataset_arguments, read_request, training_key
 from tuning.pipelines.tuning import REFRESH
 from tuning.records import read_record, write_record
@@ -111,7 +111,10 @@ def prepare_dataset(request: Artifact, snapshot: Artifact, tuning: Artifact, tun
     dataset, address = inputs.dataset(dataset)
     arguments = dataset_arguments(dataset, address)
     key = training_key({**arguments, "tuning_sha256": tuning.metadata["sha256"], "tuner_code": tuner_code})
-    arguments |= opponent_arguments(settings, spec.tune.base_model, key, inputs)
+    opponent = find_opponent(settings, spec.tune.base_model, key)
+    if opponent is None:
+        print(NO_CHAMPION, flush=True)
+    arguments |= opponent_arguments(settings, opponent, inputs)
     return Prepared(**arguments)
 
 

@@ -115,22 +115,30 @@ def arguments_against_champion(
         **tuning_arguments(settings, plan, inputs.store, image=image, period=period),
         **dataset_arguments(plan.dataset, dataset_uri),
     }
-    return values | opponent_arguments(settings, plan.tune.base_model, training_key(values), inputs)
+    opponent = find_opponent(settings, plan.tune.base_model, training_key(values))
+    return values | opponent_arguments(settings, opponent, inputs)
 
 
-def opponent_arguments(settings: Settings, base_model: str, key: str, inputs: Inputs) -> dict[str, str]:
+def find_opponent(settings: Settings, base_model: str, key: str) -> Version | None:
+    """Return the version that a new model must beat, or None if there is none.
+
+    `base_model` is that of the new model, and `key` its training key. Raises TuningError if the registry is damaged.
+    """
+    champion = registry.champion(settings)
+    if champion and champion.base_model == SMOKE_TEST_BASE != base_model:
+        return None  # The champion is only a smoke test, so the new model need not beat it.
+    if champion and champion.training_key == key:
+        # This run would reproduce the champion, so compare its model with the previous champion.
+        before = champion.verdict.champion
+        return registry.find_version(settings, before) if before else None
+    return champion
+
+
+def opponent_arguments(settings: Settings, opponent: Version | None, inputs: Inputs) -> dict[str, str]:
     """Return the arguments that name the version that a new model must beat.
 
-    `base_model` is that of the new model, and `key` its training key. Raises TuningError if the registry is damaged, or
-    if the version's model cannot be brought to where the steps read it.
+    Raises TuningError if the version's model cannot be brought to where the steps read it.
     """
-    opponent = registry.champion(settings)
-    if opponent and opponent.base_model == SMOKE_TEST_BASE != base_model:
-        opponent = None  # The champion is only a smoke test, so the new model need not beat it.
-    elif opponent and opponent.training_key == key:
-        # This run would reproduce the champion, so compare its model with the previous champion.
-        before = opponent.verdict.champion
-        opponent = registry.find_version(settings, before) if before else None
     folder = inputs.model(opponent) if opponent else None
     request = ChampionRequest(version=opponent.name if opponent else None, folder=folder)
     return store_requests(settings, {"champion": request}, inputs.store)
@@ -219,14 +227,15 @@ def track(settings: Settings, name: str, plan: Plan, comparison: Comparison, ver
 
     Metrics are of the tuned model: ``heldout_…`` on held-out examples, ``answers_…`` of its answers to the how-to
     questions, such as ``answers_executed``, if these were asked. ``gain_base_…`` and ``gain_champion_…`` are its
-    improvements on an opponent, paired by question, as the verdict judges them. `more` holds further parameters.
+    changes from an opponent, paired by question, as the verdict judges them: positive if the tuned model is better, so
+    with the sign turned for the loss. `more` holds further parameters.
     """
     parameters = {**msgspec.to_builtins(plan.tune), "tuner": plan.tuner, "dataset": plan.dataset.id, **more}
     metrics: dict[str, float] = {}
     for prefix, figures in (("heldout", comparison.figures), ("answers", comparison.suite.figures)):
         metrics |= {f"{prefix}_{one.metric}": one.models["tuned"].mean for one in figures}
-    for opponent, gain in verdict.improvements.items():
-        metrics[f"gain_{opponent}_{verdict.primary_metric}"] = gain.mean
+    for opponent, better in verdict.improvements.items():
+        metrics[f"gain_{opponent}_{verdict.primary_metric}"] = better.mean
     for one in verdict.judgements:
         if one.executed:
             metrics[f"gain_{one.opponent}_executed"] = one.executed.mean

@@ -19,6 +19,8 @@ from tuning.resource_errors import in_one_line
 from tuning.storage import unmounted
 
 ERROR_MARK = "TUNING ERROR: "
+# A step that chooses the model's opponents prints this line, and the run then has no step that evaluates the champion.
+NO_CHAMPION = "note: there is no champion that the model must beat"
 Result = TypeVar("Result")
 
 

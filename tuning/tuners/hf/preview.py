@@ -11,7 +11,7 @@ from tuning.tuners.hf.chat import template_note
 from tuning.tuners.hf.control_words import control_words
 from tuning.tuners.hf.models.base_models import find_outline, load_tokenizer
 from tuning.tuners.hf.train.recipe import make_recipe
-from tuning.tuners.hf.train.rows import encode_row, read_examples
+from tuning.tuners.hf.train.rows import Row, encode_row, none_fits, read_examples
 from tuning.tuners.protocol import TuneOptions
 
 _PROMPT, _LEARNED, _REJECTED = "  ", "+ ", "- "
@@ -22,24 +22,18 @@ _KEY = (
 
 
 def preview(settings: Settings, dataset: Dataset, options: TuneOptions, count: int) -> Iterator[str]:
-    """Yield lines that show the first `count` lines of train.jsonl: for the tuner hf as tokens, else as turns.
+    """Yield lines that show the first `count` training examples: for the tuner hf as tokens, else as turns.
 
-    Raises TuningError if the base model cannot be found, or if a line is invalid.
+    For the tuner hf, examples that are too long are only counted, because the training leaves them out. Raises
+    TuningError if the base model cannot be found, if a line is invalid, or if no example is short enough.
     """
     total = dataset.manifest.files["train.jsonl"].rows
     count = min(count, total)
-    yield f"the first {count} of {total} training examples in {dataset.address}. {_KEY}"
-    examples = enumerate((example for _, example in islice(read_examples(dataset), count)), 1)
     if settings.tuner == "hf":
-        recipe = make_recipe(options, dataset.manifest.format in PREFERENCE_FORMATS)
-        tokenizer = load_tokenizer(find_outline(settings, options.base_model, dataset))
-        if note := template_note(tokenizer, dataset.manifest.format):
-            yield f"note: {note}"
-        for number, example in examples:
-            yield ""
-            yield from _in_tokens(tokenizer, example, f"example {number} of {total}", recipe.max_length)
+        yield from _in_tokens(settings, dataset, options, count)
         return
-    for number, example in examples:
+    yield f"the first {count} of {total} training examples in {dataset.address}. {_KEY}"
+    for number, (_, example) in enumerate(islice(read_examples(dataset), count), 1):
         yield f"\nexample {number} of {total}"
         for message in example.prompt:
             yield from _lines(_PROMPT, f"[{message.role}]\n{message.content}")
@@ -49,15 +43,43 @@ def preview(settings: Settings, dataset: Dataset, options: TuneOptions, count: i
             yield from _lines(_REJECTED, example.rejected)
 
 
-def _in_tokens(tokenizer: Any, example: Example, title: str, max_length: int) -> Iterator[str]:
-    row = encode_row(tokenizer, example)
+def _in_tokens(settings: Settings, dataset: Dataset, options: TuneOptions, count: int) -> Iterator[str]:
+    total = dataset.manifest.files["train.jsonl"].rows
+    longest = make_recipe(options, dataset.manifest.format in PREFERENCE_FORMATS).max_length
+    yield (
+        f"the first of {total} training examples in {dataset.address} that are short enough to train on (at most "
+        f"{longest} tokens). {_KEY}"
+    )
+    tokenizer = load_tokenizer(find_outline(settings, options.base_model, dataset))
+    if note := template_note(tokenizer, dataset.manifest.format):
+        yield f"note: {note}"
+    shown = left_out = 0
+    for number, (_, example) in enumerate(read_examples(dataset), 1):
+        row = encode_row(tokenizer, example)
+        if row["length"] > longest:
+            left_out += 1
+            continue
+        yield ""
+        yield from _example_in_tokens(tokenizer, example, row, f"example {number} of {total}")
+        shown += 1
+        if shown == count:
+            break
+    if not shown:
+        raise none_fits(total, longest)
+    if left_out:
+        yield ""
+        yield (
+            f"note: examples that the training leaves out, because they have more than {longest} tokens "
+            f"(--max-length): {left_out} {'before the last one' if shown == count else 'of the others'}"
+        )
+
+
+def _example_in_tokens(tokenizer: Any, example: Example, row: Row, title: str) -> Iterator[str]:
     start = row["answer_start"]
     learned = f"{len(row['ids']) - start} are learned"
     if "rejected_ids" in row:
         learned += f" and {len(row['rejected_ids']) - start} are rejected"
     yield f"{title}: {start} tokens are read, {learned}"
-    if row["length"] > max_length:
-        yield f"note: it is left out of the training, because it has more than {max_length} tokens"
     words = control_words(tokenizer)
     texts = [*(message.content for message in example.prompt), example.answer, example.rejected or ""]
     if mentioned := {word for text in texts for word in words.pattern.findall(text)} & set(words.ids):

@@ -49,9 +49,10 @@ class Rows:
         often = f", {passes:.2g} times each" if passes > 1 else ""
         held_out = f"{len(self.development)} {'is' if len(self.development) == 1 else 'are'}"
         capped = " (--steps or --epochs sets another length)" if steps < recipe.steps else ""
+        taken = "step of {} uses" if steps == 1 else "steps of {} use"
         return (
             f"training on {used} of {self.total} examples: {self.too_long} have more than {recipe.max_length} tokens,"
-            f" {held_out} held out to watch the training, and {steps} steps of {recipe.batch_size} use"
+            f" {held_out} held out to watch the training, and {steps} {taken.format(recipe.batch_size)}"
             f" {'all' if used == kept else used} of the other {kept}{often}{capped}"
         )
 
@@ -77,9 +78,7 @@ def read_rows(tokenizer: Any, dataset: Dataset, recipe: Recipe, work: Path, grou
         encoded = datasets.concatenate_datasets([datasets.Dataset.from_file(file) for file in files])
     fits = [index for index, length in enumerate(encoded["length"]) if length <= recipe.max_length]
     if not fits:
-        raise TuningError(
-            f"none of the {len(encoded)} training examples has at most {recipe.max_length} tokens", "Raise --max-length"
-        )
+        raise none_fits(len(encoded), recipe.max_length)
     groups = list(encoded["group"])
     held_out = _held_out([groups[index] for index in fits], recipe.development_rows, recipe.seed)
     return Rows(
@@ -88,6 +87,11 @@ def read_rows(tokenizer: Any, dataset: Dataset, recipe: Recipe, work: Path, grou
         total=len(encoded),
         too_long=len(encoded) - len(fits),
     )
+
+
+def none_fits(examples: int, longest: int) -> TuningError:
+    """Return the error of a training whose examples all have more than `longest` tokens."""
+    return TuningError(f"none of the {examples} training examples has at most {longest} tokens", "Raise --max-length")
 
 
 def _encode(tokenizer: Any, dataset: Dataset, max_length: int, work: Path) -> Any:

@@ -99,7 +99,7 @@ def train(
     watch = ProgressLines(steps, [lengths[row] for row in plan], recipe.batch_size)
     trainer_class: Any = PreferenceTrainer if preference else AnswerTrainer
     collator = {} if preference else {"data_collator": AnswerCollator(tokenizer.pad_token_id)}
-    given = {weight: weight.data for weight in model.parameters()}
+    given = {weight: weight.data for weight in model.parameters() if recipe.quantize and weight.requires_grad}
     trainer = trainer_class(
         model=model,
         args=arguments,
