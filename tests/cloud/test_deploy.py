@@ -130,7 +130,9 @@ def test_a_canary_grows_and_is_rolled_back(run: Say, cloud: Settings, versions: 
     assert vertex.endpoints.traffic() == {"v1": 90, "v2": 10}
     run(model="v2", traffic=40)
     assert vertex.endpoints.traffic() == {"v1": 60, "v2": 40}
-    assert run(model="v2")[-1] == ("v1 still runs without traffic: `invoke deploy --undeploy --model v1` stops it")
+    assert run(model="v2")[-1] == (
+        "v1 still runs without traffic: `invoke deploy --undeploy --model v1 --target gcp` stops it"
+    )
     roll_back(cloud, lambda line: None)
     assert vertex.endpoints.traffic() == {"v1": 100, "v2": 0}
     run(model="v2")
