@@ -11,7 +11,6 @@ from tuning.pipelines.vertex.job import Job
 from tuning.pipelines.vertex.jobs import CREATE_TIMEOUT, JobRequest, job_id, job_message, jobs_of_schedule, location
 from tuning.settings import Settings
 from tuning.target import command_in_words
-from tuning.values import read_number
 
 if TYPE_CHECKING:
     from google.cloud.aiplatform_v1 import ScheduleServiceClient
@@ -139,7 +138,7 @@ def _numbered(settings: Settings, number: str) -> "ScheduleMessage":
     from google.api_core.exceptions import NotFound
 
     remedy = f"Run {command_in_words(settings, 'schedule')} to list the schedules"
-    if read_number(number, int) is None:
+    if not (number.isascii() and number.isdigit()):
         raise TuningError(f"{number!r} is not the number of a schedule", remedy)
     try:
         return _client(settings).get_schedule(name=f"{location(settings)}/schedules/{number}", retry=backoff())
