@@ -101,8 +101,13 @@ def test_a_value_is_accepted_or_refused_with_one_line(name: str, tmp_path: Path)
     [
         ("--limit=99999999999999999999999", "--limit takes a whole number from 0 to 1,000,000,000, not '9999"),
         ("--steps=0", "--steps takes a whole number from 1"),
-        ("--epochs=nan", "--epochs takes a number above 0"),
-        ("--budget=inf", "--budget takes a number of at least 0, not 'inf'"),
+        ("--epochs=nan", "--epochs takes a number, not 'nan'"),
+        ("--epochs=1_0", "--epochs takes a number, not '1_0'"),
+        ("--epochs=１", "--epochs takes a number, not '１'"),  # noqa: RUF001
+        ("--epochs=0x1", "--epochs takes a number, not '0x1'"),
+        ("--limit=1_0", "--limit takes a whole number, not '1_0'"),
+        ("--limit= 1", "--limit takes a whole number, not ' 1'"),
+        ("--budget=inf", "--budget takes a number, not 'inf'"),
         ("--budget=-1", "--budget takes a number of at least 0, not '-1'"),
         ("--eval-fraction=1", "--eval-fraction takes a number above 0 and below 1, not '1'"),
         ("--tuner=none", "--tuner takes hf, gemini or package.module:Class, not 'none'"),

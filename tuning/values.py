@@ -71,6 +71,8 @@ Accelerator = Literal["default", "none", Gpu]  # of a pipeline's step
 OutputFile = Annotated[str, Meta(extra={"path": "write"})]
 
 _INT64 = 2**63
+_WHOLE = re.compile("[+-]?[0-9]{1,30}")
+_DECIMAL = re.compile(r"[+-]?(?:[0-9]{1,30}(?:\.[0-9]{0,30})?|\.[0-9]{1,30})(?:[eE][+-]?[0-9]{1,3})?")
 _LONGEST = 80  # characters of a value that a message shows
 
 
@@ -101,6 +103,14 @@ def convert(value: Any, hint: Any) -> Any:
         if (meta.extra or {}).get("address"):
             _check_address(str(value), describe_kind(hint))
     return result
+
+
+def read_number(text: str, kind: type[int] | type[float]) -> int | float | None:
+    """Return the number that a text is, or None. It has digits of ASCII, and neither blanks nor `_` around or in them.
+
+    Python's own `int` and `float` also take `1_0`, ` 1`, `\uff11` and `nan`, and nobody means these.
+    """
+    return kind(text) if (_WHOLE if kind is int else _DECIMAL).fullmatch(text) else None
 
 
 def describe_kind(hint: Any) -> str:
@@ -161,15 +171,7 @@ def _parsed(value: Any, kind: Any) -> Any:
     if kind is bool:
         return value if isinstance(value, bool) else {"true": True, "false": False}.get(str(value))
     if kind in (int, float):
-        text = str(value).strip()
-        if isinstance(value, bool) or not re.fullmatch(
-            r"[+-]?[0-9][0-9_]{0,30}" if kind is int else r"[^_]{1,60}", text
-        ):
-            return None
-        try:
-            return kind(text)
-        except ValueError:
-            return None
+        return None if isinstance(value, bool) else read_number(str(value), kind)
     if get_origin(kind) is Literal:
         return value
     return Path(value) if kind is Path else str(value)

@@ -130,7 +130,9 @@ def test_a_canary_grows_and_is_rolled_back(run: Say, cloud: Settings, versions: 
     assert vertex.endpoints.traffic() == {"v1": 90, "v2": 10}
     run(model="v2", traffic=40)
     assert vertex.endpoints.traffic() == {"v1": 60, "v2": 40}
-    assert run(model="v2")[-1] == ("v1 still runs without traffic: `invoke deploy --undeploy --model v1` stops it")
+    assert run(model="v2")[-1] == (
+        "v1 still runs without traffic: `invoke deploy --undeploy --model v1 --target gcp` stops it"
+    )
     roll_back(cloud, lambda line: None)
     assert vertex.endpoints.traffic() == {"v1": 100, "v2": 0}
     run(model="v2")
@@ -296,7 +298,7 @@ def test_the_budget_of_the_settings_holds_and_the_whole_endpoint_counts(
     run(budget=24.0)
     with pytest.raises(TuningError, match=r"47\.12 a day, more than the budget of 24\.00"):
         run(model="v2", budget=24.0)
-    with pytest.raises(TuningError, match=r"v1 runs on g2-standard-8 with NVIDIA_L4 already.*--undeploy --model v1`"):
+    with pytest.raises(TuningError, match=r"v1 runs on g2-standard-8 .*--undeploy --model v1 --target gcp`"):
         run(machine="g2-standard-4")
 
 

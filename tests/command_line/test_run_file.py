@@ -117,6 +117,8 @@ def test_an_option_wins_over_a_variable_and_a_variable_over_the_file(
         ("decisions: ''", "decisions must not be empty"),
         ("bucket: ''", "bucket must not be empty. Give a value, or leave it out"),
         ("base-model: ''", "base-model must not be empty. Give a value, or leave it out"),
+        ("limit: 1_0", "limit takes a whole number, not '1_0'"),
+        ("limit: 0x1", "limit takes a whole number, not '0x1'"),
         ("limit: many", "limit takes a whole number, not 'many'"),
         ("limit: [1, 2]", "limit takes one value, not a list"),
         ("a: &a [1]\nlimit: [*a, *a]", "has the unknown key a"),

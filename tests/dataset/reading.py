@@ -93,7 +93,8 @@ class _Reader(HTMLParser):
         if tag in _BLOCKS:
             self.text.append(_BORDER)
         if tag in _STRUCTURE:
-            start = f" {int(said.get('start') or 1)}" if tag == "ol" else ""
+            number = said.get("start") or "1"
+            start = f" {int(number) if re.fullmatch('[0-9]+', number) else 1}" if tag == "ol" else ""
             self.content.structure.append(f"{'td' if tag == 'th' else tag}{start}")
         if tag == "pre":
             self.block = []

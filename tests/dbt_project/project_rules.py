@@ -123,8 +123,8 @@ def variables_are_read_in_one_place(project: Compiled) -> Iterator[str]:
     macros = {
         m["name"]: m["macro_sql"] for m in project.manifest["macros"].values() if m["package_name"] == "python_qa"
     }
+    readers = ("variable", "default_values", "overriding_variables", "raw_tables")
     for name, text in (code | macros).items():
-        readers = ("variable", "default_values", "overriding_variables", "raw_tables")
         if re.search(r"\bvar\(", text) and name not in readers:
             yield f"{name} calls var(); variable() checks the value"
         for variable in ("tag_pattern", "since", "instruction_template"):

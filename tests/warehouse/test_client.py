@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from unittest.mock import Mock
 
 import msgspec
 import pytest
@@ -13,6 +14,7 @@ from tuning.errors import TuningError
 from tuning.settings import Settings
 from tuning.warehouse import emulator
 from tuning.warehouse.client import connect, find_warehouse, query, quoted
+from tuning.warehouse.fingerprint import source
 
 
 class Recorded(BaseHTTPRequestHandler):
@@ -62,7 +64,9 @@ def test_each_target_says_what_its_source_tables_allow(settings: Settings) -> No
     assert google.how_to_fill() == "Check TUNING_RAW_SCHEMA"
     with pytest.raises(TuningError, match=r"the raw tables are Google's bigquery-public-data, which is read-only"):
         google.require_writable()
-    find_warehouse(Settings(target="gcp", raw_database="mine")).require_writable()
+    mine = find_warehouse(Settings(target="gcp", raw_database="mine"))
+    mine.require_writable()
+    assert mine.how_to_fill() == "Check TUNING_RAW_SCHEMA, or load data: `invoke ingest DUMP --target gcp`"
     here = find_warehouse(settings)
     assert here.how_to_fill() == "Run `invoke ingest DUMP` or `invoke sample` to load data"
     here.require_writable()
@@ -96,6 +100,24 @@ def test_every_query_carries_labels_byte_limit_and_timeout(
     assert configuration["jobTimeoutMs"] == "77000"  # type: ignore[index]
     assert configuration["query"]["maximumBytesBilled"] == "12345"  # type: ignore[index]
     assert configuration["query"]["query"] == "select 1"  # type: ignore[index]
+
+
+@pytest.mark.cloud
+def test_no_advice_on_target_gcp_names_the_local_server() -> None:
+    elsewhere = Settings(target="gcp", project="mine", bigquery_endpoint="http://127.0.0.1:1")
+    with pytest.raises(TuningError) as refused:
+        connect(elsewhere)
+    assert str(refused.value).endswith("Start it, or unset TUNING_BIGQUERY_ENDPOINT to use Google's")
+
+
+@pytest.mark.cloud
+def test_empty_source_tables_on_target_gcp_are_not_filled_with_the_sample() -> None:
+    client = Mock()
+    client.get_table.return_value.num_rows = 0
+    with pytest.raises(TuningError) as refused:
+        source(Settings(target="gcp", raw_database="mine"), client)
+    assert "`invoke ingest DUMP --target gcp`" in str(refused.value)
+    assert "sample" not in str(refused.value)
 
 
 def test_no_server_at_the_endpoint_is_one_line(new_home: Callable[..., Settings]) -> None:

@@ -208,7 +208,8 @@ def _machine(version: str, options: DeployOptions, endpoint: Endpoint | None) ->
     if running and (running.machine, running.accelerator) != (name, accelerator):
         raise TuningError(
             f"{version} runs on {running.machine} with {running.accelerator} already",
-            f"Leave out --machine and --accelerator, or stop it first: `invoke deploy --undeploy --model {version}`",
+            "Leave out --machine and --accelerator, or stop it first: "
+            f"`invoke deploy --undeploy --model {version} --target gcp`",
         )
     return running or Deployed(version=version, id=version[1:], machine=name, accelerator=accelerator, traffic=0)
 
@@ -282,7 +283,8 @@ def _share(settings: Settings, version: str, share: int, show: Show, *, is_rollb
     show(f"{_split(shares)} of {endpoint.name}")
     for one in endpoint.deployed:
         if one.version not in shares:
-            show(f"{one.version} still runs without traffic: `invoke deploy --undeploy --model {one.version}` stops it")
+            stop = f"`invoke deploy --undeploy --model {one.version} --target gcp`"
+            show(f"{one.version} still runs without traffic: {stop} stops it")
 
 
 def _split(shares: dict[str, int]) -> str:

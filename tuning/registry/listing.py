@@ -10,6 +10,7 @@ from tuning.registry import registry
 from tuning.registry.forgotten import tuned_on_denied
 from tuning.settings import Settings
 from tuning.storage import registry_address
+from tuning.target import command_in_words
 
 
 def model_data(settings: Settings) -> dict[str, object]:
@@ -24,7 +25,7 @@ def model_lines(settings: Settings) -> list[str]:
     found = registry.versions(settings)
     place = find_storage(settings).shown(registry_address(settings))
     if not found:
-        return [f"no models in {place}. Run `invoke tune` to create one."]
+        return [f"no models in {place}. Run {command_in_words(settings, 'tune')} to create one."]
     lines = [f"  {'model':6} {'created (UTC)':17} {'base':24} {'dataset':18} {'verdict':10} against the others"]
     forgotten = tuned_on_denied(found, deny_list(settings))
     for version in found:
@@ -34,7 +35,7 @@ def model_lines(settings: Settings) -> list[str]:
             f"{version.dataset_id[:18]:18} {version.verdict.status:10} {'; '.join(changes(version.verdict))}"
         )
         if posts := forgotten.get(version.name):
-            remedy = ": replace it, by `invoke tune`" if mark == "*" else ""
+            remedy = f": replace it, by {command_in_words(settings, 'tune')}" if mark == "*" else ""
             lines.append(f"! {version.name:6} was tuned on forgotten posts ({', '.join(map(str, posts))}){remedy}")
     lines.append(f"{'* champion' if champion else 'no version is the champion'}; files in {place}")
     return lines

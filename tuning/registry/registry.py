@@ -186,7 +186,7 @@ def promote(settings: Settings, name: str, *, force: bool = False, reason: str =
             raise ChampionChangedError(
                 f"{version.name} was compared with {version.verdict.champion or 'no champion'}, but the champion now "
                 f"is {opponent or 'none'}",
-                "Run `invoke tune` again to compare it with the current champion",
+                f"Run {command_in_words(settings, 'tune')} again to compare it with the current champion",
             )
         is_allowed = not is_lost and version.verdict.passed and version.verdict.champion == opponent
         action = "promoted" if is_allowed else "promoted by force"
@@ -353,7 +353,8 @@ def _find(settings: Settings, now: Journal, name: str) -> Version:
 def _no_champion(settings: Settings, now: Journal) -> TuningError:
     """Return the error for a registry without a champion: none was released yet, or the last one was rolled back."""
     last = next((event for event in reversed(now.events) if event.action in _CHANGES), None)
-    advice = "Run `invoke tune`, or name a version (`invoke models` lists them)"
+    tune, models = command_in_words(settings, "tune"), command_in_words(settings, "models")
+    advice = f"Run {tune}, or name a version ({models} lists them)"
     if last is None:
         return TuningError("there is no champion yet", advice)
     undone = promotion_command(settings, last.version)

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from tuning.errors import TuningError
 from tuning.gcs.access import credentials
 from tuning.settings import Settings, variable
-from tuning.target import find_target
+from tuning.target import command_in_words, find_target
 from tuning.warehouse import emulator, identity
 
 if TYPE_CHECKING:
@@ -46,7 +46,9 @@ class Warehouse:
 
     def how_to_fill(self) -> str:
         """Return what helps if there are no source tables."""
-        return f"Check {variable('raw_schema')}"
+        check = f"Check {variable('raw_schema')}"
+        own = self.settings.raw_database != _PUBLIC
+        return f"{check}, or load data: {command_in_words(self.settings, 'ingest DUMP')}" if own else check
 
     def require_writable(self) -> None:
         """Raise TuningError if the source tables are Google's public dataset."""
@@ -72,7 +74,7 @@ class Warehouse:
         """Raise TuningError if the home's own server should be at the address, and neither runs nor can be revived."""
 
     def _remedy(self) -> str:
-        return f"Start it (`invoke warehouse.up`), or unset {variable('bigquery_endpoint')}"
+        return f"Start it, or unset {variable('bigquery_endpoint')} to use Google's"
 
 
 class HomeWarehouse(Warehouse):
@@ -124,7 +126,9 @@ class HomeWarehouse(Warehouse):
         if server := emulator.running(self.settings):
             here = f"`export {variable('bigquery_endpoint')}={server.endpoint}`"
             return f"The one of this home runs elsewhere: {here}"
-        return super()._remedy() if self.settings.bigquery_endpoint else "Start it: `invoke warehouse.up`"
+        if self.settings.bigquery_endpoint:
+            return f"Start it (`invoke warehouse.up`), or unset {variable('bigquery_endpoint')}"
+        return "Start it: `invoke warehouse.up`"
 
 
 def find_warehouse(settings: Settings) -> Warehouse:

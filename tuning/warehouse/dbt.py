@@ -10,6 +10,7 @@ from tuning.errors import TuningError
 from tuning.records import without_version, write_record
 from tuning.settings import Settings
 from tuning.storage import remove
+from tuning.target import command_in_words
 from tuning.warehouse.builds.empty import empty_marts
 from tuning.warehouse.builds.outdated import outdated, unbuilt
 from tuning.warehouse.client import connect
@@ -94,7 +95,7 @@ def build(
     if select is None:
         write_record(stamp, {**made_of, "invocation_id": results.metadata.invocation_id})
     old = outdated(settings, variables, client) if select else ""
-    result = _result(results, (*((old,) if old else ()), *_narrowed(variables, made_of["source"])))
+    result = _result(results, (*((old,) if old else ()), *_narrowed(settings, variables, made_of["source"])))
     empty = empty_marts(settings, variables, client, {node.name: node.rows for node in result.nodes})
     return replace(result, warnings=(*empty, *result.warnings))
 
@@ -147,13 +148,13 @@ def _stamp(settings: Settings, variables: Variables) -> Path:
     return dbt_files(settings, variables).folder / "built.json"
 
 
-def _narrowed(variables: Variables, origin: dict[str, Any]) -> tuple[str, ...]:
+def _narrowed(settings: Settings, variables: Variables, origin: dict[str, Any]) -> tuple[str, ...]:
     loaded = str(origin.get("tag_filter") or "")
     if not may_want_more(variables.tag_pattern, loaded):
         return ()
     return (
         f"only questions with a tag containing {loaded!r} were loaded, but the tag pattern {variables.tag_pattern} "
-        "may match other tags: run `invoke ingest` without --tag to load all questions",
+        f"may match other tags: run {command_in_words(settings, 'ingest')} without --tag to load all questions",
     )
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tuning.errors import TuningError
 from tuning.settings import DBT_PROJECT, Settings
 from tuning.storage import dbt_project_sha256
+from tuning.warehouse.client import find_warehouse
 from tuning.warehouse.variables import Variables
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def source(settings: Settings, client: "bigquery.Client") -> dict[str, Any]:
     except NotFound:
         tables = {}
     if not tables or not tables["posts_questions"].num_rows:
-        raise TuningError(f"there are no posts in {raw}", "Run `invoke ingest DUMP` or `invoke sample` to load data")
+        raise TuningError(f"there are no posts in {raw}", find_warehouse(settings).how_to_fill())
     try:
         rows = [dict(row.items()) for row in client.list_rows(f"{raw}.origin", max_results=1)]
     except NotFound:
@@ -53,7 +54,7 @@ def source(settings: Settings, client: "bigquery.Client") -> dict[str, Any]:
     if rows and "exclude_user" not in rows[0]:
         raise TuningError(
             f"the tables in {raw} were loaded by an earlier version",
-            "Load them again: `invoke ingest DUMP` or `invoke sample`",
+            f"Load them again. {find_warehouse(settings).how_to_fill()}",
         )
     if rows:
         return rows[0]

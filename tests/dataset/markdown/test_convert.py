@@ -79,6 +79,8 @@ def markdown(html: str) -> str:
         # Blocks
         ("<ul><li>a\n<ul><li>b</li></ul></li></ul><ul><li>c</li></ul>", "- a\n  - b\n\n* c"),
         ('<ol start="3"><li>x</li></ol>', "3. x"),
+        ('<ol start="\u00b2"><li>x</li></ol>', "1. x"),
+        ('<ol start="1_0"><li>x</li></ol>', "1. x"),
         ("<blockquote><p>a</p><pre><code>x</code></pre></blockquote>", "> a\n>\n> ```\n> x\n> ```"),
         (
             "<table><thead><tr><th>a</th><th style=\"text-align: right;\">b</th></tr></thead>"

@@ -310,7 +310,7 @@ def test_files_that_cannot_be_told_apart_or_read_are_refused(tmp_path: Path) -> 
     for folder in ("/", ""):
         with pytest.raises(TuningError, match=r"has more than 10,000 files|cannot be read|is no name of a file"):
             find_sources([folder], [])
-    for weight in ("0", "0.01", "-1", "101", "9999", "1e5", "nan", "two"):
+    for weight in ("0", "0.01", "-1", "101", "9999", "1e5", "nan", "two", "1_0", "0x1", " 1", "1 ", "\uff11", "inf"):
         with pytest.raises(TuningError, match=rf"a weight is a number from 0\.1 to 100, not '{weight}'"):
             find_sources([f"{one}={weight}"], [])
     assert [source.weight for source in find_sources([f"{one}=1e1"], [])] == [10]

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.dataset import planted
-from tests.dataset.redact import new_places, planted_places
+from tests.dataset.redact import new_places, planted_places, written_places
 from tuning.dataset.redact.addresses import emails, ip_addresses
 from tuning.dataset.redact.calls import passwords_in_calls
 from tuning.dataset.redact.commands import passwords_in_commands
@@ -41,7 +41,8 @@ def test_a_text_in_which_a_search_finds_something_has_its_hint(number: int) -> N
     hints, search = SEARCHES[number]
     rng = random.Random(5)  # noqa: S311 - the same draw each time
     texts = [text for _, text, _ in (*planted.positives(rng, 4), *planted_places.positives(rng, 4))]
-    texts += [template.replace("§", "Kx93" + "mQvT7z") for template in new_places.GO]
+    templates = (*new_places.GO, *written_places.ON_STANDARD_INPUT, *written_places.IN_MARKUP, *written_places.RAW)
+    texts += [template.replace("§", "Kx93" + "mQvT7z") for template in templates]
     texts += [f"{address} /home/{name}/x" for address in new_places.ADDRESSES for name in new_places.NAMES]
     texts += [text.swapcase() for text in texts] + [text.replace(" ", "\u3000") for text in texts]
     found = [text for text in texts if list(search(text, text.lower()))]

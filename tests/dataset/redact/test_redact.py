@@ -161,6 +161,11 @@ HOSTILE = (
     "mysql -p ", "curl -u a", "echo a | sudo -S ", "sk-", "a@b.com ", "2aaa:", "1.1.", "password=a ", "``` `` ` ",
     "| password |\n|---|---|\n", "|---|---|\n", "x == password ", '"password",', "**password** ", "://a:b@", "psk=(",
     "-----BEGIN PRIVATE KEY-----", "connect(password='", "x" * 60 + "q@gmail.com ",
+    "echo a:b | chpasswd\n", "chpasswd <<E\n", "chpasswd <<< 'a:b\n", "sudo -S <<E\nab\n", "echo '", "<password>",
+    '<a name="password" ', "<key>password</key>", "<x password ", "password: |\n  a\n", "password:\n", "\\u0022",
+    "&lt;", "\\u0022password\\u0022:", 'password = "a" + "b" + ', '"a" + ', "password = [\n", 'password=R"a(',
+    'password = r#"', "password=%q(", "password = `", 'password = """\n', "password = <<A\n",
+    "passwd --stdin ", "&amp;amp;", "password='a'\\\n",
 )  # fmt: skip
 
 

@@ -304,5 +304,7 @@ def test_a_step_with_other_code_does_not_run(monkeypatch, capsys, tmp_path):
 
 
 def test_a_file_that_the_bucket_has_lost_is_made_again_by_a_command_that_works():
-    with pytest.raises(TuningError, match=r"is missing\. Run `invoke submit --again` with the same options"):
+    with pytest.raises(
+        TuningError, match=r"is missing\. Run `invoke submit --again --target gcp` with the same options"
+    ):
         process.read_output("/gcs/bucket/pipelines/x/verdict", Verdict)

@@ -18,6 +18,7 @@ from tuning.dataset.markdown.tree import (
     children,
     code_pieces,
     code_text,
+    first_number,
     has_block,
     is_list_without_items,
     tag_of,
@@ -168,7 +169,7 @@ def outline(root: Node, base_url: str) -> list[str]:
                 is_listed = tag not in _TRANSPARENT and not is_list_without_items(node)
                 start = len(lines)
                 if is_listed:
-                    lines.append(f"<{tag} {int(node.get('start') or 1)}>" if tag == "ol" else f"<{tag}>")
+                    lines.append(f"<{tag} {first_number(node)}>" if tag == "ol" else f"<{tag}>")
                 visit(children(node))
                 end_line()
                 if is_listed and tag in _NOTHING_IF_EMPTY and len(lines) == start + 1:

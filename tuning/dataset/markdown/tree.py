@@ -5,6 +5,8 @@ from urllib.parse import quote, urljoin
 
 from lxml import etree
 
+from tuning.values import read_number
+
 Node = etree._Element
 
 HEADINGS = frozenset({"h1", "h2", "h3", "h4", "h5", "h6"})
@@ -33,6 +35,12 @@ def parse(html: str) -> Node:
 def tag_of(node: Node) -> str:
     """Return the element's tag name, or '' for a comment or a processing instruction."""
     return node.tag if isinstance(node.tag, str) else ""
+
+
+def first_number(node: Node) -> int:
+    """Return the number of the first item of a list: 1 if `start` is not a whole number of at least 0."""
+    number = read_number(node.get("start") or "1", int)
+    return 1 if number is None or number < 0 else int(number)
 
 
 def children(node: Node) -> list[str | Node]:

@@ -18,6 +18,7 @@ from tuning.dataset.markdown.tree import (
     Node,
     children,
     code_text,
+    first_number,
     has_block,
     is_list_without_items,
     joined,
@@ -121,7 +122,7 @@ class _Writer:
         """Write a list. `marker` is 0 (`-`, `1.`) or 1 (`*`, `1)`), so that two adjacent lists can be told apart."""
         entries = [child for child in node if tag_of(child) == "li"]
         loose = any(tag_of(child) == "p" for entry in entries for child in entry)
-        number = int(node.get("start") or 1) if (node.get("start") or "1").isdigit() else 1
+        number = first_number(node)
         lines = []
         for position, entry in enumerate(entries):
             first = "-*"[marker] if tag_of(node) == "ul" else f"{number + position}{'.)'[marker]}"

@@ -5,7 +5,6 @@ Rows are read one after another, so memory does not grow with a file.
 
 import contextlib
 import gzip
-import math
 import re
 import zlib
 from collections.abc import Iterator
@@ -22,7 +21,7 @@ from tuning.dataset.own.shapes import Row, ShapeError, read_row
 from tuning.errors import TuningError
 from tuning.paths import expanded, input_problem, refuse_pipe
 from tuning.storage import files_inside
-from tuning.values import shown
+from tuning.values import read_number, shown
 
 _JSON, _PARQUET, _ARROW = (".jsonl", ".json", ".ndjson", ".jsonlines"), (".parquet",), (".arrow",)
 _READ = _JSON + _PARQUET + _ARROW
@@ -85,13 +84,10 @@ def _weighted(text: str) -> tuple[str, float]:
     name, _, number = text.rpartition("=")
     if not name or _exists(text):
         return text, 1
-    try:
-        weight = float(number)
-    except ValueError:
-        weight = math.nan
-    if math.isnan(weight) and not _exists(name):
+    weight = read_number(number, float)
+    if weight is None and not _exists(name):
         return text, 1
-    if not _LEAST_WEIGHT <= weight <= _MOST_WEIGHT:
+    if weight is None or not _LEAST_WEIGHT <= weight <= _MOST_WEIGHT:
         raise TuningError(
             f"--train {shown(text)}: a weight is a number from {_LEAST_WEIGHT} to {_MOST_WEIGHT}, not {shown(number)}",
             "Leave the file out to use none of its rows",

@@ -6,10 +6,9 @@ from itertools import chain
 
 from tuning.dataset.redact.arguments import Argument, positional, read_arguments, without_new_line
 from tuning.dataset.redact.hints import Hints, starts
-from tuning.dataset.redact.strings import text_in
 from tuning.dataset.redact.values import is_password
-
-Span = tuple[int, int]
+from tuning.dataset.redact.written.pieces import Pieces, Span, joined
+from tuning.dataset.redact.written.strings import text_in
 
 _CALL = re.compile(r"\(")
 _LOGIN = re.compile(r"(?:_with_password)?\(|(?:_?(?:data|info|details))?[\"']?\]?\s{0,3}[=:]\s{0,3}[(\[](?P<pair>)")
@@ -24,7 +23,9 @@ _LIST = re.compile(r"(?:_?list)?[\"']?\]?\s{0,3}[=:]\s{0,3}(?:(?:np\.array|set|l
 _IN_LIST = re.compile(r"(?:_?list)?s?\s{1,3}in\s{1,3}([\[({])")
 _APPEND = re.compile(r"(?:_?list)?\.(?:append|add|insert)\(")
 # What stands before `auth…(` and `cred…(` in calls with a user and a password, unlike in `get_credentials(`.
-_OF_PASSWORD = re.compile(r"(?:basic|digest|proxy|ntlm|plain|plaintext|password|pass|add|http)_?\Z|(?<![a-z_])\Z")
+_OF_PASSWORD = re.compile(
+    r"(?:network|basic|digest|proxy|ntlm|plain|plaintext|password|pass|add|http)_?\Z|(?<![a-z_])\Z"
+)
 _REDIS = re.compile(r"\.(?:auth|(execute_command))\(")
 _ORACLE = re.compile(r"oracle\w*\.\Z")
 _WIFI = re.compile(r"(?<![a-z])(?:wlan\w{0,9}|wi_?fi\w{0,9}|wifi\.radio|sta|sta_if|nic|station)\.\Z")
@@ -44,8 +45,8 @@ _PLACES = {
     "smbconnection": ("connect", 1), "httpnegotiateauth": ("auth", 1),
     "auth_password": ("auth", 1), "pass_": ("pass", 0), "wifi.begin": ("call with password", 1),
     "setpassword": ("call with password", 0), "extractall": ("call with password", 2),
-    "make_password": ("passw", 0), "hash_password": ("passw", 0), "generate_password_hash": ("passw", 0),
-    "check_password_hash": ("passw", 1), ".check_password": ("passw", 0), "hashpw": ("pw", 0),
+    "make_password": ("_password", 0), "hash_password": ("_password", 0), "generate_password_hash": ("_password", 0),
+    "check_password_hash": ("_password", 1), ".check_password": ("_password", 0), "hashpw": ("pw", 0),
 }  # fmt: skip
 _FORMATTED_PAIR = re.compile(r"(?:%s:%s|\{\}:\{\})[\"']\s{0,3}(?:%\s{0,3}|\.format)\(")
 _USER_COLON_PASSWORD = re.compile(
@@ -69,35 +70,37 @@ _NAMES = ("password", "passwd", "pwd", "pw")
 
 def passwords_in_calls(text: str, lower: str, hints: Hints) -> Iterator[Span]:
     """Yield the places of passwords in calls, pairs of user and password, and lists of passwords."""
-    for span in _candidates(text, lower, hints):
-        if is_password(text[slice(*span)], "given"):
-            yield span
+    for pieces in _candidates(text, lower, hints):
+        if is_password(joined(text, pieces), "given"):
+            yield from pieces
     if "pass" in hints or "pw" in hints:
-        for span in chain(_assigned_together(text, lower), _in_brackets(text, lower)):
-            if is_password(text[slice(*span)], "strong"):
-                yield span
+        for pieces in chain(_assigned_together(text, lower), _in_brackets(text, lower)):
+            if is_password(joined(text, pieces), "strong"):
+                yield from pieces
 
 
-def _candidates(text: str, lower: str, hints: Hints) -> Iterator[Span]:
+def _candidates(text: str, lower: str, hints: Hints) -> Iterator[Pieces]:
     has_passw = "pass" in hints and "passw" in lower
+    has_method = has_passw and "_password" in lower
     for is_possible, word, pattern in (
         ("login" in hints, "login", _LOGIN),
-        (has_passw, "set_password", _CALL),
-        (has_passw, "add_password", _CALL),
+        (has_method, "set_password", _CALL),
+        (has_method, "add_password", _CALL),
         ("auth" in hints, "auth", _PAIR_OR_CALL),
         ("cred" in hints, "cred", _PAIR_OR_CALL),
     ):
         for match in _after(lower, word, pattern) if is_possible else ():
             yield from _last(text, lower, word, match)
     for word, (hint, place) in _PLACES.items():
-        is_possible = has_passw if hint == "passw" else hint in hints
+        is_possible = has_method if hint == "_password" else hint in hints
         for match in _after(lower, word, _CALL) if is_possible and word in lower else ():
             arguments = positional(read_arguments(text, match.end()))
             if len(arguments) > place and (string := arguments[place].string):
                 yield string
-    if "b64encode" in lower or "basic_auth" in lower or "encodestring" in lower:
+    has_call, has_auth = "call with password" in hints, "auth" in hints
+    if (has_call and ("b64encode" in lower or "encodestring" in lower)) or (has_auth and "basic_auth" in lower):
         for match in _USER_COLON_PASSWORD.finditer(text):
-            yield match.span("secret")
+            yield (match.span("secret"),)
         for match in _FORMATTED_PAIR.finditer(text):
             arguments = positional(read_arguments(text, match.end()))
             if len(arguments) == 2 and (string := arguments[1].string):
@@ -107,7 +110,7 @@ def _candidates(text: str, lower: str, hints: Hints) -> Iterator[Span]:
             yield from _third(text, lower, match)
     if "typed text" in hints and ("pass" in hints or "pw" in hints):
         yield from _typed(text)
-    if "execute_command" in lower or "redis" in lower:
+    if (has_call or has_auth) and ("execute_command" in lower or "redis" in lower):
         yield from _of_redis(text, lower)
     if has_passw or "pw" in hints or "pass_" in lower or "passlist" in lower or "call with password" in hints:
         yield from _sent(text, lower)
@@ -129,7 +132,7 @@ def _after(lower: str, word: str, pattern: re.Pattern[str]) -> Iterator[re.Match
             yield match
 
 
-def _last(text: str, lower: str, word: str, match: re.Match[str]) -> Iterator[Span]:
+def _last(text: str, lower: str, word: str, match: re.Match[str]) -> Iterator[Pieces]:
     """Yield the last positional argument, if it is a string and can be a password."""
     before = lower[max(0, match.start() - len(word) - 12) : match.start() - len(word)]
     is_pair = "pair" in match.re.groupindex and match["pair"] == ""
@@ -144,15 +147,15 @@ def _last(text: str, lower: str, word: str, match: re.Match[str]) -> Iterator[Sp
         yield string
 
 
-def _third(text: str, lower: str, match: re.Match[str]) -> Iterator[Span]:
+def _third(text: str, lower: str, match: re.Match[str]) -> Iterator[Pieces]:
     """Yield the password of a call like `connect(host, user, password)`; a port can follow the host."""
     if lower.startswith("smbconnection", match.start() - len("smbconnect")):
         return
     arguments = positional(read_arguments(text, match.end()))
     if _ORACLE.search(lower, max(0, match.start() - 30), match.start() - len("connect")):
         place = 1
-        if arguments and arguments[0].string and (both := _USER_AND_PASSWORD.match(text, *arguments[0].string)):
-            yield both.span(1)
+        if arguments and arguments[0].string and (both := _USER_AND_PASSWORD.match(text, *arguments[0].string[0])):
+            yield (both.span(1),)
     else:
         is_wifi = len(arguments) == 2 and _WIFI.search(
             lower, max(0, match.start() - 40), match.start() - len("connect")
@@ -166,7 +169,7 @@ def _third(text: str, lower: str, match: re.Match[str]) -> Iterator[Span]:
             yield string
 
 
-def _typed(text: str) -> Iterator[Span]:
+def _typed(text: str) -> Iterator[Pieces]:
     """Yield what is typed into a field for a password: by `element.send_keys("…")` and `fill("#password", "…")`."""
     for match in _TYPE.finditer(text):
         arguments = read_arguments(text, match.end())
@@ -176,11 +179,11 @@ def _typed(text: str) -> Iterator[Span]:
         arguments = read_arguments(text, match.end())
         if len(arguments) < 2 or not arguments[0].string or not arguments[1].string:
             continue
-        if _NAMES_PASSWORD.search(text, *arguments[0].string):
+        if _NAMES_PASSWORD.search(text, *arguments[0].string[0]):
             yield arguments[1].string
 
 
-def _of_redis(text: str, lower: str) -> Iterator[Span]:
+def _of_redis(text: str, lower: str) -> Iterator[Pieces]:
     """Yield the password of `r.auth("…")` and of `execute_command("AUTH", "…")`, which may follow a user's name."""
     for match in _REDIS.finditer(lower):
         arguments = positional(read_arguments(text, match.end()))
@@ -189,7 +192,7 @@ def _of_redis(text: str, lower: str) -> Iterator[Span]:
             yield string
 
 
-def _sent(text: str, lower: str) -> Iterator[Span]:
+def _sent(text: str, lower: str) -> Iterator[Pieces]:
     """Yield what is sent after a program has asked for a password, as pexpect and telnetlib do."""
     if "expect" in lower or "until" in lower or "wait_for" in lower:
         for match in _PROMPT.finditer(lower):
@@ -211,7 +214,7 @@ def _is_password_field(text: str, end: int) -> bool:
     return bool(found) and _NAMES_PASSWORD.search(found[-1]) is not None
 
 
-def _listed(text: str, match: re.Match[str], is_list_of_passwords: bool) -> Iterator[Span]:
+def _listed(text: str, match: re.Match[str], is_list_of_passwords: bool) -> Iterator[Pieces]:
     """Yield the strings of a list of passwords, the values of a dictionary, and the second of pairs."""
     is_braced = match[1] == "{"
     items = read_arguments(text, match.end(), separators=",:" if is_braced else ",", limit=2_000)
@@ -225,14 +228,14 @@ def _listed(text: str, match: re.Match[str], is_list_of_passwords: bool) -> Iter
                 yield pair[1].string
 
 
-def _in_brackets(text: str, lower: str) -> Iterator[Span]:
+def _in_brackets(text: str, lower: str) -> Iterator[Pieces]:
     """Yield the strings of a list whose name is that of one password, as in `password = ["…"]`."""
     for word in _NAMES:
         for match in _after(lower, word, _LIST) if word in lower else ():
             yield from _listed(text, match, is_list_of_passwords=match[1] in "[(")
 
 
-def _assigned_together(text: str, lower: str) -> Iterator[Span]:
+def _assigned_together(text: str, lower: str) -> Iterator[Pieces]:
     """Yield the strings that are assigned to names of passwords together with others: `user, pw = "joe", "…"`."""
     for word in ("pass", "pw"):
         for place in starts(lower, word):
@@ -249,7 +252,7 @@ def _assigned_together(text: str, lower: str) -> Iterator[Span]:
             if len(names) <= len(values) and not any(value.keyword for value in values[: len(names)]):
                 string = values[number].string
                 if string and _PASSWORD_AT_END.search(names[number]):
-                    yield after.end() + string[0], after.end() + string[1]
+                    yield tuple((after.end() + start, after.end() + end) for start, end in string)
 
 
 def _code(text: str, argument: Argument) -> str:

@@ -1,12 +1,12 @@
-"""Find passwords in commands: `mysql -p…`, `sshpass -p …`, `curl -u user:…`, `echo … | sudo -S`."""
+"""Find passwords in commands: `mysql -p…`, `sshpass -p …`, `curl -u user:…`."""
 
 import re
 from collections.abc import Iterator
 
-from tuning.dataset.redact.strings import ESCAPED, text_in
 from tuning.dataset.redact.values import is_password
-
-Span = tuple[int, int]
+from tuning.dataset.redact.written.pieces import IN_COMMAND, Pieces, Span, following, joined
+from tuning.dataset.redact.written.standard_input import passwords_on_standard_input
+from tuning.dataset.redact.written.strings import ESCAPED, text_in
 
 # In a list such as `["mysql", "-p…"]` quotes and commas separate the words of a command.
 _GAP = r"[\s\"',]{1,4}"
@@ -14,7 +14,10 @@ _VALUE = (
     r"(?P<quote>\\?[\"']?)"
     rf"(?P<secret>(?>{ESCAPED}|[^\s\"'`,;|<>\\]|\\(?![\"'`])|'\\''|'\"'\"'|\"'\"'\"|(?<=\w)[\"'](?=\w)){{4,200}})"
 )
-_IN_SQL = rf"(?P<quote>\\?[\"'])(?P<secret>{text_in('quote', length='4,200')}|[^\s\"'`]{{4,200}}?)(?P=quote)"
+_IN_SQL = (
+    r"[EN]?(?P<quote>\\?[\"']|\$\w{0,10}\$)"
+    rf"(?P<secret>{text_in('quote', length='4,200')}|[^\s\"'`]{{4,200}}?)(?P=quote)"
+)
 _SAME_LINE = r"[^\n`|;]{0,200}?"
 
 
@@ -37,7 +40,6 @@ _COMMANDS = (
     ("net use", _command("net use", r"/user:[^\s\"']{1,100}\s{1,3}")),
     *((name, _command(name, rf"-p{_GAP}")) for name in ("docker login", "podman login", "oc login", "cf login")),
     ("mycli", _command("mycli", rf"-p{_GAP}|-p")),
-    ("kinit", re.compile(r"\becho\s{1,3}(?:-\w\s{1,3})?" + _VALUE + r"(?P=quote)\s{0,3}\|\s{0,3}kinit\b")),
     ("convertto-securestring", re.compile(rf"(?i)\bconvertto-securestring\s{{1,3}}(?:-string\s{{1,3}})?{_VALUE}")),
     ("pgpass", re.compile(r"(?m)^[\w.*-]{1,100}:(?:\d{2,5}|\*)(?::[\w.*-]{1,60}){2}:(?P<secret>[^\s:\"'`<>]{4,200})")),
     ("redis-cli", _command("redis-cli", rf"-a{_GAP}")),
@@ -50,13 +52,6 @@ _COMMANDS = (
         for word in ("impdp", "expdp", "sqlldr")
     ),
     ("mysqladmin", _command("mysqladmin", rf"password{_GAP}")),
-    (
-        "chpasswd",
-        re.compile(
-            r"\becho\s{1,3}(?:-\w\s{1,3})?[\"']?[^\s:\"'`|]{1,60}:(?P<secret>[^\s\"'`|]{4,200})[\"']?\s{0,3}\|"
-            r"\s{0,3}(?:sudo\s{1,3})?(?:[\w/]{1,20}/)?chpasswd\b"
-        ),
-    ),
     ("zip ", _command("(?:un)?zip", rf"-P{_GAP}|-P")),
     ("7z", _command("7z[ar]?", "-p")),
     ("unrar", _command("unrar", "-h?p")),
@@ -76,7 +71,6 @@ _COMMANDS = (
     ),
     ("freerdp", _command("\\w?freerdp\\w*", "/p:")),
     ("nmcli", _command("nmcli", rf"password{_GAP}")),
-    ("sudo -s", re.compile(rf"\bsudo\s{{1,3}}-S\b{_SAME_LINE}<<<\s{{0,3}}" + _VALUE)),
     ("requirepass", re.compile(r"\brequirepass[\s\"',]{1,4}" + _VALUE)),
     (
         "expect",  # of Tcl
@@ -101,7 +95,6 @@ _COMMANDS = (
         for words in ("create user", "alter user", "create role", "alter role")
     ),
     ("sqlplus", re.compile(r"\bsqlplus\b[^\n/|;]{1,60}?/" + _VALUE.replace("[^", "[^@", 2) + "@")),
-    ("sudo -s", re.compile(r"\becho\s{1,3}(?:-\w\s{1,3})?" + _VALUE + r"(?P=quote)\s{0,3}\|\s{0,3}sudo\s{1,3}-S\b")),
     ("password", re.compile(r"\blogin\s{1,9}\S{1,100}\s{1,9}password\s{1,9}" + _VALUE)),  # .netrc
 )
 
@@ -110,5 +103,9 @@ def passwords_in_commands(text: str, lower: str) -> Iterator[Span]:
     """Yield the places of passwords in commands. `lower` is the text in lower case."""
     for word, pattern in _COMMANDS:
         for match in pattern.finditer(text) if word in lower else ():
-            if is_password(match["secret"], "given"):
-                yield match.span("secret")
+            pieces: Pieces = (match.span("secret"),)
+            if match.groupdict().get("quote"):
+                pieces += following(text, match.end("secret") + len(match["quote"]), IN_COMMAND)
+            if is_password(joined(text, pieces), "given"):
+                yield from pieces
+    yield from passwords_on_standard_input(text, lower)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 
+from tuning.dataset.redact.decoded import SIGN_OF_ESCAPE
 from tuning.dataset.redact.providers import RULES
 from tuning.dataset.sieve import SPACE, Sieve
 
@@ -44,8 +45,10 @@ _SIEVE = Sieve(
         "typed text": r"\.send_keys|\.fill\(|\.type\(|\.set|\.press_|_text\(|fill_in\(",
         "call with password": r"(?i)(?:create_(?:super)?user|yagmail\.smtp|simple_bind(?:_s)?|setpassword|extractall)\("
         r"|(?:b64encode|encodestring)\(|expect\([^)\n]*assw|execute_command\(|wifi\.begin\(",
+        "escaped sign": SIGN_OF_ESCAPE,
         "command": rf"(?:{SPACE}|[\"'])-(?:[puawUSPNk]|-user|-proxy-user)|/user:|sqlplus|impdp|expdp|sqlldr"
-        r"|mysqladmin|chpasswd|keytool|htpasswd|rabbitmqctl|net use|/p:|nmcli|requirepass|send [\"'-]"
+        r"|mysqladmin|keytool|htpasswd|rabbitmqctl|net use|/p:|nmcli|requirepass|send [\"'-]"
+        r"|passwd|password-stdin|passphrase-fd|cryptsetup|su -"
         r"|(?i)kinit|pgpass|convertto-securestring|identified|set password|(?:create|alter) (?:user|role)",
         "email": r"@[A-Za-z0-9À-ɏͰ-ԯ][A-Za-z0-9À-ɏͰ-ԯ-]*\.[A-Za-z0-9À-ɏͰ-ԯ]",
         "IP address": r"(?:[0-9]{1,3}\.){3}[0-9]|[23][0-9A-Fa-f]{3}:[0-9A-Fa-f:]*:",

@@ -1,14 +1,25 @@
 """Find passwords and keys that a name, a header or a URL marks: `password = "…"`, `Bearer …`, `//user:…@host`."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from urllib.parse import unquote
 
 from tuning.dataset.redact.hints import FOREIGN_WORDS, KINDS_OF_KEYS, Hints, starts
-from tuning.dataset.redact.strings import ESCAPED, PREFIX, QUOTES, text_in
 from tuning.dataset.redact.values import Trust, has_symbol, is_mixed, is_password, is_placeholder, is_random
-
-Span = tuple[int, int]
+from tuning.dataset.redact.written.blocks import AFTER_NAME, values_below
+from tuning.dataset.redact.written.markup import password_in_markup
+from tuning.dataset.redact.written.pieces import (
+    IN_CODE,
+    IN_COMMAND,
+    IN_LIST,
+    START,
+    Pieces,
+    Span,
+    following,
+    joined,
+    read_string,
+)
+from tuning.dataset.redact.written.strings import ESCAPED, PREFIX, QUOTES, text_in
 
 _OF_NAMES = frozenset(("pass", "pasw", "pw", "psw"))
 # Words in the names of secrets.
@@ -39,31 +50,37 @@ _VALUE_BELOW = (
 )
 # How a value follows its name: first the rest of the name (without words such as "hash": a hash of a secret is not
 # secret), then `=`, `:`, `=>`, `", "`, `">`, ` is ` or the space after a command's option, then a quoted or bare value.
-_ASSIGNED = re.compile(
+_REST_OF_NAME = (
     r"(?i:(?:_?word|wort|owrd|wrd|wd|w|phrase|code|ord|rd|d)?)"
-    r"(?i:[_-]?(?:access|secret|api|auth|salt|key|token|value|string|text|prod|dev|live|staging|base64|s|\d)){0,12}+"
-    r"_?(?:"
-    rf"\\?[\"'`]?{_CLOSE}?\]?\)?(?:\.(?:value|data|text|get\(\)|text\(\)|strip\(\)|lower\(\))){{0,2}}"
-    rf"(?:[ \t]*(?::=|=>|==?|[:：])(?:[ \t]?{_CLOSE}(?=\s|(?<=>)))?[ \t]*"
+    r"(?i:[_-]?(?:access|secret|api|auth|salt|key|token|value|string|text|prod|dev|live|staging|base64|s|\d)){0,12}+_?"
+)
+# Calls that change nothing but the type of a string.
+_WRAPPER = r"(?:String|Secret(?:Str|String)?|NSString|Some|str|bytes|unicode|(?:[a-z.]{1,20}\.)?quote(?:_plus)?)"
+_ASSIGNED = re.compile(
+    rf"{_REST_OF_NAME}(?:"
+    rf"\\{{0,3}}[\"'`]?{_CLOSE}?(?:\[\w{{0,8}}\]|\]?\)?)\??(?:[ \t]?\{{ ?get; ?(?:(?:set|init); ?)?\}})?"
+    r"(?:\.(?:value|data|text|get\(\)|text\(\)|strip\(\)|lower\(\))){0,2}"
+    rf"(?:[ \t]*(?::=|=>|(?:[+.?]|\|\||\?\?)?=|==|[:：])(?:[ \t]?{_CLOSE}(?=\s|(?<=>)))?[ \t]*"
     rf"(?:(?:\([ \t]*\n?|\\\n)[ \t]{{0,80}}(?={PREFIX}?[\"']))?"
     rf"|[ \t]*[!=]==?[ \t]*(?={PREFIX}?[\"'])"
     r"|[ \t]{1,3}(?:is|was)(?::[ \t]*|[ \t]+)|[ \t]+value[ \t]*=[ \t]*)"
-    rf"(?:[A-Za-z\[\]]{{3,14}}[ \t]*=[ \t]*)?(?:{PREFIX}(?=[\"']))?"
+    rf"(?:&?(?:'[a-z]{{1,10}} )?[A-Za-z\[\]<>?]{{3,22}}[ \t]*=[ \t]*)?(?:(?:!!str|&\w{{1,20}})[ \t]+)?"
+    rf"(?:(?P<join>[\"']{{2}}\.join\([ \t]*[\[(]|(?i:concat)\()[ \t]*(?={START}))?"
+    rf"(?:(?:new )?{_WRAPPER}(?:::from|::new)?\([ \t]*(?={START}))?(?P<prefix>{PREFIX}(?=[\"']))?"
     rf"|(?=[\\\"'\r\n])(?:{_DEFAULT}|{_VALUE_BELOW})"
     r"|[:?\s]{0,4}[\"']\)(?:\.\w{1,20}\(\))?[ \t]*[!=]==?[ \t]*(?=[\"'])"  # as in `input("Password: ") == "…"`
-    r"|\\?[\"']\s*,\s*(?=\\?[\"'])|(?P<tag>>)|(?P<space>[ \t]+)"
+    r"|\\?[\"']\s*,\s*(?=(?:u8|[A-Za-z@]{1,3})?\\?[\"'])"
+    r"|(?P<declared>[({])(?=[A-Za-z0-9]{0,3}[\"'])|(?P<tag>>)|(?P<space>[ \t]+)"
     r")"
     rf"{_OPEN}?"
     rf"(?:(?P<open>{QUOTES})(?P<quoted>{text_in('open')}|[^\s\"'`]{{4,300}}?|[a-z]{{4}}(?: [a-z]{{4}}){{3}})(?P=open)"
-    r"|(?<==)\{(?P<braced>[^\s{}\"'`;]{4,200})\}"
+    rf"|(?P<other>(?={START}))|(?<==)\{{(?P<braced>[^\s{{}}\"'`;]{{4,200}})\}}"
     rf"|(?P<bare>(?>{ESCAPED}|[^\s\"'`,;<>(){{}}\[\]&|]){{4,300}}))"
 )
+_DECLARED = re.compile(r"\b\w{0,10}(?:[sS]tring|string_view)[ \t]+\w{0,30}\Z")  # `std::string password("…")` of C++
+_ABOVE = re.compile(_REST_OF_NAME + AFTER_NAME)
 # The option of a command, a constant of C and a variable of a Dockerfile are separated from their value by a space.
 _BEFORE_SPACE = re.compile(r"--[^ ]{0,22}\Z|(?:#[ \t]*define|(?<![\w.-])ENV)[ \t]+\w{0,40}\Z")
-_INPUT = re.compile(
-    r"(?i)<input\b(?=[^<>]{0,200}?\b(?:type|name|id)\s?=\s?[\"']?\w{0,20}passw)[^<>]{0,200}?\bvalue\s?=\s?"
-    r"(?P<quote>[\"'])(?P<secret>(?:(?!(?P=quote))[^\s<>]){4,200})(?P=quote)"
-)
 _COMPARED = re.compile(
     r"(?<=[\"' \t])[!=]==?[ \t]{0,3}(?:[\w.]{0,40}[._])?"
     r"(?i:pass(?:w(?:or)?d?)?|pwd?|passphrase|passcode|pswd?)\d?(?!\w)"
@@ -127,23 +144,20 @@ def passwords(text: str, lower: str, hints: Hints) -> Iterator[tuple[str, int, i
         for match in _HEADER.finditer(text):
             if is_random(match[1]) and not match[1].startswith("AWS4"):  # "AWS4…" is the name of a signing method
                 yield "SECRET", *match.span(1)
-    if "pass" in hints and "<input" in lower:
-        for match in _INPUT.finditer(text):
-            if is_password(match["secret"], "strong"):
-                yield "PASSWORD", *match.span("secret")
     if hints & _OF_NAMES:
         for is_possible, search in (("compared string" in hints, _compared), ("table" in hints, _in_tables)):
             for start, end in search(text) if is_possible else ():
                 yield "PASSWORD", start, end
     for match in _FOREIGN.finditer(text) if "foreign password" in hints else ():
-        if span := _value_after(text, match[0], match.start()):
+        for span in _values_after(text, match[0], match.start()):
             yield "PASSWORD", *span
     for word in _WORDS_OF_SECRETS:
         if word not in hints:
             continue
         for place in starts(lower, word):
-            if _names_secret(text, lower, word, place) and (span := _value_after(text, word, place)):
-                yield "PASSWORD" if word.startswith("p") else "SECRET", *span
+            if _names_secret(text, lower, word, place):
+                for span in _values_after(text, word, place):
+                    yield "PASSWORD" if word.startswith("p") else "SECRET", *span
 
 
 def _compared(text: str) -> Iterator[Span]:
@@ -200,40 +214,98 @@ def _names_secret(text: str, lower: str, word: str, place: int) -> bool:
     return _IN_CAMEL_CASE.match(text, place) is not None
 
 
-def _value_after(text: str, word: str, place: int) -> Span | None:
-    """Return the place of the secret value that is assigned to the name with `word` at `place`, or None."""
+def _values_after(text: str, word: str, place: int) -> Sequence[Span]:
+    """Return the places of the secret value that is assigned to the name with `word` at `place`, one for each piece."""
     match = _ASSIGNED.match(text, place + len(word))
-    if match is None:
-        return None
-    start, end = match.span("quoted" if match["quoted"] else "braced" if match["braced"] else "bare")
+    found = _assigned(text, word, place, match) if match else ()
+    if not found and word not in _WORDS_OF_KEYS and (span := password_in_markup(text, place)):
+        return (span,)
+    return found or _below(text, word, place)
+
+
+def _assigned(text: str, word: str, place: int, match: re.Match[str]) -> Sequence[Span]:
+    if match["quoted"] or match["other"] is not None:
+        return _in_quotes(text, word, place, match)
+    span = _bare(text, word, place, match)
+    return (span,) if span else ()
+
+
+def _in_quotes(text: str, word: str, place: int, match: re.Match[str]) -> Pieces:
+    if match["space"] is not None and not _is_before_space(text, place):
+        return ()
+    before = text[max(0, place - 60) : place]
+    if match["declared"] and not _DECLARED.search(before):
+        return ()
+    is_argument = match["space"] is not None and "define" not in before
+    between = IN_COMMAND if is_argument else IN_LIST if match["join"] else IN_CODE
+    start = match.end() if match["open"] is None else match.start("open")
+    start -= len(match["prefix"] or "")
+    if match["quoted"] and not (match["prefix"] or "").endswith("R"):  # `R"(…)"` of C++
+        pieces = match.span("quoted"), *following(text, match.end(), between)
+    else:
+        pieces = read_string(text, start, between)[0]
+    value = joined(text, pieces)
+    if len(value) >= 4 and is_password(value, _trust_in_quotes(text, word, place, value)):
+        return pieces
+    first = text[slice(*pieces[0])] if len(pieces) > 1 else ""
+    return pieces[:1] if first and is_password(first, _trust_in_quotes(text, word, place, first)) else ()
+
+
+def _bare(text: str, word: str, place: int, match: re.Match[str]) -> Span | None:
+    start, end = match.span("braced" if match["braced"] else "bare")
     if match["braced"]:  # of ODBC, and not a variable in a template
         is_code = _FORMATTED.search(text, text.rfind("\n", 0, place) + 1, place) is not None
         is_code = is_code or ".format" in text[end : end + 300]
         return None if is_code or not is_mixed(match["braced"]) else _checked(text, start, end, "strong")
-    if match["bare"]:
-        # Without punctuation at the end of a sentence, and the end of bold text.
-        end = start + len(match["bare"].removesuffix("**").rstrip(".:!?"))
-        if text[end : end + 1] in tuple("([{") or "==" in text[start : end - 1]:  # code, and not a value
-            return None
-    if match["space"] is not None and not _BEFORE_SPACE.search(text, max(0, place - 60), place):
+    # Without punctuation at the end of a sentence, and the end of bold text.
+    end = start + len(match["bare"].removesuffix("**").rstrip(".:!?"))
+    if text[end : end + 1] in tuple("([{") or "==" in text[start : end - 1]:  # code, and not a value
+        return None
+    if match["space"] is not None and not _is_before_space(text, place):
         return None
     if match["tag"] and text[end : end + 2] != "</":
         return None
     return _checked(text, start, end, _trust(text, word, place, match))
 
 
+def _below(text: str, word: str, place: int) -> list[Span]:
+    """Return the places of the values below a name in YAML, TOML or INI."""
+    end = text.find("\n", place, place + 120)
+    may_end_here = end > 0 and (text[end - 1] in ":=|>+-0123456789 \t\r" or "#" in text[place:end])
+    match = _ABOVE.match(text, place + len(word), end + 1) if may_end_here else None
+    if match is None:
+        return []
+    values, is_text = values_below(text, place, match)
+    found: list[Span] = []
+    for pieces in values:
+        value = joined(text, pieces)
+        is_clear = is_text or (len(value) >= 8 and is_mixed(value) and not value.endswith((":", ",", ".")))
+        if len(value) >= 4 and is_password(value, _trust_in_quotes(text, word, place, value) if is_clear else "random"):
+            found += pieces
+    return found
+
+
+def _is_before_space(text: str, place: int) -> bool:
+    return _BEFORE_SPACE.search(text, max(0, place - 60), place) is not None
+
+
 def _checked(text: str, start: int, end: int, trust: Trust) -> Span | None:
     return (start, end) if is_password(text[start:end], trust) else None
 
 
-def _trust(text: str, word: str, place: int, match: re.Match[str]) -> Trust:
+def _trust_in_quotes(text: str, word: str, place: int, value: str) -> Trust:
+    """Return how much the text before a value in quotes proves."""
     if word in _WORDS_OF_KEYS:
-        value = match["quoted"]
         # Short values of other names are often words or versions, but hardly ever of this one.
-        return "strong" if word == "secret" and value and len(value) >= 8 and is_mixed(value) else "random"
-    if match["quoted"]:
-        before = text[max(0, place - 200) : place]
-        return "given" if _IN_CALL.search(before) or _IN_SETTINGS.search(before) else "strong"
+        return "strong" if word == "secret" and len(value) >= 8 and is_mixed(value) else "random"
+    before = text[max(0, place - 200) : place]
+    return "given" if _IN_CALL.search(before) or _IN_SETTINGS.search(before) else "strong"
+
+
+def _trust(text: str, word: str, place: int, match: re.Match[str]) -> Trust:
+    """Return how much the text around a value without quotes proves."""
+    if word in _WORDS_OF_KEYS:
+        return "random"
     name = text[max(0, place - 16) : match.end() - len(match["bare"])].rstrip("= ")
     if _OF_SHELL.search(name) or _is_field(text, *match.span("bare")):
         return "given"

@@ -6,16 +6,16 @@ checksums and UUIDs, names of roles and machines in paths, numbers in code.
 """
 
 import re
-from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Sequence
-from html import unescape
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
 from operator import attrgetter
 from typing import NamedTuple
 
 from tuning.dataset.redact.addresses import emails, ip_addresses
 from tuning.dataset.redact.calls import passwords_in_calls
 from tuning.dataset.redact.commands import passwords_in_commands
-from tuning.dataset.redact.hints import OF_CALLS, OF_NAMED_PASSWORDS, OF_PHONES, hints_in
+from tuning.dataset.redact.decoded import Decoded, without_entities, without_escapes
+from tuning.dataset.redact.hints import OF_CALLS, OF_NAMED_PASSWORDS, OF_PHONES, Hints, hints_in
 from tuning.dataset.redact.own_rules import OwnRule
 from tuning.dataset.redact.passwords import passwords, passwords_in_urls
 from tuning.dataset.redact.paths import names_in_paths
@@ -74,26 +74,13 @@ _START = attrgetter("start")
 
 def find_secrets_in_html(body: str, rules: Sequence[OwnRule] = ()) -> list[Secret]:
     """Return all secrets of an HTML body. They are found in its text without entities such as `&quot;`."""
-    pieces, shifts, place, length = [], [(0, 0)], 0, 0
-    for match in _ENTITY.finditer(body):
-        character = unescape(match[0])
-        pieces += [body[place : match.start()], character]
-        length += match.start() - place + len(character)
-        place = match.end()
-        shifts.append((length, place))
-    text = "".join(pieces) + body[place:]
-
-    def in_body(place: int) -> int:
-        after, start = shifts[bisect_right(shifts, (place, len(body))) - 1]
-        return start + place - after
-
-    return [
-        Secret(kind, in_body(start), in_body(end), placeholder)
-        for kind, start, end, placeholder in find_secrets(text, rules)
-    ]
+    decoded = without_entities(body)
+    return _in_original(decoded, find_secrets(decoded.text, rules))
 
 
-_ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
+def _in_original(decoded: Decoded, secrets: Iterable[Secret]) -> list[Secret]:
+    return [Secret(one.kind, *decoded.span(one.start, one.end), one.placeholder) for one in secrets]
+
 
 # Each secret that a rule of `providers.py` finds contains a run of at least 20 of these characters. The run includes
 # a digit, unless it is a token of Hugging Face, and is not only words and numbers.
@@ -108,8 +95,14 @@ def _candidates(text: str, rules: Sequence[OwnRule]) -> Iterator[Secret]:
         for start, end in rule.find(text):
             yield Secret(rule.name, start, end, rule.placeholder)
     hints, lower = hints_in(text)
-    if not hints:
-        return
+    if "escaped sign" in hints:
+        decoded = without_escapes(text)
+        yield from _in_original(decoded, _of_text(decoded.text, *hints_in(decoded.text)))
+    if hints:
+        yield from _of_text(text, hints, lower)
+
+
+def _of_text(text: str, hints: Hints, lower: str) -> Iterator[Secret]:
     if "provider" in hints:
         longest = max((len(run) for run in _LONG_RUN.findall(text) if _may_be_secret(run)), default=0)
         if longest:

@@ -31,7 +31,7 @@ from tuning.records import read_record, write_record
 from tuning.registry.deployment import publish
 from tuning.settings import load_settings
 from tuning.storage import link_or_copy, mounted
-from tuning.target import find_target
+from tuning.target import command_in_words, find_target
 from tuning.tuners.select import find_tuner
 from tuning.warehouse.dbt import ensure_built
 
@@ -174,6 +174,6 @@ def notify(request: str, run: str, state: str, error: str) -> None:
     lines = [f"{REFRESH} {run}: {state.lower()}{why}", *(outcome.lines if outcome else [])]
     if state != "SUCCEEDED" and outcome is None:
         champion = "the champion is unchanged"
-        lines.append(f"{champion}; `invoke status {run}` shows the step that failed")
+        lines.append(f"{champion}; {command_in_words(settings, f'status {run}')} shows the step that failed")
     sent = send(settings, "\n".join(lines))
     print("sent the message to the webhook" if sent else "no webhook is set", flush=True)

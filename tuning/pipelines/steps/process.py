@@ -78,5 +78,5 @@ def read_output(path: str | Path, kind: type[Kind]) -> Kind:
     """Return the content of a JSON file that an earlier step wrote. Raises TuningError if it is missing or damaged."""
     again = f"Delete {path}, and run the command again to repeat the step that writes it"
     if unmounted(str(path)):  # a step on Vertex AI
-        again = "Run `invoke submit --again` with the same options to repeat all steps"
+        again = "Run `invoke submit --again --target gcp` with the same options to repeat all steps"
     return read_record(Path(path), kind, again)

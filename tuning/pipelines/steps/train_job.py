@@ -21,6 +21,7 @@ from tuning.pipelines.steps.tune import take_part, tune_here
 from tuning.records import encode_record
 from tuning.resource_errors import in_one_line
 from tuning.settings import Settings, load_settings
+from tuning.target import command_in_words
 from tuning.tuners.hf.train.processes import LostPeerError, find_nodes
 
 
@@ -79,7 +80,9 @@ def _train(settings: Settings, training: Training) -> None:
 
 def _fetch(settings: Settings, target: Path, given: Input) -> Local:
     if not get_files(settings, given.uri, target):
-        raise TuningError(f"{given.uri} is missing", "Run `invoke submit --again` with the same options")
+        raise TuningError(
+            f"{given.uri} is missing", f"Run {command_in_words(settings, 'submit --again')} with the same options"
+        )
     return Local(str(target), given.metadata)
 
 

@@ -24,6 +24,7 @@ from tuning.pipelines.vertex.job import Job, describe
 from tuning.pipelines.vertex.period import period_before
 from tuning.pipelines.vertex.template import Template
 from tuning.settings import Settings
+from tuning.target import command_in_words
 
 if TYPE_CHECKING:
     from google.cloud.aiplatform_v1 import PipelineServiceClient
@@ -113,7 +114,8 @@ def get_job(settings: Settings, name: str | None = None) -> Job:
         newest = next(iter(jobs), None)
         if newest is None:
             raise TuningError(
-                f"there is no pipeline job in {settings.project}, {settings.region}", "Run `invoke submit` to start one"
+                f"there is no pipeline job in {settings.project}, {settings.region}",
+                f"Run {command_in_words(settings, 'submit')} to start one",
             )
         return describe(settings, newest)
 
@@ -260,7 +262,8 @@ def _find(settings: Settings, name: str) -> Job | None:
     from google.api_core.exceptions import NotFound
 
     if not re.fullmatch(r"[a-z][-a-z0-9]{0,127}", name):
-        raise TuningError(f"{name!r} is not the ID of a pipeline job", "Run `invoke status` to see the newest job")
+        newest = f"Run {command_in_words(settings, 'status')} to see the newest job"
+        raise TuningError(f"{name!r} is not the ID of a pipeline job", newest)
     try:
         return _get(settings, name)
     except NotFound:

@@ -10,6 +10,7 @@ from tuning.gcs.access import backoff, google_errors, vertex_client
 from tuning.pipelines.vertex.job import Job
 from tuning.pipelines.vertex.jobs import CREATE_TIMEOUT, JobRequest, job_id, job_message, jobs_of_schedule, location
 from tuning.settings import Settings
+from tuning.target import command_in_words
 
 if TYPE_CHECKING:
     from google.cloud.aiplatform_v1 import ScheduleServiceClient
@@ -136,12 +137,13 @@ def runs_of(settings: Settings, number: str, most: int = 10) -> list[Job]:
 def _numbered(settings: Settings, number: str) -> "ScheduleMessage":
     from google.api_core.exceptions import NotFound
 
-    if not number.isdigit():
-        raise TuningError(f"{number!r} is not the number of a schedule", "Run `invoke schedule` to list the schedules")
+    remedy = f"Run {command_in_words(settings, 'schedule')} to list the schedules"
+    if not (number.isascii() and number.isdigit()):
+        raise TuningError(f"{number!r} is not the number of a schedule", remedy)
     try:
         return _client(settings).get_schedule(name=f"{location(settings)}/schedules/{number}", retry=backoff())
     except NotFound:
-        raise TuningError(f"there is no schedule {number}", "Run `invoke schedule` to list them") from None
+        raise TuningError(f"there is no schedule {number}", remedy) from None
 
 
 def _named(settings: Settings, name: str) -> "ScheduleMessage | None":

@@ -19,6 +19,7 @@ from tuning.gcs.access import backoff, google_errors, google_url, session
 from tuning.gcs.storage import find_storage
 from tuning.settings import Settings
 from tuning.storage import is_in_bucket
+from tuning.target import command_in_words
 
 # The type names in pipelines compiled by KFP 2 or by earlier versions.
 _TYPES = {
@@ -155,7 +156,10 @@ def _read(settings: Settings, uri: str) -> bytes:
         return _download(settings, uri)
     path = Path(uri)
     if not path.is_file():
-        raise TuningError(f"there is no template {uri}", "Run `invoke compile` to write this project's pipeline")
+        raise TuningError(
+            f"there is no template {uri}",
+            f"Run {command_in_words(settings, 'compile')} to write this project's pipeline",
+        )
     return path.read_bytes()
 
 

@@ -14,7 +14,7 @@ No pattern tries a character in two ways, so a search takes time linear in the l
 # What can stand before the first quote: `b"…"`, `f"…"`, `@"…"` of C# and Objective-C, `N'…'` of SQL, `$'…'` of shells.
 PREFIX = r"(?:[brufBRUFLN]{1,2}|[@$]{1,2})"
 # The quotes around a string. Doubled quotes begin one within a string of a language that escapes quotes so.
-QUOTES = r"\\?(?:\"\"\"|'''|(?:\"\"|'')(?=[^\s\"'`,;:)+&.\]}|])|[\"'`])"
+QUOTES = r"(?:\\{3}|\\)?(?:\"\"\"|'''|(?:\"\"|'')(?=[^\s\"'`,;:)+&.\]}|])|[\"'`])"
 # An escaped quote in a text without quotes around it.
 ESCAPED = r"\\[\"'`](?=[^\s\"'`,;|<>()\[\]{}])"
 
