@@ -1,5 +1,6 @@
 """Run a compiled pipeline on this machine, with kfp.local in a separate process, and log its output."""
 
+import contextlib
 import os
 import shlex
 import shutil
@@ -103,10 +104,16 @@ def _run(folder: Path, scratch: Path, log: Path, events: Events) -> int:
 
 
 def _end(process: "subprocess.Popen[str]") -> None:
-    """Kill the runner, and wait until the step that it runs has seen that and has ended, too."""
+    """Kill the runner, and tell the step that it runs to end, which may not have got so far as to watch the runner."""
     steps = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
     process.kill()
-    psutil.wait_procs(steps, timeout=GRACE_SECONDS)
+    for one in steps:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            one.terminate()
+    _, still = psutil.wait_procs(steps, timeout=GRACE_SECONDS)
+    for one in still:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            one.kill()
 
 
 def _write_interpreter(path: Path) -> None:
