@@ -1,12 +1,15 @@
 """A server of a model with weights gives the answers of `invoke predict`."""
 
+import shutil
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import openai
 import pytest
 
 from tests.registry.candidates import register
 from tests.serving.conftest import Serve, Server
+from tests.sharing.conftest import HUB_NAME, REVISION, tuned
 from tests.tuners.tuner_datasets import write_dataset
 from tuning.registry.predict import Asked, Prediction, ask, load, parse_question
 from tuning.settings import Settings
@@ -62,9 +65,9 @@ def predicted(model: Asked, text: str, limit: int) -> str:
     return last.answer
 
 
-def answered(server: Server, text: str, limit: int) -> str:
+def answered(server: Server, text: str, limit: int, model: str = "v1") -> str:
     reply = server.client().chat.completions.create(
-        model="v1", messages=[{"role": "user", "content": text}], max_tokens=limit
+        model=model, messages=[{"role": "user", "content": text}], max_tokens=limit
     )
     return reply.choices[0].message.content or ""
 
@@ -104,3 +107,26 @@ def test_a_prompt_beyond_the_context_of_the_model_is_refused(server: Server) -> 
     assert refused.value.code == "context_length_exceeded"
     with pytest.raises(openai.BadRequestError, match="and max_tokens is 512"):
         answered(server, "How?", 512)
+
+
+def test_a_version_that_kept_only_its_adapter_gives_the_answers_of_predict(
+    home: Settings, serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its base is in the cache of the Hugging Face libraries, as a download leaves it."""
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    base = tmp_path / "hub" / f"models--{HUB_NAME.replace('/', '--')}" / "snapshots" / REVISION
+    shutil.copytree(home.home.parent / "weights", base)
+    work = tmp_path / "work"
+    version = register(home, tuned(HUB_NAME, base, work, keeps_adapter=True), work)
+    assert [path.name for path in (home.models_dir / version / "model" / "weights").iterdir() if path.is_dir()] == [
+        "adapter"
+    ]
+    model, server = load(home, version), serve(home.home, version)
+    expected = [predicted(model, text, 20) for text in QUESTIONS]
+    assert all(expected)
+    assert [answered(server, text, 20, version) for text in QUESTIONS] == expected
+    assert expected != [predicted(load(home, "v1"), text, 20) for text in QUESTIONS]  # the base without the adapter

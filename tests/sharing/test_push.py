@@ -10,14 +10,18 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.sharing.conftest import HUB_NAME
+from tests.registry.candidates import register
+from tests.sharing.conftest import HUB_NAME, REVISION, tuned
 from tests.sharing.hub_stand_in import READER, USER, WRITER, Hub
+from tests.sharing.test_export_model import PROMPTS, assert_complete, greedy
 from tests.test_command_line import invoke
 from tuning.dataset.dataset import Dataset
 from tuning.errors import TuningError
 from tuning.registry import registry
+from tuning.registry.predict import load
 from tuning.settings import Settings
 from tuning.sharing.push import push
+from tuning.tuners.hf.environment import set_up_libraries
 
 REPOSITORY = f"{USER}/python-qa"
 TO = f"hf://{REPOSITORY}"
@@ -83,6 +87,37 @@ def test_a_model_goes_with_weights_card_licence_and_attribution_and_again(
     with pytest.raises(TuningError, match=r"has files that would stay beside the new ones: adapter_config.json"):
         sent(home, version, form="merged", public=True)
     assert not list(home.cache_dir.glob(".push-*"))
+
+
+@pytest.mark.parametrize("form", ["adapter", "merged"])
+def test_what_arrives_of_a_version_that_kept_only_its_adapter_loads_and_answers_as_predict_does(
+    home: Settings, snapshot: Path, hub: Hub, tmp_path: Path, form: str
+) -> None:
+    from peft import AutoPeftModelForCausalLM
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    work = tmp_path / "kept"
+    kept = register(home, tuned(HUB_NAME, snapshot, work, keeps_adapter=True), work)
+    sent(home, kept, form=form)
+    arrived = tmp_path / "arrived"
+    for name, content in hub.files("model", REPOSITORY).items():
+        (arrived / name).parent.mkdir(parents=True, exist_ok=True)
+        (arrived / name).write_bytes(content)
+    assert_complete(arrived, (home.home, snapshot.parents[2], tmp_path))
+    set_up_libraries()  # without the hub: the base is in the cache
+    tokenizer = AutoTokenizer.from_pretrained(str(arrived))
+    if form == "adapter":
+        settings = json.loads((arrived / "adapter_config.json").read_bytes())
+        assert (settings["base_model_name_or_path"], settings["revision"]) == (HUB_NAME, REVISION)
+        assert "base.json" not in {path.name for path in arrived.iterdir()}
+        loaded = AutoPeftModelForCausalLM.from_pretrained(str(arrived))
+    else:
+        loaded = AutoModelForCausalLM.from_pretrained(str(arrived))
+    expected = [answer.text for answer in load(home, kept).predictor.generate(PROMPTS, 12)]
+    assert [tokenizer.decode(ids, skip_special_tokens=True).strip() for ids in greedy(loaded, tokenizer)] == [
+        text.strip() for text in expected
+    ]
+    assert any(expected)
 
 
 def test_without_a_token_nothing_is_sent(

@@ -358,6 +358,22 @@ def test_a_damaged_dataset_is_named_on_its_page_and_the_rest_is_written(settings
     assert "cannot be shown" not in (settings.home / "site" / "datasets" / "d1" / "index.html").read_text()
 
 
+def test_of_two_folders_with_one_dataset_the_copy_is_named_and_the_rest_is_written(settings: Settings) -> None:
+    for dataset in ("d1", "d2"):
+        write_dataset(settings.datasets_dir / dataset, train=2, evaluation=1)
+    first, copy = settings.datasets_dir / "d1", settings.datasets_dir / "copy"
+    shutil.copytree(first, copy)  # it is the newest
+    said = rf"index\.html is written without dataset copy: {copy} and {first} contain the same dataset\. Move the copy"
+    with pytest.raises(TuningError, match=said):
+        make_site(settings, newest_runs=1)
+    pages = settings.home / "site" / "datasets"
+    assert "contain the same dataset" in (pages / "copy" / "index.html").read_text()
+    assert "cannot be shown" not in "".join((pages / name / "index.html").read_text() for name in ("d1", "d2"))
+    shutil.rmtree(first)  # then the copy is the dataset
+    make_site(settings, newest_runs=1)
+    assert sorted(path.name for path in pages.iterdir()) == ["d1", "d2"]
+
+
 def test_a_forgotten_post_is_on_no_page(settings: Settings) -> None:
     write_dataset(settings.datasets_dir / "d1", train=9, evaluation=1)
     deny(settings, Denied(post_id=1007))  # the question of one example, and the answer of the one before

@@ -63,16 +63,14 @@ def _seen(part: _Part, settings: Settings) -> Iterator[tuple[Finding, str]]:
 
     If Google refuses to answer, yield an "unseen" finding. Raises TuningError if Google cannot be reached.
     """
-    try:
-        yield from part(settings)
-    except requests.HTTPError as error:
-        name = part.__name__.strip("_")
-        what = f"{name}: Google refused to answer (HTTP {error.response.status_code})"
-        hint = LOOK if error.response.status_code != 401 else "gcloud auth application-default login"
-        yield Finding("unseen", what, hint), ""
-    except (requests.ConnectionError, requests.Timeout):
-        with google_errors("checking the project"):
-            raise
+    with google_errors("checking the project"):
+        try:
+            yield from part(settings)
+        except requests.HTTPError as error:
+            name = part.__name__.strip("_")
+            what = f"{name}: Google refused to answer (HTTP {error.response.status_code})"
+            hint = LOOK if error.response.status_code != 401 else "gcloud auth application-default login"
+            yield Finding("unseen", what, hint), ""
 
 
 LOOK = "ask the project's owner for roles/browser and roles/serviceusage.serviceUsageConsumer"

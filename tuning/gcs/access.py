@@ -3,7 +3,9 @@
 import contextlib
 import os
 import re
-from collections.abc import Iterator
+import sys
+import time
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, TypedDict
 from urllib.parse import urlsplit
 
@@ -22,8 +24,10 @@ LOGIN = "Run `gcloud auth application-default login` (on a machine without a bro
 # Google recommends exponential backoff with jitter for 429 and 5xx:
 # https://cloud.google.com/storage/docs/retry-strategy
 FIRST_DELAY, LONGEST_DELAY, GIVE_UP_AFTER = 1.0, 32.0, 120.0  # seconds
+SAY_AFTER = 5.0  # seconds until a line says that a call is tried again
 TRY_AGAIN = frozenset({408, 429, 500, 502, 503, 504})
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+_said: dict[str, float] = {}  # when the last line said that a server is tried again
 
 
 def is_loopback(endpoint: str) -> bool:
@@ -109,28 +113,85 @@ def label(text: str) -> str:
 
 
 def backoff() -> "Retry":
-    """Return a retry policy for 408, 429, 5xx and broken connections. Use it only for calls that are safe to repeat."""
+    """Return a retry policy for 408, 429, 5xx and broken connections. Use it only for calls that are safe to repeat.
+
+    If the calls take longer than a few seconds, a line on stderr says that they are tried again.
+    """
     from google.api_core.retry import Retry
 
     return Retry(
-        predicate=is_passing, initial=FIRST_DELAY, maximum=LONGEST_DELAY, multiplier=2.0, timeout=GIVE_UP_AFTER
+        predicate=is_passing,
+        initial=FIRST_DELAY,
+        maximum=LONGEST_DELAY,
+        multiplier=2.0,
+        timeout=GIVE_UP_AFTER,
+        on_error=_says_so(),
     )
 
 
+def _says_so() -> Callable[[Exception], None]:
+    """Return a function that says on stderr that a server is tried again, once for the calls of all threads."""
+    begun = time.monotonic()
+
+    def say(error: Exception) -> None:
+        now, server = time.monotonic(), _server(error)
+        if now - begun < SAY_AFTER or now - _said.get(server, float("-inf")) < GIVE_UP_AFTER:
+            return
+        _said[server] = now
+        what = "does not answer" if (code := _code(error)) is None else f"answers with HTTP {code}"
+        print(f"{server} {what}; trying again for up to {GIVE_UP_AFTER:g} s", file=sys.stderr, flush=True)
+
+    return say
+
+
 def is_passing(error: BaseException) -> bool:
-    """Return whether an error is temporary, so that a retry can help."""
+    """Return whether an error is temporary, so that a retry can help.
+
+    A server on this machine that refuses the connection is not running, so no retry helps.
+    """
     import httpx
     import requests
-    from google.api_core.exceptions import GoogleAPICallError
     from google.auth.exceptions import TransportError
+
+    if (code := _code(error)) is not None:
+        return code in TRY_AGAIN
+    broken = (requests.ConnectionError, requests.Timeout, httpx.TransportError, TransportError, ConnectionError)
+    return isinstance(error, broken) and not _is_refused_here(error)
+
+
+def _code(error: BaseException) -> int | None:
+    """Return the HTTP status of an answer that is an error, or None for an error of another kind."""
+    import requests
+    from google.api_core.exceptions import GoogleAPICallError
     from google.genai.errors import APIError
 
     if isinstance(error, (GoogleAPICallError, APIError)):
-        return error.code in TRY_AGAIN
+        return int(error.code or 0)
     if isinstance(error, requests.HTTPError):
-        return error.response is not None and error.response.status_code in TRY_AGAIN
-    broken = (requests.ConnectionError, requests.Timeout, httpx.TransportError, TransportError, ConnectionError)
-    return isinstance(error, broken)
+        return error.response.status_code if error.response is not None else 0
+    return None
+
+
+def _address(error: BaseException) -> str:
+    """Return the URL that a request failed at, or '' if the error does not say it."""
+    import httpx
+    import requests
+
+    asked = error.request if isinstance(error, (requests.RequestException, httpx.TransportError)) else None
+    answer = getattr(error, "response", None)
+    return str(getattr(asked if asked is not None else answer, "url", ""))
+
+
+def _server(error: BaseException) -> str:
+    return urlsplit(_address(error)).netloc or "the server"
+
+
+def _is_refused_here(error: BaseException) -> bool:
+    """Return whether nothing listens at the address on this machine that a request was sent to."""
+    link: BaseException | None = error if is_loopback(_address(error)) else None
+    while link is not None and not isinstance(link, ConnectionRefusedError):
+        link = link.__cause__ or link.__context__
+    return link is not None
 
 
 @contextlib.contextmanager
@@ -171,9 +232,13 @@ def _explain(doing: str, error: Exception) -> TuningError | None:
             return TuningError(f"{doing}: the Google credentials were refused or have expired", LOGIN)
         case requests.HTTPError():
             return TuningError(f"{doing}: HTTP {error.response.status_code}", _hint(error.response.status_code))
+        case requests.ConnectionError() | httpx.TransportError() if _is_refused_here(error):
+            return TuningError(
+                f"{doing}: no server runs at {_server(error)}",
+                "Start it, or change the TUNING_*_ENDPOINT that names it (`invoke config`)",
+            )
         case requests.ConnectionError() | requests.Timeout():
-            server = urlsplit(error.request.url or "").netloc if error.request is not None else "the server"
-            return TuningError(f"{doing}: no answer from {server}", "Check the network and TUNING_*_ENDPOINT")
+            return TuningError(f"{doing}: no answer from {_server(error)}", "Check the network and TUNING_*_ENDPOINT")
         case httpx.TransportError():
             return TuningError(f"{doing}: no answer ({_brief(str(error))})", "Check the network and TUNING_*_ENDPOINT")
         case _:

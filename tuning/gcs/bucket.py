@@ -97,7 +97,8 @@ class BucketStorage:
         with google_errors(f"reading {uri}"):
             blob = self._require(uri)
             # Buffer the reader, because Google's own reader reads a line byte by byte.
-            return io.BufferedReader(blob.open("rb", chunk_size=AT_LEAST, if_generation_match=blob.generation))
+            reader = blob.open("rb", chunk_size=AT_LEAST, if_generation_match=blob.generation, retry=backoff())
+            return io.BufferedReader(reader)
 
     def read(self, uri: str) -> Content | None:
         """Return the bytes and the generation of a small object, or None if it does not exist."""

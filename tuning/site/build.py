@@ -34,8 +34,8 @@ def make_site(settings: Settings, newest_runs: int) -> Path:
     """Write the pages of the newest runs, and of all datasets and models. Return the first page.
 
     The site is replaced as a whole. Pages of runs and datasets that have not changed are taken from the site before.
-    Raises TuningError if there are no runs and no datasets yet, or if a record is damaged. If a dataset is damaged, its
-    page says so, the rest is written, and then TuningError is raised.
+    Raises TuningError if there are no runs and no datasets yet, or if a record is damaged. If a dataset is damaged or
+    a copy, its page says so, the rest is written, and then TuningError is raised.
     """
     target = site_folder(settings)
     with locked(settings.home / ".site.lock", "the site"):
@@ -52,19 +52,24 @@ def make_site(settings: Settings, newest_runs: int) -> Path:
 
 
 def _opened(settings: Settings) -> dict[str, Dataset | TuningError]:
-    """Return the datasets within reach by the names of their pages, the newest first: a damaged one is its error."""
+    """Return the datasets within reach by the names of their pages, the newest first: a damaged one is its error.
+
+    So is a copy. Of several folders with one dataset, the one that has its ID as name is no copy, or else the newest.
+    """
+    folders = [folder for folder in dataset_folders(settings) if not is_out_of_reach(settings, folder)]
+    by_name = {folder.name: folder for folder in folders}
     found: dict[str, Dataset | TuningError] = {}
-    for folder in dataset_folders(settings):
-        if is_out_of_reach(settings, folder):
-            continue
+    for folder in folders:
         try:
             one = open_dataset(folder, settings)
         except TuningError as error:
             found[folder.name] = error
-        else:
-            if isinstance(other := found.get(one.id), Dataset):
-                raise TuningError(f"{folder} and {other.folder} contain the same dataset", "Move the copy away")
+            continue
+        first = by_name.setdefault(one.id, folder)
+        if first == folder:
             found[one.id] = one
+        else:
+            found[folder.name] = TuningError(f"{folder} and {first} contain the same dataset", "Move the copy away")
     return found
 
 

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -14,6 +15,7 @@ from typing import Any
 import msgspec
 import orjson
 
+from tuning.command_line.stopped import StoppedError
 from tuning.errors import TuningError
 from tuning.progress import progress
 from tuning.records import read_record, write_record
@@ -35,6 +37,7 @@ _READ_BY_DBT = (
 )
 _LONGEST = 500  # maximum characters of an error message; the message of a unit test contains a whole table
 _WATCH_SECONDS = 1.0  # between looks at the process of the local BigQuery
+_GRACE_SECONDS = 10.0  # for dbt to cancel its jobs
 _OF_ONE_NODE = ("LogModelResult", "LogTestResult", "LogSeedResult", "LogNodeNoOpResult")  # the last: of an exposure
 
 
@@ -220,7 +223,7 @@ def _place(data: dict[str, Any]) -> str:
 
 @contextlib.contextmanager
 def _ended_with(server: emulator.Server | None, process: "subprocess.Popen[str]") -> Iterator[None]:
-    """Kill the process if the server's process ends: dbt would try to reach the server for more than ten minutes."""
+    """End dbt if this process is stopped, or if the server's ends: dbt would try to reach it for over ten minutes."""
     finished = threading.Event()
 
     def watch() -> None:
@@ -233,6 +236,14 @@ def _ended_with(server: emulator.Server | None, process: "subprocess.Popen[str]"
     watcher.start()
     try:
         yield
+    except KeyboardInterrupt as stop:
+        if isinstance(stop, StoppedError):  # Ctrl-C reaches dbt as well, SIGTERM does not
+            process.send_signal(signal.SIGINT)
+        try:
+            process.wait(_GRACE_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+        raise
     finally:
         finished.set()
         watcher.join()

@@ -82,7 +82,7 @@ def step(cloud: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> St
 @dataclass
 class SpotMachine:
     """Runs a job's command on this machine, as Google does on another one. Google takes it back once, without a word,
-    as soon as a checkpoint is in the bucket: its disk is lost, and the command starts again."""
+    as soon as a checkpoint is in the bucket: its disk is lost, and the command starts again in another home."""
 
     settings: Settings
     home: Path
@@ -105,6 +105,7 @@ class SpotMachine:
                 self.taken_back += process.poll() is None
                 process.kill()
             shutil.rmtree(self.home)
+            environment["TUNING_HOME"] = str(self.home.with_name("another-machine"))
         done = subprocess.run(command, cwd=PROJECT_ROOT, env=environment, capture_output=True, text=True, check=False)
         self.output = done.stdout + done.stderr
         job["state"] = "JOB_STATE_FAILED" if done.returncode else "JOB_STATE_SUCCEEDED"

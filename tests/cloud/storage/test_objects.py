@@ -5,7 +5,6 @@ import os
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 import requests
 
@@ -165,12 +164,3 @@ def test_a_missing_object_is_named(cloud: Settings, settings: Settings, tmp_path
     for where in (cloud, settings):
         with pytest.raises(TuningError, match="there is no gs://bucket/none"):
             find_storage(where).get("gs://bucket/none", tmp_path / "fetched")
-
-
-def test_a_server_that_is_not_there_is_one_clear_error(
-    cloud: Settings, source: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("tuning.gcs.access.GIVE_UP_AFTER", 0.05)
-    nobody = msgspec.structs.replace(cloud, storage_endpoint="http://127.0.0.1:9")
-    with pytest.raises(TuningError, match="uploading"):
-        find_storage(nobody).put(source, URI)

@@ -62,6 +62,13 @@ def cluster() -> Iterator[Any]:
             nodes.shutdown()
 
 
+def with_decisions(folder: Path) -> DatasetOptions:
+    """Options that name a file."""
+    decisions = folder / "decisions.jsonl"
+    decisions.write_text('{"example_id": "1-2", "decision": "reject"}\n')
+    return resolve_options(decisions=str(decisions))
+
+
 def wait_for(condition: Callable[[], Any], seconds: int = 180) -> Any:
     deadline = time.monotonic() + seconds
     while not (found := condition()):
@@ -93,10 +100,8 @@ def test_three_nodes_of_which_one_is_killed_give_the_bytes_of_a_local_run(
     cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pass_one, "_ROWS_PER_PART", ROWS)
-    decisions = tmp_path / "decisions.jsonl"
-    decisions.write_text('{"example_id": "1-2", "decision": "reject"}\n')
     snapshot = write_snapshot(tmp_path / "snapshot", [row(number) for number in range(PARTS * ROWS)], files=2)
-    options = resolve_options(decisions=str(decisions))
+    options = with_decisions(tmp_path)
     local = create_dataset(Settings(home=tmp_path / "local"), snapshot, options, 1)
     home = tmp_path / "home"
     killer = threading.Thread(
@@ -112,17 +117,25 @@ def test_three_nodes_of_which_one_is_killed_give_the_bytes_of_a_local_run(
     assert made.id == local.id
     assert fingerprint(made.folder) == fingerprint(local.folder)
     assert list(home.glob("datasets/.*.parts")) == []
+    assert copies() == []
+
+
+def copies() -> list[Path]:
+    """What the nodes, which are all on this machine, have written of the files that options name."""
+    return list(Path(tempfile.gettempdir()).glob("inputs-*"))
 
 
 @pytest.mark.slow
 def test_a_job_that_raises_gives_the_error_of_the_local_engine(cluster: Any, tmp_path: Path) -> None:
-    messages = []
+    messages, options = [], with_decisions(tmp_path)
     for engine in (HERE, Engine("ray", cluster.address)):
-        with engine.workers(2, FolderStore(tmp_path), DatasetOptions()) as workers:
+        with engine.workers(2, FolderStore(tmp_path), options) as workers:
             with pytest.raises(TuningError) as problem:
                 list(workers.map(split_uri, ["gs://bucket/name", "no address"]))
             with pytest.raises(ZeroDivisionError):
                 list(workers.map((7).__floordiv__, [0]))
+            assert bool(copies()) == (engine != HERE)
+        assert copies() == []
         messages.append(str(problem.value))
     assert messages[0] == messages[1] == "'no address' is not an address of the form gs://BUCKET/NAME."
 

@@ -30,7 +30,10 @@ def test_tiny_is_made_again_if_a_file_of_it_is_gone_or_changed(
     (folder / "chat_template.jinja").unlink()
     for name in ("model.safetensors", "made.json"):
         assert find_base_model(settings, "tiny", dataset) == folder
-        assert f"note: the files in {folder} have changed, so they are made again" in capsys.readouterr().out
+        assert (
+            f"note: the files in {folder} have changed, or made.json is gone, so they are made again"
+            in capsys.readouterr().out
+        )
         assert {path.name: path.read_bytes() for path in folder.iterdir()} == made
         (folder / name).write_bytes(made[name][:-9])
     find_base_model(settings, "tiny", dataset)
@@ -38,7 +41,9 @@ def test_tiny_is_made_again_if_a_file_of_it_is_gone_or_changed(
     assert capsys.readouterr().out.count("made again") == 1
 
 
-@pytest.mark.parametrize("kind", ["file", "pipe", "link to a changed folder", "dangling link", "dangling seal"])
+@pytest.mark.parametrize(
+    "kind", ["file", "pipe", "link to a changed folder", "dangling link", "dangling seal", "no seal"]
+)
 def test_tiny_is_made_again_if_something_else_is_in_its_place(
     kind: str, dataset: Dataset, settings: Settings, tmp_path: Path
 ) -> None:
@@ -51,10 +56,11 @@ def test_tiny_is_made_again_if_something_else_is_in_its_place(
         folder.write_text("x")
     elif kind == "pipe":
         os.mkfifo(folder)
-    elif kind == "dangling seal":
+    elif kind in ("dangling seal", "no seal"):
         elsewhere.rename(folder)
         (folder / "made.json").unlink()
-        (folder / "made.json").symlink_to("nowhere")
+        if kind == "dangling seal":
+            (folder / "made.json").symlink_to("nowhere")
     else:
         folder.symlink_to(elsewhere if kind == "link to a changed folder" else tmp_path / "nowhere")
     assert find_base_model(settings, "tiny", dataset) == folder

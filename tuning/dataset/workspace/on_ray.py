@@ -11,6 +11,7 @@ import hashlib
 import logging
 import os
 import secrets
+import shutil
 import signal
 import tempfile
 import threading
@@ -81,6 +82,8 @@ class RayWorkers(Workers):
                     raise TuningError("the Ray cluster has no CPU", "Add nodes, or say by --workers how many will come")
             self.ahead = self._count + 2
             self._setup = _prepared(self._store, self._options, folder)
+            if self._address:  # else they go with the folder of Ray's files
+                started.callback(_remove_copies, self._setup.inputs)
             self._task = ray.remote(_run)
             self._running = started.pop_all()
         return self
@@ -261,6 +264,8 @@ def _run(function: Callable[[In], Out], item: In, setup: _Setup) -> Out:
 def _files_of(setup: _Setup) -> tuple[tempfile.TemporaryDirectory[str] | None, Mapping[Path, Path]]:
     """Write the files that options name to a folder of this process. Return it, and the paths there by the given ones.
 
+    The name of the folder begins with that of the store's file, by which `_remove_copies` finds it.
+
     Raises TuningError if this node has other versions or another store than the machine that gives the work.
     """
     node = f"the Ray node {os.uname().nodename}"
@@ -277,7 +282,7 @@ def _files_of(setup: _Setup) -> tuple[tempfile.TemporaryDirectory[str] | None, M
     inputs = msgspec.msgpack.decode(content, type=list[_Input])
     if not inputs:
         return None, {}
-    folder = tempfile.TemporaryDirectory(prefix="inputs-", dir=setup.folder)
+    folder = tempfile.TemporaryDirectory(prefix=f"{setup.inputs}-", dir=setup.folder)
     for number, one in enumerate(inputs):
         known = Path(one.path)
         moved[known] = Path(folder.name, str(number), known.name if "" in one.files else "folder")
@@ -286,6 +291,22 @@ def _files_of(setup: _Setup) -> tuple[tempfile.TemporaryDirectory[str] | None, M
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(file)
     return folder, moved
+
+
+def _remove_copies(inputs: str) -> None:
+    """Delete what `_files_of` has written, on each node: Ray kills its processes, which therefore do not do so."""
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    task = ray.remote(_remove_copies_here)
+    nodes = [NodeAffinitySchedulingStrategy(node["NodeID"], soft=False) for node in ray.nodes() if node["Alive"]]
+    tasks = [task.options(num_cpus=0, scheduling_strategy=node).remote(inputs) for node in nodes]
+    ray.wait(tasks, num_returns=len(tasks), timeout=_ANSWERS)  # a node that was just lost does not answer
+
+
+def _remove_copies_here(inputs: str) -> None:
+    for folder in Path(tempfile.gettempdir()).glob(f"{inputs}-*"):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _moved(value: Value, paths: Mapping[Path, Path]) -> Value:

@@ -1,5 +1,6 @@
 """Run a compiled pipeline on this machine, with kfp.local in a separate process, and log its output."""
 
+import contextlib
 import os
 import shlex
 import shutil
@@ -9,9 +10,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
 from tuning.pipelines.local.log import UNKNOWN, Events, Stages
 from tuning.pipelines.local.process import AGAIN, LocalRequest, LocalResult
 from tuning.pipelines.outcome import Output, Step
+from tuning.pipelines.steps.watchdog import GRACE_SECONDS
 from tuning.progress import RELAYED, is_relayed, is_shown
 from tuning.records import read_record, write_record
 from tuning.settings import Settings
@@ -86,16 +90,30 @@ def _run(folder: Path, scratch: Path, log: Path, events: Events) -> int:
         errors="replace",
         env=environment,
     )
-    try:
-        with process, log.open("w", encoding="utf-8") as file:
+    with process, log.open("w", encoding="utf-8") as file:
+        try:
             for line in process.stdout or ():
                 if not is_relayed(line.strip()):
                     file.write(line)
                     file.flush()
                 events.feed(line)
-        return process.returncode
-    finally:
-        process.kill()  # It still runs if this function was interrupted. The step that it runs then ends too.
+        except BaseException:
+            _end(process)  # here, because the end of the block waits for it
+            raise
+    return process.returncode
+
+
+def _end(process: "subprocess.Popen[str]") -> None:
+    """Kill the runner, and tell the step that it runs to end, which may not have got so far as to watch the runner."""
+    steps = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
+    process.kill()
+    for one in steps:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            one.terminate()
+    _, still = psutil.wait_procs(steps, timeout=GRACE_SECONDS)
+    for one in still:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            one.kill()
 
 
 def _write_interpreter(path: Path) -> None:

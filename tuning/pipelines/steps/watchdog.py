@@ -8,7 +8,7 @@ import time
 import psutil
 
 _SECONDS = 0.5  # between two checks of the ancestors
-_GRACE = 10.0  # seconds for a handler of SIGTERM
+GRACE_SECONDS = 10.0  # for a handler of SIGTERM
 
 
 def end_with_ancestors(depth: int) -> None:
@@ -25,7 +25,7 @@ def _watch(ancestors: list[psutil.Process]) -> None:
         time.sleep(_SECONDS)
     if signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:  # something must be done before
         os.kill(os.getpid(), signal.SIGTERM)
-        time.sleep(_GRACE)
+        time.sleep(GRACE_SECONDS)
     os._exit(1)  # sys.exit would end only this thread
 
 

@@ -13,7 +13,9 @@ import torch
 from accelerate import Accelerator
 from safetensors.torch import load_file
 
+from tests.tuners.tuner_datasets import write_dataset
 from tuning.dataset.dataset import Dataset
+from tuning.dataset.formats.records import Format
 from tuning.errors import TuningError
 from tuning.findings import Finding
 from tuning.monitoring import doctor
@@ -187,6 +189,43 @@ def test_a_training_in_fp16_scales_its_gradients_and_says_which_steps_it_skipped
     assert tuned.facts["development_loss"] < tuned.facts["development_loss_before"] - 0.03
     (weights,) = tmp_path.glob("out/merged/*.safetensors")
     assert all(weight.isfinite().all() for weight in load_file(weights).values())
+
+
+@pytest.mark.parametrize("format_", ["messages", "trl-preference"])
+def test_a_training_in_fp16_that_was_killed_goes_on_with_its_scale_and_ends_as_an_unbroken_one(
+    format_: Format,
+    scaling: list[torch.amp.GradScaler],
+    local_model: Path,
+    settings: Settings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made = write_dataset(tmp_path / "dataset", format_)
+    options = TuneOptions(base_model=str(local_model), **OPTIONS, lora_rank=4)
+
+    class Killed(training.ProgressLines):
+        def on_step_begin(self, *given: Any, **more: Any) -> None:
+            super().on_step_begin(*given, **more)
+            if given[1].global_step == 9:
+                raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "ProgressLines", Killed)
+        with pytest.raises(KeyboardInterrupt):
+            HfTuner().tune(settings, made, options, tmp_path / "killed")
+    resumed = HfTuner().tune(settings, made, options, tmp_path / "killed")
+    unbroken = HfTuner().tune(settings, made, options, tmp_path / "unbroken")
+    assert resumed.facts["resumed_from_step"] == 8
+    skipped = unbroken.facts["steps_skipped"]
+    assert 0 < skipped < OPTIONS["steps"]
+    assert resumed.facts["steps_skipped"] == skipped
+    _, *scales = (scaler.get_scale() for scaler in scaling)
+    assert scales == [2.0**26 / 2**skipped] * 2
+    weights = [load_file(tmp_path / name / "merged" / "model.safetensors") for name in ("killed", "unbroken")]
+    assert all(torch.equal(weight, weights[1][name]) for name, weight in weights[0].items())
+    before = load_file(local_model / "model.safetensors")
+    assert any(not torch.equal(weight, before[name]) for name, weight in weights[0].items())
+    assert all(weight.isfinite().all() for weight in weights[0].values())
 
 
 @pytest.fixture

@@ -31,20 +31,18 @@ def seal(folder: Path) -> None:
 def is_as_made(folder: Path) -> bool:
     """Return whether the folder exists and its files are those of `seal`.
 
-    A folder of an earlier version of the project has no seal, so its files are not checked.
+    Without a seal, nobody knows whether somebody has changed the files, so the result is False.
     """
-    if not os.path.lexists(folder / _SEAL):
-        return folder.is_dir()
     try:
         return read_record(folder / _SEAL, _Seal, "").sha256 == _content(folder)
-    except (TuningError, OSError):  # a file that cannot be read is not as it was made
+    except (TuningError, OSError):  # what cannot be read is not as it was made
         return False
 
 
 def remove_changed(folder: Path) -> None:
     """Delete a folder that is not as it was made, or what is in its place, and say that it is made again."""
     if os.path.lexists(folder):
-        print(f"note: the files in {folder} have changed, so they are made again", flush=True)
+        print(f"note: the files in {folder} have changed, or {_SEAL} is gone, so they are made again", flush=True)
         if folder.is_dir() and not folder.is_symlink():
             shutil.rmtree(folder)
         else:

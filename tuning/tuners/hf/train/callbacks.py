@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from transformers import EarlyStoppingCallback, TrainerCallback
+from transformers.trainer_callback import ExportableState
 
 from tuning.progress import Advance
 from tuning.settings import Settings
@@ -66,7 +67,15 @@ class ProgressLines(TrainerCallback):  # type: ignore[misc]
             )
 
 
-class SkippedSteps(TrainerCallback):  # type: ignore[misc]
+def _restore(callback: Any, state: Any) -> None:
+    """Give a callback the values that the checkpoint has from which the training resumes, if it resumes.
+
+    transformers itself would make another callback of them.
+    """
+    vars(callback).update(state.stateful_callbacks.get(type(callback).__name__, {}).get("attributes", {}))
+
+
+class SkippedSteps(TrainerCallback, ExportableState):  # type: ignore[misc]
     """Count the steps that change no weight, because a gradient times the scale is not finite in fp16.
 
     Each such step halves the scale, so the first steps of a training find it. The rows of the step are not used again,
@@ -77,6 +86,14 @@ class SkippedSteps(TrainerCallback):  # type: ignore[misc]
     def __init__(self) -> None:
         self.count = 0
         self._scale = 0.0
+
+    def state(self) -> dict[str, Any]:
+        """Return what a checkpoint keeps."""
+        return {"args": {}, "attributes": {"count": self.count}}
+
+    def on_train_begin(self, _args: Any, state: Any, *_: Any, **__: Any) -> None:
+        """Go on counting where a killed training stopped."""
+        _restore(self, state)
 
     def on_step_begin(self, *_: Any, optimizer: Any, **__: Any) -> None:
         """Record the scale before the step."""
@@ -106,6 +123,11 @@ class EarlyStopping(EarlyStoppingCallback):  # type: ignore[misc]
     def __init__(self, patience: int, skipped: SkippedSteps) -> None:
         super().__init__(early_stopping_patience=patience)
         self._skipped = skipped
+
+    def on_train_begin(self, args: Any, state: Any, *given: Any, **more: Any) -> None:
+        """Have as much patience as a killed training had."""
+        super().on_train_begin(args, state, *given, **more)
+        _restore(self, state)
 
     def on_evaluate(self, args: Any, state: Any, *given: Any, **more: Any) -> None:
         """Count the evaluation, if a step has changed the weights."""

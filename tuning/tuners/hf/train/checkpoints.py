@@ -1,5 +1,6 @@
 """Mark, find and copy the checkpoints from which a killed run resumes. Only complete checkpoints are used."""
 
+import json
 import os
 import shutil
 from pathlib import Path
@@ -34,6 +35,18 @@ def newest_checkpoint(folder: Path) -> tuple[Path, int] | None:
         return None
     step, newest = max(found)
     return newest, step
+
+
+def name_best_here(checkpoint: Path) -> None:
+    """Let a checkpoint name the best one by its path here: it may be from another folder or machine.
+
+    transformers would not find it there, and would end with other weights.
+    """
+    path = checkpoint / "trainer_state.json"
+    state = json.loads(path.read_bytes())
+    if state["best_model_checkpoint"]:
+        state["best_model_checkpoint"] = str(checkpoint.with_name(Path(state["best_model_checkpoint"]).name))
+        write_bytes(path, json.dumps(state, indent=2, sort_keys=True).encode())
 
 
 def send_checkpoints(settings: Settings, folder: Path, address: str) -> None:

@@ -23,7 +23,7 @@ from tuning.progress import progress
 from tuning.tuners.hf.device import DEFAULT_KERNELS, Kernels, Processor, apply_liger
 from tuning.tuners.hf.train.batches import TOKENS, micro_batch, plan_batches
 from tuning.tuners.hf.train.callbacks import CopiedCheckpoints, EarlyStopping, ProgressLines, SkippedSteps
-from tuning.tuners.hf.train.checkpoints import CHECKPOINTS, SHARED_WEIGHTS, newest_checkpoint
+from tuning.tuners.hf.train.checkpoints import CHECKPOINTS, SHARED_WEIGHTS, name_best_here, newest_checkpoint
 from tuning.tuners.hf.train.dpo_trainer import PreferenceTrainer
 from tuning.tuners.hf.train.processes import ALONE, Group
 from tuning.tuners.hf.train.recipe import Recipe, steps_of
@@ -39,7 +39,7 @@ class Trained:
     model: Any
     history: list[dict[str, float]]  # TRL's log, which for a resumed run begins at the first step
     steps: int  # with those that were skipped
-    skipped: int  # steps since this process began whose gradients overflowed in fp16, so they changed no weight
+    skipped: int  # steps whose gradients overflowed in fp16, so they changed no weight
     tokens: int  # trained on since this process began, in all processes, without padding
     tokens_per_second: float  # in the training steps, without evaluations and checkpoints
     seconds: float  # of this process, with evaluations
@@ -78,6 +78,8 @@ def train(
     preference = "rejected_ids" in rows.train.column_names
     checkpoints.mkdir(exist_ok=True)
     newest = newest_checkpoint(checkpoints) if group.is_first_here else None
+    if newest:
+        name_best_here(newest[0])
     done = group.tell(newest[1] if newest else 0)
     resume = checkpoints / f"checkpoint-{done}" if done else None
     if resume and not resume.is_dir():
