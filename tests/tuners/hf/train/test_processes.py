@@ -375,6 +375,7 @@ def test_a_training_goes_on_only_as_it_began(shard: bool, tmp_path: Path) -> Non
 
     checkpoint = tmp_path / "checkpoints" / "checkpoint-1"
     checkpoint.mkdir(parents=True)
+    (checkpoint / "trainer_state.json").write_text('{"best_model_checkpoint": null}')
     for name in ("complete", *(["pytorch_model_fsdp.bin"] * (not shard))):
         (checkpoint / name).touch()
     table = Table.from_dict({"ids": [[1, 2]] * 8, "answer_start": [1] * 8, "length": [2] * 8})
