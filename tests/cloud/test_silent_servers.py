@@ -1,5 +1,7 @@
 """Servers at the endpoints that do not answer: one line in seconds, or a line that says who is waited for."""
 
+import http.server
+import threading
 from collections.abc import Callable
 
 import msgspec
@@ -15,6 +17,8 @@ from tuning.gcs.storage import find_storage
 from tuning.pipelines.vertex.jobs import get_job
 from tuning.settings import Settings
 from tuning.tuners.gemini.client import connect
+from tuning.warehouse.client import connect as connect_to_bigquery
+from tuning.warehouse.fingerprint import source
 
 MANAGER = "https://cloudresourcemanager.googleapis.com/v3/projects/mine"
 
@@ -69,3 +73,29 @@ def test_a_line_says_that_a_server_is_tried_again_but_only_once(
     call(cloud, "GET", MANAGER)
     where = google_api.url.removeprefix("http://")
     assert capsys.readouterr().err == f"{where} {said}; trying again for up to 5 s\n"
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ("<html></html>", "the server's answer is no JSON"),
+        ("{}", "the server is not Google's"),
+        ("[]", "is not Google's"),
+    ],
+)
+def test_a_server_that_is_not_bigquery_is_one_line(cloud: Settings, answer: str, said: str) -> None:
+    class Other(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(answer.encode())
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Other) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        other = msgspec.structs.replace(cloud, bigquery_endpoint=f"http://127.0.0.1:{server.server_port}")
+        with pytest.raises(TuningError, match=said):
+            source(other, connect_to_bigquery(other))
+        server.shutdown()

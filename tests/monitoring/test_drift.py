@@ -16,6 +16,8 @@ def test_a_sample_of_the_same_distribution_is_steady() -> None:
 
 def test_the_index_is_zero_for_the_same_numbers_and_grows_with_the_shift() -> None:
     assert stability_index(LENGTHS, LENGTHS) == 0
+    assert stability_index(np.zeros(100), np.zeros(73)) == 0
+    assert stability_index(LENGTHS, np.repeat(LENGTHS, 3)) == pytest.approx(0, abs=1e-12)
     little, much = stability_index(LENGTHS, LENGTHS * 1.5), stability_index(LENGTHS, LENGTHS * 3)
     assert MOVED < little < much
     assert much > FAR

@@ -239,6 +239,10 @@ def _explain(doing: str, error: Exception) -> TuningError | None:
             )
         case requests.ConnectionError() | requests.Timeout():
             return TuningError(f"{doing}: no answer from {_server(error)}", "Check the network and TUNING_*_ENDPOINT")
+        case requests.exceptions.JSONDecodeError():
+            return TuningError(f"{doing}: the server's answer is no JSON", "Check TUNING_*_ENDPOINT (`invoke config`)")
+        case KeyError() if "Resource lacks required" in str(error):  # Google's client read JSON of something else
+            return TuningError(f"{doing}: the server is not Google's", "Check TUNING_*_ENDPOINT (`invoke config`)")
         case httpx.TransportError():
             return TuningError(f"{doing}: no answer ({_brief(str(error))})", "Check the network and TUNING_*_ENDPOINT")
         case _:

@@ -72,14 +72,16 @@ def compare(reference: Dataset, current: Dataset) -> Drift:
 def stability_index(reference: npt.NDArray[np.float64], current: npt.NDArray[np.float64]) -> float:
     """Return the population stability index over the reference's deciles.
 
-    Half an example is added to each bin, so that no bin is empty. Values that equal a decile get a separate bin,
+    Half an example is added to each bin, so that no bin is empty: half an example of the smaller side, on both sides.
+    So equal shares have the index 0, whatever the numbers of examples. Values that equal a decile get a separate bin,
     because in a yes-or-no measure such as "answers with code", most values equal a decile.
     """
     edges = np.unique(np.quantile(reference, np.linspace(0.1, 0.9, 9)))
+    least = min(len(reference), len(current))
     shares = []
     for values in (reference, current):
         places = np.searchsorted(edges, values, side="left") + np.searchsorted(edges, values, side="right")
-        counts = np.bincount(places, minlength=2 * len(edges) + 1) + 0.5
+        counts = np.bincount(places, minlength=2 * len(edges) + 1) / len(values) * least + 0.5
         shares.append(counts / counts.sum())
     return float(((shares[1] - shares[0]) * np.log(shares[1] / shares[0])).sum())
 

@@ -42,7 +42,7 @@ from tuning.tuners.protocol import TuneOptions
 from tuning.tuners.tracking import check_trackers
 from tuning.warehouse.dbt import Variables, ensure_built
 
-_NOT_LOST = frozenset(("read", "quality", "limit", "repeat", "written"))  # steps of the funnel without a fault of a row
+_NOT_LOST = frozenset(("read", "limit", "repeat", "written"))  # steps of the funnel without a fault of a row
 MART_STAGES, OWN_STAGES = 3, 2  # build, export and dataset; files and dataset
 Show = Callable[[str], None]
 
@@ -264,7 +264,8 @@ def _dataset_of(
         known = _names(settings.datasets_dir)
         dataset = create_dataset(settings, snapshot, options, workers, engine)
         rows = {name: facts.rows for name, facts in dataset.manifest.files.items()}
-        left_out = sum(row["rows"] for row in dataset.manifest.funnel if row["step"] not in _NOT_LOST)
+        not_lost = _NOT_LOST if options.is_own else _NOT_LOST | {"quality"}  # of a mart, rules that a person chose
+        left_out = sum(row["rows"] for row in dataset.manifest.funnel if row["step"] not in not_lost)
         lost = f" ({left_out:,} rows left out: see its card)" if left_out else ""
         examples = f"{rows['train.jsonl']:,} train and {rows['eval.jsonl']:,} eval examples{lost}"
         ended(f"{examples} in {dataset.address}", dataset.id in known)

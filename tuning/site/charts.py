@@ -11,7 +11,8 @@ from markupsafe import Markup
 
 _WIDTH, _HEIGHT = 340, 200  # in CSS pixels
 _LABELS = 8  # most labels of days
-_LEGEND = 3  # series in a row of the legend
+_LEGEND = 3  # series in a row of the legend, one less if a name is long
+_LONG = 14  # characters
 _BAR = 22  # height of a horizontal bar
 _CONFIG = {
     "background": None,
@@ -96,8 +97,11 @@ def histogram(title: str, unit: str, labels: Sequence[str], counts: Mapping[Any,
 def curves(title: str, axes: tuple[str, str], lines: Mapping[str, Sequence[tuple[float, float]]]) -> Chart:
     """Return a line with points for each series. `axes` are the titles of the horizontal and the upright axis."""
     values = [{"x": x, "y": y, "series": name} for name, points in lines.items() for x, y in points]
+    places = sorted({x for points in lines.values() for x, _ in points})
+    few = {"values": places, "format": "d"} if len(places) <= _LABELS else {}
+    ticks = {"tickMinStep": 1, "tickCount": 6, **few}
     encoding = {
-        "x": {"field": "x", "type": "quantitative", "title": axes[0], "axis": {"tickMinStep": 1, "tickCount": 6}},
+        "x": {"field": "x", "type": "quantitative", "title": axes[0], "axis": ticks},
         "y": {"field": "y", "type": "quantitative", "title": axes[1], "scale": {"zero": False}},
         "color": _by(list(lines)),
         "shape": _by(list(lines)),
@@ -172,7 +176,8 @@ def intervals(title: str, unit: str, means: Sequence[Mean], *, zero: bool = Fals
 
 def _by(series: list[str]) -> dict[str, Any]:
     """Return the encoding of a color or a shape by series. A single series needs no legend."""
-    legend = {} if len(series) > 1 else {"legend": None}
+    columns = _LEGEND if max(map(len, series), default=0) <= _LONG else _LEGEND - 1
+    legend = {"legend": {"columns": columns} if len(series) > 1 else None}
     return {"field": "series", "type": "nominal", "sort": None, "scale": {"domain": series}, **legend}
 
 

@@ -6,6 +6,7 @@ If none of them has changed, the marts do not have to be built again.
 from typing import TYPE_CHECKING, Any
 
 from tuning.errors import TuningError
+from tuning.gcs.access import google_errors
 from tuning.settings import DBT_PROJECT, Settings
 from tuning.storage import dbt_project_sha256
 from tuning.warehouse.client import find_warehouse
@@ -41,16 +42,18 @@ def source(settings: Settings, client: "bigquery.Client") -> dict[str, Any]:
     from google.cloud.exceptions import NotFound
 
     raw = f"{settings.raw_database}.{settings.raw_schema}"
-    try:
-        tables = {name: client.get_table(f"{raw}.{name}") for name in _TABLES}
-    except NotFound:
-        tables = {}
+    with google_errors(f"reading {raw}"):
+        try:
+            tables = {name: client.get_table(f"{raw}.{name}") for name in _TABLES}
+        except NotFound:
+            tables = {}
     if not tables or not tables["posts_questions"].num_rows:
         raise TuningError(f"there are no posts in {raw}", find_warehouse(settings).how_to_fill())
-    try:
-        rows = [dict(row.items()) for row in client.list_rows(f"{raw}.origin", max_results=1)]
-    except NotFound:
-        rows = []
+    with google_errors(f"reading {raw}.origin"):
+        try:
+            rows = [dict(row.items()) for row in client.list_rows(f"{raw}.origin", max_results=1)]
+        except NotFound:
+            rows = []
     if rows and "exclude_user" not in rows[0]:
         raise TuningError(
             f"the tables in {raw} were loaded by an earlier version",

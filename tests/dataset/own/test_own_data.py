@@ -425,10 +425,11 @@ def test_decisions_that_change_after_the_options_were_read_are_honored(tmp_path:
 
 def test_the_command_says_how_many_rows_were_left_out(tmp_path: Path) -> None:
     lines: list[str] = []
-    path = write(tmp_path / "mine.jsonl", [*pairs(range(30)), chat("What is it?", "")])
+    turns = [{"role": role, "content": f"{role} {number}"} for number in range(2) for role in ("user", "assistant")]
+    path = write(tmp_path / "mine.jsonl", [*pairs(range(30)), chat("What is it?", ""), {"messages": turns}])
     options = resolve_options(eval_fraction=0.4)
     make_own_dataset(Settings(home=tmp_path / "home"), OwnOptions(train=[path]), options, Steps(lines.append), 1)
-    assert [line for line in lines if "eval examples (1 rows left out: see its card) in " in line]
+    assert [line for line in lines if "eval examples (2 rows left out: see its card) in " in line]
 
 
 def test_a_damaged_snapshot_names_the_command_that_makes_it_again(tmp_path: Path) -> None:

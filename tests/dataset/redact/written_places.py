@@ -70,6 +70,7 @@ ON_STANDARD_INPUT = (
     "sudo chpasswd << \\EOF\nbob:§\nEOF",
     "chpasswd <<END_OF_FILE\nbob:§\nEND_OF_FILE",
     'echo "§" | sudo -S chpasswd',
+    'echo "§" | sudo --stdin ls',
 )
 ESCAPED = (
     "\\u0022password\\u0022:\\u0022§\\u0022",

@@ -1,5 +1,6 @@
 """Rows that are written as usual are read as an XML parser reads them, and all others are left to it."""
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,9 @@ def test_any_pieces_are_read_as_the_parser_reads_them(pieces: list[str]) -> None
     check(encoded('<row Id="1"' + "".join(pieces) + '" />'))
 
 
-def test_names_that_are_long_are_left_to_the_parser() -> None:
+def test_names_that_are_long_or_many_are_left_to_the_parser() -> None:
+    names = ["".join(letters) for letters in itertools.product("ABC", repeat=6)][:400]
+    assert check(encoded("".join(f'<row Id="1" {name}="x"/>' for name in names[:140])))
+    assert not check(encoded("".join(f'<row Id="1" {name}="x"/>' for name in names)))
     assert check(encoded(f'<row Id="1" {"A" * 40}="1" />'))
     assert not check(encoded(f'<row Id="1" {"A" * 41}="1" />'))

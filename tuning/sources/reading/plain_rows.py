@@ -26,6 +26,7 @@ _RARE_REFERENCES = (
     *(("&apos;", "'"), ("&#xD;", "\r"), ("&#x9;", "\t")),
     *(("&#10;", "\n"), ("&#13;", "\r"), ("&#9;", "\t")),
 )
+_MOST_AROUND = 300  # different texts around values in a block; official dumps have some 50
 _CONTROLS = 0x20  # the first byte that is no control character
 _NONCHARACTER = b"\xef\xbf\xbe"  # U+FFFE, which XML forbids like U+FFFF, whose last byte is one more
 
@@ -64,6 +65,7 @@ def _read(block: bytes, wanted: Set[str]) -> pa.Table:
     text.validate(full=True)  # raises an error if it is not UTF-8
     pieces = pc.split_pattern(text, '"').flatten()
     around = pieces.take(np.arange(0, len(pieces), 2)).dictionary_encode()
+    _require(len(around.dictionary) <= _MOST_AROUND)  # each name takes a pass over all values
     meanings = [_meaning(one) for one in around.dictionary.to_pylist()]
     codes = np.asarray(around.indices)
     ends, starts, named = (

@@ -15,10 +15,8 @@ from tuning.tuners.hf.train.rows import Row, encode_row, none_fits, read_example
 from tuning.tuners.protocol import TuneOptions
 
 _PROMPT, _LEARNED, _REJECTED = "  ", "+ ", "- "
-_KEY = (
-    "Lines with + are learned. Lines with - are the rejected answer, which becomes less likely. "
-    "All other lines are only read."
-)
+_KEY = "Lines with + are learned. {}All other lines are only read."
+_KEY_OF_REJECTED = "Lines with - are the rejected answer, which becomes less likely. "
 
 
 def preview(settings: Settings, dataset: Dataset, options: TuneOptions, count: int) -> Iterator[str]:
@@ -32,7 +30,7 @@ def preview(settings: Settings, dataset: Dataset, options: TuneOptions, count: i
     if settings.tuner == "hf":
         yield from _in_tokens(settings, dataset, options, count)
         return
-    yield f"the first {count} of {total} training examples in {dataset.address}. {_KEY}"
+    yield f"the first {count} of {total} training examples in {dataset.address}. {_key(dataset)}"
     for number, (_, example) in enumerate(islice(read_examples(dataset), count), 1):
         yield f"\nexample {number} of {total}"
         for message in example.prompt:
@@ -43,12 +41,16 @@ def preview(settings: Settings, dataset: Dataset, options: TuneOptions, count: i
             yield from _lines(_REJECTED, example.rejected)
 
 
+def _key(dataset: Dataset) -> str:
+    return _KEY.format(_KEY_OF_REJECTED if dataset.manifest.format in PREFERENCE_FORMATS else "")
+
+
 def _in_tokens(settings: Settings, dataset: Dataset, options: TuneOptions, count: int) -> Iterator[str]:
     total = dataset.manifest.files["train.jsonl"].rows
     longest = make_recipe(options, dataset.manifest.format in PREFERENCE_FORMATS).max_length
     yield (
         f"the first of {total} training examples in {dataset.address} that are short enough to train on (at most "
-        f"{longest} tokens). {_KEY}"
+        f"{longest} tokens). {_key(dataset)}"
     )
     tokenizer = load_tokenizer(find_outline(settings, options.base_model, dataset))
     if note := template_note(tokenizer, dataset.manifest.format):
