@@ -1,5 +1,6 @@
 """Parts of the pages that need no browser."""
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 
 from tests.pipelines.small_dataset import write_dataset
 from tests.registry.candidates import candidate
-from tests.site.invented_home import FIRST, SECOND, make_home
+from tests.site.invented_home import EVIL, FIRST, SECOND, make_home
 from tuning.dataset.dataset import Dataset
 from tuning.errors import TuningError
 from tuning.pipelines.outcome import Step
@@ -122,6 +123,12 @@ def pages_of(home: Settings, folder: Path, name: str, change: Callable[[bytes], 
     folder.mkdir()
     write_run_page(folder, run, {"root": "", "here": "", "docs": "", "run_ids": {FIRST}, "dataset_ids": set()})
     return (folder / "index.html").read_text()
+
+
+def test_an_answer_that_fails_its_check_says_so_in_words(home: Settings, tmp_path: Path) -> None:
+    named = json.dumps(f"AssertionError {EVIL}", ensure_ascii=False).encode()
+    page = pages_of(home, tmp_path / "run", COMPARISON, lambda content: content.replace(named, b'"AssertionError"'))
+    assert "AssertionError: a check found something else than it expects" in page
 
 
 def test_a_metric_of_another_version_of_the_project_is_shown_without_a_description(

@@ -266,7 +266,7 @@ def _dataset_of(
         rows = {name: facts.rows for name, facts in dataset.manifest.files.items()}
         not_lost = _NOT_LOST if options.is_own else _NOT_LOST | {"quality"}  # of a mart, rules that a person chose
         left_out = sum(row["rows"] for row in dataset.manifest.funnel if row["step"] not in not_lost)
-        lost = f" ({left_out:,} rows left out: see its card)" if left_out else ""
+        lost = f" ({left_out:,} row{'s' * (left_out > 1)} left out: see its card)" if left_out else ""
         examples = f"{rows['train.jsonl']:,} train and {rows['eval.jsonl']:,} eval examples{lost}"
         ended(f"{examples} in {dataset.address}", dataset.id in known)
     return dataset
