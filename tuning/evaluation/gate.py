@@ -273,9 +273,8 @@ def _points(change: Interval, options: GateOptions) -> str:
 
 
 def _signed(points: float) -> str:
-    """Return whole points with their sign. 0 has none, because +0 reads like a gain."""
-    text = f"{points:+.0f}"
-    return "0" if text in ("+0", "-0") else text
+    """Return whole points with their sign, as `with_sign` does."""
+    return with_sign(points, "+.0f")
 
 
 def _guardrail_sentence(rail: Guardrail, opponent: str, count: int) -> str:
@@ -310,9 +309,9 @@ def show_slice(row: SliceVerdict, metric: str) -> str:
     return f"{with_sign(found.mean)} ({with_sign(found.low)} to {with_sign(found.high)})"
 
 
-def with_sign(number: float) -> str:
-    """Return a number of three digits with its sign. 0 has none, because +0 reads like a gain."""
-    text = f"{number:+.3g}"
+def with_sign(number: float, form: str = "+.3g") -> str:
+    """Return a number with its sign, with three digits or as `form` says. 0 has none, because +0 reads like a gain."""
+    text = f"{number:{form}}"
     return text if float(text) else "0"
 
 

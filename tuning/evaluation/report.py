@@ -96,6 +96,7 @@ def _view(inputs: ReportInputs) -> dict[str, Any]:
         "better": which_is_better(comparison.primary_metric),
         "cells": cells,
         "ended": _ended,
+        "error_in_words": error_in_words,
         "title": title_of,
         "level": f"{verdict.options.get('level', 0.95):.0%}",
     }
@@ -179,6 +180,11 @@ def show(value: Interval | None, metric: str, sign: bool = False) -> str:
     ]
     mean, low, high = (text if float(text) else text.lstrip("+-") for text in texts)
     return f"{mean} ({low} to {high})"
+
+
+def error_in_words(error: str) -> str:
+    """Return how the code of an answer ended, with what that means if it is an assertion without a message."""
+    return f"{error}: a check found something else than it expects" if error == "AssertionError" else error
 
 
 def cells(figure: Figure, roles: Sequence[str], opponents: Sequence[str]) -> list[str]:

@@ -9,7 +9,7 @@ from tuning.errors import TuningError
 from tuning.evaluation.gate import in_words, show_slice, which_is_better
 from tuning.evaluation.options import UNITS
 from tuning.evaluation.records import Figure, Side, SuiteSide
-from tuning.evaluation.report import ROLES, cells, title_of
+from tuning.evaluation.report import ROLES, cells, error_in_words, title_of
 from tuning.evaluation.text_metrics import DESCRIPTIONS
 from tuning.pipelines.outcome import Step
 from tuning.pipelines.release.record import COMPARISON, REPORT, VERDICT
@@ -175,7 +175,7 @@ def _asked(side: SuiteSide) -> dict[str, Any]:
             "ended": side.finish_reasons[role],
             "text": _marked(side.answers, role),
             "printed": side.printed[role],
-            "error": side.errors[role],
+            "error": error_in_words(side.errors[role]),
             "was_run": "executed" in side.scores[role],
         }
         for role in side.answers

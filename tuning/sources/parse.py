@@ -107,16 +107,16 @@ def _parse_table(table: str, blocks: Sequence[bytes]) -> Parsed:
 
 
 def _rows(blocks: Sequence[bytes], table: str, counts: Counts) -> pa.Table:
-    """Return the rows of the blocks in order, with a string column for each attribute that a raw table has."""
-    whole = read_plain(b"".join(blocks), _ATTRIBUTES) if max(map(len, blocks), default=0) <= LONGEST_ROW else None
-    tables = [_block(block, table, counts) for block in blocks or [b""]] if whole is None else [whole]
-    return pa.concat_tables(tables, promote_options="default")
+    """Return the rows of the blocks in order, with a string column for each attribute that a raw table has.
 
-
-def _block(block: bytes, table: str, counts: Counts) -> pa.Table:
-    if len(block) <= LONGEST_ROW and (plain := read_plain(block, _ATTRIBUTES)) is not None:
+    The blocks are read together if all of them are written as usual. If not, each is read alone.
+    """
+    is_short = max(map(len, blocks), default=0) <= LONGEST_ROW
+    if is_short and (plain := read_plain(b"".join(blocks), _ATTRIBUTES)) is not None:
         return plain
-    rows = parse_rows(block, table, counts)
+    if len(blocks) > 1:
+        return pa.concat_tables([_rows([block], table, counts) for block in blocks], promote_options="default")
+    rows = [row for block in blocks for row in parse_rows(block, table, counts)]
     names = sorted(_ATTRIBUTES & {"Id", *itertools.chain.from_iterable(rows)})
     return pa.table({name: pa.array([row.get(name) for row in rows], pa.string()) for name in names})
 

@@ -8,7 +8,7 @@ every other block goes to the parser (`xml_rows`).
 import functools
 import re
 from collections.abc import Set
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -29,8 +29,6 @@ _RARE_REFERENCES = (
 _MOST_AROUND = 300  # different texts around values in a block; official dumps have some 50
 _CONTROLS = 0x20  # the first byte that is no control character
 _NONCHARACTER = b"\xef\xbf\xbe"  # U+FFFE, which XML forbids like U+FFFF, whose last byte is one more
-
-Codes = npt.NDArray[np.integer[Any]]
 
 
 class _Around(NamedTuple):
@@ -68,25 +66,23 @@ def _read(block: bytes, wanted: Set[str]) -> pa.Table:
     _require(len(around.dictionary) <= _MOST_AROUND)  # each name takes a pass over all values
     meanings = [_meaning(one) for one in around.dictionary.to_pylist()]
     codes = np.asarray(around.indices)
-    ends, starts, named = (
-        np.array(found)[codes]
-        for found in zip(*((one.ends, one.starts, bool(one.name)) for one in meanings), strict=True)
-    )
+    names = ["", *sorted({one.name for one in meanings} - {""})]
+    found = [(one.ends, one.starts, names.index(one.name), one.breaks) for one in meanings]
+    ends, starts, numbers, breaks = np.array(found)[codes].T  # a number is that of a name; 0 means that there is none
     # First "<row A=", then " A=" or "/> <row A=", last "/>".
-    _require(len(pieces) % 2 == 1 and starts[0] and not ends[0] and ends[-1] and not starts[-1] and not named[-1])
-    _require(bool(named[:-1].all()) and np.array_equal(starts[1:-1], ends[1:-1]))
-    breaks = np.array([one.breaks for one in meanings])[codes]
+    _require(len(pieces) % 2 == 1 and starts[0] and not ends[0] and ends[-1] and not starts[-1] and not numbers[-1])
+    _require(bool(numbers[:-1].all()) and np.array_equal(starts[1:-1], ends[1:-1]))
     _check_bytes(block, less_than_signs=int(starts.sum()), breaks=int(breaks.sum()))
     values = _without_references(pieces.take(np.arange(1, len(pieces), 2)))
     rows = np.cumsum(starts[:-1]) - 1
-    places = {name: _places(codes[:-1], rows, meanings, name) for name in {one.name for one in meanings} - {""}}
+    places = {name: _places(numbers[:-1] == number, rows) for number, name in enumerate(names) if number}
     _require("Id" in places)
-    return pa.table({name: values.take(at) for name, at in sorted(places.items()) if name in wanted})
+    return pa.table({name: values.take(at) for name, at in places.items() if name in wanted})
 
 
-def _places(codes: Codes, rows: Codes, meanings: list[_Around], name: str) -> pa.Array:
-    """Return for each row the index of the attribute's value, or null. Raises _UnusualError if a row has it twice."""
-    at = np.flatnonzero(np.array([one.name == name for one in meanings])[codes])
+def _places(has_name: npt.NDArray[np.bool_], rows: npt.NDArray[np.int64]) -> pa.Array:
+    """Return for each row the index of the value with the name, or null. Raises _UnusualError if a row has two."""
+    at = np.flatnonzero(has_name)
     _require(bool((np.diff(rows[at]) > 0).all()))
     places = np.full(rows[-1] + 1, -1)
     places[rows[at]] = at

@@ -4,8 +4,7 @@ import re
 
 from tuning.dataset.redact.hints import FOREIGN_WORDS
 from tuning.dataset.redact.values import is_password
-
-Span = tuple[int, int]
+from tuning.dataset.redact.written.pieces import Span
 
 _NAME = (
     rf"[\w:.-]{{0,40}}?(?:passw(?:or)?d|passphrase|passcode|passwort|pswd|psk|{FOREIGN_WORDS}|(?<![a-z])(?:pwd|pass|pw)|"
