@@ -83,6 +83,8 @@ def test_config_prints_the_effective_settings_and_masks_secrets() -> None:
         ),
         (["tune", "--train"], {}, "error: --train needs a value: --train=TEXT. `invoke --help tune` explains it"),
         (["tune", "--lmit", "3"], {}, "No idea what '--lmit' is! Did you mean --limit?"),
+        (["history"], {}, "No idea what 'history' is! `invoke` lists the commands."),
+        (["tune", "--qqqq"], {}, "No idea what '--qqqq' is! `invoke --help tune` lists the options."),
         (["tune", "--tuner", "gemini"], {}, "this command needs Vertex AI, and the target is local. Add --target gcp"),
         (["tune", "--eval", "x.jsonl"], {}, "--eval needs --train"),
         (["cancel"], {}, "cancel needs a job. See `invoke --help cancel`"),

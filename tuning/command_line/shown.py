@@ -58,11 +58,14 @@ def nearest(word: str, names: Iterable[str]) -> str:
 
 
 def _error_with_hint(machine: ParseMachine, message: str) -> None:
-    """Raise invoke's error, with the command or option that is near an unknown word, or the kind of a missing value."""
+    """Raise invoke's error with a hint: the name that was probably meant, where all are listed, or the kind of a value."""
     if unknown := re.fullmatch(r"No idea what '(\S+)' is!", message):
         word = unknown[1]
         context = machine.context if machine.context is not None else machine.initial
-        message += nearest(word, context.flags if word.startswith("-") else machine.contexts)
+        if word.startswith("-"):
+            message += nearest(word, context.flags) or f" `invoke --help {context.name or 'TASK'}` lists the options."
+        else:
+            message += nearest(word, machine.contexts) or " `invoke` lists the commands."
     flag, context = machine.flag, machine.context
     if flag and context and message.endswith("needed value and was not given one!"):
         option = f"--{str(flag.name).strip('_').replace('_', '-')}"
