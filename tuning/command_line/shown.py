@@ -58,7 +58,7 @@ def nearest(word: str, names: Iterable[str]) -> str:
 
 
 def _error_with_hint(machine: ParseMachine, message: str) -> None:
-    """Raise invoke's error with a hint: the name that was probably meant, where all are listed, or the kind of a value."""
+    """Raise invoke's error with a hint: the name that was meant, where all are listed, or the kind of a value."""
     if unknown := re.fullmatch(r"No idea what '(\S+)' is!", message):
         word = unknown[1]
         context = machine.context if machine.context is not None else machine.initial

@@ -38,6 +38,7 @@ def main() -> None:
     dataset = find_dataset(settings, sys.argv[1])
     examples = [row.example for row in read_examples(dataset, options.examples)]
     prompts += [example.prompt for example in examples[: options.answers]]
+    before = known.find_known(folder)
     known.FILE.unlink(missing_ok=True)  # otherwise, its answers would be used
     predictor = HfPredictor(folder)
     answers = predictor.generate(prompts, limit)
@@ -53,7 +54,11 @@ def main() -> None:
         weights_sha256=sha256_of(folder / known.WEIGHTS),
         max_new_tokens=limit,
         answers=dict(zip(keys, answers, strict=True)),
-        unstable=[key for key, one, other in zip(keys, answers, again, strict=True) if one != other],
+        unstable=[
+            key
+            for key, one, other in zip(keys, answers, again, strict=True)
+            if one != other or key in before.unstable  # on another machine
+        ],
         losses=dict(
             zip(
                 [known.key_of([start, *ids]) for ids, start in rows],

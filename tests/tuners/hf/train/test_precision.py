@@ -24,12 +24,11 @@ from tuning.tuners.hf.answer.batching import generate
 from tuning.tuners.hf.answer.scoring import example_losses
 from tuning.tuners.hf.device import (
     EXACT,
-    SMALL,
+    EXACT_ON_CUDA,
     Precision,
     Processor,
-    answering_dtype,
+    evaluation_dtype,
     find_processor,
-    scoring_dtype,
 )
 from tuning.tuners.hf.models.base_models import load_model
 from tuning.tuners.hf.models.quantized import quantization
@@ -76,17 +75,18 @@ def test_a_cpu_uses_bfloat16_only_where_it_is_native(
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": native, "cpu_name": "Xeon"})
+    monkeypatch.setattr(
+        torch.cpu, "get_capabilities", lambda: {"amx_bf16": native, "avx512_bf16": True, "cpu_name": "Xeon"}
+    )
     assert find_processor() == ("cpu", precision, "Xeon, CPU")
 
 
-def test_losses_and_answers_are_in_that_precision_but_small_models_and_those_off_cuda_are_exact() -> None:
-    assert scoring_dtype(T4, SMALL) == torch.float32
-    assert scoring_dtype(T4, SMALL + 1) == answering_dtype(T4, SMALL + 1) == torch.float16
-    assert scoring_dtype(MAC, SMALL + 1) == torch.bfloat16
-    assert answering_dtype(MAC, EXACT) == torch.float32
-    assert answering_dtype(MAC, EXACT + 1) == torch.bfloat16
-    assert answering_dtype(Processor("cuda", "bf16", "H100"), SMALL + 1) == torch.bfloat16
+def test_losses_and_answers_are_in_that_precision_but_those_of_small_models_are_exact() -> None:
+    assert evaluation_dtype(T4, EXACT_ON_CUDA) == torch.float32
+    assert evaluation_dtype(T4, EXACT_ON_CUDA + 1) == torch.float16
+    assert evaluation_dtype(Processor("cuda", "bf16", "H100"), EXACT_ON_CUDA + 1) == torch.bfloat16
+    assert evaluation_dtype(MAC, EXACT) == evaluation_dtype(Processor("cpu", "bf16", ""), EXACT) == torch.float32
+    assert evaluation_dtype(MAC, EXACT + 1) == torch.bfloat16
 
 
 @pytest.mark.parametrize(

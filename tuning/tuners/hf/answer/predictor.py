@@ -17,7 +17,7 @@ from tuning.tuners.hf.answer.known import Known, Loss, find_known, is_same_loss,
 from tuning.tuners.hf.answer.packed import pack, packed_layers, unpack
 from tuning.tuners.hf.answer.scoring import example_losses
 from tuning.tuners.hf.chat import decode_answer, encode, encode_prompt, skip_thoughts, stop_tokens
-from tuning.tuners.hf.device import answering_dtype, find_processor, scoring_dtype
+from tuning.tuners.hf.device import evaluation_dtype, find_processor
 from tuning.tuners.hf.models.adapted import load_tuned
 from tuning.tuners.hf.models.base_models import load_tokenizer
 from tuning.tuners.protocol import LIMIT, REPETITION, Answer
@@ -37,9 +37,8 @@ class HfPredictor:
         self._tokenizer = load_tokenizer(folder)
         self._tokenizer.padding_side = "left"  # so that every prompt ends where its answer begins
         model = load_tuned(folder, base, "auto")
-        self._scoring = scoring_dtype(processor, model.num_parameters())
-        self._answering = answering_dtype(processor, model.num_parameters())
-        self._model: Any = model.to(device=processor.device)
+        dtype = evaluation_dtype(processor, model.num_parameters())
+        self._model: Any = model.to(device=processor.device, dtype=dtype)
         # Models without positions, such as Mamba, have no limit.
         self.context = getattr(model.config.get_text_config(), "max_position_embeddings", None) or sys.maxsize
 
@@ -127,12 +126,12 @@ class HfPredictor:
     def _answerer(self) -> Any:
         """Return the model as it generates fastest."""
         if not packed_layers(self._model):
-            pack(self._model.to(self._answering))
+            pack(self._model)
         return self._model
 
     def _scorer(self) -> Any:
         unpack(self._model)
-        return self._model.to(self._scoring)
+        return self._model
 
     @functools.cached_property
     def _known(self) -> Known:

@@ -13,7 +13,7 @@ from tuning.dataset.formats.records import PREFERENCE_FORMATS
 from tuning.records import write_record
 from tuning.settings import Settings
 from tuning.storage import write_bytes
-from tuning.tuners.hf.device import Processor, find_kernels, find_processor, scoring_dtype
+from tuning.tuners.hf.device import Processor, evaluation_dtype, find_kernels, find_processor
 from tuning.tuners.hf.models.adapted import find_base, name_of
 from tuning.tuners.hf.models.base_models import (
     describe_base,
@@ -135,7 +135,7 @@ def run(
 def _development_loss(model: Any, rows: Rows, processor: Processor) -> float:
     from tuning.tuners.hf.answer.scoring import example_losses
 
-    model = model.to(device=processor.device, dtype=scoring_dtype(processor, model.num_parameters()))
+    model = model.to(device=processor.device, dtype=evaluation_dtype(processor, model.num_parameters()))
     losses = example_losses(model, [(row["ids"], row["answer_start"]) for row in rows.development])
     return round(sum(loss for loss, _ in losses) / len(losses), 4)
 
