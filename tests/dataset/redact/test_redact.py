@@ -166,6 +166,10 @@ HOSTILE = (
     "&lt;", "\\u0022password\\u0022:", 'password = "a" + "b" + ', '"a" + ', "password = [\n", 'password=R"a(',
     'password = r#"', "password=%q(", "password = `", 'password = """\n', "password = <<A\n",
     "passwd --stdin ", "&amp;amp;", "password='a'\\\n",
+    "chpasswd <(echo ", "cryptsetup ", "echo '|chpasswd ", "echo|tee|chpasswd ", "echo a > f chpasswd < f ",
+    "> f\nchpasswd < f\n", "yes a|passwd ", "openssl -pass ", "password: !!str ", "password: !!str\n",
+    'password = "%s" % ', 'password = "{}".format("a", ', "password or 'abcd", "<input type=", '<x value="a" ',
+    "%22password%22%3A", "%252525", "setx PASSWORD ", "set PASSWORD=", "<x name='a.b.password'", "sudo -S stdin.write(",
 )  # fmt: skip
 
 
