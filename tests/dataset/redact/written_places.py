@@ -159,6 +159,18 @@ ESCAPED = (
     "\\u0022password\\u0022=>\\u0022§\\u0022",
     "\\u0022Password\\u0022 \\u003a \\u0022§\\u0022",
     'password = \\"§\\u0022x\\"',
+    "%22password%22%3A%22§%22",
+    "%7B%22user%22%3A%22bob%22%2C%22password%22%3A%22§%22%7D",
+    "x?data=%7B%22password%22%3A+%22§%22%7D",
+    "%22pwd%22%3a%22§%22",
+    "%27password%27%3A%27§%27",
+    "%22password%22%20%3A%20%22§%22",
+    "%2522password%2522%253A%2522§%2522",
+    "password%3D§",
+    "password%3D%22§%22",
+    "user%3Dbob%26password%3D§%26x%3D1",
+    "url?body=%7B%22passwd%22:%22§%22%7D",
+    "%3Cpassword%3E§%3C%2Fpassword%3E",
 )
 IN_MARKUP = (
     "<password>§</password>",
