@@ -182,3 +182,22 @@ def test_a_long_hostile_post_takes_no_longer_than_its_length_allows(unit: str) -
         redact(text)
         times.append(time.process_time() - started)
     assert times[1] < 10 * times[0] + 0.2  # 4 times as much for 4 times the text; 16 times would be quadratic
+
+
+@pytest.mark.parametrize(
+    ("unit", "other", "length"),
+    [
+        ("chpasswd <(echo ", "chpasswd <(cats ", 40_000),  # each echo was tried for each command
+        ("echo x > f chpasswd < f ", "cats x > f chpasswd < f ", 40_000),
+        ("cryptsetup ", "cryptsetup\n", 300_000),  # the beginning of the line was sought in the whole text
+    ],
+)
+def test_a_command_takes_no_longer_after_many_others(unit: str, other: str, length: int) -> None:
+    assert _seconds(unit, length) < 2.5 * _seconds(other, length)
+
+
+def _seconds(unit: str, length: int) -> float:
+    text = (unit * (length // len(unit) + 1))[:length]
+    started = time.process_time()
+    redact(text)
+    return time.process_time() - started
