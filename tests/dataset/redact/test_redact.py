@@ -166,6 +166,10 @@ HOSTILE = (
     "&lt;", "\\u0022password\\u0022:", 'password = "a" + "b" + ', '"a" + ', "password = [\n", 'password=R"a(',
     'password = r#"', "password=%q(", "password = `", 'password = """\n', "password = <<A\n",
     "passwd --stdin ", "&amp;amp;", "password='a'\\\n",
+    "chpasswd <(echo ", "cryptsetup ", "echo '|chpasswd ", "echo|tee|chpasswd ", "echo a > f chpasswd < f ",
+    "> f\nchpasswd < f\n", "yes a|passwd ", "openssl -pass ", "password: !!str ", "password: !!str\n",
+    'password = "%s" % ', 'password = "{}".format("a", ', "password or 'abcd", "<input type=", '<x value="a" ',
+    "%22password%22%3A", "%252525", "setx PASSWORD ", "set PASSWORD=", "<x name='a.b.password'", "sudo -S stdin.write(",
 )  # fmt: skip
 
 
@@ -178,3 +182,22 @@ def test_a_long_hostile_post_takes_no_longer_than_its_length_allows(unit: str) -
         redact(text)
         times.append(time.process_time() - started)
     assert times[1] < 10 * times[0] + 0.2  # 4 times as much for 4 times the text; 16 times would be quadratic
+
+
+@pytest.mark.parametrize(
+    ("unit", "other", "length"),
+    [
+        ("chpasswd <(echo ", "chpasswd <(cats ", 40_000),  # each echo was tried for each command
+        ("echo x > f chpasswd < f ", "cats x > f chpasswd < f ", 40_000),
+        ("cryptsetup ", "cryptsetup\n", 300_000),  # the beginning of the line was sought in the whole text
+    ],
+)
+def test_a_command_takes_no_longer_after_many_others(unit: str, other: str, length: int) -> None:
+    assert _seconds(unit, length) < 2.5 * _seconds(other, length)
+
+
+def _seconds(unit: str, length: int) -> float:
+    text = (unit * (length // len(unit) + 1))[:length]
+    started = time.process_time()
+    redact(text)
+    return time.process_time() - started

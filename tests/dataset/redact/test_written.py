@@ -1,4 +1,4 @@
-"""Test that a password goes on standard input, with escapes, in markup, in pieces, in raw strings and in blocks."""
+"""Test that a password goes on standard input, escaped, in markup, pieces, raw strings, blocks and the environment."""
 
 from html import escape
 
@@ -15,6 +15,8 @@ GO = (
     *written_places.IN_PIECES,
     *written_places.RAW,
     *written_places.IN_BLOCKS,
+    *written_places.MADE,
+    *written_places.IN_ENVIRONMENT,
 )
 SECRET, PIECE = "kT93" + "xQvb77", "Zq" + "4"
 
@@ -57,6 +59,15 @@ def test_what_is_no_password_stays(text: str) -> None:
 )
 def test_short_passwords_and_those_with_signs_go(template: str, secret: str) -> None:
     assert redact(template.replace("§", secret))[0] == template.replace("§", "<PASSWORD>")
+
+
+@pytest.mark.parametrize(
+    "template",
+    ["setx DB_PASSWORD §", "export DB_PASSWORD=§", "set PASSWORD=§", "$env:DB_PASSWORD=§", "ENV DB_PASSWORD=§"],
+)
+def test_a_variable_of_the_environment_needs_no_long_password(template: str) -> None:
+    assert redact(template.replace("§", "hunt" + "er2"))[0] == template.replace("§", "<PASSWORD>")
+    assert redact(template.replace("§", "secret"))[1] == ()
 
 
 def test_a_place_in_a_decoded_text_is_found_in_the_original() -> None:

@@ -1,4 +1,4 @@
-"""Decode the entities of HTML and the escapes of strings in a text, and find the places of the decoded text again."""
+"""Decode the escapes of HTML, strings and URLs in a text, and find the places of the decoded text in the original."""
 
 import re
 from bisect import bisect_left, bisect_right
@@ -9,19 +9,23 @@ from html import unescape
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 # The signs of ASCII, and no letters or digits: `C:\Users\x41` stays a path. The code of each is two hex digits.
 _SIGNS = "2[1-9a-fA-F]|3[a-fA-F]|40|5[b-eB-E]|60|7[b-eB-E]"
+_SIGNS_OF_URL = "2[0267cCfF]|3[aAc-eC-E]|[57][bdBD]"  # blanks, quotes and what is around names and values
 _NAMES = {"quot": '"', "apos": "'", "lt": "<", "gt": ">", "amp": "&"}
-# `\u0022`, `\x22`, `\u{22}`, `\U00000022` and `\042` in strings, with more backslashes in strings within strings.
+# `\u0022`, `\x22`, `\u{22}`, `\U00000022` and `\042` in strings, with more backslashes in strings within strings, and
+# `%22` in URLs.
 _ESCAPE = re.compile(
     # An entity in a text that is not HTML, also of an escaped ampersand, as in `&amp;quot;` and `\u0026quot;`.
     rf"(?:&|\\+(?:u00|x)26)(?:amp;|#38;|#x26;){{0,9}}+(?:(?P<name>{'|'.join(_NAMES)})"
     rf"|#(?:[xX](?P<hex>{_SIGNS})|(?P<decimal>\d{{2,3}})));"
     rf"|\\+(?:u00|x|u\{{(?:00)?|U000000)(?P<code>{_SIGNS})\}}?|\\+0(?P<octal>4[27])"
     r"|\\+N\{(?P<quote>QUOTATION MARK|APOSTROPHE)\}"
+    rf"|%(?:25)*+(?P<of_url>{_SIGNS_OF_URL})|(?<=%3[aA])(?P<blank_of_url>\+)"
 )
 # Where one of these is in a text, in RE2's syntax.
 SIGN_OF_ESCAPE = (
     rf"\\(?:u00|x|u\{{(?:00)?|U000000)(?:{_SIGNS})|\\04[27]|\\N\{{[QA]"
     r"|&(?:quot|apos|lt|gt|amp|#(?:3[49]|38|60|62|[xX]2[267]|[xX]3[ceCE]));"
+    r"|(?i:pass|passw(?:or)?d|pwd|pw)%(?:25)*(?:2[27]|3[adeADE])"  # in a URL
 )
 
 
@@ -82,8 +86,11 @@ def _sign(match: re.Match[str]) -> str:
         sign = chr(int(match["decimal"]))
         if not sign.isascii() or sign.isalnum() or not sign.isprintable():
             return match[0]
+    elif match["blank_of_url"]:
+        return " "
     else:
-        sign = chr(int(match["octal"], 8) if match["octal"] else int(match["code"] or match["hex"], 16))
+        code = match["code"] or match["hex"] or match["of_url"]
+        sign = chr(int(match["octal"], 8) if match["octal"] else int(code, 16))
     if sign not in "\"'`\\":
         return sign
     return f"\\\\\\{sign}" if match[0].startswith("\\\\") else f"\\{sign}"  # in a string within a string

@@ -48,7 +48,7 @@ _SIEVE = Sieve(
         "escaped sign": SIGN_OF_ESCAPE,
         "command": rf"(?:{SPACE}|[\"'])-(?:[puawUSPNk]|-user|-proxy-user)|/user:|sqlplus|impdp|expdp|sqlldr"
         r"|mysqladmin|keytool|htpasswd|rabbitmqctl|net use|/p:|nmcli|requirepass|send [\"'-]"
-        r"|passwd|--stdin|password-stdin|passphrase-fd|cryptsetup|su -"
+        r"|passwd|--stdin|password[_-]stdin|passphrase-fd|cryptsetup|su -|mysql_config_editor|vault-pass"
         r"|(?i)kinit|pgpass|convertto-securestring|identified|set password|(?:create|alter) (?:user|role)",
         "email": r"@[A-Za-z0-9À-ɏͰ-ԯ][A-Za-z0-9À-ɏͰ-ԯ-]*\.[A-Za-z0-9À-ɏͰ-ԯ]",
         "IP address": r"(?:[0-9]{1,3}\.){3}[0-9]|[23][0-9A-Fa-f]{3}:[0-9A-Fa-f:]*:",

@@ -41,12 +41,13 @@ _FOREIGN = re.compile(
 # Marks of Markdown and HTML that close a name or a value, and that open a value.
 _CLOSE = r"(?:\*{1,3}|__?(?=[\s:=])|(?:</(?:b|strong|i|em|code|span|label|u|tt)>){1,2})"
 _OPEN = r"(?:\*{1,3}(?=[^\s*])|<(?:b|strong|i|em|code|span|u|tt)>)"
-# What stands between a name in quotes and its value: `add_argument("--password", default="…")`, `name: DB_PASSWORD` and
-# `value: …` below it.
+_OR = r"\s{1,3}(?:or|\|\||\?\?|\?:)\s{1,3}(?=[\"'])"  # before a value that stands in for another
+# What stands between a name in quotes and its value: `add_argument("--password", default="…")`,
+# `getenv("PASSWORD") or`, and `name: DB_PASSWORD` with `value: …` below it.
 _DEFAULT = r"\\?[\"']\s*,[^()]{0,160}?\bdefault\s*=\s*(?:[brufBRUF]{1,2})?(?=[\"'])"
 _VALUE_BELOW = (
-    r"[\"']?\r?\n[ \t]*[\"']?value[\"']?:[ \t]*|[\"']\s*,\s*[\"'][vV]alue[\"']\s*:\s*"
-    r"|[\"']\]?\)?\s{1,3}or\s{1,3}(?=[\"'])"
+    r"[\"']?\r?\n[ \t]*[\"']?value[\"']?:[ \t]*|[\"']\s*,\s*[\"']?[vV]alue[\"']?\s*[:=]\s*"
+    rf"|[\"']\]?\)?{_OR}"
 )
 # How a value follows its name: first the rest of the name (without words such as "hash": a hash of a secret is not
 # secret), then `=`, `:`, `=>`, `", "`, `">`, ` is ` or the space after a command's option, then a quoted or bare value.
@@ -60,11 +61,13 @@ _ASSIGNED = re.compile(
     rf"{_REST_OF_NAME}(?:"
     rf"\\{{0,3}}[\"'`]?{_CLOSE}?(?:\[\w{{0,8}}\]|\]?\)?)\??(?:[ \t]?\{{ ?get; ?(?:(?:set|init); ?)?\}})?"
     r"(?:\.(?:value|data|text|get\(\)|text\(\)|strip\(\)|lower\(\))){0,2}"
-    rf"(?:[ \t]*(?::=|=>|(?:[+.?]|\|\||\?\?)?=|==|[:：])(?:[ \t]?{_CLOSE}(?=\s|(?<=>)))?[ \t]*"
+    rf"(?:[ \t]*(?::[=-]|=>|(?:[+.?]|\|\||\?\?)?=|==|[:：])(?:[ \t]?{_CLOSE}(?=\s|(?<=>)))?[ \t]*"
     rf"(?:(?:\([ \t]*\n?|\\\n)[ \t]{{0,80}}(?={PREFIX}?[\"']))?"
     rf"|[ \t]*[!=]==?[ \t]*(?={PREFIX}?[\"'])"
-    r"|[ \t]{1,3}(?:is|was)(?::[ \t]*|[ \t]+)|[ \t]+value[ \t]*=[ \t]*)"
-    rf"(?:&?(?:'[a-z]{{1,10}} )?[A-Za-z\[\]<>?]{{3,22}}[ \t]*=[ \t]*)?(?:(?:!!str|&\w{{1,20}})[ \t]+)?"
+    # As in `args.password or "…"`.
+    rf"|{_OR}(?=(?:\"[^\"\n]{{4,200}}\"|'[^'\n]{{4,200}}')(?![ \t]*(?:in|not|is|==|!=)))"
+    r"|[ \t]{1,3}(?:is|was)(?::[ \t]*|[ \t]+))"
+    rf"(?:&?(?:'[a-z]{{1,10}} )?[A-Za-z\[\]<>?]{{3,22}}[ \t]*=[ \t]*)?(?:(?:!!str|&\w{{1,20}})[ \t]+){{0,2}}"
     rf"(?:(?P<join>[\"']{{2}}\.join\([ \t]*[\[(]|(?i:concat)\()[ \t]*(?={START}))?"
     rf"(?:(?:new )?{_WRAPPER}(?:::from|::new)?\([ \t]*(?={START}))?(?P<prefix>{PREFIX}(?=[\"']))?"
     rf"|(?=[\\\"'\r\n])(?:{_DEFAULT}|{_VALUE_BELOW})"
@@ -77,10 +80,17 @@ _ASSIGNED = re.compile(
     rf"|(?P<other>(?={START}))|(?<==)\{{(?P<braced>[^\s{{}}\"'`;]{{4,200}})\}}"
     rf"|(?P<bare>(?>{ESCAPED}|[^\s\"'`,;<>(){{}}\[\]&|]){{4,300}}))"
 )
+# A format without a text of its own, and what follows it: `"%s" % "…"`, `"{}".format("…")`.
+_FORMAT = re.compile(r"(?:%[sr]|\{[\dsr!]{0,3}\}){1,20}")
+_MADE = re.compile(r"[ \t]{0,3}(?:%[ \t]{0,3}\(?|\.format\()[ \t]{0,3}(?=[brufBRUF]{0,2}[\"'])")
 _DECLARED = re.compile(r"\b\w{0,10}(?:[sS]tring|string_view)[ \t]+\w{0,30}\Z")  # `std::string password("…")` of C++
 _ABOVE = re.compile(_REST_OF_NAME + AFTER_NAME)
-# The option of a command, a constant of C and a variable of a Dockerfile are separated from their value by a space.
-_BEFORE_SPACE = re.compile(r"--[^ ]{0,22}\Z|(?:#[ \t]*define|(?<![\w.-])ENV)[ \t]+\w{0,40}\Z")
+# The option of a command, a constant of C and a variable of a Dockerfile, of csh, of fish and of `setx` are separated
+# from their value by a space.
+_SETTERS = r"ENV|setenv|set -g?x|(?i:setx)(?:[ \t]+/[mM])?"
+_BEFORE_SPACE = re.compile(rf"--[^ ]{{0,22}}\Z|(?:#[ \t]*define|(?<![\w.-])(?:{_SETTERS}))[ \t]+\w{{0,40}}\Z")
+# What sets a variable of the environment, and its name.
+_SETS = re.compile(rf"(?:(?<![\w.-])(?:{_SETTERS}|export|(?i:set))[ \t]+[\"']?|\$[eE]nv:)\w{{0,40}}\Z")
 _COMPARED = re.compile(
     r"(?<=[\"' \t])[!=]==?[ \t]{0,3}(?:[\w.]{0,40}[._])?"
     r"(?i:pass(?:w(?:or)?d?)?|pwd?|passphrase|passcode|pswd?)\d?(?!\w)"
@@ -241,9 +251,12 @@ def _in_quotes(text: str, word: str, place: int, match: re.Match[str]) -> Pieces
     start = match.end() if match["open"] is None else match.start("open")
     start -= len(match["prefix"] or "")
     if match["quoted"] and not (match["prefix"] or "").endswith("R"):  # `R"(…)"` of C++
-        pieces = match.span("quoted"), *following(text, match.end(), between)
+        pieces, end = (match.span("quoted"), *following(text, match.end(), between)), match.end()
     else:
-        pieces = read_string(text, start, between)[0]
+        pieces, end = read_string(text, start, between)
+    if _FORMAT.fullmatch(joined(text, pieces)):
+        made = _MADE.match(text, end)
+        pieces = read_string(text, made.end(), IN_LIST)[0] if made else ()
     value = joined(text, pieces)
     if len(value) >= 4 and is_password(value, _trust_in_quotes(text, word, place, value)):
         return pieces
@@ -271,7 +284,8 @@ def _bare(text: str, word: str, place: int, match: re.Match[str]) -> Span | None
 def _below(text: str, word: str, place: int) -> list[Span]:
     """Return the places of the values below a name in YAML, TOML or INI."""
     end = text.find("\n", place, place + 120)
-    may_end_here = end > 0 and (text[end - 1] in ":=|>+-0123456789 \t\r" or "#" in text[place:end])
+    line = text[place:end]
+    may_end_here = end > 0 and (line[-1] in ":=|>+-0123456789 \t\r" or "#" in line or "!!" in line)
     match = _ABOVE.match(text, place + len(word), end + 1) if may_end_here else None
     if match is None:
         return []
@@ -310,6 +324,8 @@ def _trust(text: str, word: str, place: int, match: re.Match[str]) -> Trust:
     if _OF_SHELL.search(name) or _is_field(text, *match.span("bare")):
         return "given"
     is_explicit = text[place : place + len(word)].isupper()  # PASSWORD=…
+    if is_explicit and _SETS.search(text, max(0, place - 60), place):
+        return "strong"
     is_explicit = is_explicit or has_symbol(match["bare"]) or is_mixed(match["bare"])
     return "strong" if len(match["bare"]) >= 8 and is_explicit else "random"
 

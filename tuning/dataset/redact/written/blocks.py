@@ -8,8 +8,8 @@ from tuning.dataset.redact.written.pieces import Pieces, Span
 _MOST = 20  # lines of a value
 # What follows a name whose value is below it.
 AFTER_NAME = (
-    r"[\"']?[ \t]*[:=][ \t]*(?:(?:!!?[A-Za-z]{1,12}|&\w{1,20})[ \t]+)?(?P<sign>[|>][+\-\d]{0,2})?[ \t]*"
-    r"(?:#[^\n]{0,80})?\r?\n"
+    r"[\"']?[ \t]*[:=][ \t]*(?:(?:(?P<tag>!!str)|!!?[A-Za-z]{1,12}|&\w{1,20})(?!\S)[ \t]*){0,2}"
+    r"(?P<sign>[|>][+\-\d]{0,2})?[ \t]*(?:#[^\n]{0,80})?\r?\n"
 )
 _BEFORE_NAME = re.compile(r"[ \t-]{0,80}[\"']?[\w.-]{0,60}")
 _BLANK_LINES = re.compile(r"(?:[ \t]*\r?\n){0,20}+")
@@ -22,8 +22,8 @@ _LINE = re.compile(
 def values_below(text: str, name: int, match: re.Match[str]) -> tuple[Sequence[Pieces], bool]:
     """Return the places of the values below the name at `name`, which AFTER_NAME follows: several if it is a list.
 
-    The second value is whether a sign (`|`, `>`) or quotes say that it is a text. Only after a sign, a value can have
-    several lines. Each line is one word.
+    The second value is whether a sign (`|`, `>`), `!!str` or quotes say that it is a text. Only after a sign, a value
+    can have several lines. Each line is one word.
     """
     start = max(text.rfind("\n", 0, name), text.rfind(">", 0, name)) + 1  # after the tag in HTML
     before = text[start:name]
@@ -46,7 +46,8 @@ def values_below(text: str, name: int, match: re.Match[str]) -> tuple[Sequence[P
         place = _end_of(_BLANK_LINES, text, line.end())
         if not line["end"]:
             break
-    return ([(line,) for line in lines] if is_list else [tuple(lines)] if lines else []), has_sign or has_quotes
+    is_text = has_sign or has_quotes or match["tag"] is not None
+    return ([(line,) for line in lines] if is_list else [tuple(lines)] if lines else []), is_text
 
 
 def _end_of(pattern: re.Pattern[str], text: str, place: int) -> int:

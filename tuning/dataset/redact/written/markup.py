@@ -6,8 +6,14 @@ from tuning.dataset.redact.hints import FOREIGN_WORDS
 from tuning.dataset.redact.values import is_password
 from tuning.dataset.redact.written.pieces import Span
 
+# Names of texts that a program shows.
+_SHOWN = (
+    "(?-i:(?<![a-zA-Z])|(?=[A-Z]))(?:error|invalid|incorrect|wrong|forgot|change|reset|hint|prompt|label|title|message|"
+    "msg|enter|show|short|weak)(?-i:(?![a-z]))"
+)
 _NAME = (
-    rf"[\w:.-]{{0,40}}?(?:passw(?:or)?d|passphrase|passcode|passwort|pswd|psk|{FOREIGN_WORDS}|(?<![a-z])(?:pwd|pass|pw)|"
+    rf"(?![\w:.-]{{0,40}}?{_SHOWN})[\w:.-]{{0,40}}?"
+    rf"(?:passw(?:or)?d|passphrase|passcode|passwort|pswd|psk|{FOREIGN_WORDS}|(?<![a-z])(?:pwd|pass|pw)|"
     r"(?-i:(?<=[a-z])(?:Pwd|Pass|Pw)))(?:[-_]?(?:text|value|\d))?"
 )
 _VALUE = (
@@ -24,12 +30,15 @@ _HOLDER = re.compile(
     rf"{_NAME}[\"'][^<>]{{0,200}}(?<!/)>{_VALUE}"
 )
 _ATTRIBUTE = re.compile(
-    rf"(?i)<[\w:.-]{{1,40}}\s(?=[^<>]{{0,200}}?\b(?:type|name|id|key)\s?=\s?[\"']?{_NAME})[^<>]{{0,200}}?\bvalue\s?=\s?"
+    r"(?i)<(?!button|label|select|[^<>]{0,200}?\stype\s?=\s?[\"']?(?:radio|checkbox|submit|button|reset))"
+    rf"(?=(?:[\w:.-]{{1,40}}\s[^<>]{{0,200}}?\b(?:type|name|id|key)\s?=\s?[\"']?)?{_NAME}"
+    r"(?:[-_]?(?:input|field|box|\d+))?(?![\w.-]))[^<>]{0,200}?\b(?:default)?value\s?=\s?"
     r"(?P<quote>[\"'])(?P<value>(?:(?!(?P=quote))[^\s<>]){4,200})(?P=quote)(?P<data>)"
 )
 # An element with a value follows an element with the name.
 _NAME_AND_VALUE = re.compile(
-    rf"(?i)<(?P<tag>key|id|(?:[\w-]{{1,20}}-)?name)>\s{{0,20}}{_NAME}\s{{0,20}}</(?P=tag)>\s{{0,80}}<[\w:.-]{{1,40}}>{_VALUE}"
+    rf"(?i)<(?P<tag>key|id|(?:[\w-]{{1,20}}-)?name)>\s{{0,20}}{_NAME}\s{{0,20}}</(?P=tag)>\s{{0,80}}"
+    rf"<[\w:.-]{{0,30}}?(?:value|val|string|data|text|content)>{_VALUE}"
 )
 
 
