@@ -42,7 +42,8 @@ FAILING = "Use `sum`:\n\n```python\nvalues = [1, 2]\nprint(values)\n```\n"
 def make_home(settings: Settings, work: Path) -> None:
     """Write two datasets, two versions of which the second is the champion, three runs of which one failed, and a log.
 
-    The base has another loss in the second run. The log of served answers has three days: 2, 4 and 6 answers, of which half are refused.
+    The base has another loss in the second run. The log of served answers has three days: 2, 4 and 6 answers, of which
+    half are refused.
     """
     for day in (1, 2, 3):
         when = datetime(2026, 2, day, 12, tzinfo=UTC)
