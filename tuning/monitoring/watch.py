@@ -110,6 +110,8 @@ def _drift(drift: Drift, why: str, different: list[str]) -> Iterator[str]:
     if different:
         yield f"warning: they were made differently, which changes the examples too: {'; '.join(different)}"
     yield f"{drift.added:,} examples are new, {drift.removed:,} are gone"
+    if drift.note:
+        yield drift.note
     if min(drift.rows) < FEWEST:
         yield f"warning: with fewer than {FEWEST} examples, chance alone can look like a drift"
     yield f"{'measure':24} {'before':>10} {'now':>10} {'drift':>8}  verdict"
