@@ -47,7 +47,7 @@ def _files(dataset: Dataset) -> list[dict[str, Any]]:
 
 def _file(file: dict[str, Any]) -> str:
     """Return the name of an own file, with its weight as `--train` takes it."""
-    return file["name"] + (f"={_weight(file):g}" if _weight(file) != 1 else "")
+    return str(file["name"]) + (f"={_weight(file):g}" if _weight(file) != 1 else "")
 
 
 def _weight(file: dict[str, Any]) -> float:

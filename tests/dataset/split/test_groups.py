@@ -101,3 +101,4 @@ def test_the_smallest_id_of_a_group_is_among_the_given_ones() -> None:
     assert groups.smallest(np.array([20, 30, 40]), {30, 50}).tolist() == [20, 20, 40]
     assert groups.smallest(np.array([20, 30, 40]), {7}).tolist() == [7, 7, 40]
     assert groups.smallest(np.array([], dtype=np.int64)).tolist() == []
+    assert f"in one group with {border}-" in (dataset.folder / "card.html").read_text()
