@@ -92,6 +92,7 @@ def test_a_split_by_time_drops_and_counts_training_members_of_a_group_in_evaluat
     border = next(one["question_id"] for one in rows if str(one["answer_created_at"]) >= "2020-07-01")
     assert border % 2 == 0  # so that one group is on both sides of the date
     assert dropped(dataset) == {"training member of a group in evaluation": 1}
+    assert f"in one group with {border}-" in (dataset.folder / "card.html").read_text()
     assert question_ids(dataset, "eval") == list(range(border, 401))
 
 
@@ -101,4 +102,3 @@ def test_the_smallest_id_of_a_group_is_among_the_given_ones() -> None:
     assert groups.smallest(np.array([20, 30, 40]), {30, 50}).tolist() == [20, 20, 40]
     assert groups.smallest(np.array([20, 30, 40]), {7}).tolist() == [7, 7, 40]
     assert groups.smallest(np.array([], dtype=np.int64)).tolist() == []
-    assert f"in one group with {border}-" in (dataset.folder / "card.html").read_text()
