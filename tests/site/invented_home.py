@@ -59,6 +59,7 @@ def make_home(settings: Settings, work: Path) -> None:
         status="failed",
         started_at="2026-01-03T10:00:00+00:00",
         pipeline="tune-python-qa",
+        base_model="tiny",
         error=f"no {EVIL}",
     )
     write_record(settings.runs_dir / FAILED / "run.json", record)

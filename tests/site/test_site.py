@@ -153,7 +153,10 @@ def test_a_run_shows_its_verdict_graph_questions_and_command(site: Path, page: P
         "invoke tune --dataset d1 --tuner hf --base-model smollm2 --steps 20 --learning-rate 0.001 --seed 42" in shown
     )
     assert "a LoRA adapter of rank 16; 20 steps of 4 examples" in shown
-    assert "run.yaml: save it, and type invoke tune --config run.yaml beside it" in shown
+    assert (
+        "Save run.yaml, and type invoke tune --config run.yaml beside it; on the finished dataset, also with "
+        "invoke tune --dataset d1"
+    ) in shown
     steps = page.locator(".graph > li").all_inner_texts()
     assert [step.split("\n")[0] for step in steps][:3] == ["build", "validate", "tune"]
     assert {"evaluate-base", "evaluate-champion", "evaluate-tuned"} <= set(steps[3].split("\n"))

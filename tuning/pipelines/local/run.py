@@ -35,7 +35,7 @@ def run_local(
     step fails; nothing is registered then. The caller is `alone` in the home.
     """
     check_trackers(settings)
-    folder, record = start_run(settings, NAME, plan.dataset.id, plan.run_file)
+    folder, record = start_run(settings, NAME, plan.dataset.id, plan.run_file, plan.tune.base_model)
     started = time.monotonic()
     try:
         inputs = inputs_in(settings, requests_folder(settings))

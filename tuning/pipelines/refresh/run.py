@@ -78,7 +78,7 @@ def _planned(settings: Settings, options: RefreshOptions, tuning: TuningOptions)
 
 def _run_here(settings: Settings, plan: TuningPlan, options: RefreshOptions, again: bool, show: Show) -> list[str]:
     with alone(settings, "invoke refresh"):
-        folder, record = start_run(settings, REFRESH)
+        folder, record = start_run(settings, REFRESH, base_model=plan.tune.base_model)
         started = time.monotonic()
         try:
             connect(settings)  # starts the local BigQuery, which must not live in the environment of a step
