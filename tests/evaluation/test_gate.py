@@ -174,8 +174,8 @@ def test_a_large_slice_that_is_certainly_worse_blocks_a_release() -> None:
     found = verdict(more(4, 4), loss=loss)
     assert found.status == "undecided"
     assert (
-        found.reasons[0]
-        == "worse is worse than the base: loss changes by +0.500 (+0.500 to +0.500), adjusted for 2 slices, on 100 examples"
+        found.reasons[0] == "worse is worse than the base: loss changes by +0.500 (+0.500 to +0.500), adjusted for "
+        "2 slices, on 100 examples"
     )
 
 

@@ -233,6 +233,7 @@ def test_what_is_in_the_evaluation_files_leaves_the_training_and_is_counted(tmp_
     assert '<h3>t.jsonl:31 <span class="note">e.jsonl:3 is kept instead</span></h3>' in card
     assert f"<h3>t.jsonl:33</h3>\n<pre>Be brief.\n\nWhy?\n\n{words(77)}</pre>" in card
     assert f"<h3>t.jsonl:35</h3>\n<pre>{words(0)}</pre>" in card
+    assert "<h2>How long the texts are</h2>" in card
     assert 'href=""' not in card
 
 
