@@ -742,7 +742,7 @@ def report(
     runs: Annotated[Count, Meta(description="number of newest runs to show")] = 50,
     open: Annotated[bool, Meta(description="open the first page in the browser")] = False,  # noqa: A002 - the option's name
 ) -> None:
-    """Make a site of pages about runs, datasets and models. Print its first page, and the newest run's own report.
+    """Make a site of pages about runs, datasets and models. Print its first page, and the newest report of a run.
 
     Example: invoke report --open
     """
@@ -752,7 +752,7 @@ def report(
     path = make_site(settings, runs)
     print(f"site: {path}")
     if newest := newest_report(settings):
-        print(f"report of the newest run: {newest}")
+        print(newest.in_words)
     if open:
         import webbrowser
 

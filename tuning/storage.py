@@ -192,18 +192,23 @@ def dbt_project_sha256(project: Path) -> str:
     return digest.hexdigest()
 
 
+class InUseError(TuningError):
+    """Report that another process holds a lock."""
+
+
 @contextlib.contextmanager
 def locked(path: Path, what: str, timeout: float = 600) -> Iterator[None]:
     """Hold the lock file `path` during the block. The operating system frees the lock if this process dies.
 
-    Raises TuningError if another process still holds the lock after `timeout` seconds, or if `path` is a folder.
+    Raises InUseError if another process still holds the lock after `timeout` seconds, and TuningError if `path` is a
+    folder.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = filelock.FileLock(path)
     try:
         lock.acquire(timeout=timeout)
     except filelock.Timeout:
-        raise TuningError(
+        raise InUseError(
             f"{what} is in use by another process (lock file {path})", "Wait for that process to end, or stop it"
         ) from None
     except IsADirectoryError:

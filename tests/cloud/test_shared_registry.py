@@ -106,7 +106,7 @@ def test_both_homes_see_the_same_and_the_loss_of_one_loses_nothing(
         assert seen(home) == lines
         assert opened(home, "champion") == b"a" * 1000
         assert [(run.id, run.status, run.version) for run in runs(home, None)] == [(record.id, "succeeded", "v1")]
-        assert newest_report(home).read_text() == "the report"
+        assert newest_report(home).path.read_text() == "the report"
         assert [one.id for one in datasets(home)] == [dataset.id]
         assert len(list(find_dataset(home, dataset.id).pairs("train"))) == 40
     assert capsys.readouterr().err == ""

@@ -57,7 +57,7 @@ def test_no_difference_is_0_without_a_sign() -> None:
     reasons = verdict(half()).reasons
     assert "and the base 48 (0 points, 95% interval 0 to 0; 0 gained, 0 lost)" in reasons[0]
     assert "held-out examples; lower is better)" in reasons[1]
-    same = "loss changes from the base by 0 nats per answer token (95% interval 0 to 0, "
+    same = "loss changes from the base by 0.000 nats per answer token (95% interval 0.000 to 0.000, "
     assert any(reason.startswith(same) for reason in verdict(half(), loss=SAME_LOSS).reasons)
 
 
@@ -106,7 +106,7 @@ def test_answers_that_were_not_run_are_always_undecided() -> None:
     found = verdict(more(40), loss=BETTER_LOSS, reason="the code was not run")
     assert (found.status, found.passed) == ("undecided", False)
     assert found.reasons[:2] == ["the code was not run", LOSS_SAYS_LITTLE]
-    assert "loss changes from the base by -0.3 nats per answer token" in found.reasons[2]
+    assert "loss changes from the base by -0.300 nats per answer token" in found.reasons[2]
 
 
 def test_no_suite_at_all_is_undecided() -> None:
@@ -174,8 +174,8 @@ def test_a_large_slice_that_is_certainly_worse_blocks_a_release() -> None:
     found = verdict(more(4, 4), loss=loss)
     assert found.status == "undecided"
     assert (
-        found.reasons[0]
-        == "worse is worse than the base: loss changes by +0.5 (+0.5 to +0.5), adjusted for 2 slices, on 100 examples"
+        found.reasons[0] == "worse is worse than the base: loss changes by +0.500 (+0.500 to +0.500), adjusted for "
+        "2 slices, on 100 examples"
     )
 
 

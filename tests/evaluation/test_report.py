@@ -159,23 +159,40 @@ def test_an_undecided_run_still_has_a_report():
 
 
 def test_settings_and_values_are_words_and_what_happened_stands_before_a_setting() -> None:
-    recipe = {"steps": 40, "epochs": 1.0, "max_length": 256, "step_size": 1.0, "keep": ""}
+    recipe = {"steps": 40, "epochs": 1.0, "max_length": 256, "step_size": 1.0, "keep": "", "development_rows": 16}
     made = inputs()
     manifest = msgspec.structs.replace(
         made.manifest, options={"decontaminate": {"name": "exam", "sha256": "ab"}, "exclude_user": [7, 8], "code": None}
     )
-    facts = FACTS | {"recipe": recipe, "steps": 39, "epochs": 0.6}
+    facts = FACTS | {"recipe": recipe, "steps": 39, "epochs": 0.6, "seconds": 12345.678, "training_seconds": 12.0}
+    facts |= {"rows_development": 10, "parameters": 2557632, "development_loss": 1.87, "resumed_from_step": 0}
     page = as_html(replace(made, manifest=manifest, model=msgspec.structs.replace(made.model, facts=facts)))
     for row in (
         "<tr><td>steps</td><td>39 (the setting was 40)</td></tr>",
-        "<tr><td>epochs</td><td>0.6</td></tr>",
-        "<tr><td>max_length</td><td>256</td></tr>",
+        "<tr><td>passes over the examples</td><td>0.6</td></tr>",
+        "<tr><td>longest example, tokens</td><td>256</td></tr>",
+        "<tr><td>examples held out to watch the training</td><td>10 (the setting was 16)</td></tr>",
+        "<tr><td>seconds of the steps</td><td>12</td></tr>",
+        "<tr><td>seconds with loading and saving</td><td>12345.7</td></tr>",
+        "<tr><td>weights</td><td>2,557,632</td></tr>",
+        "<tr><td>development loss</td><td>1.870</td></tr>",
         "<tr><td>decontaminate</td><td>name exam, sha256 ab</td></tr>",
         "<tr><td>exclude_user</td><td>7; 8</td></tr>",
         "<tr><td>code</td><td>none</td></tr>",
     ):
         assert row in page
     assert "of its change" not in page
+    assert "Where a setting stands in parentheses, the training did something else" in page
+    table = page.partition("<h2>Tuning</h2>")[2].partition("</table>")[0]
+    names = re.findall("<tr><td>(.*?)</td>", table)
+    assert len(set(names)) == len(names)
+    assert [name for name in names if "_" in name or name in ("keep", "resumed from step", "rows total")] == []
+    managed = msgspec.structs.replace(made.model, facts={"epochs": 3, "rows_used": 100})
+    options = {"base_model": "gemini", "epochs": 0.0, "steps": 0}
+    service = as_html(replace(made, manifest=manifest, model=managed, options=options))
+    assert "<tr><td>passes over the examples</td><td>3</td></tr>" in service
+    assert "<tr><td>steps</td><td>chosen by the service</td></tr>" in service
+    assert "Where a setting" not in service
 
 
 def test_the_page_of_a_run_has_one_time_for_each_step() -> None:

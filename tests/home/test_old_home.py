@@ -30,7 +30,7 @@ DATASET, RUN = "6e92baf9494158d6", "20261129-104907-7149f2"
 def test_its_models_runs_and_datasets_are_listed(settings: Settings, old_home: Path) -> None:
     assert model_lines(settings)[1].startswith("* v1 ")
     assert [line.split()[1] for line in history_lines(settings)] == ["registered", "promoted"]
-    assert newest_report(settings) == old_home / "runs" / RUN / "report.html"
+    assert newest_report(settings).path == old_home / "runs" / RUN / "report.html"
     assert status_lines(find_job(settings, ""))[0] == f"{RUN} succeeded (tune-python-qa on {DATASET})"
     assert RUN in in_lines(watch(settings, "", "", 10))[-1]
     dataset = find_dataset(settings)

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from tuning.errors import TuningError
 from tuning.monitoring.history import runs
-from tuning.pipelines.release.record import ended, read_run, start_run
+from tuning.pipelines.release.record import ended, newest_report, read_run, start_run
 from tuning.settings import Settings
 from tuning.storage import write_json
 
@@ -46,3 +46,22 @@ def test_a_run_that_a_person_interrupts_has_not_failed(settings: Settings) -> No
     assert ended(record, KeyboardInterrupt()).status == "interrupted"
     failed = ended(record, TuningError("the step broke"))
     assert (failed.status, failed.error) == ("failed", "the step broke.")
+
+
+def test_the_newest_report_names_its_run_and_counts_the_newer_ones_without_a_report(settings: Settings) -> None:
+    assert newest_report(settings) is None
+    for day in ("20260101", "20260102", "20260103"):
+        record = {"id": f"{day}-000000-aaa", "status": "interrupted", "started_at": day}
+        write_json(settings.runs_dir / record["id"] / "run.json", record)
+    said = []
+    for day in ("20260101", "20260102", "20260103"):
+        path = settings.runs_dir / f"{day}-000000-aaa" / "report.html"
+        path.write_text("")
+        found = newest_report(settings)
+        assert found is not None
+        said.append(found.in_words.replace(str(path), "PATH"))
+    assert said == [
+        "report of the run 20260101-000000-aaa: PATH (2 newer runs have no report)",
+        "report of the run 20260102-000000-aaa: PATH (1 newer run has no report)",
+        "report of the newest run: PATH",
+    ]

@@ -1,6 +1,7 @@
 """Test what `invoke monitor` compares, and that it says so."""
 
 import os
+from pathlib import Path
 from types import SimpleNamespace
 
 import msgspec
@@ -8,12 +9,13 @@ import pytest
 
 from tests.pipelines.small_dataset import write_dataset
 from tests.test_command_line import invoke
-from tuning.dataset.dataset import MANIFEST
+from tuning.dataset.dataset import MANIFEST, datasets
 from tuning.dataset.formats.records import Format
 from tuning.errors import TuningError
 from tuning.monitoring.watch import in_lines, watch
 from tuning.registry import registry
 from tuning.settings import Settings
+from tuning.site.drift_page import write_drift_page
 from tuning.storage import write_json
 
 PYTHON = {"site": "stackoverflow", "variables": '{"since": "2020-01-01"}'}
@@ -26,8 +28,8 @@ def home(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
 
 
 def champion_is(monkeypatch: pytest.MonkeyPatch, dataset_id: str | None) -> None:
-    version = SimpleNamespace(name="v1", dataset_id=dataset_id) if dataset_id else None
-    monkeypatch.setattr(registry, "champion", lambda _: version)
+    version = SimpleNamespace(name="v1", dataset_id=dataset_id, base_model="tiny", created_at="2026-01-01")
+    monkeypatch.setattr(registry, "champion", lambda _: version if dataset_id else None)
 
 
 def add(settings: Settings, name: str, age: int, build: dict[str, object], format_: Format = "messages") -> None:
@@ -93,6 +95,25 @@ def test_datasets_of_other_files_are_not_alike(home: Settings) -> None:
     add(home, "now", 0, {"files": [{"name": "b.jsonl"}]})
     add(home, "before", 1, {"files": [{"name": "a.jsonl"}]})
     assert "own files a.jsonl, now b.jsonl" in in_lines(watch(home, "", "", 0))[0]
+
+
+def test_other_weights_of_files_make_another_dataset_and_repeated_rows_are_explained(
+    home: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    half, twice = ({"files": [{"name": "a.jsonl", "weight": weight}]} for weight in (0.5, 2.0))
+    add(home, "now", 0, twice)
+    add(home, "before", 1, half)
+    add(home, "plain", 2, {"files": [{"name": "a.jsonl", "weight": 1.0}]})
+    note = "The measures count a row as often as the weight of its file repeats it; the numbers of examples, once."
+    different = "warning: they were made differently, which changes the examples too: own files a.jsonl"
+    for reference, shown in (("before", "=0.5"), ("plain", "")):
+        lines = in_lines(watch(home, "now", reference, 0))
+        assert lines[1] == f"{different}{shown}, now a.jsonl=2"
+        assert lines[3] == note
+    assert note not in in_lines(watch(home, "before", "plain", 0))
+    champion_is(monkeypatch, "before")
+    write_drift_page(tmp_path, home, datasets(home), {"root": "", "here": "", "docs": "", "dataset_ids": set()})
+    assert (tmp_path / "drift.html").read_text().count(f"now a.jsonl=2. {note}") == 1
 
 
 def test_a_dataset_alone_has_nothing_to_be_compared_with(home: Settings) -> None:

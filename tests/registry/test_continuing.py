@@ -79,7 +79,7 @@ def test_the_training_begins_where_the_version_ended(
     recipe = model.facts["recipe"]
     assert isinstance(recipe, dict)
     assert (recipe["continues"], recipe["lora_rank"], recipe["step_size"]) == ("v1", 4, 1.0)
-    assert "| continues | v1 |" in (made / "weights" / "README.md").read_text()
+    assert "| continues the version | v1 |" in (made / "weights" / "README.md").read_text()
     assert str(home.home) not in (after / "adapter_config.json").read_text()
 
 

@@ -229,10 +229,10 @@ def test_the_list_marks_the_champion(settings, version, model_files):
     assert lines[1].startswith("  v1 ")
     assert lines[2].startswith("* v2 ")
     assert lines[1].endswith(
-        "base: how-to questions solved: no difference; champion: loss changes by +0.2 (lower is better)"
+        "base: how-to questions solved: no difference; champion: loss changes by +0.200 (lower is better)"
     )
     assert lines[2].endswith(
-        "base: solves 29 of 96 how-to questions, base 34 (-5.2 points), loss changes by -0.1 (lower is better)"
+        "base: solves 29 of 96 how-to questions, base 34 (-5.2 points), loss changes by -0.100 (lower is better)"
     )
     assert [line.split()[1] for line in history_lines(settings)] == ["registered", "registered", "promoted"]
 

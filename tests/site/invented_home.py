@@ -42,7 +42,8 @@ FAILING = "Use `sum`:\n\n```python\nvalues = [1, 2]\nprint(values)\n```\n"
 def make_home(settings: Settings, work: Path) -> None:
     """Write two datasets, two versions of which the second is the champion, three runs of which one failed, and a log.
 
-    The log of served answers has three days: 2, 4 and 6 answers, of which half are refused.
+    The base has another loss in the second run. The log of served answers has three days: 2, 4 and 6 answers, of which
+    half are refused.
     """
     for day in (1, 2, 3):
         when = datetime(2026, 2, day, 12, tzinfo=UTC)
@@ -58,6 +59,7 @@ def make_home(settings: Settings, work: Path) -> None:
         status="failed",
         started_at="2026-01-03T10:00:00+00:00",
         pipeline="tune-python-qa",
+        base_model="tiny",
         error=f"no {EVIL}",
     )
     write_record(settings.runs_dir / FAILED / "run.json", record)
@@ -148,7 +150,7 @@ def asked(evaluated: Evaluation, solved: int) -> Evaluation:
 
 
 def finished_run(settings: Settings, work: Path, run_id: str, dataset: Dataset, solved: int) -> None:
-    losses = [2.0 + number / 100 for number in range(40)]
+    losses = [2.0 + number / 100 + (run_id == SECOND) / 10 for number in range(40)]
     base = asked(evaluation("base", losses, answers=[EVIL] * 5), 25)
     tuned = asked(evaluation("tuned", [loss - 0.25 for loss in losses], answers=["use a list"] * 5), solved)
     comparison = compare({"base": base, "tuned": tuned, "champion": nobody()}, "loss", OPTIONS, {})

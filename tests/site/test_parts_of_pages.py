@@ -10,7 +10,7 @@ import pytest
 
 from tests.pipelines.small_dataset import write_dataset
 from tests.registry.candidates import candidate
-from tests.site.invented_home import EVIL, FIRST, SECOND, make_home
+from tests.site.invented_home import EVIL, FAILED, FIRST, SECOND, make_home
 from tuning.dataset.dataset import Dataset
 from tuning.errors import TuningError
 from tuning.pipelines.outcome import Step
@@ -289,6 +289,15 @@ def test_a_run_that_failed_after_its_verdict_is_shown_as_failed(
     run = replace(run, record=msgspec.structs.replace(run.record, status=status, verdict="better"))
     write_runs_page(tmp_path, [run], {}, {"root": "", "here": "", "docs": "", "dataset_ids": set()})
     assert f'<td class="nowrap"><span class="{shown}">{shown}</span></td>' in (tmp_path / "index.html").read_text()
+
+
+def test_a_run_without_a_model_shows_the_base_that_was_asked_for(home: Settings, tmp_path: Path) -> None:
+    failed = one_run(home, FAILED)
+    write_runs_page(tmp_path, [failed], {}, {"root": "", "here": "", "docs": "", "dataset_ids": set()})
+    assert "<td>tiny</td>" in (tmp_path / "index.html").read_text()
+    earlier = replace(failed, record=msgspec.structs.replace(failed.record, base_model=""))
+    write_runs_page(tmp_path, [earlier], {}, {"root": "", "here": "", "docs": "", "dataset_ids": set()})
+    assert "<td>-</td>" in (tmp_path / "index.html").read_text()
 
 
 def test_a_run_that_has_not_ended_shows_no_time(home: Settings) -> None:

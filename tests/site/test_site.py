@@ -153,7 +153,10 @@ def test_a_run_shows_its_verdict_graph_questions_and_command(site: Path, page: P
         "invoke tune --dataset d1 --tuner hf --base-model smollm2 --steps 20 --learning-rate 0.001 --seed 42" in shown
     )
     assert "a LoRA adapter of rank 16; 20 steps of 4 examples" in shown
-    assert "run.yaml: save it, and type invoke tune --config run.yaml beside it" in shown
+    assert (
+        "Save run.yaml, and type invoke tune --config run.yaml beside it; on the finished dataset, also with "
+        "invoke tune --dataset d1"
+    ) in shown
     steps = page.locator(".graph > li").all_inner_texts()
     assert [step.split("\n")[0] for step in steps][:3] == ["build", "validate", "tune"]
     assert {"evaluate-base", "evaluate-champion", "evaluate-tuned"} <= set(steps[3].split("\n"))
@@ -188,8 +191,19 @@ def test_two_runs_stand_side_by_side_with_their_differences_marked(site: Path, p
     same = seed.locator("td")
     assert same.all_inner_texts() == ["42 (default)", "42 (default)"]
     assert "differs" not in str(same.first.get_attribute("class"))
+    losses = table.locator("tr", has_text="held-out loss").filter(has_not_text="change").locator("td, th")
+    assert [text.split(" (")[0] for text in losses.all_inner_texts()] == [
+        *("held-out loss, base", "2.195", "2.295"),
+        *("held-out loss, tuned", "1.945", "2.045"),
+    ]
+    warning = page.locator("#unlike")
+    said = "The base model is the same, but its results differ (held-out loss, base), because the runs did not measure"
+    assert warning.inner_text().startswith(said)
     page.get_by_label("only differences").check()
     assert seed.count() == 0
+    page.get_by_label("First run").select_option(index=1)
+    page.get_by_label("Second run").select_option(index=1)
+    assert warning.is_hidden(), "a run has the base of itself"
     page.get_by_label("First run").select_option(index=0)
     assert table.locator("tr", has_text="state").locator("td").all_inner_texts() == ["failed", "succeeded"]
     page.screenshot(path=SCREENSHOTS / "site-runs.png", full_page=True)

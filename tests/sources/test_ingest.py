@@ -119,7 +119,7 @@ def test_the_report_names_what_was_read_kept_dropped_and_why(tmp_path: Path, con
         "  post links: 0 read, 0 kept",
         "  1 tag wikis read but not loaded",
         "  1 accepted answers are missing from the file",
-        "  the license derived from the date differs from the stated license for 1 of 1 posts",
+        "  the licence derived from the date differs from the stated licence for 1 of 1 posts",
         "  the dump has no post links, so the duplicates that the site knows can be in both splits: put PostLinks.xml"
         " beside Posts.xml",
     ]
@@ -157,13 +157,13 @@ def test_the_report_names_what_no_build_keeps_and_what_was_mended(tmp_path: Path
         in lines
     )
     assert "  also read: Users.xml" in lines
-    assert lines[-1].startswith("Names of authors are missing (3), but the license (CC BY-SA) asks for them: the users")
+    assert lines[-1].startswith("Names of authors are missing (3), but the licence (CC BY-SA) asks for them: the users")
 
 
 def test_missing_names_are_the_last_word_with_what_to_do(tmp_path: Path, convert: Convert) -> None:
     path = posts_file(tmp_path, question(1, OwnerUserId=5), answer(2, 1, OwnerDisplayName="gone"))
     assert convert(path).lines()[-1] == (
-        "Names of authors are missing (1), but the license (CC BY-SA) asks for them. To get them, put Users.xml beside"
+        "Names of authors are missing (1), but the licence (CC BY-SA) asks for them. To get them, put Users.xml beside"
         " Posts.xml. Then run `invoke ingest` again."
     )
     named = path.rename(tmp_path / "mine.xml")

@@ -1,8 +1,8 @@
 """Count the rows that were read, dropped (by step and reason), and written."""
 
 from collections import Counter
-from collections.abc import Iterable
-from typing import TypedDict
+from collections.abc import Iterable, Mapping
+from typing import Any, TypedDict
 
 import msgspec
 
@@ -28,6 +28,20 @@ class DroppedExample(msgspec.Struct, frozen=True):
     question: str
     answer: str
     detail: str = ""
+
+    @classmethod
+    def of(cls, about: Mapping[str, Any], title: str, body: str, answer: str, detail: str = "") -> "DroppedExample":
+        """Return a row by its attribution and its texts. A row without a page, of own files, is named by its ID."""
+        url = about.get("question_url", "")
+        return cls(
+            question_id=about["question_id"],
+            answer_id=about["answer_id"],
+            url=url,
+            title=(title if url else "") or about["example_id"],
+            question=excerpt(body if url else "\n\n".join(filter(None, (title, body)))),
+            answer=excerpt(answer),
+            detail=detail,
+        )
 
     @property
     def key(self) -> tuple[int, int]:

@@ -34,6 +34,7 @@ from tuning.evaluation.records import (
     SuiteSide,
     Verdict,
 )
+from tuning.numbers import number_of
 
 TUNED = "tuned"
 # From the worst to the best.
@@ -273,8 +274,8 @@ def _points(change: Interval, options: GateOptions) -> str:
 
 
 def _signed(points: float) -> str:
-    """Return whole points with their sign, as `with_sign` does."""
-    return with_sign(points, "+.0f")
+    """Return whole points with their sign."""
+    return number_of("points", points, sign=True)
 
 
 def _guardrail_sentence(rail: Guardrail, opponent: str, count: int) -> str:
@@ -306,13 +307,8 @@ def _slice_sentence(row: SliceVerdict, slices: Sequence[SliceVerdict], metric: s
 def show_slice(row: SliceVerdict, metric: str) -> str:
     """Return the change of `metric` in a slice with its interval: tuned minus opponent."""
     found = change(Interval(row.mean, row.low, row.high, row.examples), metric)
-    return f"{with_sign(found.mean)} ({with_sign(found.low)} to {with_sign(found.high)})"
-
-
-def with_sign(number: float, form: str = "+.3g") -> str:
-    """Return a number with its sign, with three digits or as `form` says. 0 has none, because +0 reads like a gain."""
-    text = f"{number:{form}}"
-    return text if float(text) else "0"
+    mean, low, high = (number_of(metric, number, sign=True) for number in (found.mean, found.low, found.high))
+    return f"{mean} ({low} to {high})"
 
 
 def improvement(pairs: Sequence[Pair], options: GateOptions) -> Interval:
@@ -368,10 +364,10 @@ def judge_slices(pairs: Sequence[Pair], opponent: str, metric: str, options: Gat
 def describe(metric: str, opponent: str, better: Interval, options: GateOptions) -> str:
     """Return one sentence about the change from an opponent. `better` is positive if the tuned model is better."""
     found = change(better, metric)
+    mean, low, high = (number_of(metric, number, sign=True) for number in (found.mean, found.low, found.high))
     return (
-        f"{metric} changes from the {opponent} by {with_sign(found.mean)} {UNITS.get(metric, metric)} "
-        f"({options.level:.0%} interval {with_sign(found.low)} to {with_sign(found.high)}, {found.examples} held-out "
-        f"examples; {which_is_better(metric)})"
+        f"{metric} changes from the {opponent} by {mean} {UNITS.get(metric, metric)} ({options.level:.0%} interval "
+        f"{low} to {high}, {found.examples} held-out examples; {which_is_better(metric)})"
     )
 
 

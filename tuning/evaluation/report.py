@@ -9,14 +9,13 @@ from tuning.dataset.dataset import Manifest
 from tuning.evaluation.gate import in_words, show_slice, which_is_better
 from tuning.evaluation.records import Comparison, Figure, Interval, Side, SuiteSide, Verdict
 from tuning.evaluation.text_metrics import DESCRIPTIONS
+from tuning.numbers import number_of
 from tuning.tuners.hf.train.curves import Curves, draw
-from tuning.tuners.hf.train.model_card import as_it_was, value_in_words
+from tuning.tuners.hf.train.model_card import ROWS, facts_in_words, settings_in_words, value_in_words
 from tuning.tuners.protocol import REPETITION, Model
 from tuning.visible import visible
 
 _SLICES_SHOWN = 30
-# Decimal places; 1 for all other metrics.
-_DIGITS = {"loss": 3, "token_loss": 3, "length_ratio": 3, "perplexity": 2}
 ROLES = ("base", "champion", "tuned")
 SMOLLM2_NOTE = (
     "smollm2 is SmolLM2-135M-Instruct from a Python package with weights in 4 bits. It is a little worse than the "
@@ -59,23 +58,23 @@ def _view(inputs: ReportInputs) -> dict[str, Any]:
     comparison, verdict = inputs.comparison, inputs.verdict
     primary = next((figure for figure in comparison.figures if figure.metric == comparison.primary_metric), None)
     shown = sorted(verdict.slices, key=lambda row: (not row.blocks, not row.judged, -row.examples))
-    settings = _settings(inputs)
-    facts = {
-        name: _short(value)
-        for name, value in inputs.model.facts.items()
-        if not isinstance(value, list | dict) and name not in settings
-    }
+    settings, rows = _settings(inputs), _rows(inputs.model.facts)
+    untold = {name: value for name, value in inputs.model.facts.items() if name not in (ROWS if rows else ())}
+    tuning = [
+        ("tuner", inputs.tuner),
+        *settings_in_words(settings, inputs.model.facts),
+        *facts_in_words(settings, untold),
+    ]
     return {
         "manifest": inputs.manifest,
         "build": {name: _short(value) for name, value in sorted(inputs.manifest.build.items())},
         "dataset_options": {name: _short(value) for name, value in sorted(inputs.manifest.options.items())},
         "notes": [*_loop_notes(comparison), *inputs.notes, *_base_notes(inputs)],
         "model": inputs.model,
-        "rows": _rows(inputs.model.facts),
-        "facts": facts,
-        "options": settings,
+        "rows": rows,
+        "tuning": tuning,
+        "is_other": any("(the setting was " in text for _, text in tuning),
         "recipe": _recipe(inputs),
-        "tuner": inputs.tuner,
         "seconds": inputs.seconds,
         "curve": draw(inputs.curves) if inputs.curves else "",
         "verdict": verdict,
@@ -131,8 +130,9 @@ def title_of(question: str) -> str:
 def _settings(inputs: ReportInputs) -> dict[str, object]:
     """Return the settings that the tuning used: those of the recipe, or the given options if there is no recipe."""
     if recipe := _recipe(inputs):
-        return {"base_model": inputs.options.get("base_model"), **as_it_was(recipe, inputs.model.facts)}
-    return {name: value_in_words(value) if value else "chosen by the service" for name, value in inputs.options.items()}
+        return {"base_model": inputs.options.get("base_model"), **recipe}
+    facts = inputs.model.facts
+    return {name: value or facts.get(name) or "chosen by the service" for name, value in inputs.options.items()}
 
 
 def _recipe(inputs: ReportInputs) -> dict[str, Any]:
@@ -169,16 +169,10 @@ def _rows(facts: dict[str, object]) -> dict[str, object]:
 
 
 def show(value: Interval | None, metric: str, sign: bool = False) -> str:
-    """Format a mean and its interval with the decimal places of the metric, or "-" if there is no value.
-
-    With `sign`, a positive number has a plus. 0 has no sign, because +0 reads like a gain.
-    """
+    """Format a mean and its interval as `number_of` does, or "-" if there is no value."""
     if value is None:
         return "-"
-    texts = [
-        f"{number:{'+' if sign else ''}.{_DIGITS.get(metric, 1)}f}" for number in (value.mean, value.low, value.high)
-    ]
-    mean, low, high = (text if float(text) else text.lstrip("+-") for text in texts)
+    mean, low, high = (number_of(metric, number, sign=sign) for number in (value.mean, value.low, value.high))
     return f"{mean} ({low} to {high})"
 
 

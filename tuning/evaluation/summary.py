@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from tuning.evaluation.gate import change, which_is_better
 from tuning.evaluation.records import Comparison, Judgement, Verdict
 from tuning.evaluation.report import show
+from tuning.numbers import number_of
 
 Row = tuple[str, str]  # what, and its value
 
@@ -33,7 +34,7 @@ def _rows(judgement: Judgement, verdict: Verdict, comparison: Comparison) -> Ite
     figure = next((one for one in comparison.figures if one.metric == metric), None)
     if figure and (better := verdict.improvements.get(other)):
         roles = [role for role in (other, "tuned") if role in figure.models]
-        means = ", ".join(f"{role} {figure.models[role].mean:.3f}" for role in roles)
+        means = ", ".join(f"{role} {number_of(metric, figure.models[role].mean)}" for role in roles)
         changed = show(change(better, metric), metric, True)
         yield f"{metric}{suffix}", f"{means}: {changed}; {which_is_better(metric)}"
     if judgement.guardrails:

@@ -1,6 +1,6 @@
 """Find out whether two datasets were made alike, so that a difference between their examples comes from the data."""
 
-from typing import Any
+from typing import Any, cast
 
 import orjson
 
@@ -27,13 +27,31 @@ def _made(dataset: Dataset) -> dict[str, Any]:
     build = manifest.build
     return {
         "site": build.get("site"),
-        "own files": ", ".join(one["name"] for one in build.get("files", [])) or None,  # type: ignore[attr-defined]
+        "own files": ", ".join(map(_file, _files(dataset))) or None,
         "mart": "preferences" if manifest.format in PREFERENCE_FORMATS else "instructions",
         "format": manifest.format,
         "--tag of ingest": build.get("tag_filter") or None,
         **{name: manifest.options.get(name) or None for name in _OPTIONS},
         **orjson.loads(str(build.get("variables") or "{}")),
     }
+
+
+def repeats_rows(dataset: Dataset) -> bool:
+    """Return whether the weight of an own file repeats rows of the dataset."""
+    return any(_weight(one) > 1 for one in _files(dataset))
+
+
+def _files(dataset: Dataset) -> list[dict[str, Any]]:
+    return cast(list[dict[str, Any]], dataset.manifest.build.get("files", []))
+
+
+def _file(file: dict[str, Any]) -> str:
+    """Return the name of an own file, with its weight as `--train` takes it."""
+    return str(file["name"]) + (f"={_weight(file):g}" if _weight(file) != 1 else "")
+
+
+def _weight(file: dict[str, Any]) -> float:
+    return float(file.get("weight", 1))
 
 
 def _text(value: Any) -> str:

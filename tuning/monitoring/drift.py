@@ -15,6 +15,7 @@ import numpy.typing as npt
 from tuning.dataset.dataset import Dataset, Split
 from tuning.dataset.formats.records import Example
 from tuning.errors import TuningError
+from tuning.monitoring.comparable import repeats_rows
 
 Verdict = Literal["steady", "moved", "far"]
 MOVED, FAR = 0.1, 0.25
@@ -46,6 +47,14 @@ class Drift:
     added: int  # number of examples that only `current` has, by example_id
     removed: int  # number of examples that only `reference` has
     measures: list[Measure]
+    repeats_rows: bool = False  # whether the weight of an own file repeats rows in one of them
+
+    @property
+    def note(self) -> str:
+        """Return what the numbers count if rows are repeated, or ""."""
+        if not self.repeats_rows:
+            return ""
+        return "The measures count a row as often as the weight of its file repeats it; the numbers of examples, once."
 
 
 @dataclass
@@ -66,7 +75,8 @@ def compare(reference: Dataset, current: Dataset) -> Drift:
     ]
     measures.append(Measure("tags", len(old.tags), len(new.tags), tag_distance(old.tags, new.tags)))
     rows = (len(old.ids), len(new.ids))
-    return Drift(reference.id, current.id, rows, len(new.ids - old.ids), len(old.ids - new.ids), measures)
+    repeats = repeats_rows(reference) or repeats_rows(current)
+    return Drift(reference.id, current.id, rows, len(new.ids - old.ids), len(old.ids - new.ids), measures, repeats)
 
 
 def stability_index(reference: npt.NDArray[np.float64], current: npt.NDArray[np.float64]) -> float:

@@ -10,6 +10,7 @@ from tuning.errors import TuningError
 from tuning.monitoring.comparable import differences
 from tuning.monitoring.drift import Drift, Measure, compare
 from tuning.monitoring.history import Run, runs, time_of
+from tuning.numbers import number_of
 from tuning.registry import registry
 from tuning.settings import Settings
 
@@ -110,11 +111,13 @@ def _drift(drift: Drift, why: str, different: list[str]) -> Iterator[str]:
     if different:
         yield f"warning: they were made differently, which changes the examples too: {'; '.join(different)}"
     yield f"{drift.added:,} examples are new, {drift.removed:,} are gone"
+    if drift.note:
+        yield drift.note
     if min(drift.rows) < FEWEST:
         yield f"warning: with fewer than {FEWEST} examples, chance alone can look like a drift"
     yield f"{'measure':24} {'before':>10} {'now':>10} {'drift':>8}  verdict"
     for measure in drift.measures:
-        numbers = f"{measure.reference:10.2f} {measure.current:10.2f} {measure.drift:8.3f}"
+        numbers = f"{measure.reference:10.2f} {measure.current:10.2f} {number_of('drift', measure.drift):>8}"
         yield f"{measure.name:24} {numbers}  {measure.verdict}"
 
 

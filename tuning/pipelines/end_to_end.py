@@ -6,7 +6,7 @@ A step that is already finished is reused.
 import math
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from tuning.dataset.snapshot.export import export
 from tuning.dataset.snapshot.snapshot import Snapshot
 from tuning.dataset.workspace.engine import HERE, Engine
 from tuning.errors import TuningError
+from tuning.pipelines.local.alone import alone
 from tuning.pipelines.local.run import run_local
 from tuning.pipelines.outcome import Step
 from tuning.pipelines.plan import Plan
@@ -90,8 +91,12 @@ class Given(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class _Runner:
-    """Hold how the pipeline runs on a target: what is checked before the dataset is made, and what runs it."""
+    """Hold how the pipeline runs on a target: what is checked before the dataset is made, and what runs it.
 
+    From before the dataset is made until the run ends, the command is `alone`.
+    """
+
+    alone: Callable[[Settings], AbstractContextManager[None]]
     check_start: Callable[[Settings, TuneOptions], None]
     check_build: Callable[[Settings, Variables], None]
     run: Callable[..., PipelineRun]
@@ -100,26 +105,28 @@ class _Runner:
 def _find_runner(settings: Settings) -> _Runner:
     target = find_target(settings)
     if target.on_vertex:
-        return _Runner(check_start, check_build_budget, run_vertex)
+        return _Runner(lambda _: nullcontext(), check_start, check_build_budget, run_vertex)
 
     def refuse_gemini(chosen: Settings, _: TuneOptions) -> None:
         if chosen.tuner == "gemini":
             target.require_vertex()
 
-    return _Runner(refuse_gemini, lambda *_: None, run_local)
+    return _Runner(lambda chosen: alone(chosen, "invoke tune"), refuse_gemini, lambda *_: None, run_local)
 
 
 def tune_all(settings: Settings, given: Given, show: Show) -> PipelineRun:
     """Run every step from the warehouse to an evaluated model.
 
-    Raises TuningError if options conflict, if there are too few rows for evaluation, or if a step fails.
+    Raises TuningError if options conflict, if another command runs pipelines in this home, if there are too few rows
+    for evaluation, or if a step fails.
     """
     steps, runner = Steps(show), _find_runner(settings)
-    settings, plan = _prepare(settings, given, steps, runner, len(STEPS))
-    rows = {split: plan.dataset.manifest.files[f"{split}.jsonl"].rows for split in ("train", "eval")}
-    advice = more_rows(given, plan.dataset, sum(rows.values()))
-    check_evaluation(plan.dataset, rows["eval"], advice)  # before a run is recorded
-    return runner.run(settings, plan, before=steps.done, show=show)
+    with runner.alone(settings):
+        settings, plan = _prepare(settings, given, steps, runner, len(STEPS))
+        rows = {split: plan.dataset.manifest.files[f"{split}.jsonl"].rows for split in ("train", "eval")}
+        advice = more_rows(given, plan.dataset, sum(rows.values()))
+        check_evaluation(plan.dataset, rows["eval"], advice)  # before a run is recorded
+        return runner.run(settings, plan, before=steps.done, show=show)
 
 
 def more_rows(given: Given, dataset: Dataset, rows: int) -> str:

@@ -122,11 +122,13 @@ def _request(
 def _run_here(
     settings: Settings, parameters: list[str], tuning: TuningOptions, options: SubmitOptions, show: Show
 ) -> None:
+    from tuning.pipelines.local.alone import alone
     from tuning.pipelines.local.run import run_local
 
     _refuse_parameters(parameters)
     settings, tune = tuning_settings(settings, tuning)
-    run = run_local(settings, _plan(settings, tune, options), show=show)
+    with alone(settings, "invoke submit"):
+        run = run_local(settings, _plan(settings, tune, options), show=show)
     show(run.in_words)
     show(f"report: {run.report}")
 

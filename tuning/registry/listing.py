@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 
 from tuning.dataset.denied import deny_list
-from tuning.evaluation.gate import change, which_is_better, with_sign
+from tuning.evaluation.gate import change, which_is_better
 from tuning.evaluation.records import Judgement, Verdict
 from tuning.gcs.storage import find_storage
+from tuning.numbers import number_of
 from tuning.registry import registry
 from tuning.registry.forgotten import tuned_on_denied
 from tuning.settings import Settings
@@ -48,7 +49,8 @@ def changes(verdict: Verdict) -> Iterator[str]:
         figures = [_solved(judged[opponent])] if opponent in judged and judged[opponent].executed else []
         if better := verdict.improvements.get(opponent):
             metric = verdict.primary_metric
-            figures.append(f"{metric} changes by {with_sign(change(better, metric).mean)} ({which_is_better(metric)})")
+            changed = number_of(metric, change(better, metric).mean, sign=True)
+            figures.append(f"{metric} changes by {changed} ({which_is_better(metric)})")
         if figures:
             yield f"{opponent}: {', '.join(figures)}"
 
@@ -56,7 +58,7 @@ def changes(verdict: Verdict) -> Iterator[str]:
 def _solved(judgement: Judgement) -> str:
     """Return how many how-to questions both models solve. Verdicts of earlier versions have only the difference."""
     change = judgement.executed
-    points = f"{change.mean:+.1f} points" if change and change.mean else "no difference"
+    points = f"{number_of('executed', change.mean, sign=True)} points" if change and change.mean else "no difference"
     if not change or not judgement.solved:
         return f"how-to questions solved: {points}"
     tuned, other = judgement.solved["tuned"], judgement.solved[judgement.opponent]

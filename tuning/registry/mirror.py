@@ -11,6 +11,7 @@ from tuning.errors import TuningError
 from tuning.evaluation.gate import in_words
 from tuning.gcs.access import label
 from tuning.gcs.object_file import PARALLEL
+from tuning.numbers import number_of
 from tuning.registry import registry
 from tuning.registry.journal import read_journal
 from tuning.registry.records import Version
@@ -102,7 +103,7 @@ def _import_metrics(settings: Settings, version: Version, name: str) -> str:
 
 def _upload(settings: Settings, version: Version) -> Upload:
     folder = registry.describe(settings, version).uri
-    metrics = ", ".join(f"{name} {value:.4g}" for name, value in sorted(version.metrics.items()))
+    metrics = ", ".join(f"{name} {number_of(name, value)}" for name, value in sorted(version.metrics.items()))
     return Upload(
         alias=version.name,
         description=f"{in_words(version.verdict)} Held-out examples: {metrics}."[:_MOST_WORDS],

@@ -94,8 +94,11 @@ def histogram(title: str, unit: str, labels: Sequence[str], counts: Mapping[Any,
     return Chart(title=title, picture=picture, head=(unit, *(f"{name}, examples" for name in counts)), rows=rows)
 
 
-def curves(title: str, axes: tuple[str, str], lines: Mapping[str, Sequence[tuple[float, float]]]) -> Chart:
-    """Return a line with points for each series. `axes` are the titles of the horizontal and the upright axis."""
+def curves(title: str, axes: tuple[str, str], lines: Mapping[str, Sequence[tuple[float, float]]], digits: int) -> Chart:
+    """Return a line with points for each series. `axes` are the titles of the horizontal and the upright axis.
+
+    The table beside it has the upright numbers with this many decimal places.
+    """
     values = [{"x": x, "y": y, "series": name} for name, points in lines.items() for x, y in points]
     places = sorted({x for points in lines.values() for x, _ in points})
     few = {"values": places, "format": "d"} if len(places) <= _LABELS else {}
@@ -107,7 +110,7 @@ def curves(title: str, axes: tuple[str, str], lines: Mapping[str, Sequence[tuple
         "shape": _by(list(lines)),
     }
     mark = {"type": "line", "point": {"filled": False, "fill": "var(--page)", "size": 24}}
-    rows = [(f"{value['x']:,}", str(value["series"]), f"{value['y']:.4f}") for value in values]
+    rows = [(f"{value['x']:,}", str(value["series"]), f"{value['y']:.{digits}f}") for value in values]
     picture = _draw({"mark": mark, "encoding": encoding}, values)
     return Chart(title=title, picture=picture, head=(axes[0], "curve", axes[1]), rows=rows)
 

@@ -18,6 +18,7 @@ from tuning.tuners.protocol import TuneOptions
 from tuning.warehouse.variables import Variables
 
 RUN, OPTIONS, RESULTS = "Run", "Options", "Results"
+OF_BASE = ", base"  # ends the names of the results of the base
 _NONE = "none"
 _WITHOUT_LIMIT = {"limit": "all", "max length": "no limit"}  # what 0 means
 _DECIDED_BY_TUNER = ("steps or epochs", "learning rate", "lora rank")  # by one that records no recipe, unless given
@@ -44,7 +45,13 @@ def compare_runs(runs: Sequence[SiteRun], datasets: Mapping[str, Dataset]) -> di
     for run, one in zip(runs, found, strict=True):
         missing = [name for name in names[OPTIONS] if name not in one[OPTIONS]]
         one[OPTIONS] |= {name: fact for name in missing if (fact := _default_setting(run, name))}
-    return {"parts": names, "runs": [{"name": _name(run), "facts": one} for run, one in zip(runs, found, strict=True)]}
+    return {
+        "parts": names,
+        "ofBase": [name for name in names[RESULTS] if name.endswith(OF_BASE)],
+        "runs": [
+            {"name": _name(run), "base": run.base_model, "facts": one} for run, one in zip(runs, found, strict=True)
+        ],
+    }
 
 
 def facts(run: SiteRun, dataset: Dataset | None) -> dict[str, Facts]:
@@ -174,8 +181,11 @@ def _results(run: SiteRun) -> dict[str, str]:
     if run.comparison:
         for what, figures in (("how-to", run.comparison.suite.figures), ("held-out", run.comparison.figures)):
             for figure in figures:
+                is_judged = figure.metric in ("executed", run.metric)  # what the verdict is about
+                if is_judged:
+                    found[f"{what} {figure.metric}{OF_BASE}"] = show(figure.models.get("base"), figure.metric)
                 found[f"{what} {figure.metric}, tuned"] = show(figure.models.get("tuned"), figure.metric)
-                if figure.metric in ("executed", run.metric):  # what the verdict is about
+                if is_judged:
                     change = show(figure.differences.get("base"), figure.metric, True)
                     found[f"{what} {figure.metric}, change from base"] = change
     return found

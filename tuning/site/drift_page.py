@@ -8,6 +8,7 @@ from tuning.dataset.dataset import Dataset
 from tuning.monitoring.comparable import differences
 from tuning.monitoring.drift import FAR, MOVED, Drift, compare
 from tuning.monitoring.watch import find_reference
+from tuning.numbers import digits_of, number_of
 from tuning.registry import registry
 from tuning.registry.records import Version
 from tuning.settings import Settings
@@ -34,6 +35,7 @@ def write_drift_page(folder: Path, settings: Settings, datasets: Sequence[Datase
         "why": why,
         "found": found[::-1],
         "charts": [_chart(found)] if len(found) > 1 else [],
+        "number_of": number_of,
         "bounds": (MOVED, FAR),
         "served": served_days(settings),
     }
@@ -57,4 +59,4 @@ def _chart(found: Sequence[tuple[Drift, list[str]]]) -> Any:
         ]
         for name in names
     }
-    return curves("Drift of each dataset, the oldest first", ("dataset", "drift"), lines)
+    return curves("Drift of each dataset, the oldest first", ("dataset", "drift"), lines, digits_of("drift"))

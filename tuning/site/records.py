@@ -57,8 +57,8 @@ class SiteRun:
 
     @property
     def base_model(self) -> str:
-        """Return the base model, or "" if the run registered none."""
-        return self.version.base_model if self.version else ""
+        """Return the base model: that of the model, or the one that was asked for, or "" if none is known."""
+        return self.version.base_model if self.version else self.record.base_model
 
     @property
     def took(self) -> str:

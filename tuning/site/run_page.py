@@ -11,6 +11,7 @@ from tuning.evaluation.options import UNITS
 from tuning.evaluation.records import Figure, Side, SuiteSide
 from tuning.evaluation.report import ROLES, cells, error_in_words, title_of
 from tuning.evaluation.text_metrics import DESCRIPTIONS
+from tuning.numbers import digits_of
 from tuning.pipelines.outcome import Step
 from tuning.pipelines.release.record import COMPARISON, REPORT, VERDICT
 from tuning.registry.records import Version
@@ -126,7 +127,7 @@ def _charts(run: SiteRun) -> list[Chart]:
         points = {name: [(point.step, point.loss) for point in line] for name, line in lines.items() if line}
         bits = run.recipe.quantize[:1] if run.recipe else ""
         title = f"Learning curves, measured on {bits}-bit weights" if bits else "Learning curves"
-        charts.append(curves(title, ("optimizer step", "loss, nats per token"), points))
+        charts.append(curves(title, ("optimizer step", "loss, nats per token"), points, digits_of("loss")))
     if run.comparison:
         executed = [figure for figure in run.comparison.suite.figures if not figure.metric.startswith("char")]
         if executed:
@@ -134,7 +135,7 @@ def _charts(run: SiteRun) -> list[Chart]:
         primary = [figure for figure in run.comparison.figures if figure.metric == run.metric]
         if primary:
             unit = UNITS.get(run.metric, run.metric)
-            charts.append(intervals("Held-out examples", unit, _means(primary), digits=3))
+            charts.append(intervals("Held-out examples", unit, _means(primary), digits=digits_of(run.metric)))
     seconds = [(plain_name(step.name), round(step.seconds)) for step in run.record.steps if step.seconds >= 1]
     if seconds:
         charts.append(bars("Steps that took a second or more", "seconds", seconds))

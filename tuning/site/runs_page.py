@@ -9,6 +9,7 @@ from tuning.evaluation.gate import which_is_better
 from tuning.evaluation.options import UNITS
 from tuning.evaluation.records import Interval
 from tuning.evaluation.report import show
+from tuning.numbers import digits_of
 from tuning.site.charts import Chart, Mean, intervals
 from tuning.site.compared import compare_runs
 from tuning.site.pages import script, write_page
@@ -44,7 +45,7 @@ def _charts(runs: Sequence[SiteRun]) -> list[Chart]:
         means = [_mean(run, found) for run, found in changes if found]
         if means:
             title = f"Change of the {metric} ({which_is_better(metric)})"
-            charts.append(intervals(title, unit, means, zero=True, digits=3))
+            charts.append(intervals(title, unit, means, zero=True, digits=digits_of(metric)))
     return charts
 
 

@@ -134,7 +134,7 @@ def _warning(dump: Dump, report: IngestReport) -> str:
     """Return what to do about missing names of authors, or an empty string if there are none."""
     if not report.unnamed_authors:
         return ""
-    missing = f"Names of authors are missing ({report.unnamed_authors:,}), but the license (CC BY-SA) asks for them"
+    missing = f"Names of authors are missing ({report.unnamed_authors:,}), but the licence (CC BY-SA) asks for them"
     if "users" in dump.kinds:
         return f"{missing}: the users in the dump are incomplete. Get the Users.xml of the same dump as the posts."
     return f"{missing}. To get them, {how_to_add(dump, 'Users.xml')}. Then run `invoke ingest` again."

@@ -6,7 +6,7 @@ import msgspec
 
 from tuning.settings import Settings
 
-# The license of the posts' text. Its version depends on each post's date.
+# The licence of the posts' text. Its version depends on each post's date.
 CC_BY_SA = ("CC BY-SA", "https://creativecommons.org/licenses/by-sa/4.0/")
 APACHE = ("Apache-2.0", "https://www.apache.org/licenses/LICENSE-2.0")
 

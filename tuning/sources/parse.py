@@ -170,7 +170,7 @@ def plain_tags(tags: pa.Array) -> pa.Array:
 
 
 def _stated_licenses(texts: pa.Array) -> pa.Array:
-    """Return each license in the form ``CC BY-SA 4.0``. Text that names no version of CC BY-SA stays as it is."""
+    """Return each licence in the form ``CC BY-SA 4.0``. Text that names no version of CC BY-SA stays as it is."""
     encoded = texts.dictionary_encode()
     stated = [(text.strip(), _LICENSE.fullmatch(text.strip())) for text in encoded.dictionary.to_pylist()]
     names = [f"CC BY-SA {match[1]}" if match else text or None for text, match in stated]
@@ -212,9 +212,9 @@ def _mark(reasons: list[str | None], mask: pa.Array, reason: str) -> None:
 
 
 def _count_licenses(batch: pa.RecordBatch, parsed: Parsed) -> None:
-    """Count the posts whose stated license differs from the one derived from their dates.
+    """Count the posts whose stated licence differs from the one derived from their dates.
 
-    dbt uses the stated license. The public dataset has no license column, so there dbt derives the license from the
+    dbt uses the stated licence. The public dataset has no licence column, so there dbt derives the licence from the
     date.
     """
     stated = batch.column("content_license")

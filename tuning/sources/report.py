@@ -31,7 +31,7 @@ class IngestReport:
     rows: dict[str, int]
     counts: Counts = field(default_factory=Counter)
     dangling_accepted: int = 0  # accepted answers that are not in the file
-    licensed: int = 0  # posts whose license the file states
+    licensed: int = 0  # posts whose licence the file states
     other_license: int = 0  # of these, posts whose dates lead to another license
     unknown_license: int = 0  # posts that state something else than a version of CC BY-SA
     excluded: Counts = field(default_factory=Counter)  # loaded posts that no build keeps, by table and reason
@@ -63,7 +63,7 @@ class IngestReport:
             lines.append(f"  {self.dangling_accepted:,} accepted answers are missing from the file")
         if self.licensed:
             differ = f"{self.other_license:,} of {self.licensed:,} posts"
-            lines.append(f"  the license derived from the date differs from the stated license for {differ}")
+            lines.append(f"  the licence derived from the date differs from the stated licence for {differ}")
         if self.unknown_license:
             lines.append(f"  {self.unknown_license:,} posts state another license than CC BY-SA: it stays as stated")
         if self.counts[MENDED_ROWS]:

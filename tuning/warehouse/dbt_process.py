@@ -189,9 +189,10 @@ def _run(
 ) -> tuple[int, list[str]]:
     """Run the command. Return its exit status and its error messages in order. End it if the server's process ends.
 
-    When dbt begins its first node, the number of nodes is printed on stderr, and in a terminal a bar counts them.
+    When dbt begins its first node that has a BigQuery dataset, that is printed on stderr. In a terminal a bar counts
+    the nodes: models, seeds, tests and exposures. The last ones need no work, so only the bar shows their number.
     """
-    errors, advance = [], None
+    errors, advance, place = [], None, ""
     process = subprocess.Popen(
         arguments, env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
     )
@@ -205,9 +206,9 @@ def _run(
                 errors.append(line.strip())
                 continue
             if event["name"] == "LogStartLine" and advance is None:
-                nodes = log["data"]["total"]
-                print(f"dbt {label}: {nodes:,} nodes{_place(log['data'])}", file=sys.stderr)
-                advance = shown.enter_context(progress(f"dbt {label}", nodes, "nodes"))
+                advance = shown.enter_context(progress(f"dbt {label}", log["data"]["total"], "nodes"))
+            if event["name"] == "LogStartLine" and not place and (place := _place(log["data"])):
+                print(f"dbt {label} works in the BigQuery dataset {place}", file=sys.stderr)
             if event["name"] in _OF_ONE_NODE and advance is not None:
                 advance(1)
             if event["level"] == "error" and event["msg"].strip():
@@ -216,9 +217,8 @@ def _run(
 
 
 def _place(data: dict[str, Any]) -> str:
-    """Return the BigQuery dataset that a node is built into, for a message; '' for a unit test, which has none."""
-    dataset = data["node_info"]["node_relation"]["schema"]
-    return f" into the BigQuery dataset {dataset}" if dataset else ""
+    """Return the BigQuery dataset that a node is built into; '' for a unit test, which has none."""
+    return str(data["node_info"]["node_relation"]["schema"] or "")
 
 
 @contextlib.contextmanager

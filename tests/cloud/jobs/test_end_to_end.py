@@ -63,8 +63,8 @@ def test_from_the_build_to_a_champion(
     assert runner.failures == []
     (version,) = registry.versions(road)
     assert (version.name, version.tuner, version.base_model) == ("v1", "gemini", road.gemini_model)
-    assert newest_report(road).read_bytes().startswith(b"<!doctype html>")
-    assert str(newest_report(road)) in said
+    assert newest_report(road).path.read_bytes().startswith(b"<!doctype html>")
+    assert str(newest_report(road).path) in said
     asked = [(request.method, request.path.rpartition("/")[2].rpartition(":")[2]) for request, _ in vertex_api.seen]
     posted = list(dict.fromkeys(kind for method, kind in asked if method == "POST"))
     assert posted == [

@@ -205,7 +205,7 @@ def test_forty_days_of_mondays(world: World, capfd: pytest.CaptureFixture[str]) 
     other_home = msgspec.structs.replace(world.settings, home=world.settings.home.with_name("other"))
     shared = registry.champion(other_home)
     assert shared
-    assert (shared.name, newest_report(other_home).read_bytes()) == ("v4", b"report")
+    assert (shared.name, newest_report(other_home).path.read_bytes()) == ("v4", b"report")
     assert world.built == [1, 2, 3, 4, 4]
     assert world.versions == ["v1", "v2", "v3", "v4"]
     assert [version.dataset_id for version in registry.versions(world.settings)] == ["d1", "d2", "d3", "d4"]

@@ -89,6 +89,7 @@ def test_the_page_shows_the_funnel_with_examples_and_ten_examples(tmp_path: Path
         rows[number]["question_body"] = "<p>\x01</p>"
     dataset = made(tmp_path, rows)
     html = (dataset.folder / "card.html").read_text()
+    assert "<h2>How long the texts are, and how old the answers</h2>" in html
     page = Page(html)
     for one in dataset.manifest.funnel:
         assert str(one["reason"]) in page.text
@@ -103,6 +104,7 @@ def test_the_page_shows_the_funnel_with_examples_and_ten_examples(tmp_path: Path
 def test_the_readme_says_what_hugging_face_asks(tmp_path: Path) -> None:
     dataset = made(tmp_path, [row(number) for number in range(60)])
     _, front, body = (dataset.folder / "README.md").read_text().split("---\n", 2)
+    assert "\n\n\n" not in body
     facts = yaml.safe_load(front)
     assert facts["license"] == "cc-by-sa-4.0"
     assert facts["size_categories"] == ["n<1K"]

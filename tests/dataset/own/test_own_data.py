@@ -212,7 +212,11 @@ def test_an_example_stays_on_its_side_when_others_come(tmp_path: Path) -> None:
 def test_what_is_in_the_evaluation_files_leaves_the_training_and_is_counted(tmp_path: Path) -> None:
     near = f"{words(3)} too"
     rows = [*pairs(range(30)), chat(near, words(900)), *pairs([4])]
-    rows += [chat(words(77), ""), chat("\x00" + words(78), "x"), {"messages": rows[0]["messages"] * 2}]
+    rows += [
+        chat(f"Why?\n\n{words(77)}", "", "Be brief."),
+        chat("\x00" + words(78), "x"),
+        {"messages": rows[0]["messages"] * 2},
+    ]
     evaluation = [*pairs([1, 2, 3]), *pairs(range(40, 45))]
     dataset = made(tmp_path, [write(tmp_path / "t.jsonl", rows)], [write(tmp_path / "e.jsonl", evaluation)])
     assert {question for question, _ in texts(dataset, "eval")} == {words(n) for n in (1, 2, 3, *range(40, 45))}
@@ -226,7 +230,10 @@ def test_what_is_in_the_evaluation_files_leaves_the_training_and_is_counted(tmp_
     }
     assert dataset.manifest.leaks["near_questions"] == dataset.manifest.leaks["question_ids"] == 0
     card = (dataset.folder / "card.html").read_text()
-    assert "t.jsonl:" in card
+    assert '<h3>t.jsonl:31 <span class="note">e.jsonl:3 is kept instead</span></h3>' in card
+    assert f"<h3>t.jsonl:33</h3>\n<pre>Be brief.\n\nWhy?\n\n{words(77)}</pre>" in card
+    assert f"<h3>t.jsonl:35</h3>\n<pre>{words(0)}</pre>" in card
+    assert "<h2>How long the texts are</h2>" in card
     assert 'href=""' not in card
 
 

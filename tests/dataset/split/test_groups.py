@@ -92,6 +92,10 @@ def test_a_split_by_time_drops_and_counts_training_members_of_a_group_in_evaluat
     border = next(one["question_id"] for one in rows if str(one["answer_created_at"]) >= "2020-07-01")
     assert border % 2 == 0  # so that one group is on both sides of the date
     assert dropped(dataset) == {"training member of a group in evaluation": 1}
+    readme = (dataset.folder / "README.md").read_text()
+    assert "| split | training member of a group in evaluation | 1 |" in readme
+    assert "For this, training rows were dropped, which the table counts." in readme
+    assert f"in one group with {border}-" in (dataset.folder / "card.html").read_text()
     assert question_ids(dataset, "eval") == list(range(border, 401))
 
 

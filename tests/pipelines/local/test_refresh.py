@@ -107,7 +107,7 @@ def test_new_posts_reach_the_next_model_and_what_is_unchanged_ends_at_once(home:
     ran = {step.name for step in record.steps}
     without = {*STEPS} - {CHAMPION_STEP}  # there is no champion
     assert ran == {"build-mart", "export-snapshot", "prepare-dataset", *without, "release", "notify"}
-    assert "prepare-dataset" in newest_report(home).read_text()
+    assert "prepare-dataset" in newest_report(home).path.read_text()
 
     # Nothing new: it ends after the first step.
     unchanged = run_refresh(home, RefreshOptions(), TUNING, show=lambda _: None)

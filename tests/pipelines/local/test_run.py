@@ -87,13 +87,14 @@ def test_a_run_tunes_evaluates_and_registers_and_the_next_run_reuses_all_of_it(s
     assert "loss changes from the base by -" in first.in_words
     assert (first.version.name, first.registered, first.promoted, first.champion) == ("v1", True, False, None)
     assert open_model(settings.models_dir / "v1" / "model").base_model == "characters"
-    assert newest_report(settings) == first.report
+    assert newest_report(settings).path == first.report
     assert "Answers side by side" in first.report.read_text()
     assert read_record(first.folder / "verdict.json", Verdict, "") == first.verdict
     shown_by_report = read_record(first.folder / "comparison.json", Comparison, "")
     assert "loss" in {figure.metric for figure in shown_by_report.figures}
     assert (record(first).status, record(first).version, record(first).promoted) == ("succeeded", "v1", False)
     assert record(first).steps == first.steps
+    assert record(first).base_model == "characters"
 
     history = registry.history(settings)
     second = run(settings, dataset)

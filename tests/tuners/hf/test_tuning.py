@@ -70,7 +70,7 @@ def test_the_output_holds_card_curves_and_events(adapted: tuple[Model, Path], da
     assert f"Dataset `{dataset.id}` (messages), built from Invented questions: 80 training examples" in card
     assert "on questions of Invented questions and their accepted answers." in card
     assert "| learning rate | 0.01 |" in card
-    assert f"| development loss | {model.facts['development_loss']} |" in card
+    assert f"| development loss | {model.facts['development_loss']:.3f} |" in card
 
 
 def test_the_card_of_a_model_of_own_data_claims_no_licence_and_no_accepted_answers(dataset: Dataset) -> None:

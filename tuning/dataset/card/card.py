@@ -2,6 +2,7 @@
 
 import functools
 import html
+import re
 import unicodedata
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -61,8 +62,9 @@ def write_card(
         "examples": [_rendered(one, manifest) for one in shown],
         "settings": [*sorted(manifest.options.items()), *sorted(manifest.build.items()), *manifest.versions.items()],
     }
-    for name in ("README.md", "card.html"):
-        write_bytes(folder / name, _render(f"{name}.j2", view).encode())
+    readme = re.sub(r"\n{3,}", "\n\n", _render("README.md.j2", view))  # where a part of the template is empty
+    write_bytes(folder / "README.md", readme.encode())
+    write_bytes(folder / "card.html", _render("card.html.j2", view).encode())
 
 
 def _title(manifest: Manifest, facts: CardFacts) -> str:
@@ -138,9 +140,8 @@ def _split_description(options: dict[str, object], funnel: Sequence[FunnelRow]) 
     if options["split"] == "evaluation":
         return "all rows are for evaluation."
     groups = "Questions that are linked as duplicates or nearly the same are always in the same split."
-    rows = {str(row["step"]): int(str(row["rows"])) for row in funnel}
-    if lost := rows.get("split", 0):
-        groups += f" For this, {lost:,} training rows were dropped ({lost / max(1, rows['read']):.1%} of all)."
+    if any(row["step"] == "split" for row in funnel):
+        groups += " For this, training rows were dropped, which the table counts."
     match options["split"]:
         case "time":
             return f"questions answered on {options['split_date']} or later are for evaluation. {groups}"

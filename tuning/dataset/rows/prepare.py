@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from tuning.dataset.arrow import as_indices, content_of, integers, joined
 from tuning.dataset.decisions import REASON, rejected
 from tuning.dataset.formats.codec import ONE_TEXT, encode_columns
-from tuning.dataset.funnel import Dropped, DroppedExample, excerpt
+from tuning.dataset.funnel import Dropped, DroppedExample
 from tuning.dataset.rows.pairs import Pair, Rules, clean_and_filter, line_of
 from tuning.dataset.similar.minhash import band_hashes
 from tuning.dataset.similar.shingles import compared_answer, exact_keys, text_keys
@@ -184,13 +184,6 @@ def _dropped(pairs: Sequence[Pair], heads: Sequence[bytes]) -> list[Dropped]:
     for pair in pairs:
         if pair.reason:
             about = orjson.loads(b"{%b[]}" % heads[pair.row])
-            example = DroppedExample(
-                question_id=about["question_id"],
-                answer_id=about["answer_id"],
-                url=about.get("question_url", ""),
-                title=pair.title or about["example_id"],
-                question=excerpt(pair.body),
-                answer=excerpt(pair.answer),
-            )
+            example = DroppedExample.of(about, pair.title, pair.body, pair.answer)
             by_reason.setdefault((pair.step, pair.reason), Dropped(pair.step, pair.reason)).add(1, [example])
     return list(by_reason.values())

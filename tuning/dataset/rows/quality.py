@@ -7,12 +7,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tuning.dataset.arrow import as_indices, integers
-from tuning.dataset.funnel import EXAMPLES, DroppedExample, Funnel, excerpt
+from tuning.dataset.funnel import EXAMPLES, DroppedExample, Funnel
 from tuning.dataset.rows.pairs import Pair, Rules, clean
 from tuning.dataset.snapshot.columns import quality_columns, text_columns
 from tuning.warehouse.mart_columns import MartColumns
 
 _STEP = "quality"
+_ABOUT = ("example_id", "question_id", "answer_id", "question_url")
 
 
 def without_rejected(batch: pa.RecordBatch, roles: MartColumns, rules: Rules, funnel: Funnel) -> pa.RecordBatch:
@@ -40,11 +41,5 @@ def _examples(
         title, body, answer = (row[name] or "" for name in text_columns(roles, rules.options)[:3])
         pair = Pair(0, title, body, answer)
         clean([pair], rules)
-        yield DroppedExample(
-            question_id=key[0],
-            answer_id=key[1],
-            url=row[column["question_url"]] if "question_url" in column else "",
-            title=pair.title or row[column["example_id"]],
-            question=excerpt(pair.body),
-            answer=excerpt(pair.answer),
-        )
+        about = {name: row[column[name]] for name in _ABOUT if name in column}
+        yield DroppedExample.of(about, pair.title, pair.body, pair.answer)

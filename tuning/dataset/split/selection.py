@@ -47,8 +47,7 @@ def select(index: Index, texts: Texts, options: DatasetOptions, funnel: Funnel) 
     is_kept = np.ones(len(index), dtype=np.bool_)
     for duplicate in find_duplicates(index, texts, groups):  # sorted by id, as `Funnel.wants` requires
         is_kept[duplicate.row] = False
-        detail = f"{index['question_id'][duplicate.of]}-{index['answer_id'][duplicate.of]} is kept instead"
-        _drop(funnel, "deduplicate", duplicate.reason, texts, duplicate.row, detail)
+        _drop(funnel, "deduplicate", duplicate.reason, texts, duplicate.row, duplicate.of, "{} is kept instead")
     rows = np.flatnonzero(is_kept)
     group = groups.of_all(index["question_id"][rows])
     first = groups.smallest(index["question_id"][rows], linked)
@@ -58,8 +57,11 @@ def select(index: Index, texts: Texts, options: DatasetOptions, funnel: Funnel) 
         else evaluation_side(options, first, index["answered_at"][rows], group)
     )
     is_straddling = straddling(side, group)
-    for row, group_id in zip(rows[is_straddling].tolist(), group[is_straddling].tolist(), strict=True):
-        _drop(funnel, "split", "training member of a group in evaluation", texts, row, f"group {group_id}")
+    known, first_row = np.unique(group[side], return_index=True)
+    others = rows[side][first_row[np.searchsorted(known, group[is_straddling])]]
+    reason = "training member of a group in evaluation"
+    for row, other in zip(rows[is_straddling].tolist(), others.tolist(), strict=True):
+        _drop(funnel, "split", reason, texts, row, other, "in one group with {}")
     train = rows[~side & ~is_straddling]
     if options.is_own:
         copies = index["copies"][train]
@@ -68,8 +70,10 @@ def select(index: Index, texts: Texts, options: DatasetOptions, funnel: Funnel) 
     return _finished(index, groups, {"train": train, "eval": rows[side]}, funnel, options)
 
 
-def _drop(funnel: Funnel, step: str, reason: str, texts: Texts, row: int, detail: str) -> None:
-    funnel.drop(step, reason, 1, [texts.dropped(row, detail)] if funnel.wants(step, reason) else [])
+def _drop(funnel: Funnel, step: str, reason: str, texts: Texts, row: int, other: int, detail: str) -> None:
+    """Count a dropped row. `detail` says what it has to do with another row, which stays."""
+    examples = [texts.dropped(row, detail.format(texts.example_id(other)))] if funnel.wants(step, reason) else []
+    funnel.drop(step, reason, 1, examples)
 
 
 def _finished(

@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 import numpy as np
 
 from tuning.dataset.formats.codec import parse_line, question_of
 from tuning.dataset.formats.records import Example
-from tuning.dataset.funnel import DroppedExample, excerpt
+from tuning.dataset.funnel import DroppedExample
 from tuning.dataset.options import DatasetOptions
 from tuning.dataset.similar.shingles import compared_answer
 from tuning.dataset.workspace.index import Index
@@ -61,18 +62,12 @@ class Texts:
     def dropped(self, row: int, detail: str = "") -> DroppedExample:
         """Return a dropped row as the dataset card shows it."""
         question, answer = self._pair(row)
-        _, tails = self._index.blobs(self._parts, [row])
-        tail = msgspec.json.decode(b"{" + tails[0].as_py())
         title, _, body = question.partition("\n\n")
-        return DroppedExample(
-            question_id=tail["question_id"],
-            answer_id=tail["answer_id"],
-            url=tail.get("question_url", ""),
-            title=title or tail["example_id"],
-            question=excerpt(body),
-            answer=excerpt(answer),
-            detail=detail,
-        )
+        return DroppedExample.of(self._about(row), title, body, answer, detail)
+
+    def example_id(self, row: int) -> str:
+        """Return the ID of a row: its posts, or its file and line."""
+        return str(self._about(row)["example_id"])
 
     def shown(self, rows: Column, count: int = 10) -> list[Shown]:
         """Return `count` of the rows for the dataset card, drawn by a salted hash of the question id."""
@@ -84,6 +79,12 @@ class Texts:
     def _shown(self, line: bytes, tail: bytes) -> Shown:
         about = msgspec.json.decode(b"{" + tail)
         return Shown(about["example_id"], about.get("question_url", ""), parse_line(self._options.format, line))
+
+    def _about(self, row: int) -> dict[str, Any]:
+        """Return the attribution of a row."""
+        _, tails = self._index.blobs(self._parts, [row])
+        about: dict[str, Any] = msgspec.json.decode(b"{" + tails[0].as_py())
+        return about
 
     def _pair(self, row: int) -> tuple[str, str]:
         if row not in self._known:

@@ -20,7 +20,6 @@ from tuning.pipelines.release.release import PipelineRun, arguments_against_cham
 from tuning.pipelines.steps.requests import ChampionRequest, read_request
 from tuning.pipelines.tuning import CHAMPION_STEP, NAME, PIPELINES, STEPS, compile_pipeline
 from tuning.settings import Settings
-from tuning.storage import locked
 from tuning.tuners.tracking import check_trackers
 
 _UNFINISHED_DAYS = 30  # older unfinished tunings are deleted and start from the beginning
@@ -33,30 +32,30 @@ def run_local(
 
     A step whose inputs, options and code are unchanged is taken from the cache. `before` holds the steps that ran
     before the pipeline; the record and the report list them too. Raises TuningError with the step's own message if a
-    step fails; nothing is registered then.
+    step fails; nothing is registered then. The caller is `alone` in the home.
     """
     check_trackers(settings)
-    with locked(pipeline_root(settings) / ".lock", "the local pipeline", timeout=15):
-        folder, record = start_run(settings, NAME, plan.dataset.id, plan.run_file)
-        started = time.monotonic()
-        try:
-            inputs = inputs_in(settings, requests_folder(settings))
-            dataset, address = inputs.dataset(plan.dataset)
-            plan = replace(plan, dataset=dataset)
-            arguments = arguments_against_champion(settings, plan, address, inputs)
-            record = msgspec.structs.replace(record, arguments=arguments)
-            template = compile_pipeline(settings, folder / "pipeline.yaml")
-            opponent = read_request(arguments["champion_uri"], ChampionRequest)
-            idle = () if opponent.folder else (CHAMPION_STEP,)
-            stages = Stages(len(before), len(before) + len(STEPS) - len(idle), idle)
-            ran = run_cached(settings, template, arguments, folder, show, stages=stages)
-            steps = [*before, *ran.steps]
-            released = release(settings, plan, folder, record, ran.outputs, steps)
-            run = replace(released, seconds=took(started, before))
-        except BaseException as error:
-            write_run(settings, folder, msgspec.structs.replace(ended(record, error), seconds=took(started, before)))
-            raise
-        write_run(settings, folder, msgspec.structs.replace(run.noted_in(record), status="succeeded"))
+    folder, record = start_run(settings, NAME, plan.dataset.id, plan.run_file, plan.tune.base_model)
+    started = time.monotonic()
+    try:
+        inputs = inputs_in(settings, requests_folder(settings))
+        dataset, address = inputs.dataset(plan.dataset)
+        plan = replace(plan, dataset=dataset)
+        arguments = arguments_against_champion(settings, plan, address, inputs)
+        record = msgspec.structs.replace(record, arguments=arguments)
+        template = compile_pipeline(settings, folder / "pipeline.yaml")
+        opponent = read_request(arguments["champion_uri"], ChampionRequest)
+        idle = () if opponent.folder else (CHAMPION_STEP,)
+        stages = Stages(len(before), len(before) + len(STEPS) - len(idle), idle)
+        ran = run_cached(settings, template, arguments, folder, show, stages=stages)
+        steps = [*before, *ran.steps]
+        released = release(settings, plan, folder, record, ran.outputs, steps)
+        run = replace(released, seconds=took(started, before))
+    except BaseException as error:
+        write_run(settings, folder, msgspec.structs.replace(ended(record, error), seconds=took(started, before)))
+        raise
+    write_run(settings, folder, msgspec.structs.replace(run.noted_in(record), status="succeeded"))
+
     return run
 
 

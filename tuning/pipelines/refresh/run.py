@@ -10,9 +10,9 @@ from tuning.command_line.options import TuningOptions
 from tuning.dataset.options import resolve_variables
 from tuning.errors import TuningError
 from tuning.gcs.access import google_errors, label
+from tuning.pipelines.local.alone import alone
 from tuning.pipelines.local.run import requests_folder as local_requests
 from tuning.pipelines.local.run import run_cached
-from tuning.pipelines.local.runner import pipeline_root
 from tuning.pipelines.outcome import took
 from tuning.pipelines.plan import TuningPlan
 from tuning.pipelines.refresh.outcome import find_outcome
@@ -29,7 +29,7 @@ from tuning.pipelines.vertex.template import fit_parameters
 from tuning.pipelines.vertex.template_job import SubmitOptions, commit_label, send
 from tuning.pipelines.vertex.tuning_job import check_start, compiled_template, requests_folder
 from tuning.settings import Settings
-from tuning.storage import locked, write_bytes
+from tuning.storage import write_bytes
 from tuning.target import find_target
 from tuning.tuners.options import tuning_settings
 from tuning.tuners.tracking import VERTEX, check_trackers, trackers
@@ -77,8 +77,8 @@ def _planned(settings: Settings, options: RefreshOptions, tuning: TuningOptions)
 
 
 def _run_here(settings: Settings, plan: TuningPlan, options: RefreshOptions, again: bool, show: Show) -> list[str]:
-    with locked(pipeline_root(settings) / ".lock", "the local pipeline", timeout=15):
-        folder, record = start_run(settings, REFRESH)
+    with alone(settings, "invoke refresh"):
+        folder, record = start_run(settings, REFRESH, base_model=plan.tune.base_model)
         started = time.monotonic()
         try:
             connect(settings)  # starts the local BigQuery, which must not live in the environment of a step

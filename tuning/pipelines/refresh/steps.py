@@ -142,7 +142,7 @@ def release(request: Artifact, sources: ReleaseSources, tuner_code: str, run: st
         folder = settings.runs_dir / run
         record = read_run(folder)
     else:
-        folder, record = start_run(settings, REFRESH)
+        folder, record = start_run(settings, REFRESH, base_model=asked.options.base_model)
     arguments = {
         "dataset_sha256": dataset.metadata["sha256"],
         "tuning_sha256": tuning.metadata["sha256"],

@@ -9,7 +9,7 @@ import secrets
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 import msgspec
 
@@ -44,6 +44,7 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     pipeline: str = ""
     arguments: dict[str, str] = {}
     dataset_id: str = ""
+    base_model: str = ""  # that was asked for; "" in records of earlier versions of the project
     steps: list[Step] = []
     version: str = ""
     promoted: bool = False
@@ -55,7 +56,9 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
         datetime.fromisoformat(self.started_at)
 
 
-def start_run(settings: Settings, pipeline: str, dataset_id: str = "", run_file: str = "") -> tuple[Path, RunRecord]:
+def start_run(
+    settings: Settings, pipeline: str, dataset_id: str = "", run_file: str = "", base_model: str = ""
+) -> tuple[Path, RunRecord]:
     """Create the folder and the first record of a new run and return both. Run IDs sort by time.
 
     `run_file` is the text of the file that repeats the run, or empty if there is none.
@@ -71,6 +74,7 @@ def start_run(settings: Settings, pipeline: str, dataset_id: str = "", run_file:
         commit=git_commit(),
         pipeline=pipeline,
         dataset_id=dataset_id,
+        base_model=base_model,
     )
     folder = settings.runs_dir / record.id
     folder.mkdir(parents=True)
@@ -126,15 +130,31 @@ def ended(record: RunRecord, error: BaseException) -> RunRecord:
     )
 
 
-def newest_report(settings: Settings) -> Path | None:
+class NewestReport(NamedTuple):
+    """Name the report of the newest run that has one, and count the newer runs, which have none."""
+
+    path: Path
+    run_id: str
+    newer: int
+
+    @property
+    def in_words(self) -> str:
+        """Return the report as a line for a terminal."""
+        if not self.newer:
+            return f"report of the newest run: {self.path}"
+        others = "1 newer run has" if self.newer == 1 else f"{self.newer:,} newer runs have"
+        return f"report of the run {self.run_id}: {self.path} ({others} no report)"
+
+
+def newest_report(settings: Settings) -> NewestReport | None:
     """Return the report of the newest run that has one, or None. If another home made it, it is downloaded."""
     storage = find_storage(settings)
-    for run_id in reversed(storage.children(runs_address(settings))):
+    for newer, run_id in enumerate(reversed(storage.children(runs_address(settings)))):
         here = settings.runs_dir / run_id / REPORT
         if here.exists():
-            return here
+            return NewestReport(here, run_id, newer)
         if found := storage.read(run_file(settings, run_id, REPORT)):
             copy = settings.cache_dir / "reports" / f"{run_id}.html"
             write_bytes(copy, found.content)
-            return copy
+            return NewestReport(copy, run_id, newer)
     return None

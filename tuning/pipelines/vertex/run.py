@@ -47,7 +47,7 @@ def run_vertex(
     the job cannot be sent or does not succeed; nothing is registered then.
     """
     request = tuning_request(settings, plan, SubmitOptions(), show)
-    folder, record = start_run(settings, NAME, plan.dataset.id, plan.run_file)
+    folder, record = start_run(settings, NAME, plan.dataset.id, plan.run_file, plan.tune.base_model)
     record = msgspec.structs.replace(record, arguments=dict(request.parameters))
     write_run(settings, folder, record)
     started = time.monotonic()

@@ -1,8 +1,8 @@
 // Show two runs side by side. All text comes from the page's JSON and becomes text, never HTML.
 const found = document.getElementById("runs");
 if (found) {
-  const {parts, runs} = JSON.parse(found.textContent);
-  const [first, second, only, table, counted] = ["first", "second", "only", "compared", "counted"].map((id) => document.getElementById(id));
+  const {parts, ofBase, runs} = JSON.parse(found.textContent);
+  const [first, second, only, table, counted, warning] = ["first", "second", "only", "compared", "counted", "unlike"].map((id) => document.getElementById(id));
   const cell = (row, text, kind = "td") => {
     const made = row.appendChild(document.createElement(kind));
     made.textContent = text;
@@ -33,6 +33,12 @@ if (found) {
       title.className = "part";
       table.append(body);
     }
+    const unlike = one.base !== other.base ? [] : ofBase.filter((name) => {
+      const [here, there] = [one, other].map((run) => run.facts.Results[name]);
+      return here && there && here[0] !== there[0];
+    });
+    warning.hidden = !unlike.length;
+    warning.textContent = `The base model is the same, but its results differ (${unlike.join("; ")}), because the runs did not measure it on the same rows, or not with the same options, such as --max-length. So do not compare the tuned values: compare the changes from the base.`;
     counted.textContent = `${differences} differences, which are marked.`;
   };
   const ended = [...runs.keys()].filter((number) => runs[number].facts.Results.verdict); // the newest first

@@ -1,11 +1,12 @@
 """Write the README of a tuned model: data, settings, measurements, licence and limits."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from tuning.dataset.dataset import Dataset
+from tuning.numbers import number_of
 from tuning.tuners.hf.train.recipe import Recipe
 from tuning.visible import visible
 
@@ -44,12 +45,52 @@ that licence requires of a model trained on the text, so name the dataset when y
 wrong, out of date or unsafe to run, and can repeat training text. {smoke}
 """
 
+# The names of settings and measured facts in the report and on the card, where the words of the code do not tell.
+NAMES = {
+    "most_epochs": "passes over the examples, at most (0: no limit)",
+    "epochs": "passes over the examples",
+    "batch_size": "examples per step",
+    "max_length": "longest example, tokens",
+    "warmup": "share of the steps in which the learning rate rises",
+    "lora_rank": "rank of the adapter (0: all weights are trained)",
+    "lora_share": "share of the layers with an adapter",
+    "step_size": "share of the trained change that is added to the base",
+    "pull": "weight of the pull to the base (KL divergence)",
+    "evaluations": "measurements of the development loss",
+    "patience": "measurements without a better loss that end the training",
+    "development_rows": "examples held out to watch the training",
+    "continues": "continues the version",
+    "quantize": "base quantized in training",
+    "shard": "weights shared among the GPUs",
+    "full": "all weights are trained",
+    "trained": "what is trained",
+    "rows_total": "training examples",
+    "rows_left_out": "examples left out because they are too long",
+    "rows_used": "examples trained on",
+    "rows_cut": "examples cut at the limit of the service",
+    "tokens": "tokens trained on",
+    "training_seconds": "seconds of the steps",
+    "seconds": "seconds with loading and saving",
+    "parameters": "weights",
+    "parameters_trained": "weights that are trained",
+    "license": "licence of the base",
+    "base": "the base",
+    "steps_skipped": "steps skipped (overflow in fp16)",
+    "development_loss_before": "development loss before the training",
+    "development_margin": "development reward margin",
+    "development_accuracy": "development pairs ranked correctly, share",
+}
+MEASURED = {"development_rows": "rows_development"}  # settings, and the names of what was measured of them
+ROWS = ("rows_total", "rows_left_out", "rows_used")  # which a sentence tells
+_LARGE = 1_000  # from here on, four digits are too few
+_NOTHING = (("resumed_from_step", 0),)
+
 
 def model_card(
     base_model: str, license_: str, dataset: Dataset, recipe: Recipe, facts: Mapping[str, Any], preference: bool
 ) -> str:
     """Return the README as Markdown."""
-    build, settings = dataset.manifest.build, recipe.__struct_fields__
+    build, settings = dataset.manifest.build, msgspec.to_builtins(recipe)
     source = dataset.manifest.source_name
     is_own = build.get("kind") == "own"
     texts = source if is_own else f"questions of {source} and their accepted answers"
@@ -72,8 +113,8 @@ def model_card(
         development=facts["rows_development"],
         used=facts["rows_used"],
         max_length=recipe.max_length,
-        settings=_table(as_it_was(msgspec.to_builtins(recipe), facts)),
-        facts=_table({name: value for name, value in facts.items() if name not in {"recipe", *settings}}),
+        settings=_table(settings_in_words(settings, facts)),
+        facts=_table(facts_in_words(settings, {name: facts[name] for name in facts if name not in ROWS})),
         measured="It was measured on quantized weights, but the model that was saved and evaluated is not quantized. "
         if recipe.quantize
         else "",
@@ -84,20 +125,43 @@ def model_card(
     return visible(card)
 
 
-def _table(values: Mapping[str, Any]) -> str:
-    rows = ((name.replace("_", " "), value_in_words(value)) for name, value in values.items() if value != "")
-    return "\n".join(f"| {name} | {value} |" for name, value in rows)
+def _table(rows: Sequence[tuple[str, str]]) -> str:
+    return "\n".join(f"| {name} | {text} |" for name, text in rows)
 
 
-def as_it_was(settings: Mapping[str, Any], facts: Mapping[str, Any]) -> dict[str, str]:
-    """Return the settings of a training in words. What the training measured stands before a setting that differs."""
-    found = {}
+def settings_in_words(settings: Mapping[str, Any], facts: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return the settings of a training with their names, as a person reads them, without those that say nothing.
+
+    What the training did stands before a setting that differs.
+    """
+    found = []
     for name, setting in settings.items():
-        measured = facts.get(name, setting)
-        # The epochs are a setting only without steps.
-        is_set = measured != setting and setting and not (name == "epochs" and settings.get("steps"))
-        found[name] = value_in_words(measured) + (f" (the setting was {value_in_words(setting)})" if is_set else "")
+        done = facts.get(MEASURED.get(name, name), setting)
+        # The passes are a setting only without steps.
+        is_set = done != setting and setting and not (name == "epochs" and settings.get("steps"))
+        if done != "":
+            text = _in_words(name, done) + (f" (the setting was {_in_words(name, setting)})" if is_set else "")
+            found.append((NAMES.get(name, name.replace("_", " ")), text))
     return found
+
+
+def facts_in_words(settings: Mapping[str, Any], facts: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return what a training measured with its names, without what `settings_in_words` shows and what says nothing."""
+    told = {"recipe", *settings, *(MEASURED[name] for name in settings if name in MEASURED)}
+    return [
+        (NAMES.get(name, name.replace("_", " ")), _in_words(name, value))
+        for name, value in facts.items()
+        if name not in told and value != "" and not isinstance(value, list | dict) and (name, value) not in _NOTHING
+    ]
+
+
+def _in_words(name: str, value: object) -> str:
+    """Return a setting or a fact as text: a number with commas, or with the digits of its kind."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return value_in_words(value)
+    if isinstance(value, int):
+        return str(value) if name == "seed" else f"{value:,}"
+    return number_of(name, value) if name.startswith("development_") or value >= _LARGE else f"{value:.4g}"
 
 
 def value_in_words(value: object) -> str:
