@@ -8,6 +8,7 @@ from typing import Any
 
 import hypothesis
 import pytest
+from xdist.scheduler import LoadFileScheduling
 
 from tests.cloud.servers import validated
 from tuning.settings import PREFIX, PROJECT_ROOT, Settings
@@ -21,6 +22,9 @@ hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 
 CLOUD = PROJECT_ROOT / "tests" / "cloud"
+
+# The files of each of these folders share a build or a compiled project, which one process makes once for all of them.
+IN_ONE_PROCESS = ("tests/dbt_project", "tests/warehouse")
 
 _find_module, _without_module = inspect.getmodule, set[str]()
 
@@ -72,10 +76,26 @@ def pytest_collection_finish() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests of what is for Google Cloud. Those in other folders say so themselves, or use its dbt project."""
+    """Mark the tests of what is for Google Cloud. Those in other folders say so themselves, or use its dbt project.
+
+    The folders that one process runs come first: at the end they would leave the other process without work.
+    """
     for item in items:
         if CLOUD in item.path.parents or "compiled_for_gcp" in getattr(item, "fixturenames", ()):
             item.add_marker("cloud")
+    items.sort(key=lambda item: not item.nodeid.startswith(IN_ONE_PROCESS))
+
+
+class Scheduling(LoadFileScheduling):
+    """Give whole files to the processes, and some folders as if they were one file."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return next((folder for folder in IN_ONE_PROCESS if nodeid.startswith(folder)), super()._split_scope(nodeid))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling | None:
+    return Scheduling(config, log) if config.getoption("dist") == "loadfile" else None
 
 
 @pytest.hookimpl(optionalhook=True)

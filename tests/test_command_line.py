@@ -17,6 +17,7 @@ from invoke.executor import Executor
 from invoke.parser import Parser
 from msgspec import Meta
 
+from tests.invoked import invoke_here
 from tuning.command import command
 from tuning.command_line.options import Options
 from tuning.settings import PROJECT_ROOT, Settings
@@ -103,7 +104,7 @@ def test_config_prints_the_effective_settings_and_masks_secrets() -> None:
 def test_a_mistake_is_one_line_and_a_status_other_than_0(
     arguments: list[str], environ: dict[str, str], said: str
 ) -> None:
-    result = invoke(*arguments, **environ)
+    result = invoke_here(*arguments, **environ)
     assert result.returncode != 0
     assert said in result.stderr + result.stdout
     assert "Traceback" not in result.stderr + result.stdout
@@ -114,7 +115,7 @@ def test_a_mistake_is_one_line_and_a_status_other_than_0(
     "task", ["promote", "predict", "cancel", "ingest", "explore.peek", "rollback", "report", "status", "export.model"]
 )
 def test_help_after_a_task_shows_its_help(task: str) -> None:
-    result = invoke(task, "--help")
+    result = invoke_here(task, "--help")
     assert result.returncode == 0
     assert f"Usage: inv[oke] [--core-opts] {task} [--options]" in result.stdout
 

@@ -12,6 +12,7 @@ import re
 import sys
 import tempfile
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, get_type_hints
 
@@ -262,7 +263,7 @@ def origin(name: str, options: Mapping[str, object], environ: Mapping[str, str] 
 
 def shared_kinds() -> dict[str, Any]:
     """Return the kinds of the settings that a file of `--config` may name: all but the home and the secrets."""
-    hints = get_type_hints(Settings, include_extras=True)
+    hints = _hints()
     return {name: hint for name, hint in hints.items() if name != "home" and not _is_secret(name)}
 
 
@@ -348,8 +349,14 @@ def describe(options: Mapping[str, object] | None = None) -> list[Described]:
     return rows
 
 
+@cache
+def _hints() -> dict[str, Any]:
+    """Return the type of each setting."""
+    return get_type_hints(Settings, include_extras=True)
+
+
 def _metas(name: str) -> list[Meta]:
-    hint = get_type_hints(Settings, include_extras=True)[name]
+    hint = _hints()[name]
     return [part for part in hint.__metadata__ if isinstance(part, Meta)]
 
 
@@ -362,7 +369,7 @@ def _convert(field: str, value: object, where: str) -> object:
         raise TuningError(f"unknown setting {field!r}", "`invoke config` lists the settings")
     if value == "" and getattr(Settings(), field) == "":  # not set
         return value
-    hint = get_type_hints(Settings, include_extras=True)[field]
+    hint = _hints()[field]
     try:
         return convert(value, hint)
     except ValueError:

@@ -9,14 +9,17 @@ import tuning
 from tuning.settings import PREFIX, Settings, variable
 
 
-def environment(settings: Settings) -> dict[str, str]:
-    """The environment of a person whose settings these are."""
+def variables(settings: Settings) -> dict[str, str]:
+    """The environment variables that give these settings."""
     default = Settings()
     values = {name: getattr(settings, name) for name in Settings.__struct_fields__}
-    return {
-        **{name: value for name, value in os.environ.items() if not name.startswith(PREFIX)},
-        **{variable(name): str(value) for name, value in values.items() if value != getattr(default, name)},
-    }
+    return {variable(name): str(value) for name, value in values.items() if value != getattr(default, name)}
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """The environment of a person whose settings these are."""
+    others = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+    return others | variables(settings)
 
 
 def start(settings: Settings, *arguments: str) -> subprocess.Popen[str]:

@@ -1,72 +1,34 @@
 """The command line against Google on loopback, as a person types it."""
 
-import importlib.util
 import os
 import re
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 
 import pytest
-from invoke.program import Program
 
 from tests.cloud.servers.loopback import TOKEN, Loopback
 from tests.cloud.servers.storage_bridge import Record
 from tests.cloud.servers.vertex_server import Vertex
 from tests.cloud.storage.cloud_dataset import make_dataset
+from tests.invoked import Result, invoke_here
 from tuning.gcs.object_file import client
 from tuning.gcs.storage import find_storage
 from tuning.pipelines.vertex.notebook_template import URI
 from tuning.settings import PROJECT_ROOT, Settings
 
-
-@dataclass(frozen=True)
-class Result:
-    returncode: int
-    stdout: str
-    stderr: str
-
-
 Invoke = Callable[..., Result]
 
 
-@pytest.fixture(scope="session")
-def tasks() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("tasks_under_test", PROJECT_ROOT / "tasks.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.fixture
-def invoke(
-    cloud: Settings, tasks: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Invoke:
-    """Invoke's own program in this process, with the environment of a person who points at the loopback servers."""
+def invoke(cloud: Settings, monkeypatch: pytest.MonkeyPatch) -> Invoke:
+    """``invoke`` in the environment of a person who points at the loopback servers."""
     names = ("home", "project", "bucket", "vertex_endpoint", "google_endpoint", "storage_endpoint", "access_token")
     for name in (*names, "poll_seconds"):
         monkeypatch.setenv(f"TUNING_{name.upper()}", str(getattr(cloud, name)))
-
-    def run(*arguments: str, **environ: str) -> Result:
-        capsys.readouterr()
-        with pytest.MonkeyPatch.context() as patch:
-            for name, value in environ.items():
-                patch.setenv(name, value)
-            patch.setattr(sys, "argv", ["invoke", *arguments])
-            code: object = 0
-            try:
-                Program(namespace=tasks.namespace).run(["invoke", *arguments])
-            except SystemExit as ended:
-                code = ended.code
-        output = capsys.readouterr()
-        return Result(int(str(code)), output.out, output.err)
-
-    return run
+    return invoke_here
 
 
 def test_the_notebooks_job_from_submit_to_its_end(

@@ -9,9 +9,10 @@ import msgspec
 import pytest
 from google.cloud.aiplatform_v1.types import AcceleratorType
 
-from tests.cloud.as_typed import start_invoke
+from tests.cloud.as_typed import variables
 from tests.cloud.servers.loopback import Fault, Loopback
 from tests.cloud.servers.vertex_server import Vertex
+from tests.invoked import invoke_here
 from tests.registry.candidates import register
 from tuning.cloud.endpoint import EndpointChangedError, find_endpoint, set_traffic
 from tuning.command_line.options import DeployOptions
@@ -415,9 +416,8 @@ def test_a_change_of_the_endpoint_or_the_champion_meanwhile_is_seen(
 
 def test_deploy_as_typed(cloud: Settings, versions: list[str], vertex: Vertex) -> None:
     def typed(*arguments: str) -> tuple[int, list[str]]:
-        process = start_invoke(cloud, "deploy", *arguments)
-        output, errors = process.communicate(timeout=120)
-        return process.returncode, (output + errors).splitlines()
+        result = invoke_here("deploy", *arguments, **variables(cloud))
+        return result.returncode, (result.stdout + result.stderr).splitlines()
 
     status, lines = typed("--target", "gcp", "--budget", "30")
     assert (status, lines[0].split(":")[0]) == (0, "v1 on g2-standard-8 with NVIDIA_L4")

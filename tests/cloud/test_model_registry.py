@@ -7,9 +7,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.cloud.as_typed import start_invoke
+from tests.cloud.as_typed import variables
 from tests.cloud.servers.loopback import Fault, Loopback
 from tests.cloud.servers.vertex_server import Vertex
+from tests.invoked import invoke_here
 from tests.verdicts import verdict
 from tuning.cloud.model_registry import aliases_of, set_alias
 from tuning.errors import TuningError
@@ -98,10 +99,9 @@ def versions(cloud: Settings, models: list[str], tmp_path: Path) -> list[str]:
 
 
 def typed(settings: Settings, *arguments: str) -> tuple[int, list[str]]:
-    """Status and lines of ``invoke`` in a process of its own."""
-    process = start_invoke(settings, *arguments, "--target", "gcp")
-    output, errors = process.communicate(timeout=120)
-    return process.returncode, (output + errors).splitlines()
+    """Status and lines of ``invoke``."""
+    result = invoke_here(*arguments, "--target", "gcp", **variables(settings))
+    return result.returncode, (result.stdout + result.stderr).splitlines()
 
 
 def marks(settings: Settings, models: list[str]) -> list[list[str]]:

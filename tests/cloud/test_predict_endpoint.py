@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from tests.cloud.as_typed import start_invoke
+from tests.cloud.as_typed import variables
 from tests.cloud.servers.loopback import Fault, Loopback
 from tests.cloud.servers.storage_bridge import Record
 from tests.cloud.servers.vertex_server import Vertex
+from tests.invoked import invoke_here
 from tests.registry.candidates import register
 from tests.tuners.hf.templates import tokenizer_of
 from tuning.command_line.options import DeployOptions
@@ -144,9 +145,8 @@ def test_predict_as_typed(cloud: Settings, tmp_path: Path) -> None:
     put(cloud, version(cloud, tmp_path / "a", "chatml"))
 
     def typed(*arguments: str) -> tuple[int, str]:
-        process = start_invoke(cloud, "predict", *arguments, "--endpoint", "--target", "gcp")
-        output, errors = process.communicate(timeout=300)
-        return process.returncode, output + errors
+        result = invoke_here("predict", *arguments, "--endpoint", "--target", "gcp", **variables(cloud))
+        return result.returncode, result.stdout + result.stderr
 
     assert typed("How do I read a file?") == (0, "Answer to: How do I read a file?\n[v1: STOP]\n")
     questions, answers = tmp_path / "questions.jsonl", tmp_path / "answers.jsonl"

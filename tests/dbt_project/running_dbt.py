@@ -5,9 +5,11 @@ import os
 import shutil
 import subprocess
 import sys
+from contextlib import redirect_stdout
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
 import orjson
@@ -16,6 +18,9 @@ from tests.dbt_project.compiled_project import DBT_PROJECT
 from tuning.settings import Settings
 from tuning.warehouse.client import connect
 from tuning.warehouse.dbt_process import environment
+
+if TYPE_CHECKING:
+    from dbt.cli.main import dbtRunnerResult
 
 
 @dataclass(frozen=True)
@@ -39,15 +44,25 @@ class Dbt:
 
     def run_here(self, *arguments: str, variables: dict[str, Any] | None = None) -> None:
         """Run dbt in this process, which saves its start, and succeed."""
+        done = self._invoke("--log-level", "none", *arguments, *_vars(variables))
+        if done.exception is not None:
+            raise done.exception
+        assert done.success, self.results()
+
+    def refused_here(self, *arguments: str, variables: dict[str, Any] | None = None) -> str:
+        """Run dbt in this process, and return what it prints when it fails."""
+        with redirect_stdout(StringIO()) as printed:
+            done = self._invoke("--no-use-colors", *arguments, *_vars(variables))
+        assert not done.success, printed.getvalue()
+        return printed.getvalue()
+
+    def _invoke(self, *arguments: str) -> "dbtRunnerResult":
         from dbt.cli.main import dbtRunner
 
         folders = ("--project-dir", str(self.project), "--profiles-dir", str(self.project))
         places = ("--target-path", str(self.folder / "target"), "--log-path", str(self.folder / "logs"))
         with patch.dict(os.environ, environment(self.settings)):
-            done = dbtRunner().invoke(["--log-level", "none", *arguments, *folders, *places, *_vars(variables)])
-        if done.exception is not None:
-            raise done.exception
-        assert done.success, self.results()
+            return dbtRunner().invoke([*arguments, *folders, *places])
 
     def succeed(self, *arguments: str, variables: dict[str, Any] | None = None) -> None:
         done = self.run(*arguments, variables=variables)

@@ -17,13 +17,6 @@ pytestmark = pytest.mark.slow
 OLD_COLUMNS = "mart, step, rule, is_applied, rows_in, rows_failing, rows_out"
 
 
-@pytest.fixture(scope="module")
-def built(invented: Dbt) -> Dbt:
-    """All models, built and tested once; the unit tests ran where the build itself is tested."""
-    invented.succeed("build", "--exclude-resource-type", "unit_test")
-    return invented
-
-
 def builds(dbt: Dbt) -> dict[int, set[str]]:
     """The invocations of each build in the funnel."""
     found: dict[int, set[str]] = {}

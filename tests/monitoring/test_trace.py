@@ -1,7 +1,5 @@
 """Every place of a post is found, and what cannot be searched is said; a forgotten post is listed and marked."""
 
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +8,7 @@ import msgspec
 import numpy as np
 import pytest
 
+from tests.invoked import invoke_here
 from tests.marts import preference_row, row, words, write_snapshot
 from tests.registry.candidates import register
 from tuning.dataset.create import create_dataset
@@ -25,7 +24,7 @@ from tuning.pipelines.release.record import start_run, write_run
 from tuning.registry import registry
 from tuning.registry.listing import model_lines
 from tuning.registry.model_folder import TRAINED_ON, count_seen
-from tuning.settings import PROJECT_ROOT, Settings
+from tuning.settings import Settings
 from tuning.tuners.protocol import Model
 
 COPY = 40  # its answer and its question are near copies of those of post 7, and it has other code
@@ -253,10 +252,8 @@ def test_a_post_that_is_nowhere_can_be_forgotten_but_not_without_a_reason(settin
 
 
 def test_the_commands_take_an_address(settings: Settings, made: Dataset) -> None:
-    def invoke(*arguments: str) -> str:
-        command = [str(Path(sys.executable).with_name("invoke")), *arguments]
-        return subprocess.run(command, cwd=PROJECT_ROOT, capture_output=True, text=True, timeout=120, check=True).stdout
-
     address = "https://stackoverflow.com/questions/7/how#7"
-    assert "post 7 of stackoverflow.com: found in these places" in invoke("trace", address)
-    assert "post 7 of stackoverflow.com is on the deny list" in invoke("forget", address, "--reason", "asked")
+    assert "post 7 of stackoverflow.com: found in these places" in invoke_here("trace", address).stdout
+    assert (
+        "post 7 of stackoverflow.com is on the deny list" in invoke_here("forget", address, "--reason", "asked").stdout
+    )

@@ -45,6 +45,15 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return next(folder.glob("*.whl"))
 
 
+@pytest.fixture(scope="module")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that the wheel is installed into."""
+    folder = tmp_path_factory.mktemp("installed")
+    install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(folder), str(wheel)]
+    subprocess.run(install, check=True, capture_output=True)
+    return folder
+
+
 @pytest.mark.slow
 def test_the_wheel_contains_templates_the_dbt_project_and_the_tasks(wheel: Path):
     names = set(zipfile.ZipFile(wheel).namelist())
@@ -64,30 +73,25 @@ def test_the_wheel_contains_templates_the_dbt_project_and_the_tasks(wheel: Path)
 
 
 @pytest.mark.slow
-def test_an_installed_package_has_the_code_of_the_checkout(wheel: Path, tmp_path: Path):
-    install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(tmp_path), str(wheel)]
-    subprocess.run(install, check=True, capture_output=True)
+def test_an_installed_package_has_the_code_of_the_checkout(installed: Path, tmp_path: Path):
     modules = [f"tuning.pipelines.steps.{name}" for name in ("tune", "evaluate", "gate")]
     code = "import sys; from tuning.pipelines.steps.code_hash import sources_sha256 as of; import tuning"
     command = [sys.executable, "-c", f"{code}; print(tuning.__file__, *(of(name, 'hf') for name in sys.argv[1:]))"]
-    environment = os.environ | {"PYTHONPATH": str(tmp_path)}
+    environment = os.environ | {"PYTHONPATH": str(installed)}
     said = subprocess.run(
         [*command, *modules], env=environment, cwd=tmp_path, check=True, capture_output=True, text=True
     )
     file, *hashes = said.stdout.split()
-    assert Path(file).is_relative_to(tmp_path)
+    assert Path(file).is_relative_to(installed)
     assert hashes == [sources_sha256(name, "hf") for name in modules]
 
 
 @pytest.mark.slow
-def test_an_installed_package_builds_the_marts_outside_the_checkout(wheel: Path, tmp_path: Path):
-    site = tmp_path / "site"
-    install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(site), str(wheel)]
-    subprocess.run(install, check=True, capture_output=True)
+def test_an_installed_package_builds_the_marts_outside_the_checkout(installed: Path, tmp_path: Path):
     work = tmp_path / "work"
     work.mkdir()
     (work / "tasks.py").write_text("from tuning.tasks import namespace\n")
-    environment = os.environ | {"PYTHONPATH": str(site), "TUNING_HOME": str(tmp_path / "home")}
+    environment = os.environ | {"PYTHONPATH": str(installed), "TUNING_HOME": str(tmp_path / "home")}
 
     def invoke(*words: str) -> str:
         command = [sys.executable, "-m", "invoke", *words]

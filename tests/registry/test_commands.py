@@ -1,13 +1,12 @@
 """The registry's tasks as a person types them."""
 
-import os
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
+from tests.invoked import invoke_here
 from tuning.registry import registry
 from tuning.settings import PROJECT_ROOT
 
@@ -28,14 +27,7 @@ registry.rollback(load_settings({}))
 
 def invoke(*arguments: str) -> tuple[int, str]:
     """Status and what was printed; TUNING_HOME is the test's own."""
-    result = subprocess.run(
-        [str(Path(sys.executable).with_name("invoke")), *arguments],
-        cwd=PROJECT_ROOT,
-        env=dict(os.environ),
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+    result = invoke_here(*arguments)
     return result.returncode, (result.stdout + result.stderr).strip()
 
 

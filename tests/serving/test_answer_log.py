@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-import sys
 import time
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -11,6 +10,7 @@ import msgspec
 import pytest
 
 from tests.homes import free_port
+from tests.invoked import Result, invoke_here
 from tests.registry.candidates import register
 from tests.serving.conftest import Server, command, environment, register_toy
 from tests.serving.toy_tuner import KEY, NAME
@@ -259,11 +259,10 @@ def test_only_the_version_that_answered_last_is_compared(settings: Settings, tmp
 
 
 def test_the_command_ends_with_3_on_drift_and_starts_a_refresh_if_asked(settings: Settings, tmp_path: Path) -> None:
-    def monitor(*arguments: str) -> subprocess.CompletedProcess[str]:
-        line = [str(Path(sys.executable).with_name("invoke")), "monitor", "--served", *arguments]
+    def monitor(*arguments: str) -> Result:
         # No warehouse answers there, so the refresh ends at once.
-        values = environment(settings.home) | {"TUNING_BIGQUERY_ENDPOINT": f"http://127.0.0.1:{free_port()}"}
-        return subprocess.run(line, cwd=PROJECT_ROOT, env=values, capture_output=True, text=True, timeout=300)
+        endpoint = f"http://127.0.0.1:{free_port()}"
+        return invoke_here("monitor", "--served", *arguments, TUNING_BIGQUERY_ENDPOINT=endpoint)
 
     evaluated(settings, tmp_path)
     served(settings, 60)
@@ -284,8 +283,7 @@ def test_the_command_ends_with_3_on_drift_and_starts_a_refresh_if_asked(settings
     ],
 )
 def test_options_that_need_a_log_say_so(arguments: list[str], said: str) -> None:
-    line = [str(Path(sys.executable).with_name("invoke")), *arguments]
-    result = subprocess.run(line, cwd=PROJECT_ROOT, capture_output=True, text=True, timeout=120)
+    result = invoke_here(*arguments)
     assert (result.stderr or result.stdout).startswith(said)
 
 

@@ -17,20 +17,27 @@ from tuning.warehouse import emulator
 from tuning.warehouse.client import find_warehouse
 from tuning.warehouse.dbt_client import require_server
 
+Dbt = Callable[..., subprocess.CompletedProcess[str]]
 
-def dbt(tmp_path: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    ours = {"TUNING_HOME": str(tmp_path / "home"), "TUNING_BIGQUERY_ENDPOINT": f"http://127.0.0.1:{free_port()}"}
-    places = ["--log-path", str(tmp_path / "logs"), "--target-path", str(tmp_path / "target"), "--no-use-colors"]
-    command = [str(Path(sys.executable).with_name("dbt")), *arguments, *places]
-    environment = os.environ | ours | variables
-    return subprocess.run(command, cwd=DBT_PROJECT, env=environment, capture_output=True, text=True, check=False)
+
+@pytest.fixture(scope="module")
+def dbt(tmp_path_factory: pytest.TempPathFactory) -> Dbt:
+    """Runs dbt with one folder and one address, so that only the first command parses the whole project."""
+    folder = tmp_path_factory.mktemp("without")
+    ours = {"TUNING_HOME": str(folder / "home"), "TUNING_BIGQUERY_ENDPOINT": f"http://127.0.0.1:{free_port()}"}
+    places = ["--log-path", str(folder / "logs"), "--target-path", str(folder / "target"), "--no-use-colors"]
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [str(Path(sys.executable).with_name("dbt")), *arguments, *places]
+        environment = os.environ | ours
+        return subprocess.run(command, cwd=DBT_PROJECT, env=environment, capture_output=True, text=True, check=False)
+
+    return run
 
 
 @pytest.mark.parametrize("command", [("build",), ("source", "freshness")])
-def test_a_command_that_always_connects_fails_before_it_reads_the_project(
-    tmp_path: Path, command: tuple[str, ...]
-) -> None:
-    done = dbt(tmp_path, *command)
+def test_a_command_that_always_connects_fails_before_it_reads_the_project(dbt: Dbt, command: tuple[str, ...]) -> None:
+    done = dbt(*command)
     said = [line for line in done.stdout.splitlines() if "BigQuery server" in line]
     assert done.returncode == 2, done.stdout + done.stderr
     assert [line.rpartition("refused). ")[2] for line in said] == [
@@ -41,8 +48,8 @@ def test_a_command_that_always_connects_fails_before_it_reads_the_project(
 
 
 @pytest.mark.slow
-def test_a_command_that_connects_later_says_the_same_without_a_traceback(tmp_path: Path) -> None:
-    done = dbt(tmp_path, "compile")
+def test_a_command_that_connects_later_says_the_same_without_a_traceback(dbt: Dbt) -> None:
+    done = dbt("compile")
     assert (done.returncode, "Traceback" in done.stdout) == (2, False)
     assert "Start it (`invoke warehouse.up`)" in done.stdout
 
@@ -52,8 +59,8 @@ def test_a_command_that_connects_later_says_the_same_without_a_traceback(tmp_pat
     "command",
     [("parse",), ("ls",), ("compile", "--no-populate-cache", "--no-introspect"), ("run-operation", "no_macro")],
 )
-def test_a_command_that_needs_no_server_works_without_one(tmp_path: Path, command: tuple[str, ...]) -> None:
-    done = dbt(tmp_path, *command)
+def test_a_command_that_needs_no_server_works_without_one(dbt: Dbt, command: tuple[str, ...]) -> None:
+    done = dbt(*command)
     assert "BigQuery server" not in done.stdout
     assert done.returncode == (0 if "no_macro" not in command else 2), done.stdout
 
@@ -75,16 +82,17 @@ def test_the_remedy_is_the_command_that_helps(new_home: Callable[..., Settings])
     )
 
 
-def test_a_server_of_another_home_at_the_port_is_refused_with_what_to_type(new_home: Callable[..., Settings]) -> None:
-    other, own = new_home("other"), new_home("own")
-    address = emulator.ensure(other).endpoint
+def test_a_server_of_another_home_at_the_port_is_refused_with_what_to_type(
+    warehouse: Settings, new_home: Callable[..., Settings]
+) -> None:
+    own, address = new_home("own"), emulator.ensure(warehouse).endpoint
 
     def refused() -> str:
         with pytest.raises(DbtRuntimeError) as failed:
             require_server(own, address)
         return str(failed.value).strip().rpartition("\n")[2].strip()
 
-    what = f"the BigQuery server at {address} belongs to {other.home}, not to {own.home}."
+    what = f"the BigQuery server at {address} belongs to {warehouse.home}, not to {own.home}."
     assert refused() == f"{what} Start it: `invoke warehouse.up`"
     server = emulator.ensure(own)
     assert refused() == (

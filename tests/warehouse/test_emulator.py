@@ -66,25 +66,23 @@ def test_two_starts_at_once_make_one_server(new_home: NewHome) -> None:
     assert len({start.stdout for start in starts}) == 1
 
 
-def test_it_outlives_the_process_that_started_it_and_ends_on_stop_with_its_data_kept(new_home: NewHome) -> None:
+def test_it_outlives_the_process_that_started_it_ends_on_stop_with_its_data_kept_and_is_no_program_of_its_old_pid(
+    new_home: NewHome,
+) -> None:
     settings = new_home()
     write_three_rows(settings)
     server = emulator.ensure(settings)
     assert os.getsid(server.pid) == server.pid != os.getsid(0)
+    state = json.loads((settings.warehouse_dir / emulator.STATE).read_text())
     assert emulator.stop(settings) is True
     assert not psutil.pid_exists(server.pid)
     assert emulator.running(settings) is None
     assert emulator.stop(settings) is False
-    assert count_rows(settings) == 3
-
-
-def test_what_was_written_is_there_after_the_server_was_killed(new_home: NewHome) -> None:
-    settings = new_home()
-    write_three_rows(settings)
-    server = emulator.ensure(settings)
-    os.kill(server.pid, signal.SIGKILL)
-    psutil.wait_procs([psutil.Process(server.pid)] if psutil.pid_exists(server.pid) else [], timeout=30)
-    assert emulator.running(settings) is None
+    for pid in (os.getpid(), server.pid):  # another program's by now, or nobody's
+        (settings.warehouse_dir / emulator.STATE).write_text(json.dumps(state | {"pid": pid}))
+        assert emulator.running(settings) is None
+    assert emulator.stop(settings) is False
+    assert emulator.ensure(settings).pid != server.pid
     assert count_rows(settings) == 3
 
 
@@ -103,18 +101,6 @@ def test_a_server_whose_command_was_killed_while_it_started_is_stopped_although_
         assert not psutil.pid_exists(unrecorded.pid)
         assert server.rest_port == earlier.rest_port
         assert [row.one for row in query(connect(settings), "select 1 as one")] == [1]
-
-
-def test_a_state_file_whose_pid_is_another_program_by_now_counts_for_nothing(new_home: NewHome) -> None:
-    settings = new_home()
-    server = emulator.ensure(settings)
-    state = json.loads((settings.warehouse_dir / emulator.STATE).read_text())
-    emulator.stop(settings)
-    for pid in (os.getpid(), server.pid):
-        (settings.warehouse_dir / emulator.STATE).write_text(json.dumps(state | {"pid": pid}))
-        assert emulator.running(settings) is None
-    assert emulator.stop(settings) is False
-    assert emulator.ensure(settings).pid != server.pid
 
 
 def test_where_the_port_is_another_homes_it_takes_a_free_one_and_says_so(
@@ -173,30 +159,28 @@ def test_a_folder_that_another_process_holds_is_one_line_with_the_logs_last_word
     assert "\n" not in message
 
 
-def test_the_extension_comes_from_the_installed_package_not_from_a_home_directory(
+def test_a_server_gets_no_access_token_and_its_extension_is_the_installed_packages(
     new_home: NewHome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path / "nobody"))
+    monkeypatch.setenv("TUNING_ACCESS_TOKEN", "a-planted-token")
     settings = new_home()
     (point,) = query(connect(settings), "select st_astext(st_geogpoint(1, 2)) as text")
     assert point.text == "POINT (1 2)"
     assert not (tmp_path / "nobody").exists()
-
-
-def test_the_server_does_not_get_the_access_token(new_home: NewHome, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TUNING_ACCESS_TOKEN", "a-planted-token")
-    server = emulator.ensure(new_home())
-    process = psutil.Process(server.pid)
+    process = psutil.Process(emulator.ensure(settings).pid)
     assert not any("a-planted-token" in text for text in (*process.environ().values(), *process.cmdline()))
 
 
-def test_a_server_that_was_killed_is_started_again_once_by_the_clients_next_request(
+def test_a_server_that_was_killed_is_started_again_once_by_the_clients_next_request_with_what_was_written(
     new_home: NewHome, capsys: pytest.CaptureFixture[str]
 ) -> None:
     settings = new_home()
     write_three_rows(settings)
     client, server = connect(settings), emulator.ensure(settings)
     os.kill(server.pid, signal.SIGKILL)
+    psutil.wait_procs([psutil.Process(server.pid)] if psutil.pid_exists(server.pid) else [], timeout=30)
+    assert emulator.running(settings) is None
     start = time.monotonic()
     assert query(client, "select count(*) as n from notes.words")[0].n == 3
     assert time.monotonic() - start < 60

@@ -29,7 +29,7 @@ def kill(server: emulator.Server) -> None:
         time.sleep(0.01)
 
 
-def test_a_server_that_ends_twice_is_one_line_with_its_log(
+def test_a_server_that_ends_twice_is_one_line_with_its_log_and_one_stopped_on_purpose_stays_stopped(
     new_home: NewHome, capsys: pytest.CaptureFixture[str]
 ) -> None:
     settings = new_home()
@@ -47,17 +47,13 @@ def test_a_server_that_ends_twice_is_one_line_with_its_log(
     message = str(refused.value)
     assert message.startswith(f"the local BigQuery (pid {second.pid}) ended unexpectedly for the second time: ")
     assert str(emulator.log_file(settings)) in message
-    assert emulator.ensure(settings).pid not in (first.pid, second.pid)
+    third = emulator.ensure(settings)
+    assert third.pid not in (first.pid, second.pid)
     assert f"(pid {second.pid}) ended unexpectedly and was started again" in capsys.readouterr().out
-
-
-def test_a_server_that_was_stopped_on_purpose_stays_stopped(new_home: NewHome) -> None:
-    settings = new_home()
-    server = emulator.ensure(settings)
-    revival = Revival(settings, server)
+    revival = Revival(settings, third)
     emulator.stop(settings)
     with pytest.raises(TuningError, match="was stopped while this command used it"):
-        revival.revive(server)
+        revival.revive(third)
     assert emulator.running(settings) is None
 
 
@@ -93,33 +89,29 @@ def test_a_home_behind_a_symlink_is_the_same_home(tmp_path: Path) -> None:
     assert load_settings(environ={"TUNING_HOME": str(tmp_path / "link")}).home == tmp_path / "real"
 
 
-def test_the_endpoint_that_a_person_exports_is_watched_too(new_home: NewHome) -> None:
-    settings = new_home()
-    server = emulator.ensure(settings)
+def test_the_endpoint_that_a_person_exports_is_watched_too(warehouse: Settings) -> None:
+    server = emulator.ensure(warehouse)
     for address in (server.endpoint, f"http://localhost:{server.rest_port}/"):
-        assert find_warehouse(msgspec.structs.replace(settings, bigquery_endpoint=address)).own_server() == server
-    elsewhere = msgspec.structs.replace(settings, bigquery_endpoint="http://127.0.0.1:1")
+        assert find_warehouse(msgspec.structs.replace(warehouse, bigquery_endpoint=address)).own_server() == server
+    elsewhere = msgspec.structs.replace(warehouse, bigquery_endpoint="http://127.0.0.1:1")
     assert find_warehouse(elsewhere).own_server() is None
 
 
 def test_a_port_that_is_taken_between_the_choice_and_the_start_is_not_used(
-    new_home: NewHome, monkeypatch: pytest.MonkeyPatch
+    warehouse: Settings, new_home: NewHome, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = new_home("first")
-    emulator.ensure(first)
-    second = new_home("second", bigquery_port=first.bigquery_port)
-    chosen = iter([first.bigquery_port, 0])
+    second = new_home("second", bigquery_port=emulator.ensure(warehouse).rest_port)
+    chosen = iter([second.bigquery_port, 0])
     monkeypatch.setattr(emulator, "_choose_port", lambda _: next(chosen))
-    assert emulator.ensure(second).rest_port != first.bigquery_port
+    assert emulator.ensure(second).rest_port != second.bigquery_port
 
 
-def test_a_server_that_starts_or_is_busy_is_known_by_its_command_line(new_home: NewHome) -> None:
-    first = new_home("first")
-    server = emulator.ensure(first)
+def test_a_server_that_starts_or_is_busy_is_known_by_its_command_line(warehouse: Settings, new_home: NewHome) -> None:
+    server = emulator.ensure(warehouse)
     os.kill(server.pid, signal.SIGSTOP)  # no answer at all
-    second = new_home("second", bigquery_port=first.bigquery_port)
+    second = new_home("second", bigquery_port=server.rest_port)
     try:
-        assert emulator._home_by_command_line(second.bigquery_port) == first.home
+        assert emulator._home_by_command_line(second.bigquery_port) == warehouse.home
         assert emulator._choose_port(second) == 0
     finally:
         os.kill(server.pid, signal.SIGCONT)

@@ -1,8 +1,9 @@
-"""Tuning and evaluating on a user's own files, with the real local tuner: the base `tiny`, two steps."""
+"""The pipeline with the real local tuner, the base `tiny` and two steps, on a user's own files."""
 
 import json
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -14,21 +15,37 @@ from tuning.command_line.report import Report
 from tuning.errors import TuningError
 from tuning.pipelines.end_to_end import Given, more_rows, tune_all
 from tuning.pipelines.release.record import read_run
-from tuning.registry.evaluate_version import evaluate_version, in_lines, summary
+from tuning.pipelines.release.release import PipelineRun
+from tuning.registry.evaluate_version import evaluate_version, in_lines, summary, write_sides
+from tuning.registry.model_folder import open_model
+from tuning.registry.predict import Prediction, ask, load
+from tuning.settings import Settings
+
+
+def write(folder: Path, name: str, numbers: range) -> str:
+    rows = [{"instruction": words(number), "input": "", "output": words(number + 5000)} for number in numbers]
+    (folder / name).write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return str(folder / name)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    return Settings(home=tmp_path_factory.mktemp("own") / "home", evaluation_answers=1)
+
+
+@pytest.fixture(scope="module")
+def tuned(home: Settings) -> tuple[PipelineRun, list[str]]:
+    """A run with own files, and what it showed."""
+    files = home.home.parent
+    own = OwnOptions(train=[f"{write(files, 'a.jsonl', range(60))}=2"], eval_=[write(files, "b.jsonl", range(60, 80))])
+    shown: list[str] = []
+    tuning = TuningOptions(base_model="tiny", steps=2, batch_size=4, run_answers="no")
+    return tune_all(home, Given(own=own, tuning=tuning, run_file="limit: 0\n"), shown.append), shown
 
 
 @pytest.mark.slow
-def test_own_files_are_tuned_on_and_a_file_is_evaluated(settings, tmp_path):
-    def write(name, numbers):
-        rows = [{"instruction": words(number), "input": "", "output": words(number + 5000)} for number in numbers]
-        (tmp_path / name).write_text("".join(json.dumps(row) + "\n" for row in rows))
-        return str(tmp_path / name)
-
-    settings = msgspec.structs.replace(settings, evaluation_answers=1)
-    own = OwnOptions(train=[f"{write('a.jsonl', range(60))}=2"], eval_=[write("b.jsonl", range(60, 80))])
-    shown: list[str] = []
-    tuning = TuningOptions(base_model="tiny", steps=2, batch_size=4, run_answers="no")
-    run = tune_all(settings, Given(own=own, tuning=tuning, run_file="limit: 0\n"), shown.append)
+def test_own_files_are_tuned_on_and_a_file_is_evaluated(home, tuned, tmp_path):
+    run, shown = tuned
     assert any("80 rows in 2 files" in line for line in shown)
     assert any("120 train and 20 eval examples" in line for line in shown)
     assert (run.version.template, run.version.body) == ("", "text")
@@ -42,14 +59,53 @@ def test_own_files_are_tuned_on_and_a_file_is_evaluated(settings, tmp_path):
     assert "own data" in run.report.read_text()
     assert (run.folder / "run.yaml").read_text() == "limit: 0\n"
 
-    judged = evaluate_version(settings, "v1", [write("c.jsonl", range(55, 70))], 10, 1)
+    judged = evaluate_version(home, "v1", [write(tmp_path, "c.jsonl", range(55, 70))], 10, 1)
     lines, data = in_lines(judged), json.loads(Report(judged.as_data(), []).as_json())
     assert (data["version"], data["examples"], data["verdict"]["status"]) == ("v1", 15, judged.verdict.status)
     assert lines[0].startswith("v1 (tuned tiny) is evaluated on 15 own examples, and was tuned on ")
     assert any(line.endswith("read: rows of the files") for line in lines)
     assert any("the model was trained on" in line for line in lines)
     assert summary(judged)[-3].split() == ["dataset", f"{judged.dataset.id}:", "15", "examples", "for", "evaluation"]
-    assert [path.name for path in settings.datasets_dir.iterdir() if path.name[0] != "."] == [run.version.dataset_id]
+    assert [path.name for path in home.datasets_dir.iterdir() if path.name[0] != "."] == [run.version.dataset_id]
+
+
+@pytest.mark.slow
+def test_tiny_goes_all_the_way_to_an_answer(home, tuned, tmp_path):
+    run, _ = tuned
+    dataset = run.version.dataset_id
+    assert (run.version.base_model, run.version.verdict.smoke_test) == ("tiny", True)
+    page = run.report.read_text()
+    for said in ("Smoke test", "development loss", "<polyline", "training examples; 0 were left out"):
+        assert said in page
+
+    from transformers import AutoModelForCausalLM
+
+    model = open_model(home.models_dir / "v1" / "model")
+    assert AutoModelForCausalLM.from_pretrained(model.uri).num_parameters() == model.facts["parameters"]
+
+    *_, last = ask(load(home, "v1"), "How do I use a list?", max_new_tokens=4)
+    assert isinstance(last, Prediction)
+    assert last.finish_reason in ("STOP", "MAX_TOKENS")
+
+    lines = in_lines(evaluate_version(home, "v1", dataset, 10, 1))
+    assert lines[0] == f"v1 (tuned tiny) is evaluated on dataset {dataset}"
+    assert lines[-1].startswith(
+        "no how-to questions were asked, because the base model tiny has random weights and cannot answer any; "
+        "only 10 independent evaluation examples"
+    )
+    assert "loss or text overlap alone does not show" in lines[-1]
+    assert lines[-1].endswith("This base model is for smoke tests: its scores do not measure quality.")
+
+    lines = in_lines(evaluate_version(home, "v1", dataset, 10, 2, judge_name="tiny"))
+    assert lines[-1].startswith("judge tiny: ")
+
+    questions = tmp_path / "questions.jsonl"
+    questions.write_text('{"title": "How do I print 5?", "body": "", "check": "assert printed(5)"}\n')
+    judged = evaluate_version(home, "v1", dataset, 10, 0, benchmark=str(questions))
+    assert "  solved by no model: How do I print 5?" in in_lines(judged)
+    assert write_sides(judged, tmp_path / "answers.jsonl").startswith("wrote 1 questions with both answers")
+    (side,) = map(json.loads, (tmp_path / "answers.jsonl").read_text().splitlines())
+    assert side["answers"].keys() == {"base", "tuned"}
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,9 @@ def record(result: local.PipelineRun) -> RunRecord:
 
 
 @pytest.mark.slow
-def test_a_run_tunes_evaluates_and_registers_and_the_next_run_reuses_all_of_it(settings, dataset, monkeypatch):
+def test_a_run_tunes_evaluates_and_registers_and_the_next_run_reuses_all_of_it(tmp_path, monkeypatch):
+    settings = Settings(home=tmp_path / "my python3 home")  # a blank, and the name of the interpreter
+    dataset = write_dataset(settings.datasets_dir / "d1")
     shown: list[str] = []
     tracked: dict[str, object] = {}
     tracker = types.ModuleType("wandb")
@@ -95,6 +97,7 @@ def test_a_run_tunes_evaluates_and_registers_and_the_next_run_reuses_all_of_it(s
     assert (record(first).status, record(first).version, record(first).promoted) == ("succeeded", "v1", False)
     assert record(first).steps == first.steps
     assert record(first).base_model == "characters"
+    assert list(settings.runs_dir.glob("*/scratch")) == []
 
     history = registry.history(settings)
     second = run(settings, dataset)
@@ -208,14 +211,6 @@ def test_a_smoke_test_is_no_champion_that_a_real_model_must_beat(settings, datas
 
 
 @pytest.mark.slow
-def test_a_home_with_a_blank_and_the_name_of_the_interpreter_in_its_path_works(tmp_path):
-    settings = Settings(home=tmp_path / "my python3 home")
-    result = run(settings, write_dataset(settings.datasets_dir / "d1"))
-    assert (result.version.name, result.registered) == ("v1", True)
-    assert list((settings.home / "runs").glob("*/scratch")) == []
-
-
-@pytest.mark.slow
 def test_a_step_that_fails_says_why_in_its_own_words_and_nothing_is_registered(settings, dataset):
     with pytest.raises(TuningError, match=r"^there is no base model 'nonsense'\. Take characters or tiny\.$"):
         run(settings, dataset, TuneOptions(base_model="nonsense"))
@@ -270,23 +265,19 @@ def test_a_dataset_that_lost_a_file_is_one_line(settings, dataset):
         run(settings, dataset)
 
 
-def test_hello_greets_as_the_seed_does(settings):
+def test_hello_greets_as_the_seed_does_and_runs_each_time_since_it_checks_the_runner(settings):
     shown: list[str] = []
     assert local.run_hello(settings, "World", shown.append) == "Hello, World!. How are you?"
     assert local.run_hello(settings, "World!", shown.append) == "Hello, World!!. How are you?"
-    assert [line.split()[0] for line in shown] == ["say-hello", "how-are-you"] * 2
-    assert list((settings.home / "pipeline").glob("*")) == [], "a greeting leaves no files but its run's"
-
-
-def test_hello_runs_each_time_since_it_checks_the_runner(settings):
-    for _ in range(2):
-        local.run_hello(settings, "World", lambda _: None)
+    assert local.run_hello(settings, "World!", shown.append) == "Hello, World!!. How are you?"
+    assert [line.split()[0] for line in shown] == ["say-hello", "how-are-you"] * 3
     steps = [
         step.cached
         for path in settings.runs_dir.glob("*/run.json")
         for step in msgspec.json.decode(path.read_bytes(), type=RunRecord).steps
     ]
-    assert steps == [False] * 4
+    assert steps == [False] * 6
+    assert list((settings.home / "pipeline").glob("*")) == [], "a greeting leaves no files but its run's"
 
 
 def test_hello_greets_any_text(settings):
