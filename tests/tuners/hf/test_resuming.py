@@ -54,7 +54,11 @@ def test_a_tuning_killed_half_way_goes_on_and_ends_as_an_unbroken_one(
     ).read_text().count('"step"')
 
 
-@pytest.mark.parametrize(("steps", "killed_at", "ends_at"), [(20, 6, 8), (4, 4, 4)], ids=["in training", "in saving"])
+@pytest.mark.parametrize(
+    ("steps", "killed_at", "ends_at"),
+    [(20, 6, 8), (4, 4, 4), (20, 8, 8)],
+    ids=["in training", "in saving", "in saving, without patience"],
+)
 def test_a_tuning_that_goes_on_in_another_folder_ends_with_the_weights_of_an_unbroken_one(
     dataset: Dataset,
     local_model: Path,

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from transformers import EarlyStoppingCallback, TrainerCallback
-from transformers.trainer_callback import ExportableState
+from transformers.trainer import TRAINER_STATE_NAME
+from transformers.trainer_callback import ExportableState, TrainerState
 
 from tuning.progress import Advance
 from tuning.settings import Settings
@@ -133,6 +134,16 @@ class EarlyStopping(EarlyStoppingCallback):  # type: ignore[misc]
         """Count the evaluation, if a step has changed the weights."""
         if state.global_step > self._skipped.count:
             super().on_evaluate(args, state, *given, **more)
+
+
+def stopped_early(checkpoint: Path) -> bool:
+    """Return whether the training had no patience left at this checkpoint. The Trainer would train one more step."""
+    found = TrainerState.load_from_json(str(checkpoint / TRAINER_STATE_NAME)).stateful_callbacks
+    if not (stopping := found.get(EarlyStopping.__name__)):
+        return False
+    patience: int = stopping["args"]["early_stopping_patience"]
+    without_better: int = stopping["attributes"]["early_stopping_patience_counter"]
+    return without_better >= patience
 
 
 class CopiedCheckpoints(TrainerCallback):  # type: ignore[misc]

@@ -22,7 +22,13 @@ from tuning.errors import TuningError
 from tuning.progress import progress
 from tuning.tuners.hf.device import DEFAULT_KERNELS, Kernels, Processor, apply_liger
 from tuning.tuners.hf.train.batches import TOKENS, micro_batch, plan_batches
-from tuning.tuners.hf.train.callbacks import CopiedCheckpoints, EarlyStopping, ProgressLines, SkippedSteps
+from tuning.tuners.hf.train.callbacks import (
+    CopiedCheckpoints,
+    EarlyStopping,
+    ProgressLines,
+    SkippedSteps,
+    stopped_early,
+)
 from tuning.tuners.hf.train.checkpoints import CHECKPOINTS, SHARED_WEIGHTS, name_best_here, newest_checkpoint
 from tuning.tuners.hf.train.dpo_trainer import PreferenceTrainer
 from tuning.tuners.hf.train.processes import ALONE, Group
@@ -95,6 +101,9 @@ def train(
     if log.trackers:
         arguments.report_to, arguments.project = list(log.trackers), PROJECT
         arguments.run_name = f"training {log.folder.name[:12]}"
+    if resume and stopped_early(resume):
+        arguments.max_steps = done
+        plan = plan[: done * recipe.batch_size]
     # A resumed run already has this evaluation in its log.
     arguments.eval_on_start = arguments.eval_on_start and not resume
     skipped = SkippedSteps()
