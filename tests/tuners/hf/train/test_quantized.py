@@ -67,7 +67,7 @@ def test_only_the_training_is_on_quantized_weights(
     assert tuned.facts["trained"] == f"a LoRA adapter of rank 4 on {quantize[0]}-bit weights"
     assert tuned.facts["kernels"] == "default attention"  # no other is for a CPU
     assert tuned.facts["parameters"] == measure(load_outline(base)).parameters + tuned.facts["parameters_trained"]
-    assert f"| quantize | {quantize} |" in (tmp_path / "out" / "README.md").read_text()
+    assert f"| base quantized in training | {quantize} |" in (tmp_path / "out" / "README.md").read_text()
 
     before, merged = (load_file(folder / "model.safetensors") for folder in (base, Path(tuned.uri)))
     adapter = load_file(tmp_path / "out" / "adapter" / "adapter_model.safetensors")
