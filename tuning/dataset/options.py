@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 SplitMethod = Literal["hash", "time", "random", "given", "evaluation"]
 Code = Literal["any", "parses"]
 # Part of every dataset's ID. Increase it when a code change alters any byte of any dataset.
-FORMAT_VERSION = 13
+FORMAT_VERSION = 14
 
 
 class DatasetOptions(msgspec.Struct, frozen=True, kw_only=True):
