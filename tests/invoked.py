@@ -5,9 +5,11 @@ and in the tests "as typed" of the cloud.
 """
 
 import io
+import os
 import sys
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from unittest import mock
 
 import pytest
 from invoke.main import program
@@ -26,7 +28,12 @@ def invoke_here(*arguments: str, **environ: str) -> Result:
     """Run ``invoke`` with these arguments in the project's folder, with these further environment variables."""
     stdout, stderr = io.StringIO(), io.StringIO()
     code: object = 0
-    with pytest.MonkeyPatch.context() as patch, redirect_stdout(stdout), redirect_stderr(stderr):
+    with (
+        mock.patch.dict(os.environ),  # a command hides secrets from its own environment
+        pytest.MonkeyPatch.context() as patch,
+        redirect_stdout(stdout),
+        redirect_stderr(stderr),
+    ):
         for name, value in environ.items():
             patch.setenv(name, value)
         patch.chdir(PROJECT_ROOT)

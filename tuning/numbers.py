@@ -21,5 +21,5 @@ def number_of(kind: str, number: float, *, sign: bool = False) -> str:
 
     With `sign`, a positive number has a plus. 0 has no sign, because +0 reads like a gain.
     """
-    text = f"{number:{'+' if sign else ''}.{digits_of(kind)}f}"
-    return text if float(text) else text.lstrip("+-")
+    text = f"{number:{'+' if sign else ''},.{digits_of(kind)}f}"
+    return text if text.strip("+-0.") else text.lstrip("+-")

@@ -173,7 +173,7 @@ def test_settings_and_values_are_words_and_what_happened_stands_before_a_setting
         "<tr><td>longest example, tokens</td><td>256</td></tr>",
         "<tr><td>examples held out to watch the training</td><td>10 (the setting was 16)</td></tr>",
         "<tr><td>seconds of the steps</td><td>12</td></tr>",
-        "<tr><td>seconds with loading and saving</td><td>12345.7</td></tr>",
+        "<tr><td>seconds with loading and saving</td><td>12,345.7</td></tr>",
         "<tr><td>weights</td><td>2,557,632</td></tr>",
         "<tr><td>development loss</td><td>1.870</td></tr>",
         "<tr><td>decontaminate</td><td>name exam, sha256 ab</td></tr>",

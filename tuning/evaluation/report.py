@@ -132,7 +132,9 @@ def _settings(inputs: ReportInputs) -> dict[str, object]:
     if recipe := _recipe(inputs):
         return {"base_model": inputs.options.get("base_model"), **recipe}
     facts = inputs.model.facts
-    return {name: value or facts.get(name) or "chosen by the service" for name, value in inputs.options.items()}
+    used = {name: value or facts.get(name) or value for name, value in inputs.options.items()}
+    are_empty = {name for name, value in used.items() if not isinstance(value, bool) and value in (0, None)}
+    return used | dict.fromkeys(are_empty, "chosen by the service")
 
 
 def _recipe(inputs: ReportInputs) -> dict[str, Any]:

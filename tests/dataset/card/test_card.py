@@ -9,9 +9,10 @@ import pytest
 import yaml
 
 from tests.marts import BUILD, row, words, write_snapshot
+from tuning.dataset.card.notice import notice
 from tuning.dataset.create import create_dataset, describe_dataset
 from tuning.dataset.dataset import Dataset
-from tuning.dataset.options import resolve_options
+from tuning.dataset.options import DatasetOptions, resolve_options
 from tuning.settings import Settings
 
 WRITTEN = (
@@ -216,3 +217,9 @@ def test_the_card_says_the_limit_that_an_example_was_over(tmp_path: Path) -> Non
             "Over the token limit: an example of the format messages can have 8,192 tokens."
             in (folder / name).read_text()
         )
+
+
+def test_the_name_of_an_own_file_does_not_end_its_cell_of_the_notice() -> None:
+    file = {"name": "a|b`c\nd\u202e.jsonl", "side": "train", "weight": 2.0, "sha256": "0" * 64}
+    (line,) = [line for line in notice({"kind": "own", "files": [file]}, DatasetOptions()).splitlines() if "a{" in line]
+    assert line == f"| `a{{U+007C}}b{{U+0060}}c{{U+000A}}d{{U+202E}}.jsonl` | train | 2 | `{'0' * 64}` |"

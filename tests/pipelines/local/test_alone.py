@@ -1,6 +1,9 @@
 """One command at a time runs pipelines in a home, and a second one ends before it works."""
 
+import json
 import multiprocessing
+import os
+import signal
 from collections.abc import Iterator
 from multiprocessing.synchronize import Event
 from pathlib import Path
@@ -45,7 +48,7 @@ def other(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proce
 def test_a_second_command_ends_before_any_work_and_names_the_first(settings: Settings, other: Process) -> None:
     said = (
         rf"^`invoke tune` is at work in {settings.home} since \d\d:\d\d UTC \(process {other.pid}\)\. "
-        rf"Wait until it ends, end it with `kill {other.pid}`, or set TUNING_HOME to another folder$"
+        rf"Wait until it ends, or set TUNING_HOME to another folder\. `kill {other.pid}` ends it$"
     )
     tuning = TuningOptions(base_model="tiny", run_answers="no")
     shown: list[str] = []
@@ -55,6 +58,36 @@ def test_a_second_command_ends_before_any_work_and_names_the_first(settings: Set
         run_refresh(settings, RefreshOptions(), tuning, show=shown.append)
     assert shown == []
     assert [path.name for path in settings.home.iterdir()] == ["pipeline"]
+
+
+def test_a_command_that_is_stopped_is_said_to_be_so(settings: Settings, other: Process) -> None:
+    assert other.pid
+    os.kill(other.pid, signal.SIGSTOP)
+    said = rf"UTC and is stopped \(process {other.pid}\)\. Let it go on with `kill -CONT {other.pid}`, or end it with"
+    with pytest.raises(TuningError, match=said), alone(settings, "invoke tune"):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (
+            {"host": "another"},
+            r"UTC on another\. Wait until it ends, or set TUNING_HOME to another folder$",
+        ),
+        ({"started_at": "today"}, "another command is at work in "),
+        ({"pid": "x"}, "another command is at work in "),
+        ({"format_version": 99}, "another command is at work in "),
+    ],
+)
+def test_a_command_of_another_host_or_with_a_damaged_record_is_not_to_be_killed(
+    settings: Settings, other: Process, change: dict[str, object], said: str
+) -> None:
+    path = settings.home / "pipeline" / "holder.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    with pytest.raises(TuningError, match=said) as error, alone(settings, "invoke tune"):
+        pass
+    assert "kill" not in str(error.value)
 
 
 def test_a_killed_command_frees_the_lock_and_is_not_named_any_more(settings: Settings, other: Process) -> None:

@@ -1,8 +1,13 @@
 """Write the licence notice of a dataset: the origin and licence of its content, and the changes to it."""
 
+import re
+from typing import Any, cast
+
 from tuning.dataset.options import DatasetOptions
+from tuning.visible import visible
 
 NOTICE = "NOTICE.md"
+_ENDS_CELL = re.compile(r"[|`\r\n]")
 SYNTHETIC = (
     "written for this project, so a model that is tuned on them shows that the pipeline works, not how Stack Overflow "
     "data behaves"
@@ -60,8 +65,8 @@ def notice(
 
 def _own_notice(build: dict[str, object], changes: str) -> str:
     """Return the notice of own data. It claims no licence, because only the user knows it."""
-    files = build["files"]
-    rows = [f"| `{one['name']}` | {one['side']} | {one['weight']:g} | `{one['sha256']}` |" for one in list(files)]  # type: ignore[call-overload]
+    files = cast(list[dict[str, Any]], build["files"])
+    rows = [f"| `{_in_cell(one['name'])}` | {one['side']} | {one['weight']:g} | `{one['sha256']}` |" for one in files]
     return "\n".join(
         [
             "# Origin and licence",
@@ -79,6 +84,11 @@ def _own_notice(build: dict[str, object], changes: str) -> str:
             "",
         ]
     )
+
+
+def _in_cell(name: str) -> str:
+    """Return the name of a file, with what would end a cell of a table or its code as a number in braces."""
+    return visible(_ENDS_CELL.sub(lambda match: f"{{U+{ord(match[0]):04X}}}", name))
 
 
 def _unnamed(posts: int) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
+import psutil
 
 from tuning.errors import TuningError
 from tuning.machine import run_status
@@ -54,16 +55,22 @@ def alone(settings: Settings, command: str) -> Iterator[None]:
 
 def _in_use(settings: Settings, path: Path) -> TuningError:
     """Return the error that names the command at work. One that was killed leaves its record behind."""
-    other = "set TUNING_HOME to another folder"
+    advice = "Wait until it ends, or set TUNING_HOME to another folder"
     try:
         holder = decode_record(path.read_bytes(), _Holder, str(path), "Delete it")
-    except FileNotFoundError:
-        holder = None
-    if holder is None or run_status("running", holder.host, holder.pid, holder.started_at) != "running":
-        return TuningError(
-            f"another command is at work in {settings.home}, such as `invoke clean`", f"Wait until it ends, or {other}"
-        )
-    return TuningError(
-        f"`{holder.command}` is at work in {settings.home} since {holder.started_at[11:16]} UTC (process {holder.pid})",
-        f"Wait until it ends, end it with `kill {holder.pid}`, or {other}",
-    )
+        status = run_status("running", holder.host, holder.pid, holder.started_at)
+    except (OSError, ValueError, TuningError):  # without a record that can be read, the command has no name
+        status = "unknown"
+    if status != "running":
+        return TuningError(f"another command is at work in {settings.home}, such as `invoke clean`", advice)
+    at_work = f"`{holder.command}` is at work in {settings.home} since {holder.started_at[11:16]} UTC"
+    if holder.host != platform.node():
+        return TuningError(f"{at_work} on {holder.host}", advice)
+    number = holder.pid
+    with contextlib.suppress(psutil.Error):
+        if psutil.Process(number).status() == psutil.STATUS_STOPPED:
+            return TuningError(
+                f"{at_work} and is stopped (process {number})",
+                f"Let it go on with `kill -CONT {number}`, or end it with `kill -KILL {number}`",
+            )
+    return TuningError(f"{at_work} (process {number})", f"{advice}. `kill {number}` ends it")

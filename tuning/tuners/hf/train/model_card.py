@@ -68,7 +68,7 @@ NAMES = {
     "rows_left_out": "examples left out because they are too long",
     "rows_used": "examples trained on",
     "rows_cut": "examples cut at the limit of the service",
-    "tokens": "tokens trained on",
+    "tokens": "tokens trained on (since the last start)",
     "training_seconds": "seconds of the steps",
     "seconds": "seconds with loading and saving",
     "parameters": "weights",
@@ -83,7 +83,7 @@ NAMES = {
 MEASURED = {"development_rows": "rows_development"}  # settings, and the names of what was measured of them
 ROWS = ("rows_total", "rows_left_out", "rows_used")  # which a sentence tells
 _LARGE = 1_000  # from here on, four digits are too few
-_NOTHING = (("resumed_from_step", 0),)
+_NOTHING = (("resumed_from_step", 0), ("tokens", 0), ("tokens_per_second", 0))
 
 
 def model_card(

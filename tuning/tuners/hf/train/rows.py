@@ -46,7 +46,7 @@ class Rows:
         kept, steps = len(self.train), steps_of(recipe, len(self.train))
         used = min(kept, steps * recipe.batch_size)
         passes = steps * recipe.batch_size / kept
-        often = f", {passes:.2g} times each" if passes > 1 else ""
+        often = f", {round(passes, 1):,g} times each" if passes > 1 else ""
         held_out = f"{len(self.development)} {'is' if len(self.development) == 1 else 'are'}"
         capped = " (--steps or --epochs sets another length)" if steps < recipe.steps else ""
         taken = "step of {} uses" if steps == 1 else "steps of {} use"
