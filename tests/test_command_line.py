@@ -260,5 +260,5 @@ def test_bash_completes_commands_and_options(line: str, completed: list[str]) ->
 
 def test_a_command_in_this_process_leaves_its_environment_as_it_was() -> None:
     before = dict(os.environ)
-    assert invoke_here("config", TUNING_ACCESS_TOKEN="hidden by the command").returncode == 0
+    assert invoke_here("config", TUNING_ACCESS_TOKEN="hidden-by-the-command").returncode == 0
     assert dict(os.environ) == before
