@@ -35,7 +35,7 @@ if (found) {
     }
     const unlike = one.base !== other.base ? [] : ofBase.filter((name) => {
       const [here, there] = [one, other].map((run) => run.facts.Results[name]);
-      return here && there && here[0] !== there[0];
+      return here && there && here[0] !== there[0] && here[0] !== "-" && there[0] !== "-";
     });
     warning.hidden = !unlike.length;
     warning.textContent = `The base model is the same, but its results differ (${unlike.join("; ")}), because the runs did not measure it on the same rows, or not with the same options, such as --max-length. So do not compare the tuned values: compare the changes from the base.`;
