@@ -323,6 +323,9 @@ def test_files_that_cannot_be_told_apart_or_read_are_refused(tmp_path: Path) -> 
     assert [source.weight for source in find_sources([f"{one}=1e1"], [])] == [10]
     with pytest.raises(TuningError, match=r"x.jsonl: there is no row"):
         make_own_snapshot(Settings(home=tmp_path / "var"), find_sources([one], []))
+    full = write(tmp_path / "full.jsonl", [{"question": "Why?", "answer": "So."}])
+    with pytest.raises(TuningError, match=r"^x.jsonl: there is no row\. Name files"):
+        make_own_snapshot(Settings(home=tmp_path / "var"), find_sources([full], [one]))
     (tmp_path / "broken.parquet").write_bytes(b"PAR1 and no more")
     with pytest.raises(TuningError, match=r"^broken.parquet: cannot be read"):
         find_sources([str(tmp_path / "broken.parquet")], [])

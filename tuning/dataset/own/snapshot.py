@@ -6,6 +6,7 @@ question that occurs in two files is one question.
 
 import hashlib
 import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -55,7 +56,7 @@ def make_own_snapshot(settings: Settings, sources: Sequence[Source], system: str
     """Return the snapshot of the rows of these files, or that of an earlier call with the same files.
 
     `system` is the system message of all rows if no row has one. Raises TuningError if a file cannot be read or changes
-    while it is read, if a row has none of the known shapes, or if there is no row.
+    while it is read, if a row has none of the known shapes, or if there is no row for training or for evaluation.
     """
     files = [
         {"name": one.name, "sha256": sha256_of(one.path), "side": one.side, "weight": one.weight} for one in sources
@@ -85,14 +86,14 @@ def make_own_snapshot(settings: Settings, sources: Sequence[Source], system: str
 def _write(path: Path, sources: Sequence[Source]) -> str:
     """Write the rows. Return the system message that all of them have, which is left out of the rows, or ''."""
     shared = _shared_system(sources)
-    count = 0
+    count: Counter[bool] = Counter()  # rows for evaluation, and others
     with pq.ParquetWriter(path, _SCHEMA, compression="zstd") as writer:
         rows = _rows(sources, shared)
         while some := list(islice(rows, _ROWS)):
             writer.write_table(pa.Table.from_pylist(some, schema=_SCHEMA))
-            count += len(some)
-    if not count:
-        raise TuningError(f"{' and '.join(one.name for one in sources)}: there is no row", "Name files with examples")
+            count.update(bool(row["is_eval"]) for row in some)
+    if empty := [one.name for one in sources if not count[one.side == "eval"]]:
+        raise TuningError(f"{' and '.join(empty)}: there is no row", "Name files with examples")
     return shared
 
 
