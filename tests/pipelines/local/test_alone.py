@@ -4,10 +4,12 @@ import json
 import multiprocessing
 import os
 import signal
+import time
 from collections.abc import Iterator
 from multiprocessing.synchronize import Event
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tuning.command_line.options import TuningOptions
@@ -63,6 +65,10 @@ def test_a_second_command_ends_before_any_work_and_names_the_first(settings: Set
 def test_a_command_that_is_stopped_is_said_to_be_so(settings: Settings, other: Process) -> None:
     assert other.pid
     os.kill(other.pid, signal.SIGSTOP)
+    deadline = time.monotonic() + 30
+    while psutil.Process(other.pid).status() != psutil.STATUS_STOPPED:  # the signal takes a moment
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
     said = rf"UTC and is stopped \(process {other.pid}\)\. Let it go on with `kill -CONT {other.pid}`, or end it with"
     with pytest.raises(TuningError, match=said), alone(settings, "invoke tune"):
         pass
