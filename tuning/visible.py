@@ -19,9 +19,9 @@ CHARACTERS = (
 DECEPTIVE = re.compile(CHARACTERS + "|\r(?!\n)")
 
 
-def visible(text: str) -> str:
-    """Return the text with each deceptive character as its number in braces, such as ``{U+202E}``."""
-    return DECEPTIVE.sub(lambda match: f"{{U+{ord(match[0]):04X}}}", text)
+def visible(text: str, characters: re.Pattern[str] = DECEPTIVE) -> str:
+    """Return the text with its deceptive characters, or these ones, as numbers in braces, such as ``{U+202E}``."""
+    return characters.sub(lambda match: f"{{U+{ord(match[0]):04X}}}", text)
 
 
 @contextlib.contextmanager

@@ -88,7 +88,7 @@ def _own_notice(build: dict[str, object], changes: str) -> str:
 
 def _in_cell(name: str) -> str:
     """Return the name of a file, with what would end a cell of a table or its code as a number in braces."""
-    return visible(_ENDS_CELL.sub(lambda match: f"{{U+{ord(match[0]):04X}}}", name))
+    return visible(visible(name, _ENDS_CELL))
 
 
 def _unnamed(posts: int) -> tuple[str, ...]:
