@@ -170,7 +170,7 @@ def test_settings_and_values_are_words_and_what_happened_stands_before_a_setting
     for row in (
         "<tr><td>steps</td><td>39 (the setting was 40)</td></tr>",
         "<tr><td>passes over the examples</td><td>0.6</td></tr>",
-        "<tr><td>longest example, tokens</td><td>256</td></tr>",
+        "<tr><td>tokens of an example, at most</td><td>256</td></tr>",
         "<tr><td>examples held out to watch the training</td><td>10 (the setting was 16)</td></tr>",
         "<tr><td>seconds of the steps</td><td>12</td></tr>",
         "<tr><td>seconds with loading and saving</td><td>12,345.7</td></tr>",
@@ -182,7 +182,7 @@ def test_settings_and_values_are_words_and_what_happened_stands_before_a_setting
     ):
         assert row in page
     assert "of its change" not in page
-    assert "Where a setting stands in parentheses, the training did something else" in page
+    assert "In parentheses is the setting, where the training did not reach it" in page
     table = page.partition("<h2>Tuning</h2>")[2].partition("</table>")[0]
     names = re.findall("<tr><td>(.*?)</td>", table)
     assert len(set(names)) == len(names)

@@ -71,7 +71,8 @@ def test_a_pair_is_as_long_as_its_longer_answer(local_model: Path, tmp_path: Pat
 
 
 def test_nothing_short_enough_is_one_line(dataset: Dataset, local_model: Path, tmp_path: Path) -> None:
-    with pytest.raises(TuningError, match="none of the 80 training examples has at most 5 tokens"):
+    said = r"none of the 80 training examples has at most 5 tokens\. Raise --max-length: the shortest has \d\d+ tokens$"
+    with pytest.raises(TuningError, match=said):
         read_rows(load_tokenizer(local_model), dataset, Recipe(max_length=5), tmp_path / "rows")
 
 

@@ -55,11 +55,12 @@ def _in_tokens(settings: Settings, dataset: Dataset, options: TuneOptions, count
     tokenizer = load_tokenizer(find_outline(settings, options.base_model, dataset))
     if note := template_note(tokenizer, dataset.manifest.format):
         yield f"note: {note}"
-    shown = left_out = 0
+    shown = 0
+    left_out: list[int] = []  # lengths in tokens
     for number, (_, example) in enumerate(read_examples(dataset), 1):
         row = encode_row(tokenizer, example)
         if row["length"] > longest:
-            left_out += 1
+            left_out.append(row["length"])
             continue
         yield ""
         yield from _example_in_tokens(tokenizer, example, row, f"example {number} of {total}")
@@ -67,12 +68,12 @@ def _in_tokens(settings: Settings, dataset: Dataset, options: TuneOptions, count
         if shown == count:
             break
     if not shown:
-        raise none_fits(total, longest)
+        raise none_fits(total, longest, min(left_out, default=0))
     if left_out:
         yield ""
         yield (
             f"note: examples that the training leaves out, because they have more than {longest} tokens "
-            f"(--max-length): {left_out} {'before the last one' if shown == count else 'of the others'}"
+            f"(--max-length): {len(left_out)} {'before the last one' if shown == count else 'of the others'}"
         )
 
 

@@ -50,7 +50,7 @@ NAMES = {
     "most_epochs": "passes over the examples, at most (0: no limit)",
     "epochs": "passes over the examples",
     "batch_size": "examples per step",
-    "max_length": "longest example, tokens",
+    "max_length": "tokens of an example, at most",
     "warmup": "share of the steps in which the learning rate rises",
     "lora_rank": "rank of the adapter (0: all weights are trained)",
     "lora_share": "share of the layers with an adapter",

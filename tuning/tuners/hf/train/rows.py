@@ -78,7 +78,7 @@ def read_rows(tokenizer: Any, dataset: Dataset, recipe: Recipe, work: Path, grou
         encoded = datasets.concatenate_datasets([datasets.Dataset.from_file(file) for file in files])
     fits = [index for index, length in enumerate(encoded["length"]) if length <= recipe.max_length]
     if not fits:
-        raise none_fits(len(encoded), recipe.max_length)
+        raise none_fits(len(encoded), recipe.max_length, min(encoded["length"], default=0))
     groups = list(encoded["group"])
     held_out = _held_out([groups[index] for index in fits], recipe.development_rows, recipe.seed)
     return Rows(
@@ -89,9 +89,12 @@ def read_rows(tokenizer: Any, dataset: Dataset, recipe: Recipe, work: Path, grou
     )
 
 
-def none_fits(examples: int, longest: int) -> TuningError:
-    """Return the error of a training whose examples all have more than `longest` tokens."""
-    return TuningError(f"none of the {examples} training examples has at most {longest} tokens", "Raise --max-length")
+def none_fits(examples: int, longest: int, shortest: int) -> TuningError:
+    """Return the error of a training whose examples all have more than `longest` tokens, and the shortest this many."""
+    return TuningError(
+        f"none of the {examples} training examples has at most {longest} tokens",
+        f"Raise --max-length: the shortest has {shortest} tokens",
+    )
 
 
 def _encode(tokenizer: Any, dataset: Dataset, max_length: int, work: Path) -> Any:
